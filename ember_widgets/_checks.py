@@ -1,0 +1,214 @@
+"""Checks of what a user hands in; every error says what was given, what is allowed and what to do.
+
+A wrong type is a TypeError, a wrong value a ValueError.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+import reprlib
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, SupportsIndex, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+MAX_SEED = 2**63 - 1
+MAX_STEPS = 4
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 60
+
+
+def shown(value: object) -> str:
+    """``repr(value)``, cut short so that a message stays a message."""
+    return _repr.repr(value).replace("\n", " ")
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 factor", "5 factors"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def text(name: str, value: object) -> str:
+    """``value`` if it is a str."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={shown(value)} is not text; give a str")
+    return value
+
+
+def integer(name: str, value: object, low: int, high: int, *, hint: str = "") -> int:
+    """``value`` as an int in ``low..high`` (both included); ``hint`` ends the range error."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        raise TypeError(f"{name}={shown(value)} is not a whole number; give an int {low}..{high}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name}={number} is outside {low}..{high}" + (f"; {hint}" if hint else ""))
+    return number
+
+
+def number(name: str, value: object, *, hint: str) -> float:
+    """``value`` as a finite float that float32 can hold; ``hint`` says what to give."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name}={shown(value)} is not a number; {hint}")
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise ValueError(f"{name}={shown(value)} is not finite; {hint}")
+    if abs(result) > np.finfo(np.float32).max:
+        raise ValueError(f"{name}={shown(value)} is too large for float32; {hint}")
+    return result
+
+
+def strength(value: object) -> float:
+    """A strength: any finite number, negative ones subtract."""
+    return number("strength", value, hint="give a number (1.0 = as strong as the model itself makes it)")
+
+
+def share(name: str, value: object) -> float:
+    """A number in [0, 1]."""
+    hint = "give a number from 0 to 1"
+    result = number(name, value, hint=hint)
+    if not 0.0 <= result <= 1.0:
+        raise ValueError(f"{name}={shown(value)} is outside 0..1; {hint}")
+    return result
+
+
+def seed(value: object) -> int:
+    """A seed of the CPU generator."""
+    return integer(
+        "seed", value, 0, MAX_SEED, hint="a seed is a whole number, the same seed gives the same picture"
+    )
+
+
+def n_steps(value: object) -> int:
+    """A number of sampling steps."""
+    return integer(
+        "n_steps", value, 1, MAX_STEPS, hint="the model is made for 1 to 4 steps (1 is the fastest to edit)"
+    )
+
+
+def factor_index(factor: object, names: tuple[str, ...]) -> int:
+    """The index of a factor given by index or by name."""
+    if isinstance(factor, str):
+        if factor in names:
+            return names.index(factor)
+    elif isinstance(factor, (bool, np.bool_)) or not hasattr(factor, "__index__"):
+        raise TypeError(f"factor={shown(factor)} is neither an index nor a name; {_factors_to_choose(names)}")
+    elif 0 <= (index := operator.index(cast(SupportsIndex, factor))) < len(names):
+        return index
+    raise ValueError(
+        f"factor={shown(factor)}, but this scene has {plural(len(names), 'factor') if names else 'no factors'}; "
+        + _factors_to_choose(names)
+    )
+
+
+def _factors_to_choose(names: tuple[str, ...]) -> str:
+    if not names:
+        return "add one with scene.add_factor({feature: weight})"
+    listed = ", ".join(repr(name) for name in names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"choose 0..{len(names) - 1} or one of {listed}"
+
+
+def feature_index(feature: object, n_features: int) -> int:
+    """The index of a feature of the SAE."""
+    if n_features == 0:
+        raise ValueError(f"feature={shown(feature)}, but this scene's SAE has no features")
+    return integer("feature", feature, 0, n_features - 1, hint=f"the SAE has {plural(n_features, 'feature')}")
+
+
+def factor_names(value: object, n_factors: int) -> tuple[str, ...]:
+    """One name per factor, all different, none empty."""
+    names = _texts("names", value, n_factors)
+    for name in names:
+        if not name.strip():
+            raise ValueError("names holds an empty name; give every factor a name")
+        if names.count(name) > 1:
+            raise ValueError(
+                f"names holds {shown(name)} twice; factors are picked by name, so all must differ"
+            )
+    return names
+
+
+def factor_colors(value: object, n_factors: int) -> tuple[str, ...]:
+    """One "#rrggbb" per factor, in lower case."""
+    return tuple(color("colors", item) for item in _texts("colors", value, n_factors))
+
+
+def color(name: str, value: object) -> str:
+    """A colour as "#rrggbb", in lower case."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text(name, value)):
+        raise ValueError(
+            f"{name}: {shown(value)} is not a colour; write it as '#rrggbb', for example '#e69f00'"
+        )
+    return cast(str, value).lower()
+
+
+def _texts(name: str, value: object, count: int) -> tuple[str, ...]:
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{name}={shown(value)} is not a tuple; give one str per factor")
+    for item in value:
+        text(name, item)
+    if len(value) != count:
+        raise ValueError(
+            f"{name} has {len(value)} entries, but basis has {plural(count, 'row')}; give one per factor"
+        )
+    return tuple(value)
+
+
+def model(value: object) -> dict[str, str]:
+    """Which model a scene belongs to, as a new dict of str to str."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"model={shown(value)} is not a mapping; give {{'id': ..., 'sae': ...}}")
+    return {text("a key of model", key): text(f"model[{key!r}]", item) for key, item in value.items()}
+
+
+def frozen_array(name: str, value: object, shape: tuple[int | str, ...]) -> FloatArray:
+    """``value`` as a finite, read-only, C-ordered float32 array.
+
+    Args:
+        name: how messages call it.
+        value: anything numpy can read as real numbers.
+        shape: an int for a length that must be met, a word for one that is free.
+
+    Returns:
+        The array itself where it is already all that (scenes share what an edit did not touch), else a copy.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is ragged; give an array of shape {_form(shape)}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is an array of {array.dtype}; give real numbers (float32)")
+    if len(array.shape) != len(shape) or any(
+        isinstance(want, int) and got != want for got, want in zip(array.shape, shape, strict=True)
+    ):
+        raise ValueError(f"{name} has shape {array.shape}; give an array of shape {_form(shape)}")
+    if not _is_frozen(array):
+        with np.errstate(over="ignore"):  # becomes inf, refused below
+            array = np.array(array, dtype=np.float32, order="C")
+        array.flags.writeable = False
+    if not np.isfinite(array).all():
+        spot = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} holds {array[spot]} at {spot}; give finite numbers only")
+    return array
+
+
+def _is_frozen(array: NDArray[Any]) -> bool:
+    flags = array.flags
+    # A read-only view does not count: its owner could still write.
+    return array.dtype == np.float32 and flags.c_contiguous and flags.owndata and not flags.writeable
+
+
+def _form(shape: tuple[int | str, ...]) -> str:
+    return "(" + ", ".join(str(length) for length in shape) + ("," if len(shape) == 1 else "") + ")"

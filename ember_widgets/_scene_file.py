@@ -1,0 +1,160 @@
+"""Scenes as files: readable JSON whose arrays are exact.
+
+{"format": "ember-scene", "version": 1, "prompt": ..., "seed": ..., "n_steps": ..., "names": [...], "colors": [...],
+ "model": {...}, "arrays": {"strengths": {"shape": [16, 16, 5], "dtype": "<f4", "zlib64": "..."}, ...}}
+
+An array is its little-endian float32 values in C order, zlib-compressed, in base64. Nothing in a file is ever run,
+and none can make the reader allocate more than the shape it states.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import json
+import math
+import os
+import secrets
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ember_widgets._checks import FloatArray, shown
+
+FORMAT = "ember-scene"
+VERSION = 1
+PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
+ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
+
+MAX_FILE_BYTES = 2**30
+MAX_ARRAY_BYTES = 2**29
+_DTYPE = "<f4"
+
+
+def write(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> None:
+    """Write a scene's fields, all or nothing: a file that was there stays whole until the new one is.
+
+    Args:
+        path: the file; its folder must exist.
+        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays).
+
+    Raises:
+        OSError: the file cannot be written there.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"cannot save to {target}: it is a folder; add a file name, for example scene.json"
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot save to {target}: the folder {target.parent} does not exist; make it first"
+        )
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    content |= {name: fields[name] for name in PLAIN_FIELDS}
+    content["arrays"] = {name: _encode(fields[name]) for name in ARRAY_FIELDS}
+    # Not tempfile: it would make the file private to its owner, whatever the umask says.
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what ``write`` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Every one of ``PLAIN_FIELDS`` (as JSON has them, unchecked) and ``ARRAY_FIELDS`` (float32 arrays).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is foreign, damaged or newer; the message says which, not the file's name.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileNotFoundError(f"cannot load {source}: there is no such file")
+    content = _parse(source)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(
+            f'it is not a scene (no "format": "{FORMAT}" in it); give a file written by scene.save'
+        )
+    version = content.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ValueError(
+            f"it is a scene of version {version}, and this ember_widgets reads up to {VERSION}; update it"
+        )
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(f"its version is {shown(version)}; this ember_widgets reads {VERSION}")
+    _check_keys(content, ("format", "version", *PLAIN_FIELDS, "arrays"), "the file")
+    arrays = content["arrays"]
+    if not isinstance(arrays, dict):
+        raise ValueError("its arrays are not a JSON object; the file is damaged")
+    _check_keys(arrays, ARRAY_FIELDS, "arrays")
+    fields = {name: content[name] for name in PLAIN_FIELDS}
+    return fields | {name: _decode(name, arrays[name]) for name in ARRAY_FIELDS}
+
+
+def _parse(source: Path) -> Any:
+    if source.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB, so it is not a scene")
+    try:
+        return json.loads(source.read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON, or cut off; give a file written by scene.save") from None
+
+
+def _check_keys(found: Mapping[str, Any], wanted: tuple[str, ...], where: str) -> None:
+    missing = [name for name in wanted if name not in found]
+    unknown = [name for name in found if name not in wanted]
+    if missing:
+        raise ValueError(f"{where} lacks {', '.join(missing)}; the file is damaged")
+    if unknown:
+        raise ValueError(f"{where} has unknown entries: {shown(', '.join(unknown))}")
+
+
+def _encode(array: FloatArray) -> dict[str, Any]:
+    packed = zlib.compress(array.astype(_DTYPE, order="C").tobytes(), 6)
+    return {"shape": list(array.shape), "dtype": _DTYPE, "zlib64": base64.b64encode(packed).decode("ascii")}
+
+
+def _decode(name: str, entry: Any) -> FloatArray:
+    if not isinstance(entry, dict) or set(entry) != {"shape", "dtype", "zlib64"}:
+        raise ValueError(f"array {name} is not made of shape, dtype and zlib64; the file is damaged")
+    shape, packed = entry["shape"], entry["zlib64"]
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 3:
+        raise ValueError(f"array {name} has no valid shape ({shown(shape)}); the file is damaged")
+    if entry["dtype"] != _DTYPE:
+        raise ValueError(f"array {name} is of type {shown(entry['dtype'])}; scenes hold {_DTYPE!r} only")
+    n_bytes = 4 * math.prod(shape)
+    if n_bytes > MAX_ARRAY_BYTES:
+        raise ValueError(
+            f"array {name} would be larger than {MAX_ARRAY_BYTES >> 20} MiB; the file is damaged"
+        )
+    if not isinstance(packed, str):
+        raise ValueError(f"array {name} holds no text in zlib64; the file is damaged")
+    unzip = zlib.decompressobj()
+    try:
+        # One byte more than stated is enough to see that there is too much.
+        data = unzip.decompress(base64.b64decode(packed, validate=True), n_bytes + 1)
+    except (ValueError, binascii.Error, zlib.error):
+        raise ValueError(f"array {name} cannot be unpacked; the file is damaged") from None
+    if len(data) != n_bytes or not unzip.eof or unzip.unused_data:
+        raise ValueError(
+            f"array {name} does not have the {n_bytes} bytes of its shape {shape}; the file is damaged"
+        )
+    return np.frombuffer(data, dtype=_DTYPE).reshape(shape).astype(np.float32)

@@ -1,0 +1,453 @@
+"""Scene: all that is needed to draw a picture again, and the edits that lead from one to the next.
+
+A scene is a value: it never changes, every edit returns a new one, and a failed edit changes nothing. So undo is a
+list of scenes, and sharing a picture is saving one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets import _checks, _scene_file
+from ember_widgets._checks import FloatArray
+from ember_widgets._grid import GRID, REGION_SHARE, Patches, heal, patch_mask, region
+from ember_widgets._palette import PALETTE, free_name, next_color, palette
+
+__all__ = ["GRID", "PALETTE", "REGION_SHARE", "Patches", "Scene", "heal", "palette", "patch_mask", "region"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Scene:
+    """An immutable picture recipe: what was generated, and what was painted over it.
+
+    A *factor* is a weighted sum of SAE features with a strength in each of the 16×16 patches. The painter adds to the
+    model's activations the change that the factors make (S·H − S0·H0) and takes away what is left of the original
+    where the remainder mask is below 1; a scene nobody edited changes nothing at all.
+
+    Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool array
+    (16, 16) or an iterable of (row, col) pairs will do. Scenes compare by value. Arrays are read-only.
+
+    Args:
+        prompt: text the picture was generated from; may be empty.
+        seed: seed of the noise, 0..2**63-1.
+        n_steps: sampling steps, 1..4.
+        strengths: S, (16, 16, n_factors) float32. 1.0 = as strong as the model itself makes that factor; any finite
+            value goes, negative ones subtract.
+        remainder: (16, 16) float32 in [0, 1], how much stays of what the factors do not explain. 1 = all of it.
+        basis: H, (n_factors, n_features) float32, each factor's features in units of SAE codes.
+        names: a name per factor, all different.
+        colors: a colour per factor, "#rrggbb".
+        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture; n_base <= n_factors,
+            and the first n_base factors are the analysed ones, in that order.
+        base_basis: H0, (n_base, n_features) float32, their basis as analysed.
+        unit: (n_features,) float32 > 0, each feature's typical activation; 1.0 in a weight means this much.
+        model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
+
+    Raises:
+        TypeError: a field of the wrong type.
+        ValueError: a field out of range, or of a shape that does not fit the others.
+
+    Example:
+        >>> import numpy as np
+        >>> scene = Scene(prompt="", seed=0, n_steps=1, strengths=np.ones((16, 16, 1)), remainder=np.ones((16, 16)),
+        ...               basis=np.eye(1, 4), names=("sky",), colors=palette(1), base_strengths=np.ones((16, 16, 1)),
+        ...               base_basis=np.eye(1, 4), unit=np.ones(4), model={})
+        >>> scene.scale("sky", 0.5).strengths[0, 0]
+        array([0.5], dtype=float32)
+    """
+
+    prompt: str
+    seed: int
+    n_steps: int
+    strengths: FloatArray
+    remainder: FloatArray
+    basis: FloatArray
+    names: tuple[str, ...]
+    colors: tuple[str, ...]
+    base_strengths: FloatArray
+    base_basis: FloatArray
+    unit: FloatArray
+    model: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        basis = _checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
+        n_factors, n_features = basis.shape
+        base_basis = _checks.frozen_array("base_basis", self.base_basis, ("n_base", n_features))
+        n_base = len(base_basis)
+        if n_base > n_factors:
+            raise ValueError(
+                f"base_basis has {n_base} rows, but basis only {n_factors}; analysed factors all stay"
+            )
+        checked: dict[str, Any] = {
+            "prompt": _checks.text("prompt", self.prompt),
+            "seed": _checks.seed(self.seed),
+            "n_steps": _checks.n_steps(self.n_steps),
+            "strengths": _checks.frozen_array("strengths", self.strengths, (GRID, GRID, n_factors)),
+            "remainder": _checks.frozen_array("remainder", self.remainder, (GRID, GRID)),
+            "basis": basis,
+            "names": _checks.factor_names(self.names, n_factors),
+            "colors": _checks.factor_colors(self.colors, n_factors),
+            "base_strengths": _checks.frozen_array(
+                "base_strengths", self.base_strengths, (GRID, GRID, n_base)
+            ),
+            "base_basis": base_basis,
+            "unit": _checks.frozen_array("unit", self.unit, (n_features,)),
+            "model": MappingProxyType(_checks.model(self.model)),
+        }
+        if checked["remainder"].min() < 0 or checked["remainder"].max() > 1:
+            raise ValueError(
+                "remainder leaves 0..1; give how much of the original stays in each patch (1 = all)"
+            )
+        if (checked["unit"] <= 0).any():
+            raise ValueError("unit has values <= 0; give each feature's typical activation, all above 0")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_factors(self) -> int:
+        """How many factors there are; 0 on a blank canvas."""
+        return len(self.basis)
+
+    @property
+    def n_features(self) -> int:
+        """How many features the SAE has."""
+        return len(self.unit)
+
+    # Edits of what stands where
+
+    def paint(
+        self,
+        factor: int | str,
+        patches: Patches,
+        strength: float = 1.0,
+        *,
+        opacity: float = 1.0,
+        mode: Literal["over", "add"] = "over",
+    ) -> Scene:
+        """Paint a factor onto patches.
+
+        Args:
+            factor: index or name.
+            patches: bool (16, 16) or (row, col) pairs.
+            strength: 1.0 = as strong as the model itself makes it; negative subtracts.
+            opacity: 0..1, how much of the stroke counts.
+            mode: "over" covers: the patch fades from what it held to this factor alone, and so does the remainder.
+                "add" leaves everything and adds ``opacity * strength``.
+
+        Returns:
+            The painted scene.
+
+        Raises:
+            TypeError, ValueError: an unknown factor or mode, patches outside the grid, strength not finite, opacity
+                outside 0..1.
+        """
+        f, where = self._factor(factor), patch_mask(patches)
+        strength, opacity = _checks.strength(strength), _checks.share("opacity", opacity)
+        strengths, remainder = _writable(self.strengths), _writable(self.remainder)
+        if mode == "over":
+            strengths[where] *= 1 - opacity
+            remainder[where] *= 1 - opacity
+        elif mode != "add":
+            raise ValueError(
+                f"mode={_checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
+            )
+        strengths[where, f] += opacity * strength
+        return self.replace(strengths=strengths, remainder=remainder)
+
+    def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
+        """Take everything, or one factor, out of patches.
+
+        Args:
+            patches: bool (16, 16) or (row, col) pairs.
+            factor: index or name of the factor to take out; None takes out all.
+            heal: fill the patches from around (all factors but the erased one), so that the surroundings close over
+                the gap instead of leaving nothing there.
+
+        Returns:
+            The scene without it. The remainder, which still shows what stood there, goes to 0 too; only
+            ``factor`` without ``heal``, which leaves the rest of the patch as it is, keeps it.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or patches outside the grid.
+        """
+        f, where = None if factor is None else self._factor(factor), patch_mask(patches)
+        strengths, remainder = _writable(self.strengths), _writable(self.remainder)
+        if f is None or heal:
+            strengths[where] = _healed(self.strengths, where, exclude=f) if heal else 0
+            remainder[where] = 0
+        else:
+            strengths[where, f] = 0
+        return self.replace(strengths=strengths, remainder=remainder)
+
+    def scale(self, factor: int | str, gain: float, patches: Patches | None = None) -> Scene:
+        """Multiply a factor's strength.
+
+        Args:
+            factor: index or name.
+            gain: 0 takes the factor out, 1 changes nothing, negative subtracts.
+            patches: bool (16, 16) or (row, col) pairs; None = everywhere.
+
+        Returns:
+            The scaled scene.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, patches outside the grid, gain not finite.
+        """
+        f = self._factor(factor)
+        gain = _checks.number(
+            "gain", gain, hint="give a number (0 = gone, 1 = as it is, 2 = twice as strong)"
+        )
+        where = np.ones((GRID, GRID), dtype=np.bool_) if patches is None else patch_mask(patches)
+        strengths = _writable(self.strengths)
+        strengths[where, f] *= gain
+        return self.replace(strengths=strengths)
+
+    def move(
+        self, factor: int | str, d_row: int, d_col: int, patches: Patches | None = None, heal: bool = True
+    ) -> Scene:
+        """Lift a factor's region off its place and put it down elsewhere.
+
+        The factor's strengths and the remainder travel; at the new place they replace what was there. What would
+        leave the grid is lost. A move by (0, 0) changes nothing.
+
+        Args:
+            factor: index or name.
+            d_row: rows down, -15..15; negative is up.
+            d_col: columns to the right, -15..15; negative is left.
+            patches: the region to carry, bool (16, 16) or (row, col) pairs; None = where the factor is stronger than
+                a quarter (``REGION_SHARE``) of its strongest patch.
+            heal: fill the vacated patches with the other factors from around; False leaves them empty.
+
+        Returns:
+            The scene with the region moved. The remainder of vacated patches is 0.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, patches outside the grid, a shift that leaves the grid.
+        """
+        f = self._factor(factor)
+        hint = f"farther than {GRID - 1} patches everything is off the grid; use erase to remove it"
+        d_row = _checks.integer("d_row", d_row, 1 - GRID, GRID - 1, hint=hint)
+        d_col = _checks.integer("d_col", d_col, 1 - GRID, GRID - 1, hint=hint)
+        source = region(self.strengths[:, :, f]) if patches is None else patch_mask(patches)
+        if d_row == d_col == 0:
+            return self
+        strengths, remainder = _writable(self.strengths), _writable(self.remainder)
+        # Healing looks at the picture before the region lands: its surroundings are still whole then.
+        strengths[source] = _healed(self.strengths, source, exclude=f) if heal else 0
+        remainder[source] = 0
+        rows, cols = np.nonzero(source)
+        to = np.stack([rows + d_row, cols + d_col])
+        inside = ((to >= 0) & (to < GRID)).all(axis=0)
+        rows, cols, (to_rows, to_cols) = rows[inside], cols[inside], to[:, inside]
+        strengths[to_rows, to_cols] = 0
+        strengths[to_rows, to_cols, f] = self.strengths[rows, cols, f]
+        remainder[to_rows, to_cols] = self.remainder[rows, cols]
+        return self.replace(strengths=strengths, remainder=remainder)
+
+    # Edits of what a factor is
+
+    def set_weight(self, factor: int | str, feature: int, weight: float) -> Scene:
+        """Set how much of a feature is in a factor.
+
+        Args:
+            factor: index or name.
+            feature: index into the SAE, 0..n_features-1.
+            weight: 1.0 = the feature's typical activation, 0 = none of it, negative subtracts it.
+
+        Returns:
+            The scene with the factor changed, wherever it stands.
+
+        Raises:
+            TypeError, ValueError: an unknown factor or feature, weight not finite.
+        """
+        f = self._factor(factor)
+        basis = _writable(self.basis)
+        feature = _checks.feature_index(feature, self.n_features)
+        basis[f, feature] = self._amount(feature, weight)
+        return self.replace(basis=basis)
+
+    def weights(self, factor: int | str, top: int | None = None) -> dict[int, float]:
+        """What a factor is made of.
+
+        Args:
+            factor: index or name.
+            top: how many features at most, >= 1; None = all that are not 0.
+
+        Returns:
+            {feature: weight}, 1.0 = the feature's typical activation; those that add most to the code come first.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or a top below 1.
+        """
+        row = self.basis[self._factor(factor)].astype(np.float64)
+        if top is not None:
+            top = _checks.integer("top", top, 1, 2**31, hint="leave it out for all features")
+        order = np.argsort(-np.abs(row), kind="stable")[: np.count_nonzero(row)][:top]
+        return {int(i): float(row[i] / self.unit[i]) for i in order}
+
+    def add_factor(
+        self, features: Mapping[int, float], name: str | None = None, color: str | None = None
+    ) -> Scene:
+        """Add a factor made of features; paint with it afterwards.
+
+        Args:
+            features: {feature: weight}, 1.0 = the feature's typical activation.
+            name: None = "feature 123", or "factor 5" for more than one feature. A taken name gets a number behind it.
+            color: "#rrggbb"; None = the next colour of the palette.
+
+        Returns:
+            The scene with one more factor, the last, which is nowhere yet.
+
+        Raises:
+            TypeError, ValueError: an unknown feature, none at all, weight not finite, no valid name or colour.
+        """
+        if not isinstance(features, Mapping) or not features:
+            raise TypeError(
+                f"features={_checks.shown(features)}; give at least one as {{feature: weight}}, e.g. {{7: 1.0}}"
+            )
+        row = np.zeros(self.n_features)
+        for feature, weight in features.items():
+            feature = _checks.feature_index(feature, self.n_features)
+            row[feature] = self._amount(feature, weight)
+        if name is None:
+            name = f"feature {next(iter(features))}" if len(features) == 1 else f"factor {self.n_factors}"
+        return self._append(row, name, next_color(self.colors) if color is None else color)
+
+    def borrow(self, other: Scene, factor: int | str) -> Scene:
+        """Take over a factor of another picture, to paint with it here.
+
+        Args:
+            other: a scene of the same SAE.
+            factor: index or name of the factor there.
+
+        Returns:
+            This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number behind
+            it if that is taken) and its colour.
+
+        Raises:
+            TypeError: ``other`` is no scene.
+            ValueError: an unknown factor, or the scenes' SAEs differ.
+        """
+        if not isinstance(other, Scene):
+            raise TypeError(f"other={_checks.shown(other)} is not a Scene; load one with Scene.load(path)")
+        f = other._factor(factor)
+        if other.n_features != self.n_features:
+            raise ValueError(
+                f"the other scene's SAE has {_checks.plural(other.n_features, 'feature')}, this one's {self.n_features}; "
+                "factors can only be borrowed from a scene of the same SAE"
+            )
+        theirs, ours = (_checks.shown(scene.model.get("sae")) for scene in (other, self))
+        if other.model.get("sae") != self.model.get("sae"):
+            raise ValueError(
+                f"the other scene's SAE is {theirs}, this one's {ours}; their features mean different things, "
+                "so analyse the other picture with this painter first"
+            )
+        return self._append(other.basis[f], other.names[f], other.colors[f])
+
+    def rename(self, factor: int | str, name: str) -> Scene:
+        """Give a factor another name.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or a name that is empty or another factor's.
+        """
+        f = self._factor(factor)
+        names = list(self.names)
+        names[f] = _checks.text("name", name)
+        return self.replace(names=tuple(names))
+
+    # Files and copies
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the scene to a file that ``Scene.load`` reads back exactly.
+
+        The file is JSON and appears whole or not at all; one that was there is replaced.
+
+        Raises:
+            OSError: the file cannot be written there.
+        """
+        _scene_file.write(path, self._plain_fields())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Scene:
+        """Read a scene that ``save`` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is foreign, damaged or of a newer version; the message says what is wrong with it.
+        """
+        try:
+            return cls(**_scene_file.read(path))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"cannot load {os.fspath(path)}: {error}") from error
+
+    def replace(self, **changes: Any) -> Scene:
+        """A copy with fields replaced, checked like a new scene.
+
+        Raises:
+            TypeError, ValueError: an unknown field, or a value that does not fit.
+        """
+        fields = self._fields()
+        if unknown := sorted(changes.keys() - fields.keys()):
+            raise TypeError(f"a scene has no field {', '.join(unknown)}; choose from {', '.join(fields)}")
+        return Scene(**fields | changes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scene):
+            return NotImplemented
+        mine, theirs = self._fields(), other._fields()
+        return all(
+            np.array_equal(value, theirs[name]) if isinstance(value, np.ndarray) else value == theirs[name]
+            for name, value in mine.items()
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Scene(prompt={self.prompt!r}, seed={self.seed}, n_steps={self.n_steps}, "
+            f"names={self.names!r}, n_features={self.n_features})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and pickles go through the constructor, so that their arrays are read-only too.
+        return _rebuilt, (self._plain_fields(),)
+
+    def _fields(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def _plain_fields(self) -> dict[str, Any]:
+        return self._fields() | {"model": dict(self.model)}
+
+    def _factor(self, factor: int | str) -> int:
+        return _checks.factor_index(factor, self.names)
+
+    def _amount(self, feature: int, weight: float) -> float:
+        hint = "give a number (1.0 = the feature's typical activation)"
+        return _checks.number("weight", weight, hint=hint) * float(self.unit[feature])
+
+    def _append(self, row: NDArray[Any], name: str, color: str) -> Scene:
+        return self.replace(
+            strengths=np.concatenate([self.strengths, np.zeros((GRID, GRID, 1))], axis=2),
+            basis=np.concatenate([self.basis, row[None]]),
+            names=(*self.names, free_name(_checks.text("name", name), self.names)),
+            colors=(*self.colors, color),
+        )
+
+
+def _writable(array: FloatArray) -> NDArray[np.float64]:
+    """A copy to edit. In float64, so that an edit rounds once, at its end, as it does in the browser."""
+    return array.astype(np.float64)
+
+
+def _healed(strengths: FloatArray, hole: NDArray[np.bool_], exclude: int | None) -> FloatArray:
+    return heal(strengths, hole, exclude)[hole]
+
+
+def _rebuilt(fields: dict[str, Any]) -> Scene:
+    return Scene(**fields)
