@@ -1,0 +1,33 @@
+"""Options and the names of the rings: a test belongs to the ring whose folder it lies in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+# Quick rings first: a broken unit is the better message than the browser's timeout it leads to.
+RINGS = ("unit", "pipeline", "lab")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--screenshots",
+        metavar="FOLDER",
+        default=os.environ.get("EMBER_SCREENSHOTS"),
+        help="keep the screenshots of the tests in a real JupyterLab here (default: EMBER_SCREENSHOTS)",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def ring(item: pytest.Item) -> str | None:
+        parts = item.path.relative_to(TESTS).parts if item.path.is_relative_to(TESTS) else ()
+        return parts[0] if parts and parts[0] in RINGS else None
+
+    for item in items:
+        name = ring(item)
+        if name is not None:
+            item.add_marker(name)
+    items.sort(key=lambda item: RINGS.index(ring(item) or RINGS[0]))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.lab.browser import launch, new_context
+from tests.lab.notebook import Notebook
+from tests.lab.server import LabServer
+
+OpenNotebook = Callable[[list[str]], Notebook]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    with LabServer(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = new_context(browser)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def open_notebook(page: Page, server: LabServer, request: pytest.FixtureRequest) -> Iterator[OpenNotebook]:
+    """Opens a notebook with the given cells, runs them, and stops its kernel after the test."""
+
+    def open_and_run(cells: list[str]) -> Notebook:
+        name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+        notebook = Notebook(page, server, server.write_notebook(f"{name}.ipynb", cells))
+        notebook.run_all()
+        return notebook
+
+    yield open_and_run
+    server.stop_kernels()
+
+
+@pytest.fixture(scope="session")
+def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the pictures that people look at; kept where --screenshots says."""
+    kept = request.config.getoption("--screenshots")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

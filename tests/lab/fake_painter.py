@@ -1,0 +1,80 @@
+"""A painter without a model: each patch takes the colours of its factors, as strong as they are there."""
+
+from __future__ import annotations
+
+import time
+import zlib
+
+import numpy as np
+from PIL import Image, ImageColor
+
+from ember_widgets import Scene
+
+PATCH_PIXELS = 16
+N_FEATURES = 24
+NAMES = ("sky", "meadow", "lion", "tree", "sun")
+COLORS = ("#4477aa", "#228833", "#ee6677", "#ccbb44", "#aa3377")
+
+
+class FakePainter:
+    """Stands in for Painter behind the widget.
+
+    Args:
+        delay_ms: how long one picture takes, as a model would.
+
+    Attributes:
+        fault: text of an error that the next renders raise; empty for none.
+        n_renders: how many pictures were drawn.
+    """
+
+    def __init__(self, delay_ms: float = 20.0) -> None:
+        self.delay_ms = delay_ms
+        self.fault = ""
+        self.n_renders = 0
+
+    def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
+        strengths = np.stack([_blob(factor, n_factors, seed) for factor in range(n_factors)], axis=-1)
+        basis = np.eye(n_factors, N_FEATURES, dtype=np.float32)
+        return Scene(
+            prompt=prompt,
+            seed=seed,
+            n_steps=n_steps,
+            strengths=strengths,
+            remainder=np.ones((16, 16), np.float32),
+            basis=basis,
+            names=tuple(_name(factor) for factor in range(n_factors)),
+            colors=tuple(COLORS[factor % len(COLORS)] for factor in range(n_factors)),
+            base_strengths=strengths,
+            base_basis=basis,
+            unit=np.ones(N_FEATURES, np.float32),
+            model={"id": "fake", "sae": "fake"},
+        )
+
+    def render(self, scene: Scene) -> Image.Image:
+        time.sleep(self.delay_ms / 1000)
+        if self.fault:
+            raise RuntimeError(self.fault)
+        self.n_renders += 1
+        colors = np.array([ImageColor.getrgb(color) for color in scene.colors], np.float32).reshape(-1, 3)
+        patches = scene.strengths @ colors + 60.0 * scene.remainder[..., None] * _paper(scene)
+        pixels = patches.clip(0, 255).astype(np.uint8).repeat(PATCH_PIXELS, 0).repeat(PATCH_PIXELS, 1)
+        return Image.fromarray(pixels)
+
+
+def _blob(factor: int, n_factors: int, seed: int) -> np.ndarray:
+    """A round region of strength 1; factor and seed choose where, and regions of one seed do not touch."""
+    angle = 2 * np.pi * factor / n_factors + 0.7 * seed
+    rows, cols = np.mgrid[0:16, 0:16]
+    distance = np.hypot(rows - 7.5 - 5 * np.sin(angle), cols - 7.5 - 5 * np.cos(angle))
+    return (distance < 2.2).astype(np.float32)
+
+
+def _name(factor: int) -> str:
+    return NAMES[factor] if factor < len(NAMES) else f"factor {factor}"
+
+
+def _paper(scene: Scene) -> np.ndarray:
+    """A faint texture that belongs to prompt, seed and steps, so that another one is another picture."""
+    identity = f"{scene.prompt}/{scene.seed}/{scene.n_steps}".encode()
+    texture: np.ndarray = np.random.default_rng(zlib.crc32(identity)).random((16, 16, 3))
+    return texture

@@ -1,0 +1,102 @@
+"""A notebook open in JupyterLab: run its cells, reload the page, ask the kernel."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.lab.server import LabServer
+
+LIMIT_MS = 90_000
+
+# The execution indicator also reads idle before there is a kernel, and running cells then opens a dialog.
+KERNEL_READY = """() => {
+  const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext;
+  const kernel = session?.session?.kernel;
+  return !!session?.isReady && kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+
+# Asks over the page's own connection, so the question queues behind all messages the page has already sent.
+ASK_KERNEL = """async ([code, limit]) => {
+  const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+  const future = kernel.requestExecute({
+    code, store_history: false, stop_on_error: false, user_expressions: {answer: '_test_answer'},
+  });
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the kernel did not answer in ' + limit + ' ms')), limit);
+  });
+  const reply = await Promise.race([future.done, late]).finally(() => clearTimeout(timer));
+  if (reply.content.status !== 'ok') {
+    throw new Error(reply.content.ename + ': ' + reply.content.evalue + '\\n' +
+                    (reply.content.traceback ?? []).join('\\n'));
+  }
+  return reply.content.user_expressions.answer?.data?.['text/plain'];
+}"""
+
+ERROR_OUTPUTS = ", ".join(
+    f".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("stderr", "error")
+)
+
+
+class Notebook:
+    """One notebook in one page.
+
+    Example:
+        >>> notebook = Notebook(page, server, "paint.ipynb")    # doctest: +SKIP
+        >>> notebook.run_all()                                  # doctest: +SKIP
+        >>> notebook.ask("widget.scene.seed")                   # doctest: +SKIP
+        3
+    """
+
+    def __init__(self, page: Page, server: LabServer, name: str) -> None:
+        self.page = page
+        self._address = server.address(name)
+        self.open()
+
+    def open(self) -> None:
+        self.page.goto(self._address, wait_until="domcontentloaded")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=LIMIT_MS)
+        self._wait_for_kernel()
+
+    def reload(self) -> None:
+        """Load the page anew; the kernel lives on."""
+        self.page.reload(wait_until="domcontentloaded")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=LIMIT_MS)
+        self._wait_for_kernel()
+
+    def save(self) -> None:
+        self._command("docmanager:save")
+
+    def run_all(self) -> None:
+        """Run every cell; an error or a line on stderr is a failure."""
+        self._command("notebook:run-all-cells")
+        self._wait_for_kernel()
+        complaints = self.page.locator(ERROR_OUTPUTS).all_text_contents()
+        if complaints:
+            raise RuntimeError("cells complained:\n" + "\n".join(complaints))
+
+    def restart_kernel(self) -> None:
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
+        )
+        self._wait_for_kernel()
+
+    def tell(self, statements: str) -> None:
+        """Run statements in the kernel, in the notebook's namespace, without a cell."""
+        self.page.evaluate(ASK_KERNEL, [f"{statements}\n_test_answer = None", LIMIT_MS])
+
+    def ask(self, expression: str) -> Any:
+        """The value of an expression in the kernel; it must survive JSON."""
+        code = f"import json as _test_json\n_test_answer = _test_json.dumps({expression}).encode().hex()"
+        text: str = self.page.evaluate(ASK_KERNEL, [code, LIMIT_MS])
+        # Hex has no character that repr() would escape, so stripping the quotes is all the parsing there is.
+        return json.loads(bytes.fromhex(text.strip("'")))
+
+    def _command(self, name: str) -> None:
+        self.page.evaluate("name => window.jupyterapp.commands.execute(name).then(() => null)", name)
+
+    def _wait_for_kernel(self) -> None:
+        self.page.wait_for_function(KERNEL_READY, timeout=LIMIT_MS)

@@ -1,0 +1,104 @@
+"""One view of a PaintWidget in the page, used as a person would: by mouse, keyboard and eye."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+Patch = tuple[int, int]
+
+# The settled picture shown and nothing stirring for this long: nothing is under way, here or in the kernel.
+QUIET_MS = 250
+SETTLED = """async ([root, quiet, limit]) => {
+  const start = performance.now();
+  let since = start, last = '';
+  while (performance.now() - since < quiet) {
+    const now = performance.now();
+    const at = root.dataset;
+    const state = [at.seq, at.kind, at.busy, at.revision].join();
+    if (state !== last || at.busy !== 'false' || at.kind !== 'final') { since = now; last = state; }
+    if (now - start > limit) throw new Error('not settled: seq, kind, busy, revision = ' + state);
+    await new Promise(next => setTimeout(next, 20));
+  }
+}"""
+
+PICTURE = """async element => {
+  const canvas = document.createElement('canvas');
+  if (element instanceof HTMLImageElement) { await element.decode(); }
+  canvas.width = element.naturalWidth ?? element.width;
+  canvas.height = element.naturalHeight ?? element.height;
+  canvas.getContext('2d').drawImage(element, 0, 0);
+  return canvas.toDataURL('image/png');
+}"""
+
+
+class PaintView:
+    """The ``index``-th PaintWidget view in the page."""
+
+    def __init__(self, page: Page, index: int = 0) -> None:
+        self.page = page
+        self.root = page.get_by_test_id("ember-paint").nth(index)
+
+    def part(self, name: str) -> Locator:
+        return self.root.get_by_test_id(name)
+
+    def settle(self, limit_s: float = 60.0) -> None:
+        """Wait until the picture is the settled one of the newest edit."""
+        self.root.wait_for(timeout=limit_s * 1000)
+        self.root.evaluate(
+            "(root, [quiet, limit]) => (" + SETTLED + ")([root, quiet, limit])", [QUIET_MS, limit_s * 1000]
+        )
+
+    def state(self, name: str) -> str:
+        return self.root.get_attribute(f"data-{name}") or ""
+
+    def picture(self) -> np.ndarray[Any, np.dtype[np.int16]]:
+        """The pixels shown, (height, width, 3); signed, so that two pictures can be subtracted."""
+        address: str = self.part("picture").evaluate(PICTURE)
+        image = Image.open(io.BytesIO(base64.b64decode(address.split(",", 1)[1])))
+        return np.asarray(image.convert("RGB"), dtype=np.int16)
+
+    def patch_changes(self, before: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Mean absolute change of the picture since ``before`` in each patch, (16, 16), 0..255."""
+        change = np.abs(self.picture() - before).mean(axis=-1)
+        height, width = change.shape
+        means: np.ndarray[Any, np.dtype[np.float64]] = change.reshape(16, height // 16, 16, width // 16).mean(
+            axis=(1, 3)
+        )
+        return means
+
+    def pick(self, factor: int) -> None:
+        row = self.part(f"factor-{factor}")
+        row.click()
+        expect(row).to_have_attribute("aria-pressed", "true")
+
+    def use(self, tool: str, *, size: int | None = None) -> None:
+        button = self.part(f"tool-{tool}")
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        if size is not None:
+            self.part("brush-size").fill(str(size))
+
+    def drag(self, patches: Sequence[Patch], *, release: bool = True) -> None:
+        """Press on the first patch, pass over the others, release on the last."""
+        self.part("grid").scroll_into_view_if_needed()
+        self.page.mouse.move(*self.point(patches[0]))
+        self.page.mouse.down()
+        for patch in patches[1:]:
+            self.page.mouse.move(*self.point(patch), steps=4)
+        if release:
+            self.page.mouse.up()
+
+    def point(self, patch: Patch) -> tuple[float, float]:
+        """Where the middle of a patch lies in the page; a patch may lie outside the grid."""
+        box = self.part("grid").bounding_box()
+        if box is None:
+            raise RuntimeError("the grid is not shown")
+        row, col = patch
+        return box["x"] + (col + 0.5) * box["width"] / 16, box["y"] + (row + 0.5) * box["height"] / 16
