@@ -31,8 +31,8 @@ def shown(value: object) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """ "1 factor", "5 factors"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """The count in words: 1 factor, 5 factors, no factors."""
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
 
 
 def text(name: str, value: object) -> str:
@@ -107,10 +107,8 @@ def factor_index(factor: object, names: tuple[str, ...]) -> int:
         raise TypeError(f"factor={shown(factor)} is neither an index nor a name; {_factors_to_choose(names)}")
     elif 0 <= (index := operator.index(cast(SupportsIndex, factor))) < len(names):
         return index
-    raise ValueError(
-        f"factor={shown(factor)}, but this scene has {plural(len(names), 'factor') if names else 'no factors'}; "
-        + _factors_to_choose(names)
-    )
+    count = plural(len(names), "factor")
+    raise ValueError(f"factor={shown(factor)}, but this scene has {count}; {_factors_to_choose(names)}")
 
 
 def _factors_to_choose(names: tuple[str, ...]) -> str:

@@ -106,8 +106,8 @@ def heal(strengths: FloatArray, hole: Mask, exclude: int | None = None) -> Float
         exclude: index of a factor that is to be zero in the hole.
 
     Returns:
-        (16, 16, n_factors) float32, a new array, equal to ``strengths`` outside the hole. If the hole is the whole
-        grid there is nothing to fill it from, and it becomes zero.
+        (16, 16, n_factors) float32, a new array, equal to ``strengths`` outside the hole. If the hole is the
+        whole grid there is nothing to fill it from, and it becomes zero.
     """
     filled: FloatArray = np.where(hole[..., None], np.float32(0), strengths).astype(np.float32)
     known = ~hole

@@ -16,7 +16,7 @@ PALETTE = (
     "#0072b2",  # blue
     "#880011",  # wine
 )
-"""Okabe and Ito's seven colours for all kinds of colour vision, and the three that stand farthest from them."""
+"""Okabe and Ito's seven colours for all kinds of colour vision, and three that stand far from them."""
 
 
 def palette(n_factors: int) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Scenes as files: readable JSON whose arrays are exact.
 
-{"format": "ember-scene", "version": 1, "prompt": ..., "seed": ..., "n_steps": ..., "names": [...], "colors": [...],
+{"format": "ember-scene", "version": 1, "prompt": ..., "seed": ..., "n_steps": ..., "names": [...], "colors":
+[...],
  "model": {...}, "arrays": {"strengths": {"shape": [16, 16, 5], "dtype": "<f4", "zlib64": "..."}, ...}}
 
-An array is its little-endian float32 values in C order, zlib-compressed, in base64. Nothing in a file is ever run,
-and none can make the reader allocate more than the shape it states.
+An array is its little-endian float32 values in C order, zlib-compressed, in base64. Nothing in a file is
+ever run, and none can make the reader allocate more than the shape it states.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ MAX_ARRAY_BYTES = 2**29
 _DTYPE = "<f4"
 
 
-def write(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> None:
+def write(path: Path, fields: Mapping[str, Any]) -> None:
     """Write a scene's fields, all or nothing: a file that was there stays whole until the new one is.
 
     Args:
@@ -45,34 +46,33 @@ def write(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> None:
     Raises:
         OSError: the file cannot be written there.
     """
-    target = Path(path)
-    if target.is_dir():
+    if path.is_dir():
         raise IsADirectoryError(
-            f"cannot save to {target}: it is a folder; add a file name, for example scene.json"
+            f"cannot save to {path}: it is a folder; add a file name, for example scene.json"
         )
-    if not target.parent.is_dir():
+    if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"cannot save to {target}: the folder {target.parent} does not exist; make it first"
+            f"cannot save to {path}: the folder {path.parent} does not exist; make it first"
         )
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     content |= {name: fields[name] for name in PLAIN_FIELDS}
     content["arrays"] = {name: _encode(fields[name]) for name in ARRAY_FIELDS}
     # Not tempfile: it would make the file private to its owner, whatever the umask says.
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("x", encoding="utf-8") as file:
             json.dump(content, file, indent=1)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """Read what ``write`` wrote.
 
     Args:
@@ -85,10 +85,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: the file is foreign, damaged or newer; the message says which, not the file's name.
     """
-    source = Path(path)
-    if not source.exists():
-        raise FileNotFoundError(f"cannot load {source}: there is no such file")
-    content = _parse(source)
+    if not path.exists():
+        raise FileNotFoundError(f"cannot load {path}: there is no such file")
+    content = _parse(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(
             f'it is not a scene (no "format": "{FORMAT}" in it); give a file written by scene.save'
@@ -109,11 +108,11 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return fields | {name: _decode(name, arrays[name]) for name in ARRAY_FIELDS}
 
 
-def _parse(source: Path) -> Any:
-    if source.stat().st_size > MAX_FILE_BYTES:
+def _parse(path: Path) -> Any:
+    if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB, so it is not a scene")
     try:
-        return json.loads(source.read_bytes().decode("utf-8"))
+        return json.loads(path.read_bytes().decode("utf-8"))
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON, or cut off; give a file written by scene.save") from None
 

@@ -1,7 +1,7 @@
 """Scene: all that is needed to draw a picture again, and the edits that lead from one to the next.
 
-A scene is a value: it never changes, every edit returns a new one, and a failed edit changes nothing. So undo is a
-list of scenes, and sharing a picture is saving one.
+A scene is a value: it never changes, every edit returns a new one, and a failed edit changes nothing. So
+undo is a list of scenes, and sharing a picture is saving one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -28,25 +29,25 @@ __all__ = ["GRID", "PALETTE", "REGION_SHARE", "Patches", "Scene", "heal", "palet
 class Scene:
     """An immutable picture recipe: what was generated, and what was painted over it.
 
-    A *factor* is a weighted sum of SAE features with a strength in each of the 16×16 patches. The painter adds to the
-    model's activations the change that the factors make (S·H − S0·H0) and takes away what is left of the original
-    where the remainder mask is below 1; a scene nobody edited changes nothing at all.
+    A *factor* is a weighted sum of SAE features with a strength in each of the 16×16 patches. The painter
+    adds to the model's activations the change that the factors make (S·H − S0·H0) and takes away what is
+    left of the original where the remainder mask is below 1; a scene nobody edited changes nothing at all.
 
-    Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool array
-    (16, 16) or an iterable of (row, col) pairs will do. Scenes compare by value. Arrays are read-only.
+    Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool
+    array (16, 16) or an iterable of (row, col) pairs will do. Scenes compare by value. Arrays are read-only.
 
     Args:
         prompt: text the picture was generated from; may be empty.
         seed: seed of the noise, 0..2**63-1.
         n_steps: sampling steps, 1..4.
-        strengths: S, (16, 16, n_factors) float32. 1.0 = as strong as the model itself makes that factor; any finite
-            value goes, negative ones subtract.
-        remainder: (16, 16) float32 in [0, 1], how much stays of what the factors do not explain. 1 = all of it.
+        strengths: S, (16, 16, n_factors) float32. 1.0 = as strong as the model itself makes that factor; any
+            finite value goes, negative ones subtract.
+        remainder: (16, 16) float32 in [0, 1], how much stays of what the factors do not explain; 1 = all.
         basis: H, (n_factors, n_features) float32, each factor's features in units of SAE codes.
         names: a name per factor, all different.
         colors: a colour per factor, "#rrggbb".
-        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture; n_base <= n_factors,
-            and the first n_base factors are the analysed ones, in that order.
+        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture; n_base <=
+            n_factors, and the first n_base factors are the analysed ones, in that order.
         base_basis: H0, (n_base, n_features) float32, their basis as analysed.
         unit: (n_features,) float32 > 0, each feature's typical activation; 1.0 in a weight means this much.
         model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
@@ -57,9 +58,10 @@ class Scene:
 
     Example:
         >>> import numpy as np
-        >>> scene = Scene(prompt="", seed=0, n_steps=1, strengths=np.ones((16, 16, 1)), remainder=np.ones((16, 16)),
-        ...               basis=np.eye(1, 4), names=("sky",), colors=palette(1), base_strengths=np.ones((16, 16, 1)),
-        ...               base_basis=np.eye(1, 4), unit=np.ones(4), model={})
+        >>> strengths, basis = np.ones((16, 16, 1)), np.eye(1, 4)
+        >>> scene = Scene(prompt="", seed=0, n_steps=1, strengths=strengths, remainder=np.ones((16, 16)),
+        ...               basis=basis, names=("sky",), colors=("#56b4e9",), base_strengths=strengths,
+        ...               base_basis=basis, unit=np.ones(4), model={})
         >>> scene.scale("sky", 0.5).strengths[0, 0]
         array([0.5], dtype=float32)
     """
@@ -139,15 +141,15 @@ class Scene:
             patches: bool (16, 16) or (row, col) pairs.
             strength: 1.0 = as strong as the model itself makes it; negative subtracts.
             opacity: 0..1, how much of the stroke counts.
-            mode: "over" covers: the patch fades from what it held to this factor alone, and so does the remainder.
-                "add" leaves everything and adds ``opacity * strength``.
+            mode: "over" covers: the patch fades from what it held to this factor alone, and so does the
+                remainder. "add" leaves everything and adds ``opacity * strength``.
 
         Returns:
             The painted scene.
 
         Raises:
-            TypeError, ValueError: an unknown factor or mode, patches outside the grid, strength not finite, opacity
-                outside 0..1.
+            TypeError, ValueError: an unknown factor or mode, patches outside the grid, strength not finite,
+                opacity outside 0..1.
         """
         f, where = self._factor(factor), patch_mask(patches)
         strength, opacity = _checks.strength(strength), _checks.share("opacity", opacity)
@@ -168,8 +170,8 @@ class Scene:
         Args:
             patches: bool (16, 16) or (row, col) pairs.
             factor: index or name of the factor to take out; None takes out all.
-            heal: fill the patches from around (all factors but the erased one), so that the surroundings close over
-                the gap instead of leaving nothing there.
+            heal: fill the patches from around (all factors but the erased one), so that the surroundings
+                close over the gap instead of leaving nothing there.
 
         Returns:
             The scene without it. The remainder, which still shows what stood there, goes to 0 too; only
@@ -215,15 +217,15 @@ class Scene:
     ) -> Scene:
         """Lift a factor's region off its place and put it down elsewhere.
 
-        The factor's strengths and the remainder travel; at the new place they replace what was there. What would
-        leave the grid is lost. A move by (0, 0) changes nothing.
+        The factor's strengths and the remainder travel; at the new place they replace what was there. What
+        would leave the grid is lost. A move by (0, 0) changes nothing.
 
         Args:
             factor: index or name.
             d_row: rows down, -15..15; negative is up.
             d_col: columns to the right, -15..15; negative is left.
-            patches: the region to carry, bool (16, 16) or (row, col) pairs; None = where the factor is stronger than
-                a quarter (``REGION_SHARE``) of its strongest patch.
+            patches: the region to carry, bool (16, 16) or (row, col) pairs; None = where the factor is
+                stronger than a quarter (``REGION_SHARE``) of its strongest patch.
             heal: fill the vacated patches with the other factors from around; False leaves them empty.
 
         Returns:
@@ -282,7 +284,7 @@ class Scene:
             top: how many features at most, >= 1; None = all that are not 0.
 
         Returns:
-            {feature: weight}, 1.0 = the feature's typical activation; those that add most to the code come first.
+            {feature: weight}, 1.0 = the feature's typical activation; those that add most come first.
 
         Raises:
             TypeError, ValueError: an unknown factor, or a top below 1.
@@ -300,19 +302,19 @@ class Scene:
 
         Args:
             features: {feature: weight}, 1.0 = the feature's typical activation.
-            name: None = "feature 123", or "factor 5" for more than one feature. A taken name gets a number behind it.
+            name: None = "feature 123", or "factor 5" for more than one feature. A taken name gets a number
+                behind it.
             color: "#rrggbb"; None = the next colour of the palette.
 
         Returns:
             The scene with one more factor, the last, which is nowhere yet.
 
         Raises:
-            TypeError, ValueError: an unknown feature, none at all, weight not finite, no valid name or colour.
+            TypeError, ValueError: an unknown feature or none, weight not finite, an invalid name or colour.
         """
         if not isinstance(features, Mapping) or not features:
-            raise TypeError(
-                f"features={_checks.shown(features)}; give at least one as {{feature: weight}}, e.g. {{7: 1.0}}"
-            )
+            given = _checks.shown(features)
+            raise TypeError(f"features={given}; give at least one, as {{feature: weight}}, e.g. {{7: 1.0}}")
         row = np.zeros(self.n_features)
         for feature, weight in features.items():
             feature = _checks.feature_index(feature, self.n_features)
@@ -329,8 +331,8 @@ class Scene:
             factor: index or name of the factor there.
 
         Returns:
-            This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number behind
-            it if that is taken) and its colour.
+            This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number
+            behind it if that is taken) and its colour.
 
         Raises:
             TypeError: ``other`` is no scene.
@@ -341,14 +343,14 @@ class Scene:
         f = other._factor(factor)
         if other.n_features != self.n_features:
             raise ValueError(
-                f"the other scene's SAE has {_checks.plural(other.n_features, 'feature')}, this one's {self.n_features}; "
+                f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
                 "factors can only be borrowed from a scene of the same SAE"
             )
-        theirs, ours = (_checks.shown(scene.model.get("sae")) for scene in (other, self))
-        if other.model.get("sae") != self.model.get("sae"):
+        theirs, ours = other.model.get("sae"), self.model.get("sae")
+        if theirs != ours:
             raise ValueError(
-                f"the other scene's SAE is {theirs}, this one's {ours}; their features mean different things, "
-                "so analyse the other picture with this painter first"
+                f"the other scene's SAE is {_checks.shown(theirs)}, this one's {_checks.shown(ours)}; "
+                "their features mean different things, so analyse the other picture with this painter first"
             )
         return self._append(other.basis[f], other.names[f], other.colors[f])
 
@@ -373,7 +375,7 @@ class Scene:
         Raises:
             OSError: the file cannot be written there.
         """
-        _scene_file.write(path, self._plain_fields())
+        _scene_file.write(Path(path), self._plain_fields())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scene:
@@ -381,12 +383,14 @@ class Scene:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is foreign, damaged or of a newer version; the message says what is wrong with it.
+            ValueError: the file is foreign, damaged or of a newer version; the message says what is wrong
+                with it.
         """
+        source = Path(path)
         try:
-            return cls(**_scene_file.read(path))
+            return cls(**_scene_file.read(source))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"cannot load {os.fspath(path)}: {error}") from error
+            raise ValueError(f"cannot load {source}: {error}") from error
 
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.

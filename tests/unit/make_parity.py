@@ -14,6 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from ember_widgets._checks import FloatArray
 from ember_widgets.scene import GRID, Scene, palette
 
 PATH = Path(__file__).with_name("parity.json")
@@ -23,30 +24,31 @@ N_FACTORS = 3
 def start() -> Scene:
     """A landscape: ground below, a hill on it, a small thing that reaches the right border."""
     rows, cols = np.mgrid[0:GRID, 0:GRID]
-    strengths = np.zeros((GRID, GRID, N_FACTORS))
+    strengths = np.zeros((GRID, GRID, N_FACTORS), np.float32)
     strengths[..., 0] = np.clip((rows - 6) / 8, 0, 1) + ((3 * rows + 5 * cols) % 7) / 40
     strengths[..., 1] = np.clip(1.2 - ((rows - 8) ** 2 + (cols - 5) ** 2) / 16, 0, None)
     strengths[2:7, 12:16, 2] = 0.9 + ((rows + 2 * cols) % 5)[2:7, 12:16] / 10
-    remainder = 1 - ((rows * cols) % 4) / 8
+    remainder = (1 - ((rows * cols) % 4) / 8).astype(np.float32)
+    basis = np.eye(N_FACTORS, dtype=np.float32)
     return Scene(
         prompt="",
         seed=0,
         n_steps=1,
         strengths=strengths,
         remainder=remainder,
-        basis=np.eye(N_FACTORS),
+        basis=basis,
         names=("ground", "hill", "thing"),
         colors=palette(N_FACTORS),
         base_strengths=strengths,
-        base_basis=np.eye(N_FACTORS),
-        unit=np.ones(N_FACTORS),
+        base_basis=basis,
+        unit=np.ones(N_FACTORS, np.float32),
         model={},
     )
 
 
 BLOB = [[4, 4], [4, 5], [5, 4], [5, 5], [5, 6], [6, 5]]
 BLOCK = [[row, col] for row in range(6, 11) for col in range(3, 8)]
-CORNER = [[row, col] for row in range(0, 3) for col in range(0, 4)]
+CORNER = [[row, col] for row in range(3) for col in range(4)]
 EVERYWHERE = [[row, col] for row in range(GRID) for col in range(GRID)]
 
 # Arguments are named as in Python; patches are (row, col) pairs, null stands for None.
@@ -88,7 +90,7 @@ def _maps(scene: Scene) -> dict[str, list[float]]:
     return {"strengths": _flat(scene.strengths), "remainder": _flat(scene.remainder)}
 
 
-def _flat(array: np.ndarray) -> list[float]:
+def _flat(array: FloatArray) -> list[float]:
     # The shortest decimals that are the same float32.
     return [float(str(value)) for value in array.ravel()]
 
