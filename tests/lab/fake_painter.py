@@ -6,6 +6,7 @@ import time
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from ember_widgets import Scene
@@ -61,20 +62,20 @@ class FakePainter:
         return Image.fromarray(pixels)
 
 
-def _blob(factor: int, n_factors: int, seed: int) -> np.ndarray:
+def _blob(factor: int, n_factors: int, seed: int) -> NDArray[np.float32]:
     """A round region of strength 1; factor and seed choose where, and regions of one seed do not touch."""
     angle = 2 * np.pi * factor / n_factors + 0.7 * seed
     rows, cols = np.mgrid[0:16, 0:16]
     distance = np.hypot(rows - 7.5 - 5 * np.sin(angle), cols - 7.5 - 5 * np.cos(angle))
-    return (distance < 2.2).astype(np.float32)
+    region: NDArray[np.float32] = (distance < 2.2).astype(np.float32)
+    return region
 
 
 def _name(factor: int) -> str:
     return NAMES[factor] if factor < len(NAMES) else f"factor {factor}"
 
 
-def _paper(scene: Scene) -> np.ndarray:
+def _paper(scene: Scene) -> NDArray[np.float64]:
     """A faint texture that belongs to prompt, seed and steps, so that another one is another picture."""
     identity = f"{scene.prompt}/{scene.seed}/{scene.n_steps}".encode()
-    texture: np.ndarray = np.random.default_rng(zlib.crc32(identity)).random((16, 16, 3))
-    return texture
+    return np.random.default_rng(zlib.crc32(identity)).random((16, 16, 3))

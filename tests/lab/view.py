@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
@@ -58,19 +58,17 @@ class PaintView:
     def state(self, name: str) -> str:
         return self.root.get_attribute(f"data-{name}") or ""
 
-    def picture(self) -> np.ndarray[Any, np.dtype[np.int16]]:
+    def picture(self) -> NDArray[np.int16]:
         """The pixels shown, (height, width, 3); signed, so that two pictures can be subtracted."""
         address: str = self.part("picture").evaluate(PICTURE)
         image = Image.open(io.BytesIO(base64.b64decode(address.split(",", 1)[1])))
         return np.asarray(image.convert("RGB"), dtype=np.int16)
 
-    def patch_changes(self, before: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def patch_changes(self, before: NDArray[np.int16]) -> NDArray[np.float64]:
         """Mean absolute change of the picture since ``before`` in each patch, (16, 16), 0..255."""
         change = np.abs(self.picture() - before).mean(axis=-1)
         height, width = change.shape
-        means: np.ndarray[Any, np.dtype[np.float64]] = change.reshape(16, height // 16, 16, width // 16).mean(
-            axis=(1, 3)
-        )
+        means: NDArray[np.float64] = change.reshape(16, height // 16, 16, width // 16).mean(axis=(1, 3))
         return means
 
     def pick(self, factor: int) -> None:

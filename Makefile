@@ -1,0 +1,62 @@
+# make demo   install and open the first notebook in JupyterLab
+# make test   install all that tests need and run everything
+# Also: make lint, make js, make bench.
+
+PYTHON ?= python3
+# The version the tests run on. For the CPU build where pip would take the CUDA one:
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+# Passed on, for example: make test PYTEST_ARGS="-m lab -x"
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STATIC := ember_widgets/widgets/static
+# Node is needed to rebuild the bundle, never to use it. From 20 on it is what js/ is written for.
+NODE := $(shell node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm)
+
+.PHONY: demo test lint js bench chromium
+
+demo: .venv/for-demo
+	@$(BIN)/ember-widgets demo
+
+test: .venv/for-tests chromium lint js
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/for-tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# A bundle that is not what its sources build to would be noticed by users only.
+ifneq ($(NODE),)
+js: js/node_modules/.package-lock.json
+	cd js && npm run --silent check && npm run --silent test
+	rm -rf build/static && mkdir -p build && cp -R $(STATIC) build/static
+	cd js && npm run --silent build
+	diff -r build/static $(STATIC)
+else
+js:
+	@echo "No Node >= 20 with npm: js/ is not checked, and the committed bundle is used as it is."
+endif
+
+bench: .venv/for-tests chromium
+	for script in tests/benchmarks/*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$script .py) || exit 1; done
+
+chromium:
+	@tests/lab/install_chromium.sh
+
+.venv/for-demo: pyproject.toml
+	@echo "Installing into .venv (PyTorch is large: this can take some minutes)"
+	@$(PYTHON) -m venv .venv || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PIP) install $(TORCH)
+	@$(PIP) install --editable '.[lab]'
+	@touch $@
+
+.venv/for-tests: .venv/for-demo
+	@echo "Installing what the tests need"
+	@$(PIP) install --editable '.[test,dev]'
+	@touch $@
+
+js/node_modules/.package-lock.json: js/package-lock.json
+	cd js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
