@@ -9,6 +9,17 @@ from playwright.sync_api import Browser, Page
 from tests.lab.browser import launch, new_context
 from tests.lab.notebook import Notebook
 from tests.lab.server import LabServer
+from tests.lab.view import PaintView
+
+FAKE_CELLS = [
+    """import ember_widgets as ember
+from tests.lab.fake_painter import FakePainter
+
+painter = FakePainter()""",
+    """before = painter.analyze("a meadow", seed=3, n_factors=5)
+widget = ember.PaintWidget(painter, before)
+widget""",
+]
 
 OpenNotebook = Callable[[list[str]], Notebook]
 
@@ -38,12 +49,20 @@ def open_notebook(page: Page, server: LabServer, request: pytest.FixtureRequest)
 
     def open_and_run(cells: list[str]) -> Notebook:
         name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
-        notebook = Notebook(page, server, server.write_notebook(f"{name}.ipynb", cells))
+        notebook = Notebook(page, server.address(server.write_notebook(f"{name}.ipynb", cells)))
         notebook.run_all()
         return notebook
 
     yield open_and_run
     server.stop_kernels()
+
+
+@pytest.fixture
+def view(open_notebook: OpenNotebook) -> PaintView:
+    """A widget with the fake painter; in the kernel `before` is the scene it was given."""
+    view = PaintView(open_notebook(FAKE_CELLS))
+    view.settle()
+    return view
 
 
 @pytest.fixture(scope="session")

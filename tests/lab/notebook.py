@@ -7,8 +7,6 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from tests.lab.server import LabServer
-
 LIMIT_MS = 90_000
 
 # The execution indicator also reads idle before there is a kernel, and running cells then opens a dialog.
@@ -36,6 +34,14 @@ ASK_KERNEL = """async ([code, limit]) => {
   return reply.content.user_expressions.answer?.data?.['text/plain'];
 }"""
 
+ADD_CELL = """code => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  panel.content.activeCellIndex = panel.content.widgets.length - 1;
+  return window.jupyterapp.commands.execute('notebook:insert-cell-below').then(() => {
+    panel.content.activeCell.model.sharedModel.setSource(code);
+  });
+}"""
+
 ERROR_OUTPUTS = ", ".join(
     f".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("stderr", "error")
 )
@@ -45,15 +51,15 @@ class Notebook:
     """One notebook in one page.
 
     Example:
-        >>> notebook = Notebook(page, server, "paint.ipynb")    # doctest: +SKIP
+        >>> notebook = Notebook(page, server.address("paint.ipynb"))    # doctest: +SKIP
         >>> notebook.run_all()                                  # doctest: +SKIP
         >>> notebook.ask("widget.scene.seed")                   # doctest: +SKIP
         3
     """
 
-    def __init__(self, page: Page, server: LabServer, name: str) -> None:
+    def __init__(self, page: Page, address: str) -> None:
         self.page = page
-        self._address = server.address(name)
+        self._address = address
         self.open()
 
     def open(self) -> None:
@@ -77,6 +83,16 @@ class Notebook:
         complaints = self.page.locator(ERROR_OUTPUTS).all_text_contents()
         if complaints:
             raise RuntimeError("cells complained:\n" + "\n".join(complaints))
+
+    def add_and_run_cell(self, code: str) -> None:
+        """Put a cell below the last one and run it."""
+        self.page.evaluate(ADD_CELL, code)
+        self._command("notebook:run-cell")
+        self._wait_for_kernel()
+
+    def in_another_page(self) -> Notebook:
+        """The same notebook in a second browser tab; the kernel is shared, and so must be what was saved."""
+        return Notebook(self.page.context.new_page(), self._address)
 
     def restart_kernel(self) -> None:
         self.page.evaluate(

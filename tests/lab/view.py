@@ -9,9 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
-Patch = tuple[int, int]
+from tests.lab.notebook import Notebook
+
+# (row, col); between two patches, or outside the grid, where the pointer goes there.
+Patch = tuple[float, float]
 
 # The settled picture shown and nothing stirring for this long: nothing is under way, here or in the kernel.
 QUIET_MS = 250
@@ -38,12 +41,24 @@ PICTURE = """async element => {
 }"""
 
 
-class PaintView:
-    """The ``index``-th PaintWidget view in the page."""
+# The remainder counts as one factor more. The page computes with doubles, the kernel with floats.
+COMPARE = """
+import numpy as _test_np
+_test_maps = [
+    _test_np.concatenate([scene.strengths, scene.remainder[..., None]], axis=-1)
+    for scene in (widget.scene, {scene})
+]
+_test_differences = _test_np.argwhere(~_test_np.isclose(*_test_maps, atol=1e-6)).tolist()
+"""
 
-    def __init__(self, page: Page, index: int = 0) -> None:
-        self.page = page
-        self.root = page.get_by_test_id("ember-paint").nth(index)
+
+class PaintView:
+    """The ``index``-th view of a PaintWidget in the notebook; in the kernel it is ``widget``."""
+
+    def __init__(self, notebook: Notebook, index: int = 0) -> None:
+        self.notebook = notebook
+        self.page = notebook.page
+        self.root = self.page.get_by_test_id("ember-paint").nth(index)
 
     def part(self, name: str) -> Locator:
         return self.root.get_by_test_id(name)
@@ -55,8 +70,12 @@ class PaintView:
             "(root, [quiet, limit]) => (" + SETTLED + ")([root, quiet, limit])", [QUIET_MS, limit_s * 1000]
         )
 
-    def state(self, name: str) -> str:
-        return self.root.get_attribute(f"data-{name}") or ""
+    def differences_from(self, scene: str) -> list[list[int]]:
+        """Where the widget's scene is not the one an expression in the kernel gives: [row, col, factor]."""
+        self.settle()
+        self.notebook.tell(COMPARE.format(scene=scene))
+        differences: list[list[int]] = self.notebook.ask("_test_differences")
+        return differences
 
     def picture(self) -> NDArray[np.int16]:
         """The pixels shown, (height, width, 3); signed, so that two pictures can be subtracted."""

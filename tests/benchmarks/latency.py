@@ -1,0 +1,182 @@
+"""How long from the pointer to the picture, in a real JupyterLab: paints one long stroke and prints a table.
+
+    python -m tests.benchmarks.latency --painter embedded
+
+Every pointer event is paired with the first picture that knows of it: the page notes when the event
+happened, which edit (``seq``) left for the kernel after it, and when a picture of that edit or a later one
+stood on the screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from tests.lab.browser import launch, new_context
+from tests.lab.notebook import Notebook
+from tests.lab.server import LabServer
+from tests.lab.view import PaintView
+
+POINTER_HZ = 125  # What a common mouse reports.
+
+CELLS = {
+    "fake": """import ember_widgets as ember
+from tests.lab.fake_painter import FakePainter
+
+widget = ember.PaintWidget(FakePainter(delay_ms={delay_ms}))
+widget""",
+    "embedded": """import ember_widgets as ember
+
+widget = ember.PaintWidget(ember.Painter.embedded())
+widget""",
+}
+
+# Wire messages are read where they leave the page: no hook in the widget itself could be more honest.
+WATCH = """() => {
+  const log = { moves: [], sends: [], shows: [] };
+  window.emberLatency = log;
+  const root = document.querySelector('[data-testid=ember-paint]');
+  root.querySelector('[data-testid=grid]').addEventListener('pointermove', event => {
+    if (!event.buttons) return;
+    for (const one of event.getCoalescedEvents()) log.moves.push(one.timeStamp);
+  }, { capture: true });
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    if (data instanceof ArrayBuffer) {
+      const head = new TextDecoder('latin1').decode(data.slice(0, 4096));
+      const edit = /"type":"edit".*?"seq":(\\d+)/.exec(head);
+      if (edit) log.sends.push([performance.now(), Number(edit[1])]);
+    }
+    return send.call(this, data);
+  };
+  const afterPaint = new MessageChannel();
+  const waiting = [];
+  afterPaint.port1.onmessage = () => {
+    for (const seq of waiting.splice(0)) log.shows.push([performance.now(), seq]);
+  };
+  new MutationObserver(() => {
+    const seq = Number(root.dataset.seq);
+    requestAnimationFrame(() => { waiting.push(seq); afterPaint.port2.postMessage(null); });
+  }).observe(root, { attributes: true, attributeFilter: ['data-seq'] });
+}"""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the page noted, in ms of its own clock."""
+
+    moves: list[float]
+    sends: list[tuple[float, int]]
+    shows: list[tuple[float, int]]
+
+    def latencies_ms(self) -> list[float]:
+        """Per pointer event, the time until the first picture that knows of it."""
+        send_times = [at for at, _ in self.sends]
+        latencies = []
+        for moved in self.moves:
+            first_send = bisect.bisect_left(send_times, moved)
+            if first_send == len(self.sends):
+                continue
+            seq = self.sends[first_send][1]
+            shown = next((at for at, shown_seq in self.shows if shown_seq >= seq), None)
+            if shown is not None:
+                latencies.append(shown - moved)
+        return latencies
+
+    def frames_during_the_stroke(self) -> int:
+        return sum(self.moves[0] <= at <= self.moves[-1] for at, _ in self.shows)
+
+
+def watch_a_stroke(view: PaintView, seconds: float) -> Watched:
+    """Paint a Lissajous figure for some seconds, as fast as a mouse reports; wait for the last picture."""
+    view.use("paint", size=2)
+    view.page.evaluate(WATCH)
+
+    # Asked once: a question to the page between two moves would slow the hand down.
+    (left, top), (right, bottom) = view.point((0, 0)), view.point((15, 15))
+
+    def spot(at: float) -> tuple[float, float]:
+        across, down = 0.5 + 0.47 * math.sin(2.1 * at), 0.5 + 0.47 * math.sin(3.3 * at + 0.5)
+        return left + across * (right - left), top + down * (bottom - top)
+
+    view.page.mouse.move(*spot(0))
+    view.page.mouse.down()
+    start = time.perf_counter()
+    n_moves = 0
+    while (at := time.perf_counter() - start) < seconds:
+        view.page.mouse.move(*spot(at))
+        n_moves += 1
+        time.sleep(max(0.0, start + n_moves / POINTER_HZ - time.perf_counter()))
+    view.page.mouse.up()
+    view.settle()
+    log = view.page.evaluate("() => window.emberLatency")
+    return Watched(
+        log["moves"], [tuple(pair) for pair in log["sends"]], [tuple(pair) for pair in log["shows"]]
+    )
+
+
+def measure(painter: str, *, seconds: float, delay_ms: float, runs: int) -> list[Watched]:
+    with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launch() as browser:
+        watched = []
+        for run in range(runs):
+            cell = CELLS[painter].format(delay_ms=delay_ms)
+            name = server.write_notebook(f"latency-{run}.ipynb", [cell])
+            with new_context(browser) as context:
+                notebook = Notebook(context.new_page(), server.address(name))
+                notebook.run_all()
+                view = PaintView(notebook)
+                view.settle()
+                watched.append(watch_a_stroke(view, seconds))
+            server.stop_kernels()
+        return watched
+
+
+def table(watched: list[Watched], seconds: float) -> str:
+    lines = [
+        "| run | pointer events | edits sent | frames shown | frames/s | pointer → picture p50 | p95 | max |",
+        "| --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for run, one in enumerate(watched):
+        latencies = one.latencies_ms()
+        p50, p95, most = np.percentile(latencies, [50, 95, 100])
+        frames = one.frames_during_the_stroke()
+        lines.append(
+            f"| {run} | {len(one.moves)} | {len(one.sends)} | {frames} | {frames / seconds:.1f} "
+            f"| {p50:.0f} ms | {p95:.0f} ms | {most:.0f} ms |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Latency from pointer to picture in JupyterLab.")
+    parser.add_argument("--painter", choices=sorted(CELLS), default="embedded")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of the stroke (default: 5)")
+    parser.add_argument(
+        "--delay-ms", type=float, default=30.0, help="how long the fake painter takes (default: 30)"
+    )
+    parser.add_argument("--runs", type=int, default=1, help="strokes, each in a fresh kernel (default: 1)")
+    options = parser.parse_args()
+    watched = measure(options.painter, seconds=options.seconds, delay_ms=options.delay_ms, runs=options.runs)
+    painter = f"fake, {options.delay_ms:g} ms a picture" if options.painter == "fake" else "embedded"
+    print(
+        f"Painter: {painter}; one stroke of {options.seconds:g} s at {POINTER_HZ} Hz; "
+        f"{os.cpu_count()} CPUs, Python {platform.python_version()}, "
+        f"JupyterLab {metadata.version('jupyterlab')}, anywidget {metadata.version('anywidget')}"
+    )
+    print(table(watched, options.seconds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""`ember-widgets demo`, the way a person meets the project."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, Page
+
+from tests.lab.server import LEASH, REPOSITORY
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """What the demo prints where there is no browser."""
+    command = [sys.executable, "-m", "ember_widgets.cli", "demo", "--no-browser"]
+    demo = subprocess.Popen(
+        [sys.executable, str(LEASH), *command],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "0"},
+        text=True,
+    )
+    with demo:
+        assert demo.stdin is not None
+        assert demo.stdout is not None
+        lines = [demo.stdout.readline() for _ in range(2)]
+        yield re.sub(r"^.*: (?=http)", "", lines[1].strip())
+        demo.stdin.close()
+
+
+def test_the_demo_prints_an_address_that_opens_the_first_notebook(address: str, page: Page) -> None:
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/lab/tree/01_paint\.ipynb\?token=\w+", address)
+
+    # The page may come before the server is ready: the address is printed first.
+    for _ in range(100):
+        with contextlib.suppress(Error):
+            page.goto(address, wait_until="domcontentloaded")
+            break
+        page.wait_for_timeout(200)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+
+    assert page.locator(".jp-Notebook").is_visible()

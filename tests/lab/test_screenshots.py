@@ -1,0 +1,97 @@
+"""Pictures of the widget for people to look at, and what can be told of them without eyes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.lab.browser import new_context
+from tests.lab.conftest import FAKE_CELLS
+from tests.lab.notebook import Notebook
+from tests.lab.server import LabServer
+from tests.lab.view import PaintView
+
+CONTRAST = """root => {
+  const channels = color => (color.match(/[\\d.]+/g) ?? []).map(Number);
+  const luminance = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = channels(getComputedStyle(at).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const texts = [...root.querySelectorAll('*')].filter(element =>
+    [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()) &&
+    element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) &&
+    !element.closest(':disabled'));
+  return texts.map(element => {
+    const [one, two] = [channels(getComputedStyle(element).color), ground(element)].map(luminance);
+    const contrast = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+    return [element.textContent.trim(), contrast];
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def dark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    with LabServer(tmp_path_factory.mktemp("lab-dark"), dark=True) as server:
+        yield server
+
+
+@pytest.fixture
+def dark_page(browser: Browser) -> Iterator[Page]:
+    with new_context(browser, dark=True) as context:
+        yield context.new_page()
+
+
+def test_the_light_theme_is_legible(view: PaintView, screenshots: Path) -> None:
+    check_and_shoot(view, screenshots / "lab-light.png")
+
+
+def test_the_dark_theme_is_legible(dark_page: Page, dark_server: LabServer, screenshots: Path) -> None:
+    notebook = Notebook(dark_page, dark_server.address(dark_server.write_notebook("dark.ipynb", FAKE_CELLS)))
+    notebook.run_all()
+    view = PaintView(notebook)
+    view.settle()
+
+    assert dark_page.locator("body").get_attribute("data-jp-theme-light") == "false"
+    check_and_shoot(view, screenshots / "lab-dark.png")
+    dark_server.stop_kernels()
+
+
+def test_a_narrow_notebook_still_shows_all_of_the_widget(view: PaintView, screenshots: Path) -> None:
+    view.page.set_viewport_size({"width": 640, "height": 1000})
+    view.settle()
+    view.root.screenshot(path=screenshots / "lab-narrow.png")
+
+    overflow = view.root.evaluate("root => root.scrollWidth - root.clientWidth")
+
+    assert overflow <= 0
+    box = view.part("grid").bounding_box()
+    assert box is not None
+    assert box["width"] > 200
+
+
+def check_and_shoot(view: PaintView, path: Path) -> None:
+    view.pick(0)
+    view.use("paint", size=3)
+    view.drag([(9, 4), (9, 11)])
+    view.settle()
+    view.page.screenshot(path=path)
+    view.part("side-by-side").click()
+    view.settle()
+    view.root.screenshot(path=path.with_stem(f"{path.stem}-side-by-side"))
+
+    contrasts = [(re.sub(r"\s+", " ", text), contrast) for text, contrast in view.root.evaluate(CONTRAST)]
+
+    # WCAG's bound for large text and controls; small text of the notebook itself is no better in places.
+    assert contrasts
+    assert [(text, contrast) for text, contrast in contrasts if contrast < 3] == []
