@@ -1,0 +1,46 @@
+"""Stage "export": put the trained parts together as a diffusers pipeline and save it into the package."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionXLPipeline
+
+from ember_widgets.embedded import architecture
+from ember_widgets.embedded.train_vae import load_vae
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def export(out: Path, assets: Path = ASSETS) -> None:
+    """Write `assets/pipeline` from a run's averaged weights, float16 safetensors.
+
+    Args:
+        out: Folder of the run; uses "joint.pt".
+        assets: Where to; an earlier pipeline there is replaced.
+    """
+    averages = torch.load(out / "joint.pt", weights_only=True)["averages"]
+    tokenizer = architecture.build_tokenizer(out / "tokenizer")
+    unet = architecture.build_unet()
+    unet.load_state_dict(averages["unet"])
+    text_encoder, text_encoder_2 = architecture.build_text_encoders(tokenizer)
+    text_encoder.load_state_dict(averages["text_encoder"])
+    text_encoder_2.load_state_dict(averages["text_encoder_2"])
+    pipeline = StableDiffusionXLPipeline(
+        vae=load_vae(out),
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=architecture.build_scheduler(),
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    ).to(torch.float16)
+    folder = assets / "pipeline"
+    shutil.rmtree(folder, ignore_errors=True)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    size = sum(f.stat().st_size for f in assets.rglob("*") if f.is_file())
+    print(f"{folder}: all assets {size / 1e6:.1f} MB")

@@ -1,0 +1,101 @@
+"""One training loop for all stages: time-boxed, resumable, logged."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+def train(
+    name: str,
+    modules: dict[str, nn.Module],
+    parameters: list[nn.Parameter],
+    step: Callable[[int, float], dict[str, Tensor]],
+    *,
+    out: Path,
+    minutes: float,
+    lr: float,
+    warmup: int = 100,
+    ema: float = 0.998,
+    every_s: float = 120.0,
+    on_save: Callable[[dict[str, dict[str, Tensor]]], None] | None = None,
+) -> dict[str, dict[str, Tensor]]:
+    """Run AdamW on `step` for `minutes` of training time, with a cosine schedule over that time.
+
+    Args:
+        name: The stage; checkpoint and log are `out/name.pt` and `out/name.jsonl`.
+        modules: Whose states are averaged (EMA) and saved.
+        parameters: What is trained.
+        step: Takes (step number, progress in 0..1), returns losses; the one called "loss" is minimised.
+        minutes: Training time in all; a resumed run goes on where the checkpoint stopped.
+        on_save: Called with the averaged states after every checkpoint.
+
+    Returns:
+        The averaged states by module name.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr, betas=(0.9, 0.99), weight_decay=0.01)
+    checkpoint, log = out / f"{name}.pt", out / f"{name}.jsonl"
+    averages = {k: {n: t.detach().clone() for n, t in m.state_dict().items()} for k, m in modules.items()}
+    n, seconds = 0, 0.0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        n, seconds, averages = saved["n"], saved["seconds"], saved["averages"]
+        for k, m in modules.items():
+            m.load_state_dict(saved["modules"][k])
+        optimizer.load_state_dict(saved["optimizer"])
+
+    def save() -> None:
+        state: dict[str, Any] = {"n": n, "seconds": seconds, "averages": averages, "optimizer": optimizer.state_dict()}
+        state["modules"] = {k: m.state_dict() for k, m in modules.items()}
+        temporary = checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, checkpoint)
+        if on_save is not None:
+            on_save(averages)
+
+    total, last_save = 60 * minutes, seconds
+    sums: dict[str, float] = {}
+    with tqdm(total=round(total), initial=round(seconds), unit="s", desc=name, mininterval=10) as bar:
+        while seconds < total:
+            started = time.monotonic()
+            progress = min(1.0, seconds / total)
+            for group in optimizer.param_groups:
+                group["lr"] = lr * min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+            losses = step(n, progress)
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            decay = min(ema, (1 + n) / (10 + n))
+            with torch.no_grad():
+                for k, m in modules.items():
+                    for key, value in m.state_dict().items():
+                        average = averages[k][key]
+                        if average.is_floating_point():
+                            average.lerp_(value, 1 - decay)
+            n += 1
+            for key, loss in losses.items():
+                sums[key] = sums.get(key, 0.0) + float(loss.detach())
+            seconds += time.monotonic() - started
+            if n % 100 == 0:
+                means = {k: round(v / 100, 5) for k, v in sums.items()}
+                sums = {}
+                with log.open("a") as f:
+                    f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 2), **means}) + "\n")
+                bar.set_postfix(means)
+            bar.n = round(min(seconds, total))
+            bar.update(0)
+            if seconds - last_save > every_s:
+                last_save = seconds
+                save()
+    save()
+    return averages

@@ -1,0 +1,254 @@
+"""Stages "composer", "renderer" and "joint": the two halves of the UNet on either side of the steering site.
+
+The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at 16×16
+and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true codes of scenes,
+whose objects are loosened to the shapes a person paints. The two stages can run side by side: the renderer reads the
+composer's newest weights as they appear. "joint" then trains both on what the other does, at all timesteps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+
+from ember_widgets.embedded import architecture, scenes
+from ember_widgets.embedded.loop import train
+from ember_widgets.embedded.pool import captioned, loosened
+from ember_widgets.staged_unet import SiteState, StagedUNet
+
+SITE = "down_blocks.2.attentions.1"
+RENDERER_PARTS = ("mid_block.", "up_blocks.", "conv_norm_out.", "conv_out.")
+LATER_STEPS = (749, 499, 249)
+
+
+class Model(nn.Module):
+    """UNet and text encoders with what training needs around them."""
+
+    def __init__(self, out: Path, device: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokenizer = architecture.build_tokenizer(out / "tokenizer")
+        self.unet = architecture.build_unet()
+        architecture.open_noise_path(self.unet)
+        self.text_encoder, self.text_encoder_2 = architecture.build_text_encoders(self.tokenizer)
+        self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow on a CPU
+        self.to(device, memory_format=torch.channels_last)
+        self.staged = StagedUNet(self.unet, SITE)
+        self.device_name = device
+        alphas = architecture.build_scheduler().alphas_cumprod.float()
+        self.register_buffer("alphas", alphas.to(device), persistent=False)
+        self.register_buffer("codes", architecture.site_codes().to(device), persistent=False)
+
+    def tokens(self, captions: list[str]) -> Tensor:
+        batch = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        return batch.input_ids.to(self.device_name)
+
+    def noisy(self, x0: Tensor | None, noise: Tensor, t: int) -> Tensor:
+        """The UNet's input at timestep t; at 999 the scheduler passes nothing but noise."""
+        a, s = self.alphas[t].sqrt(), (1 - self.alphas[t]).sqrt()
+        x = s * noise if x0 is None else a * x0 + s * noise
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def clean(self, v: Tensor, x: Tensor, t: int) -> Tensor:
+        """The latents that a v-prediction stands for."""
+        return self.alphas[t].sqrt() * x - (1 - self.alphas[t]).sqrt() * v
+
+    def prefix(self, x: Tensor, t: int, tokens: Tensor, *, freeze_pooled: bool = False) -> SiteState:
+        first = self.text_encoder(tokens, output_hidden_states=True).hidden_states[-2]
+        second = self.text_encoder_2(tokens, output_hidden_states=True)
+        text = torch.cat([first, second.hidden_states[-2]], -1)
+        size = float(scenes.SIZE)
+        time_ids = torch.tensor([size, size, 0, 0, size, size], device=x.device).repeat(len(x), 1)
+        pooled = second.text_embeds.detach() if freeze_pooled else second.text_embeds
+        added = {"text_embeds": pooled, "time_ids": time_ids}
+        return self.staged.prefix(x, torch.tensor(t, device=x.device), text, added)
+
+    def split(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Parameters of the composer and of the renderer."""
+        named = list(self.unet.named_parameters())
+        composer = [p for n, p in named if not n.startswith(RENDERER_PARTS)]
+        composer += [*self.text_encoder.parameters(), *self.text_encoder_2.parameters()]
+        return composer, [p for n, p in named if n.startswith(RENDERER_PARTS)]
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"unet": self.unet, "text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+
+
+class Batches:
+    """Draws training batches from the pool and from captioned layouts."""
+
+    def __init__(self, model: Model, pool: Path | None, batch: int, seed: int) -> None:
+        self.model, self.batch = model, batch
+        self.rng = np.random.default_rng(seed)
+        self.pool: dict[str, Any] = {} if pool is None else dict(np.load(pool))
+
+    def _tensor(self, array: Any) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
+
+    def captioned(self, seeds: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Noise, patch labels and tokens."""
+        items = [captioned(int(s)) for s in seeds]
+        noise = self._tensor(np.stack([n for _, n, _ in items]))
+        labels = self._tensor(np.stack([scenes.label_patches(layout) for _, _, layout in items]))
+        return noise, labels, self.model.tokens([spec.words for spec, _, _ in items])
+
+    def fresh(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch))
+
+    def from_pool(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Captioned scenes whose pictures are known: latents, noise, labels, tokens."""
+        n_free = int(self.pool["n_free"])
+        seeds = self.rng.integers(0, len(self.pool["latents"]) - n_free, self.batch)
+        return self._tensor(self.pool["latents"][n_free + seeds]).float(), *self.captioned(seeds)
+
+    def painted(self, share_free: float = 0.75) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents, codes at the site as painting would put them there, and weights of the loss per patch."""
+        n_free, n = int(self.pool["n_free"]), len(self.pool["latents"])
+        chosen = np.where(
+            self.rng.random(self.batch) < share_free,
+            self.rng.integers(0, n_free, self.batch),
+            self.rng.integers(n_free, n, self.batch),
+        )
+        labels = self._tensor(
+            np.stack([loosened(self.pool["backgrounds"][i], self.pool["things"][i].astype(int), self.rng) for i in chosen])
+        )
+        codes = self.model.codes[labels].permute(0, 3, 1, 2)
+        return self._tensor(self.pool["latents"][chosen]).float(), self.roughened(codes), object_weight(labels)
+
+    def roughened(self, codes: Tensor) -> Tensor:
+        """Codes as SAE and NMF give them back: other strengths, noise, edges that bleed into the next patch."""
+        b = len(codes)
+        rand = lambda low, high, *shape: torch.empty(b, 1, *shape, device=codes.device).uniform_(low, high)  # noqa: E731
+        soft = F.avg_pool2d(codes, 3, 1, 1, count_include_pad=False)
+        mix = rand(0, 0.45, 1, 1) * (rand(0, 1, 1, 1) < 0.3)
+        codes = codes + mix * (soft - codes)
+        codes = codes * rand(0.75, 1.4, 1, 1) * rand(0.85, 1.15, scenes.GRID, scenes.GRID)
+        return codes + 0.3 * rand(0, 1, 1, 1) * torch.randn_like(codes)
+
+
+def object_weight(labels: Tensor, weight: float = 3.0) -> Tensor:
+    """Loss weight per latent pixel: objects and their surroundings count more; mean 1. (B, 16, 16) -> (B, 1, 64, 64)."""
+    near = F.max_pool2d((labels[:, None] >= scenes.FIRST_OBJECT).float(), 3, 1, 1)
+    w = (1 + weight * near).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    return w / w.mean()
+
+
+def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Smooth L1 with a knee at 0.1."""
+    error = x0 - target
+    return (((error * error + 0.01).sqrt() - 0.1) * weight).mean()
+
+
+def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """How far a site update (B, D, 16, 16) is from its labels' codes: cross-entropy of a Gaussian classifier, and MSE."""
+    update = update.float()
+    sigma2 = float(codes[1].pow(2).sum()) / 10
+    logits = torch.einsum("bdrc,kd->bkrc", update, codes) / sigma2 - (codes.pow(2).sum(1) / (2 * sigma2))[:, None, None]
+    weight = torch.ones(len(codes), device=codes.device)
+    weight[scenes.FIRST_OBJECT :] = 3.0
+    mse = (update - codes[labels].permute(0, 3, 1, 2)).pow(2).mean() / codes[1].pow(2).mean()
+    return F.cross_entropy(logits, labels, weight=weight), mse
+
+
+def train_composer(out: Path, minutes: float, *, device: str = "cpu", batch: int = 16) -> None:
+    """Train only the 16×16 level and the text encoders: the layout reaches it through `open_noise_path`.
+
+    Nothing at 64×64 and 32×32 then needs a backward pass, which makes a step about twice as cheap.
+    """
+    model = Model(out, device)
+    batches = Batches(model, None, batch, 1)
+    for name, p in model.unet.named_parameters():
+        # norm1 stays as it is: PyTorch 2.13 crashes in a channels-last GroupNorm whose input needs no gradient.
+        p.requires_grad_(name.startswith("down_blocks.2.") and not name.startswith("down_blocks.2.resnets.0.norm1"))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def step(n: int, progress: float) -> dict[str, Tensor]:
+        noise, labels, tokens = batches.fresh()
+        with torch.autocast(device, dtype=torch.bfloat16):
+            state = model.prefix(model.noisy(None, noise, 999), 999, tokens, freeze_pooled=True)
+        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, model.codes)
+        return {"loss": ce + mse, "ce": ce, "mse": mse}
+
+    train("composer", model.parts(), parameters, step, out=out, minutes=minutes, lr=1.2e-3)
+
+
+def load_composer(model: Model, averages: dict[str, dict[str, Tensor]]) -> None:
+    unet = {k: v for k, v in averages["unet"].items() if not k.startswith(RENDERER_PARTS)}
+    model.unet.load_state_dict(unet, strict=False)
+    model.text_encoder.load_state_dict(averages["text_encoder"])
+    model.text_encoder_2.load_state_dict(averages["text_encoder_2"])
+
+
+def train_renderer(out: Path, minutes: float, *, device: str = "cpu", batch: int = 16) -> None:
+    model = Model(out, device)
+    batches = Batches(model, out / "pool.npz", batch, 2)
+    composer, renderer = model.split()
+    for p in composer:
+        p.requires_grad_(False)
+    newest = 0.0
+
+    def step(n: int, progress: float) -> dict[str, Tensor]:
+        nonlocal newest
+        source = out / "composer.pt"
+        if n % 100 == 0 and source.exists() and source.stat().st_mtime > newest:
+            newest = source.stat().st_mtime
+            load_composer(model, torch.load(source, weights_only=True)["averages"])
+        latents, codes, weight = batches.painted()
+        tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
+        t = 999 if batches.rng.random() < 0.9 else int(batches.rng.choice(LATER_STEPS))
+        x = model.noisy(None if t == 999 else latents, torch.randn_like(latents), t)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            with torch.no_grad():
+                state = model.prefix(x, t, tokens)
+            v = model.staged.suffix(state, state.hidden_in + codes.to(state.hidden_in.dtype))
+        loss = latent_loss(model.clean(v.float(), x, t), latents, weight)
+        return {"loss": loss}
+
+    train("renderer", model.parts(), renderer, step, out=out, minutes=minutes, lr=1.5e-3)
+
+
+def train_joint(out: Path, minutes: float, *, device: str = "cpu", batch: int = 16) -> None:
+    """Both halves together: 45 % captioned at t=999, 20 % captioned at later steps, 35 % painted."""
+    model = Model(out, device)
+    model.unet.load_state_dict(torch.load(out / "renderer.pt", weights_only=True)["averages"]["unet"])
+    load_composer(model, torch.load(out / "composer.pt", weights_only=True)["averages"])
+    batches = Batches(model, out / "pool.npz", batch, 3)
+
+    def step(n: int, progress: float) -> dict[str, Tensor]:
+        kind, t = batches.rng.random(), 999
+        if kind < 0.35:
+            latents, codes, weight = batches.painted()
+            tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
+            x = model.noisy(None, torch.randn_like(latents), t)
+        else:
+            latents, noise, labels, tokens = batches.from_pool()
+            weight = object_weight(labels)
+            if kind < 0.55:
+                t = int(batches.rng.choice(LATER_STEPS))
+                x = model.noisy(latents, torch.randn_like(latents), t)
+            else:
+                x = model.noisy(None, noise, t)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            if kind < 0.35:
+                with torch.no_grad():
+                    state = model.prefix(x, t, tokens)
+                v = model.staged.suffix(state, state.hidden_in + codes.to(state.hidden_in.dtype))
+            else:
+                state = model.prefix(x, t, tokens)
+                v = model.staged.suffix(state, state.hidden_out)
+        loss = latent_loss(model.clean(v.float(), x, t), latents, weight)
+        if kind < 0.35:
+            return {"loss": loss, "painted": loss / 0.35}
+        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, model.codes)
+        share = 0.2 if t != 999 else 0.45
+        name = "later" if t != 999 else "captioned"
+        return {"loss": loss + 0.1 * (ce + mse), name: loss / share, f"ce_{name}": ce / share}
+
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    train("joint", model.parts(), parameters, step, out=out, minutes=minutes, lr=6e-4)

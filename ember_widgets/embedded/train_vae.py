@@ -1,0 +1,48 @@
+"""Stage "vae": the tiny autoencoder, trained on random crops of drawn scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from tqdm import tqdm
+
+from ember_widgets.embedded import scenes
+from ember_widgets.embedded.architecture import build_vae
+from ember_widgets.embedded.loop import train
+
+CROP = 128
+
+
+def train_vae(out: Path, minutes: float, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16) -> None:
+    """Minimise L1 + 2·L2 of the pixels; keep the latents centred with unit variance, and the decoder used to noise."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(11)
+    pool = np.stack([scenes.draw(scenes.free_layout(rng))[0] for _ in tqdm(range(n_scenes), desc="scenes")])
+    pictures = torch.from_numpy(pool).permute(0, 3, 1, 2)
+    vae = build_vae().to(device, memory_format=torch.channels_last)
+
+    def step(n: int, progress: float) -> dict[str, torch.Tensor]:
+        y, x = (int(v) for v in rng.integers(0, scenes.SIZE - CROP + 1, 2))
+        chosen = torch.from_numpy(rng.integers(len(pictures), size=batch))
+        pixels = (pictures[chosen, :, y : y + CROP, x : x + CROP].to(device).float() / 127.5 - 1).contiguous(
+            memory_format=torch.channels_last
+        )
+        with torch.autocast(device, dtype=torch.bfloat16):
+            latents = vae.encoder(pixels).float()
+            decoded = vae.decoder(latents + 0.03 * torch.randn_like(latents)).float()
+        error = decoded - pixels
+        spread = latents.mean((0, 2, 3)).pow(2) + (latents.var((0, 2, 3)) - 1).pow(2)
+        loss = error.abs().mean() + 2 * error.pow(2).mean() + 0.02 * spread.mean()
+        return {"loss": loss, "l1": error.abs().mean(), "mse": error.pow(2).mean()}
+
+    train("vae", {"vae": vae}, list(vae.parameters()), step, out=out, minutes=minutes, lr=2e-3)
+
+
+def load_vae(out: Path) -> AutoencoderTiny:
+    """The trained autoencoder of a run, averaged weights, for inference."""
+    vae = build_vae()
+    vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["averages"]["vae"])
+    return vae.eval().requires_grad_(False)

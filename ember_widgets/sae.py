@@ -1,0 +1,121 @@
+"""SAE: the dictionary of one steering site.
+
+A sparse autoencoder writes a patch's vector as a sum of a few of many directions ("features"). The BatchTopK kind
+(Bussmann et al. 2024, arXiv:2412.06410) keeps the k largest codes per patch *on average over the image*, so that busy
+patches may use more features than plain ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ACTIVATIONS = ("topk", "batchtopk", "jumprelu")
+TARGETS = ("update", "output")
+
+
+@dataclass(frozen=True, eq=False)
+class SAE:
+    """A trained sparse autoencoder in canonical form, whatever file it came from.
+
+    Attributes:
+        W_enc: (d_model, n_features) float32.
+        b_enc: (n_features,) float32.
+        W_dec: (n_features, d_model) float32. Rows need not have unit length.
+        b_dec: (d_model,) float32, also subtracted from the input before encoding.
+        activation: "topk" (k largest per patch), "batchtopk" (k per patch on average) or "jumprelu" (all above
+            `threshold`).
+        k: Codes kept per patch, for "topk" and "batchtopk".
+        threshold: Scalar or (n_features,): codes not above it are 0. A BatchTopK SAE that has one is encoded with it
+            (its inference form, independent of the batch); without one, the k·n largest of the n patches given are kept.
+        target: What is encoded: "update" (what the block adds: output − input) or "output".
+        site: diffusers module path of the block, e.g. "down_blocks.2.attentions.1".
+        unit: (n_features,) typical activation where active, > 0; brush strength 1.0 of a lone feature.
+        positional: Features active along borders whatever the picture; left out when factors are fitted.
+        source: Where it was read from.
+        sha256: Hash of the file's weights; scenes store it.
+    """
+
+    W_enc: Tensor
+    b_enc: Tensor
+    W_dec: Tensor
+    b_dec: Tensor
+    activation: str
+    k: int | None
+    threshold: Tensor | None
+    target: str
+    site: str
+    unit: Tensor
+    positional: tuple[int, ...] = ()
+    source: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        d_model, n_features = self.W_enc.shape
+        shapes = {"b_enc": (n_features,), "W_dec": (n_features, d_model), "b_dec": (d_model,), "unit": (n_features,)}
+        for name, shape in shapes.items():
+            if tuple(getattr(self, name).shape) != shape:
+                given = tuple(getattr(self, name).shape)
+                raise ValueError(f"{name} has shape {given}, but W_enc is {(d_model, n_features)}; {name} must be {shape}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation={self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
+        if self.target not in TARGETS:
+            raise ValueError(f"target={self.target!r} is unknown; choose 'update' (output − input) or 'output'")
+        if self.activation == "jumprelu" and self.threshold is None:
+            raise ValueError("activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'")
+        if self.activation != "jumprelu" and self.threshold is None and not (self.k and 1 <= self.k <= n_features):
+            raise ValueError(f"k={self.k}, but {self.activation} needs k in 1..{n_features} or a threshold")
+
+    @property
+    def d_model(self) -> int:
+        """Length of a patch's vector."""
+        return int(self.W_enc.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Number of dictionary elements."""
+        return int(self.W_enc.shape[1])
+
+    def to(self, device: torch.device | str) -> SAE:
+        """The same SAE on another device."""
+        moved = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return SAE(**{name: v.to(device) if isinstance(v, Tensor) else v for name, v in moved.items()})
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes of patches.
+
+        Args:
+            x: (..., d_model); for "batchtopk" without a threshold, the patches of one image. Any float dtype.
+
+        Returns:
+            (..., n_features) float32, ≥ 0, mostly 0.
+        """
+        if x.shape[-1] != self.d_model:
+            raise ValueError(f"x has {x.shape[-1]} channels, but this SAE encodes {self.d_model}; give site activations")
+        codes = torch.relu((x.float() - self.b_dec) @ self.W_enc + self.b_enc)
+        if self.threshold is not None:
+            return codes * (codes > self.threshold)
+        assert self.k is not None  # checked when made; tells the type checker
+        if self.activation == "topk":
+            values, indices = codes.topk(self.k, dim=-1)
+            return torch.zeros_like(codes).scatter(-1, indices, values)
+        n_patches = codes.numel() // self.n_features
+        flat = codes.flatten()
+        values, indices = flat.topk(self.k * n_patches)
+        return torch.zeros_like(flat).scatter(0, indices, values).view_as(codes)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Patch vectors from codes: codes·W_dec + b_dec.
+
+        Args:
+            codes: (..., n_features).
+
+        Returns:
+            (..., d_model) float32.
+        """
+        if codes.shape[-1] != self.n_features:
+            raise ValueError(f"codes have {codes.shape[-1]} features, but this SAE has {self.n_features}")
+        return codes.float() @ self.W_dec + self.b_dec
