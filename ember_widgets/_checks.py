@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float32]
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 4
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 60
@@ -65,7 +66,7 @@ def number(name: str, value: object, *, hint: str) -> float:
         result = math.inf
     if not math.isfinite(result):
         raise ValueError(f"{name}={shown(value)} is not finite; {hint}")
-    if abs(result) > np.finfo(np.float32).max:
+    if abs(result) > _MAX_FLOAT32:
         raise ValueError(f"{name}={shown(value)} is too large for float32; {hint}")
     return result
 
@@ -86,9 +87,7 @@ def share(name: str, value: object) -> float:
 
 def seed(value: object) -> int:
     """A seed of the CPU generator."""
-    return integer(
-        "seed", value, 0, MAX_SEED, hint="a seed is a whole number, the same seed gives the same picture"
-    )
+    return integer("seed", value, 0, MAX_SEED, hint="the same seed gives the same picture")
 
 
 def n_steps(value: object) -> int:
@@ -159,7 +158,7 @@ def _texts(name: str, value: object, count: int) -> tuple[str, ...]:
         text(name, item)
     if len(value) != count:
         raise ValueError(
-            f"{name} has {len(value)} entries, but basis has {plural(count, 'row')}; give one per factor"
+            f"{name} holds {len(value)}, but basis has {plural(count, 'row')}; give one per factor"
         )
     return tuple(value)
 

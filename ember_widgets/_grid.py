@@ -35,7 +35,7 @@ def patch_mask(patches: Patches) -> Mask:
         patches: bool array (16, 16), or any iterable of (row, col) pairs, each 0..15; none at all is allowed.
 
     Returns:
-        bool array (16, 16), a new one.
+        bool array (16, 16).
 
     Raises:
         TypeError: not patches at all, or one bare (row, col) pair.
@@ -46,7 +46,7 @@ def patch_mask(patches: Patches) -> Mask:
         if given.dtype == np.bool_:
             if given.shape != (GRID, GRID):
                 raise ValueError(f"patches is a bool array of shape {given.shape}; the grid is (16, 16)")
-            return np.array(given)
+            return given
         if given.dtype.kind not in "iu" or (given.size and given.shape[1:] != (2,) and given.shape != (2,)):
             raise TypeError(f"patches is an array of {given.dtype}, shape {given.shape}; {_GIVE}")
     elif isinstance(given, (str, bytes)) or not isinstance(given, Iterable):

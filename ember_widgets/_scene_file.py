@@ -110,7 +110,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def _parse(path: Path) -> Any:
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB, so it is not a scene")
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes, so it is not a scene")
     try:
         return json.loads(path.read_bytes().decode("utf-8"))
     except (ValueError, RecursionError):

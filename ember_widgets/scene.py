@@ -281,17 +281,17 @@ class Scene:
 
         Args:
             factor: index or name.
-            top: how many features at most, >= 1; None = all that are not 0.
+            top: how many features at most, 1..n_features; None = all that are not 0.
 
         Returns:
             {feature: weight}, 1.0 = the feature's typical activation; those that add most come first.
 
         Raises:
-            TypeError, ValueError: an unknown factor, or a top below 1.
+            TypeError, ValueError: an unknown factor, or a top out of range.
         """
         row = self.basis[self._factor(factor)].astype(np.float64)
         if top is not None:
-            top = _checks.integer("top", top, 1, 2**31, hint="leave it out for all features")
+            top = _checks.integer("top", top, 1, self.n_features, hint="leave it out for all features")
         order = np.argsort(-np.abs(row), kind="stable")[: np.count_nonzero(row)][:top]
         return {int(i): float(row[i] / self.unit[i]) for i in order}
 

@@ -226,8 +226,8 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "unknown field",
         lambda s: s.replace(strength=1),
         TypeError,
-        "a scene has no field strength; choose from prompt, seed, n_steps, strengths, remainder, basis, names, "
-        "colors, base_strengths, base_basis, unit, model",
+        "a scene has no field strength; choose from prompt, seed, n_steps, strengths, remainder, basis, "
+        "names, colors, base_strengths, base_basis, unit, model",
     ),
 ]
 
