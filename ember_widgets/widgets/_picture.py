@@ -1,0 +1,42 @@
+"""Pictures as bytes: JPEG while the hand moves, PNG when it rests."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+from ember_widgets._checks import shown
+
+Kind = Literal["preview", "final"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A rendered picture and how long it took.
+
+    Args:
+        image: RGB.
+        ms: time of the rendering, in milliseconds.
+    """
+
+    image: Image.Image
+    ms: float
+
+    @classmethod
+    def of(cls, image: object, ms: float) -> Picture:
+        """Check what a painter gave back."""
+        if not isinstance(image, Image.Image):
+            raise TypeError(f"painter.render() gave {shown(image)}; it has to give a PIL image")
+        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms)
+
+    def encoded(self, kind: Kind) -> bytes:
+        """JPEG (4:4:4, so that thin coloured shapes keep their colour) for a preview, PNG for the final picture."""
+        stream = io.BytesIO()
+        if kind == "preview":
+            self.image.save(stream, "JPEG", quality=85, subsampling=0)
+        else:
+            self.image.save(stream, "PNG")
+        return stream.getvalue()

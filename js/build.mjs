@@ -1,0 +1,55 @@
+// node build.mjs            builds ember_widgets/widgets/static/{paint.js,paint.css}
+// node build.mjs --tests    bundles the tests for node's test runner
+// node build.mjs --watch    rebuilds what is shipped on every change
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+const shipped = {
+  entryPoints: [
+    { in: here("src/paint.tsx"), out: "paint" },
+    { in: here("src/paint.css"), out: "paint" },
+  ],
+  outdir: here("../ember_widgets/widgets/static"),
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "inline",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  logLevel: "warning",
+};
+
+if (process.argv.includes("--tests")) {
+  const outdir = here("build/tests");
+  rmSync(outdir, { recursive: true, force: true });
+  const entryPoints = readdirSync(here("tests"))
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => here(`tests/${name}`));
+  await esbuild.build({
+    entryPoints,
+    outdir,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    sourcemap: "inline",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    logLevel: "warning",
+  });
+} else if (process.argv.includes("--watch")) {
+  const context = await esbuild.context({ ...shipped, logLevel: "info" });
+  await context.watch();
+} else {
+  await esbuild.build(shipped);
+  for (const name of readdirSync(shipped.outdir)) {
+    const { size } = statSync(`${shipped.outdir}/${name}`);
+    console.log(`${name}  ${(size / 1024).toFixed(1)} KB`);
+  }
+}

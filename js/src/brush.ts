@@ -1,0 +1,67 @@
+/** From the pointer to patches: positions are in patch units, (0, 0) the grid's upper left corner. */
+import { emptyMask, GRID, type Mask } from "./grid.ts";
+
+export interface Point {
+  readonly row: number;
+  readonly col: number;
+}
+
+export interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A pointer position (CSS pixels) in patch units; outside the grid it is negative or above 16. */
+export function toPoint(clientX: number, clientY: number, box: Box): Point {
+  return {
+    row: ((clientY - box.top) / box.height) * GRID,
+    col: ((clientX - box.left) / box.width) * GRID,
+  };
+}
+
+/** The patch under a point, or null outside the grid. */
+export function patchAt({ row, col }: Point): number | null {
+  const inside = row >= 0 && row < GRID && col >= 0 && col < GRID;
+  return inside ? Math.floor(row) * GRID + Math.floor(col) : null;
+}
+
+/** The middle of a patch, as a point. */
+export const middleOf = (patch: number): Point => ({
+  row: Math.floor(patch / GRID) + 0.5,
+  col: (patch % GRID) + 0.5,
+});
+
+/**
+ * Marks the patches under a round brush of `size` patches across. An odd brush snaps to patch middles and an even one to
+ * patch corners, so that its shape is the same wherever it stands.
+ */
+export function stamp(mask: Mask, point: Point, size: number): void {
+  const snap = size % 2 ? (v: number) => Math.floor(v) + 0.5 : Math.round;
+  const row = snap(point.row);
+  const col = snap(point.col);
+  const radius = size / 2;
+  const reach = radius * radius + 1e-9;
+  for (let r = Math.max(0, Math.floor(row - radius)); r < Math.min(GRID, row + radius); r++) {
+    for (let c = Math.max(0, Math.floor(col - radius)); c < Math.min(GRID, col + radius); c++) {
+      if ((r + 0.5 - row) ** 2 + (c + 0.5 - col) ** 2 <= reach) mask[r * GRID + c] = 1;
+    }
+  }
+}
+
+/** Marks all that the brush passes from one pointer sample to the next, so that a fast stroke has no gaps. */
+export function stampLine(mask: Mask, from: Point, to: Point, size: number): void {
+  // Half a patch per stop: a line through the grid then misses no patch by more than a corner.
+  const stops = Math.max(1, Math.ceil(2 * Math.hypot(to.row - from.row, to.col - from.col)));
+  for (let i = 1; i <= stops; i++) {
+    const t = i / stops;
+    stamp(mask, { row: from.row + (to.row - from.row) * t, col: from.col + (to.col - from.col) * t }, size);
+  }
+}
+
+export function footprint(point: Point, size: number): Mask {
+  const mask = emptyMask();
+  stamp(mask, point, size);
+  return mask;
+}

@@ -1,0 +1,29 @@
+/** The anywidget module of PaintWidget: one store per model, one view per place it is shown. */
+import { render as mount } from "preact";
+import { Store } from "./store.ts";
+import { App } from "./ui/App.tsx";
+import { View } from "./view.ts";
+import type { Model } from "./wire.ts";
+
+export default () => {
+  // Kept here and not in the module: some front ends evaluate the module once for all widgets.
+  let store: Store;
+  return {
+    initialize({ model }: { model: Model }) {
+      store = new Store(model, {
+        client: crypto.randomUUID?.() ?? String(Math.random()).slice(2),
+        clock: {
+          setTimeout: (callback, ms) => window.setTimeout(callback, ms),
+          clearTimeout: (timer) => window.clearTimeout(timer as number),
+        },
+        decode: (bytes) => createImageBitmap(new Blob([bytes as BlobPart])),
+      });
+      store.open();
+      return () => store.close();
+    },
+    render({ el }: { el: HTMLElement }) {
+      mount(<App view={new View(store)} />, el);
+      return () => mount(null, el);
+    },
+  };
+};

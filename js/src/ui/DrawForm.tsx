@@ -1,0 +1,99 @@
+/** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
+import type { Store } from "../store.ts";
+import type { DrawRequest } from "../wire.ts";
+import { IconButton } from "./controls.tsx";
+
+export function DrawForm({ store }: { store: Store }) {
+  const draft = store.draft.value;
+  const drawing = store.task.value === "draw";
+  const info = store.info.value;
+  const changed =
+    info !== null && (["prompt", "seed", "n_steps", "n_factors"] as const).some((key) => info[key] !== draft[key]);
+  const set = (change: Partial<DrawRequest>) => {
+    store.draft.value = { ...store.draft.value, ...change };
+  };
+  const digits = (text: string) =>
+    text
+      .replace(/\D/g, "")
+      .replace(/^0+(?=\d)/, "")
+      .slice(0, 19) || "0";
+  const field = (event: Event) => (event.currentTarget as HTMLInputElement).value;
+  const whole = (event: Event, low: number, high: number) =>
+    Math.min(high, Math.max(low, Number.parseInt(field(event), 10) || low));
+  return (
+    <form
+      class="e-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!drawing) store.draw();
+      }}
+    >
+      <label class="e-prompt">
+        <span>Prompt</span>
+        <input
+          type="text"
+          data-testid="prompt"
+          placeholder="A scene, a style, or nothing at all"
+          spellcheck={false}
+          autocomplete="off"
+          value={draft.prompt}
+          onInput={(event) => set({ prompt: field(event) })}
+        />
+      </label>
+      <label class="e-seed">
+        <span>Seed</span>
+        <span class="e-joined">
+          <input
+            type="text"
+            inputMode="numeric"
+            data-testid="seed"
+            autocomplete="off"
+            value={draft.seed}
+            onInput={(event) => set({ seed: digits(field(event)) })}
+          />
+          <IconButton
+            icon="dice"
+            label="Draw with another seed"
+            testid="dice"
+            disabled={drawing}
+            onClick={() => {
+              set({ seed: String(Math.floor(Math.random() * 1e6)) });
+              store.draw();
+            }}
+          />
+        </span>
+      </label>
+      <label title="Sampling steps, 1 to 4; one is the fastest to edit">
+        <span>Steps</span>
+        <input
+          type="number"
+          min={1}
+          max={4}
+          data-testid="steps"
+          value={draft.n_steps}
+          onChange={(event) => set({ n_steps: whole(event, 1, 4) })}
+        />
+      </label>
+      <label title="How many factors the picture is taken apart into; 3 to 8 read best">
+        <span>Factors</span>
+        <input
+          type="number"
+          min={1}
+          max={256}
+          data-testid="n-factors"
+          value={draft.n_factors}
+          onChange={(event) => set({ n_factors: whole(event, 1, 256) })}
+        />
+      </label>
+      <button
+        type="submit"
+        class={changed ? "e-primary" : "e-primary e-quiet"}
+        data-testid="draw"
+        disabled={drawing || info === null}
+        title="Draw a new scene (Enter); undo brings this one back"
+      >
+        {drawing ? "Drawing…" : "Draw"}
+      </button>
+    </form>
+  );
+}

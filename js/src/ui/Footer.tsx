@@ -1,0 +1,105 @@
+/** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
+import { useState } from "preact/hooks";
+import { patchAt } from "../brush.ts";
+import { GRID } from "../grid.ts";
+import type { View } from "../view.ts";
+import { IconButton } from "./controls.tsx";
+
+export function Footer({ view }: { view: View }) {
+  const { store } = view;
+  const { task, lost } = store;
+  const mood = lost.value ? "lost" : store.error.value ? "fault" : task.value ? "busy" : "idle";
+  return (
+    <footer class="e-footer">
+      <span class="e-status" data-testid="status" data-mood={mood} role="status">
+        <i class="e-dot" />
+        {statusText(view, mood)}
+      </span>
+      <span class="e-under">{underPointer(view)}</span>
+      <span class="e-gap" />
+      <IconButton
+        icon="layers"
+        label="Show the factors over the picture"
+        testid="overlay-toggle"
+        pressed={view.overlay.value || view.sideBySide.value}
+        disabled={view.sideBySide.value}
+        onClick={() => {
+          view.overlay.value = !view.overlay.value;
+        }}
+      >
+        Overlay
+      </IconButton>
+      <IconButton
+        icon="beside"
+        label="Show the grid beside the picture"
+        testid="side-by-side"
+        pressed={view.sideBySide.value}
+        onClick={() => {
+          view.sideBySide.value = !view.sideBySide.value;
+        }}
+      >
+        Side by side
+      </IconButton>
+    </footer>
+  );
+}
+
+function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
+  const { store } = view;
+  const frame = store.picture.value?.frame;
+  if (mood === "lost") return "No kernel";
+  if (mood === "fault") return "Not drawn";
+  if (store.task.value === "draw") return "Drawing a new scene";
+  const steps = store.info.value?.n_steps ?? 1;
+  if (frame) return `${Math.round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"}`;
+  if (mood === "busy") return "Rendering";
+  return store.info.value ? "Ready" : "Connecting";
+}
+
+function underPointer(view: View): string {
+  const { store } = view;
+  const aim = view.aim;
+  const patch = aim && patchAt(aim);
+  const info = store.info.value;
+  if (patch === null || !info) return "";
+  const { strengths, nFactors } = store.layers.value;
+  let [best, most] = [-1, 0.05];
+  for (let f = 0; f < nFactors; f++) {
+    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.value[f] ?? 1);
+    if (Math.abs(strength) > Math.abs(most)) [best, most] = [f, strength];
+  }
+  const place = `${Math.floor(patch / GRID)}, ${patch % GRID}`;
+  return best < 0 ? place : `${place}  ${info.names[best]} ${most.toFixed(2)}`;
+}
+
+export function Notice({ view }: { view: View }) {
+  const { store } = view;
+  const [open, setOpen] = useState(false);
+  if (store.lost.value)
+    return (
+      <div class="e-notice" role="alert" data-testid="lost">
+        <p>
+          The kernel does not answer. If a cell is running, wait for it; if the kernel was restarted, run this cell
+          again.
+        </p>
+      </div>
+    );
+  const error = store.error.value;
+  if (!error) return null;
+  return (
+    <div class="e-notice e-bad" role="alert">
+      <p data-testid="error">{error.message}</p>
+      <div class="e-actions">
+        {error.traceback && (
+          <button type="button" data-testid="error-details" aria-expanded={open} onClick={() => setOpen(!open)}>
+            {open ? "Hide details" : "Details"}
+          </button>
+        )}
+        <button type="button" data-testid="retry" onClick={() => store.retry()}>
+          Retry
+        </button>
+      </div>
+      {open && <pre>{error.traceback}</pre>}
+    </div>
+  );
+}

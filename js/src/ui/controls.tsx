@@ -1,0 +1,102 @@
+/** The few controls everything is made of. */
+import type { ComponentChildren } from "preact";
+import { Icon, type IconName } from "./icons.tsx";
+
+export function IconButton(props: {
+  icon: IconName;
+  label: string;
+  testid: string;
+  onClick: () => void;
+  disabled?: boolean;
+  pressed?: boolean;
+  children?: ComponentChildren;
+}) {
+  const { icon, label, testid, onClick, disabled = false, pressed, children } = props;
+  return (
+    <button
+      type="button"
+      class={children ? "e-button e-labelled" : "e-button e-square"}
+      title={label}
+      aria-label={label}
+      aria-pressed={pressed}
+      data-testid={testid}
+      disabled={disabled}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+      {children}
+    </button>
+  );
+}
+
+/** A range input whose filled part shows its value; double click takes it back to `rest`. */
+export function Slider(props: {
+  label: string;
+  testid: string;
+  value: number;
+  min: number;
+  max: number;
+  step: number;
+  rest: number;
+  text: string;
+  color?: string;
+  warn?: string | false;
+  onInput: (value: number) => void;
+  onCommit?: (value: number) => void;
+}) {
+  const { label, testid, value, min, max, step, rest, text, color, warn, onInput, onCommit } = props;
+  const share = (v: number) => `${(100 * (v - min)) / (max - min)}%`;
+  const read = (event: Event) => (event.currentTarget as HTMLInputElement).valueAsNumber;
+  const reset = () => {
+    onInput(rest);
+    onCommit?.(rest);
+  };
+  return (
+    <span
+      class={warn ? "e-slider e-warn" : "e-slider"}
+      title={warn || label}
+      style={{ "--fill": share(value), "--rest": share(rest), ...(color ? { "--color": color } : {}) }}
+    >
+      <input
+        type="range"
+        aria-label={label}
+        aria-valuetext={text}
+        data-testid={testid}
+        min={min}
+        max={max}
+        step={step}
+        value={value}
+        onInput={(event) => onInput(read(event))}
+        onChange={(event) => onCommit?.(read(event))}
+        onDblClick={reset}
+      />
+      <output>{text}</output>
+    </span>
+  );
+}
+
+export function Choice<T extends string>(props: {
+  label: string;
+  testid: string;
+  value: T;
+  options: readonly (readonly [value: T, text: string, title: string])[];
+  onChoose: (value: T) => void;
+}) {
+  const { label, testid, value, options, onChoose } = props;
+  return (
+    <fieldset class="e-choice" aria-label={label} data-testid={testid} data-value={value}>
+      {options.map(([option, text, title]) => (
+        <button
+          type="button"
+          key={option}
+          title={title}
+          aria-pressed={option === value}
+          data-testid={`${testid}-${option}`}
+          onClick={() => onChoose(option)}
+        >
+          {text}
+        </button>
+      ))}
+    </fieldset>
+  );
+}

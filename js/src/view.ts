@@ -1,0 +1,44 @@
+/** What is each view's own: two views of one widget may look at it in different ways. */
+import { signal } from "@preact/signals";
+import { middleOf, type Point } from "./brush.ts";
+import { GRID } from "./grid.ts";
+import type { Store } from "./store.ts";
+
+export class View {
+  readonly overlay = signal(true);
+  readonly sideBySide = signal(false);
+  /** Where the pointer is over the grid. */
+  readonly hover = signal<Point | null>(null);
+  /** The patch that the arrow keys move, while they do. */
+  readonly cursor = signal<number | null>(null);
+  /** A factor to look at alone: its row is pointed at. */
+  readonly solo = signal<number | null>(null);
+
+  constructor(readonly store: Store) {}
+
+  /** Where the brush would paint. */
+  get aim(): Point | null {
+    if (this.hover.value) return this.hover.value;
+    return this.cursor.value === null ? null : middleOf(this.cursor.value);
+  }
+
+  /** Moves the keyboard's cursor, and with it a stroke that is under way. */
+  moveCursor(dRow: number, dCol: number): void {
+    const from = this.cursor.value ?? (GRID / 2) * GRID + GRID / 2 - 1;
+    const clamp = (v: number) => Math.min(GRID - 1, Math.max(0, v));
+    const row = clamp(Math.floor(from / GRID) + dRow);
+    const col = clamp((from % GRID) + dCol);
+    this.hover.value = null;
+    this.cursor.value = row * GRID + col;
+    if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.value)]);
+  }
+
+  /** Space: one dab of the brush; with the move tool it picks up and sets down. */
+  press(): void {
+    if (this.cursor.value === null) this.moveCursor(0, 0);
+    const { store } = this;
+    if (store.isStroking) return store.endStroke();
+    if (!store.beginStroke(middleOf(this.cursor.value ?? 0))) return;
+    if (store.tool.value !== "move") store.endStroke();
+  }
+}

@@ -1,0 +1,94 @@
+/** The messages between browser and kernel; ember_widgets/widgets/_wire.py is the other end. */
+import { type Layers, PATCHES } from "./grid.ts";
+
+/** What anywidget hands to the front end, as far as it is used here. */
+export interface Model {
+  get(name: string): unknown;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
+  on(event: string, callback: (...args: never[]) => void): void;
+  off(event: string, callback: (...args: never[]) => void): void;
+}
+
+export interface SceneInfo {
+  readonly revision: number;
+  readonly prompt: string;
+  /** Text, because seeds go up to 2^63 - 1 and a JS number does not. */
+  readonly seed: string;
+  readonly n_steps: number;
+  readonly n_factors: number;
+  readonly names: readonly string[];
+  readonly colors: readonly string[];
+  /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
+  readonly seen: readonly number[];
+}
+
+export interface StateMessage extends SceneInfo {
+  readonly type: "state";
+  /** Why it was sent; "hello" and "refused" answer one client, an "edit" is news to all the others. */
+  readonly why: "hello" | "edit" | "refused" | "scene";
+  readonly client: string;
+  readonly gains: readonly number[];
+  readonly can_undo: boolean;
+  readonly can_redo: boolean;
+}
+
+export interface FrameMessage {
+  readonly type: "frame";
+  readonly client: string;
+  readonly seq: number;
+  readonly ms: number;
+  readonly kind: "preview" | "final";
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface AckMessage {
+  readonly type: "ack";
+  readonly client: string;
+  readonly seq: number;
+}
+
+export interface ErrorMessage {
+  readonly type: "error";
+  readonly client: string;
+  readonly seq: number;
+  readonly message: string;
+  readonly traceback: string;
+}
+
+export interface StatusMessage {
+  readonly type: "status";
+  readonly busy: boolean;
+  /** "draw" while a new scene is made, "render" while the picture follows an edit. */
+  readonly task: "" | "draw" | "render";
+}
+
+export type KernelMessage = StateMessage | FrameMessage | AckMessage | ErrorMessage | StatusMessage;
+
+export interface DrawRequest {
+  readonly prompt: string;
+  readonly seed: string;
+  readonly n_steps: number;
+  readonly n_factors: number;
+}
+
+export interface Edit {
+  readonly gains: readonly number[];
+  readonly revision: number;
+  readonly commit: boolean;
+  readonly layers: Layers;
+}
+
+/** The layers in the two buffers of a state message, copied; null if their sizes do not fit. */
+export function readLayers(buffers: readonly ArrayBufferView[], nFactors: number): Layers | null {
+  const [strengths, remainder] = buffers.map(
+    (b) => new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) as ArrayBuffer),
+  );
+  if (strengths?.length !== PATCHES * nFactors || remainder?.length !== PATCHES) return null;
+  return { strengths, remainder, nFactors };
+}
+
+export const editBuffers = ({ layers }: Edit): ArrayBuffer[] => [
+  layers.strengths.slice().buffer,
+  layers.remainder.slice().buffer,
+];
