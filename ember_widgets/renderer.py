@@ -72,7 +72,7 @@ class Renderer(Generic[Job]):
             return bool(self._slot)
 
     def submit(self, job: Job) -> None:
-        """Put a job into the slot; one that waits there is dropped. Returns at once; no effect once closed."""
+        """Put a job into the slot and return at once; one that waits there is dropped. Closed: no effect."""
         with self._changed:
             if self._closed:
                 return

@@ -21,7 +21,7 @@ MAX_PROMPT = 4000
 
 
 class PainterLike(Protocol):
-    """What the widget needs of a painter. Both are called from a thread; a lock inside is the painter's matter."""
+    """What the widget needs of a painter. A worker thread calls it: locks are the painter's matter."""
 
     def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
         """Generate a picture and take it apart into factors."""

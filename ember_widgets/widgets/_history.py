@@ -31,8 +31,14 @@ class State:
         return cls(scene, np.ones(scene.n_factors, dtype=np.float32))
 
     def edited(self, strengths: FloatArray, remainder: FloatArray, gains: FloatArray) -> State:
-        """The state that an edit on the grid leads to."""
-        return State(self.painted.replace(strengths=strengths, remainder=remainder), gains)
+        """The state that an edit on the grid leads to.
+
+        Raises:
+            ValueError: sliders times strengths are too large for float32.
+        """
+        state = State(self.painted.replace(strengths=strengths, remainder=remainder), gains)
+        _ = state.scene  # so that it is refused here, before anyone has taken it over
+        return state
 
     @cached_property
     def scene(self) -> Scene:

@@ -33,7 +33,7 @@ class Picture:
         return cls(image if image.mode == "RGB" else image.convert("RGB"), ms)
 
     def encoded(self, kind: Kind) -> bytes:
-        """JPEG (4:4:4, so that thin coloured shapes keep their colour) for a preview, PNG for the final picture."""
+        """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture."""
         stream = io.BytesIO()
         if kind == "preview":
             self.image.save(stream, "JPEG", quality=85, subsampling=0)

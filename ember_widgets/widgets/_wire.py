@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Retry:
     seq: int
 
 
-Message = Union[Hello, Ping, Edit, Analyze, Step, Retry]
+Message = Hello | Ping | Edit | Analyze | Step | Retry
 
 _TYPES = ("hello", "ping", "edit", "analyze", "undo", "redo", "retry")
 
@@ -131,7 +131,7 @@ def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArr
         strengths (16, 16, n_factors), remainder (16, 16), gains (n_factors,), all float32.
 
     Raises:
-        ValueError: a buffer is missing or too short or long, a value is not finite, the remainder leaves 0..1.
+        ValueError: a buffer is missing or of a wrong size, a value is not finite, the remainder leaves 0..1.
     """
     if len(edit.gains) != n_factors:
         raise ValueError(
@@ -143,13 +143,13 @@ def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArr
         )
     strengths = _floats("strengths", buffers[0], (GRID, GRID, n_factors))
     remainder = _floats("remainder", buffers[1], (GRID, GRID))
-    if remainder.size and not (0 <= remainder.min() and remainder.max() <= 1):
+    if remainder.size and (remainder.min() < 0 or remainder.max() > 1):
         raise ValueError("edit: remainder leaves 0..1")
     return strengths, remainder, np.array(edit.gains, dtype=np.float32)
 
 
 def address(content: object) -> tuple[str, int]:
-    """Client and seq of a message that may be wrong otherwise, so that its sender hears of it; ("", 0) if none."""
+    """Client and seq of a message that may be wrong otherwise, to tell its sender; ("", 0) if none."""
     if not isinstance(content, Mapping):
         return "", 0
     try:
