@@ -43,17 +43,22 @@ def text(name: str, value: object) -> str:
     return value
 
 
-def integer(name: str, value: object, low: int, high: int, *, hint: str = "") -> int:
-    """``value`` as an int in ``low..high`` (both included); ``hint`` ends the range error."""
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """``value`` as an int; the range is only told, not checked."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
-        number = operator.index(cast(SupportsIndex, value))
+        return operator.index(cast(SupportsIndex, value))
     except TypeError:
         raise TypeError(f"{name}={shown(value)} is not a whole number; give an int {low}..{high}") from None
-    if not low <= number <= high:
-        raise ValueError(f"{name}={number} is outside {low}..{high}" + (f"; {hint}" if hint else ""))
-    return number
+
+
+def integer(name: str, value: object, low: int, high: int, *, hint: str) -> int:
+    """``value`` as an int in ``low..high`` (both included); ``hint`` ends the range error."""
+    result = whole(name, value, low, high)
+    if not low <= result <= high:
+        raise ValueError(f"{name}={result} is outside {low}..{high}; {hint}")
+    return result
 
 
 def number(name: str, value: object, *, hint: str) -> float:

@@ -1,0 +1,201 @@
+"""Factors: one picture's SAE codes, bundled into a few parts that can be painted with.
+
+Non-negative matrix factorisation of the 256 patches' codes: activations ≈ strengths · basis, all of it >= 0.
+Each row of the basis is a bundle of features that go together in this picture ("sky", "lion", ...), and its
+strengths say where and how much of it there is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets import _checks
+from ember_widgets._checks import FloatArray
+from ember_widgets._grid import GRID
+
+N_PATCHES = GRID * GRID
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Factors:
+    """The factors of one picture, the one that carries most of it first.
+
+    Args:
+        strengths: (16, 16, n_factors) float32 >= 0. 1.0 = the factor's own typical activation in the picture.
+        basis: (n_factors, n_features) float32 >= 0, in units of SAE codes.
+        ignore: features that had no say in what the factors are, such as those that only mark a position.
+
+    Example:
+        >>> import numpy as np
+        >>> activations = np.zeros((16, 16, 100), np.float32)
+        >>> activations[:8, :, 3] = 2.0   # feature 3 above, feature 7 below
+        >>> activations[8:, :, 7] = 0.5
+        >>> factors = Factors.fit(activations, n_factors=2)
+        >>> factors.basis.argmax(axis=1)
+        array([3, 7])
+        >>> factors.strengths[0, 0].round(3), factors.strengths[15, 0].round(3)
+        (array([1., 0.], dtype=float32), array([0., 1.], dtype=float32))
+    """
+
+    strengths: FloatArray
+    basis: FloatArray
+    ignore: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        basis = _checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
+        strengths = _checks.frozen_array("strengths", self.strengths, (GRID, GRID, len(basis)))
+        object.__setattr__(self, "basis", basis)
+        object.__setattr__(self, "strengths", strengths)
+
+    @classmethod
+    def fit(
+        cls, activations: FloatArray, n_factors: int, ignore: Iterable[int] | NDArray[np.bool_] | None = None
+    ) -> Factors:
+        """Find the factors of a picture. The same activations give the same factors.
+
+        Args:
+            activations: (16, 16, n_features) float32 >= 0, the SAE's codes of every patch.
+            n_factors: how many, 1..256; 3 to 8 read best.
+            ignore: features to leave out while the factors are sought, as indices or as bool (n_features,).
+                Their weights in the basis are found afterwards, and ``transform`` takes them into account.
+
+        Returns:
+            The factors, by their share in the picture's codes, largest first.
+
+        Raises:
+            TypeError, ValueError: activations of another shape, negative, not finite or all zero; more factors
+                than there are active patches or active features; an unknown feature in ``ignore``.
+        """
+        n_factors = _n_factors(n_factors)
+        codes = _codes(activations)
+        active = (codes > 0).any(axis=0)
+        ignored = _feature_mask(ignore, codes.shape[1])
+        sought, late = active & ~ignored, active & ignored
+        _check_there_are(n_factors, codes[:, active], codes[:, sought])
+
+        basis = np.zeros((n_factors, codes.shape[1]))
+        strengths, basis[:, sought] = _factorise(codes[:, sought], n_factors)
+        basis[:, late] = _non_negative_mix(codes[:, late].T, strengths.T).T
+        strengths = _non_negative_mix(codes[:, active], basis[:, active])
+
+        typical = np.array([typical_strength(column) for column in strengths.T])
+        strengths, basis = strengths / typical, basis * typical[:, None]
+        energy = (strengths**2).sum(axis=0) * (basis**2).sum(axis=1)
+        order = np.argsort(-energy, kind="stable")
+        return cls(
+            strengths=strengths[:, order].reshape(GRID, GRID, n_factors).astype(np.float32),
+            basis=basis[order].astype(np.float32),
+            ignore=tuple(np.flatnonzero(ignored).tolist()),
+        )
+
+    def transform(self, activations: FloatArray) -> FloatArray:
+        """How strong each of these factors is in a picture, this one or another.
+
+        Args:
+            activations: (16, 16, n_features) float32 >= 0, the SAE's codes of every patch.
+
+        Returns:
+            (16, 16, n_factors) float32 >= 0, the strengths whose sum of factors comes nearest to the
+            activations. For the activations that were fitted these are ``strengths``.
+
+        Raises:
+            TypeError, ValueError: activations of another shape, negative or not finite.
+        """
+        codes = _codes(activations, self.basis.shape[1])
+        used = (self.basis != 0).any(axis=0)
+        strengths = _non_negative_mix(codes[:, used], self.basis[:, used].astype(np.float64))
+        return strengths.reshape(GRID, GRID, len(self.basis)).astype(np.float32)
+
+
+def typical_strength(strengths: NDArray[np.float64]) -> float:
+    """How strong a factor is where it is: the mean of its strengths, weighted by themselves.
+
+    A plain mean would say more about how large the factor is in the picture than about how strong, and a
+    maximum would be one patch's. So a factor on 200 patches and one on 3 can both be painted at strength 1.0.
+
+    Args:
+        strengths: (n,) >= 0 in any unit.
+
+    Returns:
+        Σs² / Σs in that unit; 1.0 for a factor that is nowhere.
+    """
+    total = strengths.sum()
+    return float((strengths**2).sum() / total) if total > 0 else 1.0
+
+
+def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """NMF: (n, m) -> (n, n_factors), (n_factors, m)."""
+    # sklearn is loaded here and below because it takes longer to import than all the rest of the package.
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    model = NMF(n_factors, init="nndsvda", random_state=0, max_iter=400, tol=1e-4)
+    with warnings.catch_warnings():
+        # What is reached after max_iter reads as well as what comes later, and a user could not act on it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64
+    return strengths.astype(np.float64), model.components_.astype(np.float64)
+
+
+def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights >= 0 with which the rows come nearest to each target: (n, m), (k, m) -> (n, k)."""
+    from sklearn.linear_model import LinearRegression
+
+    if not targets.size:
+        return np.zeros((len(targets), len(rows)))
+    # Only what lies in the span of the rows can be matched: k numbers per target, however large m is.
+    span, mixed = np.linalg.qr(rows.T)
+    solver = LinearRegression(fit_intercept=False, positive=True)
+    weights: NDArray[np.float64] = solver.fit(mixed, (targets @ span).T).coef_
+    return weights
+
+
+def _n_factors(value: object) -> int:
+    n_factors = _checks.whole("n_factors", value, 1, N_PATCHES)
+    if not 1 <= n_factors <= N_PATCHES:
+        raise ValueError(
+            f"n_factors={n_factors}, but an image has {N_PATCHES} patches; "
+            f"choose 1..{N_PATCHES} (3..8 reads best)"
+        )
+    return n_factors
+
+
+def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any]) -> None:
+    """More factors than active features or patches cannot be told apart."""
+    if not active.size:
+        raise ValueError("activations are all zero: this image has no active features; give another image")
+    if not sought.size:
+        raise ValueError("ignore names every active feature of this image; ignore fewer")
+    n_patches, n_features = int((sought > 0).any(axis=1).sum()), sought.shape[1]
+    limit = min(n_patches, n_features)
+    if n_factors > limit:
+        raise ValueError(
+            f"n_factors={n_factors}, but this image has only {n_features} active features "
+            f"in {n_patches} patches; choose 1..{limit}"
+        )
+
+
+def _codes(activations: FloatArray, n_features: int | str = "n_features") -> NDArray[np.float64]:
+    array = _checks.frozen_array("activations", activations, (GRID, GRID, n_features))
+    if array.size and array.min() < 0:
+        raise ValueError(f"activations go down to {array.min()}; SAE codes are never negative, give those")
+    return array.reshape(N_PATCHES, -1).astype(np.float64)
+
+
+def _feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: int) -> NDArray[np.bool_]:
+    mask = np.zeros(n_features, np.bool_)
+    if ignore is None:
+        return mask
+    if isinstance(ignore, np.ndarray) and ignore.dtype == np.bool_:
+        if ignore.shape != mask.shape:
+            raise ValueError(f"ignore has shape {ignore.shape}; give indices, or bool ({n_features},)")
+        return ignore
+    for feature in ignore:
+        mask[_checks.feature_index(feature, n_features)] = True
+    return mask
