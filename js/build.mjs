@@ -1,7 +1,7 @@
 // node build.mjs            builds ember_widgets/widgets/static/{paint.js,paint.css}
 // node build.mjs --tests    bundles the tests for node's test runner
-// node build.mjs --watch    rebuilds what is shipped on every change
-import { readdirSync, rmSync, statSync } from "node:fs";
+// node build.mjs --dev      builds build/dev/index.html, the widget with a mock kernel
+import { copyFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
@@ -43,9 +43,11 @@ if (process.argv.includes("--tests")) {
     jsxImportSource: "preact",
     logLevel: "warning",
   });
-} else if (process.argv.includes("--watch")) {
-  const context = await esbuild.context({ ...shipped, logLevel: "info" });
-  await context.watch();
+} else if (process.argv.includes("--dev")) {
+  const outdir = here("build/dev");
+  const entryPoints = [here("dev/page.ts"), here("src/paint.css")];
+  await esbuild.build({ ...shipped, entryPoints, entryNames: "[name]", outdir, format: "iife", minify: false });
+  copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
   await esbuild.build(shipped);
   for (const name of readdirSync(shipped.outdir)) {

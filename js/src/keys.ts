@@ -1,4 +1,6 @@
 /** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
+import type { Signal } from "@preact/signals";
+import type { Tool } from "./stroke.ts";
 import type { View } from "./view.ts";
 
 const ARROWS: Record<string, readonly [number, number]> = {
@@ -7,6 +9,8 @@ const ARROWS: Record<string, readonly [number, number]> = {
   ArrowLeft: [0, -1],
   ArrowRight: [0, 1],
 };
+
+const TOOLS: Record<string, Tool> = { b: "paint", e: "erase", m: "move" };
 
 export const MAX_BRUSH = 8;
 
@@ -24,21 +28,18 @@ export function actionOf(
     if (letter === "z") return () => (held.shift ? store.redo() : store.undo());
     return letter === "y" ? () => store.redo() : null;
   }
-  const resize = (by: number) => () => {
-    store.size.value = Math.min(MAX_BRUSH, Math.max(1, store.size.value + by));
-  };
+  const resize = (by: number) => () => set(store.size, Math.min(MAX_BRUSH, Math.max(1, store.size.value + by)));
   const arrow = where.onGrid ? ARROWS[key] : undefined;
   if (arrow) return () => view.moveCursor(arrow[0], arrow[1]);
   if (where.onGrid && key === " ") return () => view.press();
   if (key === "Escape") return store.isStroking ? () => store.cancelStroke() : null;
-  if (letter === "b") return () => void (store.tool.value = "paint");
-  if (letter === "e") return () => void (store.tool.value = "erase");
-  if (letter === "m") return () => void (store.tool.value = "move");
+  const tool = TOOLS[letter];
+  if (tool) return () => set(store.tool, tool);
   if (key === "[") return resize(-1);
   if (key === "]") return resize(1);
   const factor = /^[1-9]$/.test(key) ? Number(key) - 1 : -1;
   const nFactors = store.info.value?.names.length ?? 0;
-  return factor >= 0 && factor < nFactors ? () => void (store.factor.value = factor) : null;
+  return factor >= 0 && factor < nFactors ? () => set(store.factor, factor) : null;
 }
 
 /**
@@ -68,4 +69,8 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement, view: View, s
     },
     { capture: true, signal },
   );
+}
+
+function set<T>(signal: Signal<T>, value: T): void {
+  signal.value = value;
 }

@@ -24,6 +24,9 @@ export function rgb(color: string): Rgb {
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 
+/** Half way to white: a line must stand out from the tint it goes around. */
+const lighter = (color: string): string => `rgb(${rgb(color).map((v) => (v + 255) / 2)})`;
+
 /** One RGBA value per patch: the mean of the factors' colours weighted by strength, opaque as far as they are strong. */
 export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
   const { layers, gains, colors, hidden, picked, solo, beside } = state;
@@ -83,7 +86,7 @@ export class Overlay {
       if (state.beside) this.rule(context);
       const named = state.solo ?? state.picked;
       if (named < state.layers.nFactors && !(state.solo === null && state.hidden.has(named)))
-        this.trace(context, region(state.layers, named), 1.5, state.colors[named] ?? "#fff");
+        this.trace(context, region(state.layers, named), 1.5, lighter(state.colors[named] ?? "#ffffff"));
     }
     if (state.aim) this.trace(context, footprint(state.aim, state.brushSize), 1.5, "#fff");
   }

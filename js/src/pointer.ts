@@ -54,8 +54,8 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
         view.hover.value = painting === null && patchAt(point) === null ? null : point;
       if (event.pointerId !== painting) return;
       // A released button outside the window, or a stroke that Escape or the kernel ended.
-      if (!event.buttons) return finish(event);
-      if (!store.isStroking) return;
+      if (!event.buttons) finish(event);
+      if (!event.buttons || !store.isStroking) return;
       queue.push(...samplesOf(event).map(pointOf));
       if (!frame) frame = requestAnimationFrame(flush);
     },

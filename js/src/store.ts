@@ -242,7 +242,10 @@ export class Store {
       this.error.value = { message: "The picture that arrived cannot be read.", traceback: "" };
       return;
     }
-    if (turn < this.shown) return bitmap.close();
+    if (turn < this.shown) {
+      bitmap.close();
+      return;
+    }
     this.shown = turn;
     const old = this.picture.value;
     batch(() => {

@@ -58,6 +58,7 @@ export class Transport {
       this.waiting = null;
       this.sendEdit(snapshot());
     }
+    if (!this.flying.size) this.quiet();
   }
 
   /** Any message from the kernel: it lives. */
@@ -110,7 +111,10 @@ export class Transport {
 
   private lose(): void {
     this.quiet();
-    if (!this.asked) return this.ping();
+    if (!this.asked) {
+      this.ping();
+      return;
+    }
     this.flying.clear();
     this.waiting = null;
     this.onLost(true);

@@ -37,8 +37,7 @@ export class View {
   press(): void {
     if (this.cursor.value === null) this.moveCursor(0, 0);
     const { store } = this;
-    if (store.isStroking) return store.endStroke();
-    if (!store.beginStroke(middleOf(this.cursor.value ?? 0))) return;
-    if (store.tool.value !== "move") store.endStroke();
+    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.value ?? 0));
+    if (!begun || store.tool.value !== "move") store.endStroke();
   }
 }

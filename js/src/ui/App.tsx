@@ -32,8 +32,10 @@ export function App({ view }: { view: View }) {
         <div class={view.sideBySide.value ? "e-body e-body-beside" : "e-body"}>
           <Stage view={view} />
           <div class="e-panel">
-            <Tools store={store} />
-            <Brush store={store} />
+            <div class="e-hand">
+              <Tools store={store} />
+              <Brush store={store} />
+            </div>
             <Palette store={store} view={view} />
           </div>
         </div>

@@ -78,17 +78,14 @@ export function Notice({ view }: { view: View }) {
   if (store.lost.value)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
-        <p>
-          The kernel does not answer. If a cell is running, wait for it; if the kernel was restarted, run this cell
-          again.
-        </p>
+        <p>Kernel gone, or too busy to answer. Re-run the cell; if another cell is running, wait for it first.</p>
       </div>
     );
   const error = store.error.value;
   if (!error) return null;
   return (
-    <div class="e-notice e-bad" role="alert">
-      <p data-testid="error">{error.message}</p>
+    <div class="e-notice e-bad" role="alert" data-testid="error">
+      <p>{error.message}</p>
       <div class="e-actions">
         {error.traceback && (
           <button type="button" data-testid="error-details" aria-expanded={open} onClick={() => setOpen(!open)}>

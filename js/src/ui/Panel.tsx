@@ -47,7 +47,7 @@ const MODES = [
   ["add", "Add", "Paint joins what was there"],
 ] as const;
 const SCOPES = [
-  ["all", "Everything", "Erase all factors"],
+  ["all", "All", "Erase all factors"],
   ["one", "This factor", "Erase only the picked factor"],
 ] as const;
 
@@ -67,6 +67,7 @@ export function Brush({ store }: { store: Store }) {
         step={1}
         rest={2}
         text={`${size}`}
+        disabled={tool === "move"}
         onInput={(value) => {
           store.size.value = value;
         }}
@@ -81,11 +82,12 @@ export function Brush({ store }: { store: Store }) {
         step={0.05}
         rest={1}
         text={strength.toFixed(2)}
+        disabled={tool !== "paint"}
         onInput={(value) => {
           store.strength.value = value;
         }}
       />
-      <span class="e-name">{tool === "paint" ? "Paint" : tool === "erase" ? "Erase" : "Behind"}</span>
+      <span class="e-name">{tool === "paint" ? "Paint" : tool === "erase" ? "Erase" : "Gap"}</span>
       <div class="e-options">
         {tool === "paint" && (
           <Choice
@@ -110,7 +112,7 @@ export function Brush({ store }: { store: Store }) {
           />
         )}
         {tool !== "paint" && (
-          <label class="e-check" title="Fill what is uncovered with what stands around it">
+          <label class="e-check" title="Fill what is uncovered from around it">
             <input
               type="checkbox"
               data-testid="heal"
@@ -119,7 +121,7 @@ export function Brush({ store }: { store: Store }) {
                 store.heal.value = event.currentTarget.checked;
               }}
             />
-            Fill from around
+            Fill in
           </label>
         )}
       </div>

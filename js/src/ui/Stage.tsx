@@ -25,7 +25,7 @@ export function Stage({ view }: { view: View }) {
         <canvas ref={picture} data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
         {!store.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
-      {/* The grid takes keys and pointer itself; no role of HTML says that better. */}
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
       <canvas
         ref={grid}
         class="e-grid"

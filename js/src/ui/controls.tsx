@@ -39,12 +39,12 @@ export function Slider(props: {
   step: number;
   rest: number;
   text: string;
-  color?: string;
   warn?: string | false;
+  disabled?: boolean;
   onInput: (value: number) => void;
   onCommit?: (value: number) => void;
 }) {
-  const { label, testid, value, min, max, step, rest, text, color, warn, onInput, onCommit } = props;
+  const { label, testid, value, min, max, step, rest, text, warn, disabled, onInput, onCommit } = props;
   const share = (v: number) => `${(100 * (v - min)) / (max - min)}%`;
   const read = (event: Event) => (event.currentTarget as HTMLInputElement).valueAsNumber;
   const reset = () => {
@@ -52,11 +52,7 @@ export function Slider(props: {
     onCommit?.(rest);
   };
   return (
-    <span
-      class={warn ? "e-slider e-warn" : "e-slider"}
-      title={warn || label}
-      style={{ "--fill": share(value), "--rest": share(rest), ...(color ? { "--color": color } : {}) }}
-    >
+    <span class={warn ? "e-slider e-warn" : "e-slider"} title={warn || label} style={{ "--fill": share(value) }}>
       <input
         type="range"
         aria-label={label}
@@ -66,6 +62,7 @@ export function Slider(props: {
         max={max}
         step={step}
         value={value}
+        disabled={disabled}
         onInput={(event) => onInput(read(event))}
         onChange={(event) => onCommit?.(read(event))}
         onDblClick={reset}

@@ -1,0 +1,91 @@
+/** A model whose kernel is the test: it records what the widget sends and says what it is told. */
+import { emptyLayers } from "../src/grid.ts";
+import { Store } from "../src/store.ts";
+import type { Model, StateMessage } from "../src/wire.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
+type Sent = any;
+type Listener = (content: unknown, buffers: ArrayBufferView[]) => void;
+
+export class FakeKernel implements Model {
+  readonly sent: Sent[] = [];
+  readonly buffers: ArrayBuffer[][] = [];
+  readonly listeners = new Map<string, Set<Listener>>();
+  image: unknown = undefined;
+
+  get(): unknown {
+    return this.image;
+  }
+
+  send(content: unknown, _callbacks?: unknown, buffers: ArrayBuffer[] = []): void {
+    this.sent.push(content);
+    this.buffers.push(buffers);
+  }
+
+  on(event: string, callback: (...args: never[]) => void): void {
+    this.listeners.set(event, (this.listeners.get(event) ?? new Set()).add(callback as Listener));
+  }
+
+  off(event: string, callback: (...args: never[]) => void): void {
+    this.listeners.get(event)?.delete(callback as Listener);
+  }
+
+  say(content: unknown, arrays: ArrayBufferView[] = []): void {
+    for (const listener of this.listeners.get("msg:custom") ?? []) listener(content, arrays);
+  }
+
+  /** Sends a state; strengths are `strength` everywhere. */
+  state(change: Partial<StateMessage> = {}, strength = 0.25): void {
+    const names = change.names ?? ["sky", "tree"];
+    const message = {
+      type: "state",
+      why: "scene",
+      client: "",
+      revision: 1,
+      prompt: "a tree",
+      seed: "3",
+      n_steps: 1,
+      n_factors: 2,
+      names,
+      colors: names.map(() => "#56b4e9"),
+      gains: names.map(() => 1),
+      seen: names.map(() => 1),
+      can_undo: false,
+      can_redo: false,
+      ...change,
+    };
+    const layers = emptyLayers(names.length);
+    this.say(message, [layers.strengths.fill(strength), layers.remainder]);
+  }
+
+  frame(seq: number, client = "me", byte = seq, kind = "preview"): void {
+    this.say({ type: "frame", client, seq, kind, ms: 12, width: 1, height: 1 }, [new Uint8Array([byte])]);
+  }
+
+  of(type: string): Sent[] {
+    return this.sent.filter((message) => message.type === type);
+  }
+}
+
+/** A picture that says which byte it was decoded from, and whether it was let go. */
+export class FakeBitmap {
+  closed = false;
+
+  constructor(readonly byte: number) {}
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+export function openStore(decode?: (bytes: Uint8Array) => Promise<FakeBitmap>): { kernel: FakeKernel; store: Store } {
+  const kernel = new FakeKernel();
+  const make = decode ?? (async (bytes: Uint8Array) => new FakeBitmap(bytes[0] ?? -1));
+  const store = new Store(kernel, {
+    client: "me",
+    clock: { setTimeout: () => 0, clearTimeout: () => {} },
+    decode: make as unknown as (bytes: Uint8Array) => Promise<ImageBitmap>,
+  });
+  store.open();
+  return { kernel, store };
+}

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptyLayers } from "../src/grid.ts";
+import { Transport, WINDOW } from "../src/transport.ts";
+import type { Edit } from "../src/wire.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
+type Sent = any;
+
+function setUp() {
+  const sent: { content: Sent; buffers: ArrayBuffer[] }[] = [];
+  const lost: boolean[] = [];
+  const timers = new Map<number, () => void>();
+  let n = 0;
+  const clock = {
+    setTimeout: (callback: () => void) => {
+      timers.set(++n, callback);
+      return n;
+    },
+    clearTimeout: (timer: unknown) => timers.delete(timer as number),
+  };
+  const model = {
+    send: (content: unknown, _: unknown, buffers: ArrayBuffer[] = []) => void sent.push({ content, buffers }),
+  };
+  const transport = new Transport(model, "me", (value) => lost.push(value), clock);
+  const elapse = () => {
+    const due = [...timers.values()];
+    timers.clear();
+    for (const callback of due) callback();
+  };
+  const types = () => sent.map(({ content }) => content.type);
+  const seqs = () => sent.map(({ content }) => content.seq);
+  return { transport, model, sent, lost, timers, elapse, types, seqs };
+}
+
+const edit = (strength: number, commit = false): Edit => {
+  const layers = emptyLayers(1);
+  layers.strengths.fill(strength);
+  return { gains: [1], revision: 4, commit, layers };
+};
+
+const strengthOf = (sent: { buffers: ArrayBuffer[] } | undefined) => new Float32Array(sent?.buffers[0] ?? [])[0];
+
+test("an edit carries client, seq, revision, gains and two float32 buffers", () => {
+  const { transport, sent } = setUp();
+  transport.stream(() => edit(0.5));
+  assert.deepEqual(sent[0]?.content, { type: "edit", client: "me", seq: 1, gains: [1], commit: false, revision: 4 });
+  assert.deepEqual(
+    sent[0]?.buffers.map((b) => b.byteLength),
+    [1024, 1024],
+  );
+  assert.equal(strengthOf(sent[0]), 0.5);
+});
+
+test("what is sent does not change when painting goes on", () => {
+  const { transport, sent } = setUp();
+  const painting = edit(0.5);
+  transport.stream(() => painting);
+  painting.layers.strengths.fill(9);
+  assert.equal(strengthOf(sent[0]), 0.5);
+});
+
+test("no more edits are under way than the window holds", () => {
+  const { transport, sent } = setUp();
+  for (let i = 0; i < 10; i++) transport.stream(() => edit(i));
+  assert.equal(sent.length, WINDOW);
+});
+
+test("when the kernel answers, the newest edit is sent and older ones are dropped", () => {
+  const { transport, sent } = setUp();
+  for (let i = 0; i < 10; i++) transport.stream(() => edit(i));
+  transport.answered(1);
+  assert.equal(sent.length, WINDOW + 1);
+  assert.equal(strengthOf(sent.at(-1)), 9);
+});
+
+test("an answer covers all edits before it", () => {
+  const { transport, sent } = setUp();
+  transport.stream(() => edit(1));
+  transport.stream(() => edit(2));
+  transport.answered(2);
+  transport.stream(() => edit(3));
+  transport.stream(() => edit(4));
+  assert.equal(sent.length, 4);
+});
+
+test("the end of a stroke is sent at once and replaces what waits", () => {
+  const { transport, sent } = setUp();
+  for (let i = 0; i < 5; i++) transport.stream(() => edit(i));
+  transport.commit(edit(7, true));
+  assert.equal(sent.length, WINDOW + 1);
+  assert.equal(sent.at(-1)?.content.commit, true);
+  transport.answered(3);
+  assert.equal(sent.length, WINDOW + 1);
+});
+
+test("sequence numbers increase over edits and requests", () => {
+  const { transport, seqs } = setUp();
+  transport.stream(() => edit(1));
+  transport.request({ type: "undo" });
+  transport.commit(edit(2, true));
+  assert.deepEqual(seqs(), [1, 2, 3]);
+});
+
+test("when nothing is heard it asks first, and only then says that the kernel is gone", () => {
+  const { transport, types, lost, elapse } = setUp();
+  transport.stream(() => edit(1));
+  elapse();
+  assert.deepEqual(types(), ["edit", "ping"]);
+  assert.deepEqual(lost, []);
+  elapse();
+  assert.deepEqual(lost, [true]);
+});
+
+test("a kernel that answers the question is not gone, however long it renders", () => {
+  const { transport, types, lost, elapse } = setUp();
+  transport.stream(() => edit(1));
+  for (let i = 0; i < 3; i++) {
+    elapse();
+    transport.heard();
+  }
+  assert.deepEqual(types(), ["edit", "ping", "ping", "ping"]);
+  assert.ok(!lost.includes(true));
+});
+
+test("a kernel that comes back is there again", () => {
+  const { transport, lost, elapse } = setUp();
+  transport.stream(() => edit(1));
+  elapse();
+  elapse();
+  transport.heard();
+  assert.deepEqual(lost, [true, false]);
+});
+
+test("nothing is awaited when everything is answered", () => {
+  const { transport, timers } = setUp();
+  transport.stream(() => edit(1));
+  transport.heard();
+  transport.answered(1);
+  assert.equal(timers.size, 0);
+});
+
+test("a send that throws means that the kernel is gone", () => {
+  const { transport, model, lost } = setUp();
+  model.send = () => {
+    throw new Error("comm is closed");
+  };
+  transport.stream(() => edit(1));
+  assert.equal(lost.at(-1), true);
+});
+
+test("a closed transport keeps no timer", () => {
+  const { transport, timers } = setUp();
+  transport.stream(() => edit(1));
+  transport.close();
+  assert.equal(timers.size, 0);
+});

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptyLayers, emptyMask, GRID } from "../src/grid.ts";
+import { actionOf } from "../src/keys.ts";
+import { type OverlayState, outline, rgb, tint } from "../src/overlay.ts";
+import { samplesOf } from "../src/pointer.ts";
+import { View } from "../src/view.ts";
+import { openStore } from "./fake_kernel.ts";
+
+const NONE = { command: false, shift: false, alt: false };
+const GRID_FOCUS = { onGrid: true, inText: false };
+
+function setUp() {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const view = new View(store);
+  const press = (key: string, held: Partial<typeof NONE> = {}, where = GRID_FOCUS) => {
+    const action = actionOf(key, { ...NONE, ...held }, where, view);
+    action?.();
+    return action !== null;
+  };
+  return { kernel, store, view, press };
+}
+
+test("letters pick tools, brackets the size, digits the factor", () => {
+  const { store, press } = setUp();
+  press("e");
+  assert.equal(store.tool.value, "erase");
+  press("M");
+  assert.equal(store.tool.value, "move");
+  press("b");
+  assert.equal(store.tool.value, "paint");
+  press("]");
+  assert.equal(store.size.value, 3);
+  for (let i = 0; i < 20; i++) press("[");
+  assert.equal(store.size.value, 1);
+  press("2");
+  assert.equal(store.factor.value, 1);
+  assert.equal(press("3"), false);
+});
+
+test("keys in a text field are text", () => {
+  const { press } = setUp();
+  for (const key of ["b", "1", "[", " ", "Escape"])
+    assert.equal(press(key, {}, { onGrid: false, inText: true }), false);
+  assert.equal(press("z", { command: true }, { onGrid: false, inText: true }), false);
+});
+
+test("Ctrl+Z undoes, Shift+Ctrl+Z and Ctrl+Y redo, other combinations are the notebook's", () => {
+  const { kernel, press } = setUp();
+  kernel.state({ can_undo: true, can_redo: true });
+  press("z", { command: true });
+  press("Z", { command: true, shift: true });
+  press("y", { command: true });
+  assert.deepEqual([kernel.of("undo").length, kernel.of("redo").length], [1, 2]);
+  assert.equal(press("s", { command: true }), false);
+  assert.equal(press("b", { command: true }), false);
+});
+
+test("arrows move the cursor within the grid, Space paints one dab there", () => {
+  const { kernel, store, view, press } = setUp();
+  store.size.value = 1;
+  for (let i = 0; i < 20; i++) press("ArrowUp");
+  for (let i = 0; i < 20; i++) press("ArrowLeft");
+  assert.equal(view.cursor.value, 0);
+  press(" ");
+  assert.equal(store.layers.value.strengths[0], 1);
+  assert.equal(kernel.of("edit").at(-1)?.commit, true);
+  assert.equal(store.isStroking, false);
+});
+
+test("with the move tool Space picks up, arrows carry, Space sets down", () => {
+  const { kernel, store, view, press } = setUp();
+  kernel.state({ revision: 2 }, 0);
+  store.layers.value = emptyLayers(2);
+  store.layers.value.strengths[2 * (4 * GRID + 4)] = 1;
+  store.tool.value = "move";
+  view.cursor.value = 4 * GRID + 4;
+  press(" ");
+  press("ArrowRight");
+  press("ArrowRight");
+  press(" ");
+  assert.equal(store.layers.value.strengths[2 * (4 * GRID + 6)], 1);
+  assert.equal(store.layers.value.strengths[2 * (4 * GRID + 4)], 0);
+  assert.equal(kernel.of("edit").at(-1)?.commit, true);
+});
+
+test("Escape takes a stroke back, and is the notebook's otherwise", () => {
+  const { store, press } = setUp();
+  assert.equal(press("Escape"), false);
+  store.beginStroke({ row: 0.5, col: 0.5 });
+  assert.equal(press("Escape"), true);
+  assert.equal(store.layers.value.strengths[0], 0.25);
+});
+
+test("arrows belong to a slider while it has the focus", () => {
+  const { press } = setUp();
+  assert.equal(press("ArrowLeft", {}, { onGrid: false, inText: false }), false);
+});
+
+test("a fast pointer's coalesced samples are all used", () => {
+  const samples = [1, 2, 3].map((x) => ({ clientX: x }) as PointerEvent);
+  const event = { clientX: 3, getCoalescedEvents: () => samples } as unknown as PointerEvent;
+  assert.deepEqual(samplesOf(event), samples);
+});
+
+test("without coalesced samples the event itself counts", () => {
+  const empty = { clientX: 3, getCoalescedEvents: () => [] } as unknown as PointerEvent;
+  assert.deepEqual(samplesOf(empty), [empty]);
+  const old = { clientX: 3 } as unknown as PointerEvent;
+  assert.deepEqual(samplesOf(old), [old]);
+});
+
+function overlay(change: Partial<OverlayState>): OverlayState {
+  const layers = emptyLayers(2);
+  layers.strengths.set([1, 0.5], 0);
+  return {
+    layers,
+    gains: [1, 1],
+    colors: ["#ff0000", "#0000ff"],
+    hidden: new Set(),
+    picked: 0,
+    solo: null,
+    aim: null,
+    brushSize: 1,
+    beside: false,
+    tinted: true,
+    ...change,
+  };
+}
+
+const pixel = (state: OverlayState) => [...tint(state).slice(0, 4)];
+
+test("a patch takes the colour of what rules it, and nothing where nothing is", () => {
+  const [red = 0, , blue = 0, alpha = 0] = pixel(overlay({}));
+  assert.ok(red > 3 * blue);
+  assert.ok(alpha > 100);
+  assert.deepEqual([...tint(overlay({})).slice(4, 8)], [0, 0, 0, 0]);
+});
+
+test("hidden factors give no tint, and one looked at alone gives all of it", () => {
+  assert.deepEqual(pixel(overlay({ hidden: new Set([0]) })).slice(0, 3), [0, 0, 255]);
+  assert.deepEqual(pixel(overlay({ hidden: new Set([1]), solo: 1 })).slice(0, 3), [0, 0, 255]);
+});
+
+test("sliders count in the tint", () => {
+  assert.deepEqual(pixel(overlay({ gains: [0, 1] })).slice(0, 3), [0, 0, 255]);
+});
+
+test("colours are read from hex", () => {
+  assert.deepEqual(rgb("#56b4e9"), [86, 180, 233]);
+});
+
+test("an outline goes around a region, the border of the grid included", () => {
+  const mask = emptyMask();
+  mask[0] = 1;
+  mask[1] = 1;
+  assert.equal(outline(mask).length, 6);
+});
