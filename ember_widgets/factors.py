@@ -69,8 +69,8 @@ class Factors:
             The factors, by their share in the picture's codes, largest first.
 
         Raises:
-            TypeError, ValueError: activations of another shape, negative, not finite or all zero; more factors
-                than there are active patches or active features; an unknown feature in ``ignore``.
+            TypeError, ValueError: activations of another shape, negative, not finite or all zero; more
+                factors than there are active patches or active features; an unknown feature in ``ignore``.
         """
         n_factors = _n_factors(n_factors)
         codes = _codes(activations)
