@@ -57,9 +57,31 @@ def open_notebook(page: Page, server: LabServer, request: pytest.FixtureRequest)
     server.stop_kernels()
 
 
+@pytest.fixture(scope="module")
+def shared_notebook(
+    browser: Browser, server: LabServer, request: pytest.FixtureRequest
+) -> Iterator[Notebook]:
+    name = server.write_notebook(f"{Path(request.node.name).stem}.ipynb", FAKE_CELLS)
+    with new_context(browser) as context:
+        yield Notebook(context.new_page(), server.address(name))
+    server.stop_kernels()
+
+
 @pytest.fixture
-def view(open_notebook: OpenNotebook) -> PaintView:
-    """A widget with the fake painter; in the kernel `before` is the scene it was given."""
+def view(shared_notebook: Notebook) -> PaintView:
+    """A new widget with a new fake painter; in the kernel `before` is the scene it was given.
+
+    The page and the kernel are shared within a module: to start them takes longer than most tests.
+    """
+    shared_notebook.run_all()
+    view = PaintView(shared_notebook)
+    view.settle()
+    return view
+
+
+@pytest.fixture
+def fresh_view(open_notebook: OpenNotebook) -> PaintView:
+    """Like `view`, with a page and a kernel of its own, for tests that leave them changed."""
     view = PaintView(open_notebook(FAKE_CELLS))
     view.settle()
     return view

@@ -62,6 +62,7 @@ def test_nothing_is_painted_after_the_pointer_was_released_outside_the_grid(view
 def test_the_eraser_takes_away_what_is_there(view: PaintView) -> None:
     row, col = FIRST_FACTOR
     picture = view.picture()
+    view.pick(0)
     view.use("erase", size=1)
 
     view.drag([(row, col), (row, col + 1)])
