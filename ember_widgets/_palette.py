@@ -10,11 +10,11 @@ PALETTE = (
     "#009e73",  # green
     "#cc79a7",  # pink
     "#f0e442",  # yellow
-    "#5b2be0",  # violet
+    "#7a4dff",  # violet
     "#d55e00",  # vermilion
     "#88ffaa",  # mint
     "#0072b2",  # blue
-    "#880011",  # wine
+    "#b01030",  # crimson
 )
 """Okabe and Ito's seven colours for all kinds of colour vision, and three that stand far from them."""
 
