@@ -138,7 +138,7 @@ def measure(painter: str, *, seconds: float, delay_ms: float, runs: int) -> list
                 view = PaintView(notebook)
                 view.settle()
                 watched.append(watch_a_stroke(view, seconds))
-            server.stop_kernels()
+            server.stop_kernel(name)
         return watched
 
 

@@ -47,14 +47,15 @@ def page(browser: Browser) -> Iterator[Page]:
 def open_notebook(page: Page, server: LabServer, request: pytest.FixtureRequest) -> Iterator[OpenNotebook]:
     """Opens a notebook with the given cells, runs them, and stops its kernel after the test."""
 
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name) + ".ipynb"
+
     def open_and_run(cells: list[str]) -> Notebook:
-        name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
-        notebook = Notebook(page, server.address(server.write_notebook(f"{name}.ipynb", cells)))
+        notebook = Notebook(page, server.address(server.write_notebook(name, cells)))
         notebook.run_all()
         return notebook
 
     yield open_and_run
-    server.stop_kernels()
+    server.stop_kernel(name)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def shared_notebook(
     name = server.write_notebook(f"{Path(request.node.name).stem}.ipynb", FAKE_CELLS)
     with new_context(browser) as context:
         yield Notebook(context.new_page(), server.address(name))
-    server.stop_kernels()
+    server.stop_kernel(name)
 
 
 @pytest.fixture

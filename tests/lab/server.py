@@ -70,9 +70,10 @@ class LabServer:
         # `reset` drops the workspace, so that no notebook of an earlier test is opened beside this one.
         return f"{self.base}/lab/tree/{notebook}?token={self.token}&reset"
 
-    def stop_kernels(self) -> None:
+    def stop_kernel(self, notebook: str) -> None:
         for session in self._api("sessions"):
-            self._api(f"sessions/{session['id']}", "DELETE")
+            if session["path"] == notebook:
+                self._api(f"sessions/{session['id']}", "DELETE")
 
     def stop(self) -> None:
         if self._leash.stdin is not None:

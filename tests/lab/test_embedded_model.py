@@ -31,7 +31,7 @@ def shared_view(browser: Browser, server: LabServer) -> Iterator[PaintView]:
         notebook = Notebook(context.new_page(), server.address(name))
         notebook.run_all()
         yield PaintView(notebook)
-    server.stop_kernels()
+    server.stop_kernel(name)
 
 
 @pytest.fixture

@@ -59,14 +59,14 @@ def test_the_light_theme_is_legible(view: PaintView, screenshots: Path) -> None:
 
 
 def test_the_dark_theme_is_legible(dark_page: Page, dark_server: LabServer, screenshots: Path) -> None:
-    notebook = Notebook(dark_page, dark_server.address(dark_server.write_notebook("dark.ipynb", FAKE_CELLS)))
+    name = dark_server.write_notebook("dark.ipynb", FAKE_CELLS)
+    notebook = Notebook(dark_page, dark_server.address(name))
     notebook.run_all()
     view = PaintView(notebook)
     view.settle()
 
     assert dark_page.locator("body").get_attribute("data-jp-theme-light") == "false"
     check_and_shoot(view, screenshots / "lab-dark.png")
-    dark_server.stop_kernels()
 
 
 def test_a_narrow_notebook_still_shows_all_of_the_widget(fresh_view: PaintView, screenshots: Path) -> None:
