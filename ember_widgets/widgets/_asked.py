@@ -52,12 +52,11 @@ class NewScene:
         prompt = _checks.text("prompt", given["prompt"])
         if len(prompt) > MAX_PROMPT:
             raise ValueError(f"prompt has {len(prompt)} characters; {MAX_PROMPT} are the most")
-        hint = f"an image has {MAX_FACTORS} patches (3..8 reads best)"
         return cls(
             prompt=prompt,
             seed=_checks.seed(given["seed"]),
             n_steps=_checks.n_steps(given["n_steps"]),
-            n_factors=_checks.integer("n_factors", given["n_factors"], 1, MAX_FACTORS, hint=hint),
+            n_factors=_n_factors(given["n_factors"]),
         )
 
     def drawn(self, painter: PainterLike) -> Scene:
@@ -68,6 +67,16 @@ class NewScene:
         if not isinstance(scene, Scene):
             raise TypeError(f"painter.analyze() gave {shown(scene)}; it has to give a Scene")
         return scene
+
+
+def _n_factors(value: object) -> int:
+    number = _checks.whole("n_factors", value, 1, MAX_FACTORS)
+    if not 1 <= number <= MAX_FACTORS:
+        raise ValueError(
+            f"n_factors={number}, but an image has {MAX_FACTORS} patches; "
+            f"choose 1..{MAX_FACTORS} (3..8 reads best)"
+        )
+    return number
 
 
 def facts(scene: Scene) -> dict[str, Any]:

@@ -208,11 +208,15 @@ class Session:
             picture = rendered(painter, current.state.scene)
         except Exception as fault:
             with self._lock:
+                if self.painter is None:
+                    return
                 self._fault, self._failed = fault, job
                 self._report(fault, job.client, job.seq)
                 self._acknowledge(job)
             return
         with self._lock:
+            if self.painter is None:
+                return  # closed meanwhile
             self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
         newer = self._renderer.waiting
         self._show(picture, "final" if job.final and not newer else "preview", job.client, job.seq)
