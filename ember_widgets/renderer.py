@@ -130,8 +130,6 @@ class Renderer(Generic[Job]):
             except BaseException as fault:
                 if on_error is not None:
                     on_error(fault)
-            # The thread lives on while it waits: what it ran must not, or it would keep a closed owner alive.
-            del task, on_error
             with self._changed:
                 self._running = False
 

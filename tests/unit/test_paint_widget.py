@@ -92,6 +92,13 @@ def test_a_saved_notebook_shows_the_picture(widget: PaintWidget) -> None:
     assert "application/vnd.jupyter.widget-view+json" in bundle[0]
 
 
+def test_a_picture_that_a_browser_restores_is_read_and_not_sent_back(widget: PaintWidget) -> None:
+    png = widget.image[::-1]
+    widget.set_state({"image": memoryview(png)})
+    assert widget.image == png
+    assert widget.trait_metadata("image", "echo_update") is False
+
+
 def test_the_front_end_is_text_and_small() -> None:
     # A path would tie every instance to a file watcher that outlives it; the text is saved once per instance.
     script, style = PaintWidget._esm.default_value, PaintWidget._css.default_value
@@ -368,6 +375,24 @@ def test_a_closed_widget_keeps_its_scene_and_nothing_else(
             act()
         assert str(error.value) == "this widget is closed; make a new one: PaintWidget(painter, widget.scene)"
     widget.close()
+
+
+def test_a_closed_widget_that_is_kept_lets_go_of_its_painter(scene: Scene) -> None:
+    painter = FakePainter()
+    widget = PaintWidget(painter, scene)
+    painter.fault = OSError("its traceback holds the frames it went through")
+    widget.scene = scene.scale(0, 0.5)
+    with pytest.raises(RuntimeError):
+        widget.wait(SOON_S)
+    gone = weakref.ref(painter)
+    widget.close()
+    del painter
+    for thread in threading.enumerate():
+        if thread.name == "ember-renderer":
+            thread.join(SOON_S)
+    gc.collect()
+    assert gone() is None
+    assert widget.scene == scene.scale(0, 0.5)
 
 
 def test_closed_widgets_are_freed_with_their_painters_and_threads(scene: Scene) -> None:

@@ -193,10 +193,10 @@ def test_a_closed_renderer_takes_nothing_and_its_thread_ends(renderer: Renderer[
     assert thread is not None
 
     renderer.close()
-    renderer.submit("after")
-
     thread.join(SOON_S)
     assert not thread.is_alive()
+
+    renderer.submit("after")
     assert renderer.wait(0)
     assert work.done == ["before"]
 
