@@ -123,10 +123,9 @@ def render(scene_path: Path, output: Path) -> None:
 
     from ember_widgets.painter import Painter
 
-    painter = Painter.embedded()
     try:
-        picture = painter.render(scene)
-    except ValueError as error:
+        picture = Painter.embedded().render(scene)
+    except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
     try:
         picture.save(output)

@@ -68,7 +68,9 @@ def test_two_pages_on_one_kernel_agree(fresh_view: PaintView) -> None:
     fresh_view.pick(0)
     fresh_view.use("paint", size=1)
     fresh_view.drag([(7, 5), (7, 10)])
+    fresh_view.part("strength-1").fill("0.5")
     fresh_view.settle()
+    expect(other.part("strength-1")).to_have_value("0.5")
     other.settle()
 
     assert other.patch_changes(picture)[7, 5:11].min() > 20
