@@ -1,4 +1,4 @@
-"""The sampling loop: what `StableDiffusionXLPipeline.__call__` does with guidance 0, cut open at the steering site.
+"""The sampling loop: what `StableDiffusionXLPipeline.__call__` does with guidance 0, cut open at the site.
 
 Same latents (CPU generator), same scheduler, same decoding rules, so that an unedited run is bit-equal to the
 pipeline's own; a test holds that. What precedes the first edit is computed once per (prompt, seed, n_steps).
@@ -57,7 +57,10 @@ class Sampler:
         side = pipe.unet.config.sample_size
         generator = torch.Generator("cpu").manual_seed(seed)
         shape = (1, pipe.unet.config.in_channels, side, side)
-        latents = randn_tensor(shape, generator=generator, device=device, dtype=text.dtype) * scheduler.init_noise_sigma
+        latents = (
+            randn_tensor(shape, generator=generator, device=device, dtype=text.dtype)
+            * scheduler.init_noise_sigma
+        )
         pixels = side * pipe.vae_scale_factor
         encoder = pipe.text_encoder_2
         time_ids = pipe._get_add_time_ids(
@@ -107,7 +110,9 @@ class Sampler:
             latents = latents.to(next(iter(pipe.vae.post_quant_conv.parameters())).dtype)
         mean, std = (getattr(config, f"latents_{s}", None) for s in ("mean", "std"))
         if mean is not None and std is not None:
-            mean, std = (torch.tensor(v).view(1, 4, 1, 1).to(latents.device, latents.dtype) for v in (mean, std))
+            mean, std = (
+                torch.tensor(v).view(1, 4, 1, 1).to(latents.device, latents.dtype) for v in (mean, std)
+            )
             latents = latents * std / config.scaling_factor + mean
         else:
             latents = latents / config.scaling_factor

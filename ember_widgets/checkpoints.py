@@ -26,7 +26,11 @@ DEFAULT_SITE = "down_blocks.2.attentions.1"
 
 
 def load_sae(
-    source: str | os.PathLike[str], *, format: str | None = None, site: str | None = None, target: str | None = None
+    source: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    site: str | None = None,
+    target: str | None = None,
 ) -> SAE:
     """Read an SAE checkpoint.
 
@@ -45,13 +49,17 @@ def load_sae(
     """
     path = Path(source)
     if not path.exists():
-        raise FileNotFoundError(f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({_known()})")
+        raise FileNotFoundError(
+            f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({_known()})"
+        )
     if format is None:
         format = next((name for name, (matches, _) in FORMATS.items() if matches(path)), None)
         if format is None:
             raise ValueError(f"{path} holds no SAE checkpoint that is known; give one of: {_known()}")
     elif format not in FORMATS:
-        raise ValueError(f"format={format!r} is unknown; choose one of {', '.join(FORMATS)}, or None to recognise it")
+        raise ValueError(
+            f"format={format!r} is unknown; choose one of {', '.join(FORMATS)}, or None to recognise it"
+        )
     return FORMATS[format][1](path, site, target)
 
 
@@ -67,8 +75,16 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {n: getattr(sae, n).contiguous().cpu() for n in ("W_enc", "b_enc", "W_dec", "b_dec", "unit")}
     if sae.threshold is not None:
-        tensors["threshold"] = torch.as_tensor(sae.threshold, dtype=torch.float32).reshape(-1).contiguous().cpu()
-    facts = {"format": "ember-sae", "version": 1, "activation": sae.activation, "k": sae.k, "target": sae.target}
+        tensors["threshold"] = (
+            torch.as_tensor(sae.threshold, dtype=torch.float32).reshape(-1).contiguous().cpu()
+        )
+    facts = {
+        "format": "ember-sae",
+        "version": 1,
+        "activation": sae.activation,
+        "k": sae.k,
+        "target": sae.target,
+    }
     facts |= {"site": sae.site, "positional": list(sae.positional)}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -79,7 +95,7 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-# --- ember --------------------------------------------------------------------------------------------------------
+# ember
 
 
 def _is_ember(path: Path) -> bool:
@@ -91,13 +107,16 @@ def _read_ember(path: Path, site: str | None, target: str | None) -> SAE:
 
     file = path if path.is_file() else path / EMBER_FILE
     try:
-        with safe_open(file, framework="pt") as f:  # type: ignore[no-untyped-call]
+        with safe_open(file, framework="pt") as f:
             facts = json.loads((f.metadata() or {})["ember"])
             # Half-precision files are fine to ship; codes are always computed in float32.
             tensors = {name: f.get_tensor(name).float() for name in f.keys()}  # noqa: SIM118
         threshold = tensors.get("threshold")
         return SAE(
-            *(tensors[n] for n in ("W_enc", "b_enc", "W_dec", "b_dec")),
+            W_enc=tensors["W_enc"],
+            b_enc=tensors["b_enc"],
+            W_dec=tensors["W_dec"],
+            b_dec=tensors["b_dec"],
             activation=facts["activation"],
             k=facts["k"],
             threshold=threshold[0] if threshold is not None and threshold.numel() == 1 else threshold,
@@ -109,10 +128,12 @@ def _read_ember(path: Path, site: str | None, target: str | None) -> SAE:
             sha256=_sha256(file),
         )
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{file} is not a readable SAE file of ours ({error}); write it with save_sae") from None
+        raise ValueError(
+            f"{file} is not a readable SAE file of ours ({error}); write it with save_sae"
+        ) from None
 
 
-# --- sdxl-unbox ---------------------------------------------------------------------------------------------------
+# sdxl-unbox
 
 
 def _is_unbox(path: Path) -> bool:
@@ -127,9 +148,11 @@ def _read_unbox(path: Path, site: str | None, target: str | None) -> SAE:
         encoder, decoder = state["encoder.weight"], state["decoder.weight"]
         n_features, d_model = config["n_dirs_local"], config["d_model"]
         mean = path / "mean.pt"
-        # mean.pt is the mean activation where active, the natural unit of a brush; features that never fired have 0.
+        # The mean activation where active, the natural unit of a brush; features that never fired have 0.
         unit = _load_tensors(mean).float() if mean.exists() else torch.ones(n_features)
-        unit = torch.where(unit > 0, unit, unit[unit > 0].median() if bool((unit > 0).any()) else torch.tensor(1.0))
+        unit = torch.where(
+            unit > 0, unit, unit[unit > 0].median() if bool((unit > 0).any()) else torch.tensor(1.0)
+        )
         return SAE(
             W_enc=_oriented(encoder, (d_model, n_features), "encoder.weight"),
             b_enc=state["latent_bias"].float(),
@@ -145,18 +168,20 @@ def _read_unbox(path: Path, site: str | None, target: str | None) -> SAE:
             sha256=_sha256(path / "state_dict.pth"),
         )
     except KeyError as error:
-        raise ValueError(f"{path} looks like an sdxl-unbox SAE, but {error} is missing; download it again") from None
+        raise ValueError(
+            f"{path} looks like an sdxl-unbox SAE, but {error} is missing; download it again"
+        ) from None
 
 
 def _site_in_name(path: Path) -> str:
-    """sdxl-unbox names its folders "unet.down_blocks.2.attentions.1_k10_hidden5120_...", some inside "final"."""
+    """sdxl-unbox names folders like "unet.down_blocks.2.attentions.1_k10_hidden5120"."""
     for part in reversed(path.parts):
         if part.startswith("unet."):
             return part.removeprefix("unet.").split("_k")[0]
     return DEFAULT_SITE
 
 
-# --- shared -------------------------------------------------------------------------------------------------------
+# shared
 
 
 def _load_tensors(file: Path) -> Any:
@@ -164,7 +189,9 @@ def _load_tensors(file: Path) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{file} cannot be read as plain tensors ({reason}); files that run code are refused") from None
+        raise ValueError(
+            f"{file} cannot be read as plain tensors ({reason}); files that run code are refused"
+        ) from None
 
 
 def _oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
@@ -178,7 +205,11 @@ def _oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
 
 def _sha256(file: Path) -> str:
     with file.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_310(f.read())
+        return (
+            hashlib.file_digest(f, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _sha256_310(f.read())
+        )
 
 
 def _sha256_310(data: bytes) -> str:

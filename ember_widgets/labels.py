@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Labels(Mapping[int, str]):
-    """Read-only {feature: text}; features without a label are simply not in it."""
+    """Read-only {feature: text}, the features that a text fits best first; those without a label are not in it."""
 
     def __init__(self, texts: Mapping[int, str] | None = None) -> None:
         self._texts = dict(texts or {})
@@ -25,7 +25,9 @@ class Labels(Mapping[int, str]):
             content = json.loads(Path(path).read_text("utf-8"))
             texts = {int(feature): text for feature, text in content["labels"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError(f'{path} is not a label file; give JSON of the form {{"labels": {{"12": "tree"}}}}') from None
+            raise ValueError(
+                f'{path} is not a label file; give JSON of the form {{"labels": {{"12": "tree"}}}}'
+            ) from None
         if not all(isinstance(text, str) for text in texts.values()):
             raise ValueError(f"{path} has labels that are not text; give a string for each feature")
         return cls(texts)
@@ -40,14 +42,14 @@ class Labels(Mapping[int, str]):
         return len(self._texts)
 
     def search(self, query: str) -> list[int]:
-        """Features whose label holds every word of `query`, in any order and case; exact labels first.
+        """Features whose label holds every word of `query`, in any order and case.
 
         Args:
             query: One or more words; an empty query finds nothing.
 
         Returns:
-            Feature indices.
+            Feature indices: exact labels first, and among equals the order of the labels themselves.
         """
         words = query.lower().split()
         found = [f for f, text in self._texts.items() if words and all(w in text.lower() for w in words)]
-        return sorted(found, key=lambda f: (self._texts[f].lower() != query.lower().strip(), f))
+        return sorted(found, key=lambda f: self._texts[f].lower() != query.lower().strip())

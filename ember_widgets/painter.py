@@ -1,18 +1,21 @@
 """Painter: the model in the kernel, and how a scene steers it.
 
-The equation. In an unedited run the site has input x_in and output x_out, (256, d_model). The SAE's target is
-a = x_out − x_in ("update") or a = x_out ("output"). Its codes are A = encode(a) (256, n_features), and non-negative
-matrix factorisation gives A ≈ S0·H0. What SAE and NMF leave unexplained is the remainder r = a − S0·H0·W_dec − b_dec.
-A scene holds strengths S, basis H and a remainder mask ρ in [0, 1]; the site's target becomes
+The equation. In an unedited run the site has input x_in and output x_out, (256, d_model). The SAE's target
+is a = x_out − x_in ("update") or a = x_out ("output"). Its codes are A = encode(a) (256, n_features), and
+non-negative matrix factorisation gives A ≈ S0·H0. What SAE and NMF leave unexplained is the remainder
+r = a − S0·H0·W_dec − b_dec. A scene holds strengths S, basis H and a remainder mask ρ in [0, 1]; the site's
+target becomes
 
     a' = S·H·W_dec + b_dec + ρ⊙r,    that is    x_out' = x_out + δ,
     δ  = (S·H − S0·H0)·W_dec − (1 − ρ)⊙r
 
-for either target. Untouched patches have δ exactly 0. It is computed as (S − S0)·(H·W_dec) + S0·((H − H0)·W_dec), with
-S0 and H0 padded by zeros for factors added later, so that "unchanged" is an exact zero and not a rounding error.
-At steps after the first, x_in, x_out and r are the run's own; S0·H0 stays the analysed one.
+for either target. Untouched patches have δ exactly 0: it is computed as (S − S0)·(H·W_dec) +
+S0·((H − H0)·W_dec), with S0 and H0 padded by zeros for factors added later, so that "unchanged" is an exact
+zero and not a rounding error. At steps after the first, x_in, x_out and r are the run's own;
+S0·H0 stays the analysed one.
 
-A blank canvas has no factors and ρ = 0: its target is b_dec everywhere, so only what is painted drives the picture.
+A blank canvas has no factors and ρ = 0: its target is b_dec everywhere, so only what is painted drives the
+picture.
 """
 
 from __future__ import annotations
@@ -56,18 +59,25 @@ class Painter:
     """
 
     def __init__(
-        self, pipeline: Any, sae: SAE, *, name: str, revision: str | None = None, labels: Mapping[int, str] | None = None
+        self,
+        pipeline: Any,
+        sae: SAE,
+        *,
+        name: str,
+        revision: str | None = None,
+        labels: Mapping[int, str] | None = None,
     ) -> None:
         device = pipeline._execution_device
         self.pipeline = pipeline
-        self.labels: Mapping[int, str] = Labels(labels)
+        self.labels = Labels(labels)
         self._sae = sae.to(device)
         self._sampler = Sampler(pipeline, sae.site)
         self.saes: dict[str, SAE] = {self._sampler.staged.site: self._sae}
         d_model = pipeline.unet.get_submodule(self._sampler.staged.site).config.in_channels
         if d_model != sae.d_model:
             raise ValueError(
-                f"the SAE encodes {sae.d_model} channels, but {sae.site} has {d_model}; load the SAE of this model and site"
+                f"the SAE encodes {sae.d_model} channels, but {sae.site} has {d_model}; "
+                "load the SAE of this model and site"
             )
         self._identity = {
             "id": name,
@@ -79,14 +89,20 @@ class Painter:
         self._starts: OrderedDict[tuple[str, int, int], Start] = OrderedDict()
         self._lock = threading.RLock()
 
-    # --- loading --------------------------------------------------------------------------------------------------
+    # loading
 
     @classmethod
     def embedded(cls) -> Painter:
-        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of a world of emoji."""
+        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes."""
         pipeline = _load_pipeline(ASSETS / "pipeline", torch.float32, "cpu", local_files_only=True)
         labels = Labels.load(ASSETS / "sae" / "labels.json")
-        return cls(pipeline, load_sae(ASSETS / "sae"), name="embedded", revision=_version("ember_widgets"), labels=labels)
+        return cls(
+            pipeline,
+            load_sae(ASSETS / "sae"),
+            name="embedded",
+            revision=_version("ember_widgets"),
+            labels=labels,
+        )
 
     @classmethod
     def from_pretrained(
@@ -118,7 +134,9 @@ class Painter:
             FileNotFoundError: No SAE is there.
         """
         if device is None:
-            device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            device = (
+                "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            )
         dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
         dtypes["auto"] = torch.float32 if device == "cpu" else torch.float16
         if dtype not in dtypes:
@@ -128,7 +146,7 @@ class Painter:
         pipeline = _load_pipeline(model, dtypes[dtype], device, local_files_only, revision, vae)
         return cls(pipeline, sae, name=str(model), revision=revision)
 
-    # --- pictures to scenes ---------------------------------------------------------------------------------------
+    # pictures to scenes
 
     def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
         """Generate a picture and take it apart into factors.
@@ -164,7 +182,7 @@ class Painter:
         )
 
     def blank(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1) -> Scene:
-        """An empty canvas: no factors, nothing of the model's own composition; borrow or add factors and paint."""
+        """An empty canvas: no factors, nothing of the model's own composition; add factors and paint."""
         n_features = self._sae.n_features
         return Scene(
             prompt=prompt,
@@ -186,7 +204,7 @@ class Painter:
         self._check(scene)
         return self._codes(self._start(scene.prompt, scene.seed, scene.n_steps))
 
-    # --- scenes to pictures ---------------------------------------------------------------------------------------
+    # scenes to pictures
 
     def render(self, scene: Scene) -> Image.Image:
         """Draw a scene.
@@ -207,7 +225,7 @@ class Painter:
         disc = (rows - 7.5) ** 2 + (cols - 7.5) ** 2 <= 16
         return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, disc, strength))
 
-    # --- inside ---------------------------------------------------------------------------------------------------
+    # inside
 
     def _start(self, prompt: str, seed: int, n_steps: int) -> Start:
         key = (_checks.text("prompt", prompt), _checks.seed(seed), _checks.n_steps(n_steps))
@@ -264,10 +282,14 @@ class Painter:
         for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
             theirs, ours = scene.model.get(key, ""), self._identity[key]
             if theirs and theirs != ours:
-                raise ValueError(f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; load that one")
+                raise ValueError(
+                    f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "
+                    "load the painter it was made with"
+                )
         if scene.n_features != self._sae.n_features:
             raise ValueError(
-                f"this scene has {scene.n_features} features, but this painter's SAE has {self._sae.n_features}; "
+                f"this scene has {scene.n_features} features, but this painter's SAE has "
+                f"{self._sae.n_features}; "
                 "load the SAE it was made with"
             )
 
@@ -293,13 +315,22 @@ def _load_pipeline(
 
     parts: dict[str, Any] = {}
     if vae is not None:
-        parts["vae"] = AutoencoderKL.from_pretrained(vae, torch_dtype=dtype, local_files_only=local_files_only)
+        parts["vae"] = AutoencoderKL.from_pretrained(
+            vae, torch_dtype=dtype, local_files_only=local_files_only
+        )
     pipeline = StableDiffusionXLPipeline.from_pretrained(
-        model, torch_dtype=dtype, use_safetensors=True, revision=revision, local_files_only=local_files_only, **parts
+        model,
+        torch_dtype=dtype,
+        use_safetensors=True,
+        revision=revision,
+        local_files_only=local_files_only,
+        **parts,
     )
     side = pipeline.unet.config.sample_size
     if side != 4 * GRID:
-        raise ValueError(f"{model} works on {side}×{side} latents, but the 16×16 grid needs 64×64; use a 512 px SDXL-Turbo")
+        raise ValueError(
+            f"{model} works on {side}×{side} latents, but the 16×16 grid needs 64×64; use a 512 px SDXL-Turbo"
+        )
     return pipeline.to(device)
 
 

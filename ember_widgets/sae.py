@@ -1,14 +1,15 @@
 """SAE: the dictionary of one steering site.
 
-A sparse autoencoder writes a patch's vector as a sum of a few of many directions ("features"). The BatchTopK kind
-(Bussmann et al. 2024, arXiv:2412.06410) keeps the k largest codes per patch *on average over the image*, so that busy
-patches may use more features than plain ones.
+A sparse autoencoder writes a patch's vector as a sum of a few of many directions ("features"). The BatchTopK
+kind (Bussmann et al. 2024, arXiv:2412.06410) keeps the k largest codes per patch *on average over the
+image*, so that busy patches may use more features than plain ones.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,13 +27,13 @@ class SAE:
         b_enc: (n_features,) float32.
         W_dec: (n_features, d_model) float32. Rows need not have unit length.
         b_dec: (d_model,) float32, also subtracted from the input before encoding.
-        activation: "topk" (k largest per patch), "batchtopk" (k per patch on average) or "jumprelu" (all above
-            `threshold`).
+        activation: "topk" (k largest per patch), "batchtopk" (k per patch on average) or "jumprelu" (all
+            above `threshold`).
         k: Codes kept per patch, for "topk" and "batchtopk".
-        threshold: Scalar or (n_features,): codes not above it are 0. A BatchTopK SAE that has one is encoded with it
-            (its inference form, independent of the batch); without one, the k·n largest of the n patches given are kept.
-        target: What is encoded: "update" (what the block adds: output − input) or "output".
-        site: diffusers module path of the block, e.g. "down_blocks.2.attentions.1".
+        threshold: Scalar or (n_features,): codes not above it are 0. A BatchTopK SAE that has one is encoded
+            with it (its inference form, independent of the batch); without one, the k·n largest of the n
+        patches given are kept. target: What is encoded: "update" (what the block adds: output − input) or
+        "output". site: diffusers module path of the block, e.g. "down_blocks.2.attentions.1".
         unit: (n_features,) typical activation where active, > 0; brush strength 1.0 of a lone feature.
         positional: Features active along borders whatever the picture; left out when factors are fitted.
         source: Where it was read from.
@@ -55,18 +56,35 @@ class SAE:
 
     def __post_init__(self) -> None:
         d_model, n_features = self.W_enc.shape
-        shapes = {"b_enc": (n_features,), "W_dec": (n_features, d_model), "b_dec": (d_model,), "unit": (n_features,)}
+        shapes = {
+            "b_enc": (n_features,),
+            "W_dec": (n_features, d_model),
+            "b_dec": (d_model,),
+            "unit": (n_features,),
+        }
         for name, shape in shapes.items():
             if tuple(getattr(self, name).shape) != shape:
                 given = tuple(getattr(self, name).shape)
-                raise ValueError(f"{name} has shape {given}, but W_enc is {(d_model, n_features)}; {name} must be {shape}")
+                raise ValueError(
+                    f"{name} has shape {given}, but W_enc is {(d_model, n_features)}; {name} must be {shape}"
+                )
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation={self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(
+                f"activation={self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}"
+            )
         if self.target not in TARGETS:
-            raise ValueError(f"target={self.target!r} is unknown; choose 'update' (output − input) or 'output'")
+            raise ValueError(
+                f"target={self.target!r} is unknown; choose 'update' (output − input) or 'output'"
+            )
         if self.activation == "jumprelu" and self.threshold is None:
-            raise ValueError("activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'")
-        if self.activation != "jumprelu" and self.threshold is None and not (self.k and 1 <= self.k <= n_features):
+            raise ValueError(
+                "activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'"
+            )
+        if (
+            self.activation != "jumprelu"
+            and self.threshold is None
+            and not (self.k and 1 <= self.k <= n_features)
+        ):
             raise ValueError(f"k={self.k}, but {self.activation} needs k in 1..{n_features} or a threshold")
 
     @property
@@ -81,7 +99,7 @@ class SAE:
 
     def to(self, device: torch.device | str) -> SAE:
         """The same SAE on another device."""
-        moved = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return SAE(**{name: v.to(device) if isinstance(v, Tensor) else v for name, v in moved.items()})
 
     def encode(self, x: Tensor) -> Tensor:
@@ -94,7 +112,9 @@ class SAE:
             (..., n_features) float32, ≥ 0, mostly 0.
         """
         if x.shape[-1] != self.d_model:
-            raise ValueError(f"x has {x.shape[-1]} channels, but this SAE encodes {self.d_model}; give site activations")
+            raise ValueError(
+                f"x has {x.shape[-1]} channels, but this SAE encodes {self.d_model}; give site activations"
+            )
         codes = torch.relu((x.float() - self.b_dec) @ self.W_enc + self.b_enc)
         if self.threshold is not None:
             return codes * (codes > self.threshold)

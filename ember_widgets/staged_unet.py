@@ -1,8 +1,9 @@
 """Run an SDXL UNet up to a steering site once, and from the site on once per edit.
 
-An edit at a site changes nothing before it, so the part before (`prefix`) is worth keeping: for one denoising step
-every further edit of the same picture costs only the part after (`suffix`). Both call the UNet's own modules in the
-UNet's own order; their composition is bit-equal to `unet(...)` and a test holds that.
+An edit at a site changes nothing before it, so the part before (`prefix`) is worth keeping: for one
+denoising step every further edit of the same picture costs only the part after (`suffix`). Both call the
+UNet's own modules in the UNet's own order; their composition is bit-equal to `unet(...)` and a test holds
+that.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ class StagedUNet:
     """A UNet cut in two at one attention block.
 
     Args:
-        unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not changed.
-        site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names `ALIASES`.
+        unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
+            changed.
+        site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names
+            `ALIASES`.
 
     Raises:
         ValueError: The UNet has no such block, or has parts that SDXL lacks and this class would skip.
@@ -74,13 +77,17 @@ class StagedUNet:
         paths = [path for path, _ in ops]
         if self.site not in paths:
             sites = ", ".join(p for p in paths if "attentions" in p)
-            raise ValueError(f"site={site!r}, but this UNet has no such attention block; choose one of {sites}")
+            raise ValueError(
+                f"site={site!r}, but this UNet has no such attention block; choose one of {sites}"
+            )
         cut = paths.index(self.site)
         self._before = [op for _, op in ops[:cut]]
         self._block: nn.Module = unet.get_submodule(self.site)
         self._after = [op for _, op in ops[cut + 1 :]]
 
-    def prefix(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]) -> SiteState:
+    def prefix(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
+    ) -> SiteState:
         """Run from the noisy latents to the site's output.
 
         Args:
@@ -90,7 +97,9 @@ class StagedUNet:
             added: `{"text_embeds", "time_ids"}` as the SDXL pipeline passes them.
         """
         emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
-        emb = emb + self.unet.get_aug_embed(emb=emb, encoder_hidden_states=encoder_hidden_states, added_cond_kwargs=added)
+        emb = emb + self.unet.get_aug_embed(
+            emb=emb, encoder_hidden_states=encoder_hidden_states, added_cond_kwargs=added
+        )
         run = _Run(sample, [], emb, encoder_hidden_states)
         for op in self._before:
             op(run)
@@ -118,7 +127,9 @@ def _check_family(unet: Any) -> None:
     }
     if any(foreign.values()):
         names = ", ".join(name for name, is_foreign in foreign.items() if is_foreign)
-        raise ValueError(f"this UNet is not of SDXL's family ({names}); give SDXL-Turbo or a model of its architecture")
+        raise ValueError(
+            f"this UNet is not of SDXL's family ({names}); give SDXL-Turbo or a model of its architecture"
+        )
 
 
 def _attend(block: nn.Module, sample: Tensor, text: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """The untrained networks of the embedded model: SDXL's family, small enough for a CPU.
 
-Everything is a stock diffusers/transformers class, so that `from_pretrained` needs nothing of ours. Latents are
-64×64 like SDXL-Turbo's, hence `down_blocks.2.attentions.1` works on 16×16 patches here too.
+Everything is a stock diffusers/transformers class, so that `from_pretrained` needs nothing of ours. Latents
+are 64×64 like SDXL-Turbo's, hence `down_blocks.2.attentions.1` works on 16×16 patches here too.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -60,7 +61,7 @@ def build_unet() -> UNet2DConditionModel:
 
 
 def build_scheduler() -> EulerAncestralDiscreteScheduler:
-    """SDXL-Turbo's scheduler; v-prediction, since at t=999 the input holds no signal for an epsilon prediction."""
+    """SDXL-Turbo's scheduler; v-prediction, since at t=999 the input holds nothing to predict noise from."""
     return EulerAncestralDiscreteScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -72,7 +73,7 @@ def build_scheduler() -> EulerAncestralDiscreteScheduler:
 
 
 def build_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Write CLIP's vocabulary files for the captions' words and load them: each word one token, all else in bytes."""
+    """Write CLIP's vocabulary files and load them: each word of a caption one token, all else in bytes."""
     from tokenizers import pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -86,7 +87,9 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
             vocab.append(parts[0])
     vocab += [BOS, EOS]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(vocab)}, ensure_ascii=False), "utf-8")
+    (folder / "vocab.json").write_text(
+        json.dumps({t: i for i, t in enumerate(vocab)}, ensure_ascii=False), "utf-8"
+    )
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n", "utf-8")
     return CLIPTokenizer(
         str(folder / "vocab.json"),
@@ -98,7 +101,7 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
 def _bpe(parts: list[str], merges: list[tuple[str, str]]) -> list[str]:
     """Apply byte-pair merges, best rank first."""
     rank = {pair: i for i, pair in enumerate(merges)}
-    while pairs := [(rank[p], i) for i, p in enumerate(zip(parts, parts[1:], strict=False)) if p in rank]:
+    while pairs := [(rank[p], i) for i, p in enumerate(pairwise(parts)) if p in rank]:
         i = min(pairs)[1]
         parts = [*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]]
     return parts
@@ -132,8 +135,9 @@ def build_text_encoders(tokenizer: CLIPTokenizer) -> tuple[CLIPTextModel, CLIPTe
 def open_noise_path(unet: UNet2DConditionModel) -> None:
     """Let the 4×4 means of the four latent channels reach the 16×16 stream unchanged, from initialisation on.
 
-    The layout of a scene is read from these means (`scenes.fields`); a randomly initialised encoder drowns them.
-    Each top-level width keeps its last four channels for them, and no residual branch writes there at first.
+    The layout of a scene is read from these means (`scenes.fields`); a randomly initialised encoder drowns
+    them. Each top-level width keeps its last four channels for them, and no residual branch writes there at
+    first.
     """
     state, spare = unet.state_dict(), {32: range(28, 32), 64: range(60, 64), D_MODEL: range(156, 160)}
 
@@ -151,6 +155,11 @@ def open_noise_path(unet: UNet2DConditionModel) -> None:
         for c in rows:  # the mean of 2×2 independent values, with gain 2 to keep unit variance
             state[f"{name}.weight"][c, c, 1:, 1:] = 0.5
 
+    for name in state:  # all else starts small, so that normalisation does not drown the four channels
+        if name.startswith(("conv_in.weight", "down_blocks")) and name.endswith(
+            ("conv_in.weight", "conv2.weight", "conv_shortcut.weight", "downsamplers.0.conv.weight")
+        ):
+            state[name] *= 0.2
     clear("conv_in", spare[32])
     for i, c in enumerate(spare[32]):
         state["conv_in.weight"][c, i, 1, 1] = 1
@@ -168,10 +177,11 @@ def open_noise_path(unet: UNet2DConditionModel) -> None:
 
 
 def site_codes() -> torch.Tensor:
-    """The code of each label at the steering site, (n_labels, D_MODEL) float32: the sum of its attributes' directions.
+    """The code of each label at the site, (n_labels, D_MODEL) float32: the sum of its attributes' directions.
 
-    The directions are orthogonal, of length 1.5·sqrt(D_MODEL). "paper" has code 0, so that an untouched blank canvas
-    is the absence of features; "grinning cat" is cat + grinning, so that a state can be painted on its own.
+    The directions are orthogonal, of length 1.5·sqrt(D_MODEL). "paper" has code 0, so that an untouched
+    blank canvas is the absence of features; "grinning cat" is cat + grinning, so that a state can be painted
+    on its own.
     """
     directions = torch.empty(D_MODEL, D_MODEL)
     nn.init.orthogonal_(directions, generator=torch.Generator().manual_seed(1))

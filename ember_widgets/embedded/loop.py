@@ -54,7 +54,12 @@ def train(
         optimizer.load_state_dict(saved["optimizer"])
 
     def save() -> None:
-        state: dict[str, Any] = {"n": n, "seconds": seconds, "averages": averages, "optimizer": optimizer.state_dict()}
+        state: dict[str, Any] = {
+            "n": n,
+            "seconds": seconds,
+            "averages": averages,
+            "optimizer": optimizer.state_dict(),
+        }
         state["modules"] = {k: m.state_dict() for k, m in modules.items()}
         temporary = checkpoint.with_suffix(".tmp")
         torch.save(state, temporary)
@@ -69,7 +74,9 @@ def train(
             started = time.monotonic()
             progress = min(1.0, seconds / total)
             for group in optimizer.param_groups:
-                group["lr"] = lr * min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+                group["lr"] = (
+                    lr * min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+                )
             losses = step(n, progress)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]

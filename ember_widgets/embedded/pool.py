@@ -41,17 +41,20 @@ def pack(things: tuple[scenes.Thing, ...]) -> Array:
 
 
 def loosened(background: Array, things: Array, rng: np.random.Generator) -> Array:
-    """Patch labels as a person would paint the scene: each object a silhouette, ellipse, rectangle or ragged blob.
+    """Patch labels as a person would paint the scene: objects as silhouettes, ellipses, boxes or blobs.
 
-    The shape always reaches all four sides of the object's box, which tells where the sprite sits and how big it is.
+    The shape always reaches all four sides of the object's box, which tells where the sprite sits and how
+    big it is.
     """
-    labels = background.astype(np.int64).copy()
+    labels: Array = background.astype(np.int64)
     for label, row, col, size, n in things:
         if label == 0:
             continue
         height, width = size, size * n
         rows, cols = np.mgrid[:height, :width]
-        ellipse = ((rows - (height - 1) / 2) / (height / 2)) ** 2 + ((cols - (width - 1) / 2) / (width / 2)) ** 2 <= 1.05
+        ellipse = ((rows - (height - 1) / 2) / (height / 2)) ** 2 + (
+            (cols - (width - 1) / 2) / (width / 2)
+        ) ** 2 <= 1.05
         style = rng.random()
         if style < 0.45:
             shape = np.tile(scenes.silhouette(int(label), int(size)), (1, n))
@@ -61,7 +64,12 @@ def loosened(background: Array, things: Array, rng: np.random.Generator) -> Arra
             shape = np.ones((height, width), bool)
         else:
             shape = ellipse | (rng.random((height, width)) < 0.4)
-        r0, r1, c0, c1 = max(0, row), min(scenes.GRID, row + height), max(0, col), min(scenes.GRID, col + width)
+        r0, r1, c0, c1 = (
+            max(0, row),
+            min(scenes.GRID, row + height),
+            max(0, col),
+            min(scenes.GRID, col + width),
+        )
         labels[r0:r1, c0:c1][shape[r0 - row : r1 - row, c0 - col : c1 - col]] = label
     return labels
 
@@ -77,7 +85,9 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
         images = np.stack([scenes.draw(layout)[0] for layout in layouts[i : i + batch]])
         pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
-            latents[i : i + batch] = vae.encoder(pixels.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+            latents[i : i + batch] = (
+                vae.encoder(pixels.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+            )
     np.savez(
         out / "pool.npz",
         latents=latents,

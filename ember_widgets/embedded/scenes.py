@@ -1,17 +1,17 @@
-"""The world the embedded model knows: procedurally composed 256×256 pictures with a label for each of their 16×16 patches.
+"""The world the embedded model knows: composed 256×256 pictures with a label for each of their 16×16 patches.
 
-A *layout* says what stands where, in whole patches; `draw` turns it into pixels as a pure function of the patch
-labels, so that codes at the steering site can determine the picture. Two kinds of layout are drawn:
+A *layout* says what stands where, in whole patches; `draw` turns it into pixels as a pure function of the
+patch labels, so that codes at the steering site can determine the picture. Two kinds of layout are drawn:
 
-- `caption_layout`: what a caption says; what it leaves open is decided by the latent noise, so that one denoising
-  step can commit to one composition instead of averaging over all of them;
+- `caption_layout`: what a caption says; what it leaves open is decided by the latent noise, so that one
+  denoising step can commit to one composition instead of averaging over all of them;
 - `free_layout`: anything anywhere, also on blank paper, which is what a person paints.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,10 @@ SKY_OBJECTS = ("sun", "moon", "cloud", "balloon")
 STATES = ("grinning", "screaming")
 # Side of a captioned object's square, in patches.
 SPRITE_SIZE = {
-    "tree": 6, "pine": 6, "palm": 6, "house": 6, "castle": 6, "sailboat": 5, "car": 5, "sunflower": 5, "mushroom": 4,
-    "lion": 5, "dog": 5, "cat": 5, "grinning cat": 5, "screaming cat": 5, "sun": 4, "moon": 4, "cloud": 5, "balloon": 4,
+    "tree": 6, "pine": 6, "palm": 6, "house": 6, "castle": 6, "sailboat": 5, "car": 5,
+    "sunflower": 5, "mushroom": 4,
+    "lion": 5, "dog": 5, "cat": 5, "grinning cat": 5, "screaming cat": 5,
+    "sun": 4, "moon": 4, "cloud": 5, "balloon": 4,
 }  # fmt: skip
 SIZES = (4, 5, 6)
 GROUND_PHRASES = (
@@ -97,7 +99,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a caption says. `None` leaves it to the noise."""
+    """What a caption says. A sky or ground left open (`None`) is day, grass."""
 
     things: tuple[str, ...] = ()
     sky: int | None = None
@@ -105,12 +107,12 @@ class Spec:
     words: str = field(default="", compare=False)
 
 
-# --- sprites ------------------------------------------------------------------------------------------------------
+# sprites
 
 
-@lru_cache(maxsize=None)
+@cache
 def sprite(label: int, size: int) -> tuple[Array, Array]:
-    """Premultiplied colours (S, S, 3) and opacity (S, S, 1), float32 in [0, 1], of a sprite `size` patches wide."""
+    """Premultiplied colours (S, S, 3) and opacity (S, S, 1), in [0, 1], of a sprite of `size` patches."""
     i, side = label - FIRST_OBJECT, size * CELL
     with Image.open(SHEET) as sheet:
         tile = np.asarray(sheet.convert("RGBA").crop((128 * i, 0, 128 * i + 128, 128)), np.float32)
@@ -120,14 +122,15 @@ def sprite(label: int, size: int) -> tuple[Array, Array]:
     return rgba[..., :3], rgba[..., 3:]
 
 
-@lru_cache(maxsize=None)
+@cache
 def silhouette(label: int, size: int) -> Array:
     """The patches (size, size) of its box that a sprite covers by more than 30 %, bool."""
     opacity = sprite(label, size)[1][..., 0]
-    return opacity.reshape(size, CELL, size, CELL).mean((1, 3)) > 0.3
+    covered: Array = opacity.reshape(size, CELL, size, CELL).mean((1, 3)) > 0.3
+    return covered
 
 
-# --- backgrounds --------------------------------------------------------------------------------------------------
+# backgrounds
 
 
 def _gradient(*stops: tuple[int, int, int]) -> Array:
@@ -136,7 +139,7 @@ def _gradient(*stops: tuple[int, int, int]) -> Array:
     return np.repeat(np.stack(columns, -1)[:, None], SIZE, 1).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _backgrounds() -> Array:
     """One full picture (SIZE, SIZE, 3) per background label; a patch shows the part that lies under it."""
     rng = np.random.default_rng(3)
@@ -160,12 +163,13 @@ def _backgrounds() -> Array:
     return np.stack([paper, day, sunset, night, grass, sand, snow, sea]).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _smooth() -> Array:
-    """(SIZE, GRID): patches to pixels with a Gaussian of 0.6 patches; turns stairs of patches into soft hills."""
+    """(SIZE, GRID): patches to pixels with a Gaussian of 0.6 patches; turns stairs into soft hills."""
     centres = (np.arange(SIZE) + 0.5) / CELL - 0.5
     weights = np.exp(-0.5 * ((centres[:, None] - np.arange(GRID)) / 0.6) ** 2)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    smooth: Array = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return smooth
 
 
 def draw(layout: Layout) -> tuple[Array, Array]:
@@ -186,7 +190,9 @@ def draw(layout: Layout) -> tuple[Array, Array]:
         rgb, opacity = sprite(thing.label, thing.size)
         for col in thing.columns:
             r0, r1, c0, c1 = _clip(thing.row, col, thing.size)
-            inside = np.s_[CELL * (r0 - thing.row) : CELL * (r1 - thing.row), CELL * (c0 - col) : CELL * (c1 - col)]
+            inside = np.s_[
+                CELL * (r0 - thing.row) : CELL * (r1 - thing.row), CELL * (c0 - col) : CELL * (c1 - col)
+            ]
             target = image[CELL * r0 : CELL * r1, CELL * c0 : CELL * c1]
             target *= 1 - opacity[inside]
             target += rgb[inside]
@@ -208,57 +214,53 @@ def _clip(row: int, col: int, size: int) -> tuple[int, int, int, int]:
     return max(0, row), max(0, min(GRID, row + size)), max(0, col), max(0, min(GRID, col + size))
 
 
-# --- layouts ------------------------------------------------------------------------------------------------------
+# layouts
 
 
 def fields(noise: Array) -> Array:
-    """Per latent channel and patch, the mean of the noise around it, scaled to N(0, 1): (4, 64, 64) -> (4, 16, 16).
+    """Per latent channel and patch, the mean of the noise there, as N(0, 1): (4, 64, 64) -> (4, 16, 16).
 
-    The mean goes over 3×3 patches, so that the largest value of a field stands out and can be read by a small network.
+    The mean goes over 3×3 patches, so that the largest value of a field stands out and can be read by a
+    small network.
     """
     cells = noise.reshape(4, GRID, 4, GRID, 4).sum((2, 4)) / 4
     padded = np.pad(cells, ((0, 0), (1, 1), (1, 1)))
-    return sum(padded[:, r : r + GRID, c : c + GRID] for r in range(3) for c in range(3)) / 3  # type: ignore[no-any-return]
+    shifted = [padded[:, r : r + GRID, c : c + GRID] for r in range(3) for c in range(3)]
+    means: Array = np.sum(shifted, axis=0) / 3
+    return means
 
 
-ZONES = {True: (slice(2, 5), slice(2, 14)), False: (slice(9, 12), slice(2, 14))}  # objects of the sky, of the ground
+HORIZON = 8
+SKY_ROW, GROUND_ROW = 3, 10  # where captioned objects are centred
 
 
 def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
-    """Compose what `spec` says, with what it leaves open read from the latent noise.
+    """Compose what `spec` says; what it leaves open is day, grass, and read from the latent noise.
 
-    Object i stands at the largest value of field i in its zone; sky, ground and horizon are chosen by the column of
-    the largest value of field 3 in rows 1, 14 and 8.
+    Object i stands at the column of the largest value of field i, among the columns still free, in `SKY_ROW` or
+    `GROUND_ROW`.
 
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.
     """
     f, cells = fields(noise), []
-
-    def column_choice(row: int, n: int) -> int:
-        col = int(f[3, row, 1:15].argmax()) + 1
-        cells.append((3, row, col))
-        return min(n - 1, (col - 1) * n // 14)
-
-    sky = column_choice(1, len(SKIES)) if spec.sky is None else spec.sky
-    ground = column_choice(14, len(GROUNDS)) if spec.ground is None else spec.ground
-    horizon = 7 + column_choice(8, 3)
-    background = np.full((GRID, GRID), 1 + sky)
-    background[horizon:] = 1 + len(SKIES) + ground
-    free, things = np.ones((GRID, GRID), bool), []
+    background = np.full((GRID, GRID), 1 + (spec.sky or 0))
+    background[HORIZON:] = 1 + len(SKIES) + (spec.ground or 0)
+    things: list[Thing] = []
+    free = {SKY_ROW: np.zeros(GRID, bool), GROUND_ROW: np.zeros(GRID, bool)}
+    for columns in free.values():
+        columns[2:14] = True
     for channel, name in enumerate(spec.things[:3]):
-        zone, in_sky = ZONES[name in SKY_OBJECTS], name in SKY_OBJECTS
-        allowed = np.zeros((GRID, GRID), bool)
-        allowed[zone] = free[zone]
-        if not allowed.any():
+        row = SKY_ROW if name in SKY_OBJECTS else GROUND_ROW
+        if not free[row].any():
             continue
-        r, c = np.unravel_index(np.where(allowed, f[channel], -np.inf).argmax(), (GRID, GRID))
-        cells.append((channel, int(r), int(c)))
+        col = int(np.where(free[row], f[channel, row], -np.inf).argmax())
+        cells.append((channel, row, col))
         size = SPRITE_SIZE[name]
-        bottom = int(r) + 2 if in_sky else int(r) + 3
-        things.append(Thing(LABELS.index(name), bottom - size, min(max(0, int(c) - size // 2), GRID - size), size))
-        free[:, max(0, c - 4) : c + 5] &= np.arange(GRID)[:, None] // 8 != r // 8
-    things.sort(key=lambda t: t.row + t.size)
+        bottom = row + 2 if row == SKY_ROW else row + 3
+        left = min(max(0, col - size // 2), GRID - size)
+        things.append(Thing(LABELS.index(name), bottom - size, left, size))
+        free[row][max(0, col - 4) : col + 5] = False
     return Layout(background, tuple(things)), cells
 
 
@@ -268,11 +270,15 @@ def free_layout(rng: np.random.Generator) -> Layout:
     if rng.random() > 0.2:
         if rng.random() < 0.8:
             background[:] = 1 + rng.integers(len(SKIES))
-        horizon = int(rng.integers(5, 12)) + np.cumsum(rng.integers(-1, 2, GRID) * (rng.random(GRID) < rng.choice([0, 0.4])))
+        horizon = int(rng.integers(5, 12)) + np.cumsum(
+            rng.integers(-1, 2, GRID) * (rng.random(GRID) < rng.choice([0, 0.4]))
+        )
         if rng.random() < 0.85:
             background[np.arange(GRID)[:, None] >= horizon] = 1 + len(SKIES) + rng.integers(len(GROUNDS))
         for _ in range(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15])):
-            background[_blob(rng)] = rng.choice([PAPER, 1 + int(rng.integers(FIRST_OBJECT - 1))], p=[0.3, 0.7])
+            background[_blob(rng)] = rng.choice(
+                [PAPER, 1 + int(rng.integers(FIRST_OBJECT - 1))], p=[0.3, 0.7]
+            )
     things = []
     for _ in range(rng.choice([0, 1, 2, 3, 4], p=[0.06, 0.3, 0.34, 0.2, 0.1])):
         size, n = int(rng.choice(SIZES)), 1
@@ -292,7 +298,7 @@ def _blob(rng: np.random.Generator) -> Array:
     return np.asarray(((rows - r) / h) ** 2 + ((cols - c) / w) ** 2 <= 1)
 
 
-# --- captions -----------------------------------------------------------------------------------------------------
+# captions
 
 
 def random_spec(rng: np.random.Generator) -> Spec:
@@ -303,7 +309,10 @@ def random_spec(rng: np.random.Generator) -> Spec:
     names = tuple(str(s) for s in rng.choice(list(SPRITES), n, replace=False))
     sky = int(rng.integers(len(SKIES))) if rng.random() < 0.6 else None
     ground = int(rng.integers(len(GROUNDS))) if rng.random() < 0.75 else None
-    words = " and ".join(f"{rng.choice(['a', 'one']) if rng.random() < 0.2 else 'a'} {name}" for name in names) or "a landscape"
+    words = (
+        " and ".join(f"{rng.choice(['a', 'one']) if rng.random() < 0.2 else 'a'} {name}" for name in names)
+        or "a landscape"
+    )
     places = [] if ground is None else [str(rng.choice(GROUND_PHRASES[ground]))]
     times = [] if sky is None else [str(rng.choice(SKY_PHRASES[sky]))]
     rest = places + times if rng.random() < 0.8 else times + places

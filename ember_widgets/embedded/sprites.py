@@ -1,4 +1,4 @@
-"""Cut the emoji sprites that the scenes are made of out of Debian's Noto Color Emoji font, into one PNG sheet.
+"""Cut the sprites that the scenes are made of out of Debian's Noto Color Emoji font, into one PNG sheet.
 
 Run once by the maintainers (`python -m ember_widgets.embedded.sprites`); the sheet ships, the font does not.
 """
@@ -17,7 +17,7 @@ FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 
 
 def extract(font: Path = FONT) -> Image.Image:
-    """Read the bitmap strike of each sprite, crop it to its ink and lay all of them in one row of 128 px squares.
+    """Read the bitmap strike of each sprite, crop it to its ink and lay all in one row of 128 px squares.
 
     Raises:
         FileNotFoundError: The font is not installed (Debian package `fonts-noto-color-emoji`).
@@ -25,7 +25,9 @@ def extract(font: Path = FONT) -> Image.Image:
     from fontTools.ttLib import TTFont
 
     if not font.exists():
-        raise FileNotFoundError(f"{font} is missing; install Debian's fonts-noto-color-emoji or give another path")
+        raise FileNotFoundError(
+            f"{font} is missing; install Debian's fonts-noto-color-emoji or give another path"
+        )
     ttf = TTFont(font)
     cmap, strike = ttf.getBestCmap(), ttf["CBDT"].strikeData[0]
     sheet = Image.new("RGBA", (128 * len(SPRITES), 128))
@@ -37,7 +39,9 @@ def extract(font: Path = FONT) -> Image.Image:
         size = (round(sprite.width * scale), round(sprite.height * scale))
         premultiplied = np.asarray(sprite, np.float32)
         premultiplied[..., :3] *= premultiplied[..., 3:] / 255
-        planes = [Image.fromarray(premultiplied[..., c]).resize(size, Image.Resampling.LANCZOS) for c in range(4)]
+        planes = [
+            Image.fromarray(premultiplied[..., c]).resize(size, Image.Resampling.LANCZOS) for c in range(4)
+        ]
         rgba = np.stack([np.asarray(p) for p in planes], -1)
         rgba[..., :3] *= 255 / np.clip(rgba[..., 3:], 1, None)
         tile = Image.fromarray(np.clip(rgba, 0, 255).astype(np.uint8))

@@ -1,7 +1,7 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, pool, composer, renderer, joint, export, sae. Each resumes from its checkpoint in the run's
-folder; composer and renderer may run side by side in two processes. Needs the `train` extra.
+Stages, in order: vae, pool, composer, renderer, joint, export, sae. Each resumes from its checkpoint in the
+run's folder; composer and renderer may run side by side in two processes. Needs the `train` extra.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ STAGES = ("vae", "pool", "composer", "renderer", "joint", "export", "sae")
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m ember_widgets.embedded.train", description=__doc__)
     parser.add_argument("stage", choices=(*STAGES, "all"))
-    parser.add_argument("--out", type=Path, default=Path("runs/embedded"), help="checkpoints and logs (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/embedded"), help="checkpoints and logs (default: %(default)s)"
+    )
     parser.add_argument("--minutes", type=float, help=f"training time of the stage (defaults: {MINUTES})")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")

@@ -31,7 +31,9 @@ def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 2000, steps: 
     specs = [scenes.random_spec(rng) for _ in range(n_scenes)]
     activations, noise = collect(pipeline, SITE, [(spec.words, 10_000 + i) for i, spec in enumerate(specs)])
     n_train = n_scenes * 9 // 10
-    sae = train_sae(activations[:n_train].flatten(0, 1), k=10, expansion=8, site=SITE, target="update", steps=steps)
+    sae = train_sae(
+        activations[:n_train].flatten(0, 1), k=10, expansion=8, site=SITE, target="update", steps=steps
+    )
     quality = measure(sae, activations[n_train:].flatten(0, 1))
     sae = dataclasses.replace(sae, positional=tuple(positional_features(sae, activations[n_train:])))
     save_sae(sae, assets / "sae")
@@ -57,8 +59,8 @@ def label_features(sae: SAE, activations: Tensor, patches: Tensor) -> tuple[dict
         patches: Labels (n_images, 16, 16) into `scenes.LABELS`.
 
     Returns:
-        {feature: attribute} for features at least half of whose activation lies on patches with that attribute, and
-        {feature: [precision, recall]}.
+        {feature: attribute} for features at least half of whose activation lies on patches with that
+        attribute, and {feature: [precision, recall]}.
     """
     has = torch.zeros(len(scenes.LABELS), len(ATTRIBUTES))
     for i, label in enumerate(scenes.LABELS):
@@ -75,9 +77,7 @@ def label_features(sae: SAE, activations: Tensor, patches: Tensor) -> tuple[dict
     precision, recall = mass / total.clamp(min=1e-9)[:, None], fired / count.clamp(min=1)
     f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-9)
     best = (f1 * (precision >= MIN_PRECISION)).max(1)
-    chosen = [f for f in range(sae.n_features) if float(best.values[f]) > 0]
+    chosen = [int(f) for f in best.values.argsort(descending=True) if float(best.values[f]) > 0]
     names = {str(f): ATTRIBUTES[int(best.indices[f])] for f in chosen}
-    scores = {
-        str(f): [round(float(m[f, best.indices[f]]), 3) for m in (precision, recall)] for f in chosen
-    }
+    scores = {str(f): [round(float(m[f, best.indices[f]]), 3) for m in (precision, recall)] for f in chosen}
     return names, scores

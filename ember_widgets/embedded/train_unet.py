@@ -1,9 +1,10 @@
 """Stages "composer", "renderer" and "joint": the two halves of the UNet on either side of the steering site.
 
-The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at 16×16
-and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true codes of scenes,
-whose objects are loosened to the shapes a person paints. The two stages can run side by side: the renderer reads the
-composer's newest weights as they appear. "joint" then trains both on what the other does, at all timesteps.
+The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at
+16×16 and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true
+codes of scenes, whose objects are loosened to the shapes a person paints. The two stages can run side by
+side: the renderer reads the composer's newest weights as they appear. "joint" then trains both on what the
+    other does, at all timesteps.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LATER_STEPS = (749, 499, 249)
 class Model(nn.Module):
     """UNet and text encoders with what training needs around them."""
 
-    def __init__(self, out: Path, device: str) -> None:
+    def __init__(self, out: Path, device: str, *, compile: bool = False) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.tokenizer = architecture.build_tokenizer(out / "tokenizer")
@@ -38,16 +39,19 @@ class Model(nn.Module):
         architecture.open_noise_path(self.unet)
         self.text_encoder, self.text_encoder_2 = architecture.build_text_encoders(self.tokenizer)
         self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow on a CPU
-        self.to(device, memory_format=torch.channels_last)
+        self.to(device)
+        self.unet.to(memory_format=torch.channels_last)
         self.staged = StagedUNet(self.unet, SITE)
+        self._suffix = torch.compile(self._run_suffix) if compile else self._run_suffix
         self.device_name = device
         alphas = architecture.build_scheduler().alphas_cumprod.float()
-        self.register_buffer("alphas", alphas.to(device), persistent=False)
-        self.register_buffer("codes", architecture.site_codes().to(device), persistent=False)
+        self.alphas: Tensor = alphas.to(device)
+        self.codes = architecture.site_codes().to(device)
 
     def tokens(self, captions: list[str]) -> Tensor:
         batch = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-        return batch.input_ids.to(self.device_name)
+        ids: Tensor = batch.input_ids.to(self.device_name)
+        return ids
 
     def noisy(self, x0: Tensor | None, noise: Tensor, t: int) -> Tensor:
         """The UNet's input at timestep t; at 999 the scheduler passes nothing but noise."""
@@ -59,15 +63,23 @@ class Model(nn.Module):
         """The latents that a v-prediction stands for."""
         return self.alphas[t].sqrt() * x - (1 - self.alphas[t]).sqrt() * v
 
-    def prefix(self, x: Tensor, t: int, tokens: Tensor, *, freeze_pooled: bool = False) -> SiteState:
+    def prefix(self, x: Tensor, t: int, tokens: Tensor) -> SiteState:
         first = self.text_encoder(tokens, output_hidden_states=True).hidden_states[-2]
         second = self.text_encoder_2(tokens, output_hidden_states=True)
         text = torch.cat([first, second.hidden_states[-2]], -1)
         size = float(scenes.SIZE)
         time_ids = torch.tensor([size, size, 0, 0, size, size], device=x.device).repeat(len(x), 1)
-        pooled = second.text_embeds.detach() if freeze_pooled else second.text_embeds
-        added = {"text_embeds": pooled, "time_ids": time_ids}
+        added = {"text_embeds": second.text_embeds, "time_ids": time_ids}
         return self.staged.prefix(x, torch.tensor(t, device=x.device), text, added)
+
+    def suffix(self, state: SiteState, update: Tensor) -> Tensor:
+        """The prediction when `update` is what the site adds to its input."""
+        hidden_out = state.hidden_in + update.to(state.hidden_in.dtype)
+        prediction: Tensor = self._suffix(state.skips, hidden_out, state.emb, state.encoder_hidden_states)
+        return prediction
+
+    def _run_suffix(self, skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
+        return self.staged.suffix(SiteState(hidden_out, hidden_out, skips, emb, text), hidden_out)
 
     def split(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Parameters of the composer and of the renderer."""
@@ -116,15 +128,27 @@ class Batches:
             self.rng.integers(n_free, n, self.batch),
         )
         labels = self._tensor(
-            np.stack([loosened(self.pool["backgrounds"][i], self.pool["things"][i].astype(int), self.rng) for i in chosen])
+            np.stack(
+                [
+                    loosened(self.pool["backgrounds"][i], self.pool["things"][i].astype(int), self.rng)
+                    for i in chosen
+                ]
+            )
         )
         codes = self.model.codes[labels].permute(0, 3, 1, 2)
-        return self._tensor(self.pool["latents"][chosen]).float(), self.roughened(codes), object_weight(labels)
+        return (
+            self._tensor(self.pool["latents"][chosen]).float(),
+            self.roughened(codes),
+            object_weight(labels),
+        )
 
     def roughened(self, codes: Tensor) -> Tensor:
-        """Codes as SAE and NMF give them back: other strengths, noise, edges that bleed into the next patch."""
+        """Codes as SAE and NMF give them back: other strengths, noise, edges that bleed."""
         b = len(codes)
-        rand = lambda low, high, *shape: torch.empty(b, 1, *shape, device=codes.device).uniform_(low, high)  # noqa: E731
+
+        def rand(low: float, high: float, *shape: int) -> Tensor:
+            return torch.empty(b, 1, *shape, device=codes.device).uniform_(low, high)
+
         soft = F.avg_pool2d(codes, 3, 1, 1, count_include_pad=False)
         mix = rand(0, 0.45, 1, 1) * (rand(0, 1, 1, 1) < 0.3)
         codes = codes + mix * (soft - codes)
@@ -133,7 +157,7 @@ class Batches:
 
 
 def object_weight(labels: Tensor, weight: float = 3.0) -> Tensor:
-    """Loss weight per latent pixel: objects and their surroundings count more; mean 1. (B, 16, 16) -> (B, 1, 64, 64)."""
+    """Loss weight per latent pixel: objects and rims count more; (B, 16, 16) -> (B, 1, 64, 64)."""
     near = F.max_pool2d((labels[:, None] >= scenes.FIRST_OBJECT).float(), 3, 1, 1)
     w = (1 + weight * near).repeat_interleave(4, 2).repeat_interleave(4, 3)
     return w / w.mean()
@@ -146,10 +170,13 @@ def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """How far a site update (B, D, 16, 16) is from its labels' codes: cross-entropy of a Gaussian classifier, and MSE."""
+    """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE."""
     update = update.float()
     sigma2 = float(codes[1].pow(2).sum()) / 10
-    logits = torch.einsum("bdrc,kd->bkrc", update, codes) / sigma2 - (codes.pow(2).sum(1) / (2 * sigma2))[:, None, None]
+    logits = (
+        torch.einsum("bdrc,kd->bkrc", update, codes) / sigma2
+        - (codes.pow(2).sum(1) / (2 * sigma2))[:, None, None]
+    )
     weight = torch.ones(len(codes), device=codes.device)
     weight[scenes.FIRST_OBJECT :] = 3.0
     mse = (update - codes[labels].permute(0, 3, 1, 2)).pow(2).mean() / codes[1].pow(2).mean()
@@ -157,25 +184,17 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
 
 
 def train_composer(out: Path, minutes: float, *, device: str = "cpu", batch: int = 16) -> None:
-    """Train only the 16×16 level and the text encoders: the layout reaches it through `open_noise_path`.
-
-    Nothing at 64×64 and 32×32 then needs a backward pass, which makes a step about twice as cheap.
-    """
     model = Model(out, device)
     batches = Batches(model, None, batch, 1)
-    for name, p in model.unet.named_parameters():
-        # norm1 stays as it is: PyTorch 2.13 crashes in a channels-last GroupNorm whose input needs no gradient.
-        p.requires_grad_(name.startswith("down_blocks.2.") and not name.startswith("down_blocks.2.resnets.0.norm1"))
-    parameters = [p for p in model.parameters() if p.requires_grad]
 
     def step(n: int, progress: float) -> dict[str, Tensor]:
         noise, labels, tokens = batches.fresh()
         with torch.autocast(device, dtype=torch.bfloat16):
-            state = model.prefix(model.noisy(None, noise, 999), 999, tokens, freeze_pooled=True)
+            state = model.prefix(model.noisy(None, noise, 999), 999, tokens)
         ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, model.codes)
         return {"loss": ce + mse, "ce": ce, "mse": mse}
 
-    train("composer", model.parts(), parameters, step, out=out, minutes=minutes, lr=1.2e-3)
+    train("composer", model.parts(), model.split()[0], step, out=out, minutes=minutes, lr=1.2e-3)
 
 
 def load_composer(model: Model, averages: dict[str, dict[str, Tensor]]) -> None:
@@ -185,8 +204,10 @@ def load_composer(model: Model, averages: dict[str, dict[str, Tensor]]) -> None:
     model.text_encoder_2.load_state_dict(averages["text_encoder_2"])
 
 
-def train_renderer(out: Path, minutes: float, *, device: str = "cpu", batch: int = 16) -> None:
-    model = Model(out, device)
+def train_renderer(
+    out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
+) -> None:
+    model = Model(out, device, compile=compile)
     batches = Batches(model, out / "pool.npz", batch, 2)
     composer, renderer = model.split()
     for p in composer:
@@ -206,16 +227,18 @@ def train_renderer(out: Path, minutes: float, *, device: str = "cpu", batch: int
         with torch.autocast(device, dtype=torch.bfloat16):
             with torch.no_grad():
                 state = model.prefix(x, t, tokens)
-            v = model.staged.suffix(state, state.hidden_in + codes.to(state.hidden_in.dtype))
+            v = model.suffix(state, codes)
         loss = latent_loss(model.clean(v.float(), x, t), latents, weight)
         return {"loss": loss}
 
     train("renderer", model.parts(), renderer, step, out=out, minutes=minutes, lr=1.5e-3)
 
 
-def train_joint(out: Path, minutes: float, *, device: str = "cpu", batch: int = 16) -> None:
+def train_joint(
+    out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
+) -> None:
     """Both halves together: 45 % captioned at t=999, 20 % captioned at later steps, 35 % painted."""
-    model = Model(out, device)
+    model = Model(out, device, compile=compile)
     model.unet.load_state_dict(torch.load(out / "renderer.pt", weights_only=True)["averages"]["unet"])
     load_composer(model, torch.load(out / "composer.pt", weights_only=True)["averages"])
     batches = Batches(model, out / "pool.npz", batch, 3)
@@ -238,10 +261,10 @@ def train_joint(out: Path, minutes: float, *, device: str = "cpu", batch: int = 
             if kind < 0.35:
                 with torch.no_grad():
                     state = model.prefix(x, t, tokens)
-                v = model.staged.suffix(state, state.hidden_in + codes.to(state.hidden_in.dtype))
+                v = model.suffix(state, codes)
             else:
                 state = model.prefix(x, t, tokens)
-                v = model.staged.suffix(state, state.hidden_out)
+                v = model.suffix(state, state.hidden_out - state.hidden_in)
         loss = latent_loss(model.clean(v.float(), x, t), latents, weight)
         if kind < 0.35:
             return {"loss": loss, "painted": loss / 0.35}

@@ -16,8 +16,10 @@ from ember_widgets.embedded.loop import train
 CROP = 128
 
 
-def train_vae(out: Path, minutes: float, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16) -> None:
-    """Minimise L1 + 2·L2 of the pixels; keep the latents centred with unit variance, and the decoder used to noise."""
+def train_vae(
+    out: Path, minutes: float, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16
+) -> None:
+    """Minimise L1 + 2·L2 of the pixels; latents centred with unit variance, the decoder used to noise."""
     torch.manual_seed(0)
     rng = np.random.default_rng(11)
     pool = np.stack([scenes.draw(scenes.free_layout(rng))[0] for _ in tqdm(range(n_scenes), desc="scenes")])

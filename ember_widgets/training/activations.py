@@ -12,7 +12,9 @@ from tqdm import tqdm
 from ember_widgets._sampler import Sampler
 
 
-def collect(pipeline: Any, site: str, runs: Iterable[tuple[str, int]], *, target: str = "update") -> tuple[Tensor, Tensor]:
+def collect(
+    pipeline: Any, site: str, runs: Iterable[tuple[str, int]], *, target: str = "update"
+) -> tuple[Tensor, Tensor]:
     """Run the first denoising step of each (prompt, seed) up to the site.
 
     Args:
@@ -22,7 +24,8 @@ def collect(pipeline: Any, site: str, runs: Iterable[tuple[str, int]], *, target
         target: "update" (output − input) or "output".
 
     Returns:
-        Activations (n_runs, 256, d_model) float32 on the CPU, and the noise each run started from, (n_runs, 4, 64, 64).
+        Activations (n_runs, 256, d_model) float32 on the CPU, and the noise each run started from, (n_runs,
+        4, 64, 64).
     """
     sampler, activations, noise = Sampler(pipeline, site), [], []
     for prompt, seed in tqdm(list(runs), desc="activations", mininterval=10):

@@ -44,9 +44,10 @@ def train_sae(
 ) -> SAE:
     """Fit an SAE to activations.
 
-    The reconstruction error of the k·batch largest codes is minimised; features that have not fired for a while learn
-    to explain what is left (auxiliary loss of Gao et al. 2024, arXiv:2406.04093). The running mean of the smallest code
-    kept becomes the threshold used for encoding afterwards, so that a patch's codes do not depend on its neighbours.
+    The reconstruction error of the k·batch largest codes is minimised; features that have not fired for a
+    while learn to explain what is left (auxiliary loss of Gao et al. 2024, arXiv:2406.04093). The running
+    mean of the smallest code kept becomes the threshold used for encoding afterwards, so that a patch's
+    codes do not depend on its neighbours.
 
     Args:
         activations: (n, d_model) float32.
@@ -92,7 +93,7 @@ def train_sae(
             revived = torch.zeros_like(codes).scatter(1, indices, values) @ W_dec
             loss = loss + (error.detach() - revived).pow(2).sum(1).mean() / variance / 32
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         with torch.no_grad():
             W_dec.copy_(F.normalize(W_dec, dim=1))
@@ -112,7 +113,7 @@ def train_sae(
             unit=torch.ones(n_features),
         )
         total, count = torch.zeros(n_features), torch.zeros(n_features)
-        for part in activations.split(8192):
+        for part in torch.split(activations, 8192):
             codes = sae.encode(part)
             total += codes.sum(0)
             count += (codes > 0).sum(0)
@@ -127,7 +128,7 @@ def measure(sae: SAE, activations: Tensor) -> SAEQuality:
     error = variance = active = 0.0
     alive = torch.zeros(sae.n_features, dtype=torch.bool)
     mean = activations.mean(0)
-    for part in activations.split(8192):
+    for part in torch.split(activations, 8192):
         codes = sae.encode(part)
         error += float((part - sae.decode(codes)).pow(2).sum())
         variance += float((part - mean).pow(2).sum())
@@ -136,7 +137,9 @@ def measure(sae: SAE, activations: Tensor) -> SAEQuality:
     return SAEQuality(error / variance, active / len(activations), 1 - float(alive.float().mean()))
 
 
-def positional_features(sae: SAE, activations: Tensor, *, border_share: float = 0.8, images_share: float = 0.3) -> list[int]:
+def positional_features(
+    sae: SAE, activations: Tensor, *, border_share: float = 0.8, images_share: float = 0.3
+) -> list[int]:
     """Features active along the border of the grid whatever the picture.
 
     Args:

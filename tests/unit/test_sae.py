@@ -1,0 +1,100 @@
+"""SAE: what encode keeps, what decode gives back, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from ember_widgets import SAE
+
+
+def make(**changes: Any) -> SAE:
+    generator = torch.Generator().manual_seed(0)
+    w = torch.randn(6, 4, generator=generator)
+    fields: dict[str, Any] = {
+        "W_enc": w.T.contiguous(),
+        "b_enc": torch.zeros(6),
+        "W_dec": w,
+        "b_dec": torch.full((4,), 0.5),
+        "activation": "batchtopk",
+        "k": 2,
+        "threshold": None,
+        "target": "update",
+        "site": "down_blocks.2.attentions.1",
+        "unit": torch.ones(6),
+    }
+    return SAE(**(fields | changes))
+
+
+@pytest.fixture
+def patches() -> torch.Tensor:
+    return torch.randn(8, 4, generator=torch.Generator().manual_seed(1)) * torch.arange(1, 9)[:, None]
+
+
+def dense(sae: SAE, x: torch.Tensor) -> torch.Tensor:
+    return torch.relu((x - sae.b_dec) @ sae.W_enc + sae.b_enc)
+
+
+def test_topk_keeps_the_k_largest_of_every_patch(patches: torch.Tensor) -> None:
+    sae = make(activation="topk")
+    codes, full = sae.encode(patches), dense(sae, patches)
+    for row, all_of_row in zip(codes, full, strict=True):
+        expected = all_of_row.clone()
+        expected[all_of_row.argsort(descending=True)[2:]] = 0
+        assert torch.equal(row, expected)
+
+
+def test_batchtopk_keeps_k_per_patch_on_average_and_more_where_there_is_more(patches: torch.Tensor) -> None:
+    sae = make()
+    codes, full = sae.encode(patches), dense(sae, patches)
+    smallest_kept = codes[codes > 0].min()
+    assert int((codes > 0).sum()) == 2 * len(patches)
+    assert bool((full[codes == 0] <= smallest_kept).all())
+    assert len(set((codes > 0).sum(1).tolist())) > 1
+
+
+def test_a_threshold_makes_codes_independent_of_the_other_patches(patches: torch.Tensor) -> None:
+    sae = make(threshold=torch.tensor(1.0))
+    assert torch.equal(sae.encode(patches)[:3], sae.encode(patches[:3]))
+    assert bool((sae.encode(patches)[sae.encode(patches) > 0] > 1.0).all())
+
+
+def test_decode_of_nothing_is_the_bias() -> None:
+    sae = make()
+    assert torch.equal(sae.decode(torch.zeros(3, 6)), sae.b_dec.expand(3, 4))
+
+
+def test_decode_is_linear_in_the_codes(patches: torch.Tensor) -> None:
+    sae = make()
+    codes = sae.encode(patches)
+    torch.testing.assert_close(sae.decode(2 * codes) - sae.b_dec, 2 * (sae.decode(codes) - sae.b_dec))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"b_dec": torch.zeros(3)}, "b_dec has shape (3,), but W_enc is (4, 6); b_dec must be (4,)"),
+        ({"activation": "relu"}, "activation='relu' is unknown; choose one of topk, batchtopk, jumprelu"),
+        ({"target": "input"}, "target='input' is unknown; choose 'update' (output − input) or 'output'"),
+        (
+            {"activation": "jumprelu"},
+            "activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'",
+        ),
+        ({"k": 0}, "k=0, but batchtopk needs k in 1..6 or a threshold"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        make(**changes)
+    assert str(caught.value) == message
+
+
+def test_activations_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError) as caught:
+        make().encode(torch.zeros(2, 5))
+    assert str(caught.value) == "x has 5 channels, but this SAE encodes 4; give site activations"
+    with pytest.raises(ValueError) as caught:
+        make().decode(torch.zeros(2, 5))
+    assert str(caught.value) == "codes have 5 features, but this SAE has 6"
