@@ -7,7 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-LIMIT_MS = 90_000
+# Generous, for a machine that is busy with something else; what hangs still comes to an end.
+LIMIT_MS = 180_000
 
 # The execution indicator also reads idle before there is a kernel, and running cells then opens a dialog.
 KERNEL_READY = """() => {
@@ -22,16 +23,30 @@ ASK_KERNEL = """async ([code, limit]) => {
   const future = kernel.requestExecute({
     code, store_history: false, stop_on_error: false, user_expressions: {answer: '_test_answer'},
   });
-  let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the kernel did not answer in ' + limit + ' ms')), limit);
+    setTimeout(() => reject(new Error('the kernel did not answer in ' + limit + ' ms')), limit);
   });
-  const reply = await Promise.race([future.done, late]).finally(() => clearTimeout(timer));
+  const reply = await Promise.race([future.done, late]);
   if (reply.content.status !== 'ok') {
     throw new Error(reply.content.ename + ': ' + reply.content.evalue + '\\n' +
                     (reply.content.traceback ?? []).join('\\n'));
   }
   return reply.content.user_expressions.answer?.data?.['text/plain'];
+}"""
+
+SCROLL_TO_CELL = """text => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  const index = notebook.widgets.findIndex(cell => cell.model.sharedModel.getSource().includes(text));
+  if (index < 0) throw new Error('no cell holds ' + text);
+  notebook.activeCellIndex = index;
+  return notebook.scrollToItem(index, 'start');
+}"""
+
+RUN_COMMAND = """([name, limit]) => {
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(name + ' did not end in ' + limit + ' ms')), limit);
+  });
+  return Promise.race([window.jupyterapp.commands.execute(name), late]).then(() => null);
 }"""
 
 ADD_CELL = """code => {
@@ -90,6 +105,10 @@ class Notebook:
         self._command("notebook:run-cell")
         self._wait_for_kernel()
 
+    def scroll_to_cell(self, text: str) -> None:
+        """Bring the first cell whose source has this text into view: Lab need not keep others in the page."""
+        self.page.evaluate(SCROLL_TO_CELL, text)
+
     def in_another_page(self) -> Notebook:
         """The same notebook in a second browser tab; the kernel is shared, and so must be what was saved."""
         return Notebook(self.page.context.new_page(), self._address)
@@ -112,7 +131,7 @@ class Notebook:
         return json.loads(bytes.fromhex(text.strip("'")))
 
     def _command(self, name: str) -> None:
-        self.page.evaluate("name => window.jupyterapp.commands.execute(name).then(() => null)", name)
+        self.page.evaluate(RUN_COMMAND, [name, LIMIT_MS])
 
     def _wait_for_kernel(self) -> None:
         self.page.wait_for_function(KERNEL_READY, timeout=LIMIT_MS)
