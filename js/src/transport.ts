@@ -23,7 +23,6 @@ export class Transport {
   private readonly flying = new Set<number>();
   private waiting: (() => Edit) | null = null;
   private timer: unknown = null;
-  private asked = false;
 
   constructor(
     private readonly model: Pick<Model, "send">,
@@ -64,7 +63,6 @@ export class Transport {
   /** Any message from the kernel: it lives. */
   heard(): void {
     this.onLost(false);
-    this.asked = false;
     this.quiet();
     if (this.flying.size) this.listen();
   }
@@ -72,7 +70,6 @@ export class Transport {
   /** Asks for a sign of life, for instance because the connection says that it changed. */
   ping(): void {
     this.quiet();
-    this.asked = true;
     this.post({ type: "ping", client: this.client }, []);
     this.timer = this.clock.setTimeout(() => this.lose(), ANSWER_MS);
   }
@@ -111,10 +108,6 @@ export class Transport {
 
   private lose(): void {
     this.quiet();
-    if (!this.asked) {
-      this.ping();
-      return;
-    }
     this.flying.clear();
     this.waiting = null;
     this.onLost(true);

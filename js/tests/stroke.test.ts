@@ -57,6 +57,13 @@ test("moving grasps and picks what lies under the pointer", () => {
   assert.equal(start(scene(), "move", { factor: 1 }, 3, 3)?.factor, 0);
 });
 
+test("the picked factor is grasped where it stands, even under a stronger one", () => {
+  const layers = scene();
+  layers.strengths.set([0.5, 1], 2 * at(3, 3));
+  assert.equal(start(layers, "move", { factor: 0 }, 3, 3)?.factor, 0);
+  assert.equal(start(layers, "move", { factor: 1 }, 3, 3)?.factor, 1);
+});
+
 test("there is nothing to move where nothing is", () => {
   assert.equal(start(emptyLayers(2), "move", {}, 3, 3), null);
 });
