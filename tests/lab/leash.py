@@ -1,8 +1,8 @@
 """Run a command that cannot outlive whoever started it.
 
-``python leash.py command ...`` starts the command in its own process group and reads its standard input. The
-starter holds the other end: when it closes it, or dies however suddenly, the read ends and the whole group is
-stopped. A killed test run thus leaves no server behind, on any POSIX system.
+The leash starts the command in a process group of its own and reads its standard input. The starter holds the
+other end: when it closes it, or dies however suddenly, the read ends and the whole group is stopped. A killed
+test run thus leaves no server behind, on any POSIX system.
 """
 
 from __future__ import annotations
@@ -13,8 +13,25 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 GRACE_S = 8.0  # A Jupyter server needs a moment to shut its kernels down.
+
+
+def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a command on a leash; closing the standard input of what is returned stops it.
+
+    Args:
+        command: what to run.
+        options: for ``Popen``.
+    """
+    return subprocess.Popen(
+        [sys.executable, __file__, *command],
+        stdin=subprocess.PIPE,
+        # A signal to the starter's whole group, as Ctrl-C is one, must not end the leash before its task.
+        start_new_session=True,
+        **options,
+    )
 
 
 def main(command: list[str]) -> int:
@@ -29,8 +46,6 @@ def main(command: list[str]) -> int:
             _signal_group(child.pid, signal.SIGKILL)
 
     threading.Thread(target=stop_when_let_go, daemon=True).start()
-    # A Ctrl-C at the terminal goes to the starter, which then lets go.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     return child.wait()
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import nbformat
 
+from tests.lab import leash
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-LEASH = Path(__file__).with_name("leash.py")
 START_LIMIT_S = 90.0
 
 # News and update checks would reach for the network; autosave would pop up dialogs over half-saved notebooks.
@@ -48,12 +49,8 @@ class LabServer:
             folder / "settings", {**SETTINGS, "@jupyterlab/apputils-extension/themes": themes}
         )
         with self._log_path.open("wb") as log:
-            self._leash = subprocess.Popen(
-                [sys.executable, str(LEASH), *self._command()],
-                env=self._environment(folder),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+            self._leash = leash.start(
+                self._command(), env=self._environment(folder), stdout=log, stderr=subprocess.STDOUT
             )
         self._wait_until_it_answers()
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, Page
 
-from tests.lab.server import LEASH, REPOSITORY
+from tests.lab import leash
+from tests.lab.server import REPOSITORY
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """What the demo prints where there is no browser."""
     command = [sys.executable, "-m", "ember_widgets.cli", "demo", "--no-browser"]
-    demo = subprocess.Popen(
-        [sys.executable, str(LEASH), *command],
+    demo = leash.start(
+        command,
         cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "HOME": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "0"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,11 +25,19 @@ time.sleep(600)
 """
 
 
-def test_the_server_dies_with_the_test_process_even_when_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kill", "number"),
+    [(os.kill, signal.SIGKILL), (os.killpg, signal.SIGTERM)],
+    ids=["killed", "its whole group told to end"],
+)
+def test_the_server_dies_with_the_test_process(
+    tmp_path: Path, kill: Callable[[int, int], None], number: signal.Signals
+) -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", START_AND_HANG, str(tmp_path)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
+        start_new_session=True,
         text=True,
     )
     with starter:
@@ -35,7 +45,7 @@ def test_the_server_dies_with_the_test_process_even_when_that_is_killed(tmp_path
         port = int(starter.stdout.readline())
         assert _answers(port)
 
-        starter.send_signal(signal.SIGKILL)
+        kill(starter.pid, number)
 
     limit = time.monotonic() + 30
     while _answers(port):
