@@ -31,7 +31,17 @@ export interface Stroke {
   to(points: readonly Point[]): Layers;
 }
 
-export function brushStroke(before: Layers, tool: "paint" | "erase", brush: BrushSettings, start: Point): Stroke {
+/**
+ * A stroke of the brush or the eraser; `erased` is the factor that the eraser takes out, null for all of them. Where it
+ * fills the gap from around, it must know one: else the middle of a tree would be filled with tree again.
+ */
+function brushStroke(
+  before: Layers,
+  tool: "paint" | "erase",
+  brush: BrushSettings,
+  erased: number | null,
+  start: Point,
+): Stroke {
   const mask = emptyMask();
   let last = start;
   stamp(mask, start, brush.size);
@@ -41,14 +51,14 @@ export function brushStroke(before: Layers, tool: "paint" | "erase", brush: Brus
         stampLine(mask, last, point, brush.size);
         last = point;
       }
-      if (tool === "erase") return erase(before, mask, brush.eraseOnlyFactor ? brush.factor : null, brush.heal);
+      if (tool === "erase") return erase(before, mask, erased, brush.heal);
       return paint(before, brush.factor, mask, brush.strength, 1, brush.mode);
     },
   };
 }
 
 /** What a drag from a patch would carry: the picked factor if it stands there, else the strongest one that shows. */
-export function graspAt(
+function graspAt(
   layers: Layers,
   patch: number,
   picked: number,
@@ -60,7 +70,7 @@ export function graspAt(
   return patches[patch] ? { factor, patches } : null;
 }
 
-export function moveStroke(before: Layers, factor: number, patches: Mask, heal: boolean, start: Point): Stroke {
+function moveStroke(before: Layers, factor: number, patches: Mask, heal: boolean, start: Point): Stroke {
   let last = start;
   return {
     to(points) {
@@ -80,12 +90,14 @@ export function startStroke(
   brush: BrushSettings,
   start: Point,
 ): { stroke: Stroke; factor: number } | null {
+  const patch = patchAt(start);
   if (tool !== "move") {
     const needsFactor = tool === "paint" || brush.eraseOnlyFactor;
     if (needsFactor && brush.factor >= layers.nFactors) return null;
-    return { stroke: brushStroke(layers, tool, brush, start), factor: brush.factor };
+    const under = brush.heal && patch !== null ? strongestAt(layers, patch, gains) : null;
+    const erased = brush.eraseOnlyFactor ? brush.factor : under;
+    return { stroke: brushStroke(layers, tool, brush, erased, start), factor: brush.factor };
   }
-  const patch = patchAt(start);
   const grasp = patch === null || !layers.nFactors ? null : graspAt(layers, patch, brush.factor, gains);
   if (!grasp) return null;
   return { stroke: moveStroke(layers, grasp.factor, grasp.patches, brush.heal, start), factor: grasp.factor };

@@ -41,6 +41,21 @@ test("the eraser takes the picked factor alone if told so", () => {
   assert.equal(layers?.remainder[at(7, 7)], 1);
 });
 
+test("the eraser takes all of a patch and leaves a gap if it is not to fill it", () => {
+  const layers = start(scene(), "erase", {}, 7, 7)?.stroke.to([]);
+  assert.equal(strength(layers, 0, 7, 7), 0);
+  assert.equal(strength(layers, 1, 7, 7), 0);
+  assert.equal(layers?.remainder[at(7, 7)], 0);
+});
+
+test("filling the gap, the eraser does not bring back in the middle of a thing what it took out", () => {
+  const layers = emptyLayers(2);
+  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([1, 0.25], 2 * p);
+  const erased = start(layers, "erase", { heal: true, factor: 1 }, 7, 7)?.stroke.to([]);
+  assert.equal(strength(erased, 0, 7, 7), 0);
+  assert.equal(strength(erased, 1, 7, 7), 0.25);
+});
+
 test("moving carries the part of the region that was grasped, not its twin", () => {
   const layers = start(scene(), "move", {}, 3, 3)?.stroke.to([middle(3, 4), middle(5, 6)]);
   assert.equal(strength(layers, 0, 5, 6), 1);
