@@ -83,7 +83,7 @@ class StagedUNet:
         cut = paths.index(self.site)
         self._before = [op for _, op in ops[:cut]]
         self._block: nn.Module = unet.get_submodule(self.site)
-        self._after = [op for _, op in ops[cut + 1 :]]
+        self._after = ops[cut + 1 :]
 
     def prefix(
         self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
@@ -107,10 +107,18 @@ class StagedUNet:
         hidden_out = _attend(self._block, hidden_in, run.text)
         return SiteState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
 
-    def suffix(self, state: SiteState, hidden_out: Tensor) -> Tensor:
-        """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width)."""
+    def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
+        """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves the site, (batch, d_model, 16, 16).
+            until: Module path to stop before; then its input is returned.
+        """
         run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
-        for op in self._after:
+        for path, op in self._after:
+            if path == until:
+                break
             op(run)
         return run.sample
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -30,6 +31,8 @@ def train(
     on_save: Callable[[dict[str, dict[str, Tensor]]], None] | None = None,
 ) -> dict[str, dict[str, Tensor]]:
     """Run AdamW on `step` for `minutes` of training time, with a cosine schedule over that time.
+
+    Under `torchrun`, gradients are averaged over the processes and the first one writes.
 
     Args:
         name: The stage; checkpoint and log are `out/name.pt` and `out/name.jsonl`.
@@ -69,7 +72,11 @@ def train(
 
     total, last_save = 60 * minutes, seconds
     sums: dict[str, float] = {}
-    with tqdm(total=round(total), initial=round(seconds), unit="s", desc=name, mininterval=10) as bar:
+    summed = 0
+    hidden = not _is_first()
+    with tqdm(
+        total=round(total), initial=round(seconds), unit="s", desc=name, mininterval=10, disable=hidden
+    ) as bar:
         while seconds < total:
             started = time.monotonic()
             progress = min(1.0, seconds / total)
@@ -80,6 +87,8 @@ def train(
             losses = step(n, progress)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
+            if dist.is_initialized():
+                seconds = _average(parameters, seconds)
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             decay = min(ema, (1 + n) / (10 + n))
@@ -92,17 +101,37 @@ def train(
             n += 1
             for key, loss in losses.items():
                 sums[key] = sums.get(key, 0.0) + float(loss.detach())
+            summed += 1
             seconds += time.monotonic() - started
-            if n % 100 == 0:
-                means = {k: round(v / 100, 5) for k, v in sums.items()}
-                sums = {}
+            if n % 100 == 0 and _is_first():
+                means = {k: round(v / summed, 5) for k, v in sums.items()}
+                sums, summed = {}, 0
                 with log.open("a") as f:
                     f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 2), **means}) + "\n")
                 bar.set_postfix(means)
             bar.n = round(min(seconds, total))
             bar.update(0)
-            if seconds - last_save > every_s:
+            if seconds - last_save > every_s and _is_first():
                 last_save = seconds
                 save()
-    save()
+    if _is_first():
+        save()
     return averages
+
+
+def _is_first() -> bool:
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def _average(parameters: list[nn.Parameter], seconds: float) -> float:
+    """Average gradients over the processes, and the clock with them, so that all stop at the same step."""
+    for p in parameters:
+        if p.grad is None:
+            p.grad = torch.zeros_like(p)
+    grads = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([*(g.flatten() for g in grads), torch.tensor([seconds])])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for grad, part in zip(grads, flat[:-1].split([g.numel() for g in grads]), strict=True):
+        grad.copy_(part.view(grad.shape))
+    return float(flat[-1])

@@ -35,9 +35,9 @@ def captioned(seed: int) -> tuple[scenes.Spec, Array, scenes.Layout]:
 
 
 def pack(things: tuple[scenes.Thing, ...]) -> Array:
-    """Objects as rows (label, row, col, size, n), int64, padded with zeros to `MAX_THINGS`."""
-    rows = [(t.label, t.row, t.col, t.size, t.n) for t in things]
-    return np.array(rows + [(0,) * 5] * (MAX_THINGS - len(rows)), np.int64)
+    """Objects as rows (label, row, col, size), int64, padded with zeros to `MAX_THINGS`."""
+    rows = [(t.label, t.row, t.col, t.size) for t in things]
+    return np.array(rows + [(0,) * 4] * (MAX_THINGS - len(rows)), np.int64)
 
 
 def loosened(background: Array, things: Array, rng: np.random.Generator) -> Array:
@@ -47,30 +47,21 @@ def loosened(background: Array, things: Array, rng: np.random.Generator) -> Arra
     big it is.
     """
     labels: Array = background.astype(np.int64)
-    for label, row, col, size, n in things:
+    for label, row, col, size in things:
         if label == 0:
             continue
-        height, width = size, size * n
-        rows, cols = np.mgrid[:height, :width]
-        ellipse = ((rows - (height - 1) / 2) / (height / 2)) ** 2 + (
-            (cols - (width - 1) / 2) / (width / 2)
-        ) ** 2 <= 1.05
+        rows, cols = np.mgrid[:size, :size] - (size - 1) / 2
+        ellipse = rows**2 + cols**2 <= 1.05 * (size / 2) ** 2
         style = rng.random()
         if style < 0.45:
-            shape = np.tile(scenes.silhouette(int(label), int(size)), (1, n))
+            shape = scenes.silhouette(int(label), int(size))
         elif style < 0.75:
             shape = ellipse
         elif style < 0.85:
-            shape = np.ones((height, width), bool)
+            shape = np.ones((size, size), bool)
         else:
-            shape = ellipse | (rng.random((height, width)) < 0.4)
-        r0, r1, c0, c1 = (
-            max(0, row),
-            min(scenes.GRID, row + height),
-            max(0, col),
-            min(scenes.GRID, col + width),
-        )
-        labels[r0:r1, c0:c1][shape[r0 - row : r1 - row, c0 - col : c1 - col]] = label
+            shape = ellipse | (rng.random((size, size)) < 0.4)
+        labels[row : row + size, col : col + size][shape] = label
     return labels
 
 

@@ -50,14 +50,13 @@ LABELS = ("paper", *SKIES, *GROUNDS, *SPRITES)
 FIRST_OBJECT = 1 + len(SKIES) + len(GROUNDS)
 SKY_OBJECTS = ("sun", "moon", "cloud", "balloon")
 STATES = ("grinning", "screaming")
-# Side of a captioned object's square, in patches.
+# Side of an object's square, in patches. One size per kind: with several, training takes much longer.
 SPRITE_SIZE = {
     "tree": 6, "pine": 6, "palm": 6, "house": 6, "castle": 6, "sailboat": 5, "car": 5,
     "sunflower": 5, "mushroom": 4,
     "lion": 5, "dog": 5, "cat": 5, "grinning cat": 5, "screaming cat": 5,
     "sun": 4, "moon": 4, "cloud": 5, "balloon": 4,
 }  # fmt: skip
-SIZES = (4, 5, 6)
 GROUND_PHRASES = (
     ("in a meadow", "on grass", "in a green field"),
     ("on sand", "in the desert", "at the beach"),
@@ -75,18 +74,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: its label and its box in patches, `n` sprites of side `size` standing side by side."""
+    """One object: its label, and the top left corner and side of its square, in patches."""
 
     label: int
     row: int
     col: int
     size: int
-    n: int = 1
-
-    @property
-    def columns(self) -> range:
-        """The left column of each sprite."""
-        return range(self.col, self.col + self.n * self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -188,14 +181,14 @@ def draw(layout: Layout) -> tuple[Array, Array]:
         image = np.einsum("kyx,kyxc->yxc", weights, _backgrounds()[kinds])
     for thing in layout.things:
         rgb, opacity = sprite(thing.label, thing.size)
-        for col in thing.columns:
-            r0, r1, c0, c1 = _clip(thing.row, col, thing.size)
-            inside = np.s_[
-                CELL * (r0 - thing.row) : CELL * (r1 - thing.row), CELL * (c0 - col) : CELL * (c1 - col)
-            ]
-            target = image[CELL * r0 : CELL * r1, CELL * c0 : CELL * c1]
-            target *= 1 - opacity[inside]
-            target += rgb[inside]
+        r0, r1, c0, c1 = _clip(thing)
+        inside = np.s_[
+            CELL * (r0 - thing.row) : CELL * (r1 - thing.row),
+            CELL * (c0 - thing.col) : CELL * (c1 - thing.col),
+        ]
+        target = image[CELL * r0 : CELL * r1, CELL * c0 : CELL * c1]
+        target *= 1 - opacity[inside]
+        target += rgb[inside]
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8), label_patches(layout)
 
 
@@ -204,14 +197,17 @@ def label_patches(layout: Layout) -> Array:
     labels = layout.background.astype(np.int64)
     for thing in layout.things:
         solid = silhouette(thing.label, thing.size)
-        for col in thing.columns:
-            r0, r1, c0, c1 = _clip(thing.row, col, thing.size)
-            labels[r0:r1, c0:c1][solid[r0 - thing.row : r1 - thing.row, c0 - col : c1 - col]] = thing.label
+        r0, r1, c0, c1 = _clip(thing)
+        labels[r0:r1, c0:c1][solid[r0 - thing.row : r1 - thing.row, c0 - thing.col : c1 - thing.col]] = (
+            thing.label
+        )
     return labels
 
 
-def _clip(row: int, col: int, size: int) -> tuple[int, int, int, int]:
-    return max(0, row), max(0, min(GRID, row + size)), max(0, col), max(0, min(GRID, col + size))
+def _clip(thing: Thing) -> tuple[int, int, int, int]:
+    """The rows and columns of an object's square that lie on the grid."""
+    rows, cols = ((max(0, a), max(0, min(GRID, a + thing.size))) for a in (thing.row, thing.col))
+    return *rows, *cols
 
 
 # layouts
@@ -237,8 +233,8 @@ SKY_ROW, GROUND_ROW = 3, 10  # where captioned objects are centred
 def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
     """Compose what `spec` says; what it leaves open is day, grass, and read from the latent noise.
 
-    Object i stands at the column of the largest value of field i, among the columns still free, in `SKY_ROW` or
-    `GROUND_ROW`.
+    Object i stands at the column of the largest value of field i, among the columns still free, in `SKY_ROW`
+    or `GROUND_ROW`.
 
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.
@@ -265,7 +261,7 @@ def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, in
 
 
 def free_layout(rng: np.random.Generator) -> Layout:
-    """Anything anywhere: landscapes with lakes and holes of blank paper, zero to four objects of any size."""
+    """Anything anywhere: landscapes with lakes and holes of blank paper, zero to four objects."""
     background = np.full((GRID, GRID), PAPER)
     if rng.random() > 0.2:
         if rng.random() < 0.8:
@@ -281,11 +277,10 @@ def free_layout(rng: np.random.Generator) -> Layout:
             )
     things = []
     for _ in range(rng.choice([0, 1, 2, 3, 4], p=[0.06, 0.3, 0.34, 0.2, 0.1])):
-        size, n = int(rng.choice(SIZES)), 1
-        if size < 6 and rng.random() < 0.1:
-            n = 2
-        row, col = int(rng.integers(0, GRID - size + 1)), int(rng.integers(0, GRID - size * n + 1))
-        things.append(Thing(int(rng.integers(FIRST_OBJECT, len(LABELS))), row, col, size, n))
+        name = str(rng.choice(list(SPRITES)))
+        size = SPRITE_SIZE[name]
+        row, col = (int(v) for v in rng.integers(0, GRID - size + 1, 2))
+        things.append(Thing(LABELS.index(name), row, col, size))
     if rng.random() < 0.7:  # nearer objects stand in front
         things.sort(key=lambda t: t.row + t.size)
     return Layout(background, tuple(things))

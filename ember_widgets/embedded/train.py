@@ -1,12 +1,15 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, pool, composer, renderer, joint, export, sae. Each resumes from its checkpoint in the
-run's folder; composer and renderer may run side by side in two processes. Needs the `train` extra.
+Stages, in order: vae, pool, composer, trunk, renderer, joint, export, sae. Each resumes from its checkpoint
+in the run's folder, on top of what the stages before it made. On a CPU with free cores, one
+process per core is the fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train renderer
+--threads 1`. Needs the `train` extra.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +18,11 @@ import torch
 from ember_widgets.embedded.export import export
 from ember_widgets.embedded.pool import build_pool
 from ember_widgets.embedded.train_sae import build_sae
-from ember_widgets.embedded.train_unet import train_composer, train_joint, train_renderer
+from ember_widgets.embedded.train_unet import train_composer, train_joint, train_renderer, train_trunk
 from ember_widgets.embedded.train_vae import train_vae
 
-MINUTES = {"vae": 11.0, "composer": 30.0, "renderer": 55.0, "joint": 20.0}
-STAGES = ("vae", "pool", "composer", "renderer", "joint", "export", "sae")
+MINUTES = {"vae": 11.0, "composer": 30.0, "trunk": 20.0, "renderer": 40.0, "joint": 35.0}
+STAGES = ("vae", "pool", "composer", "trunk", "renderer", "joint", "export", "sae")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,19 +34,27 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, help=f"training time of the stage (defaults: {MINUTES})")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=16, help="samples per step (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="samples per step (default: 16)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the renderer: minutes at first, then faster"
+    )
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    if "WORLD_SIZE" in os.environ:
+        torch.distributed.init_process_group("gloo")
     args.out.mkdir(parents=True, exist_ok=True)
     timed: dict[str, Callable[..., None]] = {
         "vae": train_vae,
         "composer": train_composer,
+        "trunk": train_trunk,
         "renderer": train_renderer,
         "joint": train_joint,
     }
     for stage in STAGES if args.stage == "all" else (args.stage,):
         if stage in timed:
-            timed[stage](args.out, args.minutes or MINUTES[stage], device=args.device, batch=args.batch)
+            options = {"compile": args.compile} if stage in ("renderer", "joint") else {}
+            minutes = args.minutes or MINUTES[stage]
+            timed[stage](args.out, minutes, device=args.device, batch=args.batch, **options)
         elif stage == "pool":
             if not (args.out / "pool.npz").exists():
                 build_pool(args.out, n_free=7000, n_captioned=3500, device=args.device)

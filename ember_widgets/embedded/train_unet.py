@@ -1,10 +1,9 @@
-"""Stages "composer", "renderer" and "joint": the two halves of the UNet on either side of the steering site.
+"""Stages "composer", "trunk", "renderer" and "joint": the halves of the UNet on either side of the site.
 
 The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at
 16×16 and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true
-codes of scenes, whose objects are loosened to the shapes a person paints. The two stages can run side by
-side: the renderer reads the composer's newest weights as they appear. "joint" then trains both on what the
-    other does, at all timesteps.
+codes of scenes, whose objects are loosened to the shapes a person paints. Its *trunk* is its 16×16 level,
+which can be trained alone. "joint" then trains all of it on what the other half does, at all timesteps.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
@@ -25,6 +25,11 @@ from ember_widgets.staged_unet import SiteState, StagedUNet
 
 SITE = "down_blocks.2.attentions.1"
 RENDERER_PARTS = ("mid_block.", "up_blocks.", "conv_norm_out.", "conv_out.")
+PARTS = {
+    "composer": ("conv_in.", "time_embedding.", "add_embedding.", "down_blocks."),
+    "trunk": ("mid_block.", "up_blocks.0."),
+    "renderer": RENDERER_PARTS,
+}
 LATER_STEPS = (749, 499, 249)
 
 
@@ -97,7 +102,9 @@ class Batches:
 
     def __init__(self, model: Model, pool: Path | None, batch: int, seed: int) -> None:
         self.model, self.batch = model, batch
-        self.rng = np.random.default_rng(seed)
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        self.rng = np.random.default_rng(seed + 1000 * rank)
+        torch.manual_seed(seed + 1000 * rank)
         self.pool: dict[str, Any] = {} if pool is None else dict(np.load(pool))
 
     def _tensor(self, array: Any) -> Tensor:
@@ -197,29 +204,67 @@ def train_composer(out: Path, minutes: float, *, device: str = "cpu", batch: int
     train("composer", model.parts(), model.split()[0], step, out=out, minutes=minutes, lr=1.2e-3)
 
 
-def load_composer(model: Model, averages: dict[str, dict[str, Tensor]]) -> None:
-    unet = {k: v for k, v in averages["unet"].items() if not k.startswith(RENDERER_PARTS)}
-    model.unet.load_state_dict(unet, strict=False)
-    model.text_encoder.load_state_dict(averages["text_encoder"])
-    model.text_encoder_2.load_state_dict(averages["text_encoder_2"])
+def load_trained(model: Model, out: Path) -> None:
+    """Take over what the stages so far have trained; where two trained the same part, the later one."""
+    for file in sorted(out.glob("*.pt"), key=lambda f: f.stat().st_mtime):
+        if file.stem in PARTS:
+            averages = torch.load(file, weights_only=True)["averages"]
+            unet = {k: v for k, v in averages["unet"].items() if k.startswith(PARTS[file.stem])}
+            model.unet.load_state_dict(unet, strict=False)
+            if file.stem == "composer":
+                model.text_encoder.load_state_dict(averages["text_encoder"])
+                model.text_encoder_2.load_state_dict(averages["text_encoder_2"])
+
+
+def train_trunk(out: Path, minutes: float, *, device: str = "cpu", batch: int = 24) -> None:
+    """The renderer's 16×16 level alone, with a linear head that says each patch's 4×4 latents.
+
+    What a label looks like in which part of its blob is most of what the renderer has to learn; here it
+    learns it without the cost of the larger levels.
+    """
+    model = Model(out, device)
+    load_trained(model, out)
+    batches = Batches(model, out / "pool.npz", batch, 4)
+    head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
+    trunk = [p for n, p in model.unet.named_parameters() if n.startswith(PARTS["trunk"])]
+    contexts: list[SiteState] = []
+
+    def step(n: int, progress: float) -> dict[str, Tensor]:
+        if n % 20 == 0 or not contexts:  # noise and text only have to be ignored: few of them do
+            noise = torch.randn(batch, 4, 64, 64, device=device)
+            tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(batch)])
+            with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
+                contexts.append(model.prefix(model.noisy(None, noise, 999), 999, tokens))
+        state = contexts[int(batches.rng.integers(len(contexts)))]
+        latents, codes, weight = batches.painted()
+        with torch.autocast(device, dtype=torch.bfloat16):
+            hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
+            features = model.staged.suffix(state, hidden_out, until="up_blocks.0.upsamplers.0")
+            x0 = F.pixel_shuffle(head(features), 4)
+        return {"loss": latent_loss(x0.float(), latents, weight)}
+
+    train(
+        "trunk",
+        {**model.parts(), "head": head},
+        [*trunk, *head.parameters()],
+        step,
+        out=out,
+        minutes=minutes,
+        lr=1.5e-3,
+    )
 
 
 def train_renderer(
     out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
 ) -> None:
     model = Model(out, device, compile=compile)
+    load_trained(model, out)
     batches = Batches(model, out / "pool.npz", batch, 2)
     composer, renderer = model.split()
     for p in composer:
         p.requires_grad_(False)
-    newest = 0.0
 
     def step(n: int, progress: float) -> dict[str, Tensor]:
-        nonlocal newest
-        source = out / "composer.pt"
-        if n % 100 == 0 and source.exists() and source.stat().st_mtime > newest:
-            newest = source.stat().st_mtime
-            load_composer(model, torch.load(source, weights_only=True)["averages"])
         latents, codes, weight = batches.painted()
         tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
         t = 999 if batches.rng.random() < 0.9 else int(batches.rng.choice(LATER_STEPS))
@@ -237,41 +282,38 @@ def train_renderer(
 def train_joint(
     out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
 ) -> None:
-    """Both halves together: 45 % captioned at t=999, 20 % captioned at later steps, 35 % painted."""
+    """Both halves together: half painted, a third captioned at t=999, the rest captioned at later steps."""
     model = Model(out, device, compile=compile)
-    model.unet.load_state_dict(torch.load(out / "renderer.pt", weights_only=True)["averages"]["unet"])
-    load_composer(model, torch.load(out / "composer.pt", weights_only=True)["averages"])
+    load_trained(model, out)
     batches = Batches(model, out / "pool.npz", batch, 3)
 
-    def step(n: int, progress: float) -> dict[str, Tensor]:
-        kind, t = batches.rng.random(), 999
-        if kind < 0.35:
-            latents, codes, weight = batches.painted()
-            tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
-            x = model.noisy(None, torch.randn_like(latents), t)
-        else:
-            latents, noise, labels, tokens = batches.from_pool()
-            weight = object_weight(labels)
-            if kind < 0.55:
-                t = int(batches.rng.choice(LATER_STEPS))
-                x = model.noisy(latents, torch.randn_like(latents), t)
-            else:
-                x = model.noisy(None, noise, t)
+    def painted() -> dict[str, Tensor]:
+        latents, codes, weight = batches.painted()
+        tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
+        x = model.noisy(None, torch.randn_like(latents), 999)
         with torch.autocast(device, dtype=torch.bfloat16):
-            if kind < 0.35:
-                with torch.no_grad():
-                    state = model.prefix(x, t, tokens)
-                v = model.suffix(state, codes)
-            else:
-                state = model.prefix(x, t, tokens)
-                v = model.suffix(state, state.hidden_out - state.hidden_in)
-        loss = latent_loss(model.clean(v.float(), x, t), latents, weight)
-        if kind < 0.35:
-            return {"loss": loss, "painted": loss / 0.35}
-        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, model.codes)
-        share = 0.2 if t != 999 else 0.45
-        name = "later" if t != 999 else "captioned"
-        return {"loss": loss + 0.1 * (ce + mse), name: loss / share, f"ce_{name}": ce / share}
+            with torch.no_grad():
+                state = model.prefix(x, 999, tokens)
+            v = model.suffix(state, codes)
+        return {"loss": latent_loss(model.clean(v.float(), x, 999), latents, weight)}
+
+    def captioned(t: int) -> dict[str, Tensor]:
+        latents, noise, labels, tokens = batches.from_pool()
+        # At 999 the picture belongs to its noise; later the scheduler has added other noise to it.
+        x = model.noisy(None, noise, t) if t == 999 else model.noisy(latents, torch.randn_like(latents), t)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            state = model.prefix(x, t, tokens)
+            update = state.hidden_out - state.hidden_in
+            v = model.suffix(state, update)
+        loss = latent_loss(model.clean(v.float(), x, t), latents, object_weight(labels))
+        ce, mse = code_loss(update, labels, model.codes)
+        return {"loss": loss + 0.1 * (ce + mse)}
+
+    def step(n: int, progress: float) -> dict[str, Tensor]:
+        kind = batches.rng.random()
+        if kind < 0.5:
+            return painted()
+        return captioned(999 if kind < 0.83 else int(batches.rng.choice(LATER_STEPS)))
 
     parameters = [p for p in model.parameters() if p.requires_grad]
     train("joint", model.parts(), parameters, step, out=out, minutes=minutes, lr=6e-4)
