@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Labels(Mapping[int, str]):
-    """Read-only {feature: text}, the features that a text fits best first; those without a label are not in it."""
+    """Read-only {feature: text}, best fits first; features without a label are not in it."""
 
     def __init__(self, texts: Mapping[int, str] | None = None) -> None:
         self._texts = dict(texts or {})

@@ -20,9 +20,11 @@ picture.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -94,7 +96,12 @@ class Painter:
     @classmethod
     def embedded(cls) -> Painter:
         """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes."""
-        pipeline = _load_pipeline(ASSETS / "pipeline", torch.float32, "cpu", local_files_only=True)
+        if not (ASSETS / "pipeline" / "model_index.json").exists():
+            raise FileNotFoundError(
+                f"the embedded model is missing from {ASSETS}; install ember_widgets again"
+            )
+        with _quietly():
+            pipeline = _load_pipeline(ASSETS / "pipeline", torch.float32, "cpu", local_files_only=True)
         labels = Labels.load(ASSETS / "sae" / "labels.json")
         return cls(
             pipeline,
@@ -301,6 +308,27 @@ class Painter:
             if text := self.labels.get(int(feature)):
                 share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
         return max(share, key=lambda text: share[text]) if share else ""
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """What diffusers and transformers say while they load our own model is known, and of no use to anyone."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    libraries = (diffusers.utils.logging, transformers.utils.logging)
+    before = [library.get_verbosity() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for library, verbosity in zip(libraries, before, strict=True):
+            library.set_verbosity(verbosity)
+            library.enable_progress_bar()
 
 
 def _load_pipeline(

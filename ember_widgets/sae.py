@@ -99,8 +99,9 @@ class SAE:
 
     def to(self, device: torch.device | str) -> SAE:
         """The same SAE on another device."""
-        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return SAE(**{name: v.to(device) if isinstance(v, Tensor) else v for name, v in moved.items()})
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        moved: dict[str, Any] = {k: v.to(device) for k, v in fields.items() if isinstance(v, Tensor)}
+        return dataclasses.replace(self, **moved)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of patches.

@@ -132,6 +132,7 @@ def _average(parameters: list[nn.Parameter], seconds: float) -> float:
     flat = torch.cat([*(g.flatten() for g in grads), torch.tensor([seconds])])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for grad, part in zip(grads, flat[:-1].split([g.numel() for g in grads]), strict=True):
+    parts = torch.split(flat[:-1], [g.numel() for g in grads])
+    for grad, part in zip(grads, parts, strict=True):
         grad.copy_(part.view(grad.shape))
     return float(flat[-1])

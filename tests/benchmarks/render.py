@@ -12,9 +12,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from ember_widgets import Scene
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
@@ -55,12 +59,12 @@ def main() -> None:
     print(f"{'first render':42s}{first - analyzed:9.2f} s")
     print(f"{'start to first picture':42s}{first - started:9.2f} s\n")
 
+    delta = torch.full((1, 160, 16, 16), 0.01)
     print(f"{'':8s}{'edit -> picture':>18s}{'pipeline + hook':>18s}{'ratio':>8s}")
     for n_steps in (1, 2, 4):
         scene = painter.analyze("a lion in a meadow", seed=3, n_steps=n_steps)
         edits = (scene.scale(0, 1 + i / 1000) for i in range(1, 10_000))
         block = painter.pipeline.unet.get_submodule(next(iter(painter.saes)))
-        delta = torch.full((1, 160, 16, 16), 0.01)
         painter.pipeline.set_progress_bar_config(disable=True)
 
         def plain(n_steps: int = n_steps) -> None:
@@ -69,8 +73,14 @@ def main() -> None:
                 "a lion in a meadow", num_inference_steps=n_steps, guidance_scale=0.0, generator=generator
             )
 
-        ours = timed(lambda edits=edits: painter.render(next(edits)), repeats)
-        handle = block.register_forward_hook(lambda *args, delta=delta: (args[-1][0] + delta,))
+        def edited(edits: Iterator[Scene] = edits) -> None:
+            painter.render(next(edits))
+
+        def hook(module: object, args: object, output: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+            return (output[0] + delta,)
+
+        ours = timed(edited, repeats)
+        handle = block.register_forward_hook(hook)
         theirs = timed(plain, repeats)
         handle.remove()
         steps = f"{n_steps} step{'s' if n_steps > 1 else ''}"

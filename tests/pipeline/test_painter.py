@@ -24,7 +24,9 @@ def pixels(image: Image.Image) -> NDArray[np.float64]:
 def change(before: Image.Image, after: Image.Image) -> NDArray[np.float64]:
     """Mean absolute change per patch, (16, 16), of 255."""
     size = before.width // 16
-    return np.abs(pixels(after) - pixels(before)).mean(-1).reshape(16, size, 16, size).mean((1, 3))
+    difference = np.abs(pixels(after) - pixels(before)).mean(-1)
+    per_patch: NDArray[np.float64] = difference.reshape(16, size, 16, size).mean((1, 3))
+    return per_patch
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,8 @@ BAD_CALLS: list[tuple[Callable[[Painter], Any], type[Exception], str]] = [
     (
         lambda p: p.analyze(seed=-1),
         ValueError,
-        "seed=-1 is outside 0..9223372036854775807; a seed is a whole number, the same seed gives the same picture",
+        "seed=-1 is outside 0..9223372036854775807; "
+        "a seed is a whole number, the same seed gives the same picture",
     ),
     (
         lambda p: p.analyze(n_factors=300),

@@ -19,8 +19,10 @@ def test_the_same_seed_gives_the_same_scene() -> None:
 
 def test_shapes_and_types() -> None:
     image, labels, caption = scenes.sample(0)
-    assert (image.shape, image.dtype) == ((256, 256, 3), np.uint8)
-    assert (labels.shape, labels.dtype) == ((16, 16), np.int64)
+    assert image.shape == (256, 256, 3)
+    assert image.dtype == np.dtype("uint8")
+    assert labels.shape == (16, 16)
+    assert labels.dtype == np.dtype("int64")
     assert isinstance(caption, str)
 
 
