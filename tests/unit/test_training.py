@@ -1,0 +1,98 @@
+"""Training: an SAE finds the dictionary its data was made of; a cut-off training goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from ember_widgets import SAE
+from ember_widgets.embedded.loop import train
+from ember_widgets.training.batchtopk import measure, positional_features, train_sae
+
+D = 16
+
+
+@pytest.fixture(scope="module")
+def planted() -> tuple[torch.Tensor, torch.Tensor]:
+    """20 orthogonal-ish directions, and 20,000 vectors that are sums of 2 of them plus an offset."""
+    generator = torch.Generator().manual_seed(0)
+    directions = nn.functional.normalize(torch.randn(20, D, generator=generator), dim=1)
+    chosen = torch.rand(20_000, 20, generator=generator).topk(2, dim=1).indices
+    amounts = torch.zeros(20_000, 20).scatter(1, chosen, 3 + torch.rand(20_000, 2, generator=generator))
+    return directions, amounts @ directions + 5.0
+
+
+@pytest.fixture(scope="module")
+def found(planted: tuple[torch.Tensor, torch.Tensor]) -> SAE:
+    return train_sae(planted[1], k=2, expansion=4, site="down.2.1", target="update", steps=800, batch=512)
+
+
+def test_an_sae_reconstructs_what_it_was_trained_on(
+    found: SAE, planted: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    quality = measure(found, planted[1])
+    assert quality.fvu < 0.1
+    assert 1.5 < quality.l0 < 3
+
+
+def test_an_sae_finds_the_planted_directions(found: SAE, planted: tuple[torch.Tensor, torch.Tensor]) -> None:
+    similarity = (planted[0] @ nn.functional.normalize(found.W_dec, dim=1).T).max(1).values
+    assert int((similarity > 0.9).sum()) >= 18
+
+
+def test_the_unit_is_the_mean_activation_where_active(
+    found: SAE, planted: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    codes = found.encode(planted[1])
+    feature = int(codes.sum(0).argmax())
+    active = codes[:, feature][codes[:, feature] > 0]
+    torch.testing.assert_close(found.unit[feature], active.mean(), rtol=1e-3, atol=1e-4)
+
+
+def test_positional_features_are_those_of_the_border_whatever_the_picture() -> None:
+    eye = torch.eye(2)
+    sae = SAE(
+        W_enc=eye,
+        b_enc=torch.zeros(2),
+        W_dec=eye,
+        b_dec=torch.zeros(2),
+        activation="topk",
+        k=2,
+        threshold=None,
+        target="update",
+        site="down.2.1",
+        unit=torch.ones(2),
+    )
+    images = torch.zeros(10, 16, 16, 2)
+    images[:, 0, :, 0] = 1.0  # the top row of every image
+    images[:, 8, 8, 1] = 1.0  # the middle
+    assert positional_features(sae, images.flatten(1, 2)) == [0]
+
+
+def test_a_cut_off_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    def run(minutes: float) -> nn.Linear:
+        torch.manual_seed(0)
+        layer = nn.Linear(1, 1)
+
+        def step(n: int, progress: float) -> dict[str, torch.Tensor]:
+            return {"loss": (layer(torch.ones(1, 1)) - 3).pow(2).sum()}
+
+        train(
+            "line", {"layer": layer}, list(layer.parameters()), step, out=tmp_path, minutes=minutes, lr=0.02
+        )
+        return layer
+
+    run(0.01)
+    first = torch.load(tmp_path / "line.pt", weights_only=True)
+    layer = run(0.02)
+    second = torch.load(tmp_path / "line.pt", weights_only=True)
+    assert second["n"] > first["n"]
+    assert second["seconds"] > first["seconds"] >= 0.6
+    assert abs(float(layer(torch.ones(1, 1)).detach()) - 3) < 0.2
+    steps = [json.loads(line)["step"] for line in (tmp_path / "line.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+    assert not list(tmp_path.glob("*.tmp"))
