@@ -7,6 +7,7 @@ are 64×64 like SDXL-Turbo's, hence `down_blocks.2.attentions.1` works on 16×16
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,10 +88,14 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
             vocab.append(parts[0])
     vocab += [BOS, EOS]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(
-        json.dumps({t: i for i, t in enumerate(vocab)}, ensure_ascii=False), "utf-8"
-    )
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n", "utf-8")
+    texts = {
+        "vocab.json": json.dumps({t: i for i, t in enumerate(vocab)}, ensure_ascii=False),
+        "merges.txt": "#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n",
+    }
+    for name, text in texts.items():  # several training processes may do this at once
+        temporary = folder / f".{name}.{os.getpid()}"
+        temporary.write_text(text, "utf-8")
+        os.replace(temporary, folder / name)
     return CLIPTokenizer(
         str(folder / "vocab.json"),
         str(folder / "merges.txt"),

@@ -276,7 +276,7 @@ def train_renderer(
         loss = latent_loss(model.clean(v.float(), x, t), latents, weight)
         return {"loss": loss}
 
-    train("renderer", model.parts(), renderer, step, out=out, minutes=minutes, lr=1.5e-3)
+    train("renderer", model.parts(), renderer, step, out=out, minutes=minutes, lr=1.2e-3)
 
 
 def train_joint(
