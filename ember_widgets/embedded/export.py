@@ -19,7 +19,7 @@ def export(out: Path, assets: Path = ASSETS) -> None:
     """Write `assets/pipeline` from a run's averaged weights, float16 safetensors.
 
     Args:
-        out: Folder of the run; uses "joint.pt".
+        out: Folder of the run; uses "joint.pt" and "decoder.pt".
         assets: Where to; an earlier pipeline there is replaced.
     """
     averages = torch.load(out / "joint.pt", weights_only=True)["averages"]
@@ -30,7 +30,7 @@ def export(out: Path, assets: Path = ASSETS) -> None:
     text_encoder.load_state_dict(averages["text_encoder"])
     text_encoder_2.load_state_dict(averages["text_encoder_2"])
     pipeline = StableDiffusionXLPipeline(
-        vae=load_vae(out),
+        vae=load_vae(out, "decoder"),
         text_encoder=text_encoder,
         text_encoder_2=text_encoder_2,
         tokenizer=tokenizer,

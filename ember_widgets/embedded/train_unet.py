@@ -284,8 +284,8 @@ def train_joint(
 ) -> None:
     """All of the model at all timesteps.
 
-    45 % painted and 20 % drawn from the composer's own codes train the renderer at t=999; 15 % keep the
-    composer on its codes there; 20 % are later steps, which start from a noisy picture and train both halves.
+    50 % painted and 30 % drawn from the composer's own codes train the renderer at t=999; 8 % keep the
+    composer on its codes there; 12 % are later steps, which start from a noisy picture and train both halves.
     """
     model = Model(out, device, compile=compile)
     load_trained(model, out)
@@ -303,19 +303,19 @@ def train_joint(
 
     def step(n: int, progress: float) -> dict[str, Tensor]:
         kind = kinds.random()
-        if kind < 0.45:
+        if kind < 0.5:
             latents, codes, weight = batches.painted()
             tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
             x = model.noisy(None, torch.randn_like(latents), 999)
             return {"loss": drawn(prefix(x, 999, tokens, grad=False), codes, x, 999, latents, weight)}
-        if kind < 0.6:
+        if kind < 0.58:
             noise, labels, tokens = batches.fresh()
             state = prefix(model.noisy(None, noise, 999), 999, tokens, grad=True)
             ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, model.codes)
             return {"loss": 0.2 * (ce + mse)}
         latents, noise, labels, tokens = batches.from_pool()
         weight = object_weight(labels)
-        if kind < 0.8:
+        if kind < 0.88:
             x = model.noisy(None, noise, 999)
             state = prefix(x, 999, tokens, grad=False)
             return {"loss": drawn(state, state.hidden_out - state.hidden_in, x, 999, latents, weight)}
