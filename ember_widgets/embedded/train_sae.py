@@ -24,15 +24,23 @@ SITE = "down_blocks.2.attentions.1"
 MIN_PRECISION = 0.5
 
 
-def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 2000, steps: int = 3000) -> None:
+def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1200, steps: int = 1000) -> None:
     """Collect, train, measure on held-out scenes, label, and write `assets/sae`."""
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
     rng = np.random.default_rng(31)
     specs = [scenes.random_spec(rng) for _ in range(n_scenes)]
     activations, noise = collect(pipeline, SITE, [(spec.words, 10_000 + i) for i, spec in enumerate(specs)])
     n_train = n_scenes * 9 // 10
+    # A taught code is one direction; without `merge` the SAE would split it over ten features.
     sae = train_sae(
-        activations[:n_train].flatten(0, 1), k=10, expansion=8, site=SITE, target="update", steps=steps
+        activations[:n_train].flatten(0, 1),
+        k=10,
+        expansion=8,
+        site=SITE,
+        target="update",
+        steps=steps,
+        batch=1024,
+        merge=0.03,
     )
     quality = measure(sae, activations[n_train:].flatten(0, 1))
     sae = dataclasses.replace(sae, positional=tuple(positional_features(sae, activations[n_train:])))

@@ -40,6 +40,7 @@ def train_sae(
     steps: int = 3000,
     batch: int = 2048,
     lr: float = 2e-3,
+    merge: float = 0.0,
     seed: int = 0,
 ) -> SAE:
     """Fit an SAE to activations.
@@ -58,6 +59,8 @@ def train_sae(
         steps: Optimiser steps.
         batch: Patches a step.
         lr: Peak learning rate.
+        merge: Weight of a concave penalty, the mean of Σ√code. Where patches need fewer than k directions,
+            nothing else keeps an SAE from splitting each of them over k features.
         seed: Of the initialisation and the order.
 
     Returns:
@@ -86,6 +89,8 @@ def train_sae(
         kept = codes * (codes >= smallest)
         error = x - (kept @ W_dec + b_dec)
         loss = error.pow(2).sum(1).mean() / variance
+        if merge:
+            loss = loss + merge * (kept + 1e-3).sqrt().sum(1).mean()
         silent = torch.where((kept > 0).any(0), 0.0, silent + 1)
         dead = silent > DEAD_AFTER
         if int(dead.sum()) > AUX_K:

@@ -10,12 +10,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.lab.browser import new_context
-from tests.lab.embedded import HAS_MODEL
 from tests.lab.notebook import Notebook
 from tests.lab.server import LabServer
 from tests.lab.view import PaintView
-
-pytestmark = pytest.mark.skipif(not HAS_MODEL, reason="the embedded model's weights are not in the package")
 
 CELLS = [
     "import ember_widgets as ember\n\npainter = ember.Painter.embedded()",

@@ -6,15 +6,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 from playwright.sync_api import Page
 
-from tests.lab.embedded import HAS_MODEL
 from tests.lab.notebook import Notebook
 from tests.lab.server import REPOSITORY, LabServer
 from tests.lab.view import PaintView
-
-pytestmark = pytest.mark.skipif(not HAS_MODEL, reason="the embedded model's weights are not in the package")
 
 NAME = "01_paint.ipynb"
 
