@@ -8,8 +8,10 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionXLPipeline
+from diffusers.models.attention_processor import AttnProcessor2_0
 
 from ember_widgets.embedded import architecture
+from ember_widgets.embedded.train_unet import Model, load_trained
 from ember_widgets.embedded.train_vae import load_vae
 
 ASSETS = Path(__file__).parent / "assets"
@@ -19,23 +21,20 @@ def export(out: Path, assets: Path = ASSETS) -> None:
     """Write `assets/pipeline` from a run's averaged weights, float16 safetensors.
 
     Args:
-        out: Folder of the run; uses "joint.pt" and "decoder.pt".
+        out: Folder of the run; all training stages are there.
         assets: Where to; an earlier pipeline there is replaced.
     """
-    averages = torch.load(out / "joint.pt", weights_only=True)["averages"]
-    tokenizer = architecture.build_tokenizer(out / "tokenizer")
-    unet = architecture.build_unet()
-    unet.load_state_dict(averages["unet"])
-    text_encoder, text_encoder_2 = architecture.build_text_encoders(tokenizer)
-    text_encoder.load_state_dict(averages["text_encoder"])
-    text_encoder_2.load_state_dict(averages["text_encoder_2"])
+    model = Model(out, "cpu")
+    load_trained(model, out)
+    model.unet.set_attn_processor(AttnProcessor2_0())
+    model.unet.to(memory_format=torch.contiguous_format)
     pipeline = StableDiffusionXLPipeline(
-        vae=load_vae(out, "decoder"),
-        text_encoder=text_encoder,
-        text_encoder_2=text_encoder_2,
-        tokenizer=tokenizer,
-        tokenizer_2=tokenizer,
-        unet=unet,
+        vae=load_vae(out),
+        text_encoder=model.text_encoder,
+        text_encoder_2=model.text_encoder_2,
+        tokenizer=model.tokenizer,
+        tokenizer_2=model.tokenizer,
+        unet=model.unet,
         scheduler=architecture.build_scheduler(),
         force_zeros_for_empty_prompt=False,
         add_watermarker=False,

@@ -1,6 +1,6 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, pool, composer, trunk, renderer, joint, decoder, export, sae. Each resumes from its
+Stages, in order: vae, pool, composer, trunk, renderer, export, sae. Each resumes from its
 checkpoint in the run's folder, on top of what the stages before it made. On a CPU with free cores, one
 process per core is the fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train renderer
 --threads 1`. Needs the `train` extra.
@@ -17,13 +17,12 @@ import torch
 
 from ember_widgets.embedded.export import export
 from ember_widgets.embedded.pool import build_pool
-from ember_widgets.embedded.train_decoder import train_decoder
 from ember_widgets.embedded.train_sae import build_sae
-from ember_widgets.embedded.train_unet import train_composer, train_joint, train_renderer, train_trunk
+from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk
 from ember_widgets.embedded.train_vae import train_vae
 
-MINUTES = {"vae": 11.0, "composer": 30.0, "trunk": 20.0, "renderer": 40.0, "joint": 35.0, "decoder": 9.0}
-STAGES = ("vae", "pool", "composer", "trunk", "renderer", "joint", "decoder", "export", "sae")
+MINUTES = {"vae": 11.0, "composer": 30.0, "trunk": 20.0, "renderer": 60.0}
+STAGES = ("vae", "pool", "composer", "trunk", "renderer", "export", "sae")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,12 +48,10 @@ def main(argv: list[str] | None = None) -> None:
         "composer": train_composer,
         "trunk": train_trunk,
         "renderer": train_renderer,
-        "joint": train_joint,
-        "decoder": train_decoder,
     }
     for stage in STAGES if args.stage == "all" else (args.stage,):
         if stage in timed:
-            options = {"compile": args.compile} if stage in ("renderer", "joint") else {}
+            options = {"compile": args.compile} if stage == "renderer" else {}
             minutes = args.minutes or MINUTES[stage]
             timed[stage](args.out, minutes, device=args.device, batch=args.batch, **options)
         elif stage == "pool":

@@ -1,9 +1,9 @@
-"""Stages "composer", "trunk", "renderer" and "joint": the halves of the UNet on either side of the site.
+"""Stages "composer", "trunk" and "renderer": the halves of the UNet on either side of the steering site.
 
 The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at
 16×16 and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true
 codes of scenes, whose objects are loosened to the shapes a person paints. Its *trunk* is its 16×16 level,
-which can be trained alone. "joint" then trains all of it on what the other half does, at all timesteps.
+which is trained alone first.
 """
 
 from __future__ import annotations
@@ -277,54 +277,3 @@ def train_renderer(
         return {"loss": loss}
 
     train("renderer", model.parts(), renderer, step, out=out, minutes=minutes, lr=1.2e-3)
-
-
-def train_joint(
-    out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
-) -> None:
-    """All of the model at all timesteps.
-
-    50 % painted and 30 % drawn from the composer's own codes train the renderer at t=999; 8 % keep the
-    composer on its codes there; 12 % are later steps, which start from a noisy picture and train both halves.
-    """
-    model = Model(out, device, compile=compile)
-    load_trained(model, out)
-    batches = Batches(model, out / "pool.npz", batch, 3)
-    kinds = np.random.default_rng(5)  # in step on all processes, whose costs differ by kind
-
-    def drawn(state: SiteState, update: Tensor, x: Tensor, t: int, latents: Tensor, weight: Tensor) -> Tensor:
-        with torch.autocast(device, dtype=torch.bfloat16):
-            v = model.suffix(state, update) if t == 999 else model.staged.suffix(state, state.hidden_out)
-        return latent_loss(model.clean(v.float(), x, t), latents, weight)
-
-    def prefix(x: Tensor, t: int, tokens: Tensor, *, grad: bool) -> SiteState:
-        with torch.set_grad_enabled(grad), torch.autocast(device, dtype=torch.bfloat16):
-            return model.prefix(x, t, tokens)
-
-    def step(n: int, progress: float) -> dict[str, Tensor]:
-        kind = kinds.random()
-        if kind < 0.5:
-            latents, codes, weight = batches.painted()
-            tokens = model.tokens([scenes.random_spec(batches.rng).words for _ in range(len(latents))])
-            x = model.noisy(None, torch.randn_like(latents), 999)
-            return {"loss": drawn(prefix(x, 999, tokens, grad=False), codes, x, 999, latents, weight)}
-        if kind < 0.58:
-            noise, labels, tokens = batches.fresh()
-            state = prefix(model.noisy(None, noise, 999), 999, tokens, grad=True)
-            ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, model.codes)
-            return {"loss": 0.2 * (ce + mse)}
-        latents, noise, labels, tokens = batches.from_pool()
-        weight = object_weight(labels)
-        if kind < 0.88:
-            x = model.noisy(None, noise, 999)
-            state = prefix(x, 999, tokens, grad=False)
-            return {"loss": drawn(state, state.hidden_out - state.hidden_in, x, 999, latents, weight)}
-        t = int(kinds.choice(LATER_STEPS))
-        x = model.noisy(latents, torch.randn_like(latents), t)
-        state = prefix(x, t, tokens, grad=True)
-        update = state.hidden_out - state.hidden_in
-        ce, mse = code_loss(update, labels, model.codes)
-        return {"loss": drawn(state, update, x, t, latents, weight) + 0.2 * (ce + mse)}
-
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    train("joint", model.parts(), parameters, step, out=out, minutes=minutes, lr=6e-4)

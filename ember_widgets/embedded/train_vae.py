@@ -43,8 +43,8 @@ def train_vae(
     train("vae", {"vae": vae}, list(vae.parameters()), step, out=out, minutes=minutes, lr=2e-3)
 
 
-def load_vae(out: Path, name: str = "vae") -> AutoencoderTiny:
-    """The trained autoencoder of a run, averaged weights, for inference; `name` is its stage."""
+def load_vae(out: Path) -> AutoencoderTiny:
+    """The trained autoencoder of a run, averaged weights, for inference."""
     vae = build_vae()
-    vae.load_state_dict(torch.load(out / f"{name}.pt", weights_only=True)["averages"]["vae"])
+    vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["averages"]["vae"])
     return vae.eval().requires_grad_(False)
