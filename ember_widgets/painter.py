@@ -162,13 +162,17 @@ class Painter:
             prompt: What to generate; may be empty.
             seed: Seed of the noise, 0..2**63-1.
             n_steps: Denoising steps, 1..4. Factors are those of the first step, where composition is decided.
-            n_factors: How many factors, 1..256 (3..8 reads best).
+            n_factors: How many factors, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
         """
         start = self._start(prompt, seed, n_steps)
         codes = self._codes(start)
+        active = (codes > 0).any((0, 1))
+        active[list(self._sae.positional)] = False
+        if 0 < active.sum() < n_factors <= GRID * GRID:
+            n_factors = int(active.sum())  # a plain picture: each feature is a factor of its own
         factors = Factors.fit(codes, n_factors, ignore=self._sae.positional)
         names: list[str] = []
         for i, row in enumerate(factors.basis):

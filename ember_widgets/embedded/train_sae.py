@@ -21,7 +21,7 @@ from ember_widgets.training.activations import collect
 from ember_widgets.training.batchtopk import measure, positional_features, train_sae
 
 SITE = "down_blocks.2.attentions.1"
-MIN_PRECISION = 0.5
+MIN_PRECISION, MIN_RECALL = 0.3, 0.02
 
 
 def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1200, steps: int = 1000) -> None:
@@ -67,8 +67,9 @@ def label_features(sae: SAE, activations: Tensor, patches: Tensor) -> tuple[dict
         patches: Labels (n_images, 16, 16) into `scenes.LABELS`.
 
     Returns:
-        {feature: attribute} for features at least half of whose activation lies on patches with that
-        attribute, and {feature: [precision, recall]}.
+        {feature: attribute} for features with at least `MIN_PRECISION` of their activation on patches with
+        that attribute, firing on at least `MIN_RECALL` of these, and {feature: [precision, recall]}, best F1
+        first.
     """
     has = torch.zeros(len(scenes.LABELS), len(ATTRIBUTES))
     for i, label in enumerate(scenes.LABELS):
@@ -84,7 +85,7 @@ def label_features(sae: SAE, activations: Tensor, patches: Tensor) -> tuple[dict
         count += attributes.sum(0)
     precision, recall = mass / total.clamp(min=1e-9)[:, None], fired / count.clamp(min=1)
     f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-9)
-    best = (f1 * (precision >= MIN_PRECISION)).max(1)
+    best = (f1 * (precision >= MIN_PRECISION) * (recall >= MIN_RECALL)).max(1)
     chosen = [int(f) for f in best.values.argsort(descending=True) if float(best.values[f]) > 0]
     names = {str(f): ATTRIBUTES[int(best.indices[f])] for f in chosen}
     scores = {str(f): [round(float(m[f, best.indices[f]]), 3) for m in (precision, recall)] for f in chosen}

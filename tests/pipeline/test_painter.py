@@ -144,8 +144,7 @@ BAD_CALLS: list[tuple[Callable[[Painter], Any], type[Exception], str]] = [
     (
         lambda p: p.analyze(seed=-1),
         ValueError,
-        "seed=-1 is outside 0..9223372036854775807; "
-        "a seed is a whole number, the same seed gives the same picture",
+        "seed=-1 is outside 0..9223372036854775807; the same seed gives the same picture",
     ),
     (
         lambda p: p.analyze(n_factors=300),
