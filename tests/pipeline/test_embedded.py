@@ -36,24 +36,22 @@ def truth(layout: Layout) -> NDArray[np.float64]:
     return scenes.draw(layout)[0].astype(np.float64)
 
 
-@pytest.mark.parametrize("kind", ["tree", "castle", "lion", "mushroom"])
+@pytest.mark.parametrize("kind", ["tree", "pine", "castle", "lion", "sun", "cloud"])
 def test_painted_patches_of_a_kind_on_an_empty_meadow_become_that_kind(painter: Painter, kind: str) -> None:
-    """The picture comes nearer to the scene with the object truly drawn in than to the one without."""
-    label, place = LABELS.index(kind), Thing(LABELS.index(kind), 7, 5, 6)
-    feature = best_feature(painter, kind)
+    """The picture comes a good part of the way from the empty scene to the one with the object in it.
+
+    In squared error, so that a grey blob of the right size does not pass; sharper weights should raise the bar.
+    """
+    label, size = LABELS.index(kind), scenes.SPRITE_SIZE[kind]
+    place = Thing(label, 13 - size, 5, size)
+    feature = painter.labels.search(kind)[0]
     meadow = painter.analyze("a landscape in a meadow by day", seed=1)
     blob = np.zeros((16, 16), bool)
-    blob[7:13, 5:11] = scenes.silhouette(label, 6)
+    blob[13 - size : 13, 5 : 5 + size] = scenes.silhouette(label, size)
     painted = meadow.add_factor({feature: 1.0}).paint(meadow.n_factors, blob)
     background = np.full((16, 16), LABELS.index("day"))
     background[8:] = LABELS.index("grass")
-    box = np.s_[7 * 16 : 13 * 16, 5 * 16 : 11 * 16]
+    box = np.s_[16 * (13 - size) : 16 * 13, 16 * 5 : 16 * (5 + size)]
     picture = np.asarray(painter.render(painted), np.float64)[box]
     wanted, empty = truth(Layout(background, (place,)))[box], truth(Layout(background))[box]
-    assert ((picture - wanted) ** 2).mean() < 0.5 * ((empty - wanted) ** 2).mean()
-
-
-def best_feature(painter: Painter, kind: str) -> int:
-    """The strongest feature of a picture of the kind among those labelled with it."""
-    codes = painter.activations(painter.analyze(f"a {kind} in a meadow", seed=1))
-    return max(painter.labels.search(kind), key=lambda f: float(codes[..., f].sum()))
+    assert ((picture - wanted) ** 2).mean() < 0.75 * ((empty - wanted) ** 2).mean()
