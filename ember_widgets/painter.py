@@ -169,10 +169,9 @@ class Painter:
         """
         start = self._start(prompt, seed, n_steps)
         codes = self._codes(start)
-        active = (codes > 0).any((0, 1))
-        active[list(self._sae.positional)] = False
-        if 0 < active.sum() < n_factors <= GRID * GRID:
-            n_factors = int(active.sum())  # a plain picture: each feature is a factor of its own
+        active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(self._sae.positional)
+        if 0 < len(active) < n_factors <= GRID * GRID:
+            n_factors = len(active)  # a plain picture: each feature is a factor of its own
         factors = Factors.fit(codes, n_factors, ignore=self._sae.positional)
         names: list[str] = []
         for i, row in enumerate(factors.basis):

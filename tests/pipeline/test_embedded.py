@@ -40,7 +40,7 @@ def truth(layout: Layout) -> NDArray[np.float64]:
 def test_painted_patches_of_a_kind_on_an_empty_meadow_become_that_kind(painter: Painter, kind: str) -> None:
     """The picture comes a good part of the way from the empty scene to the one with the object in it.
 
-    In squared error, so that a grey blob of the right size does not pass; sharper weights should raise the bar.
+    In squared error: a grey blob of the right size does not pass. Sharper weights should raise the bar.
     """
     label, size = LABELS.index(kind), scenes.SPRITE_SIZE[kind]
     place = Thing(label, 13 - size, 5, size)
