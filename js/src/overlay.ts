@@ -46,7 +46,7 @@ export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
       g += weight * color[1];
       b += weight * color[2];
       total += weight;
-      const most = beside ? 0.95 : f === picked || solo !== null ? 0.6 : 0.34;
+      const most = beside ? 0.95 : f === picked || solo !== null ? 0.38 : 0.15;
       alpha = Math.max(alpha, Math.min(1, strength) * most);
     }
     if (total > 0) pixels.set([r / total, g / total, b / total, 255 * alpha], 4 * p);
