@@ -58,5 +58,6 @@ chromium:
 	@touch $@
 
 js/node_modules/.package-lock.json: js/package-lock.json
-	cd js && npm ci --no-audit --no-fund --loglevel=error
+	@# Not npm ci: it wants every platform's optional binaries in the lock file, which mirrors may lack.
+	cd js && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
