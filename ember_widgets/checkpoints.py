@@ -204,16 +204,7 @@ def _oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as f:
-        return (
-            hashlib.file_digest(f, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _sha256_310(f.read())
-        )
-
-
-def _sha256_310(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _known() -> str:

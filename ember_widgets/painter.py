@@ -37,8 +37,8 @@ from torch import Tensor
 
 from ember_widgets import _checks
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Sampler, Start
-from ember_widgets.checkpoints import DEFAULT_SITE, load_sae
+from ember_widgets._sampler import Edit, Sampler, Start
+from ember_widgets.checkpoints import load_sae
 from ember_widgets.factors import Factors
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
@@ -170,7 +170,8 @@ class Painter:
         start = self._start(prompt, seed, n_steps)
         codes = self._codes(start)
         active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(self._sae.positional)
-        if 0 < len(active) < n_factors <= GRID * GRID:
+        # What is no number of factors at all is left for `fit` to refuse.
+        if isinstance(n_factors, int) and 0 < len(active) < n_factors <= GRID * GRID:
             n_factors = len(active)  # a plain picture: each feature is a factor of its own
         factors = Factors.fit(codes, n_factors, ignore=self._sae.positional)
         names: list[str] = []
@@ -226,8 +227,7 @@ class Painter:
         self._check(scene)
         with self._lock:
             start = self._start(scene.prompt, scene.seed, scene.n_steps)
-            steer = self._steering(scene)
-            return self._sampler.decode(self._sampler.run(start, lambda step, state: steer(state)))
+            return self._sampler.decode(self._sampler.run(start, self._steering(scene)))
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
@@ -258,8 +258,8 @@ class Painter:
         codes = self._sae.encode(self._target(start.first))
         return codes.reshape(GRID, GRID, -1).cpu().numpy()
 
-    def _steering(self, scene: Scene) -> Any:
-        """SiteState -> edited output of the site; see the equation above."""
+    def _steering(self, scene: Scene) -> Edit:
+        """What the scene makes of the site's output; see the equation above."""
         sae, n_base = self._sae, len(scene.base_basis)
 
         def tensor(array: NDArray[np.float32]) -> Tensor:
@@ -270,20 +270,21 @@ class Painter:
         base_basis = np.zeros_like(scene.basis)
         base_basis[:n_base] = scene.base_basis
         moved, reweighted = scene.strengths - base, scene.basis - base_basis
+        gone = 1 - scene.remainder
+        if not (moved.any() or reweighted.any() or gone.any()):
+            return lambda step, state: state.hidden_out
         flat = (GRID * GRID, scene.n_factors)
         delta = tensor(moved).view(flat) @ (tensor(scene.basis) @ sae.W_dec)
         if reweighted.any():
             delta = delta + tensor(base).view(flat) @ (tensor(reweighted) @ sae.W_dec)
-        gone = 1 - scene.remainder
-        unedited = not (moved.any() or reweighted.any() or gone.any())
-        explained = tensor(base).view(flat) @ (tensor(base_basis) @ sae.W_dec) + sae.b_dec
+        if gone.any():
+            explained = tensor(base).view(flat) @ (tensor(base_basis) @ sae.W_dec) + sae.b_dec
+            fading = tensor(gone).view(-1, 1)
 
-        def steer(state: SiteState) -> Tensor:
-            if unedited:
-                return state.hidden_out
+        def steer(step: int, state: SiteState) -> Tensor:
             change = delta
             if gone.any():
-                change = change - tensor(gone).view(-1, 1) * (self._target(state) - explained)
+                change = change - fading * (self._target(state) - explained)
             return state.hidden_out + change.T.reshape(state.hidden_out.shape).to(state.hidden_out.dtype)
 
         return steer
@@ -370,6 +371,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # a source tree that was never installed
         return ""
-
-
-__all__ = ["DEFAULT_SITE", "Painter"]

@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
             timed[stage](args.out, minutes, device=args.device, batch=args.batch, **options)
         elif stage == "pool":
             if not (args.out / "pool.npz").exists():
-                build_pool(args.out, n_free=7000, n_captioned=3500, device=args.device)
+                build_pool(args.out, n_free=7000, n_captioned=4000, device=args.device)
         elif stage == "export":
             export(args.out)
         else:

@@ -147,6 +147,11 @@ BAD_CALLS: list[tuple[Callable[[Painter], Any], type[Exception], str]] = [
         "seed=-1 is outside 0..9223372036854775807; the same seed gives the same picture",
     ),
     (
+        lambda p: p.analyze(n_factors="5"),  # type: ignore[arg-type]
+        TypeError,
+        "n_factors='5' is not a whole number; give an int 1..256",
+    ),
+    (
         lambda p: p.analyze(n_factors=300),
         ValueError,
         "n_factors=300, but an image has 256 patches; choose 1..256 (3..8 reads best)",
