@@ -16,13 +16,12 @@ from diffusers import AutoencoderTiny, EulerAncestralDiscreteScheduler, UNet2DCo
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ember_widgets.embedded import scenes
+from ember_widgets.embedded import captions, world
 
 D_MODEL = 160
 D_TEXT = 64
-MAX_TOKENS = 24
+MAX_TOKENS = captions.MAX_WORDS + 2
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
-ATTRIBUTES = tuple(dict.fromkeys((*scenes.LABELS, *scenes.STATES)))
 
 
 def build_vae() -> AutoencoderTiny:
@@ -114,9 +113,9 @@ def _bpe(parts: list[str], merges: list[tuple[str, str]]) -> list[str]:
 
 def caption_words() -> list[str]:
     """Every word that a caption can hold."""
-    phrases = [p for group in (*scenes.GROUND_PHRASES, *scenes.SKY_PHRASES) for p in group]
-    text = " ".join([*phrases, *scenes.SPRITES, "a one an and the landscape empty"])
-    return sorted(set(text.split()))
+    places = (*world.GROUND_PHRASES, *world.SKY_PHRASES, *world.STYLE_PHRASES)
+    groups = (*places, *(look.words for look in world.LOOKS), captions.GLUE)
+    return sorted(set(" ".join(phrase for group in groups for phrase in group).split()))
 
 
 def build_text_encoders(tokenizer: CLIPTokenizer) -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
@@ -140,7 +139,7 @@ def build_text_encoders(tokenizer: CLIPTokenizer) -> tuple[CLIPTextModel, CLIPTe
 def open_noise_path(unet: UNet2DConditionModel) -> None:
     """Let the 4×4 means of the four latent channels reach the 16×16 stream unchanged, from initialisation on.
 
-    The layout of a scene is read from these means (`scenes.fields`); a randomly initialised encoder drowns
+    The layout of a scene is read from these means (`captions.fields`); a randomly initialised encoder drowns
     them. Each top-level width keeps its last four channels for them, and no residual branch writes there at
     first.
     """
@@ -181,20 +180,27 @@ def open_noise_path(unet: UNet2DConditionModel) -> None:
         clear(name, rows)
 
 
-def site_codes() -> torch.Tensor:
-    """The code of each label at the site, (n_labels, D_MODEL) float32: the sum of its attributes' directions.
-
-    The directions are orthogonal, of length 1.5·sqrt(D_MODEL). "paper" has code 0, so that an untouched
-    blank canvas is the absence of features; "grinning cat" is cat + grinning, so that a state can be painted
-    on its own.
-    """
+def site_directions() -> torch.Tensor:
+    """Each attribute's direction at the site, (n_attributes, D_MODEL): orthogonal, 1.5·sqrt(D_MODEL) long."""
     directions = torch.empty(D_MODEL, D_MODEL)
     nn.init.orthogonal_(directions, generator=torch.Generator().manual_seed(1))
-    directions *= 1.5 * D_MODEL**0.5
-    names = [n for n in ATTRIBUTES if n != "paper" and " " not in n]
-    codes = torch.zeros(len(scenes.LABELS), D_MODEL)
-    for i, label in enumerate(scenes.LABELS):
-        for word in label.split():
-            if word in names:
-                codes[i] += directions[names.index(word)]
-    return codes
+    return directions[: len(world.ATTRIBUTES)] * 1.5 * D_MODEL**0.5
+
+
+def label_attributes() -> torch.Tensor:
+    """Which attributes each label has, 0 or 1, (n_labels, n_attributes)."""
+    has = torch.zeros(len(world.LABELS), len(world.ATTRIBUTES))
+    for i in range(len(world.LABELS)):
+        for attribute in world.attributes(i):
+            has[i, world.ATTRIBUTES.index(attribute)] = 1
+    return has
+
+
+def site_codes() -> torch.Tensor:
+    """The code of each label at the site, (n_labels, D_MODEL): the sum of its attributes' directions.
+
+    "paper" has code 0, so that an untouched blank canvas is the absence of features; "cat hands on face" is
+    cat + hands on face, so that a state can be painted on its own, and "pine" is tree + pine, so that a tree
+    can be turned into another by weighting features.
+    """
+    return label_attributes() @ site_directions()

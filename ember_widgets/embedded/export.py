@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from diffusers.models.attention_processor import AttnProcessor2_0
 
 from ember_widgets.embedded import architecture
-from ember_widgets.embedded.train_unet import Model, load_trained
+from ember_widgets.embedded.model import Model, load_trained
 from ember_widgets.embedded.train_vae import load_vae
 
 ASSETS = Path(__file__).parent / "assets"

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
+
+from ember_widgets.embedded.muon import Muon, suits
 
 
 def train(
@@ -24,15 +26,18 @@ def train(
     *,
     out: Path,
     minutes: float,
-    lr: float,
-    warmup: int = 100,
-    ema: float = 0.998,
+    lr: float = 2e-3,
+    muon_lr: float = 0.02,
+    embeddings: Collection[nn.Parameter] = (),
+    warmup: int = 50,
+    ema: float = 0.995,
     every_s: float = 120.0,
     on_save: Callable[[dict[str, dict[str, Tensor]]], None] | None = None,
 ) -> dict[str, dict[str, Tensor]]:
-    """Run AdamW on `step` for `minutes` of training time, with a cosine schedule over that time.
+    """Minimise `step` for `minutes` of training time, with a cosine schedule over that time.
 
-    Under `torchrun`, gradients are averaged over the processes and the first one writes.
+    Matrices are trained by Muon; all else, and `embeddings`, by AdamW. Under `torchrun`, gradients are
+    averaged over the processes and the first one writes.
 
     Args:
         name: The stage; checkpoint and log are `out/name.pt` and `out/name.jsonl`.
@@ -40,12 +45,26 @@ def train(
         parameters: What is trained.
         step: Takes (step number, progress in 0..1), returns losses; the one called "loss" is minimised.
         minutes: Training time in all; a resumed run goes on where the checkpoint stopped.
+        lr: AdamW's peak learning rate.
+        muon_lr: Muon's.
+        embeddings: Matrices among `parameters` for AdamW.
+        warmup: Steps of linear warm-up.
+        ema: Decay of the running average of the weights.
+        every_s: Seconds between checkpoints.
         on_save: Called with the averaged states after every checkpoint.
 
     Returns:
         The averaged states by module name.
     """
-    optimizer = torch.optim.AdamW(parameters, lr, betas=(0.9, 0.99), weight_decay=0.01)
+    kept = {id(p) for p in embeddings}
+    matrices = [p for p in parameters if suits(p) and id(p) not in kept]
+    taken = {id(p) for p in matrices}
+    others = [p for p in parameters if id(p) not in taken]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr, betas=(0.9, 0.99), weight_decay=0.01)
+    ]
+    if matrices:
+        optimizers.append(Muon(matrices, muon_lr))
     checkpoint, log = out / f"{name}.pt", out / f"{name}.jsonl"
     averages = {k: {n: t.detach().clone() for n, t in m.state_dict().items()} for k, m in modules.items()}
     n, seconds = 0, 0.0
@@ -54,14 +73,15 @@ def train(
         n, seconds, averages = saved["n"], saved["seconds"], saved["averages"]
         for k, m in modules.items():
             m.load_state_dict(saved["modules"][k])
-        optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
 
     def save() -> None:
         state: dict[str, Any] = {
             "n": n,
             "seconds": seconds,
             "averages": averages,
-            "optimizer": optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         }
         state["modules"] = {k: m.state_dict() for k, m in modules.items()}
         temporary = checkpoint.with_suffix(".tmp")
@@ -80,17 +100,19 @@ def train(
         while seconds < total:
             started = time.monotonic()
             progress = min(1.0, seconds / total)
-            for group in optimizer.param_groups:
-                group["lr"] = (
-                    lr * min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-                )
+            schedule = min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+            for optimizer, peak in zip(optimizers, (lr, muon_lr), strict=False):
+                for group in optimizer.param_groups:
+                    group["lr"] = peak * schedule
             losses = step(n, progress)
-            optimizer.zero_grad(set_to_none=True)
+            for p in parameters:
+                p.grad = None
             losses["loss"].backward()  # type: ignore[no-untyped-call]
             if dist.is_initialized():
                 seconds = _average(parameters, seconds)
             nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             decay = min(ema, (1 + n) / (10 + n))
             with torch.no_grad():
                 for k, m in modules.items():

@@ -11,33 +11,36 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
+from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
+from ember_widgets.embedded.scenes import Layout, Thing
 from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
 MAX_THINGS = 5
+STYLED = 0.3  # share of the scenes that are drawn in a style
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
-def captioned(seed: int) -> tuple[scenes.Spec, Array, scenes.Layout]:
+def captioned(seed: int) -> tuple[Spec, Array, Layout]:
     """A caption, the noise (4, 64, 64) that decides the rest, and the layout they give together.
 
     In three of four scenes the winning cells are lifted by a random margin: the same rule, easier to learn.
     """
     rng = np.random.default_rng(seed)
-    spec, noise = scenes.random_spec(rng), rng.standard_normal((4, 64, 64), dtype=np.float32)
-    layout, cells = scenes.caption_layout(spec, noise)
+    spec, noise = random_spec(rng, styled=STYLED), rng.standard_normal((4, 64, 64), dtype=np.float32)
+    layout, cells = caption_layout(spec, noise)
     if rng.random() < 0.75:
         for channel, row, col in cells:
             area = np.s_[channel, 4 * max(0, row - 1) : 4 * (row + 2), 4 * max(0, col - 1) : 4 * (col + 2)]
             noise[area] += rng.random() * MARGIN / 12
-        layout, _ = scenes.caption_layout(spec, noise)
+        layout, _ = caption_layout(spec, noise)
     return spec, noise, layout
 
 
-def pack(things: tuple[scenes.Thing, ...]) -> Array:
-    """Objects as rows (label, row, col, size), int64, padded with zeros to `MAX_THINGS`."""
-    rows = [(t.label, t.row, t.col, t.size) for t in things]
-    return np.array(rows + [(0,) * 4] * (MAX_THINGS - len(rows)), np.int64)
+def pack(things: tuple[Thing, ...]) -> Array:
+    """Objects as rows (label, row, col, height, width), int64, padded with zeros to `MAX_THINGS`."""
+    rows = [(t.label, t.row, t.col, t.height, t.width) for t in things]
+    return np.array(rows + [(0,) * 5] * (MAX_THINGS - len(rows)), np.int64)
 
 
 def loosened(background: Array, things: Array, rng: np.random.Generator) -> Array:
@@ -47,21 +50,22 @@ def loosened(background: Array, things: Array, rng: np.random.Generator) -> Arra
     big it is.
     """
     labels: Array = background.astype(np.int64)
-    for label, row, col, size in things:
+    for label, row, col, height, width in things:
         if label == 0:
             continue
-        rows, cols = np.mgrid[:size, :size] - (size - 1) / 2
-        ellipse = rows**2 + cols**2 <= 1.05 * (size / 2) ** 2
+        rows, cols = np.mgrid[:height, :width]
+        rows, cols = (rows - (height - 1) / 2) / (height / 2), (cols - (width - 1) / 2) / (width / 2)
+        ellipse = rows**2 + cols**2 <= 1.05
         style = rng.random()
-        if style < 0.45:
-            shape = scenes.silhouette(int(label), int(size))
-        elif style < 0.75:
+        if style < 0.4:
+            shape = scenes.silhouette(int(label), int(height), int(width))
+        elif style < 0.7:
             shape = ellipse
-        elif style < 0.85:
-            shape = np.ones((size, size), bool)
+        elif style < 0.8:
+            shape = np.ones((height, width), bool)
         else:
-            shape = ellipse | (rng.random((size, size)) < 0.4)
-        labels[row : row + size, col : col + size][shape] = label
+            shape = ellipse | (rng.random((height, width)) < 0.4)
+        labels[row : row + height, col : col + width][shape] = label
     return labels
 
 
@@ -69,7 +73,7 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
     """Draw and encode `n_free` free and `n_captioned` captioned scenes into `out/pool.npz`."""
     vae = load_vae(out).to(device, memory_format=torch.channels_last)
     rng = np.random.default_rng(21)
-    free = [scenes.free_layout(rng) for _ in range(n_free)]
+    free = [scenes.free_layout(rng, styled=STYLED) for _ in range(n_free)]
     layouts = free + [captioned(seed)[2] for seed in range(n_captioned)]
     latents = np.empty((len(layouts), 4, 64, 64), np.float16)
     for i in tqdm(range(0, len(layouts), batch), desc="pool", mininterval=10):
@@ -84,5 +88,6 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
         latents=latents,
         backgrounds=np.stack([layout.background for layout in layouts]).astype(np.int8),
         things=np.stack([pack(layout.things) for layout in layouts]).astype(np.int8),
+        styles=np.array([layout.style for layout in layouts], np.int8),
         n_free=n_free,
     )

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ember_widgets.embedded.scenes import SHEET, SPRITES
+from ember_widgets.embedded.scenes import SHEET
+from ember_widgets.embedded.world import LOOKS
 
+TILE = 128
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 
 
@@ -30,25 +32,38 @@ def extract(font: Path = FONT) -> Image.Image:
         )
     ttf = TTFont(font)
     cmap, strike = ttf.getBestCmap(), ttf["CBDT"].strikeData[0]
-    sheet = Image.new("RGBA", (128 * len(SPRITES), 128))
-    for i, codepoint in enumerate(SPRITES.values()):
-        sprite = Image.open(io.BytesIO(strike[cmap[codepoint]].imageData)).convert("RGBA")
-        # The font's squares have margins of their own; a sprite has to fill the patches that name it.
-        sprite = sprite.crop(sprite.getchannel("A").point(lambda a: 255 * (a > 24)).getbbox())
-        scale = 128 / max(sprite.size)
-        size = (round(sprite.width * scale), round(sprite.height * scale))
-        premultiplied = np.asarray(sprite, np.float32)
-        premultiplied[..., :3] *= premultiplied[..., 3:] / 255
-        planes = [
-            Image.fromarray(premultiplied[..., c]).resize(size, Image.Resampling.LANCZOS) for c in range(4)
-        ]
-        rgba = np.stack([np.asarray(p) for p in planes], -1)
-        rgba[..., :3] *= 255 / np.clip(rgba[..., 3:], 1, None)
-        tile = Image.fromarray(np.clip(rgba, 0, 255).astype(np.uint8))
-        sheet.paste(tile, (128 * i + (128 - tile.width) // 2, 128 - tile.height))
+
+    def ink(codepoint: int) -> Image.Image:
+        """The emoji without its margins: a sprite has to fill the patches that name it."""
+        emoji = Image.open(io.BytesIO(strike[cmap[codepoint]].imageData)).convert("RGBA")
+        return emoji.crop(emoji.getchannel("A").point(lambda a: 255 * (a > 24)).getbbox())
+
+    sheet = Image.new("RGBA", (TILE * len(LOOKS), TILE))
+    for i, look in enumerate(LOOKS):
+        sprite = ink(look.codepoint)
+        scale = TILE / max(sprite.size)
+        width, height = round(sprite.width * scale), round(sprite.height * scale)
+        tile = Image.new("RGBA", (TILE, TILE))
+        tile.paste(_resized(sprite, width, height), ((TILE - width) // 2, TILE - height))
+        if look.badge:
+            tile.alpha_composite(_resized(ink(look.badge), 46, 44), (TILE - 46, 0))
+        sheet.paste(tile, (TILE * i, 0))
     return sheet
+
+
+def _resized(sprite: Image.Image, width: int, height: int) -> Image.Image:
+    """Resample with premultiplied colours, so that what is transparent does not bleed in."""
+    premultiplied = np.asarray(sprite, np.float32).copy()
+    premultiplied[..., :3] *= premultiplied[..., 3:] / 255
+    planes = [
+        Image.fromarray(premultiplied[..., c]).resize((width, height), Image.Resampling.LANCZOS)
+        for c in range(4)
+    ]
+    rgba = np.stack([np.asarray(p) for p in planes], -1)
+    rgba[..., :3] *= 255 / np.clip(rgba[..., 3:], 1, None)
+    return Image.fromarray(np.clip(rgba, 0, 255).astype(np.uint8))
 
 
 if __name__ == "__main__":
     extract().save(SHEET, optimize=True)
-    print(f"{SHEET}: {SHEET.stat().st_size // 1024} KiB, {len(SPRITES)} sprites")
+    print(f"{SHEET}: {SHEET.stat().st_size // 1024} KiB, {len(LOOKS)} sprites")

@@ -1,6 +1,6 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, pool, composer, trunk, renderer, export, sae. Each resumes from its
+Stages, in order: vae, pool, composer, trunk, upper, renderer, export, sae, card. Each resumes from its
 checkpoint in the run's folder, on top of what the stages before it made. On a CPU with free cores, one
 process per core is the fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train renderer
 --threads 1`. Needs the `train` extra.
@@ -15,14 +15,15 @@ from pathlib import Path
 
 import torch
 
+from ember_widgets.embedded.card import make_card
 from ember_widgets.embedded.export import export
 from ember_widgets.embedded.pool import build_pool
 from ember_widgets.embedded.train_sae import build_sae
-from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk
+from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
 
-MINUTES = {"vae": 11.0, "composer": 30.0, "trunk": 20.0, "renderer": 60.0}
-STAGES = ("vae", "pool", "composer", "trunk", "renderer", "export", "sae")
+MINUTES = {"vae": 10.0, "composer": 20.0, "trunk": 20.0, "upper": 20.0, "renderer": 20.0}
+STAGES = ("vae", "pool", "composer", "trunk", "upper", "renderer", "export", "sae", "card")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,20 +48,23 @@ def main(argv: list[str] | None = None) -> None:
         "vae": train_vae,
         "composer": train_composer,
         "trunk": train_trunk,
+        "upper": train_upper,
         "renderer": train_renderer,
     }
     for stage in STAGES if args.stage == "all" else (args.stage,):
         if stage in timed:
-            options = {"compile": args.compile} if stage == "renderer" else {}
+            options = {"compile": args.compile} if stage in ("upper", "renderer") else {}
             minutes = args.minutes or MINUTES[stage]
             timed[stage](args.out, minutes, device=args.device, batch=args.batch, **options)
         elif stage == "pool":
             if not (args.out / "pool.npz").exists():
-                build_pool(args.out, n_free=7000, n_captioned=4000, device=args.device)
+                build_pool(args.out, n_free=10_000, n_captioned=4000, device=args.device)
         elif stage == "export":
             export(args.out)
-        else:
+        elif stage == "sae":
             build_sae(args.out)
+        else:
+            make_card()
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
 from ember_widgets.checkpoints import save_sae
-from ember_widgets.embedded import scenes
-from ember_widgets.embedded.architecture import ATTRIBUTES
+from ember_widgets.embedded import captions, scenes
+from ember_widgets.embedded.architecture import label_attributes
 from ember_widgets.embedded.export import ASSETS
+from ember_widgets.embedded.world import ATTRIBUTES
 from ember_widgets.sae import SAE
 from ember_widgets.training.activations import collect
 from ember_widgets.training.batchtopk import measure, positional_features, train_sae
@@ -28,10 +29,10 @@ def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1200, steps: 
     """Collect, train, measure on held-out scenes, label, and write `assets/sae`."""
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
     rng = np.random.default_rng(31)
-    specs = [scenes.random_spec(rng) for _ in range(n_scenes)]
+    specs = [captions.random_spec(rng) for _ in range(n_scenes)]
     activations, noise = collect(pipeline, SITE, [(spec.words, 10_000 + i) for i, spec in enumerate(specs)])
     n_train = n_scenes * 9 // 10
-    # A taught code is one direction; without `merge` the SAE would split it over ten features.
+    # Nested, or a taught direction would be split over ten features; uncentred, so that paper is no feature.
     sae = train_sae(
         activations[:n_train].flatten(0, 1),
         k=10,
@@ -40,12 +41,13 @@ def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1200, steps: 
         target="update",
         steps=steps,
         batch=1024,
-        merge=0.03,
+        prefixes=(64, 320),
+        centred=False,
     )
     quality = measure(sae, activations[n_train:].flatten(0, 1))
     sae = dataclasses.replace(sae, positional=tuple(positional_features(sae, activations[n_train:])))
     save_sae(sae, assets / "sae")
-    layouts = [scenes.caption_layout(spec, noise[i].numpy())[0] for i, spec in enumerate(specs)]
+    layouts = [captions.caption_layout(spec, noise[i].numpy())[0] for i, spec in enumerate(specs)]
     patches = torch.from_numpy(np.stack([scenes.label_patches(layout) for layout in layouts]))
     labels, scores = label_features(sae, activations, patches)
     content = {
@@ -64,17 +66,14 @@ def label_features(sae: SAE, activations: Tensor, patches: Tensor) -> tuple[dict
 
     Args:
         activations: (n_images, 256, d_model).
-        patches: Labels (n_images, 16, 16) into `scenes.LABELS`.
+        patches: Labels (n_images, 16, 16) into `world.LABELS`.
 
     Returns:
         {feature: attribute} for features with at least `MIN_PRECISION` of their activation on patches with
         that attribute, firing on at least `MIN_RECALL` of these, and {feature: [precision, recall]}, best F1
         first.
     """
-    has = torch.zeros(len(scenes.LABELS), len(ATTRIBUTES))
-    for i, label in enumerate(scenes.LABELS):
-        for j, attribute in enumerate(ATTRIBUTES):
-            has[i, j] = attribute == label or attribute in label.split()
+    has = label_attributes()
     mass, fired = torch.zeros(sae.n_features, len(ATTRIBUTES)), torch.zeros(sae.n_features, len(ATTRIBUTES))
     total, count = torch.zeros(sae.n_features), torch.zeros(len(ATTRIBUTES))
     for vectors, labels in zip(activations, patches, strict=True):

@@ -40,7 +40,8 @@ def train_sae(
     steps: int = 3000,
     batch: int = 2048,
     lr: float = 2e-3,
-    merge: float = 0.0,
+    prefixes: tuple[int, ...] = (),
+    centred: bool = True,
     seed: int = 0,
 ) -> SAE:
     """Fit an SAE to activations.
@@ -59,8 +60,10 @@ def train_sae(
         steps: Optimiser steps.
         batch: Patches a step.
         lr: Peak learning rate.
-        merge: Weight of a concave penalty, the mean of Σ√code. Where patches need fewer than k directions,
-            nothing else keeps an SAE from splitting each of them over k features.
+        prefixes: Sizes of nested dictionaries: the first so many features have to explain the activations
+            without the others too, so that what is common stays in one feature each instead of being split
+            (Matryoshka SAEs, Bussmann et al. 2025, arXiv:2503.17547).
+        centred: Whether the SAE has a b_dec; without one, no active feature means activation 0.
         seed: Of the initialisation and the order.
 
     Returns:
@@ -69,14 +72,15 @@ def train_sae(
     generator = torch.Generator().manual_seed(seed)
     n, d_model = activations.shape
     n_features = expansion * d_model
-    mean = activations.mean(0)
+    mean = activations.mean(0) if centred else torch.zeros(d_model)
     scale = d_model**0.5 / (activations - mean).norm(dim=1).mean()
     variance = ((activations - mean) * scale).var(0).sum()
 
     W_dec = nn.Parameter(F.normalize(torch.randn(n_features, d_model, generator=generator), dim=1))
     W_enc = nn.Parameter(W_dec.detach().T.clone())
     b_enc, b_dec = nn.Parameter(torch.zeros(n_features)), nn.Parameter(torch.zeros(d_model))
-    optimizer = torch.optim.Adam([W_dec, W_enc, b_enc, b_dec], lr, betas=(0.9, 0.99))
+    trained = [W_dec, W_enc, b_enc, *([b_dec] if centred else [])]
+    optimizer = torch.optim.Adam(trained, lr, betas=(0.9, 0.99))
     silent = torch.zeros(n_features)
     threshold = torch.tensor(0.0)
 
@@ -89,8 +93,9 @@ def train_sae(
         kept = codes * (codes >= smallest)
         error = x - (kept @ W_dec + b_dec)
         loss = error.pow(2).sum(1).mean() / variance
-        if merge:
-            loss = loss + merge * (kept + 1e-3).sqrt().sum(1).mean()
+        for size in prefixes:
+            nested = x - (kept[:, :size] @ W_dec[:size] + b_dec)
+            loss = loss + nested.pow(2).sum(1).mean() / variance
         silent = torch.where((kept > 0).any(0), 0.0, silent + 1)
         dead = silent > DEAD_AFTER
         if int(dead.sum()) > AUX_K:

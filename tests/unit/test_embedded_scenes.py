@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ember_widgets.embedded import scenes
-from ember_widgets.embedded.scenes import LABELS, Layout, Spec, Thing
+from ember_widgets.embedded import scenes, world
+from ember_widgets.embedded.scenes import Layout, Thing
+from ember_widgets.embedded.styles import restyle
+from ember_widgets.embedded.world import LABELS, LOOKS, STYLES
 
 
 def test_the_same_seed_gives_the_same_scene() -> None:
@@ -26,11 +28,18 @@ def test_shapes_and_types() -> None:
     assert isinstance(caption, str)
 
 
-@pytest.mark.parametrize("name", list(scenes.SPRITES))
-def test_every_kind_is_drawn_where_its_label_stands(name: str) -> None:
-    plain = Layout(np.zeros((16, 16), int))
+def test_every_label_has_its_own_name_and_attributes() -> None:
+    assert len(set(LABELS)) == len(LABELS)
+    sets = [world.attributes(i) for i in range(len(LABELS))]
+    assert len(set(sets)) == len(LABELS)
+    assert {a for attributes in sets for a in attributes} == set(world.ATTRIBUTES)
+
+
+@pytest.mark.parametrize("name", [look.name for look in LOOKS])
+def test_every_look_is_drawn_where_its_label_stands(name: str) -> None:
+    plain = Layout(np.full((16, 16), LABELS.index("night")))
     label = LABELS.index(name)
-    image, labels = scenes.draw(Layout(plain.background, (Thing(label, 4, 5, 6),)))
+    image, labels = scenes.draw(Layout(plain.background, (Thing(label, 4, 5, 6, 7),)))
     changed = (
         np.abs(image.astype(int) - scenes.draw(plain)[0]).max(-1).reshape(16, 16, 16, 16).mean((1, 3)) > 8
     )
@@ -38,38 +47,50 @@ def test_every_kind_is_drawn_where_its_label_stands(name: str) -> None:
     assert changed[labels == label].all()
     assert not changed[:4].any()
     assert not changed[10:].any()
+    assert not changed[:, :5].any()
+    assert not changed[:, 12:].any()
 
 
 def test_what_stands_in_front_covers_what_stands_behind() -> None:
     background = np.ones((16, 16), int)
     lion, house = LABELS.index("lion"), LABELS.index("house")
-    labels = scenes.label_patches(Layout(background, (Thing(house, 4, 4, 6), Thing(lion, 5, 4, 5))))
+    labels = scenes.label_patches(Layout(background, (Thing(house, 4, 4, 6, 6), Thing(lion, 5, 4, 5, 5))))
     assert labels[7, 6] == lion
     assert house in labels
 
 
 def test_objects_cut_by_the_border_are_drawn_as_far_as_they_go() -> None:
-    tree = LABELS.index("tree")
-    _, labels = scenes.draw(Layout(np.ones((16, 16), int), (Thing(tree, -2, 13, 6),)))
+    tree = LABELS.index("broadleaf")
+    _, labels = scenes.draw(Layout(np.ones((16, 16), int), (Thing(tree, -2, 13, 6, 6),)))
     assert tree in labels[:, 13:]
     assert tree not in labels[:, :12]
 
 
-def test_a_caption_is_obeyed_for_any_noise() -> None:
-    spec = Spec(("lion", "sun"), sky=1, ground=0)
-    for seed in range(20):
-        layout, _ = scenes.caption_layout(spec, np.random.default_rng(seed).standard_normal((4, 64, 64)))
-        assert {LABELS[t.label] for t in layout.things} == {"lion", "sun"}
-        assert set(np.unique(layout.background)) == {LABELS.index("sunset"), LABELS.index("grass")}
+def test_free_layouts_hold_every_look_in_many_sizes() -> None:
+    rng = np.random.default_rng(0)
+    things = [t for _ in range(400) for t in scenes.free_layout(rng).things]
+    assert {t.label for t in things} == set(range(world.FIRST_THING, len(LABELS)))
+    sides = {(t.height, t.width) for t in things}
+    assert len(sides) > 20
+    assert all(scenes.SMALLEST <= side <= scenes.LARGEST for pair in sides for side in pair)
 
 
-def test_other_noise_composes_the_same_caption_otherwise() -> None:
-    spec = Spec(("lion",), sky=0, ground=0)
-    places = {
-        (t.row, t.col)
-        for seed in range(20)
-        for t in scenes.caption_layout(spec, np.random.default_rng(seed).standard_normal((4, 64, 64)))[
-            0
-        ].things
-    }
-    assert len(places) > 8
+@pytest.mark.parametrize("style", range(len(STYLES)))
+def test_a_style_changes_pixels_and_no_label(style: int) -> None:
+    layout = Layout(np.full((16, 16), 1), (Thing(LABELS.index("castle"), 5, 5, 6, 6),))
+    plain, labels = scenes.draw(layout)
+    styled, same = scenes.draw(Layout(layout.background, layout.things, style))
+    assert np.array_equal(labels, same)
+    assert np.abs(styled.astype(int) - plain).mean() > 10
+
+
+def test_styles_are_what_they_are_called() -> None:
+    image = scenes.draw(Layout(np.ones((16, 16), int), (Thing(LABELS.index("car"), 5, 5, 5, 5),)))[0] / 255
+    mosaic = restyle(image, STYLES.index("pixel art")).reshape(32, 8, 32, 8, 3)
+    assert np.ptp(mosaic, axis=(1, 3)).max() == 0
+    pencil = restyle(image, STYLES.index("pencil"))
+    assert np.ptp(pencil, axis=2).max() == 0
+    red, _, blue = restyle(image, STYLES.index("sepia")).mean((0, 1))
+    assert red > blue
+    red, _, blue = restyle(image, STYLES.index("blueprint")).mean((0, 1))
+    assert blue > red

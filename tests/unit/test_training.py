@@ -11,6 +11,7 @@ from torch import nn
 
 from ember_widgets import SAE
 from ember_widgets.embedded.loop import train
+from ember_widgets.embedded.muon import Muon, orthogonalised, suits
 from ember_widgets.training.batchtopk import measure, positional_features, train_sae
 
 D = 16
@@ -96,3 +97,52 @@ def test_a_cut_off_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     steps = [json.loads(line)["step"] for line in (tmp_path / "line.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_nested_dictionaries_keep_a_common_direction_in_one_feature() -> None:
+    """Vectors of one direction each leave k = 4 codes to spare; without prefixes they are split over them."""
+    generator = torch.Generator().manual_seed(0)
+    directions = nn.functional.normalize(torch.randn(6, D, generator=generator), dim=1)
+    chosen = torch.randint(6, (8000,), generator=generator)
+    data = directions[chosen] * (3 + torch.rand(8000, 1, generator=generator))
+    data = data + 0.05 * torch.randn(8000, D, generator=generator)
+    options = {"k": 4, "expansion": 4, "site": "down.2.1", "target": "update", "steps": 600, "batch": 512}
+    shares = []
+    for prefixes in ((), (8,)):
+        codes = train_sae(data, prefixes=prefixes, centred=False, **options).encode(data)
+        shares.append(float((codes.max(1).values / codes.sum(1).clamp(min=1e-6)).mean()))
+    assert shares[1] > 0.85
+    assert shares[1] > shares[0] + 0.1
+
+
+def test_an_uncentred_sae_says_nothing_for_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    data = torch.rand(4000, D, generator=generator) + 2
+    sae = train_sae(
+        data, k=3, expansion=2, site="down.2.1", target="update", steps=50, batch=256, centred=False
+    )
+    assert not sae.decode(torch.zeros(1, 2 * D)).any()
+
+
+def test_muon_gives_every_direction_of_a_matrix_the_same_step() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((32, 48), (48, 32)):
+        steep = torch.randn(*shape, generator=generator) @ torch.diag(torch.logspace(-1.5, 1.5, shape[1]))
+        values = torch.linalg.svdvals(orthogonalised(steep).float())
+        assert values.max() < 1.3
+        assert values.median() > 0.6
+
+
+def test_muon_minimises_and_keeps_to_matrices() -> None:
+    torch.manual_seed(0)
+    layer, wanted = nn.Linear(32, 32), torch.randn(32, 32)
+    assert suits(layer.weight)
+    assert not suits(layer.bias)
+    assert not suits(nn.Conv2d(32, 4, 3).weight)
+    optimizer = Muon([layer.weight], 0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = (layer.weight - 0.2 * wanted).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.01 * (0.2 * wanted).pow(2).mean()

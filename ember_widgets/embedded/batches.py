@@ -1,0 +1,122 @@
+"""Batches to train the UNet on: captioned scenes, and scenes as painting would put them at the site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from ember_widgets.embedded import architecture, captions, scenes, world
+from ember_widgets.embedded.model import Model
+from ember_widgets.embedded.pool import captioned, loosened
+from ember_widgets.staged_unet import SiteState
+
+N_CONTEXTS = 48
+
+
+class Batches:
+    """Draws batches from the pool and from captioned layouts."""
+
+    def __init__(self, model: Model, pool: Path | None, batch: int, seed: int) -> None:
+        self.model, self.batch = model, batch
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        self.rng = np.random.default_rng(seed + 1000 * rank)
+        torch.manual_seed(seed + 1000 * rank)
+        self.pool: dict[str, Any] = {} if pool is None else dict(np.load(pool))
+        self.directions = architecture.site_directions().to(model.device_name)
+        self.has = architecture.label_attributes().to(model.device_name)
+        self._contexts: list[tuple[Tensor, SiteState, list[int]]] = []
+        self._steps = 0
+        if self.pool:
+            styles = self.pool["styles"]
+            self._of_style = {int(s): np.flatnonzero(styles == s) for s in np.unique(styles)}
+
+    def _tensor(self, array: Any) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
+
+    def captioned(self, seeds: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Noise, patch labels and tokens."""
+        items = [captioned(int(s)) for s in seeds]
+        noise = self._tensor(np.stack([n for _, n, _ in items]))
+        labels = self._tensor(np.stack([scenes.label_patches(layout) for _, _, layout in items]))
+        return noise, labels, self.model.tokens([spec.words for spec, _, _ in items])
+
+    def fresh(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch))
+
+    def from_pool(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Captioned scenes whose pictures are known: latents, noise, labels, tokens."""
+        n_free = int(self.pool["n_free"])
+        seeds = self.rng.integers(0, len(self.pool["latents"]) - n_free, self.batch)
+        return self._tensor(self.pool["latents"][n_free + seeds]).float(), *self.captioned(seeds)
+
+    def context(self) -> tuple[Tensor, SiteState, list[int]]:
+        """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
+
+        Noise and words other than the style have to be ignored, so that a few contexts serve many steps.
+        """
+        if self._steps % 10 == 0:
+            styles = [int(self.rng.choice(self.pool["styles"])) for _ in range(self.batch)]
+            noise = torch.randn(self.batch, 4, 64, 64, device=self.model.device_name)
+            x = self.model.noisy(None, noise, 999)
+            with torch.no_grad(), torch.autocast(self.model.device_name, dtype=torch.bfloat16):
+                state = self.model.prefix(x, 999, self.tokens_of(styles))
+            self._contexts = [*self._contexts[-N_CONTEXTS + 1 :], (x, state, styles)]
+        self._steps += 1
+        return self._contexts[int(self.rng.integers(len(self._contexts)))]
+
+    def tokens_of(self, styles: list[int]) -> Tensor:
+        """Tokens of captions by chance that ask for these styles."""
+        specs = [captions.random_spec(self.rng, styled=0) for _ in styles]
+        styled = [replace(spec, style=s) for spec, s in zip(specs, styles, strict=True)]
+        return self.model.tokens([captions.say(spec, self.rng) for spec in styled])
+
+    def painted(self, styles: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
+        chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
+        labels = self._tensor(
+            np.stack(
+                [
+                    loosened(self.pool["backgrounds"][i], self.pool["things"][i].astype(int), self.rng)
+                    for i in chosen
+                ]
+            )
+        )
+        latents = self._tensor(self.pool["latents"][chosen]).float()
+        return latents, self.roughened(labels), object_weight(labels)
+
+    def roughened(self, labels: Tensor) -> Tensor:
+        """Codes (B, D, 16, 16) as SAE, NMF and a person give them.
+
+        Attributes have strengths of their own, a kind may come without its variant (then it is the first)
+        or the other way round, edges bleed, and there is noise.
+        """
+        b, device = len(labels), labels.device
+
+        def rand(low: float, high: float, *shape: int) -> Tensor:
+            return torch.empty(b, *shape, device=device).uniform_(low, high)
+
+        strengths = rand(0.75, 1.4, 1) * rand(0.85, 1.2, len(world.ATTRIBUTES))
+        for kind, variants in world.VARIANTS_OF.items():
+            chance = torch.rand(b, device=device)
+            strengths[:, world.ATTRIBUTES.index(kind)] *= chance > 0.12
+            strengths[:, world.ATTRIBUTES.index(variants[0])] *= chance < 0.88
+        codes = torch.einsum("brca,ba,ad->bdrc", self.has[labels], strengths, self.directions)
+        soft = F.avg_pool2d(codes, 3, 1, 1, count_include_pad=False)
+        mix = rand(0, 0.45, 1, 1, 1) * (rand(0, 1, 1, 1, 1) < 0.3)
+        codes = codes + mix * (soft - codes)
+        codes = codes * rand(0.85, 1.15, 1, scenes.GRID, scenes.GRID)
+        return codes + 0.3 * rand(0, 1, 1, 1, 1) * torch.randn_like(codes)
+
+
+def object_weight(labels: Tensor, weight: float = 3.0) -> Tensor:
+    """Loss weight per latent pixel: objects and rims count more; (B, 16, 16) -> (B, 1, 64, 64)."""
+    near = F.max_pool2d((labels[:, None] >= world.FIRST_THING).float(), 3, 1, 1)
+    w = (1 + weight * near).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    return w / w.mean()

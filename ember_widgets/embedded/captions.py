@@ -1,0 +1,216 @@
+"""Captions of the embedded world, and the layouts they ask for.
+
+What a caption leaves open is decided by the latent noise, so that one denoising step can commit to one
+composition instead of averaging over all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets.embedded.scenes import GRID, Layout, Thing, draw
+from ember_widgets.embedded.world import (
+    FIRST_GROUND,
+    FIRST_SKY,
+    FIRST_THING,
+    GROUND_PHRASES,
+    GROUNDS,
+    INTERACTIONS,
+    LABELS,
+    LOOKS,
+    SKIES,
+    SKY_PHRASES,
+    STYLE_PHRASES,
+    STYLES,
+    look,
+)
+
+Array = NDArray[Any]
+GLUE = ("a", "one", "and", "the", "an", "with", "landscape", "empty", ",", "in", "love", "scares", "startled")
+HORIZON = 8
+SKY_ROWS, GROUND_ROWS = (2, 4), (10, 13)  # where captioned things are centred: far or near
+KIND_ALONE = {look.attributes[0]: i for i, look in reversed(list(enumerate(LOOKS)))}
+ANIMALS = tuple(look.attributes[0] for look in LOOKS if look.attributes[1:] == ("in love",))
+MAX_WORDS = 30  # with commas; what the text encoders read
+MAX_THINGS = 4  # one latent channel each
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a caption says: labels of things, and background and style where it names one (else `None`, -1).
+
+    A sky or ground left open is day, grass. With an `interaction` the first two things stand side by side.
+    """
+
+    things: tuple[int, ...] = ()
+    sky: int | None = None
+    ground: int | None = None
+    style: int = -1
+    interaction: int = -1
+    words: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scene with everything that is known about it.
+
+    Attributes:
+        image: uint8 (256, 256, 3).
+        labels: int64 (16, 16) into `world.LABELS`.
+        caption: Plain English.
+        layout: What stands where, in which style.
+    """
+
+    image: Array
+    labels: Array
+    caption: str
+    layout: Layout
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Kind, attributes, box in patches and visible patches of each object, back to front."""
+        return [
+            {
+                "kind": look(t.label).attributes[0],
+                "attributes": look(t.label).attributes,
+                "row": t.row, "col": t.col, "height": t.height, "width": t.width,
+                "visible": int((self.labels == t.label).sum()),
+            }
+            for t in self.layout.things
+        ]  # fmt: skip
+
+
+def fields(noise: Array) -> Array:
+    """Per latent channel and patch, the mean of the noise there, as N(0, 1): (4, 64, 64) -> (4, 16, 16).
+
+    The mean goes over 3×3 patches, so that the largest value of a field stands out and can be read by a
+    small network.
+    """
+    cells = noise.reshape(4, GRID, 4, GRID, 4).sum((2, 4)) / 4
+    padded = np.pad(cells, ((0, 0), (1, 1), (1, 1)))
+    shifted = [padded[:, r : r + GRID, c : c + GRID] for r in range(3) for c in range(3)]
+    means: Array = np.sum(shifted, axis=0) / 3
+    return means
+
+
+def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
+    """Compose what `spec` says; what it leaves open is day, grass, and read from the latent noise.
+
+    Thing i stands where field i is largest, among the places in the sky or on the ground whose columns are
+    still free. What stands far is one patch smaller.
+
+    Returns:
+        The layout, and the winning (channel, row, col) cells, whose margin training may widen.
+    """
+    f, cells = fields(noise), []
+    background = np.full((GRID, GRID), FIRST_SKY + (spec.sky or 0))
+    background[HORIZON:] = FIRST_GROUND + (spec.ground or 0)
+    things: list[Thing] = []
+    taken: dict[tuple[int, int], list[int]] = {SKY_ROWS: [], GROUND_ROWS: []}
+    for channel, label in enumerate(spec.things[:MAX_THINGS]):
+        rows = SKY_ROWS if look(label).in_sky else GROUND_ROWS
+        if channel == 1 and spec.interaction >= 0:
+            near, col = GROUND_ROWS.index(cells[0][1]), cells[0][2] + (5 if cells[0][2] <= 8 else -5)
+        else:
+            scores = np.where(_free(taken[rows]), f[channel, rows], -np.inf)
+            near, col = (int(v) for v in np.unravel_index(scores.argmax(), scores.shape))
+            cells.append((channel, rows[near], col))
+        height, width = look(label).height, look(label).width
+        if rows is GROUND_ROWS:
+            height, width = height - 1 + near, width - 1 + near
+        bottom = rows[near] + (2 if rows is SKY_ROWS else 3)
+        left = min(max(0, col - width // 2), GRID - width)
+        things.append(Thing(label, bottom - height, left, height, width))
+        taken[rows].append(col)
+    things.sort(key=lambda t: t.row + t.height)
+    return Layout(background, tuple(things), spec.style), cells
+
+
+def _free(taken: list[int]) -> Array:
+    """Columns (16,) bool for the middle of the next thing: clear of the others, as far as there is room."""
+    columns = np.arange(GRID)
+    for gap in (4, 3, 2, 1):
+        free = (columns >= 2) & (columns < GRID - 2)
+        for col in taken:
+            free &= abs(columns - col) >= gap
+        if free.any():
+            break
+    return np.asarray(free)
+
+
+def random_spec(rng: np.random.Generator, *, styled: float = 0.25) -> Spec:
+    """A random caption: 12 % empty, else up to four different things, some with a sky, a ground, a style."""
+    if rng.random() < 0.12:
+        return Spec()
+    n = int(rng.choice([0, 1, 2, 3, 4], p=[0.07, 0.4, 0.33, 0.15, 0.05]))
+    labels = tuple(int(v) for v in FIRST_THING + rng.choice(len(LOOKS), n, replace=False))
+    interaction = int(rng.integers(len(INTERACTIONS))) if rng.random() < 0.1 else -1
+    if interaction >= 0:
+        pair = _pair(interaction, rng)
+        labels = pair + tuple(label for label in labels[2:] if label not in pair)
+    sky = int(rng.integers(len(SKIES))) if rng.random() < 0.6 else None
+    ground = int(rng.integers(len(GROUNDS))) if rng.random() < 0.75 else None
+    style = int(rng.integers(len(STYLES))) if rng.random() < styled else -1
+    spec = Spec(labels, sky, ground, style, interaction)
+    words = say(spec, rng)
+    while len(words.replace(",", " ,").split()) > MAX_WORDS:
+        words = say(spec, rng)
+    return replace(spec, words=words)
+
+
+def _pair(interaction: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Two different animals in the states of an interaction."""
+    sides = []
+    for state in INTERACTIONS[interaction][:2]:
+        sides.append([k for k in ANIMALS if f"{k} {state}".strip() in LABELS])
+    first = str(rng.choice(sides[0]))
+    second = str(rng.choice([k for k in sides[1] if k != first]))
+    states = INTERACTIONS[interaction][:2]
+    return LABELS.index(f"{first} {states[0]}".strip()), LABELS.index(f"{second} {states[1]}".strip())
+
+
+def say(spec: Spec, rng: np.random.Generator) -> str:
+    """Put a spec into words: synonyms, articles, and the parts in an order by chance."""
+
+    def pick(options: tuple[str, ...]) -> str:
+        return str(options[int(rng.integers(len(options)))])
+
+    nouns = [pick(look(t).words) for t in spec.things]
+    said = [noun if rng.random() < 0.15 else pick((_a(noun), _a(noun), f"one {noun}")) for noun in nouns]
+    if spec.interaction >= 0:
+        animals = [pick(LOOKS[KIND_ALONE[look(t).attributes[0]]].words) for t in spec.things[:2]]
+        phrase = pick(INTERACTIONS[spec.interaction][2]).format(_a(animals[0]), "{}")
+        second = animals[1] if "startled" in phrase else _a(animals[1])
+        said[:2] = [phrase.format(second)]
+    what = (", " if rng.random() < 0.2 else " and ").join(said)
+    what = what or pick(("a landscape", "an empty landscape", "landscape"))
+    where = [] if spec.ground is None else [pick(GROUND_PHRASES[spec.ground])]
+    when = [] if spec.sky is None else [pick(SKY_PHRASES[spec.sky])]
+    around = where + when if rng.random() < 0.6 else when + where
+    parts = [what, *around] if rng.random() < 0.75 else [*around, what]
+    text = " ".join(parts)
+    if spec.style >= 0:
+        after, before = STYLE_PHRASES[spec.style]
+        text = f"{text} {after}" if rng.random() < 0.5 else f"{before} {text}"
+    return text
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def describe(seed: int) -> Sample:
+    """One scene of the world with all that is known about it; the same seed gives the same scene.
+
+    Args:
+        seed: Any non-negative integer.
+    """
+    rng = np.random.default_rng(seed)
+    spec = random_spec(rng)
+    layout, _ = caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))
+    image, labels = draw(layout)
+    return Sample(image, labels, spec.words, layout)

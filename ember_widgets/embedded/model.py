@@ -1,0 +1,107 @@
+"""The networks while they are trained: UNet and text encoders with what every stage needs around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+
+from ember_widgets.embedded import architecture, scenes
+from ember_widgets.staged_unet import SiteState, StagedUNet
+
+SITE = "down_blocks.2.attentions.1"
+TRUNK = ("mid_block.", "up_blocks.0.resnets.", "up_blocks.0.attentions.")
+UPPER = ("up_blocks.0.upsamplers.", "up_blocks.1.", "up_blocks.2.", "conv_norm_out.", "conv_out.")
+# What each stage trains; the composer trains the text encoders too.
+PARTS = {
+    "composer": ("conv_in.", "time_embedding.", "add_embedding.", "down_blocks."),
+    "trunk": TRUNK,
+    "upper": UPPER,
+    "renderer": (*TRUNK, *UPPER),
+}
+
+
+class Model(nn.Module):
+    """UNet and text encoders, cut in two at the site."""
+
+    def __init__(self, out: Path, device: str, *, compile: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokenizer = architecture.build_tokenizer(out / "tokenizer")
+        self.unet = architecture.build_unet()
+        architecture.open_noise_path(self.unet)
+        self.text_encoder, self.text_encoder_2 = architecture.build_text_encoders(self.tokenizer)
+        self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow on a CPU
+        self.to(device)
+        self.unet.to(memory_format=torch.channels_last)
+        self.staged = StagedUNet(self.unet, SITE)
+        self._suffix = torch.compile(self._run_suffix) if compile else self._run_suffix
+        self.device_name = device
+        alphas = architecture.build_scheduler().alphas_cumprod.float()
+        self.alphas: Tensor = alphas.to(device)
+
+    def tokens(self, captions: list[str]) -> Tensor:
+        batch = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        ids: Tensor = batch.input_ids.to(self.device_name)
+        return ids
+
+    def noisy(self, x0: Tensor | None, noise: Tensor, t: int) -> Tensor:
+        """The UNet's input at timestep t; at 999 the scheduler passes nothing but noise."""
+        a, s = self.alphas[t].sqrt(), (1 - self.alphas[t]).sqrt()
+        x = s * noise if x0 is None else a * x0 + s * noise
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def clean(self, v: Tensor, x: Tensor, t: int) -> Tensor:
+        """The latents that a v-prediction stands for."""
+        return self.alphas[t].sqrt() * x - (1 - self.alphas[t]).sqrt() * v
+
+    def prefix(self, x: Tensor, t: int, tokens: Tensor) -> SiteState:
+        first = self.text_encoder(tokens, output_hidden_states=True).hidden_states[-2]
+        second = self.text_encoder_2(tokens, output_hidden_states=True)
+        text = torch.cat([first, second.hidden_states[-2]], -1)
+        size = float(scenes.SIZE)
+        time_ids = torch.tensor([size, size, 0, 0, size, size], device=x.device).repeat(len(x), 1)
+        added = {"text_embeds": second.text_embeds, "time_ids": time_ids}
+        return self.staged.prefix(x, torch.tensor(t, device=x.device), text, added)
+
+    def suffix(self, state: SiteState, update: Tensor) -> Tensor:
+        """The prediction when `update` is what the site adds to its input."""
+        hidden_out = state.hidden_in + update.to(state.hidden_in.dtype)
+        prediction: Tensor = self._suffix(state.skips, hidden_out, state.emb, state.encoder_hidden_states)
+        return prediction
+
+    def _run_suffix(self, skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
+        return self.staged.suffix(SiteState(hidden_out, hidden_out, skips, emb, text), hidden_out)
+
+    def only(self, stage: str) -> list[nn.Parameter]:
+        """The parameters that a stage trains; all others are frozen."""
+        chosen = [p for n, p in self.unet.named_parameters() if n.startswith(PARTS[stage])]
+        if stage == "composer":
+            chosen += [*self.text_encoder.parameters(), *self.text_encoder_2.parameters()]
+        for p in self.parameters():
+            p.requires_grad_(False)
+        for p in chosen:
+            p.requires_grad_(True)
+        return chosen
+
+    def embeddings(self) -> list[nn.Parameter]:
+        """Tables of the text encoders, whose rows are not used together."""
+        encoders = (self.text_encoder, self.text_encoder_2)
+        return [p for e in encoders for n, p in e.named_parameters() if "embedding" in n]
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"unet": self.unet, "text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+
+
+def load_trained(model: Model, out: Path) -> None:
+    """Take over what the stages so far have trained; where two trained the same part, the later one."""
+    for file in sorted(out.glob("*.pt"), key=lambda f: f.stat().st_mtime):
+        if file.stem in PARTS:
+            averages = torch.load(file, weights_only=True)["averages"]
+            unet = {k: v for k, v in averages["unet"].items() if k.startswith(PARTS[file.stem])}
+            model.unet.load_state_dict(unet, strict=False)
+            if file.stem == "composer":
+                model.text_encoder.load_state_dict(averages["text_encoder"])
+                model.text_encoder_2.load_state_dict(averages["text_encoder_2"])

@@ -1,0 +1,87 @@
+"""Captions of the embedded world: what they say is what stands there, the noise decides the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ember_widgets.embedded import captions, world
+from ember_widgets.embedded.architecture import MAX_TOKENS, caption_words
+from ember_widgets.embedded.captions import Spec, caption_layout, random_spec, say
+from ember_widgets.embedded.world import LABELS
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((4, 64, 64))
+
+
+def label(name: str) -> int:
+    return LABELS.index(name)
+
+
+def test_a_caption_is_obeyed_for_any_noise() -> None:
+    spec = Spec((label("lion"), label("sun"), label("pine")), sky=1, ground=0)
+    for seed in range(20):
+        layout, _ = caption_layout(spec, noise(seed))
+        assert {LABELS[t.label] for t in layout.things} == {"lion", "sun", "pine"}
+        assert set(np.unique(layout.background)) == {label("sunset"), label("grass")}
+
+
+def test_other_noise_composes_the_same_caption_otherwise() -> None:
+    spec = Spec((label("lion"),), sky=0, ground=0)
+    places = {
+        (t.row, t.col, t.height) for seed in range(30) for t in caption_layout(spec, noise(seed))[0].things
+    }
+    assert len(places) > 10
+    assert {height for _, _, height in places} == {4, 5}
+
+
+def test_four_things_find_room_and_stay_apart() -> None:
+    spec = Spec(tuple(label(name) for name in ("castle", "tulip", "cat", "car")))
+    for seed in range(30):
+        columns = sorted(t.col + t.width // 2 for t in caption_layout(spec, noise(seed))[0].things)
+        assert len(columns) == 4
+        assert min(np.diff(columns)) >= 1
+
+
+@pytest.mark.parametrize("interaction", range(len(world.INTERACTIONS)))
+def test_an_interaction_sets_two_animals_side_by_side_in_its_states(interaction: int) -> None:
+    states = world.INTERACTIONS[interaction][:2]
+    rng, met = np.random.default_rng(0), 0
+    while met < 10:
+        spec = random_spec(rng)
+        if spec.interaction != interaction:
+            continue
+        met += 1
+        first, second = (world.look(t) for t in spec.things[:2])
+        assert [" ".join(look.attributes[1:]) for look in (first, second)] == list(states)
+        layout, _ = caption_layout(spec, noise(met))
+        a, b = (next(t for t in layout.things if t.label == chosen) for chosen in spec.things[:2])
+        assert abs(a.col - b.col) == 5
+        assert (a.row, a.height) == (b.row, b.height)
+
+
+def test_captions_use_known_words_and_fit_the_text_encoder() -> None:
+    rng, known = np.random.default_rng(1), {*caption_words(), ""}
+    for _ in range(2000):
+        words = random_spec(rng, styled=0.5).words.replace(",", " , ").split()
+        assert set(words) <= known
+        assert len(words) + 2 <= MAX_TOKENS
+
+
+def test_words_come_in_many_orders() -> None:
+    spec, rng = Spec((label("cat"),), sky=2, ground=2, style=1), np.random.default_rng(2)
+    said = {say(spec, rng) for _ in range(200)}
+    assert len(said) > 60
+    assert any(text.startswith("a pencil drawing of") for text in said)
+    assert any(text.endswith("as a pencil drawing") for text in said)
+    assert any("kitten" in text for text in said)
+
+
+def test_a_sample_says_what_it_shows() -> None:
+    for seed in range(40):
+        sample = captions.describe(seed)
+        assert len(sample.objects) == len(sample.layout.things)
+        for thing, record in zip(sample.layout.things, sample.objects, strict=True):
+            assert record["visible"] == (sample.labels == thing.label).sum()
+            assert record["kind"] in world.attributes(thing.label)
