@@ -305,13 +305,16 @@ class Painter:
             )
 
     def _name(self, row: NDArray[np.float32]) -> str:
-        """The label that carries most of a factor, weighted by how much its features move the site."""
+        """The label that carries most of a factor, weighted by how much its features move the site.
+
+        What a label has in brackets ("pine (tree)") is for searching, and is not part of a name.
+        """
         share: dict[str, float] = {}
         lengths = self._sae.W_dec.norm(dim=1).cpu().numpy()
         for feature in np.flatnonzero(row):
             if text := self.labels.get(int(feature)):
                 share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
-        return max(share, key=lambda text: share[text]) if share else ""
+        return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
 
 
 @contextlib.contextmanager

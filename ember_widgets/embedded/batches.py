@@ -40,18 +40,19 @@ class Batches:
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
 
-    def captioned(self, seeds: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """Noise, patch labels and tokens."""
+    def captioned(self, seeds: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Noise, patch labels, tokens and styles (-1: none)."""
         items = [captioned(int(s)) for s in seeds]
         noise = self._tensor(np.stack([n for _, n, _ in items]))
         labels = self._tensor(np.stack([scenes.label_patches(layout) for _, _, layout in items]))
-        return noise, labels, self.model.tokens([spec.words for spec, _, _ in items])
+        styles = self._tensor(np.array([spec.style for spec, _, _ in items]))
+        return noise, labels, self.model.tokens([spec.words for spec, _, _ in items]), styles
 
-    def fresh(self) -> tuple[Tensor, Tensor, Tensor]:
+    def fresh(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch))
 
-    def from_pool(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Captioned scenes whose pictures are known: latents, noise, labels, tokens."""
+    def from_pool(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Captioned scenes whose pictures are known: latents, noise, labels, tokens, styles."""
         n_free = int(self.pool["n_free"])
         seeds = self.rng.integers(0, len(self.pool["latents"]) - n_free, self.batch)
         return self._tensor(self.pool["latents"][n_free + seeds]).float(), *self.captioned(seeds)

@@ -142,11 +142,22 @@ def _free(taken: list[int]) -> Array:
     return np.asarray(free)
 
 
-def random_spec(rng: np.random.Generator, *, styled: float = 0.25) -> Spec:
-    """A random caption: 12 % empty, else up to four different things, some with a sky, a ground, a style."""
+def random_spec(
+    rng: np.random.Generator,
+    *,
+    styled: float = 0.25,
+    crowd: tuple[float, ...] = (0.07, 0.4, 0.33, 0.15, 0.05),
+) -> Spec:
+    """A random caption: 12 % empty, else up to four different things, some with a sky, a ground, a style.
+
+    Args:
+        rng: Where all chance comes from.
+        styled: Share of the captions that name a style.
+        crowd: Chances of 0, 1, 2, 3 and 4 things.
+    """
     if rng.random() < 0.12:
         return Spec()
-    n = int(rng.choice([0, 1, 2, 3, 4], p=[0.07, 0.4, 0.33, 0.15, 0.05]))
+    n = int(rng.choice([0, 1, 2, 3, 4], p=crowd))
     labels = tuple(int(v) for v in FIRST_THING + rng.choice(len(LOOKS), n, replace=False))
     interaction = int(rng.integers(len(INTERACTIONS))) if rng.random() < 0.1 else -1
     if interaction >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ember_widgets.embedded.export import ASSETS
 from ember_widgets.painter import Painter
 from ember_widgets.scene import Scene
 
-SIDE, GAP, LINE = 192, 8, 22
+SIDE, GAP, LINE = 192, 8, 36
 CAPTIONS = (
     "a pine and a sun in the snow",
     "a lion and a castle on sand at sunset",
@@ -79,24 +80,26 @@ def _painted(painter: Painter) -> list[Row]:
 
 def _strength(painter: Painter) -> list[Row]:
     """One factor's strength swept."""
-    scene = painter.analyze("a castle on sand at sunset", seed=2)
+    scene = painter.analyze("a castle on sand at sunset", seed=30)
     gains = (0, 0.25, 0.5, 0.75, 1, 1.5)
-    return [[(f"castle × {g:g}", painter.render(scene.scale("castle", g))) for g in gains]]
+    return [[(f"castle, strength {g:g}", painter.render(scene.scale("castle", g))) for g in gains]]
 
 
 def _drag(painter: Painter) -> list[Row]:
     """A thing dragged, in four frames."""
-    scene = painter.analyze("a lion in a meadow by day", seed=4)
+    scene = painter.analyze("a lion in a meadow by day", seed=22)
     columns = np.nonzero(scene.strengths[..., scene.names.index("lion")].max(0) > 0.3)[0]
     way = 1 if columns.mean() < 8 else -1
     return [[(f"{3 * i} patches", painter.render(scene.move("lion", 0, way * 3 * i))) for i in range(4)]]
 
 
 def concept(painter: Painter, name: str) -> list[int]:
-    """The features to paint a thing with, by their labels: its kind's and its own."""
+    """The features to paint a thing with, by their labels: its attributes' own, else its look's."""
     attributes = next((look.attributes for look in world.LOOKS if look.name == name), (name,))
-    found = [painter.labels.search(attribute)[:1] for attribute in attributes]
-    return [feature for features in found for feature in features]
+    own = {text: feature for feature, text in reversed(list(painter.labels.items()))}
+    if all(a in own for a in attributes):
+        return [own[a] for a in attributes]
+    return painter.labels.search(" ".join(attributes))[:1]
 
 
 def _map(scene: Scene) -> Image.Image:
@@ -119,5 +122,5 @@ def _sheet(rows: list[Row]) -> Image.Image:
             x, y = GAP + c * (SIDE + GAP), GAP + r * (SIDE + LINE + GAP)
             resample = Image.Resampling.NEAREST if picture.width < SIDE else Image.Resampling.LANCZOS
             sheet.paste(picture.resize((SIDE, SIDE), resample), (x, y + LINE))
-            pen.text((x, y + 3), text, fill=(60, 60, 60), font=font)
+            pen.multiline_text((x, y + 3), "\n".join(textwrap.wrap(text, 32)), fill=(60, 60, 60), font=font)
     return sheet

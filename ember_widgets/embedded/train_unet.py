@@ -18,6 +18,10 @@ from ember_widgets.embedded import architecture, world
 from ember_widgets.embedded.batches import Batches
 from ember_widgets.embedded.loop import train
 from ember_widgets.embedded.model import Model, load_trained
+from ember_widgets.staged_unet import SiteState
+
+QUIET = 1.5
+UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
 
 
 def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -40,36 +44,59 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
     return F.cross_entropy(logits, labels, weight=weight), mse
 
 
+def loudness(state: SiteState) -> Tensor:
+    """How far what bypasses the codes is above `QUIET` root mean square, in e-folds.
+
+    Normalisation hides the stream's own scale from the composer; left alone it grows until the codes, and
+    with them all painting, are a few per cent of what the renderer gets.
+    """
+    levels = [t.float().pow(2).mean().sqrt() for t in (state.hidden_in, *state.skips)]
+    return torch.stack([F.relu((level / QUIET).log()) for level in levels]).sum()
+
+
 def train_composer(
     out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, later: float = 0.25
 ) -> None:
-    """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes."""
+    """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes.
+
+    The codes leave the style open, so a linear head makes sure that the embedding all blocks get says it.
+    """
     model = Model(out, device)
+    head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(world.STYLES) + 1).to(device)
     batches = Batches(model, out / "pool.npz", batch, 1)
     codes = architecture.site_codes().to(device)
 
     def step(n: int, progress: float) -> dict[str, Tensor]:
         if batches.rng.random() < later:
             t = int(batches.rng.integers(200, 801))
-            latents, noise, labels, tokens = batches.from_pool()
+            latents, noise, labels, tokens, styles = batches.from_pool()
             x = model.noisy(latents, torch.randn_like(noise), t)
         else:
             t = 999
-            noise, labels, tokens = batches.fresh()
+            noise, labels, tokens, styles = batches.fresh()
             x = model.noisy(None, noise, t)
         with torch.autocast(device, dtype=torch.bfloat16):
             state = model.prefix(x, t, tokens)
         ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, codes)
-        losses = {"loss": ce + mse}
+        style = F.cross_entropy(head(state.emb.float()), styles + 1)
+        size = loudness(state)
+        losses = {"loss": ce + mse + 0.1 * style + 0.2 * size, "style": style, "size": size}
         return losses | ({"ce": ce} if t == 999 else {"ce_later": ce})
 
-    parameters = model.only("composer")
     train(
-        "composer", model.parts(), parameters, step, out=out, minutes=minutes, embeddings=model.embeddings()
+        "composer",
+        {**model.parts(), "head": head},
+        [*model.only("composer"), *head.parameters()],
+        step,
+        out=out,
+        minutes=minutes,
+        embeddings=[*model.embeddings(), *head.parameters()],
     )
 
 
-def train_trunk(out: Path, minutes: float, *, device: str = "cpu", batch: int = 24) -> None:
+def train_trunk(
+    out: Path, minutes: float, *, device: str = "cpu", batch: int = 24, compile: bool = False
+) -> None:
     """The renderer's 16×16 level alone, with a linear head that says each patch's 4×4 latents.
 
     What a label looks like in which part of its blob is most of what the renderer has to learn; here it
@@ -80,13 +107,18 @@ def train_trunk(out: Path, minutes: float, *, device: str = "cpu", batch: int = 
     batches = Batches(model, out / "pool.npz", batch, 4)
     head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
 
+    def forward(skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
+        state = SiteState(hidden_out, hidden_out, skips, emb, text)
+        return F.pixel_shuffle(head(model.staged.suffix(state, hidden_out, until=UPSAMPLER)), 4)
+
+    run = torch.compile(forward) if compile else forward
+
     def step(n: int, progress: float) -> dict[str, Tensor]:
         _, state, styles = batches.context()
         latents, codes, weight = batches.painted(styles)
         with torch.autocast(device, dtype=torch.bfloat16):
             hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
-            features = model.staged.suffix(state, hidden_out, until="up_blocks.0.upsamplers.0")
-            x0 = F.pixel_shuffle(head(features), 4)
+            x0 = run(state.skips, hidden_out, state.emb, state.encoder_hidden_states)
         return {"loss": latent_loss(x0.float(), latents, weight)}
 
     parameters = [*model.only("trunk"), *head.parameters()]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from tqdm import tqdm
@@ -31,6 +32,8 @@ def train_vae(
         [scenes.draw(scenes.free_layout(rng, styled=0.35))[0] for _ in tqdm(range(n_scenes), desc="scenes")]
     )
     pictures = torch.from_numpy(pool).permute(0, 3, 1, 2)
+    if dist.is_initialized():  # the same scenes for all processes, other crops
+        rng = np.random.default_rng(12 + dist.get_rank())
     vae = build_vae().to(device, memory_format=torch.channels_last)
 
     def step(n: int, progress: float) -> dict[str, torch.Tensor]:

@@ -40,7 +40,7 @@ def train_sae(
     steps: int = 3000,
     batch: int = 2048,
     lr: float = 2e-3,
-    prefixes: tuple[int, ...] = (),
+    merge: float = 0.0,
     centred: bool = True,
     seed: int = 0,
 ) -> SAE:
@@ -60,14 +60,14 @@ def train_sae(
         steps: Optimiser steps.
         batch: Patches a step.
         lr: Peak learning rate.
-        prefixes: Sizes of nested dictionaries: the first so many features have to explain the activations
-            without the others too, so that what is common stays in one feature each instead of being split
-            (Matryoshka SAEs, Bussmann et al. 2025, arXiv:2503.17547).
+        merge: Weight of a concave penalty, the mean of Σ√code. Where patches need fewer than k directions,
+            nothing else keeps an SAE from splitting each of them over k features.
         centred: Whether the SAE has a b_dec; without one, no active feature means activation 0.
         seed: Of the initialisation and the order.
 
     Returns:
-        The SAE, with unit decoder rows and `unit` = each feature's mean activation where active.
+        The SAE, with unit decoder rows. `unit` is each feature's mean activation weighted by itself, so that
+        many faint firings beside few strong ones do not count as typical.
     """
     generator = torch.Generator().manual_seed(seed)
     n, d_model = activations.shape
@@ -93,9 +93,8 @@ def train_sae(
         kept = codes * (codes >= smallest)
         error = x - (kept @ W_dec + b_dec)
         loss = error.pow(2).sum(1).mean() / variance
-        for size in prefixes:
-            nested = x - (kept[:, :size] @ W_dec[:size] + b_dec)
-            loss = loss + nested.pow(2).sum(1).mean() / variance
+        if merge:
+            loss = loss + merge * (kept + 1e-3).sqrt().sum(1).mean()
         silent = torch.where((kept > 0).any(0), 0.0, silent + 1)
         dead = silent > DEAD_AFTER
         if int(dead.sum()) > AUX_K:
@@ -122,13 +121,13 @@ def train_sae(
             site=site,
             unit=torch.ones(n_features),
         )
-        total, count = torch.zeros(n_features), torch.zeros(n_features)
+        total, squares = torch.zeros(n_features), torch.zeros(n_features)
         for part in torch.split(activations, 8192):
             codes = sae.encode(part)
             total += codes.sum(0)
-            count += (codes > 0).sum(0)
-    typical = total / count.clamp(min=1)
-    typical[count == 0] = typical[count > 0].median()
+            squares += codes.pow(2).sum(0)
+    typical = squares / total.clamp(min=1e-9)
+    typical[total == 0] = typical[total > 0].median()
     sae.unit.copy_(typical)
     return sae
 

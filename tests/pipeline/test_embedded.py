@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ember_widgets import Painter
-from ember_widgets.embedded import scenes
+from ember_widgets import Painter, Scene
+from ember_widgets.embedded import captions, scenes, world
+from ember_widgets.embedded.card import concept
 from ember_widgets.embedded.export import ASSETS
-from ember_widgets.embedded.scenes import LABELS, Layout, Thing
+from ember_widgets.embedded.scenes import Layout, Thing
+from ember_widgets.embedded.world import LABELS
 
 
 def test_the_assets_are_small_and_hold_no_code() -> None:
     files = [f for f in ASSETS.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 25_000_000
-    assert {f.suffix for f in files} <= {".safetensors", ".json", ".txt", ".md", ".png"}
+    assert {f.suffix for f in files} <= {".safetensors", ".json", ".txt", ".md", ".png", ".jpg"}
     assert (ASSETS / "MODEL_CARD.md").exists()
 
 
@@ -27,7 +29,7 @@ def test_the_sae_is_the_one_described(painter: Painter) -> None:
     assert set(sae.positional) <= set(range(sae.n_features))
 
 
-@pytest.mark.parametrize("kind", ["tree", "house", "lion", "cat", "sun", "grass", "sea", "night"])
+@pytest.mark.parametrize("kind", world.ATTRIBUTES)
 def test_what_the_world_has_can_be_found_by_its_label(painter: Painter, kind: str) -> None:
     assert painter.labels.search(kind)
 
@@ -36,22 +38,56 @@ def truth(layout: Layout) -> NDArray[np.float64]:
     return scenes.draw(layout)[0].astype(np.float64)
 
 
-@pytest.mark.parametrize("kind", ["tree", "pine", "castle", "lion", "sun", "cloud"])
-def test_painted_patches_of_a_kind_on_an_empty_meadow_become_that_kind(painter: Painter, kind: str) -> None:
-    """The picture comes a good part of the way from the empty scene to the one with the object in it.
+def left_over(
+    painter: Painter, scene: Scene, wanted: Layout, empty: Layout, box: tuple[slice, slice]
+) -> float:
+    """Squared error in a box of patches, relative to that of not painting at all."""
+    pixels = tuple(slice(16 * s.start, 16 * s.stop) for s in box)
+    picture = np.asarray(painter.render(scene), np.float64)[pixels]
+    aim, nothing = truth(wanted)[pixels], truth(empty)[pixels]
+    return float(((picture - aim) ** 2).mean() / ((nothing - aim) ** 2).mean())
 
-    In squared error: a grey blob of the right size does not pass. Sharper weights should raise the bar.
-    """
-    label, size = LABELS.index(kind), scenes.SPRITE_SIZE[kind]
-    place = Thing(label, 13 - size, 5, size)
-    feature = painter.labels.search(kind)[0]
+
+@pytest.mark.parametrize("name", [look.name for look in world.LOOKS])
+def test_painted_patches_of_a_thing_on_an_empty_meadow_become_that_thing(painter: Painter, name: str) -> None:
+    """The picture comes most of the way from the empty scene to the one with the thing drawn into it."""
+    label = LABELS.index(name)
+    look = world.look(label)
+    top, left = 14 - look.height, 5
     meadow = painter.analyze("a landscape in a meadow by day", seed=1)
     blob = np.zeros((16, 16), bool)
-    blob[13 - size : 13, 5 : 5 + size] = scenes.silhouette(label, size)
-    painted = meadow.add_factor({feature: 1.0}).paint(meadow.n_factors, blob)
+    box = np.s_[top : top + look.height, left : left + look.width]
+    blob[box] = scenes.silhouette(label, look.height, look.width)
+    features = dict.fromkeys(concept(painter, name), 1.0)
+    painted = meadow.add_factor(features).paint(meadow.n_factors, blob)
     background = np.full((16, 16), LABELS.index("day"))
-    background[8:] = LABELS.index("grass")
-    box = np.s_[16 * (13 - size) : 16 * 13, 16 * 5 : 16 * (5 + size)]
-    picture = np.asarray(painter.render(painted), np.float64)[box]
-    wanted, empty = truth(Layout(background, (place,)))[box], truth(Layout(background))[box]
-    assert ((picture - wanted) ** 2).mean() < 0.75 * ((empty - wanted) ** 2).mean()
+    background[captions.HORIZON :] = LABELS.index("grass")
+    thing = Thing(label, top, left, look.height, look.width)
+    assert left_over(painter, painted, Layout(background, (thing,)), Layout(background), box) < 0.5
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (7, 4), (5, 8)])
+def test_a_thing_fills_the_shape_that_is_painted(painter: Painter, height: int, width: int) -> None:
+    label = LABELS.index("lion")
+    blob, box = np.zeros((16, 16), bool), np.s_[5 : 5 + height, 4 : 4 + width]
+    blob[box] = scenes.silhouette(label, height, width)
+    canvas = painter.blank(seed=3).add_factor(dict.fromkeys(concept(painter, "lion"), 1.0)).paint(0, blob)
+    paper = np.zeros((16, 16), int)
+    thing = Thing(label, 5, 4, height, width)
+    assert left_over(painter, canvas, Layout(paper, (thing,)), Layout(paper), box) < 0.5
+
+
+def test_a_blank_canvas_is_blank_paper(painter: Painter) -> None:
+    picture = np.asarray(painter.render(painter.blank(seed=5)), np.float64)
+    assert np.abs(picture - truth(Layout(np.zeros((16, 16), int)))).mean() < 6
+
+
+def test_a_style_is_kept_under_painting(painter: Painter) -> None:
+    scene = painter.analyze("a house in a meadow in sepia", seed=2)
+    blob = np.zeros((16, 16), bool)
+    blob[2:7, 2:7] = True
+    painted = scene.add_factor(dict.fromkeys(concept(painter, "sunflower"), 1.0)).paint(scene.n_factors, blob)
+    picture = np.asarray(painter.render(painted), np.float64)
+    red, blue = picture[32:112, 32:112, 0], picture[32:112, 32:112, 2]
+    assert (red - blue).min() > -12  # nothing blue or yellow in sepia
+    assert 15 < (red - blue).mean() < 80

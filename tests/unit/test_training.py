@@ -45,13 +45,13 @@ def test_an_sae_finds_the_planted_directions(found: SAE, planted: tuple[torch.Te
     assert int((similarity > 0.9).sum()) >= 18
 
 
-def test_the_unit_is_the_mean_activation_where_active(
+def test_the_unit_is_the_mean_activation_weighted_by_itself(
     found: SAE, planted: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     codes = found.encode(planted[1])
     feature = int(codes.sum(0).argmax())
-    active = codes[:, feature][codes[:, feature] > 0]
-    torch.testing.assert_close(found.unit[feature], active.mean(), rtol=1e-3, atol=1e-4)
+    active = codes[:, feature]
+    torch.testing.assert_close(found.unit[feature], (active**2).sum() / active.sum(), rtol=1e-3, atol=1e-4)
 
 
 def test_positional_features_are_those_of_the_border_whatever_the_picture() -> None:
@@ -99,8 +99,8 @@ def test_a_cut_off_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_nested_dictionaries_keep_a_common_direction_in_one_feature() -> None:
-    """Vectors of one direction each leave k = 4 codes to spare; without prefixes they are split over them."""
+def test_merging_keeps_a_direction_in_one_feature() -> None:
+    """Vectors of one direction each leave k = 4 codes to spare; by themselves they are split over them."""
     generator = torch.Generator().manual_seed(0)
     directions = nn.functional.normalize(torch.randn(6, D, generator=generator), dim=1)
     chosen = torch.randint(6, (8000,), generator=generator)
@@ -108,8 +108,8 @@ def test_nested_dictionaries_keep_a_common_direction_in_one_feature() -> None:
     data = data + 0.05 * torch.randn(8000, D, generator=generator)
     options = {"k": 4, "expansion": 4, "site": "down.2.1", "target": "update", "steps": 600, "batch": 512}
     shares = []
-    for prefixes in ((), (8,)):
-        codes = train_sae(data, prefixes=prefixes, centred=False, **options).encode(data)
+    for merge in (0.0, 0.03):
+        codes = train_sae(data, merge=merge, centred=False, **options).encode(data)
         shares.append(float((codes.max(1).values / codes.sum(1).clamp(min=1e-6)).mean()))
     assert shares[1] > 0.85
     assert shares[1] > shares[0] + 0.1
