@@ -19,10 +19,21 @@ from numpy.typing import NDArray
 
 from ember_widgets import _checks, _scene_file
 from ember_widgets._checks import FloatArray
-from ember_widgets._grid import GRID, REGION_SHARE, Patches, heal, patch_mask, region
+from ember_widgets._grid import AREAS, GRID, REGION_SHARE, Patches, heal, patch_mask, patch_shares, region
 from ember_widgets._palette import PALETTE, free_name, next_color, palette
 
-__all__ = ["GRID", "PALETTE", "REGION_SHARE", "Patches", "Scene", "heal", "palette", "patch_mask", "region"]
+__all__ = [
+    "AREAS",
+    "GRID",
+    "PALETTE",
+    "REGION_SHARE",
+    "Patches",
+    "Scene",
+    "heal",
+    "palette",
+    "patch_mask",
+    "region",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -34,7 +45,8 @@ class Scene:
     left of the original where the remainder mask is below 1; a scene nobody edited changes nothing at all.
 
     Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool
-    array (16, 16) or an iterable of (row, col) pairs will do. Scenes compare by value. Arrays are read-only.
+    array (16, 16), an iterable of (row, col) pairs, or the name of an area ("everything", "floor", "centre",
+    "left", "right") will do. Scenes compare by value. Arrays are read-only.
 
     Args:
         prompt: text the picture was generated from; may be empty.
@@ -131,7 +143,7 @@ class Scene:
         patches: Patches,
         strength: float = 1.0,
         *,
-        opacity: float = 1.0,
+        opacity: float | NDArray[Any] = 1.0,
         mode: Literal["over", "add"] = "over",
     ) -> Scene:
         """Paint a factor onto patches.
@@ -140,7 +152,7 @@ class Scene:
             factor: index or name.
             patches: bool (16, 16) or (row, col) pairs.
             strength: 1.0 = as strong as the model itself makes it; negative subtracts.
-            opacity: 0..1, how much of the stroke counts.
+            opacity: 0..1, how much of the stroke counts; (16, 16) of them for a soft edge.
             mode: "over" covers: the patch fades from what it held to this factor alone, and so does the
                 remainder. "add" leaves everything and adds ``opacity * strength``.
 
@@ -152,16 +164,16 @@ class Scene:
                 opacity outside 0..1.
         """
         f, where = self._factor(factor), patch_mask(patches)
-        strength, opacity = _checks.strength(strength), _checks.share("opacity", opacity)
+        strength, counts = _checks.strength(strength), patch_shares("opacity", opacity)[where]
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
         if mode == "over":
-            strengths[where] *= 1 - opacity
-            remainder[where] *= 1 - opacity
+            strengths[where] *= (1 - counts)[:, None]
+            remainder[where] *= 1 - counts
         elif mode != "add":
             raise ValueError(
                 f"mode={_checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
             )
-        strengths[where, f] += opacity * strength
+        strengths[where, f] += counts * strength
         return self.replace(strengths=strengths, remainder=remainder)
 
     def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
@@ -213,32 +225,44 @@ class Scene:
         return self.replace(strengths=strengths)
 
     def move(
-        self, factor: int | str, d_row: int, d_col: int, patches: Patches | None = None, heal: bool = True
+        self,
+        factor: int | str | None,
+        d_row: int,
+        d_col: int,
+        patches: Patches | None = None,
+        heal: bool = True,
     ) -> Scene:
-        """Lift a factor's region off its place and put it down elsewhere.
+        """Lift a factor's region, or all that patches hold, off its place and put it down elsewhere.
 
-        The factor's strengths and the remainder travel; at the new place they replace what was there. What
-        would leave the grid is lost. A move by (0, 0) changes nothing.
+        The strengths and the remainder travel; at the new place they replace what was there. What would leave
+        the grid is lost. A move by (0, 0) changes nothing.
 
         Args:
-            factor: index or name.
+            factor: index or name; None = all factors, and then ``patches`` must be given.
             d_row: rows down, -15..15; negative is up.
             d_col: columns to the right, -15..15; negative is left.
             patches: the region to carry, bool (16, 16) or (row, col) pairs; None = where the factor is
                 stronger than a quarter (``REGION_SHARE``) of its strongest patch.
-            heal: fill the vacated patches with the other factors from around; False leaves them empty.
+            heal: fill the vacated patches from around, with the other factors if it was one that left; False
+                leaves them empty.
 
         Returns:
             The scene with the region moved. The remainder of vacated patches is 0.
 
         Raises:
-            TypeError, ValueError: an unknown factor, patches outside the grid, a shift that leaves the grid.
+            TypeError, ValueError: an unknown factor, neither factor nor patches, patches outside the grid, a
+                shift that leaves the grid.
         """
-        f = self._factor(factor)
+        f = None if factor is None else self._factor(factor)
         hint = f"farther than {GRID - 1} patches everything is off the grid; use erase to remove it"
         d_row = _checks.integer("d_row", d_row, 1 - GRID, GRID - 1, hint=hint)
         d_col = _checks.integer("d_col", d_col, 1 - GRID, GRID - 1, hint=hint)
-        source = region(self.strengths[:, :, f]) if patches is None else patch_mask(patches)
+        if patches is not None:
+            source = patch_mask(patches)
+        elif f is not None:
+            source = region(self.strengths[:, :, f])
+        else:
+            raise TypeError("factor=None moves all that stands in patches; say which, as patches=")
         if d_row == d_col == 0:
             return self
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
@@ -250,7 +274,8 @@ class Scene:
         inside = ((to >= 0) & (to < GRID)).all(axis=0)
         rows, cols, (to_rows, to_cols) = rows[inside], cols[inside], to[:, inside]
         strengths[to_rows, to_cols] = 0
-        strengths[to_rows, to_cols, f] = self.strengths[rows, cols, f]
+        carried = slice(None) if f is None else f
+        strengths[to_rows, to_cols, carried] = self.strengths[rows, cols, carried]
         remainder[to_rows, to_cols] = self.remainder[rows, cols]
         return self.replace(strengths=strengths, remainder=remainder)
 

@@ -2,6 +2,7 @@
 import { render as mount } from "preact";
 import { Store } from "./store.ts";
 import { App } from "./ui/App.tsx";
+import "./ui/live.ts";
 import { View } from "./view.ts";
 import type { Model } from "./wire.ts";
 
@@ -22,7 +23,7 @@ export default () => {
       return () => store.close();
     },
     render({ el }: { el: HTMLElement }) {
-      mount(<App view={new View(store)} />, el);
+      mount(<App view={new View(store)} el={el} />, el);
       return () => mount(null, el);
     },
   };

@@ -1,8 +1,10 @@
 /** What all views of one widget share. The kernel owns the scene; the hand may be ahead of it by a stroke. */
-import { batch, signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals-core";
 import type { Point } from "./brush.ts";
-import { emptyLayers, type Layers, type PaintMode } from "./grid.ts";
-import { type BrushSettings, type Stroke, startStroke, type Tool } from "./stroke.ts";
+import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { Settings } from "./settings.ts";
+import { TOOLS } from "./tools/index.ts";
+import type { BrushSettings, Change, Deed, Hand, Shape, Tool } from "./tools/tool.ts";
 import { type Clock, Transport } from "./transport.ts";
 import {
   type DrawRequest,
@@ -27,7 +29,7 @@ export interface StoreOptions {
   readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
 }
 
-export class Store {
+export class Store extends Settings {
   readonly info = signal<SceneInfo | null>(null);
   readonly gains = signal<readonly number[]>([]);
   /** Replaced as a whole by every edit. */
@@ -41,18 +43,12 @@ export class Store {
   readonly lost = signal(false);
   readonly error = signal<{ message: string; traceback: string } | null>(null);
 
-  readonly tool = signal<Tool>("paint");
-  readonly factor = signal(0);
-  readonly size = signal(2);
-  readonly strength = signal(1);
-  readonly mode = signal<PaintMode>("over");
-  readonly eraseOnlyFactor = signal(false);
-  readonly heal = signal(true);
-  readonly hidden = signal<ReadonlySet<number>>(new Set());
+  /** Outlines of what is being carried. */
+  readonly ghost = signal<Change["ghost"] | null>(null);
   readonly draft = signal<DrawRequest>({ prompt: "", seed: "0", n_steps: 1, n_factors: 5 });
 
   private readonly transport: Transport;
-  private stroke: { stroke: Stroke; before: Layers } | null = null;
+  private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
   private arrived = 0;
   private shown = 0;
 
@@ -60,6 +56,7 @@ export class Store {
     private readonly model: Model,
     private readonly options: StoreOptions,
   ) {
+    super();
     const onLost = (lost: boolean) => {
       this.lost.value = lost;
       if (lost) this.task.value = "";
@@ -85,53 +82,95 @@ export class Store {
     this.picture.value = null;
   }
 
-  get brush(): BrushSettings {
-    return {
-      factor: this.factor.value,
-      size: this.size.value,
-      strength: this.strength.value,
-      mode: this.mode.value,
-      eraseOnlyFactor: this.eraseOnlyFactor.value,
-      heal: this.heal.value,
-    };
-  }
-
   /** False while there is nothing to paint on, or a new scene is on its way. */
   get editable(): boolean {
     return this.info.value !== null && this.task.value !== "draw";
   }
 
   get isStroking(): boolean {
-    return this.stroke !== null;
+    return this.gesture !== null;
   }
 
-  beginStroke(start: Point): boolean {
-    if (!this.editable || this.stroke) return false;
-    const before = this.layers.value;
-    const begun = startStroke(before, this.gains.value, this.tool.value, this.brush, start);
-    if (!begun) return false;
-    this.stroke = { stroke: begun.stroke, before };
-    this.factor.value = begun.factor;
-    this.continueStroke([]);
+  /** Puts the hand down. False where the tool has nothing to do. */
+  beginStroke(start: Point, shape: Shape = "free", tool = this.tool.value): boolean {
+    if (!this.editable || this.gesture) return false;
+    const gesture = { tool: TOOLS[tool].start(), hand: this.hand(shape), deed: null };
+    const change = gesture.tool.down(gesture.hand, start);
+    if (!change) return false;
+    this.gesture = gesture;
+    this.apply(change);
     return true;
   }
 
   continueStroke(points: readonly Point[]): void {
-    if (!this.stroke) return;
-    this.layers.value = this.stroke.stroke.to(points);
-    this.transport.stream(() => this.edit(false));
+    if (this.gesture) this.apply(this.gesture.tool.move(this.gesture.hand, points));
   }
 
   endStroke(): void {
-    if (!this.stroke) return;
-    this.stroke = null;
-    this.transport.commit(this.edit(true));
+    if (!this.gesture) return;
+    this.apply(this.gesture.tool.up(this.gesture.hand));
+    this.letGo();
   }
 
   cancelStroke(): void {
-    if (!this.stroke) return;
-    this.layers.value = this.stroke.before;
-    this.endStroke();
+    if (!this.gesture) return;
+    const { before, selection } = this.gesture.hand;
+    this.layers.value = before;
+    this.selection.value = selection;
+    this.letGo(true);
+  }
+
+  /** Does with an area what the tool would do there; tools that do not paint select it. */
+  useOn(patches: Mask, tool = this.tool.value, settings: Partial<BrushSettings> = {}): void {
+    if (!this.editable || this.gesture) return;
+    const { act } = TOOLS[tool];
+    const { selection } = this;
+    if (!act) {
+      selection.value = patches;
+      return;
+    }
+    const free = this.hand("free");
+    const hand = { ...free, brush: { ...free.brush, ...settings } };
+    const within = selection.value;
+    const change = act(hand, within ? patches.map((p, i) => p && (within[i] ?? 0)) : patches, null);
+    if (!change) return;
+    this.gesture = { tool: TOOLS[tool].start(), hand, deed: null };
+    this.apply(change);
+    this.letGo();
+  }
+
+  private hand(shape: Shape): Hand {
+    const { layers, gains, selection, locked } = this;
+    return {
+      before: layers.value,
+      gains: gains.value,
+      brush: this.brush,
+      shape,
+      selection: selection.value,
+      locked: locked.value,
+    };
+  }
+
+  private apply(change: Change): void {
+    const { gesture } = this;
+    if (!gesture) return;
+    batch(() => {
+      if (change.factor !== undefined) this.factor.value = change.factor;
+      if (change.selection !== undefined) this.selection.value = change.selection;
+      if (change.ghost) this.ghost.value = change.ghost;
+      if (!change.layers) return;
+      const { before, locked } = gesture.hand;
+      this.layers.value = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
+      gesture.deed = change.deed ?? null;
+      this.transport.stream(() => this.edit(false));
+    });
+  }
+
+  private letGo(cancelled = false): void {
+    const deed = this.gesture?.deed;
+    this.gesture = null;
+    this.ghost.value = null;
+    if (deed) this.transport.commit(cancelled ? this.edit(true) : { ...this.edit(true), deed });
   }
 
   setGain(factor: number, gain: number, commit: boolean): void {
@@ -140,21 +179,15 @@ export class Store {
     else this.transport.stream(() => this.edit(false));
   }
 
-  toggleHidden(factor: number): void {
-    const next = new Set(this.hidden.value);
-    if (!next.delete(factor)) next.add(factor);
-    this.hidden.value = next;
-  }
-
   /** Asks for a new scene from what the form says. */
   draw(): void {
-    this.stroke = null;
+    this.gesture = null;
     this.task.value = "draw";
     this.transport.request({ type: "analyze", ...this.draft.value });
   }
 
   undo(): void {
-    if (this.stroke) this.cancelStroke();
+    if (this.gesture) this.cancelStroke();
     else if (this.canUndo.value) this.transport.request({ type: "undo" });
   }
 
@@ -209,12 +242,11 @@ export class Store {
         known.n_factors !== n_factors
       )
         this.draft.value = { prompt, seed, n_steps, n_factors };
-      if (known?.revision !== message.revision) this.stroke = null;
+      if (known?.revision !== message.revision) this.gesture = this.ghost.value = null;
       this.info.value = message;
       this.gains.value = message.gains;
       this.layers.value = layers;
-      this.factor.value = Math.min(this.factor.value, Math.max(0, layers.nFactors - 1));
-      if (known && known.names.join("\n") !== message.names.join("\n")) this.hidden.value = new Set();
+      if (known) this.follow(known.names, message.names);
     });
   }
 

@@ -84,7 +84,9 @@ export class Transport {
     const seq = ++this.seq;
     this.flying.add(seq);
     const { gains, commit, revision } = edit;
-    this.post({ type: "edit", client: this.client, seq, gains, commit, revision }, editBuffers(edit));
+    const deed = edit.deed && { ...edit.deed, shares: Array.from(edit.deed.shares) };
+    const content = { type: "edit", client: this.client, seq, gains, commit, revision, ...(deed && { deed }) };
+    this.post(content, editBuffers(edit));
     this.listen();
   }
 

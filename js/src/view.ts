@@ -1,12 +1,21 @@
 /** What is each view's own: two views of one widget may look at it in different ways. */
-import { signal } from "@preact/signals";
+import { signal } from "@preact/signals-core";
 import { middleOf, type Point } from "./brush.ts";
 import { GRID } from "./grid.ts";
 import type { Store } from "./store.ts";
+import { TOOLS } from "./tools/index.ts";
+import type { Shape } from "./tools/tool.ts";
 
 export class View {
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
+  /** How much of the tint shows over the picture, 0..1. */
+  readonly opacity = signal(0.5);
+  readonly lines = signal(false);
+  /** Is the traceback of a fault open? */
+  readonly details = signal(false);
+  /** Is the sheet of keys open? */
+  readonly help = signal(false);
   /** Where the pointer is over the grid. */
   readonly hover = signal<Point | null>(null);
   /** The patch that the arrow keys move, while they do. */
@@ -33,11 +42,11 @@ export class View {
     if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.value)]);
   }
 
-  /** Space: one dab of the brush; with the move tool it picks up and sets down. */
-  press(): void {
+  /** Space dabs, and with tools that drag it picks up and sets down, as Enter (`hold`) does with all of them. */
+  press(shape: Shape = "free", hold = false): void {
     if (this.cursor.value === null) this.moveCursor(0, 0);
     const { store } = this;
-    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.value ?? 0));
-    if (!begun || store.tool.value !== "move") store.endStroke();
+    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.value ?? 0), shape);
+    if (!begun || !(hold || TOOLS[store.tool.value].drags)) store.endStroke();
   }
 }

@@ -1,5 +1,6 @@
 /** The messages between browser and kernel; ember_widgets/widgets/_wire.py is the other end. */
 import { type Layers, PATCHES } from "./grid.ts";
+import type { Deed } from "./tools/tool.ts";
 
 /** What anywidget hands to the front end, as far as it is used here. */
 export interface Model {
@@ -77,6 +78,8 @@ export interface Edit {
   readonly revision: number;
   readonly commit: boolean;
   readonly layers: Layers;
+  /** How Python would have said it, where a tool did it. */
+  readonly deed?: Deed;
 }
 
 /** The layers in the two buffers of a state message, copied; null if their sizes do not fit. */

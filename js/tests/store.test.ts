@@ -91,6 +91,75 @@ test("a scene with fewer factors picks one that is there", () => {
   assert.equal(store.factor.value, 0);
 });
 
+test("locked factors stay as they are, whatever is done to the others", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.size.value = 1;
+  store.toggle("locked", 1);
+  store.beginStroke(middle(0, 0));
+  assert.deepEqual([...store.layers.value.strengths.slice(0, 2)], [1, 0.25]);
+  assert.equal(store.layers.value.remainder[0], 0);
+});
+
+test("what is set for a factor goes along when others come, go or change their names", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ names: ["sky", "tree", "sun"] });
+  store.toggle("locked", 1);
+  store.toggle("hidden", 2);
+  store.soloed.value = 2;
+  store.factor.value = 2;
+  kernel.state({ revision: 2, names: ["sky", "pine", "sun"] });
+  assert.deepEqual([...store.locked.value], [1]);
+  kernel.state({ revision: 3, names: ["sun", "pine"] });
+  assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[1], [0]]);
+  assert.deepEqual([store.soloed.value, store.factor.value], [0, 0]);
+  kernel.state({ revision: 4, names: ["sun", "pine", "lion"] });
+  assert.equal(store.factor.value, 2, "what was added is picked");
+});
+
+test("selecting is not told to the kernel, and painting says which verb it was", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.beginStroke(middle(2, 2), "free", "rect");
+  store.continueStroke([middle(3, 3)]);
+  store.endStroke();
+  assert.equal(kernel.of("edit").length, 0);
+  store.size.value = 1;
+  store.beginStroke(middle(3, 3));
+  store.endStroke();
+  const { verb, factor, shares } = kernel.of("edit").at(-1)?.deed ?? {};
+  assert.deepEqual([verb, factor, shares.length, shares.indexOf(1)], ["paint", 0, 256, 3 * 16 + 3]);
+  assert.equal(kernel.of("edit")[0].deed, undefined);
+});
+
+test("an area is painted, erased or selected as the tool says, in one step of the history", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const left = new Uint8Array(256).fill(1, 0, 2);
+  store.useOn(left);
+  assert.deepEqual([...store.layers.value.strengths.slice(0, 5)], [1, 0, 1, 0, 0.25]);
+  assert.equal(kernel.of("edit").filter(({ commit }) => commit).length, 1);
+  store.tool.value = "lasso";
+  store.useOn(left);
+  assert.equal(store.selection.value, left);
+  store.factor.value = 1;
+  store.useOn(new Uint8Array(256).fill(1), "paint");
+  assert.deepEqual([...store.layers.value.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
+});
+
+test("a cancelled move puts the selection back too", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const selection = new Uint8Array(256).fill(1, 0, 1);
+  store.selection.value = selection;
+  store.beginStroke(middle(0, 0), "free", "move");
+  store.continueStroke([middle(4, 4)]);
+  assert.ok(store.ghost.value);
+  store.cancelStroke();
+  assert.equal(store.selection.value, selection);
+  assert.equal(store.ghost.value, null);
+});
+
 test("buffers that do not fit are not taken over", () => {
   const { kernel, store } = openStore();
   kernel.state();

@@ -37,6 +37,20 @@ class TestPaint:
         assert painted.strengths[PATCH].tolist() == [0.5, 1.5, 0.5]
         assert painted.remainder[PATCH] == 0.5
 
+    def test_a_soft_edge_counts_patch_by_patch(self) -> None:
+        scene = make_scene(strengths=filled(1, GRID, GRID, 3))
+        opacity = filled(0, GRID, GRID)
+        opacity[PATCH], opacity[OTHER] = 0.5, 1
+        painted = scene.paint(1, HERE, 2.0, opacity=opacity)
+        assert painted.strengths[PATCH].tolist() == [0.5, 1.5, 0.5]
+        assert painted.remainder[PATCH] == 0.5
+        assert painted.strengths[OTHER].tolist() == [1, 1, 1]
+
+    def test_areas_have_names(self, scene: Scene) -> None:
+        painted = scene.paint(0, "left", 9)
+        assert (painted.strengths[:, :5, 0] == 9).all()
+        assert (painted.strengths[:, 5:] == scene.strengths[:, 5:]).all()
+
     def test_add_leaves_the_other_factors_and_the_remainder(self) -> None:
         scene = make_scene(strengths=filled(1, GRID, GRID, 3))
         painted = scene.paint(1, HERE, 2.0, opacity=0.5, mode="add")
@@ -155,6 +169,11 @@ class TestMove:
     def test_loses_what_leaves_the_grid(self) -> None:
         moved = alone([(5, 14), (5, 15)]).move("sky", 0, 1)
         assert np.argwhere(moved.strengths[..., 0]).tolist() == [[5, 15]]
+
+    def test_of_no_factor_carries_all_of_them(self, scene: Scene) -> None:
+        moved = scene.move(None, 2, -3, HERE)
+        assert (moved.strengths[6, 4] == scene.strengths[PATCH]).all()
+        assert moved.remainder[PATCH] == 0
 
     def test_by_nothing_is_the_same_scene(self, scene: Scene) -> None:
         assert scene.move("lion", 0, 0) == scene

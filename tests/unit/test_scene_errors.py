@@ -13,7 +13,9 @@ from tests.unit.scenes import filled, make_scene
 HERE = [(4, 7)]
 NAN = float("nan")
 CHOICES = "choose 0..2 or one of 'sky', 'lion', 'meadow'"
-PATCHES = "give a bool array (16, 16) or (row, col) pairs"
+PATCHES = (
+    "give a bool array (16, 16), (row, col) pairs, or one of 'everything', 'floor', 'centre', 'left', 'right'"
+)
 
 WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
     (
@@ -133,6 +135,25 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         lambda s: s.paint(0, HERE, opacity=1.5),
         ValueError,
         "opacity=1.5 is outside 0..1; give a number from 0 to 1",
+    ),
+    (
+        "opacity of another grid",
+        lambda s: s.paint(0, HERE, opacity=np.ones((8, 8))),
+        ValueError,
+        "opacity is an array of float64, shape (8, 8); "
+        "give a number from 0 to 1, or an array (16, 16) of them",
+    ),
+    (
+        "opacity that is no number somewhere",
+        lambda s: s.paint(0, HERE, opacity=np.full((16, 16), NAN)),
+        ValueError,
+        "opacity has values outside 0..1; give numbers from 0 to 1",
+    ),
+    (
+        "move of everything nowhere",
+        lambda s: s.move(None, 1, 1),
+        TypeError,
+        "factor=None moves all that stands in patches; say which, as patches=",
     ),
     (
         "mode",

@@ -1,5 +1,4 @@
 /** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
-import { useState } from "preact/hooks";
 import { patchAt } from "../brush.ts";
 import { GRID } from "../grid.ts";
 import type { View } from "../view.ts";
@@ -40,6 +39,15 @@ export function Footer({ view }: { view: View }) {
       >
         Side by side
       </IconButton>
+      <IconButton
+        icon="help"
+        label="Keys (?)"
+        testid="help"
+        pressed={view.help.value}
+        onClick={() => {
+          view.help.value = !view.help.value;
+        }}
+      />
     </footer>
   );
 }
@@ -74,7 +82,7 @@ function underPointer(view: View): string {
 
 export function Notice({ view }: { view: View }) {
   const { store } = view;
-  const [open, setOpen] = useState(false);
+  const open = view.details.value;
   if (store.lost.value)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
@@ -88,7 +96,14 @@ export function Notice({ view }: { view: View }) {
       <p>{error.message}</p>
       <div class="e-actions">
         {error.traceback && (
-          <button type="button" data-testid="error-details" aria-expanded={open} onClick={() => setOpen(!open)}>
+          <button
+            type="button"
+            data-testid="error-details"
+            aria-expanded={open}
+            onClick={() => {
+              view.details.value = !open;
+            }}
+          >
             {open ? "Hide details" : "Details"}
           </button>
         )}

@@ -1,39 +1,26 @@
 /** The picture and the grid to paint on, over it or beside it. */
-import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { effect } from "@preact/signals-core";
 import { Overlay } from "../overlay.ts";
-import { listenToPointer } from "../pointer.ts";
+import { TOOLS } from "../tools/index.ts";
 import type { View } from "../view.ts";
 
 export function Stage({ view }: { view: View }) {
   const { store } = view;
-  const picture = useRef<HTMLCanvasElement>(null);
-  const grid = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    const stop = new AbortController();
-    if (picture.current) keepPicture(picture.current, view, stop.signal);
-    if (grid.current) {
-      keepOverlay(grid.current, view, stop.signal);
-      listenToPointer(grid.current, view, stop.signal);
-    }
-    return () => stop.abort();
-  }, [view]);
   const drawing = store.task.value === "draw";
   return (
     <div class={view.sideBySide.value ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
       <div class="e-picture">
-        <canvas ref={picture} data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
+        <canvas data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
         {!store.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
       {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
       <canvas
-        ref={grid}
         class="e-grid"
         data-testid="grid"
         data-tool={store.tool.value}
         tabIndex={0}
         role="application"
-        aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, B, E and M change the tool."
+        aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, question mark lists the keys."
         onBlur={() => {
           view.cursor.value = null;
         }}
@@ -42,7 +29,7 @@ export function Stage({ view }: { view: View }) {
   );
 }
 
-function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
+export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const stop = effect(() => {
     const bitmap = view.store.picture.value?.bitmap;
     if (!bitmap) return;
@@ -55,7 +42,7 @@ function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal)
   signal.addEventListener("abort", stop);
 }
 
-function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
+export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const { store } = view;
   const overlay = new Overlay(canvas);
   let frame = 0;
@@ -69,9 +56,13 @@ function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: AbortSignal)
     colors: store.info.value?.colors ?? [],
     hidden: store.hidden.value,
     picked: store.factor.value,
-    solo: view.solo.value,
+    solo: view.solo.value ?? store.soloed.value,
     aim: view.aim,
-    brushSize: store.tool.value === "move" ? 1 : store.size.value,
+    brushSize: TOOLS[store.tool.value].uses.includes("size") ? store.size.value : 1,
+    selection: store.selection.value,
+    ghost: store.ghost.value,
+    opacity: view.opacity.value,
+    lines: view.lines.value,
     beside: view.sideBySide.value,
     tinted: view.overlay.value || view.sideBySide.value,
   });

@@ -1,4 +1,5 @@
 /** The few controls everything is made of. */
+import type { Signal } from "@preact/signals-core";
 import type { ComponentChildren } from "preact";
 import { Icon, type IconName } from "./icons.tsx";
 
@@ -95,5 +96,22 @@ export function Choice<T extends string>(props: {
         </button>
       ))}
     </fieldset>
+  );
+}
+
+export function Check(props: { label: string; title: string; testid: string; value: Signal<boolean> }) {
+  const { label, title, testid, value } = props;
+  return (
+    <label class="e-check" title={title}>
+      <input
+        type="checkbox"
+        data-testid={testid}
+        checked={value.value}
+        onChange={(event) => {
+          value.value = event.currentTarget.checked;
+        }}
+      />
+      {label}
+    </label>
   );
 }
