@@ -29,6 +29,7 @@ from ember_widgets._checks import FloatArray, shown
 FORMAT = "ember-scene"
 VERSION = 1
 PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
+OPTIONAL_FIELDS = ("origins",)
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 
 MAX_FILE_BYTES = 2**30
@@ -41,7 +42,8 @@ def write(path: Path, fields: Mapping[str, Any]) -> None:
 
     Args:
         path: the file; its folder must exist.
-        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays).
+        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and what
+            there is of ``OPTIONAL_FIELDS`` (JSON values).
 
     Raises:
         OSError: the file cannot be written there.
@@ -56,6 +58,7 @@ def write(path: Path, fields: Mapping[str, Any]) -> None:
         )
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     content |= {name: fields[name] for name in PLAIN_FIELDS}
+    content |= {name: fields[name] for name in OPTIONAL_FIELDS if name in fields}
     content["arrays"] = {name: _encode(fields[name]) for name in ARRAY_FIELDS}
     # Not tempfile: it would make the file private to its owner, whatever the umask says.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
@@ -79,7 +82,7 @@ def read(path: Path) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        Every one of ``PLAIN_FIELDS`` (as JSON has them, unchecked) and ``ARRAY_FIELDS`` (float32 arrays).
+        What ``write`` was given: JSON values as they are, unchecked, and float32 arrays.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -99,12 +102,12 @@ def read(path: Path) -> dict[str, Any]:
         )
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"its version is {shown(version)}; this ember_widgets reads {VERSION}")
-    _check_keys(content, ("format", "version", *PLAIN_FIELDS, "arrays"), "the file")
+    _check_keys(content, ("format", "version", *PLAIN_FIELDS, "arrays"), "the file", OPTIONAL_FIELDS)
     arrays = content["arrays"]
     if not isinstance(arrays, dict):
         raise ValueError("its arrays are not a JSON object; the file is damaged")
     _check_keys(arrays, ARRAY_FIELDS, "arrays")
-    fields = {name: content[name] for name in PLAIN_FIELDS}
+    fields = {name: content[name] for name in PLAIN_FIELDS + OPTIONAL_FIELDS if name in content}
     return fields | {name: _decode(name, arrays[name]) for name in ARRAY_FIELDS}
 
 
@@ -117,9 +120,11 @@ def _parse(path: Path) -> Any:
         raise ValueError("it is not JSON, or cut off; give a file written by scene.save") from None
 
 
-def _check_keys(found: Mapping[str, Any], wanted: tuple[str, ...], where: str) -> None:
+def _check_keys(
+    found: Mapping[str, Any], wanted: tuple[str, ...], where: str, optional: tuple[str, ...] = ()
+) -> None:
     missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted]
+    unknown = [name for name in found if name not in wanted + optional]
     if missing:
         raise ValueError(f"{where} lacks {', '.join(missing)}; the file is damaged")
     if unknown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -58,11 +58,12 @@ class Scene:
         basis: H, (n_factors, n_features) float32, each factor's features in units of SAE codes.
         names: a name per factor, all different.
         colors: a colour per factor, "#rrggbb".
-        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture; n_base <=
-            n_factors, and the first n_base factors are the analysed ones, in that order.
+        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture.
         base_basis: H0, (n_base, n_features) float32, their basis as analysed.
         unit: (n_features,) float32 > 0, each feature's typical activation; 1.0 in a weight means this much.
         model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
+        origins: per factor the analysed one that it is or was copied from, 0..n_base-1; -1 for one that was
+            added. None = the first n_base factors are the analysed ones, in that order.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -90,15 +91,17 @@ class Scene:
     base_basis: FloatArray
     unit: FloatArray
     model: Mapping[str, str]
+    origins: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         basis = _checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
         n_factors, n_features = basis.shape
         base_basis = _checks.frozen_array("base_basis", self.base_basis, ("n_base", n_features))
         n_base = len(base_basis)
-        if n_base > n_factors:
+        if n_base > n_factors and self.origins is None:
             raise ValueError(
-                f"base_basis has {n_base} rows, but basis only {n_factors}; analysed factors all stay"
+                f"base_basis has {n_base} rows, but basis only {n_factors}; "
+                "say with origins which of them each factor is"
             )
         checked: dict[str, Any] = {
             "prompt": _checks.text("prompt", self.prompt),
@@ -115,6 +118,9 @@ class Scene:
             "base_basis": base_basis,
             "unit": _checks.frozen_array("unit", self.unit, (n_features,)),
             "model": MappingProxyType(_checks.model(self.model)),
+            "origins": _checks.origins(
+                _first(n_base, n_factors) if self.origins is None else self.origins, n_factors, n_base
+            ),
         }
         if checked["remainder"].min() < 0 or checked["remainder"].max() > 1:
             raise ValueError(
@@ -379,6 +385,74 @@ class Scene:
             )
         return self._append(other.basis[f], other.names[f], other.colors[f])
 
+    def reset_weights(self, factor: int | str) -> Scene:
+        """Make a factor of the features again that it was analysed as.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or one that was added and never analysed.
+        """
+        f = self._factor(factor)
+        origin = self._origins[f]
+        if origin < 0:
+            raise ValueError(
+                f"{_checks.shown(self.names[f])} was added, not analysed, so there is nothing to go back to; "
+                "use undo, or set_weight for each feature"
+            )
+        basis = _writable(self.basis)
+        basis[f] = self.base_basis[origin]
+        return self.replace(basis=basis)
+
+    # Edits of the palette
+
+    def duplicate(self, factor: int | str) -> Scene:
+        """Copy a factor, to paint with it or to change what it is made of.
+
+        Returns:
+            The scene with one more factor, the last, which is nowhere yet and has a colour of its own.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+
+    def remove(self, factor: int | str) -> Scene:
+        """Take a factor out of the picture and off the palette.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._arranged([i for i in range(self.n_factors) if i != f])
+
+    def reorder(self, order: Iterable[int | str]) -> Scene:
+        """Put the factors in another order; the picture stays.
+
+        Args:
+            order: every factor once, by index or name.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, one that is missing, or one given twice.
+        """
+        indices = [self._factor(factor) for factor in order]
+        if sorted(indices) != list(range(self.n_factors)):
+            raise ValueError(
+                f"order={_checks.shown(indices)} is not every factor once; "
+                f"give the {_checks.plural(self.n_factors, 'factor')} in another order"
+            )
+        return self._arranged(indices)
+
+    def recolor(self, factor: int | str, color: str) -> Scene:
+        """Give a factor another colour, "#rrggbb".
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or no colour.
+        """
+        f = self._factor(factor)
+        colors = list(self.colors)
+        colors[f] = _checks.color("color", color)
+        return self.replace(colors=tuple(colors))
+
     def rename(self, factor: int | str, name: str) -> Scene:
         """Give a factor another name.
 
@@ -451,7 +525,10 @@ class Scene:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def _plain_fields(self) -> dict[str, Any]:
-        return self._fields() | {"model": dict(self.model)}
+        fields = self._fields() | {"model": dict(self.model)}
+        if self.origins == _first(len(self.base_basis), self.n_factors):
+            del fields["origins"]  # the usual case, which files need not tell
+        return fields
 
     def _factor(self, factor: int | str) -> int:
         return _checks.factor_index(factor, self.names)
@@ -460,13 +537,31 @@ class Scene:
         hint = "give a number (1.0 = the feature's typical activation)"
         return _checks.number("weight", weight, hint=hint) * float(self.unit[feature])
 
-    def _append(self, row: NDArray[Any], name: str, color: str) -> Scene:
+    @property
+    def _origins(self) -> tuple[int, ...]:
+        return self.origins or ()  # None is gone after __post_init__
+
+    def _append(self, row: NDArray[Any], name: str, color: str, origin: int = -1) -> Scene:
         return self.replace(
             strengths=np.concatenate([self.strengths, np.zeros((GRID, GRID, 1))], axis=2),
             basis=np.concatenate([self.basis, row[None]]),
             names=(*self.names, free_name(_checks.text("name", name), self.names)),
             colors=(*self.colors, color),
+            origins=(*self._origins, origin),
         )
+
+    def _arranged(self, factors: list[int]) -> Scene:
+        return self.replace(
+            strengths=self.strengths[..., factors],
+            basis=self.basis[factors],
+            names=tuple(self.names[f] for f in factors),
+            colors=tuple(self.colors[f] for f in factors),
+            origins=tuple(self._origins[f] for f in factors),
+        )
+
+
+def _first(n_base: int, n_factors: int) -> tuple[int, ...]:
+    return tuple(f if f < n_base else -1 for f in range(n_factors))
 
 
 def _writable(array: FloatArray) -> NDArray[np.float64]:

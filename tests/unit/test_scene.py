@@ -243,6 +243,42 @@ class TestBorrow:
         assert scene.borrow(scene, "lion").names[-1] == "lion 2"
 
 
+class TestThePalette:
+    def test_a_copy_is_nowhere_yet_and_knows_what_it_was_analysed_as(self, scene: Scene) -> None:
+        copied = scene.duplicate("lion")
+        assert copied.names[-1] == "lion 2"
+        assert copied.colors[-1] not in scene.colors
+        assert (copied.basis[-1] == scene.basis[1]).all()
+        assert not copied.strengths[..., -1].any()
+        assert copied.origins == (0, 1, 2, 1)
+
+    def test_what_is_removed_leaves_the_others_as_they_are(self, scene: Scene) -> None:
+        less = scene.remove("sky")
+        assert less.names == scene.names[1:]
+        assert (less.strengths == scene.strengths[..., 1:]).all()
+        assert less.colors == scene.colors[1:]
+        assert less.origins == (1, 2)
+        assert less.base_basis is scene.base_basis
+
+    def test_another_order_takes_everything_along(self, scene: Scene) -> None:
+        turned = scene.reorder(["meadow", 0, "lion"])
+        assert turned.names == ("meadow", "sky", "lion")
+        assert (turned.strengths == scene.strengths[..., [2, 0, 1]]).all()
+        assert (turned.basis == scene.basis[[2, 0, 1]]).all()
+        assert turned.origins == (2, 0, 1)
+        assert turned.reorder([1, 2, 0]) == scene
+
+    def test_recolor_changes_one_colour(self, scene: Scene) -> None:
+        assert scene.recolor("lion", "#ABCDEF").colors == (scene.colors[0], "#abcdef", scene.colors[2])
+
+    def test_weights_can_be_set_back_to_the_analysed_ones_wherever_the_factor_stands(
+        self, scene: Scene
+    ) -> None:
+        changed = scene.set_weight("lion", 3, 9.0).reorder([1, 0, 2])
+        assert changed.reset_weights("lion") == scene.reorder([1, 0, 2])
+        assert changed.duplicate("lion").reset_weights("lion 2").basis[-1].tolist() == scene.basis[1].tolist()
+
+
 def test_rename_changes_one_name(scene: Scene) -> None:
     renamed = scene.rename(1, "cat")
     assert renamed.names == ("sky", "cat", "meadow")

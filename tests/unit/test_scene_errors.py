@@ -244,11 +244,36 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "their features mean different things, so analyse the other picture with this painter first",
     ),
     (
+        "reset of a factor that was added",
+        lambda s: s.add_factor({1: 1.0}).reset_weights(3),
+        ValueError,
+        "'feature 1' was added, not analysed, so there is nothing to go back to; "
+        "use undo, or set_weight for each feature",
+    ),
+    (
+        "order that lacks one",
+        lambda s: s.reorder([0, "lion"]),
+        ValueError,
+        "order=[0, 1] is not every factor once; give the 3 factors in another order",
+    ),
+    (
+        "order with one twice",
+        lambda s: s.reorder([0, 1, 1]),
+        ValueError,
+        "order=[0, 1, 1] is not every factor once; give the 3 factors in another order",
+    ),
+    (
+        "colour that is none",
+        lambda s: s.recolor(0, "red"),
+        ValueError,
+        "color: 'red' is not a colour; write it as '#rrggbb', for example '#e69f00'",
+    ),
+    (
         "unknown field",
         lambda s: s.replace(strength=1),
         TypeError,
         "a scene has no field strength; choose from prompt, seed, n_steps, strengths, remainder, basis, "
-        "names, colors, base_strengths, base_basis, unit, model",
+        "names, colors, base_strengths, base_basis, unit, model, origins",
     ),
 ]
 
@@ -343,9 +368,21 @@ WRONG_FIELDS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("names a text", {"names": "sky"}, TypeError, "names='sky' is not a tuple; give one str per factor"),
     (
         "more analysed than there are",
-        {"base_basis": filled(0, 4, 8)},
+        {"base_basis": filled(0, 4, 8), "origins": None},
         ValueError,
-        "base_basis has 4 rows, but basis only 3; analysed factors all stay",
+        "base_basis has 4 rows, but basis only 3; say with origins which of them each factor is",
+    ),
+    (
+        "origins too few",
+        {"origins": (0,)},
+        ValueError,
+        "origins holds 1, but basis has 3 rows; give one per factor",
+    ),
+    (
+        "origin of no factor",
+        {"origins": (0, 1, 3)},
+        ValueError,
+        "origins=3 is outside -1..2; give the index of an analysed factor, or -1 for one that was added",
     ),
     (
         "unit zero",

@@ -39,6 +39,16 @@ class TestRoundTrip:
         assert loaded == scene
         assert loaded.strengths.tobytes() == scene.strengths.tobytes()
 
+    def test_of_a_palette_in_another_order_with_one_factor_gone(self, path: Path) -> None:
+        scene = make_scene().reorder([2, 0, 1]).remove("sky").duplicate("lion")
+        scene.save(path)
+        assert Scene.load(path) == scene
+        assert json.loads(path.read_text(encoding="utf-8"))["origins"] == [2, 1, 1]
+
+    def test_the_usual_palette_needs_no_word_about_it(self, path: Path) -> None:
+        make_scene().add_factor({1: 1.0}).save(path)
+        assert "origins" not in json.loads(path.read_text(encoding="utf-8"))
+
     def test_of_a_blank_canvas(self, path: Path) -> None:
         blank = make_scene(n_factors=0)
         blank.save(path)
