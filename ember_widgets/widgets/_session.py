@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ember_widgets.renderer import Renderer
 from ember_widgets.scene import Scene
-from ember_widgets.widgets import _wire
-from ember_widgets.widgets._asked import NewScene, PainterLike, facts, last_line, rendered
+from ember_widgets.widgets import _told, _wire
+from ember_widgets.widgets._asked import NewScene, PainterLike, last_line, rendered
+from ember_widgets.widgets._features import found, labels_of
 from ember_widgets.widgets._history import History, State
+from ember_widgets.widgets._icons import Icons
 from ember_widgets.widgets._picture import Kind, Picture
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -77,6 +77,7 @@ class Session:
         self._renderer: Renderer[_Job] = Renderer(
             self._work, settle=self._settle, on_drop=self._acknowledge, on_error=self._on_worker_error
         )
+        self._icons = Icons(self._renderer.wait, self._send_icon)
 
     # What Python asks for
 
@@ -135,6 +136,7 @@ class Session:
     def close(self) -> None:
         """Stop the worker and let go of the painter and of the errors that hold on to its frames."""
         self._renderer.close()
+        self._icons.close()
         with self._lock:
             self.painter = self.last_error = self._fault = self._failed = self._analysis = None
 
@@ -159,6 +161,12 @@ class Session:
             self.step(message.by, message.client, message.seq)
         elif isinstance(message, _wire.Retry):
             self._retry(message)
+        elif isinstance(message, _wire.Palette):
+            self._change(message)
+        elif isinstance(message, _wire.Search):
+            self._search(message)
+        elif isinstance(message, _wire.Thumbnails):
+            self._send_icons(message)
         else:
             with self._lock:
                 self._send_status()
@@ -169,10 +177,7 @@ class Session:
 
     def _edit(self, edit: _wire.Edit, buffers: Sequence[Any]) -> None:
         with self._lock:
-            if edit.revision != self._revision:
-                # The scene was exchanged under the hand (undo, a new one); the browser starts again from it.
-                self._send_state("refused", edit.client)
-                self._acknowledge_to(edit.client, edit.seq)
+            if self._refused(edit):
                 return
             layers = _wire.layers(edit, buffers, self._state.painted.n_factors)
             state = self._state.edited(*layers)
@@ -185,6 +190,42 @@ class Session:
             else:
                 # A new scene is being made; a picture of this one would come too late.
                 self._acknowledge_to(edit.client, edit.seq)
+
+    def _refused(self, message: _wire.Edit | _wire.Palette) -> bool:
+        """The scene was exchanged under the hand (undo, a new one); the browser starts again from it."""
+        if message.revision == self._revision:
+            return False
+        self._send_state("refused", message.client)
+        self._acknowledge_to(message.client, message.seq)
+        return True
+
+    def _change(self, message: _wire.Palette) -> None:
+        with self._lock:
+            if self._refused(message):
+                return
+            self._adopt(message.change.of(self._state))
+            if message.commit:
+                self._history.commit(self._state)
+            self._send_state("scene", "")
+            self._submit(message.client, message.seq, final=message.commit)
+        self._on_scene()
+
+    def _search(self, message: _wire.Search) -> None:
+        with self._lock:
+            features = found(message.text, self._state.painted.n_features, labels_of(self.painter))
+            told = {"type": "found", "client": message.client, "seq": message.seq, "text": message.text}
+            self._send({**told, "features": features}, [])
+
+    def _send_icons(self, message: _wire.Thumbnails) -> None:
+        with self._lock:
+            painter, painted = self.painter, self._state.painted
+        if painter is not None:
+            self._icons.ask(painter, painted, message.keys)
+        self._acknowledge_to(message.client, message.seq)
+
+    def _send_icon(self, key: str, address: str) -> None:
+        with self._lock:
+            self._send({"type": "icon", "key": key, "address": address}, [])
 
     def _retry(self, message: _wire.Retry) -> None:
         with self._lock:
@@ -301,24 +342,9 @@ class Session:
         self._send({"type": "status", "busy": self._task != "", "task": self._task}, [])
 
     def _send_state(self, why: str, client: str) -> None:
-        painted = self._state.painted
-        seen = np.ones(painted.n_factors)
-        seen[: painted.base_strengths.shape[2]] = np.abs(painted.base_strengths).max(axis=(0, 1))
-        message = {
-            "type": "state",
-            "why": why,
-            "client": client,
-            "revision": self._revision,
-            **facts(painted),
-            "seed": str(painted.seed),
-            "names": list(painted.names),
-            "colors": list(painted.colors),
-            "gains": self._state.gains.tolist(),
-            "seen": seen.tolist(),
-            "can_undo": self._history.can(-1),
-            "can_redo": self._history.can(1),
-        }
-        self._send(message, [a.astype("<f4").tobytes() for a in (painted.strengths, painted.remainder)])
+        message, buffers = _told.state(self._state, labels_of(self.painter))
+        history = {"can_undo": self._history.can(-1), "can_redo": self._history.can(1)}
+        self._send({**message, "why": why, "client": client, "revision": self._revision, **history}, buffers)
 
     def _report(self, fault: Exception, client: str, seq: int) -> None:
         self.last_error = fault

@@ -16,7 +16,9 @@ import numpy as np
 from ember_widgets._checks import FloatArray, plural, shown
 from ember_widgets.scene import GRID
 from ember_widgets.widgets._asked import NewScene
+from ember_widgets.widgets._change import Change
 
+MAX_SEARCH = 200
 _MAX_CLIENT = 64
 _MAX_SEQ = 2**53
 
@@ -73,9 +75,38 @@ class Retry:
     seq: int
 
 
-Message = Hello | Ping | Edit | Analyze | Step | Retry
+@dataclass(frozen=True)
+class Palette:
+    """Change the palette; ``commit`` false while a slider is on its way."""
 
-_TYPES = ("hello", "ping", "edit", "analyze", "undo", "redo", "retry")
+    client: str
+    seq: int
+    revision: int
+    change: Change
+    commit: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """Find features by label or number."""
+
+    client: str
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Send the thumbnails that have these keys."""
+
+    client: str
+    seq: int
+    keys: frozenset[str]
+
+
+Message = Hello | Ping | Edit | Analyze | Step | Retry | Palette | Search | Thumbnails
+
+_TYPES = ("hello", "ping", "edit", "analyze", "undo", "redo", "retry", "palette", "search", "icons")
 
 
 def parse(content: object) -> Message:
@@ -111,12 +142,24 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         return Step(client, seq, -1 if kind == "undo" else 1)
     if kind == "analyze":
         return Analyze(client, seq, _new_scene(content))
+    if kind == "search":
+        text = content.get("text")
+        if not isinstance(text, str) or len(text) > MAX_SEARCH:
+            raise ValueError(f"text={shown(text)} is not a text of up to {MAX_SEARCH} characters")
+        return Search(client, seq, text)
+    if kind == "icons":
+        keys = content.get("keys")
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise ValueError(f"keys={shown(keys)} is not a list of texts")
+        return Thumbnails(client, seq, frozenset(keys))
+    revision = _count("revision", content.get("revision"))
     commit = content.get("commit")
     if not isinstance(commit, bool):
         raise ValueError(f"commit={shown(commit)} is neither true nor false")
-    return Edit(
-        client, seq, _count("revision", content.get("revision")), _gains(content.get("gains")), commit
-    )
+    if kind == "palette":
+        change = Change.checked(content.get("verb"), content.get("arguments"))
+        return Palette(client, seq, revision, change, commit)
+    return Edit(client, seq, revision, _gains(content.get("gains")), commit)
 
 
 def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArray, FloatArray, FloatArray]:
