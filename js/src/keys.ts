@@ -1,7 +1,8 @@
 /** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
-import type { Signal } from "@preact/signals-core";
+
 import { MAX_BRUSH } from "./settings.ts";
 import { AREAS } from "./shapes.ts";
+import type { Signal } from "./signals.ts";
 import { TOOLS, type ToolName } from "./tools/index.ts";
 import type { Shape } from "./tools/tool.ts";
 import type { View } from "./view.ts";

@@ -1,8 +1,10 @@
 /** What all views of one widget share. The kernel owns the scene; the hand may be ahead of it by a stroke. */
-import { batch, signal } from "@preact/signals-core";
+
 import type { Point } from "./brush.ts";
 import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { Palette } from "./palette.ts";
 import { Settings } from "./settings.ts";
+import { batch, signal } from "./signals.ts";
 import { TOOLS } from "./tools/index.ts";
 import type { BrushSettings, Change, Deed, Hand, Shape, Tool } from "./tools/tool.ts";
 import { type Clock, Transport } from "./transport.ts";
@@ -47,6 +49,10 @@ export class Store extends Settings {
   readonly ghost = signal<Change["ghost"] | null>(null);
   readonly draft = signal<DrawRequest>({ prompt: "", seed: "0", n_steps: 1, n_factors: 5 });
 
+  readonly palette = new Palette(
+    (request) => this.transport.request(request),
+    () => this.info.value?.revision ?? -1,
+  );
   private readonly transport: Transport;
   private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
   private arrived = 0;
@@ -59,7 +65,9 @@ export class Store extends Settings {
     super();
     const onLost = (lost: boolean) => {
       this.lost.value = lost;
-      if (lost) this.task.value = "";
+      if (!lost) return;
+      this.task.value = "";
+      this.palette.forget();
     };
     this.transport = new Transport(model, options.client, onLost, options.clock);
   }
@@ -217,9 +225,13 @@ export class Store extends Settings {
     if (message.type === "state") this.onState(message, buffers, mine);
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
+    else if (message.type === "found" && mine) this.palette.found.value = message.features;
+    else if (message.type === "icon") this.palette.received(message);
     else if (message.type === "status") this.task.value = message.busy ? message.task || "render" : "";
     // Room in the window is given back last, so that the next edit carries what this message brought.
-    if (mine && "seq" in message) this.transport.answered(message.seq);
+    if (!mine || !("seq" in message)) return;
+    this.transport.answered(message.seq);
+    this.palette.answered(message.seq);
   };
 
   private onState(message: StateMessage, buffers: readonly ArrayBufferView[], mine: boolean): void {
@@ -247,6 +259,7 @@ export class Store extends Settings {
       this.gains.value = message.gains;
       this.layers.value = layers;
       if (known) this.follow(known.names, message.names);
+      this.palette.want(message.icons);
     });
   }
 

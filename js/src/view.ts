@@ -1,7 +1,8 @@
 /** What is each view's own: two views of one widget may look at it in different ways. */
-import { signal } from "@preact/signals-core";
+
 import { middleOf, type Point } from "./brush.ts";
 import { GRID } from "./grid.ts";
+import { signal } from "./signals.ts";
 import type { Store } from "./store.ts";
 import { TOOLS } from "./tools/index.ts";
 import type { Shape } from "./tools/tool.ts";
@@ -12,6 +13,10 @@ export class View {
   /** How much of the tint shows over the picture, 0..1. */
   readonly opacity = signal(0.5);
   readonly lines = signal(false);
+  /** The factor whose drawer is open. */
+  readonly drawer = signal<number | null>(null);
+  /** What is being searched for, and in which of the search fields. */
+  readonly query = signal({ where: "", text: "" });
   /** Is the traceback of a fault open? */
   readonly details = signal(false);
   /** Is the sheet of keys open? */

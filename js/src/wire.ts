@@ -10,6 +10,19 @@ export interface Model {
   off(event: string, callback: (...args: never[]) => void): void;
 }
 
+export interface FeatureInfo {
+  readonly feature: number;
+  /** Empty where none is known. */
+  readonly label: string;
+}
+
+export interface PartInfo extends FeatureInfo {
+  /** 1 is the feature's typical activation. */
+  readonly weight: number;
+  /** Of all that the factor's features add, 0..1. */
+  readonly share: number;
+}
+
 export interface SceneInfo {
   readonly revision: number;
   readonly prompt: string;
@@ -21,6 +34,12 @@ export interface SceneInfo {
   readonly colors: readonly string[];
   /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
   readonly seen: readonly number[];
+  /** Per factor whether it comes from the picture, so that there is something to reset it to. */
+  readonly analysed: readonly boolean[];
+  /** Per factor the key of its thumbnail. */
+  readonly icons: readonly string[];
+  /** Per factor its strongest features. */
+  readonly features: readonly (readonly PartInfo[])[];
 }
 
 export interface StateMessage extends SceneInfo {
@@ -64,7 +83,28 @@ export interface StatusMessage {
   readonly task: "" | "draw" | "render";
 }
 
-export type KernelMessage = StateMessage | FrameMessage | AckMessage | ErrorMessage | StatusMessage;
+export interface FoundMessage {
+  readonly type: "found";
+  readonly client: string;
+  readonly seq: number;
+  readonly features: readonly FeatureInfo[];
+}
+
+export interface IconMessage {
+  readonly type: "icon";
+  readonly key: string;
+  /** A JPEG as a data URL. */
+  readonly address: string;
+}
+
+export type KernelMessage =
+  | StateMessage
+  | FrameMessage
+  | AckMessage
+  | ErrorMessage
+  | StatusMessage
+  | FoundMessage
+  | IconMessage;
 
 export interface DrawRequest {
   readonly prompt: string;
@@ -72,6 +112,24 @@ export interface DrawRequest {
   readonly n_steps: number;
   readonly n_factors: number;
 }
+
+export type Request =
+  | ({ readonly type: "analyze" } & DrawRequest)
+  | { readonly type: "undo" | "redo" | "retry" | "hello" }
+  | { readonly type: "search"; readonly text: string }
+  | { readonly type: "icons"; readonly keys: readonly string[] }
+  | {
+      readonly type: "palette";
+      readonly revision: number;
+      readonly verb: string;
+      readonly arguments: Readonly<Record<string, unknown>>;
+      readonly commit: boolean;
+    };
+
+/** These ask without changing the scene, so a state that waits to be sent stays the newest. */
+const ASIDE: readonly string[] = ["search", "icons"];
+
+export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
 
 export interface Edit {
   readonly gains: readonly number[];

@@ -55,7 +55,7 @@ function Widget({ view }: { view: View }) {
               <Tools view={view} />
               <Brush store={store} />
             </div>
-            <Palette store={store} view={view} />
+            <Palette view={view} />
           </div>
         </div>
         <Notice view={view} />

@@ -1,36 +1,48 @@
-/** The palette: a row per factor. */
+/** The palette: a row per factor, and a way to more of them. */
 import { PATCHES } from "../grid.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
 import { Slider } from "./controls.tsx";
+import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
+import { Search } from "./Search.tsx";
 
-export function Palette({ store, view }: { store: Store; view: View }) {
+export function Palette({ view }: { view: View }) {
+  const { store } = view;
   const info = store.info.value;
   if (!info) return <div class="e-palette" />;
-  if (!info.names.length)
-    return (
-      <p class="e-empty">Nothing to paint with yet. Draw a scene, or add a factor in Python with scene.add_factor.</p>
-    );
   return (
-    <ul class="e-palette" aria-label="Factors">
-      {info.names.map((name, factor) => (
-        <Row key={factor} store={store} view={view} name={name} factor={factor} />
-      ))}
-    </ul>
+    <div class="e-factors">
+      {!info.names.length && (
+        <p class="e-empty">Nothing to paint with yet. Draw a scene, or add a feature by its label or number.</p>
+      )}
+      <ul class="e-palette" aria-label="Factors">
+        {info.names.map((name, factor) => (
+          <Row key={name} view={view} name={name} factor={factor} />
+        ))}
+      </ul>
+      <Search
+        view={view}
+        where="palette"
+        label="Add a feature to paint with"
+        onPick={({ feature, label }) =>
+          store.palette.change("add_factor", { features: { [feature]: 1 }, name: label || null })
+        }
+      />
+    </div>
   );
 }
 
-function Row({ store, view, name, factor }: { store: Store; view: View; name: string; factor: number }) {
+function Row({ view, name, factor }: { view: View; name: string; factor: number }) {
+  const { store } = view;
   const info = store.info.value;
   const picked = store.factor.value === factor;
   const hidden = store.hidden.value.has(factor);
+  const open = view.drawer.value === factor;
   const gain = store.gains.value[factor] ?? 1;
-  const { strengths, nFactors } = store.layers.value;
-  let most = 0;
-  for (let p = 0; p < PATCHES; p++) most = Math.max(most, Math.abs(gain * (strengths[p * nFactors + factor] ?? 0)));
-  // A little room: painting at 1.0 and rounding are no reason for a warning.
-  const beyond = most > 1.05 * Math.max(1, info?.seen[factor] ?? 1);
+  const icon = store.palette.icons.value[info?.icons[factor] ?? ""];
+  const seen = Math.max(1, info?.seen[factor] ?? 1);
+  const most = strongest(store, factor);
   const solo = (on: boolean) => () => {
     view.solo.value = on ? factor : null;
   };
@@ -51,8 +63,9 @@ function Row({ store, view, name, factor }: { store: Store; view: View; name: st
           store.factor.value = factor;
         }}
       >
-        <span class="e-swatch" />
+        {icon ? <img class="e-swatch" src={icon} alt="" data-testid={`icon-${factor}`} /> : <span class="e-swatch" />}
         <span class="e-label">{name}</span>
+        {store.locked.value.has(factor) && <Icon name="lock" />}
       </button>
       <Slider
         label={`Strength of ${name}`}
@@ -63,14 +76,16 @@ function Row({ store, view, name, factor }: { store: Store; view: View; name: st
         step={0.01}
         rest={1}
         text={gain.toFixed(2)}
-        warn={beyond && "Stronger than the model made it itself: expect surprises"}
+        mark={seen / most}
+        // A little room: painting at 1.0 and rounding are no reason for a warning.
+        warn={gain * most > 1.05 * seen && "Stronger than the model made it itself: expect surprises"}
         onInput={(value) => store.setGain(factor, value, false)}
         onCommit={(value) => store.setGain(factor, value, true)}
       />
       <button
         type="button"
         class="e-button e-square e-eye"
-        title={hidden ? "Show on the grid" : "Hide on the grid"}
+        title={hidden ? "Show on the grid (H)" : "Hide on the grid (H)"}
         aria-label={`Show ${name} on the grid`}
         aria-pressed={!hidden}
         data-testid={`eye-${factor}`}
@@ -78,6 +93,27 @@ function Row({ store, view, name, factor }: { store: Store; view: View; name: st
       >
         <Icon name={hidden ? "eyeOff" : "eye"} />
       </button>
+      <button
+        type="button"
+        class="e-button e-more"
+        title="Name, colour, features"
+        aria-label={`More about ${name}`}
+        aria-expanded={open}
+        data-testid={`more-${factor}`}
+        onClick={() => {
+          view.drawer.value = open ? null : factor;
+        }}
+      >
+        <Icon name="more" />
+      </button>
+      {open && info && <Drawer view={view} factor={factor} info={info} />}
     </li>
   );
+}
+
+function strongest(store: Store, factor: number): number {
+  const { strengths, nFactors } = store.layers.value;
+  let most = 0;
+  for (let p = 0; p < PATCHES; p++) most = Math.max(most, Math.abs(strengths[p * nFactors + factor] ?? 0));
+  return most;
 }

@@ -1,6 +1,7 @@
 /** The picture and the grid to paint on, over it or beside it. */
-import { effect } from "@preact/signals-core";
+
 import { Overlay } from "../overlay.ts";
+import { effect } from "../signals.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { View } from "../view.ts";
 

@@ -1,7 +1,8 @@
 /** Beside the picture: the tools, and how the one in hand is set. */
-import type { Signal } from "@preact/signals-core";
+
 import { MAX_BRUSH } from "../settings.ts";
 import { AREAS } from "../shapes.ts";
+import type { Signal } from "../signals.ts";
 import type { Store } from "../store.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
 import type { View } from "../view.ts";

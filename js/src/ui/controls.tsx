@@ -1,6 +1,7 @@
 /** The few controls everything is made of. */
-import type { Signal } from "@preact/signals-core";
+
 import type { ComponentChildren } from "preact";
+import type { Signal } from "../signals.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
 export function IconButton(props: {
@@ -41,11 +42,13 @@ export function Slider(props: {
   rest: number;
   text: string;
   warn?: string | false;
+  /** From here on the track is tinted: nobody knows what comes. */
+  mark?: number;
   disabled?: boolean;
   onInput: (value: number) => void;
   onCommit?: (value: number) => void;
 }) {
-  const { label, testid, value, min, max, step, rest, text, warn, disabled, onInput, onCommit } = props;
+  const { label, testid, value, min, max, step, rest, text, warn, mark = max, disabled, onInput, onCommit } = props;
   const share = (v: number) => `${(100 * (v - min)) / (max - min)}%`;
   const read = (event: Event) => (event.currentTarget as HTMLInputElement).valueAsNumber;
   const reset = () => {
@@ -53,7 +56,11 @@ export function Slider(props: {
     onCommit?.(rest);
   };
   return (
-    <span class={warn ? "e-slider e-warn" : "e-slider"} title={warn || label} style={{ "--fill": share(value) }}>
+    <span
+      class={warn ? "e-slider e-warn" : "e-slider"}
+      title={warn || label}
+      style={{ "--fill": share(value), "--mark": share(Math.min(max, mark)) }}
+    >
       <input
         type="range"
         aria-label={label}

@@ -1,9 +1,10 @@
 /**
- * Components draw themselves again when a signal that they read changes. @preact/signals does that too, with the hooks
- * it needs for 5 KB of a bundle that every widget sends and saves again.
+ * Components draw themselves again when a signal that they read changes. @preact/signals does that too, at the price of
+ * the hooks it needs: 5 KB of a bundle that every widget sends and saves again.
  */
-import { effect } from "@preact/signals-core";
+
 import { Component, type ComponentChildren, Fragment, type FunctionComponent, options, type VNode } from "preact";
+import { effect } from "../signals.ts";
 
 type View = FunctionComponent<object>;
 
