@@ -7,17 +7,18 @@ undo is a list of scenes, and sharing a picture is saving one.
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _png, _scene_file
 from ember_widgets._checks import FloatArray
 from ember_widgets._grid import AREAS, GRID, REGION_SHARE, Patches, heal, patch_mask, patch_shares, region
 from ember_widgets._palette import PALETTE, free_name, next_color, palette
@@ -34,6 +35,13 @@ __all__ = [
     "patch_mask",
     "region",
 ]
+
+
+class Picture(Protocol):
+    """What a painter renders, as far as a scene has to do with it: a PIL image."""
+
+    def save(self, fp: Any, format: str) -> None:
+        """Write the picture to a stream."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -466,19 +474,39 @@ class Scene:
 
     # Files and copies
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], picture: Picture | None = None) -> None:
         """Write the scene to a file that ``Scene.load`` reads back exactly.
 
-        The file is JSON and appears whole or not at all; one that was there is replaced.
+        The file appears whole or not at all; one that was there is replaced.
+
+        Args:
+            path: the file. It is JSON, unless it is called ``.png``.
+            picture: what ``painter.render(scene)`` gave, for a PNG with the scene inside it.
 
         Raises:
             OSError: the file cannot be written there.
+            ValueError: a PNG without a picture, or a picture for a file that is none.
         """
-        _scene_file.write(Path(path), self._plain_fields())
+        path = Path(path)
+        if (path.suffix.lower() == ".png") != (picture is not None):
+            raise ValueError(
+                f"cannot save to {path}: a .png, and nothing else, holds a picture; "
+                "use scene.save('scene.json') or scene.save('scene.png', painter.render(scene))"
+            )
+        _scene_file.write(path, self.to_bytes(picture))
+
+    def to_bytes(self, picture: Picture | None = None) -> bytes:
+        """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture."""
+        text = _scene_file.text(self._plain_fields())
+        if picture is None:
+            return text.encode()
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        return _png.with_text(stream.getvalue(), _scene_file.FORMAT, text)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scene:
-        """Read a scene that ``save`` wrote.
+        """Read a scene that ``save`` wrote, or a PNG that has one inside.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -487,9 +515,34 @@ class Scene:
         """
         source = Path(path)
         try:
-            return cls(**_scene_file.read(source))
+            return cls.from_bytes(_scene_file.load(source))
         except (TypeError, ValueError) as error:
             raise ValueError(f"cannot load {source}: {error}") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Scene:
+        """Read what ``to_bytes`` gave.
+
+        Raises:
+            ValueError: it is foreign, damaged or of a newer version.
+        """
+        return cls(**_scene_file.read(data))
+
+    def original(self) -> Scene:
+        """The scene as it was analysed: rendered, it is the picture that nobody edited."""
+        n_base = len(self.base_basis)
+        names: tuple[str, ...] = ()
+        for f in range(n_base):
+            name = self.names[self._origins.index(f)] if f in self._origins else f"factor {f + 1}"
+            names = (*names, free_name(name, names))
+        return self.replace(
+            strengths=self.base_strengths,
+            basis=self.base_basis,
+            remainder=np.ones((GRID, GRID)),
+            names=names,
+            colors=palette(n_base),
+            origins=tuple(range(n_base)),
+        )
 
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.

@@ -279,6 +279,16 @@ class TestThePalette:
         assert changed.duplicate("lion").reset_weights("lion 2").basis[-1].tolist() == scene.basis[1].tolist()
 
 
+def test_the_original_is_what_was_analysed(scene: Scene) -> None:
+    edited = scene.rename("lion", "cat").remove("sky").duplicate("cat").paint(0, "left").set_weight(0, 1, 5)
+    original = edited.original()
+    assert (original.strengths == scene.strengths).all()
+    assert (original.basis == scene.basis).all()
+    assert (original.remainder == 1).all()
+    assert original.names == ("factor 1", "cat", "meadow")
+    assert original.origins == (0, 1, 2)
+
+
 def test_rename_changes_one_name(scene: Scene) -> None:
     renamed = scene.rename(1, "cat")
     assert renamed.names == ("sky", "cat", "meadow")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ember_widgets import _scene_file
 from ember_widgets.scene import Scene
@@ -67,6 +68,52 @@ class TestRoundTrip:
     def test_takes_paths_as_text(self, path: Path) -> None:
         make_scene().save(str(path))
         assert Scene.load(str(path)) == make_scene()
+
+
+def png() -> Image.Image:
+    return Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+
+
+class TestPictures:
+    def test_hold_the_scene_they_were_drawn_from(self, tmp_path: Path) -> None:
+        path = tmp_path / "boat.PNG"
+        scene = make_scene(prompt="ein Löwe, 獅子").paint(0, [(1, 2)], 0.3)
+        scene.save(path, png())
+        assert Scene.load(path) == scene
+        with Image.open(path) as picture:
+            assert np.array_equal(np.asarray(picture), np.asarray(png()))
+            assert json.loads(picture.text["ember-scene"])["prompt"] == "ein Löwe, 獅子"  # type: ignore[attr-defined]
+
+    def test_without_a_scene_say_so(self, path: Path) -> None:
+        png().save(path, "PNG")
+        assert message_of_loading(path) == (
+            "it is a picture without a scene in it; give one written by scene.save"
+        )
+
+    def test_that_were_cut_off_or_damaged_say_so(self, path: Path) -> None:
+        data = make_scene().to_bytes(png())
+        at = data.index(b"ember-scene\0") + 20
+        for broken, message in [
+            (data[: at + 50], "it is a PNG that was cut off"),
+            (data[:at] + b"\xff\xff\xff" + data[at + 3 :], "the text in it is damaged"),
+        ]:
+            path.write_bytes(broken)
+            assert message_of_loading(path) == message
+
+    @pytest.mark.parametrize(("name", "picture"), [("scene.png", None), ("scene.json", png())])
+    def test_go_into_a_png_and_nothing_else_does(self, tmp_path: Path, name: str, picture: Any) -> None:
+        with pytest.raises(ValueError) as caught:
+            make_scene().save(tmp_path / name, picture)
+        assert str(caught.value) == (
+            f"cannot save to {tmp_path / name}: a .png, and nothing else, holds a picture; "
+            "use scene.save('scene.json') or scene.save('scene.png', painter.render(scene))"
+        )
+        assert not (tmp_path / name).exists()
+
+    def test_bytes_are_what_a_file_holds(self, path: Path) -> None:
+        make_scene().save(path)
+        assert make_scene().to_bytes() == path.read_bytes()
+        assert Scene.from_bytes(path.read_bytes()) == make_scene()
 
 
 class TestSave:
@@ -145,7 +192,7 @@ NOT_A_SCENE = 'it is not a scene (no "format": "ember-scene" in it); give a file
     ("content", "message"),
     [
         (b"", NOT_JSON),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe", NOT_JSON),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "it is a PNG that was cut off"),
         (b"[" * 100_000, NOT_JSON),
         (b"[1, 2]", NOT_A_SCENE),
         (b'{"cells": [], "nbformat": 4}', NOT_A_SCENE),
