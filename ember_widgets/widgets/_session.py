@@ -10,16 +10,19 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ember_widgets._checks import plural
 from ember_widgets.renderer import Renderer
 from ember_widgets.scene import Scene
-from ember_widgets.widgets import _told, _wire
+from ember_widgets.widgets import _python, _told, _wire
+from ember_widgets.widgets._answers import Answers, Now
+from ember_widgets.widgets._aside import Aside
 from ember_widgets.widgets._asked import NewScene, PainterLike, last_line, rendered
-from ember_widgets.widgets._features import found, labels_of
+from ember_widgets.widgets._features import labels_of
 from ember_widgets.widgets._history import History, State
-from ember_widgets.widgets._icons import Icons
+from ember_widgets.widgets._icons import key_of_step
 from ember_widgets.widgets._picture import Kind, Picture
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -65,7 +68,7 @@ class Session:
         self._on_scene = on_scene
         self._on_final = on_final
         self._lock = threading.RLock()
-        self._state = State.of(scene)
+        self._state = State.of(scene, _python.begun_with(scene))
         self._history = History(self._state)
         self._revision = 0
         self._picture = picture
@@ -77,7 +80,8 @@ class Session:
         self._renderer: Renderer[_Job] = Renderer(
             self._work, settle=self._settle, on_drop=self._acknowledge, on_error=self._on_worker_error
         )
-        self._icons = Icons(self._renderer.wait, self._send_icon)
+        self._aside = Aside(self._renderer.wait, self._on_worker_error)
+        self._answers = Answers(self._now, self._send_aside, self._aside)
 
     # What Python asks for
 
@@ -92,14 +96,14 @@ class Session:
         """Whether the picture is behind the scene."""
         return self._renderer.busy
 
-    def assign(self, scene: Scene) -> None:
+    def assign(self, scene: Scene, client: str = "", seq: int = 0) -> None:
         """Go on from another scene."""
         self._refuse_closed()
         with self._lock:
-            self._adopt(State.of(scene))
+            self._adopt(State.of(scene, _python.begun_with(scene)))
             self._history.commit(self._state)
             self._send_state("scene", "")
-            self._submit("", 0, final=True)
+            self._submit(client, seq, final=True)
         self._on_scene()
 
     def analyze(self, new_scene: NewScene, client: str = "", seq: int = 0) -> None:
@@ -114,11 +118,21 @@ class Session:
         """Undo (-1) or redo (1); False if there is nothing to."""
         self._refuse_closed()
         with self._lock:
-            state = self._step(by)
-            if state is None:
+            step: int | None
+            if self._state.same(self._history.current):
+                step = self._history.beside(by)
+            else:  # in the middle of a stroke: back to where it began
+                step = self._history.step if by < 0 else None
+        return self.go(step, client, seq)
+
+    def go(self, step: int | None, client: str = "", seq: int = 0) -> bool:
+        """Go to a step of the history; False if there is none of that number."""
+        self._refuse_closed()
+        with self._lock:
+            if step is None or self._history.state(step) is None:
                 self._acknowledge_to(client, seq)
                 return False
-            self._adopt(state)
+            self._adopt(self._history.go(step))
             self._send_state("scene", "")
             self._submit(client, seq, final=True)
         self._on_scene()
@@ -136,7 +150,7 @@ class Session:
     def close(self) -> None:
         """Stop the worker and let go of the painter and of the errors that hold on to its frames."""
         self._renderer.close()
-        self._icons.close()
+        self._aside.close()
         with self._lock:
             self.painter = self.last_error = self._fault = self._failed = self._analysis = None
 
@@ -164,9 +178,18 @@ class Session:
         elif isinstance(message, _wire.Palette):
             self._change(message)
         elif isinstance(message, _wire.Search):
-            self._search(message)
+            self._answers.search(message)
         elif isinstance(message, _wire.Thumbnails):
-            self._send_icons(message)
+            self._answers.thumbnails(message)
+            self._acknowledge_to(message.client, message.seq)
+        elif isinstance(message, _wire.Original):
+            self._answers.original(message)
+        elif isinstance(message, _wire.Export):
+            self._answers.export(message)
+        elif isinstance(message, _wire.Open):
+            self._open(message, buffers)
+        elif isinstance(message, _wire.Go):
+            self.go(message.step, message.client, message.seq)
         else:
             with self._lock:
                 self._send_status()
@@ -181,9 +204,13 @@ class Session:
                 return
             layers = _wire.layers(edit, buffers, self._state.painted.n_factors)
             state = self._state.edited(*layers)
+            if edit.commit:
+                before = self._history.current
+                lines = _python.painted(before.painted, state, edit.deed)
+                state = replace(state, code=before.code + lines)
+                self._history.commit(state)
             self._state = state
             if edit.commit:
-                self._history.commit(state)
                 self._send_state("edit", edit.client)
             if self._analysis is None:
                 self._submit(edit.client, edit.seq, final=edit.commit)
@@ -203,29 +230,33 @@ class Session:
         with self._lock:
             if self._refused(message):
                 return
-            self._adopt(message.change.of(self._state))
+            before, change = self._history.current, message.change
+            line = _python.said(self._state.painted, change.verb, change.arguments)
+            self._adopt(replace(change.of(self._state), code=(*before.code, line)))
             if message.commit:
                 self._history.commit(self._state)
             self._send_state("scene", "")
             self._submit(message.client, message.seq, final=message.commit)
         self._on_scene()
 
-    def _search(self, message: _wire.Search) -> None:
-        with self._lock:
-            features = found(message.text, self._state.painted.n_features, labels_of(self.painter))
-            told = {"type": "found", "client": message.client, "seq": message.seq, "text": message.text}
-            self._send({**told, "features": features}, [])
+    def _open(self, message: _wire.Open, buffers: Sequence[Any]) -> None:
+        if len(buffers) != 1:
+            raise ValueError(f"open: {plural(len(buffers), 'buffer')} came, but 1 is needed: the file")
+        try:
+            scene = Scene.from_bytes(bytes(buffers[0]))
+        except (TypeError, ValueError) as fault:
+            raise ValueError(f"this file cannot be opened: {fault}") from fault
+        self.assign(scene, message.client, message.seq)
 
-    def _send_icons(self, message: _wire.Thumbnails) -> None:
+    def _now(self) -> Now | None:
         with self._lock:
-            painter, painted = self.painter, self._state.painted
-        if painter is not None:
-            self._icons.ask(painter, painted, message.keys)
-        self._acknowledge_to(message.client, message.seq)
+            if self.painter is None:
+                return None
+            return Now(self.painter, self._state, self._history, self._picture, self._fault)
 
-    def _send_icon(self, key: str, address: str) -> None:
+    def _send_aside(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         with self._lock:
-            self._send({"type": "icon", "key": key, "address": address}, [])
+            self._send(message, buffers)
 
     def _retry(self, message: _wire.Retry) -> None:
         with self._lock:
@@ -259,6 +290,7 @@ class Session:
             if self.painter is None:
                 return  # closed meanwhile
             self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
+            self._answers.settled(current.state, picture)
         newer = self._renderer.waiting
         self._show(picture, "final" if job.final and not newer else "preview", job.client, job.seq)
 
@@ -275,7 +307,7 @@ class Session:
         with self._lock:
             if job.revision != self._revision:
                 return None  # another scene was assigned meanwhile, and that is the newer wish
-            self._adopt(State.of(scene))
+            self._adopt(State.of(scene, _python.begun_with(scene)))
             self._history.commit(self._state)
             self._send_state("scene", "")
             self._announce("render")
@@ -320,12 +352,6 @@ class Session:
         self._revision += 1
         self._analysis = None
 
-    def _step(self, by: int) -> State | None:
-        if not self._state.same(self._history.current):
-            # In the middle of a stroke: back to where it began.
-            return self._history.current if by < 0 else None
-        return self._history.step(by) if self._history.can(by) else None
-
     def _submit(self, client: str, seq: int, *, final: bool) -> None:
         self._put(_Job(client, seq, self._revision, self._state, final))
 
@@ -343,7 +369,12 @@ class Session:
 
     def _send_state(self, why: str, client: str) -> None:
         message, buffers = _told.state(self._state, labels_of(self.painter))
-        history = {"can_undo": self._history.can(-1), "can_redo": self._history.can(1)}
+        history = {
+            "can_undo": self._history.beside(-1) is not None,
+            "can_redo": self._history.beside(1) is not None,
+            "steps": [[step, key_of_step(step)] for step in self._history.steps],
+            "step": self._history.step,
+        }
         self._send({**message, "why": why, "client": client, "revision": self._revision, **history}, buffers)
 
     def _report(self, fault: Exception, client: str, seq: int) -> None:

@@ -19,6 +19,7 @@ from ember_widgets.widgets._asked import NewScene
 from ember_widgets.widgets._change import Change
 
 MAX_SEARCH = 200
+MIME = {"png": "image/png", "json": "application/json", "py": "text/x-python"}
 _MAX_CLIENT = 64
 _MAX_SEQ = 2**53
 
@@ -47,6 +48,8 @@ class Edit:
     revision: int
     gains: tuple[float, ...]
     commit: bool
+    deed: object = None
+    """What Python would call it; not trusted, see ``_python``."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,51 @@ class Thumbnails:
 
     client: str
     seq: int
-    keys: frozenset[str]
+    keys: tuple[str, ...]
 
 
-Message = Hello | Ping | Edit | Analyze | Step | Retry | Palette | Search | Thumbnails
+@dataclass(frozen=True)
+class Original:
+    """Send the picture that nobody edited; ``key`` comes back with it."""
 
-_TYPES = ("hello", "ping", "edit", "analyze", "undo", "redo", "retry", "palette", "search", "icons")
+    client: str
+    seq: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """Send the scene as a file; ``form`` is one of ``MIME``."""
+
+    client: str
+    seq: int
+    form: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """Go on from the scene in a file, which is the message's buffer."""
+
+    client: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class Go:
+    """Go to a step of the history."""
+
+    client: str
+    seq: int
+    step: int
+
+
+Question = Search | Thumbnails | Original | Export
+Message = Hello | Ping | Edit | Analyze | Step | Go | Retry | Palette | Open | Question
+
+_TYPES = (
+    *("hello", "ping", "edit", "analyze", "undo", "redo", "go", "retry", "palette", "search", "icons"),
+    *("original", "export", "open"),
+)
 
 
 def parse(content: object) -> Message:
@@ -151,7 +193,18 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         keys = content.get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise ValueError(f"keys={shown(keys)} is not a list of texts")
-        return Thumbnails(client, seq, frozenset(keys))
+        return Thumbnails(client, seq, tuple(keys))
+    if kind == "original":
+        return Original(client, seq, str(content.get("key"))[:_MAX_CLIENT])
+    if kind == "export":
+        form = content.get("form")
+        if not isinstance(form, str) or form not in MIME:
+            raise ValueError(f"form={shown(form)} is unknown; choose one of {', '.join(MIME)}")
+        return Export(client, seq, form)
+    if kind == "open":
+        return Open(client, seq)
+    if kind == "go":
+        return Go(client, seq, _count("step", content.get("step")))
     revision = _count("revision", content.get("revision"))
     commit = content.get("commit")
     if not isinstance(commit, bool):
@@ -159,7 +212,7 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
     if kind == "palette":
         change = Change.checked(content.get("verb"), content.get("arguments"))
         return Palette(client, seq, revision, change, commit)
-    return Edit(client, seq, revision, _gains(content.get("gains")), commit)
+    return Edit(client, seq, revision, _gains(content.get("gains")), commit, content.get("deed"))
 
 
 def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArray, FloatArray, FloatArray]:

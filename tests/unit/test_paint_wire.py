@@ -62,6 +62,8 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "analysed": [True] * 5,
         "can_undo": False,
         "can_redo": False,
+        "steps": [[0, "step 0"]],
+        "step": 0,
     }
     strengths, remainder = browser.maps()
     np.testing.assert_array_equal(strengths, scene.strengths)
@@ -352,7 +354,7 @@ ANALYZE = {
     "n_steps": 1,
     "n_factors": 5,
 }
-KINDS = "hello, ping, edit, analyze, undo, redo, retry, palette, search, icons"
+KINDS = "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, export, open"
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
 
