@@ -422,6 +422,11 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
             "icons: keys='all' is not a list of texts",
         ),
         (
+            {"type": "export", "client": "page", "seq": 1, "form": "exe"},
+            "export: form='exe' is unknown; choose one of png, json, py",
+        ),
+        ({"type": "go", "client": "page", "seq": 1}, "go: step=None is not a whole number 0..2**53"),
+        (
             ANALYZE | {"n_factors": 300},
             "analyze: n_factors=300, but an image has 256 patches; choose 1..256 (3..8 reads best)",
         ),
