@@ -106,7 +106,7 @@ class Answers:
     def _draw_original(self, message: _wire.Original) -> None:
         if now := self._now():
             picture = rendered(now.painter, now.state.painted.original())
-            self._send({**_to("original", message), "key": message.key}, [picture.encoded("final")])
+            self._send(_to("original", message), [picture.encoded("final")])
 
     def _export(self, message: _wire.Export) -> None:
         now = self._now()

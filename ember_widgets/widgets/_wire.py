@@ -109,11 +109,10 @@ class Thumbnails:
 
 @dataclass(frozen=True)
 class Original:
-    """Send the picture that nobody edited; ``key`` comes back with it."""
+    """Send the picture that nobody edited."""
 
     client: str
     seq: int
-    key: str
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
             raise ValueError(f"keys={shown(keys)} is not a list of texts")
         return Thumbnails(client, seq, tuple(keys))
     if kind == "original":
-        return Original(client, seq, str(content.get("key"))[:_MAX_CLIENT])
+        return Original(client, seq)
     if kind == "export":
         form = content.get("form")
         if not isinstance(form, str) or form not in MIME:

@@ -26,6 +26,7 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["Delete", "Erase the selection"],
   ["Esc", "Take the stroke back, then the selection"],
   ["Ctrl Z", "Undo; with Shift redo"],
+  ["C held", "The unedited picture"],
   ["Alt click", "Eyedropper"],
   ["Arrows", "Move the cursor on the grid"],
   ["Space", "Dab, or pick up and set down"],
@@ -71,6 +72,7 @@ export function actionOf(
   }
   const selected = selection.value;
   if (key === "Delete" || key === "Backspace") return selected && (() => store.useOn(selected, "erase"));
+  if (letter === "c") return () => set(view.holding, true);
   if (key === "?") return () => set(view.help, !view.help.value);
   if (key === "+" || key === "=") return scale(STEP);
   if (key === "-") return scale(1 / STEP);
@@ -115,6 +117,12 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement, view: View, s
     },
     { capture: true, signal },
   );
+}
+
+/** Lets go of what is only there while its key is held; the key may come up anywhere. */
+export function listenToReleases(view: View, signal: AbortSignal): void {
+  for (const event of ["keyup", "blur"])
+    window.addEventListener(event, () => set(view.holding, false), { capture: true, signal });
 }
 
 function set<T>(signal: Signal<T>, value: T): void {

@@ -18,6 +18,13 @@ export default () => {
           clearTimeout: (timer) => window.clearTimeout(timer as number),
         },
         decode: (bytes) => createImageBitmap(new Blob([bytes as BlobPart])),
+        save: (name, type, bytes) => {
+          const link = document.createElement("a");
+          link.href = URL.createObjectURL(new Blob([bytes as BlobPart], { type }));
+          link.download = name;
+          link.click();
+          setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+        },
       });
       store.open();
       return () => store.close();

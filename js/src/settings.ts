@@ -27,6 +27,8 @@ export class Settings {
   readonly hidden = signal<Factors>(new Set());
   /** Factors that no tool changes. */
   readonly locked = signal<Factors>(new Set());
+  /** Draw takes the next seed if nothing else is new, unless the seed is held. */
+  readonly holdSeed = signal(false);
   /** The one factor with a tint, if only one is to have it. */
   readonly soloed = signal<number | null>(null);
 

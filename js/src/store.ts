@@ -3,6 +3,7 @@
 import type { Point } from "./brush.ts";
 import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
 import { Palette } from "./palette.ts";
+import { copied, Pictures } from "./pictures.ts";
 import { Settings } from "./settings.ts";
 import { batch, signal } from "./signals.ts";
 import { TOOLS } from "./tools/index.ts";
@@ -12,6 +13,7 @@ import {
   type DrawRequest,
   type Edit,
   type ErrorMessage,
+  type FileMessage,
   type FrameMessage,
   type KernelMessage,
   type Model,
@@ -20,15 +22,12 @@ import {
   type StateMessage,
 } from "./wire.ts";
 
-export interface Picture {
-  readonly bitmap: ImageBitmap;
-  readonly frame: FrameMessage | null;
-}
-
 export interface StoreOptions {
   readonly client: string;
   readonly clock: Clock;
   readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
+  /** Hands a file to whoever sits before the screen. */
+  readonly save: (name: string, mime: string, bytes: Uint8Array) => void;
 }
 
 export class Store extends Settings {
@@ -38,9 +37,9 @@ export class Store extends Settings {
   readonly layers = signal<Layers>(emptyLayers(0));
   readonly canUndo = signal(false);
   readonly canRedo = signal(false);
-  readonly picture = signal<Picture | null>(null);
-  /** The sequence number of the last own edit that the picture shows. */
-  readonly shownSeq = signal(0);
+  readonly film = signal<Pick<StateMessage, "steps" | "step">>({ steps: [], step: 0 });
+  /** What was done, as Python, while it is shown. */
+  readonly program = signal<string | null>(null);
   readonly task = signal<"" | "draw" | "render">("");
   readonly lost = signal(false);
   readonly error = signal<{ message: string; traceback: string } | null>(null);
@@ -49,14 +48,14 @@ export class Store extends Settings {
   readonly ghost = signal<Change["ghost"] | null>(null);
   readonly draft = signal<DrawRequest>({ prompt: "", seed: "0", n_steps: 1, n_factors: 5 });
 
+  readonly pictures: Pictures;
   readonly palette = new Palette(
     (request) => this.transport.request(request),
     () => this.info.value?.revision ?? -1,
   );
   private readonly transport: Transport;
   private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
-  private arrived = 0;
-  private shown = 0;
+  private originalAsked = false;
 
   constructor(
     private readonly model: Model,
@@ -68,7 +67,9 @@ export class Store extends Settings {
       if (!lost) return;
       this.task.value = "";
       this.palette.forget();
+      this.originalAsked = false;
     };
+    this.pictures = new Pictures(options.client, options.decode, this.error);
     this.transport = new Transport(model, options.client, onLost, options.clock);
   }
 
@@ -78,7 +79,7 @@ export class Store extends Settings {
     // Said by the widget manager when a kernel restarts; the ping finds out whether this widget is still there.
     this.model.on("comm_live_update", this.onConnection);
     const image = this.model.get("image");
-    if (ArrayBuffer.isView(image) && image.byteLength) void this.show(image, null);
+    if (ArrayBuffer.isView(image) && image.byteLength) void this.pictures.show(image, null);
     this.transport.request({ type: "hello" });
   }
 
@@ -86,8 +87,7 @@ export class Store extends Settings {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("comm_live_update", this.onConnection);
     this.transport.close();
-    this.picture.value?.bitmap.close();
-    this.picture.value = null;
+    this.pictures.close();
   }
 
   /** False while there is nothing to paint on, or a new scene is on its way. */
@@ -203,6 +203,29 @@ export class Store extends Settings {
     if (this.canRedo.value) this.transport.request({ type: "redo" });
   }
 
+  /** Goes to a step of the history. */
+  go(step: number): void {
+    if (this.gesture) this.cancelStroke();
+    if (step !== this.film.value.step) this.transport.request({ type: "go", step });
+  }
+
+  /** A PNG with the scene in it is saved; Python is shown. */
+  export(form: "png" | "py"): void {
+    this.transport.request({ type: "export", form });
+  }
+
+  /** Goes on from the scene in a file. */
+  openFile(bytes: ArrayBuffer): void {
+    this.transport.request({ type: "open" }, [bytes]);
+  }
+
+  /** Has the picture that nobody edited sent, unless it is there or on its way. */
+  wantOriginal(): void {
+    if (this.originalAsked || !this.info.value) return;
+    this.originalAsked = true;
+    this.transport.request({ type: "original" });
+  }
+
   retry(): void {
     this.error.value = null;
     this.transport.request({ type: "retry" });
@@ -226,6 +249,8 @@ export class Store extends Settings {
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
     else if (message.type === "found" && mine) this.palette.found.value = message.features;
+    else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
+    else if (message.type === "file" && mine) this.onFile(message, buffers);
     else if (message.type === "icon") this.palette.received(message);
     else if (message.type === "status") this.task.value = message.busy ? message.task || "render" : "";
     // Room in the window is given back last, so that the next edit carries what this message brought.
@@ -240,6 +265,8 @@ export class Store extends Settings {
     batch(() => {
       this.canUndo.value = message.can_undo;
       this.canRedo.value = message.can_redo;
+      this.film.value = message;
+      this.palette.want(message.steps.map(([, key]) => key));
       // After one's own edit the hand may be further on already.
       if (message.why === "edit" && mine) return;
       const layers = readLayers(buffers, message.names.length);
@@ -252,8 +279,11 @@ export class Store extends Settings {
         known.seed !== seed ||
         known.n_steps !== n_steps ||
         known.n_factors !== n_factors
-      )
+      ) {
         this.draft.value = { prompt, seed, n_steps, n_factors };
+        this.pictures.forgetOriginal();
+        this.originalAsked = false;
+      }
       if (known?.revision !== message.revision) this.gesture = this.ghost.value = null;
       this.info.value = message;
       this.gains.value = message.gains;
@@ -263,10 +293,16 @@ export class Store extends Settings {
     });
   }
 
+  private onFile({ name, mime }: FileMessage, [bytes]: readonly ArrayBufferView[]): void {
+    if (!bytes) return;
+    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(copied(bytes));
+    else this.options.save(name, mime, copied(bytes));
+  }
+
   private onFrame(frame: FrameMessage, buffers: readonly ArrayBufferView[]): void {
     this.error.value = null;
     const bytes = buffers[0];
-    if (bytes) void this.show(bytes, frame);
+    if (bytes) void this.pictures.show(bytes, frame);
   }
 
   private onError({ message, traceback }: ErrorMessage): void {
@@ -274,29 +310,5 @@ export class Store extends Settings {
       this.error.value = { message, traceback };
       this.task.value = "";
     });
-  }
-
-  private async show(bytes: ArrayBufferView, frame: FrameMessage | null): Promise<void> {
-    const turn = ++this.arrived;
-    // Copied: the view may lie in a websocket message that is gone when decoding is done.
-    const copy = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
-    let bitmap: ImageBitmap;
-    try {
-      bitmap = await this.options.decode(copy);
-    } catch {
-      this.error.value = { message: "The picture that arrived cannot be read.", traceback: "" };
-      return;
-    }
-    if (turn < this.shown) {
-      bitmap.close();
-      return;
-    }
-    this.shown = turn;
-    const old = this.picture.value;
-    batch(() => {
-      this.picture.value = { bitmap, frame };
-      if (frame?.client === this.options.client) this.shownSeq.value = Math.max(this.shownSeq.value, frame.seq);
-    });
-    old?.bitmap.close();
   }
 }

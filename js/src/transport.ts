@@ -42,10 +42,10 @@ export class Transport {
   }
 
   /** Asks for something; the answer will have the sequence number returned. */
-  request(request: Request): number {
+  request(request: Request, buffers: ArrayBuffer[] = []): number {
     if (!isAside(request)) this.waiting = null;
     const seq = ++this.seq;
-    this.post({ ...request, client: this.client, seq }, []);
+    this.post({ ...request, client: this.client, seq }, buffers);
     this.listen();
     return seq;
   }

@@ -7,6 +7,8 @@ import type { Store } from "./store.ts";
 import { TOOLS } from "./tools/index.ts";
 import type { Shape } from "./tools/tool.ts";
 
+export type Compare = "now" | "split" | "difference";
+
 export class View {
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
@@ -17,6 +19,13 @@ export class View {
   readonly drawer = signal<number | null>(null);
   /** What is being searched for, and in which of the search fields. */
   readonly query = signal({ where: "", text: "" });
+  readonly compare = signal<Compare>("now");
+  /** Is the unedited picture held up? */
+  readonly holding = signal(false);
+  /** How much of the width shows the unedited picture, 0..1. */
+  readonly split = signal(0.5);
+  /** Width of the picture in CSS pixels; null for as wide as there is room. */
+  readonly zoom = signal<number | null>(null);
   /** Is the traceback of a fault open? */
   readonly details = signal(false);
   /** Is the sheet of keys open? */

@@ -50,6 +50,9 @@ export interface StateMessage extends SceneInfo {
   readonly gains: readonly number[];
   readonly can_undo: boolean;
   readonly can_redo: boolean;
+  /** All steps of the history, and the keys of their thumbnails. */
+  readonly steps: readonly (readonly [step: number, key: string])[];
+  readonly step: number;
 }
 
 export interface FrameMessage {
@@ -97,7 +100,25 @@ export interface IconMessage {
   readonly address: string;
 }
 
+/** The picture that nobody edited, as PNG in the buffer. */
+export interface OriginalMessage {
+  readonly type: "original";
+  readonly client: string;
+  readonly seq: number;
+}
+
+/** A file in the buffer. */
+export interface FileMessage {
+  readonly type: "file";
+  readonly client: string;
+  readonly seq: number;
+  readonly name: string;
+  readonly mime: string;
+}
+
 export type KernelMessage =
+  | OriginalMessage
+  | FileMessage
   | StateMessage
   | FrameMessage
   | AckMessage
@@ -115,7 +136,9 @@ export interface DrawRequest {
 
 export type Request =
   | ({ readonly type: "analyze" } & DrawRequest)
-  | { readonly type: "undo" | "redo" | "retry" | "hello" }
+  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
+  | { readonly type: "go"; readonly step: number }
+  | { readonly type: "export"; readonly form: "png" | "py" }
   | { readonly type: "search"; readonly text: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {
@@ -127,7 +150,7 @@ export type Request =
     };
 
 /** These ask without changing the scene, so a state that waits to be sent stays the newest. */
-const ASIDE: readonly string[] = ["search", "icons"];
+const ASIDE: readonly string[] = ["search", "icons", "original", "export"];
 
 export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
 

@@ -163,10 +163,10 @@ test("a cancelled move puts the selection back too", () => {
 test("buffers that do not fit are not taken over", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  kernel.say({ type: "state", why: "scene", client: "", revision: 2, names: ["a", "b", "c"], gains: [1, 1, 1] }, [
-    new Float32Array(3),
-    new Float32Array(256),
-  ]);
+  kernel.say(
+    { type: "state", why: "scene", client: "", revision: 2, names: ["a", "b", "c"], gains: [1, 1, 1], steps: [] },
+    [new Float32Array(3), new Float32Array(256)],
+  );
   assert.equal(store.info.value?.revision, 1);
 });
 
@@ -227,11 +227,11 @@ test("a frame shows, and the one before is let go", async () => {
   const { kernel, store } = openStore();
   kernel.frame(4);
   await tick();
-  const first = store.picture.value?.bitmap as unknown as FakeBitmap;
-  assert.equal(store.shownSeq.value, 4);
+  const first = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
+  assert.equal(store.pictures.shownSeq.value, 4);
   kernel.frame(5);
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 5);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 5);
   assert.equal(first.closed, true);
 });
 
@@ -246,15 +246,15 @@ test("a frame that is decoded late does not replace a newer one", async () => {
   await tick();
   waiting[0]?.();
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 2);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 2);
 });
 
 test("another page's frames show too, but are no answer to this one", async () => {
   const { kernel, store } = openStore();
   kernel.frame(90, "someone else", 7);
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 7);
-  assert.equal(store.shownSeq.value, 0);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 7);
+  assert.equal(store.pictures.shownSeq.value, 0);
 });
 
 test("a picture that cannot be read is said to be so", async () => {
@@ -286,14 +286,14 @@ test("the saved picture shows before the kernel has said anything", async () => 
   kernel.image = new DataView(new Uint8Array([42]).buffer);
   store.open();
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 42);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 42);
 });
 
 test("a closed store listens no more and lets its picture go", async () => {
   const { kernel, store } = openStore();
   kernel.frame(1);
   await tick();
-  const shown = store.picture.value?.bitmap as unknown as FakeBitmap;
+  const shown = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
   store.close();
   kernel.state();
   assert.equal(store.info.value, null);

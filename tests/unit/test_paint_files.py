@@ -102,9 +102,9 @@ def test_the_unedited_picture_is_drawn_from_what_was_analysed(
     browser: Browser, painter: FakePainter, scene: Scene
 ) -> None:
     browser.edit(scene.paint(0, "everything", 2.0))
-    seq = browser.ask("original", key="a lion, 3")
+    seq = browser.ask("original")
     message, data = answer(browser, "original")
-    assert (message["key"], message["seq"]) == ("a lion, 3", seq)
+    assert (message["client"], message["seq"]) == ("page", seq)
     wanted = np.asarray(painter.render(scene))
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), wanted)
 

@@ -1,11 +1,12 @@
 import { Component } from "preact";
-import { listenToKeys } from "../keys.ts";
+import { listenToKeys, listenToReleases } from "../keys.ts";
 import { listenToPointer } from "../pointer.ts";
 import type { View } from "../view.ts";
 import { DrawForm } from "./DrawForm.tsx";
 import { Footer, Notice } from "./Footer.tsx";
 import { Keys } from "./Keys.tsx";
 import { Palette } from "./Palette.tsx";
+import { listenToFiles, Picture, Program } from "./Picture.tsx";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
 import { Brush, Tools } from "./Tools.tsx";
 
@@ -19,9 +20,11 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
     const [picture, grid] = root.querySelectorAll("canvas");
     if (!picture || !grid) return;
     listenToKeys(root, grid, view, this.stop.signal);
+    listenToReleases(view, this.stop.signal);
     keepPicture(picture, view, this.stop.signal);
     keepOverlay(grid, view, this.stop.signal);
     listenToPointer(grid, view, this.stop.signal);
+    listenToFiles(root, view.store, this.stop.signal);
   }
 
   override componentWillUnmount(): void {
@@ -35,12 +38,12 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
 
 function Widget({ view }: { view: View }) {
   const { store } = view;
-  const frame = store.picture.value?.frame;
+  const frame = store.pictures.picture.value?.frame;
   return (
     <div
       class="ember-paint"
       data-testid="ember-paint"
-      data-seq={store.shownSeq.value}
+      data-seq={store.pictures.shownSeq.value}
       data-kind={frame?.kind ?? "final"}
       data-busy={store.task.value !== ""}
       data-revision={store.info.value?.revision ?? ""}
@@ -48,8 +51,11 @@ function Widget({ view }: { view: View }) {
     >
       <div class="e-card">
         <DrawForm store={store} />
-        <div class={view.sideBySide.value ? "e-body e-body-beside" : "e-body"}>
-          <Stage view={view} />
+        <div class={view.sideBySide.value ? "e-body e-body-beside" : view.zoom.value ? "e-body e-zoomed" : "e-body"}>
+          <div class="e-left" style={view.zoom.value ? { width: `${view.zoom.value}px` } : {}}>
+            <Stage view={view} />
+            <Picture view={view} />
+          </div>
           <div class="e-panel">
             <div class="e-hand">
               <Tools view={view} />
@@ -61,6 +67,7 @@ function Widget({ view }: { view: View }) {
         <Notice view={view} />
         <Footer view={view} />
         {view.help.value && <Keys view={view} />}
+        <Program store={store} />
       </div>
     </div>
   );

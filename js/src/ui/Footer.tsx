@@ -2,7 +2,7 @@
 import { patchAt } from "../brush.ts";
 import { GRID } from "../grid.ts";
 import type { View } from "../view.ts";
-import { IconButton } from "./controls.tsx";
+import { IconButton, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
   const { store } = view;
@@ -28,6 +28,29 @@ export function Footer({ view }: { view: View }) {
       >
         Overlay
       </IconButton>
+      <Slider
+        label="Opacity of the overlay"
+        testid="overlay-opacity"
+        value={view.opacity.value}
+        min={0.1}
+        max={1}
+        step={0.05}
+        rest={0.5}
+        text={`${Math.round(100 * view.opacity.value)} %`}
+        disabled={view.sideBySide.value}
+        onInput={(value) => {
+          view.opacity.value = value;
+        }}
+      />
+      <IconButton
+        icon="lines"
+        label="Grid lines"
+        testid="lines"
+        pressed={view.lines.value}
+        onClick={() => {
+          view.lines.value = !view.lines.value;
+        }}
+      />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
@@ -39,6 +62,20 @@ export function Footer({ view }: { view: View }) {
       >
         Side by side
       </IconButton>
+      <Slider
+        label="Size of the picture in pixels of the screen"
+        testid="zoom"
+        value={view.zoom.value ?? 512}
+        min={256}
+        max={1024}
+        step={16}
+        rest={512}
+        text={`${view.zoom.value ?? 512} px`}
+        disabled={view.sideBySide.value}
+        onInput={(value) => {
+          view.zoom.value = value === 512 ? null : value;
+        }}
+      />
       <IconButton
         icon="help"
         label="Keys (?)"
@@ -54,7 +91,7 @@ export function Footer({ view }: { view: View }) {
 
 function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
   const { store } = view;
-  const frame = store.picture.value?.frame;
+  const frame = store.pictures.picture.value?.frame;
   if (mood === "lost") return "No kernel";
   if (mood === "fault") return "Not drawn";
   if (store.task.value === "draw") return "Drawing a new scene";

@@ -12,7 +12,7 @@ export function Stage({ view }: { view: View }) {
     <div class={view.sideBySide.value ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
       <div class="e-picture">
         <canvas data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
-        {!store.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
+        {!store.pictures.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
       {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
       <canvas
@@ -32,13 +32,35 @@ export function Stage({ view }: { view: View }) {
 
 export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const stop = effect(() => {
-    const bitmap = view.store.picture.value?.bitmap;
+    const { store } = view;
+    const bitmap = store.pictures.picture.value?.bitmap;
+    const [holding, compare] = [view.holding.value, view.compare.value];
+    const original = store.pictures.original.value;
+    if (holding || compare !== "now") store.wantOriginal();
     if (!bitmap) return;
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
       canvas.width = bitmap.width;
       canvas.height = bitmap.height;
     }
-    canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+    const context = canvas.getContext("2d");
+    if (!context) return;
+    const { width, height } = canvas;
+    context.globalCompositeOperation = "source-over";
+    context.drawImage(bitmap, 0, 0);
+    if (!original) return;
+    if (holding) context.drawImage(original, 0, 0);
+    else if (compare === "split") {
+      const at = Math.round(view.split.value * width);
+      context.drawImage(original, 0, 0, at, height, 0, 0, at, height);
+      context.fillStyle = "#fff";
+      context.fillRect(at - 1, 0, 2, height);
+    } else if (compare === "difference") {
+      context.globalCompositeOperation = "difference";
+      context.drawImage(original, 0, 0);
+      // Four times as bright: small changes matter here.
+      context.globalCompositeOperation = "lighter";
+      for (let i = 0; i < 2; i++) context.drawImage(canvas, 0, 0);
+    }
   });
   signal.addEventListener("abort", stop);
 }
