@@ -6,7 +6,7 @@ js/src/grid.ts has the same functions for the hand; tests/unit/parity.json holds
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -27,7 +27,7 @@ Patches = NDArray[np.bool_] | Iterable[tuple[int, int]] | str
 Mask = NDArray[np.bool_]
 
 _ROWS, _COLS = np.mgrid[:GRID, :GRID]
-AREAS = MappingProxyType(
+AREAS: Mapping[str, Mask] = MappingProxyType(
     {
         "everything": _ROWS >= 0,
         "floor": _ROWS >= 11,

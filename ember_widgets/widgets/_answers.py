@@ -23,13 +23,15 @@ class Now:
     """How things stand.
 
     Args:
-        picture: the last picture; once the painter is idle it is that of ``state``, but for a ``fault``.
+        picture: the last picture.
+        shown: the state that it was drawn from; not ``state`` if a newer one is waiting or there is a ``fault``.
     """
 
     painter: PainterLike
     state: State
     history: History
     picture: Picture
+    shown: State
     fault: Exception | None
 
 
@@ -122,6 +124,9 @@ class Answers:
                 f"there is no picture to export ({last_line(now.fault)}); "
                 "export the scene without it, as .json"
             )
+        elif now.shown is not now.state:
+            self.export(message)  # painted on meanwhile
+            return
         else:
             data = scene.to_bytes(now.picture.image)
         words = re.findall(r"\w+", scene.prompt)[:6] or ["scene"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ember_widgets.labels import Labels
 from ember_widgets.scene import Scene
 
@@ -19,8 +21,7 @@ def labels_of(painter: object) -> Labels:
 
 def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     """A factor's features, those that add most first, with their share of what all of them add (0..1)."""
-    weights = scene.weights(factor)
-    total = sum(abs(weight) * float(scene.unit[feature]) for feature, weight in weights.items())
+    total = float(np.abs(scene.basis[factor]).sum())
     return [
         {
             "feature": feature,
@@ -28,7 +29,7 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
             "weight": weight,
             "share": abs(weight) * float(scene.unit[feature]) / total,
         }
-        for feature, weight in list(weights.items())[:SHOWN]
+        for feature, weight in scene.weights(factor, min(SHOWN, scene.n_features)).items()
     ]
 
 

@@ -72,6 +72,7 @@ class Session:
         self._history = History(self._state)
         self._revision = 0
         self._picture = picture
+        self._pictured = self._state
         self._shown: Kind = "final"
         self._task = ""
         self._analysis: _Job | None = None
@@ -252,7 +253,7 @@ class Session:
         with self._lock:
             if self.painter is None:
                 return None
-            return Now(self.painter, self._state, self._history, self._picture, self._fault)
+            return Now(self.painter, self._state, self._history, self._picture, self._pictured, self._fault)
 
     def _send_aside(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         with self._lock:
@@ -290,6 +291,7 @@ class Session:
             if self.painter is None:
                 return  # closed meanwhile
             self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
+            self._pictured = current.state
             self._answers.settled(current.state, picture)
         newer = self._renderer.waiting
         self._show(picture, "final" if job.final and not newer else "preview", job.client, job.seq)

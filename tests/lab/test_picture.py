@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from playwright.sync_api import expect
 
 from ember_widgets import Scene
@@ -21,7 +22,7 @@ def paint(view: PaintView) -> None:
     view.settle()
 
 
-def wait_for_picture(view: PaintView, wanted: np.ndarray) -> None:  # type: ignore[type-arg]
+def wait_for_picture(view: PaintView, wanted: NDArray[np.int16]) -> None:
     """The unedited picture is drawn when the painter is idle, so it takes a moment."""
     for _ in range(100):
         if np.array_equal(view.picture(), wanted):

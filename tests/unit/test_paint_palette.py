@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -221,6 +222,22 @@ def test_a_thumbnail_that_cannot_be_drawn_does_not_stop_the_others(
     browser.ask("icons", keys=keys[1:2])
     assert [icon["key"] for icon in icons(browser, 1)] == keys[1:2]
     assert browser.of("error") == []
+
+
+def test_a_widget_that_is_closed_draws_no_more_thumbnails(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    painter.hold()
+    browser.edit(scene.scale(0, 0.5))
+    assert painter.entered.wait(SOON_S)
+    browser.ask("icons", keys=browser.state()["icons"])
+    widget.close()
+    painter.gate.set()
+    end = time.monotonic() + SOON_S
+    while any(thread.name == "ember-aside" for thread in threading.enumerate()) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(thread.name == "ember-aside" for thread in threading.enumerate())
+    assert browser.of("icon") == []
 
 
 def test_thumbnails_wait_until_the_picture_is_drawn(

@@ -82,7 +82,7 @@ class TestPictures:
         assert Scene.load(path) == scene
         with Image.open(path) as picture:
             assert np.array_equal(np.asarray(picture), np.asarray(png()))
-            assert json.loads(picture.text["ember-scene"])["prompt"] == "ein Löwe, 獅子"  # type: ignore[attr-defined]
+            assert json.loads(picture.text["ember-scene"])["prompt"] == "ein Löwe, 獅子"
 
     def test_without_a_scene_say_so(self, path: Path) -> None:
         png().save(path, "PNG")

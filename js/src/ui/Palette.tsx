@@ -18,7 +18,7 @@ export function Palette({ view }: { view: View }) {
       )}
       <ul class="e-palette" aria-label="Factors">
         {info.names.map((name, factor) => (
-          <Row key={name} view={view} name={name} factor={factor} />
+          <Row key={factor} view={view} name={name} factor={factor} />
         ))}
       </ul>
       <Search

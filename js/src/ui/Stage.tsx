@@ -19,6 +19,7 @@ export function Stage({ view }: { view: View }) {
         class="e-grid"
         data-testid="grid"
         data-tool={store.tool.value}
+        data-locked={store.locked.value.has(store.factor.value)}
         tabIndex={0}
         role="application"
         aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, question mark lists the keys."
