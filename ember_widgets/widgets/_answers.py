@@ -24,7 +24,7 @@ class Now:
 
     Args:
         picture: the last picture.
-        shown: the state that it was drawn from; not ``state`` if a newer one is waiting or there is a ``fault``.
+        shown: the state that it was drawn from; not ``state`` if a newer one waits or there is a ``fault``.
     """
 
     painter: PainterLike
