@@ -113,7 +113,9 @@ test("what is set for a factor goes along when others come, go or change their n
   kernel.state({ revision: 3, names: ["sun", "pine"] });
   assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[1], [0]]);
   assert.deepEqual([store.soloed.value, store.factor.value], [0, 0]);
-  kernel.state({ revision: 4, names: ["sun", "pine", "lion"] });
+  kernel.state({ revision: 4, names: ["pine", "sun"] });
+  assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[0], [1]]);
+  kernel.state({ revision: 5, names: ["sun", "pine", "lion"] });
   assert.equal(store.factor.value, 2, "what was added is picked");
 });
 
