@@ -23,21 +23,17 @@ class Aside:
         self._on_error = on_error
         self._lock = threading.Lock()
         self._wanted: dict[str, Callable[[], None]] = {}
-        self._closed = False
         self._renderer: Renderer[None] = Renderer(self._work, settle_after_s=0, name="ember-aside")
 
     def want(self, key: str, task: Callable[[], None]) -> None:
         """Have something done; a task that is waiting under the same key is dropped for it."""
         with self._lock:
-            if self._closed:
-                return
             self._wanted[key] = task
         self._renderer.submit(None)
 
     def close(self) -> None:
         """Do no more, and forget what was wanted."""
         with self._lock:
-            self._closed = True
             self._wanted.clear()
         self._renderer.close()
 
@@ -45,7 +41,7 @@ class Aside:
         while True:
             idle = self._wait(PATIENCE_S)
             with self._lock:
-                if self._closed or not self._wanted:
+                if not self._wanted:
                     return
                 if not idle:
                     continue

@@ -69,6 +69,8 @@ def test_every_step_has_a_number_of_its_own_and_can_be_gone_to(
     third = scene.scale(0, 0.75)
     browser.edit(third)
     assert [step for step, _ in browser.state()["steps"]] == [0, 1, 3]
+    browser.edit(scene)
+    assert [step for step, _ in browser.state()["steps"]] == [0, 1, 3, 4]
     browser.ask("go", step=0)
     assert widget.scene == scene
     widget.redo()
@@ -96,6 +98,19 @@ def test_a_step_shows_the_picture_that_was_drawn_of_it(
     browser.ask("icons", keys=["step 0"])  # drawn before anyone kept it
     assert answer(browser, "icon")[0]["key"] == "step 0"
     assert painter.rendered[-1] == scene
+
+
+def test_a_step_that_is_asked_for_while_it_is_drawn_is_drawn_once(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    painter.hold()
+    browser.edit(scene.scale(0, 0.5))
+    assert painter.entered.wait(SOON_S)
+    count = len(painter.rendered)
+    browser.ask("icons", keys=[browser.state()["steps"][1][1]])
+    painter.gate.set()
+    answer(browser, "icon")
+    assert len(painter.rendered) == count
 
 
 def test_the_unedited_picture_is_drawn_from_what_was_analysed(

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ember_widgets.labels import Labels
 from ember_widgets.scene import AREAS, Scene
+from ember_widgets.widgets import _aside
 from ember_widgets.widgets.paint import PaintWidget
 from tests.unit.paint_bench import SOON_S, Browser, FakePainter
 from tests.unit.scenes import make_scene
@@ -241,13 +242,14 @@ def test_a_widget_that_is_closed_draws_no_more_thumbnails(
 
 
 def test_thumbnails_wait_until_the_picture_is_drawn(
-    browser: Browser, painter: FakePainter, scene: Scene
+    browser: Browser, painter: FakePainter, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_aside, "PATIENCE_S", 0.01)
     painter.hold()
     browser.edit(scene.scale(0, 0.5))
     assert painter.entered.wait(SOON_S)
     browser.ask("icons", keys=browser.state()["icons"])
     time.sleep(0.1)
-    assert browser.of("icon") == []
+    assert [s for s in painter.rendered if s.remainder.max() == 0] == []
     painter.gate.set()
     assert len(icons(browser, 3)) == 3

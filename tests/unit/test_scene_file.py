@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +94,12 @@ class TestPictures:
     def test_that_were_cut_off_or_damaged_say_so(self, path: Path) -> None:
         data = make_scene().to_bytes(png())
         at = data.index(b"ember-scene\0") + 20
+        packed = make_scene().to_bytes(png())[33:]  # what comes after the header
+        (length,) = struct.unpack(">I", packed[:4])
+        text = packed[4 : 8 + length - 30]
+        shorter = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
         for broken, message in [
+            (data[:33] + shorter + packed[12 + length :], "the text in it is damaged"),
             (data[: at + 50], "it is a PNG that was cut off"),
             (data[:at] + b"\xff\xff\xff" + data[at + 3 :], "the text in it is damaged"),
         ]:

@@ -46,8 +46,18 @@ def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         make_scene().reorder([2, 0, 1]).paint("sky", "floor"),
         make_scene().add_factor({2: 1.0}).reorder([3, 1, 0, 2]).paint("feature 2", "right", opacity=0.4),
         make_scene().erase("centre").set_weight(0, 1, 3.0),
+        make_scene().remove("lion").erase("centre"),
     ],
-    ids=["removed", "all removed", "copied", "copy for original", "turned", "added and turned", "erased"],
+    ids=[
+        "removed",
+        "all removed",
+        "copied",
+        "copy for original",
+        "turned",
+        "added and turned",
+        "erased",
+        "removed and erased",
+    ],
 )
 def test_it_is_the_equation(scene: Scene) -> None:
     change, wanted = steered(scene)
