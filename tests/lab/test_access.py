@@ -21,9 +21,9 @@ AXE = """async ([script, root]) => {
     [id, impact, nodes.map(node => node.html.slice(0, 200)).slice(0, 3)]);
 }"""
 
-POINTER = """(grid, [kind, x, y, pressure]) => {
+POINTER = """(grid, [pointerType, kind, x, y, pressure]) => {
   const at = { clientX: x, clientY: y, pressure };
-  const init = { ...at, pointerType: "pen", pointerId: 77, isPrimary: true, bubbles: true };
+  const init = { ...at, pointerType, pointerId: 77, isPrimary: true, bubbles: true };
   grid.setPointerCapture = () => {};
   grid.dispatchEvent(new PointerEvent(kind, { ...init, button: 0, buttons: kind === 'pointerup' ? 0 : 1 }));
 }"""
@@ -78,16 +78,19 @@ def test_every_control_can_be_reached_by_tab_and_shows_that_it_has_the_focus(vie
     assert set(controls) - reached - {"prompt"} == set()
 
 
-def test_a_pen_paints_as_strongly_as_it_presses(view: PaintView) -> None:
+@pytest.mark.parametrize(("pointer", "painted"), [("pen", [0.5, 0.25, 0]), ("touch", [1, 1, 0])])
+def test_a_pen_paints_as_strongly_as_it_presses_and_a_finger_fully(
+    view: PaintView, pointer: str, painted: list[float]
+) -> None:
     view.pick(0)
     view.use("paint", size=1)
     view.part("grid").scroll_into_view_if_needed()
     for kind, col, pressure in (("pointerdown", 5, 0.5), ("pointermove", 6, 0.25), ("pointerup", 6, 0)):
         x, y = view.point((EMPTY_ROW, col))
-        view.part("grid").evaluate(POINTER, [kind, x, y, pressure])
+        view.part("grid").evaluate(POINTER, [pointer, kind, x, y, pressure])
     view.settle()
 
-    assert view.notebook.ask(f"widget.scene.strengths[{EMPTY_ROW}, 5:8, 0].tolist()") == [0.5, 0.25, 0]
+    assert view.notebook.ask(f"widget.scene.strengths[{EMPTY_ROW}, 5:8, 0].tolist()") == painted
 
 
 def test_at_360_pixels_nothing_is_cut_off(view: PaintView, screenshots: Path) -> None:
