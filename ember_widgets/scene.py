@@ -531,16 +531,18 @@ class Scene:
     def original(self) -> Scene:
         """The scene as it was analysed: rendered, it is the picture that nobody edited."""
         n_base = len(self.base_basis)
-        names: tuple[str, ...] = ()
+        names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))
+        for f, origin in enumerate(self._origins):
+            if origin >= 0 and origin not in self._origins[:f]:
+                names[origin], colors[origin] = self.names[f], self.colors[f]
         for f in range(n_base):
-            name = self.names[self._origins.index(f)] if f in self._origins else f"factor {f + 1}"
-            names = (*names, free_name(name, names))
+            names[f] = free_name(names[f], names[:f])
         return self.replace(
             strengths=self.base_strengths,
             basis=self.base_basis,
             remainder=np.ones((GRID, GRID)),
-            names=names,
-            colors=palette(n_base),
+            names=tuple(names),
+            colors=tuple(colors),
             origins=tuple(range(n_base)),
         )
 

@@ -286,6 +286,8 @@ def test_the_original_is_what_was_analysed(scene: Scene) -> None:
     assert (original.basis == scene.basis).all()
     assert (original.remainder == 1).all()
     assert original.names == ("factor 1", "cat", "meadow")
+    assert original.colors == scene.colors
+    assert scene.recolor("lion", "#123456").original().colors[1] == "#123456"
     assert original.origins == (0, 1, 2)
 
 
