@@ -36,8 +36,11 @@ export class Palette {
     else this.found.value = [];
   }
 
-  /** Asks for the thumbnails that nobody has asked for yet. */
+  /** Keeps these thumbnails and no others, and asks for those that nobody has asked for yet. */
   want(keys: readonly string[]): void {
+    const kept = Object.entries(this.icons.value).filter(([key]) => keys.includes(key));
+    if (kept.length < Object.keys(this.icons.value).length) this.icons.value = Object.fromEntries(kept);
+    for (const key of this.asked) if (!keys.includes(key)) this.asked.delete(key);
     const missing = keys.filter((key) => !this.asked.has(key));
     for (const key of missing) this.asked.add(key);
     if (missing.length) this.ask({ type: "icons", keys: missing });

@@ -266,7 +266,7 @@ export class Store extends Settings {
       this.canUndo.value = message.can_undo;
       this.canRedo.value = message.can_redo;
       this.film.value = message;
-      this.palette.want(message.steps.map(([, key]) => key));
+      this.palette.want([...message.icons, ...message.steps.map(([, key]) => key)]);
       // After one's own edit the hand may be further on already.
       if (message.why === "edit" && mine) return;
       const layers = readLayers(buffers, message.names.length);
@@ -289,7 +289,6 @@ export class Store extends Settings {
       this.gains.value = message.gains;
       this.layers.value = layers;
       if (known) this.follow(known.names, message.names);
-      this.palette.want(message.icons);
     });
   }
 

@@ -65,9 +65,20 @@ test("each thumbnail is asked for once, and again if the kernel went away before
   assert.deepEqual(kernel.of("icons")[1].keys, ["k2"]);
   kernel.say({ type: "icon", key: "k1", address: "data:," });
   assert.equal(store.palette.icons.value.k1, "data:,");
+  kernel.state({ revision: 2, icons: ["k1", "k2"] });
+  assert.equal(kernel.of("icons").length, 2, "what is on its way is not asked for again");
   store.palette.forget();
   kernel.state({ revision: 3, icons: ["k1", "k2"] });
   assert.deepEqual(kernel.of("icons")[2].keys, ["k2"]);
+});
+
+test("thumbnails that nothing shows any more are let go, and asked for again when they are back", () => {
+  const { kernel, store } = setUp();
+  kernel.say({ type: "icon", key: "k0", address: "data:," });
+  kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7"]] });
+  assert.deepEqual(store.palette.icons.value, {});
+  kernel.state({ revision: 3, icons: ["k0", "k1"] });
+  assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0"]);
 });
 
 test("features are searched for in the kernel, and nothing is without a text", () => {

@@ -166,7 +166,16 @@ test("buffers that do not fit are not taken over", () => {
   const { kernel, store } = openStore();
   kernel.state();
   kernel.say(
-    { type: "state", why: "scene", client: "", revision: 2, names: ["a", "b", "c"], gains: [1, 1, 1], steps: [] },
+    {
+      type: "state",
+      why: "scene",
+      client: "",
+      revision: 2,
+      names: ["a", "b", "c"],
+      gains: [1, 1, 1],
+      icons: [],
+      steps: [],
+    },
     [new Float32Array(3), new Float32Array(256)],
   );
   assert.equal(store.info.value?.revision, 1);
