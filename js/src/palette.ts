@@ -1,6 +1,6 @@
 /** The palette's side of the wire: changes one after the other, features found, thumbnails as they come. */
 import { signal } from "./signals.ts";
-import type { FeatureInfo, IconMessage, Request } from "./wire.ts";
+import type { FeatureInfo, FoundMessage, IconMessage, Request } from "./wire.ts";
 
 interface Change {
   readonly verb: string;
@@ -15,6 +15,7 @@ export class Palette {
   private readonly asked = new Set<string>();
   private queue: Change[] = [];
   private flying: number | null = null;
+  private searched: number | null = null;
 
   constructor(
     private readonly ask: (request: Request) => number,
@@ -32,8 +33,13 @@ export class Palette {
   }
 
   search(text: string): void {
-    if (text.trim()) this.ask({ type: "search", text });
-    else this.found.value = [];
+    this.searched = text.trim() ? this.ask({ type: "search", text }) : null;
+    if (this.searched === null) this.found.value = [];
+  }
+
+  /** False while what was found is the answer to an earlier text. */
+  get isFound(): boolean {
+    return this.searched === null;
   }
 
   /** Keeps these thumbnails and no others, and asks for those that nobody has asked for yet. */
@@ -44,6 +50,12 @@ export class Palette {
     const missing = keys.filter((key) => !this.asked.has(key));
     for (const key of missing) this.asked.add(key);
     if (missing.length) this.ask({ type: "icons", keys: missing });
+  }
+
+  foundFor({ seq, features }: FoundMessage): void {
+    if (seq !== this.searched) return;
+    this.searched = null;
+    this.found.value = features;
   }
 
   received({ key, address }: IconMessage): void {

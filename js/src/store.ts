@@ -248,7 +248,7 @@ export class Store extends Settings {
     if (message.type === "state") this.onState(message, buffers, mine);
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
-    else if (message.type === "found" && mine) this.palette.found.value = message.features;
+    else if (message.type === "found" && mine) this.palette.foundFor(message);
     else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
     else if (message.type === "file" && mine) this.onFile(message, buffers);
     else if (message.type === "icon") this.palette.received(message);

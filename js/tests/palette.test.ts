@@ -90,9 +90,17 @@ test("features are searched for in the kernel, and nothing is without a text", (
   assert.deepEqual(store.palette.found.value, []);
   kernel.say({ type: "found", client: "me", seq, features: [{ feature: 5, label: "tree" }] });
   assert.deepEqual(store.palette.found.value, [{ feature: 5, label: "tree" }]);
+  store.palette.search("tre");
+  store.palette.search("trees");
+  assert.equal(store.palette.isFound, false);
+  const [first, last] = kernel.of("search").slice(1);
+  kernel.say({ type: "found", client: "me", seq: first.seq, features: [] });
+  assert.equal(store.palette.isFound, false, "that was the answer to an earlier text");
+  kernel.say({ type: "found", client: "me", seq: last.seq, features: [] });
+  assert.ok(store.palette.isFound);
   store.palette.search(" ");
   assert.deepEqual(store.palette.found.value, []);
-  assert.equal(kernel.of("search").length, 1);
+  assert.equal(kernel.of("search").length, 3);
 });
 
 test("to search in the middle of a stroke does not cost its newest state", () => {

@@ -21,7 +21,7 @@ export function Search(props: { view: View; where: string; label: string; onPick
       class="e-search"
       onSubmit={(event) => {
         event.preventDefault();
-        pick(palette.found.value[0]);
+        if (palette.isFound) pick(palette.found.value[0]);
       }}
     >
       <input
@@ -42,7 +42,7 @@ export function Search(props: { view: View; where: string; label: string; onPick
               </button>
             </li>
           ))}
-          {!palette.found.value.length && <li class="e-name">Nothing found</li>}
+          {palette.isFound && !palette.found.value.length && <li class="e-name">Nothing found</li>}
         </ul>
       )}
     </form>
