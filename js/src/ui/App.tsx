@@ -38,6 +38,7 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
 
 function Widget({ view }: { view: View }) {
   const { store } = view;
+  const zoom = view.sideBySide.value ? null : view.zoom.value;
   const frame = store.pictures.picture.value?.frame;
   return (
     <div
@@ -51,8 +52,8 @@ function Widget({ view }: { view: View }) {
     >
       <div class="e-card">
         <DrawForm store={store} />
-        <div class={view.sideBySide.value ? "e-body e-body-beside" : view.zoom.value ? "e-body e-zoomed" : "e-body"}>
-          <div class="e-left" style={view.zoom.value ? { width: `${view.zoom.value}px` } : {}}>
+        <div class={view.sideBySide.value ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
+          <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
             <Stage view={view} />
             <Picture view={view} />
           </div>

@@ -115,7 +115,7 @@ export function DrawForm({ store }: { store: Store }) {
         class={changed ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
         disabled={drawing || info === null}
-        title="Draw a new scene (Enter); undo brings this one back"
+        title="Draw a new scene (Enter), of the next seed if nothing is new; undo brings this one back"
       >
         {drawing ? "Drawing…" : "Draw"}
       </button>
