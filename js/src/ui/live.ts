@@ -18,10 +18,16 @@ const lively = (view: View) =>
       let first = true;
       this.stop = effect(() => {
         if (first) drawn = view(props as never) as ComponentChildren;
-        else this.setState({});
+        else this.forceUpdate();
         first = false;
       });
       return drawn;
+    }
+
+    /** The same properties, no new signal: nothing to draw, however often the parent is. */
+    override shouldComponentUpdate(next: Record<string, unknown>): boolean {
+      const now = this.props as Record<string, unknown>;
+      return [now, next].some((props) => Object.keys(props).some((key) => now[key] !== next[key]));
     }
 
     override componentWillUnmount(): void {
