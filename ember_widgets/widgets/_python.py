@@ -22,11 +22,13 @@ DEEDS: Mapping[str, tuple[str, ...]] = {
     "scale": ("factor", "gain"),
 }
 
+MAX_CALLS = 8
+"""A soft edge with more shares than this is told as an array."""
+
 _IMPORTS = "import base64\nimport zlib\n\nimport numpy as np\n\n"
-_ARRAY = '''def array(text):
-    """An array (16, 16, ...) of float32 as the widget wrote it."""
-    values = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f4")
-    return values.reshape((16, 16, -1) if values.size > 256 else (16, 16))
+_ARRAY = '''def array(text, *shape):
+    """An array of float32 as the widget wrote it."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f4").reshape(shape)
 
 
 '''
@@ -46,18 +48,18 @@ def begun_with(scene: Scene) -> tuple[str, ...]:
 
 def painted(before: Scene, after: State, deed: object) -> tuple[str, ...]:
     """A stroke, as the verb that the browser says it was; where that is not what came out, as its result."""
-    verbs = _verbs(before, deed)
-    scene = before
+    scene, verbs = before, []
     try:
+        verbs = _verbs(before, deed)
         for verb, arguments in verbs:
             scene = getattr(scene, verb)(**arguments)
-    except (TypeError, ValueError):
-        verbs = []
+    except (KeyError, TypeError, ValueError):
+        scene, verbs = before, []  # nobody vouches for what a browser says
     maps = ("strengths", "remainder")
     same = all(np.allclose(getattr(scene, m), getattr(after.painted, m), atol=1e-5) for m in maps)
     if same:
         return tuple(said(before, verb, arguments) for verb, arguments in verbs)
-    texts = [f"{m}=array({_packed(getattr(after.painted, m))!r})" for m in maps]
+    texts = [f"{m}={_array(getattr(after.painted, m))}" for m in maps]
     return (f"scene = scene.replace({', '.join(texts)})",)
 
 
@@ -83,26 +85,25 @@ def _verbs(scene: Scene, deed: object) -> list[tuple[str, dict[str, Any]]]:
     verb = deed.get("verb") if isinstance(deed, Mapping) else None
     if not isinstance(deed, Mapping) or not isinstance(verb, str) or verb not in DEEDS:
         return []
-    try:
-        shares = np.array(deed["shares"], np.float64).reshape(GRID, GRID)
-        arguments = {name: deed[name] for name in DEEDS[verb]}
-    except (KeyError, TypeError, ValueError):
-        return []
+    shares = np.array(deed["shares"], np.float64).reshape(GRID, GRID)
+    arguments = {name: deed[name] for name in DEEDS[verb]}
     factor = arguments.get("factor")
     if isinstance(factor, int) and 0 <= factor < scene.n_factors:
         arguments["factor"] = scene.names[factor]
-    calls: list[tuple[str, dict[str, Any]]] = []
-    for share in np.unique(shares[shares > 0]).tolist() if verb == "paint" else [0]:
-        told = {**arguments, "patches": shares == share if verb == "paint" else shares > 0}
-        if verb == "paint":
-            told["opacity"] = round(min(1.0, share * arguments["opacity"]), 6)
-        calls.append((verb, told))
-    return calls
+    if verb != "paint":
+        return [(verb, {**arguments, "patches": shares > 0})]
+    shares = (shares * arguments["opacity"]).clip(0, 1)
+    steps = np.unique(shares[shares > 0]).tolist()
+    if len(steps) > MAX_CALLS:  # a pen
+        return [(verb, {**arguments, "opacity": shares, "patches": shares > 0})]
+    return [(verb, {**arguments, "opacity": round(s, 6), "patches": shares == s}) for s in steps]
 
 
 def _literal(scene: Scene, name: str, value: Any) -> str:
     if name == "patches":
         return _patches(value)
+    if isinstance(value, np.ndarray):
+        return _array(value.astype(np.float32))
     if name == "factor" and isinstance(value, int) and 0 <= value < scene.n_factors:
         return repr(scene.names[value])
     return repr(value)
@@ -115,5 +116,6 @@ def _patches(mask: NDArray[np.bool_]) -> str:
     return repr([(int(row), int(col)) for row, col in np.argwhere(mask)])
 
 
-def _packed(array: FloatArray) -> str:
-    return base64.b64encode(zlib.compress(array.astype("<f4").tobytes(), 9)).decode("ascii")
+def _array(array: FloatArray) -> str:
+    text = base64.b64encode(zlib.compress(array.astype("<f4").tobytes(), 9)).decode("ascii")
+    return f"array({text!r}, {', '.join(map(str, array.shape))})"

@@ -296,6 +296,26 @@ def test_where_the_verb_is_not_what_came_out_the_program_holds_the_result(
     assert made == widget.scene
 
 
+def test_a_pens_stroke_is_one_call_with_the_opacity_of_each_patch(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    shares = np.zeros((16, 16))
+    shares[3] = np.linspace(0.1, 1, 16)
+    painted = scene.paint(2, shares > 0, 1.5, opacity=shares)
+    browser.edit(painted, deed=deed("paint", shares, factor=2, strength=1.5, opacity=1, mode="over"))
+    text = program(browser)
+    assert text.count("scene.paint(") == 1
+    np.testing.assert_allclose(run(text, painter).strengths, painted.strengths, atol=1e-6)
+
+
+def test_a_scene_of_one_factor_can_be_told_too(painter: FakePainter) -> None:
+    scene = make_scene(1)
+    widget = PaintWidget(painter, scene)
+    Browser(widget).edit(scene.paint(0, "left", 0.3))
+    assert run(widget.to_python(), painter) == widget.scene
+    widget.close()
+
+
 def test_a_scene_that_was_painted_before_is_loaded(
     widget: PaintWidget, browser: Browser, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
