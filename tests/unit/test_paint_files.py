@@ -273,6 +273,7 @@ def test_the_program_makes_the_very_scene(
         deed("paint", [1] * 256, factor=0, strength=9, opacity=1, mode="over"),
         deed("paint", [1] * 256, factor=7, strength=1, opacity=1, mode="over"),
         deed("paint", [1] * 256, factor=0, strength="1", opacity=1, mode="import os"),
+        deed("paint", [1] * 256, factor=0, strength=1, opacity="all", mode="over"),
         deed("move", [1] * 3, factor=0, d_row=1, d_col=1, heal=True),
     ],
     ids=[
@@ -283,6 +284,7 @@ def test_the_program_makes_the_very_scene(
         "another strength",
         "no factor",
         "no numbers",
+        "no opacity",
         "3 patches",
     ],
 )
