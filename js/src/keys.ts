@@ -121,8 +121,13 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement, view: View, s
 
 /** Lets go of what is only there while its key is held; the key may come up anywhere. */
 export function listenToReleases(view: View, signal: AbortSignal): void {
-  for (const event of ["keyup", "blur"])
-    window.addEventListener(event, () => set(view.holding, false), { capture: true, signal });
+  for (const kind of ["keyup", "blur"])
+    window.addEventListener(
+      kind,
+      // Elements lose the focus too, for instance to the button that is held.
+      ({ type, target }) => (type === "keyup" || target === window) && set(view.holding, false),
+      { capture: true, signal },
+    );
 }
 
 function set<T>(signal: Signal<T>, value: T): void {

@@ -157,6 +157,11 @@ def test_the_next_seed_draws_another_scene_and_a_held_one_stays(view: PaintView)
     view.settle()
     assert view.notebook.ask("widget.scene.seed") == 4
     view.part("hold-seed").click()
+    view.part("prompt").fill("a lion")
+    view.part("prompt").press("Enter")  # as good as the button
+    expect(view.part("prompt")).to_have_value("a lion")
+    view.settle()
+    assert view.notebook.ask("[widget.scene.prompt, widget.scene.seed]") == ["a lion", 4]
     expect(view.part("next-seed")).to_be_disabled()
     view.part("draw").click()
     view.settle()

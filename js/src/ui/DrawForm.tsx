@@ -1,7 +1,7 @@
 /** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
 import type { Store } from "../store.ts";
 import type { DrawRequest } from "../wire.ts";
-import { IconButton } from "./controls.tsx";
+import { IconButton, submitOnEnter } from "./controls.tsx";
 
 export function DrawForm({ store }: { store: Store }) {
   const draft = store.draft.value;
@@ -25,6 +25,7 @@ export function DrawForm({ store }: { store: Store }) {
   return (
     <form
       class="e-form"
+      onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
         if (drawing) return;

@@ -1,7 +1,7 @@
 /** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
 import type { View } from "../view.ts";
 import type { PartInfo, SceneInfo } from "../wire.ts";
-import { IconButton, Slider } from "./controls.tsx";
+import { IconButton, Slider, submitOnEnter } from "./controls.tsx";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -17,18 +17,21 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
     view.drawer.value = factor + by;
   };
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
+  const name = info.names[factor];
+  const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
   const solo = soloed.value === factor;
   const locked = store.locked.value.has(factor);
   return (
     <div class="e-drawer" data-testid="drawer">
-      <div class="e-line">
-        <input
-          type="text"
-          aria-label="Name"
-          data-testid="name"
-          value={info.names[factor] ?? ""}
-          onChange={(event) => change("rename", { name: text(event) })}
-        />
+      <form
+        class="e-line"
+        onKeyDown={submitOnEnter}
+        onSubmit={(event) => {
+          event.preventDefault();
+          rename(event.currentTarget.querySelector("input")?.value);
+        }}
+      >
+        <input type="text" aria-label="Name" data-testid="name" value={name} onBlur={(event) => rename(text(event))} />
         <input
           type="color"
           aria-label="Colour"
@@ -36,7 +39,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           value={info.colors[factor] ?? ""}
           onChange={(event) => change("recolor", { color: text(event) })}
         />
-      </div>
+      </form>
       <div class="e-line">
         <IconButton
           icon="solo"

@@ -1,6 +1,7 @@
 /** Finds features by label or number. */
 import type { View } from "../view.ts";
 import type { FeatureInfo } from "../wire.ts";
+import { submitOnEnter } from "./controls.tsx";
 
 export function Search(props: { view: View; where: string; label: string; onPick: (feature: FeatureInfo) => void }) {
   const { view, where, label, onPick } = props;
@@ -19,6 +20,7 @@ export function Search(props: { view: View; where: string; label: string; onPick
   return (
     <form
       class="e-search"
+      onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
         if (palette.isFound) pick(palette.found.value[0]);
@@ -27,7 +29,7 @@ export function Search(props: { view: View; where: string; label: string; onPick
       <input
         type="search"
         aria-label={label}
-        placeholder={`${label}: label or number`}
+        placeholder="Add a feature: label or number"
         autocomplete="off"
         data-testid={`search-${where}`}
         value={text}

@@ -25,21 +25,6 @@ export function Tools({ view }: { view: View }) {
           }}
         />
       ))}
-      <span class="e-gap" />
-      <IconButton
-        icon="undo"
-        label="Undo (Ctrl+Z)"
-        testid="undo"
-        disabled={!store.canUndo.value}
-        onClick={() => store.undo()}
-      />
-      <IconButton
-        icon="redo"
-        label="Redo (Shift+Ctrl+Z)"
-        testid="redo"
-        disabled={!store.canRedo.value}
-        onClick={() => store.redo()}
-      />
     </div>
   );
 }

@@ -106,6 +106,15 @@ export function Choice<T extends string>(props: {
   );
 }
 
+/** Enter sends a form. Browsers do that by themselves, but not inside JupyterLab. */
+export function submitOnEnter(event: KeyboardEvent): void {
+  const { key, target, currentTarget } = event;
+  if (key !== "Enter" || !(target instanceof HTMLInputElement)) return;
+  event.preventDefault();
+  target.dispatchEvent(new Event("change", { bubbles: true }));
+  (currentTarget as HTMLFormElement).requestSubmit();
+}
+
 export function Check(props: { label: string; title: string; testid: string; value: Signal<boolean> }) {
   const { label, title, testid, value } = props;
   return (
