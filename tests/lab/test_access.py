@@ -140,9 +140,9 @@ def test_nothing_moves_for_those_who_asked_for_stillness(view: PaintView) -> Non
 def test_the_overlay_fades_and_lines_show(view: PaintView) -> None:
     alpha = """grid => grid.getContext('2d').getImageData(0, 0, grid.width, grid.height).data
       .filter((_, i) => i % 4 === 3).reduce((most, value) => Math.max(most, value), 0)"""
-    view.page.mouse.move(0, 0)
     view.pick(4)
     view.part("eye-4").click()  # its outline is gone with its tint, so that only tints are left
+    view.page.mouse.move(0, 0)
     view.page.wait_for_timeout(100)
     strong = view.part("grid").evaluate(alpha)
     view.part("overlay-opacity").fill("0.1")
