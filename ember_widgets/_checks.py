@@ -168,6 +168,20 @@ def _texts(name: str, value: object, count: int) -> tuple[str, ...]:
     return tuple(value)
 
 
+def origins(value: object, n_factors: int, n_base: int) -> tuple[int, ...]:
+    """Per factor the index of an analysed one, or -1."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(
+            f"origins={shown(value)} is not a tuple; give one index per factor, -1 for added ones"
+        )
+    if len(value) != n_factors:
+        raise ValueError(
+            f"origins holds {len(value)}, but basis has {plural(n_factors, 'row')}; give one per factor"
+        )
+    hint = "give the index of an analysed factor, or -1 for one that was added"
+    return tuple(integer("origins", item, -1, n_base - 1, hint=hint) for item in value)
+
+
 def model(value: object) -> dict[str, str]:
     """Which model a scene belongs to, as a new dict of str to str."""
     if not isinstance(value, Mapping):

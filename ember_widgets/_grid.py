@@ -6,13 +6,14 @@ js/src/grid.ts has the same functions for the hand; tests/unit/parity.json holds
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets._checks import FloatArray, shown
+from ember_widgets._checks import FloatArray, share, shown
 
 GRID = 16
 """Rows and columns of the grid: what the site makes of one picture."""
@@ -20,19 +21,32 @@ GRID = 16
 REGION_SHARE = 0.25
 """A factor's region: the patches where it is stronger than this share of its strongest patch."""
 
-Patches = NDArray[np.bool_] | Iterable[tuple[int, int]]
-"""What an edit accepts as patches: a bool array (16, 16), or (row, col) pairs."""
+Patches = NDArray[np.bool_] | Iterable[tuple[int, int]] | str
+"""What an edit accepts as patches: a bool array (16, 16), (row, col) pairs, or the name of an area."""
 
 Mask = NDArray[np.bool_]
 
-_GIVE = "give a bool array (16, 16) or (row, col) pairs"
+_ROWS, _COLS = np.mgrid[:GRID, :GRID]
+AREAS: Mapping[str, Mask] = MappingProxyType(
+    {
+        "everything": _ROWS >= 0,
+        "floor": _ROWS >= 11,
+        "centre": (_ROWS - 7.5) ** 2 + (_COLS - 7.5) ** 2 <= 16,
+        "left": _COLS < 5,
+        "right": _COLS >= 11,
+    }
+)
+"""Areas of the grid that have a name, each a bool array (16, 16)."""
+
+_GIVE = f"give a bool array (16, 16), (row, col) pairs, or one of {', '.join(map(repr, AREAS))}"
 
 
 def patch_mask(patches: Patches) -> Mask:
     """Read patches as a mask.
 
     Args:
-        patches: bool array (16, 16), or any iterable of (row, col) pairs, each 0..15; none at all is allowed.
+        patches: bool array (16, 16), any iterable of (row, col) pairs, each 0..15 (may be none), or
+            the name of an area (``AREAS``).
 
     Returns:
         bool array (16, 16).
@@ -42,6 +56,8 @@ def patch_mask(patches: Patches) -> Mask:
         ValueError: a patch outside the grid, or an array of another shape.
     """
     given: object = patches
+    if isinstance(given, str) and given in AREAS:
+        return AREAS[given]
     if isinstance(given, np.ndarray):
         if given.dtype == np.bool_:
             if given.shape != (GRID, GRID):
@@ -61,6 +77,31 @@ def patch_mask(patches: Patches) -> Mask:
     for pair in pairs:
         mask[_patch(pair)] = True
     return mask
+
+
+def patch_shares(name: str, value: object) -> NDArray[np.float64]:
+    """Read one share for all patches, or one for each.
+
+    Args:
+        name: how messages call it.
+        value: a number in [0, 1], or an array (16, 16) of them.
+
+    Returns:
+        (16, 16) float64.
+
+    Raises:
+        TypeError, ValueError: not numbers, outside 0..1, or an array of another shape.
+    """
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        return np.full((GRID, GRID), share(name, value))
+    if value.shape != (GRID, GRID) or value.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name} is an array of {value.dtype}, shape {value.shape}; "
+            "give a number from 0 to 1, or an array (16, 16) of them"
+        )
+    if not ((value >= 0) & (value <= 1)).all():
+        raise ValueError(f"{name} has values outside 0..1; give numbers from 0 to 1")
+    return value.astype(np.float64)
 
 
 def _patch(pair: Any) -> tuple[int, int]:

@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
+from ember_widgets import _png
 from ember_widgets._checks import FloatArray, shown
 
 FORMAT = "ember-scene"
 VERSION = 1
 PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
+OPTIONAL_FIELDS = ("origins",)
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 
 MAX_FILE_BYTES = 2**30
@@ -36,12 +38,26 @@ MAX_ARRAY_BYTES = 2**29
 _DTYPE = "<f4"
 
 
-def write(path: Path, fields: Mapping[str, Any]) -> None:
-    """Write a scene's fields, all or nothing: a file that was there stays whole until the new one is.
+def text(fields: Mapping[str, Any]) -> str:
+    """A scene's fields as a file has them.
+
+    Args:
+        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and what
+            there is of ``OPTIONAL_FIELDS`` (JSON values).
+    """
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    content |= {name: fields[name] for name in PLAIN_FIELDS}
+    content |= {name: fields[name] for name in OPTIONAL_FIELDS if name in fields}
+    content["arrays"] = {name: _encode(fields[name]) for name in ARRAY_FIELDS}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file, all or nothing: one that was there stays whole until the new one is.
 
     Args:
         path: the file; its folder must exist.
-        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays).
+        data: what is to be in it.
 
     Raises:
         OSError: the file cannot be written there.
@@ -54,15 +70,11 @@ def write(path: Path, fields: Mapping[str, Any]) -> None:
         raise FileNotFoundError(
             f"cannot save to {path}: the folder {path.parent} does not exist; make it first"
         )
-    content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-    content |= {name: fields[name] for name in PLAIN_FIELDS}
-    content["arrays"] = {name: _encode(fields[name]) for name in ARRAY_FIELDS}
     # Not tempfile: it would make the file private to its owner, whatever the umask says.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+        with temporary.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -72,22 +84,33 @@ def write(path: Path, fields: Mapping[str, Any]) -> None:
         raise
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read what ``write`` wrote.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Every one of ``PLAIN_FIELDS`` (as JSON has them, unchecked) and ``ARRAY_FIELDS`` (float32 arrays).
+def load(path: Path) -> bytes:
+    """What is in a file that may be a scene.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is foreign, damaged or newer; the message says which, not the file's name.
+        ValueError: the file is too large.
     """
     if not path.exists():
         raise FileNotFoundError(f"cannot load {path}: there is no such file")
-    content = _parse(path)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes, so it is not a scene")
+    return path.read_bytes()
+
+
+def read(data: bytes) -> dict[str, Any]:
+    """Read what ``text`` made, as it is or inside a PNG.
+
+    Args:
+        data: what a file holds.
+
+    Returns:
+        What ``text`` was given: JSON values as they are, unchecked, and float32 arrays.
+
+    Raises:
+        ValueError: the file is foreign, damaged or newer; the message says which, not the file's name.
+    """
+    content = _parse(data)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(
             f'it is not a scene (no "format": "{FORMAT}" in it); give a file written by scene.save'
@@ -99,27 +122,32 @@ def read(path: Path) -> dict[str, Any]:
         )
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"its version is {shown(version)}; this ember_widgets reads {VERSION}")
-    _check_keys(content, ("format", "version", *PLAIN_FIELDS, "arrays"), "the file")
+    _check_keys(content, ("format", "version", *PLAIN_FIELDS, "arrays"), "the file", OPTIONAL_FIELDS)
     arrays = content["arrays"]
     if not isinstance(arrays, dict):
         raise ValueError("its arrays are not a JSON object; the file is damaged")
     _check_keys(arrays, ARRAY_FIELDS, "arrays")
-    fields = {name: content[name] for name in PLAIN_FIELDS}
+    fields = {name: content[name] for name in PLAIN_FIELDS + OPTIONAL_FIELDS if name in content}
     return fields | {name: _decode(name, arrays[name]) for name in ARRAY_FIELDS}
 
 
-def _parse(path: Path) -> Any:
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes, so it is not a scene")
+def _parse(data: bytes) -> Any:
+    if data.startswith(_png.SIGNATURE):
+        found = _png.text_in(data, FORMAT)
+        if found is None:
+            raise ValueError("it is a picture without a scene in it; give one written by scene.save")
+        data = found.encode("utf-8", "surrogatepass")
     try:
-        return json.loads(path.read_bytes().decode("utf-8"))
+        return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON, or cut off; give a file written by scene.save") from None
 
 
-def _check_keys(found: Mapping[str, Any], wanted: tuple[str, ...], where: str) -> None:
+def _check_keys(
+    found: Mapping[str, Any], wanted: tuple[str, ...], where: str, optional: tuple[str, ...] = ()
+) -> None:
     missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted]
+    unknown = [name for name in found if name not in wanted + optional]
     if missing:
         raise ValueError(f"{where} lacks {', '.join(missing)}; the file is damaged")
     if unknown:

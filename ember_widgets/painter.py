@@ -10,9 +10,9 @@ target becomes
     δ  = (S·H − S0·H0)·W_dec − (1 − ρ)⊙r
 
 for either target. Untouched patches have δ exactly 0: it is computed as (S − S0)·(H·W_dec) +
-S0·((H − H0)·W_dec), with S0 and H0 padded by zeros for factors added later, so that "unchanged" is an exact
-zero and not a rounding error. At steps after the first, x_in, x_out and r are the run's own;
-S0·H0 stays the analysed one.
+S0·((H − H0)·W_dec), factor by factor (S0 and H0 are zero for those added later; those removed are subtracted
+as they were), so that "unchanged" is an exact zero and not a rounding error. At steps after the first, x_in,
+x_out and r are the run's own; S0·H0 stays the analysed one.
 
 A blank canvas has no factors and ρ = 0: its target is b_dec everywhere, so only what is painted drives the
 picture.
@@ -260,25 +260,35 @@ class Painter:
 
     def _steering(self, scene: Scene) -> Edit:
         """What the scene makes of the site's output; see the equation above."""
-        sae, n_base = self._sae, len(scene.base_basis)
+        sae = self._sae
 
         def tensor(array: NDArray[np.float32]) -> Tensor:
             return torch.tensor(array, device=sae.W_dec.device)
 
+        def analysed(factors: list[int]) -> Tensor:
+            """What some of the analysed factors made, S0·H0·W_dec."""
+            strengths = tensor(scene.base_strengths[..., factors]).reshape(GRID * GRID, len(factors))
+            return strengths @ (tensor(scene.base_basis[factors]) @ sae.W_dec)
+
+        # Each analysed factor is set against the first of the scene's that it is; a copy is one more factor.
+        heirs = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
+        removed = [f for f in range(len(scene.base_basis)) if f not in heirs]
         base = np.zeros_like(scene.strengths)
-        base[..., :n_base] = scene.base_strengths
         base_basis = np.zeros_like(scene.basis)
-        base_basis[:n_base] = scene.base_basis
+        for origin, f in heirs.items():
+            base[..., f], base_basis[f] = scene.base_strengths[..., origin], scene.base_basis[origin]
         moved, reweighted = scene.strengths - base, scene.basis - base_basis
         gone = 1 - scene.remainder
-        if not (moved.any() or reweighted.any() or gone.any()):
+        if not (moved.any() or reweighted.any() or gone.any() or removed):
             return lambda step, state: state.hidden_out
         flat = (GRID * GRID, scene.n_factors)
         delta = tensor(moved).view(flat) @ (tensor(scene.basis) @ sae.W_dec)
         if reweighted.any():
             delta = delta + tensor(base).view(flat) @ (tensor(reweighted) @ sae.W_dec)
+        if removed:
+            delta = delta - analysed(removed)
         if gone.any():
-            explained = tensor(base).view(flat) @ (tensor(base_basis) @ sae.W_dec) + sae.b_dec
+            explained = analysed(list(range(len(scene.base_basis)))) + sae.b_dec
             fading = tensor(gone).view(-1, 1)
 
         def steer(step: int, state: SiteState) -> Tensor:

@@ -7,22 +7,41 @@ undo is a list of scenes, and sharing a picture is saving one.
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _png, _scene_file
 from ember_widgets._checks import FloatArray
-from ember_widgets._grid import GRID, REGION_SHARE, Patches, heal, patch_mask, region
+from ember_widgets._grid import AREAS, GRID, REGION_SHARE, Patches, heal, patch_mask, patch_shares, region
 from ember_widgets._palette import PALETTE, free_name, next_color, palette
 
-__all__ = ["GRID", "PALETTE", "REGION_SHARE", "Patches", "Scene", "heal", "palette", "patch_mask", "region"]
+__all__ = [
+    "AREAS",
+    "GRID",
+    "PALETTE",
+    "REGION_SHARE",
+    "Patches",
+    "Scene",
+    "heal",
+    "palette",
+    "patch_mask",
+    "region",
+]
+
+
+class Picture(Protocol):
+    """What a painter renders, as far as a scene has to do with it: a PIL image."""
+
+    def save(self, fp: Any, format: str) -> None:
+        """Write the picture to a stream."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -34,7 +53,8 @@ class Scene:
     left of the original where the remainder mask is below 1; a scene nobody edited changes nothing at all.
 
     Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool
-    array (16, 16) or an iterable of (row, col) pairs will do. Scenes compare by value. Arrays are read-only.
+    array (16, 16), an iterable of (row, col) pairs, or the name of an area ("everything", "floor", "centre",
+    "left", "right") will do. Scenes compare by value. Arrays are read-only.
 
     Args:
         prompt: text the picture was generated from; may be empty.
@@ -46,11 +66,12 @@ class Scene:
         basis: H, (n_factors, n_features) float32, each factor's features in units of SAE codes.
         names: a name per factor, all different.
         colors: a colour per factor, "#rrggbb".
-        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture; n_base <=
-            n_factors, and the first n_base factors are the analysed ones, in that order.
+        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture.
         base_basis: H0, (n_base, n_features) float32, their basis as analysed.
         unit: (n_features,) float32 > 0, each feature's typical activation; 1.0 in a weight means this much.
         model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
+        origins: per factor the analysed one that it is or was copied from, 0..n_base-1; -1 for one that was
+            added. None = the first n_base factors are the analysed ones, in that order.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -78,15 +99,17 @@ class Scene:
     base_basis: FloatArray
     unit: FloatArray
     model: Mapping[str, str]
+    origins: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         basis = _checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
         n_factors, n_features = basis.shape
         base_basis = _checks.frozen_array("base_basis", self.base_basis, ("n_base", n_features))
         n_base = len(base_basis)
-        if n_base > n_factors:
+        if n_base > n_factors and self.origins is None:
             raise ValueError(
-                f"base_basis has {n_base} rows, but basis only {n_factors}; analysed factors all stay"
+                f"base_basis has {n_base} rows, but basis only {n_factors}; "
+                "say with origins which of them each factor is"
             )
         checked: dict[str, Any] = {
             "prompt": _checks.text("prompt", self.prompt),
@@ -103,6 +126,9 @@ class Scene:
             "base_basis": base_basis,
             "unit": _checks.frozen_array("unit", self.unit, (n_features,)),
             "model": MappingProxyType(_checks.model(self.model)),
+            "origins": _checks.origins(
+                _first(n_base, n_factors) if self.origins is None else self.origins, n_factors, n_base
+            ),
         }
         if checked["remainder"].min() < 0 or checked["remainder"].max() > 1:
             raise ValueError(
@@ -131,7 +157,7 @@ class Scene:
         patches: Patches,
         strength: float = 1.0,
         *,
-        opacity: float = 1.0,
+        opacity: float | NDArray[Any] = 1.0,
         mode: Literal["over", "add"] = "over",
     ) -> Scene:
         """Paint a factor onto patches.
@@ -140,7 +166,7 @@ class Scene:
             factor: index or name.
             patches: bool (16, 16) or (row, col) pairs.
             strength: 1.0 = as strong as the model itself makes it; negative subtracts.
-            opacity: 0..1, how much of the stroke counts.
+            opacity: 0..1, how much of the stroke counts; (16, 16) of them for a soft edge.
             mode: "over" covers: the patch fades from what it held to this factor alone, and so does the
                 remainder. "add" leaves everything and adds ``opacity * strength``.
 
@@ -152,16 +178,16 @@ class Scene:
                 opacity outside 0..1.
         """
         f, where = self._factor(factor), patch_mask(patches)
-        strength, opacity = _checks.strength(strength), _checks.share("opacity", opacity)
+        strength, counts = _checks.strength(strength), patch_shares("opacity", opacity)[where]
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
         if mode == "over":
-            strengths[where] *= 1 - opacity
-            remainder[where] *= 1 - opacity
+            strengths[where] *= (1 - counts)[:, None]
+            remainder[where] *= 1 - counts
         elif mode != "add":
             raise ValueError(
                 f"mode={_checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
             )
-        strengths[where, f] += opacity * strength
+        strengths[where, f] += counts * strength
         return self.replace(strengths=strengths, remainder=remainder)
 
     def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
@@ -213,32 +239,44 @@ class Scene:
         return self.replace(strengths=strengths)
 
     def move(
-        self, factor: int | str, d_row: int, d_col: int, patches: Patches | None = None, heal: bool = True
+        self,
+        factor: int | str | None,
+        d_row: int,
+        d_col: int,
+        patches: Patches | None = None,
+        heal: bool = True,
     ) -> Scene:
-        """Lift a factor's region off its place and put it down elsewhere.
+        """Lift a factor's region, or all that patches hold, off its place and put it down elsewhere.
 
-        The factor's strengths and the remainder travel; at the new place they replace what was there. What
-        would leave the grid is lost. A move by (0, 0) changes nothing.
+        The strengths and the remainder travel; at the new place they replace what was there. What would leave
+        the grid is lost. A move by (0, 0) changes nothing.
 
         Args:
-            factor: index or name.
+            factor: index or name; None = all factors, and then ``patches`` must be given.
             d_row: rows down, -15..15; negative is up.
             d_col: columns to the right, -15..15; negative is left.
             patches: the region to carry, bool (16, 16) or (row, col) pairs; None = where the factor is
                 stronger than a quarter (``REGION_SHARE``) of its strongest patch.
-            heal: fill the vacated patches with the other factors from around; False leaves them empty.
+            heal: fill the vacated patches from around, with the other factors if it was one that left; False
+                leaves them empty.
 
         Returns:
             The scene with the region moved. The remainder of vacated patches is 0.
 
         Raises:
-            TypeError, ValueError: an unknown factor, patches outside the grid, a shift that leaves the grid.
+            TypeError, ValueError: an unknown factor, neither factor nor patches, patches outside the grid, a
+                shift that leaves the grid.
         """
-        f = self._factor(factor)
+        f = None if factor is None else self._factor(factor)
         hint = f"farther than {GRID - 1} patches everything is off the grid; use erase to remove it"
         d_row = _checks.integer("d_row", d_row, 1 - GRID, GRID - 1, hint=hint)
         d_col = _checks.integer("d_col", d_col, 1 - GRID, GRID - 1, hint=hint)
-        source = region(self.strengths[:, :, f]) if patches is None else patch_mask(patches)
+        if patches is not None:
+            source = patch_mask(patches)
+        elif f is not None:
+            source = region(self.strengths[:, :, f])
+        else:
+            raise TypeError("factor=None moves all that stands in patches; say which, as patches=")
         if d_row == d_col == 0:
             return self
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
@@ -250,7 +288,8 @@ class Scene:
         inside = ((to >= 0) & (to < GRID)).all(axis=0)
         rows, cols, (to_rows, to_cols) = rows[inside], cols[inside], to[:, inside]
         strengths[to_rows, to_cols] = 0
-        strengths[to_rows, to_cols, f] = self.strengths[rows, cols, f]
+        carried = slice(None) if f is None else f
+        strengths[to_rows, to_cols, carried] = self.strengths[rows, cols, carried]
         remainder[to_rows, to_cols] = self.remainder[rows, cols]
         return self.replace(strengths=strengths, remainder=remainder)
 
@@ -354,6 +393,74 @@ class Scene:
             )
         return self._append(other.basis[f], other.names[f], other.colors[f])
 
+    def reset_weights(self, factor: int | str) -> Scene:
+        """Make a factor of the features again that it was analysed as.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or one that was added and never analysed.
+        """
+        f = self._factor(factor)
+        origin = self._origins[f]
+        if origin < 0:
+            raise ValueError(
+                f"{_checks.shown(self.names[f])} was added, not analysed, so there is nothing to go back to; "
+                "use undo, or set_weight for each feature"
+            )
+        basis = _writable(self.basis)
+        basis[f] = self.base_basis[origin]
+        return self.replace(basis=basis)
+
+    # Edits of the palette
+
+    def duplicate(self, factor: int | str) -> Scene:
+        """Copy a factor, to paint with it or to change what it is made of.
+
+        Returns:
+            The scene with one more factor, the last, which is nowhere yet and has a colour of its own.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+
+    def remove(self, factor: int | str) -> Scene:
+        """Take a factor out of the picture and off the palette.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._arranged([i for i in range(self.n_factors) if i != f])
+
+    def reorder(self, order: Iterable[int | str]) -> Scene:
+        """Put the factors in another order; the picture stays.
+
+        Args:
+            order: every factor once, by index or name.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, one that is missing, or one given twice.
+        """
+        indices = [self._factor(factor) for factor in order]
+        if sorted(indices) != list(range(self.n_factors)):
+            raise ValueError(
+                f"order={_checks.shown(indices)} is not every factor once; "
+                f"give the {_checks.plural(self.n_factors, 'factor')} in another order"
+            )
+        return self._arranged(indices)
+
+    def recolor(self, factor: int | str, color: str) -> Scene:
+        """Give a factor another colour, "#rrggbb".
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or no colour.
+        """
+        f = self._factor(factor)
+        colors = list(self.colors)
+        colors[f] = _checks.color("color", color)
+        return self.replace(colors=tuple(colors))
+
     def rename(self, factor: int | str, name: str) -> Scene:
         """Give a factor another name.
 
@@ -367,19 +474,39 @@ class Scene:
 
     # Files and copies
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], picture: Picture | None = None) -> None:
         """Write the scene to a file that ``Scene.load`` reads back exactly.
 
-        The file is JSON and appears whole or not at all; one that was there is replaced.
+        The file appears whole or not at all; one that was there is replaced.
+
+        Args:
+            path: the file. It is JSON, unless it is called ``.png``.
+            picture: what ``painter.render(scene)`` gave, for a PNG with the scene inside it.
 
         Raises:
             OSError: the file cannot be written there.
+            ValueError: a PNG without a picture, or a picture for a file that is none.
         """
-        _scene_file.write(Path(path), self._plain_fields())
+        path = Path(path)
+        if (path.suffix.lower() == ".png") != (picture is not None):
+            raise ValueError(
+                f"cannot save to {path}: a .png, and nothing else, holds a picture; "
+                "use scene.save('scene.json') or scene.save('scene.png', painter.render(scene))"
+            )
+        _scene_file.write(path, self.to_bytes(picture))
+
+    def to_bytes(self, picture: Picture | None = None) -> bytes:
+        """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture."""
+        text = _scene_file.text(self._plain_fields())
+        if picture is None:
+            return text.encode()
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        return _png.with_text(stream.getvalue(), _scene_file.FORMAT, text)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scene:
-        """Read a scene that ``save`` wrote.
+        """Read a scene that ``save`` wrote, or a PNG that has one inside.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -388,9 +515,36 @@ class Scene:
         """
         source = Path(path)
         try:
-            return cls(**_scene_file.read(source))
+            return cls.from_bytes(_scene_file.load(source))
         except (TypeError, ValueError) as error:
             raise ValueError(f"cannot load {source}: {error}") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Scene:
+        """Read what ``to_bytes`` gave.
+
+        Raises:
+            ValueError: it is foreign, damaged or of a newer version.
+        """
+        return cls(**_scene_file.read(data))
+
+    def original(self) -> Scene:
+        """The scene as it was analysed: rendered, it is the picture that nobody edited."""
+        n_base = len(self.base_basis)
+        names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))
+        for f, origin in enumerate(self._origins):
+            if origin >= 0 and origin not in self._origins[:f]:
+                names[origin], colors[origin] = self.names[f], self.colors[f]
+        for f in range(n_base):
+            names[f] = free_name(names[f], names[:f])
+        return self.replace(
+            strengths=self.base_strengths,
+            basis=self.base_basis,
+            remainder=np.ones((GRID, GRID)),
+            names=tuple(names),
+            colors=tuple(colors),
+            origins=tuple(range(n_base)),
+        )
 
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.
@@ -426,7 +580,10 @@ class Scene:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def _plain_fields(self) -> dict[str, Any]:
-        return self._fields() | {"model": dict(self.model)}
+        fields = self._fields() | {"model": dict(self.model)}
+        if self.origins == _first(len(self.base_basis), self.n_factors):
+            del fields["origins"]  # the usual case, which files need not tell
+        return fields
 
     def _factor(self, factor: int | str) -> int:
         return _checks.factor_index(factor, self.names)
@@ -435,13 +592,31 @@ class Scene:
         hint = "give a number (1.0 = the feature's typical activation)"
         return _checks.number("weight", weight, hint=hint) * float(self.unit[feature])
 
-    def _append(self, row: NDArray[Any], name: str, color: str) -> Scene:
+    @property
+    def _origins(self) -> tuple[int, ...]:
+        return self.origins or ()  # None is gone after __post_init__
+
+    def _append(self, row: NDArray[Any], name: str, color: str, origin: int = -1) -> Scene:
         return self.replace(
             strengths=np.concatenate([self.strengths, np.zeros((GRID, GRID, 1))], axis=2),
             basis=np.concatenate([self.basis, row[None]]),
             names=(*self.names, free_name(_checks.text("name", name), self.names)),
             colors=(*self.colors, color),
+            origins=(*self._origins, origin),
         )
+
+    def _arranged(self, factors: list[int]) -> Scene:
+        return self.replace(
+            strengths=self.strengths[..., factors],
+            basis=self.basis[factors],
+            names=tuple(self.names[f] for f in factors),
+            colors=tuple(self.colors[f] for f in factors),
+            origins=tuple(self._origins[f] for f in factors),
+        )
+
+
+def _first(n_base: int, n_factors: int) -> tuple[int, ...]:
+    return tuple(f if f < n_base else -1 for f in range(n_factors))
 
 
 def _writable(array: FloatArray) -> NDArray[np.float64]:

@@ -20,15 +20,17 @@ class State:
     Args:
         painted: the scene as painted, all sliders at 1.
         gains: (n_factors,) float32, the sliders.
+        code: what led there, line by line, as Python.
     """
 
     painted: Scene
     gains: FloatArray
+    code: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, scene: Scene) -> State:
+    def of(cls, scene: Scene, code: tuple[str, ...] = ()) -> State:
         """A scene with every slider at 1."""
-        return cls(scene, np.ones(scene.n_factors, dtype=np.float32))
+        return cls(scene, np.ones(scene.n_factors, dtype=np.float32), code)
 
     def edited(self, strengths: FloatArray, remainder: FloatArray, gains: FloatArray) -> State:
         """The state that an edit on the grid leads to.
@@ -36,7 +38,7 @@ class State:
         Raises:
             ValueError: sliders times strengths are too large for float32.
         """
-        state = State(self.painted.replace(strengths=strengths, remainder=remainder), gains)
+        state = State(self.painted.replace(strengths=strengths, remainder=remainder), gains, self.code)
         _ = state.scene  # so that it is refused here, before anyone has taken it over
         return state
 
@@ -57,27 +59,46 @@ class History:
     """The committed states, and which of them is current; steps beyond ``LIMIT`` are forgotten."""
 
     def __init__(self, state: State) -> None:
-        self._states = [state]
-        self._at = 0
+        self._states = {0: state}
+        self._step = 0
+        self._count = 1
 
     @property
     def current(self) -> State:
         """The last committed state."""
-        return self._states[self._at]
+        return self._states[self._step]
+
+    @property
+    def step(self) -> int:
+        """The number of the current state; no other ever gets it."""
+        return self._step
+
+    @property
+    def steps(self) -> list[int]:
+        """The numbers of all states, in their order."""
+        return list(self._states)
+
+    def state(self, step: int) -> State | None:
+        """The state of a number; None if there is none."""
+        return self._states.get(step)
+
+    def beside(self, by: int) -> int | None:
+        """The number of the state so many steps on (positive) or back; None if there is none."""
+        steps = self.steps
+        at = steps.index(self._step) + by
+        return steps[at] if 0 <= at < len(steps) else None
 
     def commit(self, state: State) -> None:
         """Go on to a state, unless it is the current one; what was undone before is forgotten."""
         if state.same(self.current):
             return
-        self._states = [*self._states[: self._at + 1], state][-LIMIT - 1 :]
-        self._at = len(self._states) - 1
+        steps = self.steps
+        kept = steps[: steps.index(self._step) + 1][-LIMIT:]
+        self._states = {step: self._states[step] for step in kept} | {self._count: state}
+        self._step = self._count
+        self._count += 1
 
-    def can(self, by: int) -> bool:
-        """Whether there is a state so many steps on (positive) or back."""
-        return 0 <= self._at + by < len(self._states)
-
-    def step(self, by: int) -> State:
-        """Go so many steps on or back; nowhere if there is no such state."""
-        if self.can(by):
-            self._at += by
+    def go(self, step: int) -> State:
+        """Go to a state that is there."""
+        self._step = step
         return self.current

@@ -40,3 +40,9 @@ class Picture:
         else:
             self.image.save(stream, "PNG")
         return stream.getvalue()
+
+    def thumbnail(self, side: int) -> bytes:
+        """JPEG, small."""
+        stream = io.BytesIO()
+        self.image.resize((side, side), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=80)
+        return stream.getvalue()

@@ -16,7 +16,10 @@ import numpy as np
 from ember_widgets._checks import FloatArray, plural, shown
 from ember_widgets.scene import GRID
 from ember_widgets.widgets._asked import NewScene
+from ember_widgets.widgets._change import Change
 
+MAX_SEARCH = 200
+MIME = {"png": "image/png", "json": "application/json", "py": "text/x-python"}
 _MAX_CLIENT = 64
 _MAX_SEQ = 2**53
 
@@ -45,6 +48,8 @@ class Edit:
     revision: int
     gains: tuple[float, ...]
     commit: bool
+    deed: object = None
+    """What Python would call it; not trusted, see ``_python``."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,76 @@ class Retry:
     seq: int
 
 
-Message = Hello | Ping | Edit | Analyze | Step | Retry
+@dataclass(frozen=True)
+class Palette:
+    """Change the palette; ``commit`` false while a slider is on its way."""
 
-_TYPES = ("hello", "ping", "edit", "analyze", "undo", "redo", "retry")
+    client: str
+    seq: int
+    revision: int
+    change: Change
+    commit: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """Find features by label or number."""
+
+    client: str
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Send the thumbnails that have these keys."""
+
+    client: str
+    seq: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Original:
+    """Send the picture that nobody edited."""
+
+    client: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """Send the scene as a file; ``form`` is one of ``MIME``."""
+
+    client: str
+    seq: int
+    form: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """Go on from the scene in a file, which is the message's buffer."""
+
+    client: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class Go:
+    """Go to a step of the history."""
+
+    client: str
+    seq: int
+    step: int
+
+
+Question = Search | Thumbnails | Original | Export
+Message = Hello | Ping | Edit | Analyze | Step | Go | Retry | Palette | Open | Question
+
+_TYPES = (
+    *("hello", "ping", "edit", "analyze", "undo", "redo", "go", "retry", "palette", "search", "icons"),
+    *("original", "export", "open"),
+)
 
 
 def parse(content: object) -> Message:
@@ -111,12 +183,35 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         return Step(client, seq, -1 if kind == "undo" else 1)
     if kind == "analyze":
         return Analyze(client, seq, _new_scene(content))
+    if kind == "search":
+        text = content.get("text")
+        if not isinstance(text, str) or len(text) > MAX_SEARCH:
+            raise ValueError(f"text={shown(text)} is not a text of up to {MAX_SEARCH} characters")
+        return Search(client, seq, text)
+    if kind == "icons":
+        keys = content.get("keys")
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise ValueError(f"keys={shown(keys)} is not a list of texts")
+        return Thumbnails(client, seq, tuple(keys))
+    if kind == "original":
+        return Original(client, seq)
+    if kind == "export":
+        form = content.get("form")
+        if not isinstance(form, str) or form not in MIME:
+            raise ValueError(f"form={shown(form)} is unknown; choose one of {', '.join(MIME)}")
+        return Export(client, seq, form)
+    if kind == "open":
+        return Open(client, seq)
+    if kind == "go":
+        return Go(client, seq, _count("step", content.get("step")))
+    revision = _count("revision", content.get("revision"))
     commit = content.get("commit")
     if not isinstance(commit, bool):
         raise ValueError(f"commit={shown(commit)} is neither true nor false")
-    return Edit(
-        client, seq, _count("revision", content.get("revision")), _gains(content.get("gains")), commit
-    )
+    if kind == "palette":
+        change = Change.checked(content.get("verb"), content.get("arguments"))
+        return Palette(client, seq, revision, change, commit)
+    return Edit(client, seq, revision, _gains(content.get("gains")), commit, content.get("deed"))
 
 
 def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -22,6 +22,7 @@ from ember_widgets.widgets._asked import (
     facts,
     rendered,
 )
+from ember_widgets.widgets._python import program
 from ember_widgets.widgets._session import Session
 
 __all__ = ["PaintWidget", "PainterLike"]
@@ -152,6 +153,14 @@ class PaintWidget(anywidget.AnyWidget):
         known = facts(self.scene)
         new = NewScene.checked({name: known[name] if v is None else v for name, v in wanted.items()})
         self._open.analyze(new)
+
+    def to_python(self) -> str:
+        """What was done since the scene was new, as a program with the scene's own verbs.
+
+        A ``painter`` must be there where it runs. Undone strokes are not in it; a stroke that no verb can say
+        (for instance around a locked factor) is in it as the strengths that came out.
+        """
+        return program(self._open.state)
 
     def undo(self) -> bool:
         """Go one step back; False if there is none."""

@@ -1,9 +1,11 @@
 /** From the pointer to patches: positions are in patch units, (0, 0) the grid's upper left corner. */
-import { emptyMask, GRID, type Mask } from "./grid.ts";
+import { emptyMask, GRID, type Mask, type Shares } from "./grid.ts";
 
 export interface Point {
   readonly row: number;
   readonly col: number;
+  /** How hard a pen presses, 0..1; 1 where nothing can tell. */
+  readonly pressure?: number;
 }
 
 export interface Box {
@@ -35,28 +37,32 @@ export const middleOf = (patch: number): Point => ({
 
 /**
  * Marks the patches under a round brush of `size` patches across. An odd brush snaps to patch middles and an even one to
- * patch corners, so that its shape is the same wherever it stands.
+ * patch corners, so that its shape is the same wherever it stands. A soft one reaches half a patch farther and fades out.
  */
-export function stamp(mask: Mask, point: Point, size: number): void {
+export function stamp(shares: Shares, point: Point, size: number, soft = false): void {
   const snap = size % 2 ? (v: number) => Math.floor(v) + 0.5 : Math.round;
   const row = snap(point.row);
   const col = snap(point.col);
-  const radius = size / 2;
-  const reach = radius * radius + 1e-9;
+  const radius = size / 2 + (soft ? 0.5 : 1e-9);
   for (let r = Math.max(0, Math.floor(row - radius)); r < Math.min(GRID, row + radius); r++) {
     for (let c = Math.max(0, Math.floor(col - radius)); c < Math.min(GRID, col + radius); c++) {
-      if ((r + 0.5 - row) ** 2 + (c + 0.5 - col) ** 2 <= reach) mask[r * GRID + c] = 1;
+      const away = Math.hypot(r + 0.5 - row, c + 0.5 - col) / radius;
+      if (away > 1) continue;
+      const share = (soft ? Math.min(1, 2 - 2 * away) : 1) * (point.pressure ?? 1);
+      // The strongest touch counts, so that going over a patch again in one stroke adds nothing.
+      shares[r * GRID + c] = Math.max(share, shares[r * GRID + c] ?? 0);
     }
   }
 }
 
 /** Marks all that the brush passes from one pointer sample to the next, so that a fast stroke has no gaps. */
-export function stampLine(mask: Mask, from: Point, to: Point, size: number): void {
+export function stampLine(shares: Shares, from: Point, to: Point, size: number, soft = false): void {
   // Half a patch per stop: a line through the grid then misses no patch by more than a corner.
   const stops = Math.max(1, Math.ceil(2 * Math.hypot(to.row - from.row, to.col - from.col)));
   for (let i = 1; i <= stops; i++) {
     const t = i / stops;
-    stamp(mask, { row: from.row + (to.row - from.row) * t, col: from.col + (to.col - from.col) * t }, size);
+    const point = { row: from.row + (to.row - from.row) * t, col: from.col + (to.col - from.col) * t };
+    stamp(shares, { ...to, ...point }, size, soft);
   }
 }
 

@@ -19,6 +19,9 @@ export interface Layers {
 /** 256 flags, one per patch, in C order. */
 export type Mask = Uint8Array;
 
+/** 256 numbers 0..1, one per patch: a mask may have soft edges. */
+export type Shares = Mask | Float32Array;
+
 export const emptyMask = (): Mask => new Uint8Array(PATCHES);
 
 export function emptyLayers(nFactors: number): Layers {
@@ -37,19 +40,23 @@ export const copyLayers = (layers: Layers): Layers => ({
 
 export type PaintMode = "over" | "add";
 
-/** Paints one factor on patches: "over" covers what was there as far as opacity goes, "add" leaves it. */
+/**
+ * Paints one factor: "over" covers what was there as far as opacity goes, "add" leaves it. `shares` says how much of the
+ * stroke counts in each patch, 0..1; a mask is a stroke with a hard edge.
+ */
 export function paint(
   layers: Layers,
   factor: number,
-  patches: Mask,
+  shares: Shares,
   strength = 1,
-  opacity = 1,
+  full = 1,
   mode: PaintMode = "over",
 ): Layers {
   const next = copyLayers(layers);
   const { strengths, remainder, nFactors } = next;
   for (let p = 0; p < PATCHES; p++) {
-    if (!patches[p]) continue;
+    const opacity = full * value(shares, p);
+    if (!opacity) continue;
     const at = p * nFactors;
     if (mode === "add") {
       strengths[at + factor] = value(strengths, at + factor) + opacity * strength;
@@ -92,25 +99,30 @@ export function scale(layers: Layers, factor: number, gain: number, patches: Mas
   return next;
 }
 
-/** Carries a factor's region; what leaves the grid is lost, what it uncovers is healed or left empty. */
+/**
+ * Carries a factor's region, or all that patches hold (factor null); what leaves the grid is lost, what it uncovers is
+ * healed or left empty.
+ */
 export function move(
   layers: Layers,
-  factor: number,
+  factor: number | null,
   dRow: number,
   dCol: number,
   patches: Mask | null = null,
   healed = true,
 ): Layers {
   if (dRow === 0 && dCol === 0) return copyLayers(layers);
-  const from = patches ?? region(layers, factor);
+  const from = patches ?? region(layers, factor ?? 0);
   const { nFactors } = layers;
   // Healing looks at the picture before the region lands: its surroundings are still whole then.
   const next = erase(layers, from, healed ? factor : null, healed);
   for (let p = 0; p < PATCHES; p++) {
     const to = from[p] ? shifted(p, dRow, dCol) : -1;
     if (to < 0) continue;
-    next.strengths.fill(0, to * nFactors, (to + 1) * nFactors);
-    next.strengths[to * nFactors + factor] = value(layers.strengths, p * nFactors + factor);
+    for (let f = 0; f < nFactors; f++) {
+      const carried = factor === null || f === factor;
+      next.strengths[to * nFactors + f] = carried ? value(layers.strengths, p * nFactors + f) : 0;
+    }
     next.remainder[to] = value(layers.remainder, p);
   }
   return next;
@@ -183,6 +195,33 @@ export function strongestAt(layers: Layers, patch: number, gains: readonly numbe
     if (s > most) [best, most] = [f, s];
   }
   return best;
+}
+
+/** A mask carried along; what leaves the grid is lost. */
+export function shiftedMask(mask: Mask, dRow: number, dCol: number): Mask {
+  const moved = emptyMask();
+  for (let p = 0; p < PATCHES; p++) {
+    const to = mask[p] ? shifted(p, dRow, dCol) : -1;
+    if (to >= 0) moved[to] = 1;
+  }
+  return moved;
+}
+
+/** The patches around one (and hanging together with it) that the same factor rules. */
+export function area(layers: Layers, patch: number, gains: readonly number[]): Mask {
+  const ruler = strongestAt(layers, patch, gains);
+  return connected(
+    emptyMask().map((_, p) => (strongestAt(layers, p, gains) === ruler ? 1 : 0)),
+    patch,
+  );
+}
+
+/** `next`, but with the strengths of some factors as they were `before`. */
+export function withFactorsOf(next: Layers, before: Layers, factors: Iterable<number>): Layers {
+  const { strengths, remainder, nFactors } = copyLayers(next);
+  for (const f of factors)
+    for (let at = f; at < strengths.length; at += nFactors) strengths[at] = value(before.strengths, at);
+  return { strengths, remainder, nFactors };
 }
 
 function shifted(patch: number, dRow: number, dCol: number): number {

@@ -1,6 +1,10 @@
 /** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
-import type { Signal } from "@preact/signals";
-import type { Tool } from "./stroke.ts";
+
+import { MAX_BRUSH } from "./settings.ts";
+import { AREAS } from "./shapes.ts";
+import type { Signal } from "./signals.ts";
+import { TOOLS, type ToolName } from "./tools/index.ts";
+import type { Shape } from "./tools/tool.ts";
 import type { View } from "./view.ts";
 
 const ARROWS: Record<string, readonly [number, number]> = {
@@ -10,36 +14,80 @@ const ARROWS: Record<string, readonly [number, number]> = {
   ArrowRight: [0, 1],
 };
 
-const TOOLS: Record<string, Tool> = { b: "paint", e: "erase", m: "move" };
+/** What one press of + makes the factor stronger by; - takes it back. */
+const STEP = 1.1;
 
-export const MAX_BRUSH = 8;
+/** All keys but the tools' own, for the sheet that `?` opens. */
+export const KEYS: readonly (readonly [keys: string, what: string])[] = [
+  ["[ ]", "Brush size"],
+  ["1 … 9", "Pick a factor"],
+  ["+ −", "Picked factor stronger, weaker"],
+  ["H S K", "Hide, solo, lock it"],
+  ["Delete", "Erase the selection"],
+  ["Esc", "Take the stroke back, then the selection"],
+  ["Ctrl Z", "Undo; with Shift redo"],
+  ["C held", "The unedited picture"],
+  ["Alt click", "Eyedropper"],
+  ["Arrows", "Move the cursor on the grid"],
+  ["Space", "Dab, or pick up and set down"],
+  ["Enter", "Put the tool down, lift it again"],
+];
+
+interface Held {
+  readonly shift: boolean;
+  readonly alt: boolean;
+}
+
+export const shapeOf = ({ shift, alt }: Held): Shape => (shift ? (alt ? "box" : "line") : "free");
 
 /** What a key does, or null if it is not ours. */
 export function actionOf(
   key: string,
-  held: { readonly command: boolean; readonly shift: boolean; readonly alt: boolean },
+  held: Held & { readonly command: boolean },
   where: { readonly onGrid: boolean; readonly inText: boolean },
   view: View,
 ): (() => void) | null {
   const { store } = view;
-  if (where.inText || held.alt) return null;
+  if (where.inText) return null;
   const letter = key.toLowerCase();
   if (held.command) {
     if (letter === "z") return () => (held.shift ? store.redo() : store.undo());
     return letter === "y" ? () => store.redo() : null;
   }
-  const resize = (by: number) => () => set(store.size, Math.min(MAX_BRUSH, Math.max(1, store.size.value + by)));
-  const arrow = where.onGrid ? ARROWS[key] : undefined;
-  if (arrow) return () => view.moveCursor(arrow[0], arrow[1]);
-  if (where.onGrid && key === " ") return () => view.press();
-  if (key === "Escape") return store.isStroking ? () => store.cancelStroke() : null;
-  const tool = TOOLS[letter];
-  if (tool) return () => set(store.tool, tool);
+  if (where.onGrid) {
+    const arrow = ARROWS[key];
+    if (arrow) return () => view.moveCursor(arrow[0], arrow[1]);
+    if (key === " " || key === "Enter") return () => view.press(shapeOf(held), key === "Enter");
+  }
+  if (held.alt) return null;
+  const { size, selection, soloed } = store;
+  const factor = store.factor.value;
+  const everywhere = selection.value ?? AREAS.everything;
+  const scale = (gain: number) => () => everywhere && store.useOn(everywhere, "gain", { gain });
+  const resize = (by: number) => () => set(size, Math.min(MAX_BRUSH, Math.max(1, size.value + by)));
+  if (key === "Escape") {
+    if (store.isStroking) return () => store.cancelStroke();
+    if (view.help.value) return () => set(view.help, false);
+    return selection.value && (() => set(selection, null));
+  }
+  const selected = selection.value;
+  if (key === "Delete" || key === "Backspace") return selected && (() => store.useOn(selected, "erase"));
+  if (letter === "c") return () => set(view.holding, true);
+  if (key === "?") return () => set(view.help, !view.help.value);
+  if (key === "+" || key === "=") return scale(STEP);
+  if (key === "-") return scale(1 / STEP);
   if (key === "[") return resize(-1);
   if (key === "]") return resize(1);
-  const factor = /^[1-9]$/.test(key) ? Number(key) - 1 : -1;
   const nFactors = store.info.value?.names.length ?? 0;
-  return factor >= 0 && factor < nFactors ? () => set(store.factor, factor) : null;
+  if (factor < nFactors) {
+    if (letter === "h") return () => store.toggle("hidden", factor);
+    if (letter === "k") return () => store.toggle("locked", factor);
+    if (letter === "s") return () => set(soloed, soloed.value === factor ? null : factor);
+  }
+  for (const [name, tool] of Object.entries(TOOLS))
+    if (tool.key.toLowerCase() === letter) return () => set(store.tool, name as ToolName);
+  const picked = /^[1-9]$/.test(key) ? Number(key) - 1 : -1;
+  return picked >= 0 && picked < nFactors ? () => set(store.factor, picked) : null;
 }
 
 /**
@@ -63,12 +111,23 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement, view: View, s
       const action = actionOf(event.key, held, { onGrid: target === grid, inText }, view);
       if (!action) return;
       // A held Space must not pick up and set down in turn.
-      if (!(event.repeat && event.key === " ")) action();
+      if (!(event.repeat && " Enter".includes(event.key))) action();
       event.preventDefault();
       event.stopImmediatePropagation();
     },
     { capture: true, signal },
   );
+}
+
+/** Lets go of what is only there while its key is held; the key may come up anywhere. */
+export function listenToReleases(view: View, signal: AbortSignal): void {
+  for (const kind of ["keyup", "blur"])
+    window.addEventListener(
+      kind,
+      // Elements lose the focus too, for instance to the button that is held.
+      ({ type, target }) => (type === "keyup" || target === window) && set(view.holding, false),
+      { capture: true, signal },
+    );
 }
 
 function set<T>(signal: Signal<T>, value: T): void {

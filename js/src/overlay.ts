@@ -11,6 +11,12 @@ export interface OverlayState {
   readonly solo: number | null;
   readonly aim: Point | null;
   readonly brushSize: number;
+  readonly selection: Mask | null;
+  /** What is being carried: where it came from and where it is. */
+  readonly ghost: readonly [Mask, Mask] | null | undefined;
+  /** How much of the tint shows, 0..1. */
+  readonly opacity: number;
+  readonly lines: boolean;
   /** Over the picture the tint is light; beside it the grid stands for itself. */
   readonly beside: boolean;
   /** False hides the tint but keeps the brush. */
@@ -29,7 +35,7 @@ const lighter = (color: string): string => `rgb(${rgb(color).map((v) => (v + 255
 
 /** One RGBA value per patch: the mean of the factors' colours weighted by strength, opaque as far as they are strong. */
 export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
-  const { layers, gains, colors, hidden, picked, solo, beside } = state;
+  const { layers, gains, colors, hidden, picked, solo, beside, opacity } = state;
   const { strengths, nFactors } = layers;
   const palette = colors.map(rgb);
   const pixels = new Uint8ClampedArray(4 * PATCHES);
@@ -46,7 +52,7 @@ export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
       g += weight * color[1];
       b += weight * color[2];
       total += weight;
-      const most = beside ? 0.95 : f === picked || solo !== null ? 0.38 : 0.15;
+      const most = beside ? 0.95 : opacity * (f === picked || solo !== null ? 0.76 : 0.3);
       alpha = Math.max(alpha, Math.min(1, strength) * most);
     }
     if (total > 0) pixels.set([r / total, g / total, b / total, 255 * alpha], 4 * p);
@@ -83,15 +89,16 @@ export class Overlay {
       small.putImageData(new ImageData(tint(state), GRID, GRID), 0, 0);
       context.imageSmoothingEnabled = false;
       context.drawImage(this.small, 0, 0, canvas.width, canvas.height);
-      if (state.beside) this.rule(context);
       const named = state.solo ?? state.picked;
       if (named < state.layers.nFactors && !(state.solo === null && state.hidden.has(named)))
         this.trace(context, region(state.layers, named), 1.5, lighter(state.colors[named] ?? "#ffffff"));
     }
+    if (state.beside || state.lines) this.rule(context);
+    for (const mask of state.ghost ?? [state.selection]) if (mask) this.trace(context, mask, 1.5, "#fff", [4, 4]);
     if (state.aim) this.trace(context, footprint(state.aim, state.brushSize), 1.5, "#fff");
   }
 
-  /** A hairline grid, where no picture shows through. */
+  /** A hairline grid. */
   private rule(context: CanvasRenderingContext2D): void {
     const { width, height } = this.canvas;
     context.beginPath();
@@ -108,7 +115,13 @@ export class Overlay {
   }
 
   /** A line on a dark halo: it must show on any picture. */
-  private trace(context: CanvasRenderingContext2D, mask: Mask, cssWidth: number, color: string): void {
+  private trace(
+    context: CanvasRenderingContext2D,
+    mask: Mask,
+    cssWidth: number,
+    color: string,
+    dashes: number[] = [],
+  ): void {
     const { width, height } = this.canvas;
     const pixel = width / (this.canvas.clientWidth || width);
     context.beginPath();
@@ -122,6 +135,8 @@ export class Overlay {
     context.stroke();
     context.strokeStyle = color;
     context.lineWidth = cssWidth * pixel;
+    context.setLineDash(dashes.map((dash) => dash * pixel));
     context.stroke();
+    context.setLineDash([]);
   }
 }

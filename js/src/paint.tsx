@@ -2,6 +2,7 @@
 import { render as mount } from "preact";
 import { Store } from "./store.ts";
 import { App } from "./ui/App.tsx";
+import "./ui/live.ts";
 import { View } from "./view.ts";
 import type { Model } from "./wire.ts";
 
@@ -17,12 +18,19 @@ export default () => {
           clearTimeout: (timer) => window.clearTimeout(timer as number),
         },
         decode: (bytes) => createImageBitmap(new Blob([bytes as BlobPart])),
+        save: (name, type, bytes) => {
+          const link = document.createElement("a");
+          link.href = URL.createObjectURL(new Blob([bytes as BlobPart], { type }));
+          link.download = name;
+          link.click();
+          setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+        },
       });
       store.open();
       return () => store.close();
     },
     render({ el }: { el: HTMLElement }) {
-      mount(<App view={new View(store)} />, el);
+      mount(<App view={new View(store)} el={el} />, el);
       return () => mount(null, el);
     },
   };

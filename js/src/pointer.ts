@@ -1,5 +1,6 @@
 /** Pointer to stroke: mouse, pen and touch alike. */
 import { type Point, patchAt, toPoint } from "./brush.ts";
+import { shapeOf } from "./keys.ts";
 import type { View } from "./view.ts";
 
 /** All samples since the last event, not only the newest: a fast stroke keeps its shape. */
@@ -8,6 +9,10 @@ export function samplesOf(event: PointerEvent): readonly PointerEvent[] {
   return coalesced.length ? coalesced : [event];
 }
 
+/** How hard a pen presses; a mouse and most fingers cannot tell. */
+export const pressureOf = ({ pointerType, pressure }: PointerEvent): number =>
+  pointerType === "pen" && pressure > 0 ? pressure : 1;
+
 /** Lets a canvas be painted on until the signal aborts. */
 export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const { store } = view;
@@ -15,7 +20,10 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
   let queue: Point[] = [];
   let frame = 0;
 
-  const pointOf = (event: PointerEvent): Point => toPoint(event.clientX, event.clientY, canvas.getBoundingClientRect());
+  const pointOf = (event: PointerEvent): Point => ({
+    ...toPoint(event.clientX, event.clientY, canvas.getBoundingClientRect()),
+    pressure: pressureOf(event),
+  });
 
   const flush = () => {
     cancelAnimationFrame(frame);
@@ -40,7 +48,9 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
       view.cursor.value = null;
       const point = pointOf(event);
       view.hover.value = point;
-      if (!store.beginStroke(point)) return;
+      const held = { shift: event.shiftKey, alt: event.altKey };
+      const tool = held.alt && !held.shift ? "pick" : store.tool.value;
+      if (!store.beginStroke(point, shapeOf(held), tool)) return;
       painting = event.pointerId;
       canvas.setPointerCapture(event.pointerId);
     },

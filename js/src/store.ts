@@ -1,13 +1,19 @@
 /** What all views of one widget share. The kernel owns the scene; the hand may be ahead of it by a stroke. */
-import { batch, signal } from "@preact/signals";
+
 import type { Point } from "./brush.ts";
-import { emptyLayers, type Layers, type PaintMode } from "./grid.ts";
-import { type BrushSettings, type Stroke, startStroke, type Tool } from "./stroke.ts";
+import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { Palette } from "./palette.ts";
+import { copied, Pictures } from "./pictures.ts";
+import { Settings } from "./settings.ts";
+import { batch, signal } from "./signals.ts";
+import { TOOLS } from "./tools/index.ts";
+import type { BrushSettings, Change, Deed, Hand, Shape, Tool } from "./tools/tool.ts";
 import { type Clock, Transport } from "./transport.ts";
 import {
   type DrawRequest,
   type Edit,
   type ErrorMessage,
+  type FileMessage,
   type FrameMessage,
   type KernelMessage,
   type Model,
@@ -16,54 +22,54 @@ import {
   type StateMessage,
 } from "./wire.ts";
 
-export interface Picture {
-  readonly bitmap: ImageBitmap;
-  readonly frame: FrameMessage | null;
-}
-
 export interface StoreOptions {
   readonly client: string;
   readonly clock: Clock;
   readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
+  /** Hands a file to whoever sits before the screen. */
+  readonly save: (name: string, mime: string, bytes: Uint8Array) => void;
 }
 
-export class Store {
+export class Store extends Settings {
   readonly info = signal<SceneInfo | null>(null);
   readonly gains = signal<readonly number[]>([]);
   /** Replaced as a whole by every edit. */
   readonly layers = signal<Layers>(emptyLayers(0));
   readonly canUndo = signal(false);
   readonly canRedo = signal(false);
-  readonly picture = signal<Picture | null>(null);
-  /** The sequence number of the last own edit that the picture shows. */
-  readonly shownSeq = signal(0);
+  readonly film = signal<Pick<StateMessage, "steps" | "step">>({ steps: [], step: 0 });
+  /** What was done, as Python, while it is shown. */
+  readonly program = signal<string | null>(null);
   readonly task = signal<"" | "draw" | "render">("");
   readonly lost = signal(false);
   readonly error = signal<{ message: string; traceback: string } | null>(null);
 
-  readonly tool = signal<Tool>("paint");
-  readonly factor = signal(0);
-  readonly size = signal(2);
-  readonly strength = signal(1);
-  readonly mode = signal<PaintMode>("over");
-  readonly eraseOnlyFactor = signal(false);
-  readonly heal = signal(true);
-  readonly hidden = signal<ReadonlySet<number>>(new Set());
+  /** Outlines of what is being carried. */
+  readonly ghost = signal<Change["ghost"] | null>(null);
   readonly draft = signal<DrawRequest>({ prompt: "", seed: "0", n_steps: 1, n_factors: 5 });
 
+  readonly pictures: Pictures;
+  readonly palette = new Palette(
+    (request) => this.transport.request(request),
+    () => this.info.value?.revision ?? -1,
+  );
   private readonly transport: Transport;
-  private stroke: { stroke: Stroke; before: Layers } | null = null;
-  private arrived = 0;
-  private shown = 0;
+  private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
+  private originalAsked = false;
 
   constructor(
     private readonly model: Model,
     private readonly options: StoreOptions,
   ) {
+    super();
     const onLost = (lost: boolean) => {
       this.lost.value = lost;
-      if (lost) this.task.value = "";
+      if (!lost) return;
+      this.task.value = "";
+      this.palette.forget();
+      this.originalAsked = false;
     };
+    this.pictures = new Pictures(options.client, options.decode, this.error);
     this.transport = new Transport(model, options.client, onLost, options.clock);
   }
 
@@ -73,7 +79,7 @@ export class Store {
     // Said by the widget manager when a kernel restarts; the ping finds out whether this widget is still there.
     this.model.on("comm_live_update", this.onConnection);
     const image = this.model.get("image");
-    if (ArrayBuffer.isView(image) && image.byteLength) void this.show(image, null);
+    if (ArrayBuffer.isView(image) && image.byteLength) void this.pictures.show(image, null);
     this.transport.request({ type: "hello" });
   }
 
@@ -81,19 +87,7 @@ export class Store {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("comm_live_update", this.onConnection);
     this.transport.close();
-    this.picture.value?.bitmap.close();
-    this.picture.value = null;
-  }
-
-  get brush(): BrushSettings {
-    return {
-      factor: this.factor.value,
-      size: this.size.value,
-      strength: this.strength.value,
-      mode: this.mode.value,
-      eraseOnlyFactor: this.eraseOnlyFactor.value,
-      heal: this.heal.value,
-    };
+    this.pictures.close();
   }
 
   /** False while there is nothing to paint on, or a new scene is on its way. */
@@ -102,36 +96,89 @@ export class Store {
   }
 
   get isStroking(): boolean {
-    return this.stroke !== null;
+    return this.gesture !== null;
   }
 
-  beginStroke(start: Point): boolean {
-    if (!this.editable || this.stroke) return false;
-    const before = this.layers.value;
-    const begun = startStroke(before, this.gains.value, this.tool.value, this.brush, start);
-    if (!begun) return false;
-    this.stroke = { stroke: begun.stroke, before };
-    this.factor.value = begun.factor;
-    this.continueStroke([]);
+  /** Puts the hand down. False where the tool has nothing to do. */
+  beginStroke(start: Point, shape: Shape = "free", tool = this.tool.value): boolean {
+    if (!this.editable || this.gesture) return false;
+    const gesture = { tool: TOOLS[tool].start(), hand: this.hand(shape), deed: null };
+    const change = gesture.tool.down(gesture.hand, start);
+    if (!change) return false;
+    this.gesture = gesture;
+    this.apply(change);
     return true;
   }
 
   continueStroke(points: readonly Point[]): void {
-    if (!this.stroke) return;
-    this.layers.value = this.stroke.stroke.to(points);
-    this.transport.stream(() => this.edit(false));
+    if (this.gesture) this.apply(this.gesture.tool.move(this.gesture.hand, points));
   }
 
   endStroke(): void {
-    if (!this.stroke) return;
-    this.stroke = null;
-    this.transport.commit(this.edit(true));
+    if (!this.gesture) return;
+    this.apply(this.gesture.tool.up(this.gesture.hand));
+    this.letGo();
   }
 
   cancelStroke(): void {
-    if (!this.stroke) return;
-    this.layers.value = this.stroke.before;
-    this.endStroke();
+    if (!this.gesture) return;
+    const { before, selection } = this.gesture.hand;
+    this.layers.value = before;
+    this.selection.value = selection;
+    this.letGo(true);
+  }
+
+  /** Does with an area what the tool would do there; tools that do not paint select it. */
+  useOn(patches: Mask, tool = this.tool.value, settings: Partial<BrushSettings> = {}): void {
+    if (!this.editable || this.gesture) return;
+    const { act } = TOOLS[tool];
+    const { selection } = this;
+    if (!act) {
+      selection.value = patches;
+      return;
+    }
+    const free = this.hand("free");
+    const hand = { ...free, brush: { ...free.brush, ...settings } };
+    const within = selection.value;
+    const change = act(hand, within ? patches.map((p, i) => p && (within[i] ?? 0)) : patches, null);
+    if (!change) return;
+    this.gesture = { tool: TOOLS[tool].start(), hand, deed: null };
+    this.apply(change);
+    this.letGo();
+  }
+
+  private hand(shape: Shape): Hand {
+    const { layers, gains, selection, locked } = this;
+    return {
+      before: layers.value,
+      gains: gains.value,
+      brush: this.brush,
+      shape,
+      selection: selection.value,
+      locked: locked.value,
+    };
+  }
+
+  private apply(change: Change): void {
+    const { gesture } = this;
+    if (!gesture) return;
+    batch(() => {
+      if (change.factor !== undefined) this.factor.value = change.factor;
+      if (change.selection !== undefined) this.selection.value = change.selection;
+      if (change.ghost) this.ghost.value = change.ghost;
+      if (!change.layers) return;
+      const { before, locked } = gesture.hand;
+      this.layers.value = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
+      gesture.deed = change.deed ?? null;
+      this.transport.stream(() => this.edit(false));
+    });
+  }
+
+  private letGo(cancelled = false): void {
+    const deed = this.gesture?.deed;
+    this.gesture = null;
+    this.ghost.value = null;
+    if (deed) this.transport.commit(cancelled ? this.edit(true) : { ...this.edit(true), deed });
   }
 
   setGain(factor: number, gain: number, commit: boolean): void {
@@ -140,26 +187,43 @@ export class Store {
     else this.transport.stream(() => this.edit(false));
   }
 
-  toggleHidden(factor: number): void {
-    const next = new Set(this.hidden.value);
-    if (!next.delete(factor)) next.add(factor);
-    this.hidden.value = next;
-  }
-
   /** Asks for a new scene from what the form says. */
   draw(): void {
-    this.stroke = null;
+    this.gesture = null;
     this.task.value = "draw";
     this.transport.request({ type: "analyze", ...this.draft.value });
   }
 
   undo(): void {
-    if (this.stroke) this.cancelStroke();
+    if (this.gesture) this.cancelStroke();
     else if (this.canUndo.value) this.transport.request({ type: "undo" });
   }
 
   redo(): void {
     if (this.canRedo.value) this.transport.request({ type: "redo" });
+  }
+
+  /** Goes to a step of the history. */
+  go(step: number): void {
+    if (this.gesture) this.cancelStroke();
+    if (step !== this.film.value.step) this.transport.request({ type: "go", step });
+  }
+
+  /** A PNG with the scene in it is saved; Python is shown. */
+  export(form: "png" | "py"): void {
+    this.transport.request({ type: "export", form });
+  }
+
+  /** Goes on from the scene in a file. */
+  openFile(bytes: ArrayBuffer): void {
+    this.transport.request({ type: "open" }, [bytes]);
+  }
+
+  /** Has the picture that nobody edited sent, unless it is there or on its way. */
+  wantOriginal(): void {
+    if (this.originalAsked || !this.info.value) return;
+    this.originalAsked = true;
+    this.transport.request({ type: "original" });
   }
 
   retry(): void {
@@ -184,9 +248,15 @@ export class Store {
     if (message.type === "state") this.onState(message, buffers, mine);
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
+    else if (message.type === "found" && mine) this.palette.foundFor(message);
+    else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
+    else if (message.type === "file" && mine) this.onFile(message, buffers);
+    else if (message.type === "icon") this.palette.received(message);
     else if (message.type === "status") this.task.value = message.busy ? message.task || "render" : "";
     // Room in the window is given back last, so that the next edit carries what this message brought.
-    if (mine && "seq" in message) this.transport.answered(message.seq);
+    if (!mine || !("seq" in message)) return;
+    this.transport.answered(message.seq);
+    this.palette.answered(message.seq);
   };
 
   private onState(message: StateMessage, buffers: readonly ArrayBufferView[], mine: boolean): void {
@@ -195,6 +265,8 @@ export class Store {
     batch(() => {
       this.canUndo.value = message.can_undo;
       this.canRedo.value = message.can_redo;
+      this.film.value = message;
+      this.palette.want([...message.icons, ...message.steps.map(([, key]) => key)]);
       // After one's own edit the hand may be further on already.
       if (message.why === "edit" && mine) return;
       const layers = readLayers(buffers, message.names.length);
@@ -207,21 +279,29 @@ export class Store {
         known.seed !== seed ||
         known.n_steps !== n_steps ||
         known.n_factors !== n_factors
-      )
+      ) {
         this.draft.value = { prompt, seed, n_steps, n_factors };
-      if (known?.revision !== message.revision) this.stroke = null;
+        this.pictures.forgetOriginal();
+        this.originalAsked = false;
+      }
+      if (known?.revision !== message.revision) this.gesture = this.ghost.value = null;
       this.info.value = message;
       this.gains.value = message.gains;
       this.layers.value = layers;
-      this.factor.value = Math.min(this.factor.value, Math.max(0, layers.nFactors - 1));
-      if (known && known.names.join("\n") !== message.names.join("\n")) this.hidden.value = new Set();
+      if (known) this.follow(known.names, message.names);
     });
+  }
+
+  private onFile({ name, mime }: FileMessage, [bytes]: readonly ArrayBufferView[]): void {
+    if (!bytes) return;
+    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(copied(bytes));
+    else this.options.save(name, mime, copied(bytes));
   }
 
   private onFrame(frame: FrameMessage, buffers: readonly ArrayBufferView[]): void {
     this.error.value = null;
     const bytes = buffers[0];
-    if (bytes) void this.show(bytes, frame);
+    if (bytes) void this.pictures.show(bytes, frame);
   }
 
   private onError({ message, traceback }: ErrorMessage): void {
@@ -229,29 +309,5 @@ export class Store {
       this.error.value = { message, traceback };
       this.task.value = "";
     });
-  }
-
-  private async show(bytes: ArrayBufferView, frame: FrameMessage | null): Promise<void> {
-    const turn = ++this.arrived;
-    // Copied: the view may lie in a websocket message that is gone when decoding is done.
-    const copy = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
-    let bitmap: ImageBitmap;
-    try {
-      bitmap = await this.options.decode(copy);
-    } catch {
-      this.error.value = { message: "The picture that arrived cannot be read.", traceback: "" };
-      return;
-    }
-    if (turn < this.shown) {
-      bitmap.close();
-      return;
-    }
-    this.shown = turn;
-    const old = this.picture.value;
-    batch(() => {
-      this.picture.value = { bitmap, frame };
-      if (frame?.client === this.options.client) this.shownSeq.value = Math.max(this.shownSeq.value, frame.seq);
-    });
-    old?.bitmap.close();
   }
 }

@@ -3,7 +3,7 @@
  * waits, older ones that wait are dropped. A committed edit (the end of a stroke) is a step of the history and is
  * never dropped. If nothing is heard although something is awaited, it asks, and then says that the kernel is gone.
  */
-import { type DrawRequest, type Edit, editBuffers, type Model } from "./wire.ts";
+import { type Edit, editBuffers, isAside, type Model, type Request } from "./wire.ts";
 
 /** Two keep the kernel's worker fed while an answer travels; more would only add latency. */
 export const WINDOW = 2;
@@ -14,8 +14,6 @@ export interface Clock {
   setTimeout(callback: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
 }
-
-type Request = ({ readonly type: "analyze" } & DrawRequest) | { readonly type: "undo" | "redo" | "retry" | "hello" };
 
 export class Transport {
   /** The last sequence number given out. */
@@ -43,10 +41,13 @@ export class Transport {
     this.sendEdit(edit);
   }
 
-  request(request: Request): void {
-    this.waiting = null;
-    this.post({ ...request, client: this.client, seq: ++this.seq }, []);
+  /** Asks for something; the answer will have the sequence number returned. */
+  request(request: Request, buffers: ArrayBuffer[] = []): number {
+    if (!isAside(request)) this.waiting = null;
+    const seq = ++this.seq;
+    this.post({ ...request, client: this.client, seq }, buffers);
     this.listen();
+    return seq;
   }
 
   /** The kernel has dealt with everything up to `seq`. */
@@ -84,7 +85,9 @@ export class Transport {
     const seq = ++this.seq;
     this.flying.add(seq);
     const { gains, commit, revision } = edit;
-    this.post({ type: "edit", client: this.client, seq, gains, commit, revision }, editBuffers(edit));
+    const deed = edit.deed && { ...edit.deed, shares: Array.from(edit.deed.shares) };
+    const content = { type: "edit", client: this.client, seq, gains, commit, revision, ...(deed && { deed }) };
+    this.post(content, editBuffers(edit));
     this.listen();
   }
 

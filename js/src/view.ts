@@ -1,12 +1,35 @@
 /** What is each view's own: two views of one widget may look at it in different ways. */
-import { signal } from "@preact/signals";
+
 import { middleOf, type Point } from "./brush.ts";
 import { GRID } from "./grid.ts";
+import { signal } from "./signals.ts";
 import type { Store } from "./store.ts";
+import { TOOLS } from "./tools/index.ts";
+import type { Shape } from "./tools/tool.ts";
+
+export type Compare = "now" | "split" | "difference";
 
 export class View {
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
+  /** How much of the tint shows over the picture, 0..1. */
+  readonly opacity = signal(0.5);
+  readonly lines = signal(false);
+  /** The factor whose drawer is open. */
+  readonly drawer = signal<number | null>(null);
+  /** What is being searched for, and in which of the search fields. */
+  readonly query = signal({ where: "", text: "" });
+  readonly compare = signal<Compare>("now");
+  /** Is the unedited picture held up? */
+  readonly holding = signal(false);
+  /** How much of the width shows the unedited picture, 0..1. */
+  readonly split = signal(0.5);
+  /** Width of the picture in CSS pixels; null for as wide as there is room. */
+  readonly zoom = signal<number | null>(null);
+  /** Is the traceback of a fault open? */
+  readonly details = signal(false);
+  /** Is the sheet of keys open? */
+  readonly help = signal(false);
   /** Where the pointer is over the grid. */
   readonly hover = signal<Point | null>(null);
   /** The patch that the arrow keys move, while they do. */
@@ -33,11 +56,11 @@ export class View {
     if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.value)]);
   }
 
-  /** Space: one dab of the brush; with the move tool it picks up and sets down. */
-  press(): void {
+  /** Space dabs, and with tools that drag it picks up and sets down, as Enter (`hold`) does with all of them. */
+  press(shape: Shape = "free", hold = false): void {
     if (this.cursor.value === null) this.moveCursor(0, 0);
     const { store } = this;
-    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.value ?? 0));
-    if (!begun || store.tool.value !== "move") store.endStroke();
+    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.value ?? 0), shape);
+    if (!begun || !(hold || TOOLS[store.tool.value].drags)) store.endStroke();
   }
 }

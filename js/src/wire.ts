@@ -1,5 +1,6 @@
 /** The messages between browser and kernel; ember_widgets/widgets/_wire.py is the other end. */
 import { type Layers, PATCHES } from "./grid.ts";
+import type { Deed } from "./tools/tool.ts";
 
 /** What anywidget hands to the front end, as far as it is used here. */
 export interface Model {
@@ -7,6 +8,19 @@ export interface Model {
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
   on(event: string, callback: (...args: never[]) => void): void;
   off(event: string, callback: (...args: never[]) => void): void;
+}
+
+export interface FeatureInfo {
+  readonly feature: number;
+  /** Empty where none is known. */
+  readonly label: string;
+}
+
+export interface PartInfo extends FeatureInfo {
+  /** 1 is the feature's typical activation. */
+  readonly weight: number;
+  /** Of all that the factor's features add, 0..1. */
+  readonly share: number;
 }
 
 export interface SceneInfo {
@@ -20,6 +34,12 @@ export interface SceneInfo {
   readonly colors: readonly string[];
   /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
   readonly seen: readonly number[];
+  /** Per factor whether it comes from the picture, so that there is something to reset it to. */
+  readonly analysed: readonly boolean[];
+  /** Per factor the key of its thumbnail. */
+  readonly icons: readonly string[];
+  /** Per factor its strongest features. */
+  readonly features: readonly (readonly PartInfo[])[];
 }
 
 export interface StateMessage extends SceneInfo {
@@ -30,6 +50,9 @@ export interface StateMessage extends SceneInfo {
   readonly gains: readonly number[];
   readonly can_undo: boolean;
   readonly can_redo: boolean;
+  /** All steps of the history, and the keys of their thumbnails. */
+  readonly steps: readonly (readonly [step: number, key: string])[];
+  readonly step: number;
 }
 
 export interface FrameMessage {
@@ -63,7 +86,46 @@ export interface StatusMessage {
   readonly task: "" | "draw" | "render";
 }
 
-export type KernelMessage = StateMessage | FrameMessage | AckMessage | ErrorMessage | StatusMessage;
+export interface FoundMessage {
+  readonly type: "found";
+  readonly client: string;
+  readonly seq: number;
+  readonly features: readonly FeatureInfo[];
+}
+
+export interface IconMessage {
+  readonly type: "icon";
+  readonly key: string;
+  /** A JPEG as a data URL. */
+  readonly address: string;
+}
+
+/** The picture that nobody edited, as PNG in the buffer. */
+export interface OriginalMessage {
+  readonly type: "original";
+  readonly client: string;
+  readonly seq: number;
+}
+
+/** A file in the buffer. */
+export interface FileMessage {
+  readonly type: "file";
+  readonly client: string;
+  readonly seq: number;
+  readonly name: string;
+  readonly mime: string;
+}
+
+export type KernelMessage =
+  | OriginalMessage
+  | FileMessage
+  | StateMessage
+  | FrameMessage
+  | AckMessage
+  | ErrorMessage
+  | StatusMessage
+  | FoundMessage
+  | IconMessage;
 
 export interface DrawRequest {
   readonly prompt: string;
@@ -72,11 +134,33 @@ export interface DrawRequest {
   readonly n_factors: number;
 }
 
+export type Request =
+  | ({ readonly type: "analyze" } & DrawRequest)
+  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
+  | { readonly type: "go"; readonly step: number }
+  | { readonly type: "export"; readonly form: "png" | "py" }
+  | { readonly type: "search"; readonly text: string }
+  | { readonly type: "icons"; readonly keys: readonly string[] }
+  | {
+      readonly type: "palette";
+      readonly revision: number;
+      readonly verb: string;
+      readonly arguments: Readonly<Record<string, unknown>>;
+      readonly commit: boolean;
+    };
+
+/** These ask without changing the scene, so a state that waits to be sent stays the newest. */
+const ASIDE: readonly string[] = ["search", "icons", "original", "export"];
+
+export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
+
 export interface Edit {
   readonly gains: readonly number[];
   readonly revision: number;
   readonly commit: boolean;
   readonly layers: Layers;
+  /** How Python would have said it, where a tool did it. */
+  readonly deed?: Deed;
 }
 
 /** The layers in the two buffers of a state message, copied; null if their sizes do not fit. */

@@ -11,6 +11,7 @@ export class FakeKernel implements Model {
   readonly sent: Sent[] = [];
   readonly buffers: ArrayBuffer[][] = [];
   readonly listeners = new Map<string, Set<Listener>>();
+  readonly saved: [name: string, mime: string, bytes: Uint8Array][] = [];
   image: unknown = undefined;
 
   get(): unknown {
@@ -50,8 +51,13 @@ export class FakeKernel implements Model {
       colors: names.map(() => "#56b4e9"),
       gains: names.map(() => 1),
       seen: names.map(() => 1),
+      analysed: names.map(() => true),
+      icons: [],
+      features: names.map(() => []),
       can_undo: false,
       can_redo: false,
+      steps: [],
+      step: 0,
       ...change,
     };
     const layers = emptyLayers(names.length);
@@ -85,6 +91,7 @@ export function openStore(decode?: (bytes: Uint8Array) => Promise<FakeBitmap>): 
     client: "me",
     clock: { setTimeout: () => 0, clearTimeout: () => {} },
     decode: make as unknown as (bytes: Uint8Array) => Promise<ImageBitmap>,
+    save: (name, mime, bytes) => kernel.saved.push([name, mime, bytes]),
   });
   store.open();
   return { kernel, store };

@@ -18,12 +18,13 @@ import {
   scale,
   strongestAt,
 } from "../src/grid.ts";
+import { AREAS } from "../src/shapes.ts";
 
 interface Args {
   factor: number | null;
-  patches: number[][] | null;
+  patches: number[][] | string | null;
   strength: number;
-  opacity: number;
+  opacity: number | number[][];
   mode: PaintMode;
   heal: boolean;
   d_row: number;
@@ -32,13 +33,20 @@ interface Args {
 }
 
 const OPS: Record<string, (layers: Layers, args: Args) => Layers> = {
-  paint: (l, a) => paint(l, a.factor ?? 0, some(a.patches), a.strength, a.opacity, a.mode),
+  paint: (l, a) =>
+    typeof a.opacity === "number"
+      ? paint(l, a.factor ?? 0, some(a.patches), a.strength, a.opacity, a.mode)
+      : paint(l, a.factor ?? 0, softened(some(a.patches), a.opacity), a.strength, 1, a.mode),
   erase: (l, a) => erase(l, some(a.patches), a.factor, a.heal),
-  move: (l, a) => move(l, a.factor ?? 0, a.d_row, a.d_col, a.patches && some(a.patches), a.heal),
-  scale: (l, a) => scale(l, a.factor ?? 0, a.gain, a.patches && some(a.patches)),
+  move: (l, a) => move(l, a.factor, a.d_row, a.d_col, a.patches === null ? null : some(a.patches), a.heal),
+  scale: (l, a) => scale(l, a.factor ?? 0, a.gain, a.patches === null ? null : some(a.patches)),
 };
 
-function some(patches: readonly (readonly number[])[] | null): Mask {
+const softened = (mask: Mask, shares: number[][]) =>
+  Float32Array.from(mask, (on, p) => on * (shares[Math.floor(p / GRID)]?.[p % GRID] ?? 0));
+
+function some(patches: readonly (readonly number[])[] | string | null): Mask {
+  if (typeof patches === "string") return AREAS[patches] ?? assert.fail(`no area called ${patches}`);
   const mask = emptyMask();
   for (const [row = 0, col = 0] of patches ?? []) mask[row * GRID + col] = 1;
   return mask;

@@ -91,13 +91,93 @@ test("a scene with fewer factors picks one that is there", () => {
   assert.equal(store.factor.value, 0);
 });
 
+test("locked factors stay as they are, whatever is done to the others", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.size.value = 1;
+  store.toggle("locked", 1);
+  store.beginStroke(middle(0, 0));
+  assert.deepEqual([...store.layers.value.strengths.slice(0, 2)], [1, 0.25]);
+  assert.equal(store.layers.value.remainder[0], 0);
+});
+
+test("what is set for a factor goes along when others come, go or change their names", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ names: ["sky", "tree", "sun"] });
+  store.toggle("locked", 1);
+  store.toggle("hidden", 2);
+  store.soloed.value = 2;
+  store.factor.value = 2;
+  kernel.state({ revision: 2, names: ["sky", "pine", "sun"] });
+  assert.deepEqual([...store.locked.value], [1]);
+  kernel.state({ revision: 3, names: ["sun", "pine"] });
+  assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[1], [0]]);
+  assert.deepEqual([store.soloed.value, store.factor.value], [0, 0]);
+  kernel.state({ revision: 4, names: ["pine", "sun"] });
+  assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[0], [1]]);
+  kernel.state({ revision: 5, names: ["sun", "pine", "lion"] });
+  assert.equal(store.factor.value, 2, "what was added is picked");
+});
+
+test("selecting is not told to the kernel, and painting says which verb it was", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.beginStroke(middle(2, 2), "free", "rect");
+  store.continueStroke([middle(3, 3)]);
+  store.endStroke();
+  assert.equal(kernel.of("edit").length, 0);
+  store.size.value = 1;
+  store.beginStroke(middle(3, 3));
+  store.endStroke();
+  const { verb, factor, shares } = kernel.of("edit").at(-1)?.deed ?? {};
+  assert.deepEqual([verb, factor, shares.length, shares.indexOf(1)], ["paint", 0, 256, 3 * 16 + 3]);
+  assert.equal(kernel.of("edit")[0].deed, undefined);
+});
+
+test("an area is painted, erased or selected as the tool says, in one step of the history", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const left = new Uint8Array(256).fill(1, 0, 2);
+  store.useOn(left);
+  assert.deepEqual([...store.layers.value.strengths.slice(0, 5)], [1, 0, 1, 0, 0.25]);
+  assert.equal(kernel.of("edit").filter(({ commit }) => commit).length, 1);
+  store.tool.value = "lasso";
+  store.useOn(left);
+  assert.equal(store.selection.value, left);
+  store.factor.value = 1;
+  store.useOn(new Uint8Array(256).fill(1), "paint");
+  assert.deepEqual([...store.layers.value.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
+});
+
+test("a cancelled move puts the selection back too", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const selection = new Uint8Array(256).fill(1, 0, 1);
+  store.selection.value = selection;
+  store.beginStroke(middle(0, 0), "free", "move");
+  store.continueStroke([middle(4, 4)]);
+  assert.ok(store.ghost.value);
+  store.cancelStroke();
+  assert.equal(store.selection.value, selection);
+  assert.equal(store.ghost.value, null);
+});
+
 test("buffers that do not fit are not taken over", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  kernel.say({ type: "state", why: "scene", client: "", revision: 2, names: ["a", "b", "c"], gains: [1, 1, 1] }, [
-    new Float32Array(3),
-    new Float32Array(256),
-  ]);
+  kernel.say(
+    {
+      type: "state",
+      why: "scene",
+      client: "",
+      revision: 2,
+      names: ["a", "b", "c"],
+      gains: [1, 1, 1],
+      icons: [],
+      steps: [],
+    },
+    [new Float32Array(3), new Float32Array(256)],
+  );
   assert.equal(store.info.value?.revision, 1);
 });
 
@@ -158,11 +238,11 @@ test("a frame shows, and the one before is let go", async () => {
   const { kernel, store } = openStore();
   kernel.frame(4);
   await tick();
-  const first = store.picture.value?.bitmap as unknown as FakeBitmap;
-  assert.equal(store.shownSeq.value, 4);
+  const first = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
+  assert.equal(store.pictures.shownSeq.value, 4);
   kernel.frame(5);
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 5);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 5);
   assert.equal(first.closed, true);
 });
 
@@ -177,15 +257,15 @@ test("a frame that is decoded late does not replace a newer one", async () => {
   await tick();
   waiting[0]?.();
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 2);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 2);
 });
 
 test("another page's frames show too, but are no answer to this one", async () => {
   const { kernel, store } = openStore();
   kernel.frame(90, "someone else", 7);
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 7);
-  assert.equal(store.shownSeq.value, 0);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 7);
+  assert.equal(store.pictures.shownSeq.value, 0);
 });
 
 test("a picture that cannot be read is said to be so", async () => {
@@ -217,14 +297,14 @@ test("the saved picture shows before the kernel has said anything", async () => 
   kernel.image = new DataView(new Uint8Array([42]).buffer);
   store.open();
   await tick();
-  assert.equal(byteOf(store.picture.value?.bitmap), 42);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 42);
 });
 
 test("a closed store listens no more and lets its picture go", async () => {
   const { kernel, store } = openStore();
   kernel.frame(1);
   await tick();
-  const shown = store.picture.value?.bitmap as unknown as FakeBitmap;
+  const shown = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
   store.close();
   kernel.state();
   assert.equal(store.info.value, null);

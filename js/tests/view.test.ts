@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { emptyLayers, emptyMask, GRID } from "../src/grid.ts";
 import { actionOf } from "../src/keys.ts";
 import { type OverlayState, outline, rgb, tint } from "../src/overlay.ts";
-import { samplesOf } from "../src/pointer.ts";
+import { pressureOf, samplesOf } from "../src/pointer.ts";
+import { TOOLS } from "../src/tools/index.ts";
 import { View } from "../src/view.ts";
 import { openStore } from "./fake_kernel.ts";
 
@@ -36,6 +37,10 @@ test("letters pick tools, brackets the size, digits the factor", () => {
   assert.equal(store.size.value, 1);
   press("2");
   assert.equal(store.factor.value, 1);
+  for (const [name, { key }] of Object.entries(TOOLS)) {
+    press(key.toLowerCase());
+    assert.equal(store.tool.value, name);
+  }
   assert.equal(press("3"), false);
 });
 
@@ -93,6 +98,71 @@ test("Escape takes a stroke back, and is the notebook's otherwise", () => {
   assert.equal(store.layers.value.strengths[0], 0.25);
 });
 
+test("Enter puts a tool down, arrows drag it, Enter lifts it; with Shift the line is straight", () => {
+  const { kernel, store, view, press } = setUp();
+  store.size.value = 1;
+  view.cursor.value = 0;
+  press("Enter", { shift: true });
+  assert.ok(store.isStroking);
+  press("ArrowDown");
+  press("ArrowRight");
+  press("Enter");
+  assert.deepEqual(
+    [0, 1, GRID, GRID + 1].map((p) => store.layers.value.strengths[2 * p]),
+    [1, 0.25, 0.25, 1],
+  );
+  assert.deepEqual(kernel.of("edit").at(-1)?.deed.verb, "paint");
+});
+
+test("with a selection tool Space marks one corner and the other", () => {
+  const { store, view, press } = setUp();
+  store.tool.value = "rect";
+  view.cursor.value = 0;
+  press(" ");
+  press("ArrowRight");
+  press(" ");
+  assert.deepEqual([...(store.selection.value ?? [])].slice(0, 3), [1, 1, 0]);
+});
+
+test("plus and minus scale the picked factor in the selection, Delete erases all of it, Escape lets go of it", () => {
+  const { store, press } = setUp();
+  store.heal.value = false;
+  assert.equal(press("Delete"), false);
+  store.selection.value = emptyMask().fill(1, 0, 1);
+  press("+");
+  const strengths = () => [...store.layers.value.strengths.slice(0, 4)].map((s) => Number(s.toFixed(3)));
+  assert.deepEqual(strengths(), [0.275, 0.25, 0.25, 0.25]);
+  press("-");
+  assert.deepEqual(strengths(), [0.25, 0.25, 0.25, 0.25]);
+  press("Delete");
+  assert.deepEqual(strengths(), [0, 0, 0.25, 0.25]);
+  press("Escape");
+  assert.equal(store.selection.value, null);
+  press("+");
+  assert.deepEqual(strengths(), [0, 0, 0.275, 0.25]);
+});
+
+test("H, S and K hide, solo and lock the picked factor, and again take it back", () => {
+  const { store, press } = setUp();
+  for (const on of [true, false]) {
+    for (const key of "hsk") press(key);
+    assert.deepEqual([store.hidden.value.has(0), store.soloed.value === 0, store.locked.value.has(0)], [on, on, on]);
+  }
+});
+
+test("a question mark opens the sheet of keys, Escape closes it", () => {
+  const { view, press } = setUp();
+  press("?");
+  assert.ok(view.help.value);
+  press("Escape");
+  assert.equal(view.help.value, false);
+});
+
+test("a pen's pressure counts, a mouse's does not", () => {
+  const press = (pointerType: string, pressure: number) => pressureOf({ pointerType, pressure } as PointerEvent);
+  assert.deepEqual([press("pen", 0.3), press("mouse", 0.5), press("touch", 0.2), press("pen", 0)], [0.3, 1, 1, 1]);
+});
+
 test("arrows belong to a slider while it has the focus", () => {
   const { press } = setUp();
   assert.equal(press("ArrowLeft", {}, { onGrid: false, inText: false }), false);
@@ -123,6 +193,10 @@ function overlay(change: Partial<OverlayState>): OverlayState {
     solo: null,
     aim: null,
     brushSize: 1,
+    selection: null,
+    ghost: null,
+    opacity: 0.5,
+    lines: false,
     beside: false,
     tinted: true,
     ...change,

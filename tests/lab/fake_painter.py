@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from ember_widgets import Scene
+from ember_widgets.labels import Labels
 
 PATCH_PIXELS = 16
 N_FEATURES = 24
@@ -27,6 +28,8 @@ class FakePainter:
         fault: text of an error that the next renders raise; empty for none.
         n_renders: how many pictures were drawn.
     """
+
+    labels = Labels({9: "a lantern", 10: "a lantern at night"})
 
     def __init__(self, delay_ms: float = 20.0) -> None:
         self.delay_ms = delay_ms

@@ -100,3 +100,34 @@ def check_and_shoot(view: PaintView, path: Path) -> None:
     # WCAG's bound for large text and controls; small text of the notebook itself is no better in places.
     assert contrasts
     assert [(text, contrast) for text, contrast in contrasts if contrast < 3] == []
+
+
+def test_the_studio_in_use(view: PaintView, screenshots: Path) -> None:
+    view.pick(0)
+    view.use("paint", size=3)
+    view.part("soft").check()
+    view.drag([(9, 4), (9, 11)])
+    view.use("rect")
+    view.drag([(3, 3), (8, 9)])
+    view.use("gain")
+    view.part("more-0").click()
+    view.part("search-palette").fill("lantern")
+    view.settle()
+    view.page.mouse.move(0, 0)
+    view.root.screenshot(path=screenshots / "studio.png")
+    assert view.root.evaluate(OVERFLOW) == 0
+    view.use("move")
+    view.drag([(5, 5), (9, 8)], release=False)
+    view.root.screenshot(path=screenshots / "studio-moving.png")
+    view.page.mouse.up()
+    view.part("compare-split").click()
+    view.part("search-palette").fill("")
+    view.part("zoom").fill("384")
+    view.settle()
+    view.root.screenshot(path=screenshots / "studio-split.png")
+    view.part("help").click()
+    view.root.screenshot(path=screenshots / "studio-keys.png")
+    view.part("keys-close").click()
+    view.part("python").click()
+    view.part("program").wait_for()
+    view.root.screenshot(path=screenshots / "studio-python.png")

@@ -51,7 +51,10 @@ BLOCK = [[row, col] for row in range(6, 11) for col in range(3, 8)]
 CORNER = [[row, col] for row in range(3) for col in range(4)]
 EVERYWHERE = [[row, col] for row in range(GRID) for col in range(GRID)]
 
-# Arguments are named as in Python; patches are (row, col) pairs, null stands for None.
+# A soft edge: a share per patch, from none to all.
+SOFT = [[((row * 5 + col * 3) % 9) / 8 for col in range(GRID)] for row in range(GRID)]
+
+# Arguments are named as in Python; patches are (row, col) pairs or an area's name, null is None.
 EDITS: list[tuple[str, dict[str, Any]]] = [
     ("paint", {"factor": 2, "patches": BLOB, "strength": 1.0, "opacity": 1.0, "mode": "over"}),
     ("paint", {"factor": 0, "patches": BLOCK, "strength": 1.7, "opacity": 0.35, "mode": "over"}),
@@ -71,6 +74,13 @@ EDITS: list[tuple[str, dict[str, Any]]] = [
     ("move", {"factor": 2, "d_row": 3, "d_col": 2, "patches": None, "heal": True}),
     ("move", {"factor": 2, "d_row": 0, "d_col": 15, "patches": BLOCK, "heal": True}),
     ("move", {"factor": 2, "d_row": 0, "d_col": 0, "patches": None, "heal": True}),
+    ("move", {"factor": None, "d_row": -1, "d_col": 3, "patches": BLOCK, "heal": True}),
+    ("move", {"factor": None, "d_row": 2, "d_col": -5, "patches": BLOCK, "heal": False}),
+    ("paint", {"factor": 2, "patches": "floor", "strength": 1.0, "opacity": 1.0, "mode": "over"}),
+    ("paint", {"factor": 1, "patches": "centre", "strength": 1.2, "opacity": SOFT, "mode": "over"}),
+    ("paint", {"factor": 0, "patches": "left", "strength": 0.5, "opacity": SOFT, "mode": "add"}),
+    ("erase", {"patches": "right", "factor": None, "heal": True}),
+    ("scale", {"factor": 1, "gain": 1.25, "patches": "everything"}),
     ("scale", {"factor": 0, "gain": 1.5, "patches": None}),
     ("scale", {"factor": 1, "gain": -0.4, "patches": BLOB}),
 ]
@@ -81,7 +91,10 @@ def parity() -> dict[str, Any]:
     scene = start()
     ops = []
     for op, args in EDITS:
-        after = getattr(scene, op)(**args)
+        given = dict(args)
+        if isinstance(opacity := args.get("opacity"), list):
+            given["opacity"] = np.array(opacity)
+        after = getattr(scene, op)(**given)
         ops.append({"op": op, "args": args, "before": _maps(scene), "after": _maps(after)})
     return {"n_factors": N_FACTORS, "ops": ops}
 

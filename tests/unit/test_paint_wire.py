@@ -44,7 +44,9 @@ def browser(widget: PaintWidget) -> Browser:
 def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) -> None:
     browser.ask("hello")
 
-    assert browser.state() == {
+    state = browser.state()
+    assert all(len(state.pop(name)) == 5 for name in ("icons", "features"))
+    assert state == {
         "type": "state",
         "why": "hello",
         "client": "page",
@@ -57,8 +59,11 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "colors": list(scene.colors),
         "gains": [1.0] * 5,
         "seen": scene.base_strengths.max(axis=(0, 1)).tolist(),
+        "analysed": [True] * 5,
         "can_undo": False,
         "can_redo": False,
+        "steps": [[0, "step 0"]],
+        "step": 0,
     }
     strengths, remainder = browser.maps()
     np.testing.assert_array_equal(strengths, scene.strengths)
@@ -349,7 +354,8 @@ ANALYZE = {
     "n_steps": 1,
     "n_factors": 5,
 }
-KINDS = "hello, ping, edit, analyze, undo, redo, retry"
+KINDS = "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, export, open"
+PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
 
 @pytest.mark.parametrize(
@@ -381,6 +387,45 @@ KINDS = "hello, ping, edit, analyze, undo, redo, retry"
             "analyze: n_steps=0 is outside 1..4; "
             "the model is made for 1 to 4 steps (1 is the fastest to edit)",
         ),
+        (
+            PALETTE | {"verb": "render", "arguments": {}},
+            "palette: verb='render' is unknown; choose one of rename, recolor, duplicate, remove, reorder, "
+            "set_weight, reset_weights, add_factor",
+        ),
+        (
+            PALETTE | {"verb": "rename", "arguments": {"factor": 0}},
+            "palette: rename was told {'factor': 0}; tell it factor, name",
+        ),
+        (
+            PALETTE | {"verb": "reorder", "arguments": {"order": 3}},
+            "palette: order=3 is not a list of factors",
+        ),
+        (
+            PALETTE | {"verb": "remove", "arguments": {"factor": 5}},
+            "factor=5, but this scene has 5 factors; choose 0..4 or one of "
+            "'sky', 'lion', 'meadow', 'tree', 'sun'",
+        ),
+        (
+            PALETTE | {"verb": "rename", "arguments": {"factor": 0, "name": "lion"}},
+            "names holds 'lion' twice; factors are picked by name, so all must differ",
+        ),
+        (
+            PALETTE | {"verb": "add_factor", "arguments": {"features": {"8": 1}, "name": None}},
+            "feature=8 is outside 0..7; the SAE has 8 features",
+        ),
+        (
+            {"type": "search", "client": "page", "seq": 1, "text": 5},
+            "search: text=5 is not a text of up to 200 characters",
+        ),
+        (
+            {"type": "icons", "client": "page", "seq": 1, "keys": "all"},
+            "icons: keys='all' is not a list of texts",
+        ),
+        (
+            {"type": "export", "client": "page", "seq": 1, "form": "exe"},
+            "export: form='exe' is unknown; choose one of png, json, py",
+        ),
+        ({"type": "go", "client": "page", "seq": 1}, "go: step=None is not a whole number 0..2**53"),
         (
             ANALYZE | {"n_factors": 300},
             "analyze: n_factors=300, but an image has 256 patches; choose 1..256 (3..8 reads best)",

@@ -37,6 +37,20 @@ class TestPaint:
         assert painted.strengths[PATCH].tolist() == [0.5, 1.5, 0.5]
         assert painted.remainder[PATCH] == 0.5
 
+    def test_a_soft_edge_counts_patch_by_patch(self) -> None:
+        scene = make_scene(strengths=filled(1, GRID, GRID, 3))
+        opacity = filled(0, GRID, GRID)
+        opacity[PATCH], opacity[OTHER] = 0.5, 1
+        painted = scene.paint(1, HERE, 2.0, opacity=opacity)
+        assert painted.strengths[PATCH].tolist() == [0.5, 1.5, 0.5]
+        assert painted.remainder[PATCH] == 0.5
+        assert painted.strengths[OTHER].tolist() == [1, 1, 1]
+
+    def test_areas_have_names(self, scene: Scene) -> None:
+        painted = scene.paint(0, "left", 9)
+        assert (painted.strengths[:, :5, 0] == 9).all()
+        assert (painted.strengths[:, 5:] == scene.strengths[:, 5:]).all()
+
     def test_add_leaves_the_other_factors_and_the_remainder(self) -> None:
         scene = make_scene(strengths=filled(1, GRID, GRID, 3))
         painted = scene.paint(1, HERE, 2.0, opacity=0.5, mode="add")
@@ -156,6 +170,11 @@ class TestMove:
         moved = alone([(5, 14), (5, 15)]).move("sky", 0, 1)
         assert np.argwhere(moved.strengths[..., 0]).tolist() == [[5, 15]]
 
+    def test_of_no_factor_carries_all_of_them(self, scene: Scene) -> None:
+        moved = scene.move(None, 2, -3, HERE)
+        assert (moved.strengths[6, 4] == scene.strengths[PATCH]).all()
+        assert moved.remainder[PATCH] == 0
+
     def test_by_nothing_is_the_same_scene(self, scene: Scene) -> None:
         assert scene.move("lion", 0, 0) == scene
 
@@ -222,6 +241,54 @@ class TestBorrow:
 
     def test_numbers_a_name_that_is_taken(self, scene: Scene) -> None:
         assert scene.borrow(scene, "lion").names[-1] == "lion 2"
+
+
+class TestThePalette:
+    def test_a_copy_is_nowhere_yet_and_knows_what_it_was_analysed_as(self, scene: Scene) -> None:
+        copied = scene.duplicate("lion")
+        assert copied.names[-1] == "lion 2"
+        assert copied.colors[-1] not in scene.colors
+        assert (copied.basis[-1] == scene.basis[1]).all()
+        assert not copied.strengths[..., -1].any()
+        assert copied.origins == (0, 1, 2, 1)
+
+    def test_what_is_removed_leaves_the_others_as_they_are(self, scene: Scene) -> None:
+        less = scene.remove("sky")
+        assert less.names == scene.names[1:]
+        assert (less.strengths == scene.strengths[..., 1:]).all()
+        assert less.colors == scene.colors[1:]
+        assert less.origins == (1, 2)
+        assert less.base_basis is scene.base_basis
+
+    def test_another_order_takes_everything_along(self, scene: Scene) -> None:
+        turned = scene.reorder(["meadow", 0, "lion"])
+        assert turned.names == ("meadow", "sky", "lion")
+        assert (turned.strengths == scene.strengths[..., [2, 0, 1]]).all()
+        assert (turned.basis == scene.basis[[2, 0, 1]]).all()
+        assert turned.origins == (2, 0, 1)
+        assert turned.reorder([1, 2, 0]) == scene
+
+    def test_recolor_changes_one_colour(self, scene: Scene) -> None:
+        assert scene.recolor("lion", "#ABCDEF").colors == (scene.colors[0], "#abcdef", scene.colors[2])
+
+    def test_weights_can_be_set_back_to_the_analysed_ones_wherever_the_factor_stands(
+        self, scene: Scene
+    ) -> None:
+        changed = scene.set_weight("lion", 3, 9.0).reorder([1, 0, 2])
+        assert changed.reset_weights("lion") == scene.reorder([1, 0, 2])
+        assert changed.duplicate("lion").reset_weights("lion 2").basis[-1].tolist() == scene.basis[1].tolist()
+
+
+def test_the_original_is_what_was_analysed(scene: Scene) -> None:
+    edited = scene.rename("lion", "cat").remove("sky").duplicate("cat").paint(0, "left").set_weight(0, 1, 5)
+    original = edited.original()
+    assert (original.strengths == scene.strengths).all()
+    assert (original.basis == scene.basis).all()
+    assert (original.remainder == 1).all()
+    assert original.names == ("factor 1", "cat", "meadow")
+    assert original.colors == scene.colors
+    assert scene.recolor("lion", "#123456").original().colors[1] == "#123456"
+    assert original.origins == (0, 1, 2)
 
 
 def test_rename_changes_one_name(scene: Scene) -> None:

@@ -13,7 +13,9 @@ from tests.unit.scenes import filled, make_scene
 HERE = [(4, 7)]
 NAN = float("nan")
 CHOICES = "choose 0..2 or one of 'sky', 'lion', 'meadow'"
-PATCHES = "give a bool array (16, 16) or (row, col) pairs"
+PATCHES = (
+    "give a bool array (16, 16), (row, col) pairs, or one of 'everything', 'floor', 'centre', 'left', 'right'"
+)
 
 WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
     (
@@ -135,6 +137,25 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "opacity=1.5 is outside 0..1; give a number from 0 to 1",
     ),
     (
+        "opacity of another grid",
+        lambda s: s.paint(0, HERE, opacity=np.ones((8, 8))),
+        ValueError,
+        "opacity is an array of float64, shape (8, 8); "
+        "give a number from 0 to 1, or an array (16, 16) of them",
+    ),
+    (
+        "opacity that is no number somewhere",
+        lambda s: s.paint(0, HERE, opacity=np.full((16, 16), NAN)),
+        ValueError,
+        "opacity has values outside 0..1; give numbers from 0 to 1",
+    ),
+    (
+        "move of everything nowhere",
+        lambda s: s.move(None, 1, 1),
+        TypeError,
+        "factor=None moves all that stands in patches; say which, as patches=",
+    ),
+    (
         "mode",
         lambda s: s.paint(0, HERE, mode="under"),
         ValueError,
@@ -223,11 +244,36 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "their features mean different things, so analyse the other picture with this painter first",
     ),
     (
+        "reset of a factor that was added",
+        lambda s: s.add_factor({1: 1.0}).reset_weights(3),
+        ValueError,
+        "'feature 1' was added, not analysed, so there is nothing to go back to; "
+        "use undo, or set_weight for each feature",
+    ),
+    (
+        "order that lacks one",
+        lambda s: s.reorder([0, "lion"]),
+        ValueError,
+        "order=[0, 1] is not every factor once; give the 3 factors in another order",
+    ),
+    (
+        "order with one twice",
+        lambda s: s.reorder([0, 1, 1]),
+        ValueError,
+        "order=[0, 1, 1] is not every factor once; give the 3 factors in another order",
+    ),
+    (
+        "colour that is none",
+        lambda s: s.recolor(0, "red"),
+        ValueError,
+        "color: 'red' is not a colour; write it as '#rrggbb', for example '#e69f00'",
+    ),
+    (
         "unknown field",
         lambda s: s.replace(strength=1),
         TypeError,
         "a scene has no field strength; choose from prompt, seed, n_steps, strengths, remainder, basis, "
-        "names, colors, base_strengths, base_basis, unit, model",
+        "names, colors, base_strengths, base_basis, unit, model, origins",
     ),
 ]
 
@@ -322,9 +368,21 @@ WRONG_FIELDS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("names a text", {"names": "sky"}, TypeError, "names='sky' is not a tuple; give one str per factor"),
     (
         "more analysed than there are",
-        {"base_basis": filled(0, 4, 8)},
+        {"base_basis": filled(0, 4, 8), "origins": None},
         ValueError,
-        "base_basis has 4 rows, but basis only 3; analysed factors all stay",
+        "base_basis has 4 rows, but basis only 3; say with origins which of them each factor is",
+    ),
+    (
+        "origins too few",
+        {"origins": (0,)},
+        ValueError,
+        "origins holds 1, but basis has 3 rows; give one per factor",
+    ),
+    (
+        "origin of no factor",
+        {"origins": (0, 1, 3)},
+        ValueError,
+        "origins=3 is outside -1..2; give the index of an analysed factor, or -1 for one that was added",
     ),
     (
         "unit zero",

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ember_widgets import _scene_file
 from ember_widgets.scene import Scene
@@ -39,6 +41,16 @@ class TestRoundTrip:
         assert loaded == scene
         assert loaded.strengths.tobytes() == scene.strengths.tobytes()
 
+    def test_of_a_palette_in_another_order_with_one_factor_gone(self, path: Path) -> None:
+        scene = make_scene().reorder([2, 0, 1]).remove("sky").duplicate("lion")
+        scene.save(path)
+        assert Scene.load(path) == scene
+        assert json.loads(path.read_text(encoding="utf-8"))["origins"] == [2, 1, 1]
+
+    def test_the_usual_palette_needs_no_word_about_it(self, path: Path) -> None:
+        make_scene().add_factor({1: 1.0}).save(path)
+        assert "origins" not in json.loads(path.read_text(encoding="utf-8"))
+
     def test_of_a_blank_canvas(self, path: Path) -> None:
         blank = make_scene(n_factors=0)
         blank.save(path)
@@ -57,6 +69,57 @@ class TestRoundTrip:
     def test_takes_paths_as_text(self, path: Path) -> None:
         make_scene().save(str(path))
         assert Scene.load(str(path)) == make_scene()
+
+
+def png() -> Image.Image:
+    return Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+
+
+class TestPictures:
+    def test_hold_the_scene_they_were_drawn_from(self, tmp_path: Path) -> None:
+        path = tmp_path / "boat.PNG"
+        scene = make_scene(prompt="ein Löwe, 獅子").paint(0, [(1, 2)], 0.3)
+        scene.save(path, png())
+        assert Scene.load(path) == scene
+        with Image.open(path) as picture:
+            assert np.array_equal(np.asarray(picture), np.asarray(png()))
+            assert json.loads(picture.text["ember-scene"])["prompt"] == "ein Löwe, 獅子"
+
+    def test_without_a_scene_say_so(self, path: Path) -> None:
+        png().save(path, "PNG")
+        assert message_of_loading(path) == (
+            "it is a picture without a scene in it; give one written by scene.save"
+        )
+
+    def test_that_were_cut_off_or_damaged_say_so(self, path: Path) -> None:
+        data = make_scene().to_bytes(png())
+        at = data.index(b"ember-scene\0") + 20
+        packed = make_scene().to_bytes(png())[33:]  # what comes after the header
+        (length,) = struct.unpack(">I", packed[:4])
+        text = packed[4 : 8 + length - 30]
+        shorter = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+        for broken, message in [
+            (data[:33] + shorter + packed[12 + length :], "the text in it is damaged"),
+            (data[: at + 50], "it is a PNG that was cut off"),
+            (data[:at] + b"\xff\xff\xff" + data[at + 3 :], "the text in it is damaged"),
+        ]:
+            path.write_bytes(broken)
+            assert message_of_loading(path) == message
+
+    @pytest.mark.parametrize(("name", "picture"), [("scene.png", None), ("scene.json", png())])
+    def test_go_into_a_png_and_nothing_else_does(self, tmp_path: Path, name: str, picture: Any) -> None:
+        with pytest.raises(ValueError) as caught:
+            make_scene().save(tmp_path / name, picture)
+        assert str(caught.value) == (
+            f"cannot save to {tmp_path / name}: a .png, and nothing else, holds a picture; "
+            "use scene.save('scene.json') or scene.save('scene.png', painter.render(scene))"
+        )
+        assert not (tmp_path / name).exists()
+
+    def test_bytes_are_what_a_file_holds(self, path: Path) -> None:
+        make_scene().save(path)
+        assert make_scene().to_bytes() == path.read_bytes()
+        assert Scene.from_bytes(path.read_bytes()) == make_scene()
 
 
 class TestSave:
@@ -135,7 +198,7 @@ NOT_A_SCENE = 'it is not a scene (no "format": "ember-scene" in it); give a file
     ("content", "message"),
     [
         (b"", NOT_JSON),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe", NOT_JSON),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "it is a PNG that was cut off"),
         (b"[" * 100_000, NOT_JSON),
         (b"[1, 2]", NOT_A_SCENE),
         (b'{"cells": [], "nbformat": 4}', NOT_A_SCENE),

@@ -1,27 +1,50 @@
-import { useEffect, useRef } from "preact/hooks";
-import { listenToKeys } from "../keys.ts";
+import { Component } from "preact";
+import { listenToKeys, listenToReleases } from "../keys.ts";
+import { listenToPointer } from "../pointer.ts";
 import type { View } from "../view.ts";
 import { DrawForm } from "./DrawForm.tsx";
 import { Footer, Notice } from "./Footer.tsx";
-import { Brush, Palette, Tools } from "./Panel.tsx";
-import { Stage } from "./Stage.tsx";
+import { Keys } from "./Keys.tsx";
+import { Palette } from "./Palette.tsx";
+import { listenToFiles, Picture, Program } from "./Picture.tsx";
+import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
+import { Brush, Tools } from "./Tools.tsx";
 
-export function App({ view }: { view: View }) {
+/** One view of the widget. What moves faster than components are drawn, or comes from outside, is wired up here. */
+export class App extends Component<{ view: View; el: HTMLElement }> {
+  private readonly stop = new AbortController();
+
+  override componentDidMount(): void {
+    const { view, el } = this.props;
+    const root = el.firstElementChild as HTMLElement;
+    const [picture, grid] = root.querySelectorAll("canvas");
+    if (!picture || !grid) return;
+    listenToKeys(root, grid, view, this.stop.signal);
+    listenToReleases(view, this.stop.signal);
+    keepPicture(picture, view, this.stop.signal);
+    keepOverlay(grid, view, this.stop.signal);
+    listenToPointer(grid, view, this.stop.signal);
+    listenToFiles(root, view.store, this.stop.signal);
+  }
+
+  override componentWillUnmount(): void {
+    this.stop.abort();
+  }
+
+  override render() {
+    return <Widget view={this.props.view} />;
+  }
+}
+
+function Widget({ view }: { view: View }) {
   const { store } = view;
-  const root = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const stop = new AbortController();
-    const grid = root.current?.querySelector<HTMLElement>(".e-grid");
-    if (root.current && grid) listenToKeys(root.current, grid, view, stop.signal);
-    return () => stop.abort();
-  }, [view]);
-  const frame = store.picture.value?.frame;
+  const zoom = view.sideBySide.value ? null : view.zoom.value;
+  const frame = store.pictures.picture.value?.frame;
   return (
     <div
-      ref={root}
       class="ember-paint"
       data-testid="ember-paint"
-      data-seq={store.shownSeq.value}
+      data-seq={store.pictures.shownSeq.value}
       data-kind={frame?.kind ?? "final"}
       data-busy={store.task.value !== ""}
       data-revision={store.info.value?.revision ?? ""}
@@ -29,18 +52,23 @@ export function App({ view }: { view: View }) {
     >
       <div class="e-card">
         <DrawForm store={store} />
-        <div class={view.sideBySide.value ? "e-body e-body-beside" : "e-body"}>
-          <Stage view={view} />
+        <div class={view.sideBySide.value ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
+          <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
+            <Stage view={view} />
+            <Picture view={view} />
+          </div>
           <div class="e-panel">
             <div class="e-hand">
-              <Tools store={store} />
+              <Tools view={view} />
               <Brush store={store} />
             </div>
-            <Palette store={store} view={view} />
+            <Palette view={view} />
           </div>
         </div>
         <Notice view={view} />
         <Footer view={view} />
+        {view.help.value && <Keys view={view} />}
+        <Program store={store} />
       </div>
     </div>
   );

@@ -1,7 +1,7 @@
 /** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
 import type { Store } from "../store.ts";
 import type { DrawRequest } from "../wire.ts";
-import { IconButton } from "./controls.tsx";
+import { IconButton, submitOnEnter } from "./controls.tsx";
 
 export function DrawForm({ store }: { store: Store }) {
   const draft = store.draft.value;
@@ -12,6 +12,8 @@ export function DrawForm({ store }: { store: Store }) {
   const set = (change: Partial<DrawRequest>) => {
     store.draft.value = { ...store.draft.value, ...change };
   };
+  const held = store.holdSeed.value;
+  const next = () => set({ seed: String((BigInt(draft.seed) + 1n) % 2n ** 63n) });
   const digits = (text: string) =>
     text
       .replace(/\D/g, "")
@@ -23,9 +25,12 @@ export function DrawForm({ store }: { store: Store }) {
   return (
     <form
       class="e-form"
+      onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
-        if (!drawing) store.draw();
+        if (drawing) return;
+        if (!changed && !held) next();
+        store.draw();
       }}
     >
       <label class="e-prompt">
@@ -51,16 +56,37 @@ export function DrawForm({ store }: { store: Store }) {
             value={draft.seed}
             onInput={(event) => set({ seed: digits(field(event)) })}
           />
-          <IconButton
-            icon="dice"
-            label="Draw with another seed"
-            testid="dice"
-            disabled={drawing}
-            onClick={() => {
-              set({ seed: String(Math.floor(Math.random() * 1e6)) });
-              store.draw();
-            }}
-          />
+          <span class="e-inside">
+            <IconButton
+              icon="lock"
+              label="Hold this seed"
+              testid="hold-seed"
+              pressed={held}
+              onClick={() => {
+                store.holdSeed.value = !held;
+              }}
+            />
+            <IconButton
+              icon="next"
+              label="Draw with the next seed"
+              testid="next-seed"
+              disabled={drawing || held}
+              onClick={() => {
+                next();
+                store.draw();
+              }}
+            />
+            <IconButton
+              icon="dice"
+              label="Draw with any other seed"
+              testid="dice"
+              disabled={drawing || held}
+              onClick={() => {
+                set({ seed: String(Math.floor(Math.random() * 1e6)) });
+                store.draw();
+              }}
+            />
+          </span>
         </span>
       </label>
       <label title="Sampling steps, 1 to 4; one is the fastest to edit">
@@ -90,7 +116,7 @@ export function DrawForm({ store }: { store: Store }) {
         class={changed ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
         disabled={drawing || info === null}
-        title="Draw a new scene (Enter); undo brings this one back"
+        title="Draw a new scene (Enter), of the next seed if nothing is new; undo brings this one back"
       >
         {drawing ? "Drawing…" : "Draw"}
       </button>

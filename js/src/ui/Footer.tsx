@@ -1,9 +1,8 @@
 /** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
-import { useState } from "preact/hooks";
 import { patchAt } from "../brush.ts";
 import { GRID } from "../grid.ts";
 import type { View } from "../view.ts";
-import { IconButton } from "./controls.tsx";
+import { IconButton, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
   const { store } = view;
@@ -29,6 +28,29 @@ export function Footer({ view }: { view: View }) {
       >
         Overlay
       </IconButton>
+      <Slider
+        label="Opacity of the overlay"
+        testid="overlay-opacity"
+        value={view.opacity.value}
+        min={0.1}
+        max={1}
+        step={0.05}
+        rest={0.5}
+        text={`${Math.round(100 * view.opacity.value)} %`}
+        disabled={view.sideBySide.value}
+        onInput={(value) => {
+          view.opacity.value = value;
+        }}
+      />
+      <IconButton
+        icon="lines"
+        label="Grid lines"
+        testid="lines"
+        pressed={view.lines.value}
+        onClick={() => {
+          view.lines.value = !view.lines.value;
+        }}
+      />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
@@ -40,13 +62,36 @@ export function Footer({ view }: { view: View }) {
       >
         Side by side
       </IconButton>
+      <Slider
+        label="Size of the picture in pixels of the screen"
+        testid="zoom"
+        value={view.zoom.value ?? 512}
+        min={256}
+        max={1024}
+        step={16}
+        rest={512}
+        text={`${view.zoom.value ?? 512} px`}
+        disabled={view.sideBySide.value}
+        onInput={(value) => {
+          view.zoom.value = value === 512 ? null : value;
+        }}
+      />
+      <IconButton
+        icon="help"
+        label="Keys (?)"
+        testid="help"
+        pressed={view.help.value}
+        onClick={() => {
+          view.help.value = !view.help.value;
+        }}
+      />
     </footer>
   );
 }
 
 function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
   const { store } = view;
-  const frame = store.picture.value?.frame;
+  const frame = store.pictures.picture.value?.frame;
   if (mood === "lost") return "No kernel";
   if (mood === "fault") return "Not drawn";
   if (store.task.value === "draw") return "Drawing a new scene";
@@ -74,7 +119,7 @@ function underPointer(view: View): string {
 
 export function Notice({ view }: { view: View }) {
   const { store } = view;
-  const [open, setOpen] = useState(false);
+  const open = view.details.value;
   if (store.lost.value)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
@@ -88,7 +133,14 @@ export function Notice({ view }: { view: View }) {
       <p>{error.message}</p>
       <div class="e-actions">
         {error.traceback && (
-          <button type="button" data-testid="error-details" aria-expanded={open} onClick={() => setOpen(!open)}>
+          <button
+            type="button"
+            data-testid="error-details"
+            aria-expanded={open}
+            onClick={() => {
+              view.details.value = !open;
+            }}
+          >
             {open ? "Hide details" : "Details"}
           </button>
         )}

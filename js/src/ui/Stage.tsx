@@ -1,39 +1,28 @@
 /** The picture and the grid to paint on, over it or beside it. */
-import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+
 import { Overlay } from "../overlay.ts";
-import { listenToPointer } from "../pointer.ts";
+import { effect } from "../signals.ts";
+import { TOOLS } from "../tools/index.ts";
 import type { View } from "../view.ts";
 
 export function Stage({ view }: { view: View }) {
   const { store } = view;
-  const picture = useRef<HTMLCanvasElement>(null);
-  const grid = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    const stop = new AbortController();
-    if (picture.current) keepPicture(picture.current, view, stop.signal);
-    if (grid.current) {
-      keepOverlay(grid.current, view, stop.signal);
-      listenToPointer(grid.current, view, stop.signal);
-    }
-    return () => stop.abort();
-  }, [view]);
   const drawing = store.task.value === "draw";
   return (
     <div class={view.sideBySide.value ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
       <div class="e-picture">
-        <canvas ref={picture} data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
-        {!store.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
+        <canvas data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
+        {!store.pictures.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
       {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
       <canvas
-        ref={grid}
         class="e-grid"
         data-testid="grid"
         data-tool={store.tool.value}
+        data-locked={store.locked.value.has(store.factor.value)}
         tabIndex={0}
         role="application"
-        aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, B, E and M change the tool."
+        aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, question mark lists the keys."
         onBlur={() => {
           view.cursor.value = null;
         }}
@@ -42,20 +31,42 @@ export function Stage({ view }: { view: View }) {
   );
 }
 
-function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
+export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const stop = effect(() => {
-    const bitmap = view.store.picture.value?.bitmap;
+    const { store } = view;
+    const bitmap = store.pictures.picture.value?.bitmap;
+    const [holding, compare] = [view.holding.value, view.compare.value];
+    const original = store.pictures.original.value;
+    if (holding || compare !== "now") store.wantOriginal();
     if (!bitmap) return;
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
       canvas.width = bitmap.width;
       canvas.height = bitmap.height;
     }
-    canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+    const context = canvas.getContext("2d");
+    if (!context) return;
+    const { width, height } = canvas;
+    context.globalCompositeOperation = "source-over";
+    context.drawImage(bitmap, 0, 0);
+    if (!original) return;
+    if (holding) context.drawImage(original, 0, 0);
+    else if (compare === "split") {
+      const at = Math.round(view.split.value * width);
+      context.drawImage(original, 0, 0, at, height, 0, 0, at, height);
+      context.fillStyle = "#fff";
+      context.fillRect(at - 1, 0, 2, height);
+    } else if (compare === "difference") {
+      context.globalCompositeOperation = "difference";
+      context.drawImage(original, 0, 0);
+      // Four times as bright: small changes matter here.
+      context.globalCompositeOperation = "lighter";
+      for (let i = 0; i < 2; i++) context.drawImage(canvas, 0, 0);
+    }
   });
   signal.addEventListener("abort", stop);
 }
 
-function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
+export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const { store } = view;
   const overlay = new Overlay(canvas);
   let frame = 0;
@@ -69,9 +80,13 @@ function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: AbortSignal)
     colors: store.info.value?.colors ?? [],
     hidden: store.hidden.value,
     picked: store.factor.value,
-    solo: view.solo.value,
+    solo: view.solo.value ?? store.soloed.value,
     aim: view.aim,
-    brushSize: store.tool.value === "move" ? 1 : store.size.value,
+    brushSize: TOOLS[store.tool.value].uses.includes("size") ? store.size.value : 1,
+    selection: store.selection.value,
+    ghost: store.ghost.value,
+    opacity: view.opacity.value,
+    lines: view.lines.value,
     beside: view.sideBySide.value,
     tinted: view.overlay.value || view.sideBySide.value,
   });

@@ -1,5 +1,7 @@
 /** The few controls everything is made of. */
+
 import type { ComponentChildren } from "preact";
+import type { Signal } from "../signals.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
 export function IconButton(props: {
@@ -40,11 +42,13 @@ export function Slider(props: {
   rest: number;
   text: string;
   warn?: string | false;
+  /** From here on the track is tinted: nobody knows what comes. */
+  mark?: number;
   disabled?: boolean;
   onInput: (value: number) => void;
   onCommit?: (value: number) => void;
 }) {
-  const { label, testid, value, min, max, step, rest, text, warn, disabled, onInput, onCommit } = props;
+  const { label, testid, value, min, max, step, rest, text, warn, mark = max, disabled, onInput, onCommit } = props;
   const share = (v: number) => `${(100 * (v - min)) / (max - min)}%`;
   const read = (event: Event) => (event.currentTarget as HTMLInputElement).valueAsNumber;
   const reset = () => {
@@ -52,7 +56,11 @@ export function Slider(props: {
     onCommit?.(rest);
   };
   return (
-    <span class={warn ? "e-slider e-warn" : "e-slider"} title={warn || label} style={{ "--fill": share(value) }}>
+    <span
+      class={warn ? "e-slider e-warn" : "e-slider"}
+      title={warn || label}
+      style={{ "--fill": share(value), "--mark": share(Math.min(max, mark)) }}
+    >
       <input
         type="range"
         aria-label={label}
@@ -95,5 +103,31 @@ export function Choice<T extends string>(props: {
         </button>
       ))}
     </fieldset>
+  );
+}
+
+/** Enter sends a form. Browsers do that by themselves, but not inside JupyterLab. */
+export function submitOnEnter(event: KeyboardEvent): void {
+  const { key, target, currentTarget } = event;
+  if (key !== "Enter" || !(target instanceof HTMLInputElement)) return;
+  event.preventDefault();
+  target.dispatchEvent(new Event("change", { bubbles: true }));
+  (currentTarget as HTMLFormElement).requestSubmit();
+}
+
+export function Check(props: { label: string; title: string; testid: string; value: Signal<boolean> }) {
+  const { label, title, testid, value } = props;
+  return (
+    <label class="e-check" title={title}>
+      <input
+        type="checkbox"
+        data-testid={testid}
+        checked={value.value}
+        onChange={(event) => {
+          value.value = event.currentTarget.checked;
+        }}
+      />
+      {label}
+    </label>
   );
 }

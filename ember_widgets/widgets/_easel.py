@@ -1,0 +1,297 @@
+"""The scene that is being painted, its history, and the worker that draws it.
+
+The worker takes the newest job, draws it and sends the picture. Whatever is sent goes through one `send`,
+always with the lock held, so that the browser hears of things in the order they happened.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ember_widgets.renderer import Renderer
+from ember_widgets.scene import Scene
+from ember_widgets.widgets import _python, _told
+from ember_widgets.widgets._answers import Answers, Now
+from ember_widgets.widgets._aside import Aside
+from ember_widgets.widgets._asked import NewScene, PainterLike, last_line, rendered
+from ember_widgets.widgets._features import labels_of
+from ember_widgets.widgets._history import History, State
+from ember_widgets.widgets._icons import key_of_step
+from ember_widgets.widgets._picture import Kind, Picture
+
+Send = Callable[[dict[str, Any], list[bytes]], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the worker is to do: draw a state, or make a new scene first."""
+
+    client: str
+    seq: int
+    revision: int
+    state: State
+    final: bool
+    new_scene: NewScene | None = None
+
+
+class Easel:
+    """A scene being painted.
+
+    Args:
+        painter: draws.
+        scene: what is shown first.
+        picture: the picture of ``scene``.
+        send: takes a message and its buffers to every browser that shows the widget.
+        on_scene: called, without the lock, after the scene was exchanged for another (not after edits).
+        on_final: called, without the lock, with each settled picture as PNG.
+    """
+
+    def __init__(
+        self,
+        painter: PainterLike,
+        scene: Scene,
+        picture: Picture,
+        *,
+        send: Send,
+        on_scene: Callable[[], None],
+        on_final: Callable[[bytes], None],
+    ) -> None:
+        self.painter: PainterLike | None = painter
+        self.last_error: Exception | None = None
+        self._send = send
+        self._on_scene = on_scene
+        self._on_final = on_final
+        self._lock = threading.RLock()
+        self._state = State.of(scene, _python.begun_with(scene))
+        self._history = History(self._state)
+        self._revision = 0
+        self._picture = picture
+        self._pictured = self._state
+        self._shown: Kind = "final"
+        self._task = ""
+        self._analysis: _Job | None = None
+        self._failed: _Job | None = None
+        self._fault: Exception | None = None
+        self._renderer: Renderer[_Job] = Renderer(
+            self._work, settle=self._settle, on_drop=self._acknowledge, on_error=self._on_worker_error
+        )
+        self._aside = Aside(self._renderer.wait, self._on_worker_error)
+        self._answers = Answers(self._now, self._send_aside, self._aside)
+
+    # What Python asks for
+
+    @property
+    def state(self) -> State:
+        """The scene as painted so far, and the sliders."""
+        with self._lock:
+            return self._state
+
+    @property
+    def busy(self) -> bool:
+        """Whether the picture is behind the scene."""
+        return self._renderer.busy
+
+    def assign(self, scene: Scene, client: str = "", seq: int = 0) -> None:
+        """Go on from another scene."""
+        self._refuse_closed()
+        with self._lock:
+            self._adopt(State.of(scene, _python.begun_with(scene)))
+            self._history.commit(self._state)
+            self._send_state("scene", "")
+            self._submit(client, seq, final=True)
+        self._on_scene()
+
+    def analyze(self, new_scene: NewScene, client: str = "", seq: int = 0) -> None:
+        """Have a new scene made, and go on from it when it is there."""
+        self._refuse_closed()
+        with self._lock:
+            job = _Job(client, seq, self._revision, self._state, final=True, new_scene=new_scene)
+            self._put(job)
+            self._analysis = job
+
+    def step(self, by: int, client: str = "", seq: int = 0) -> bool:
+        """Undo (-1) or redo (1); False if there is nothing to."""
+        self._refuse_closed()
+        with self._lock:
+            step: int | None
+            if self._state.same(self._history.current):
+                step = self._history.beside(by)
+            else:  # in the middle of a stroke: back to where it began
+                step = self._history.step if by < 0 else None
+        return self.go(step, client, seq)
+
+    def go(self, step: int | None, client: str = "", seq: int = 0) -> bool:
+        """Go to a step of the history; False if there is none of that number."""
+        self._refuse_closed()
+        with self._lock:
+            if step is None or self._history.state(step) is None:
+                self._acknowledge_to(client, seq)
+                return False
+            self._adopt(self._history.go(step))
+            self._send_state("scene", "")
+            self._submit(client, seq, final=True)
+        self._on_scene()
+        return True
+
+    def wait(self, timeout: float | None) -> None:
+        """Block until the picture shows the scene; see ``PaintWidget.wait``."""
+        if not self._renderer.wait(timeout):
+            raise TimeoutError(
+                f"the picture was not there after {timeout:g} s; wait longer, or look at widget.busy"
+            )
+        if (fault := self._fault) is not None:
+            raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault
+
+    def close(self) -> None:
+        """Stop the worker and let go of the painter and of the errors that hold on to its frames."""
+        self._renderer.close()
+        self._aside.close()
+        with self._lock:
+            self.painter = self.last_error = self._fault = self._failed = self._analysis = None
+
+    def _now(self) -> Now | None:
+        with self._lock:
+            if self.painter is None:
+                return None
+            return Now(self.painter, self._state, self._history, self._picture, self._pictured, self._fault)
+
+    def _send_aside(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+        with self._lock:
+            self._send(message, buffers)
+
+    # The worker
+
+    def _work(self, job: _Job) -> None:
+        painter = self.painter
+        if painter is None:
+            return
+        try:
+            current = self._with_new_scene(painter, job)
+            if current is None:
+                self._acknowledge(job)
+                return
+            picture = rendered(painter, current.state.scene)
+        except Exception as fault:
+            with self._lock:
+                if self.painter is None:
+                    return
+                self._fault, self._failed = fault, job
+                self._report(fault, job.client, job.seq)
+                self._acknowledge(job)
+            return
+        with self._lock:
+            if self.painter is None:
+                return  # closed meanwhile
+            self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
+            self._pictured = current.state
+            self._answers.settled(current.state, picture)
+        newer = self._renderer.waiting
+        self._show(picture, "final" if job.final and not newer else "preview", job.client, job.seq)
+
+    def _with_new_scene(self, painter: PainterLike, job: _Job) -> _Job | None:
+        """The job to draw: with its new scene in place, if it asks for one; None if it is of the past."""
+        if job.new_scene is None:
+            return job if job.revision == self._revision else None
+        try:
+            scene = job.new_scene.drawn(painter)
+        finally:
+            with self._lock:
+                if self._analysis is job:
+                    self._analysis = None
+        with self._lock:
+            if job.revision != self._revision:
+                return None  # another scene was assigned meanwhile, and that is the newer wish
+            self._adopt(State.of(scene, _python.begun_with(scene)))
+            self._history.commit(self._state)
+            self._send_state("scene", "")
+            self._announce("render")
+            job = _Job(job.client, job.seq, self._revision, self._state, final=True)
+        self._tell(self._on_scene)
+        return job
+
+    def _settle(self) -> None:
+        with self._lock:
+            picture, behind = self._picture, self._shown != "final" and self._fault is None
+        if behind:
+            self._show(picture, "final", "", 0)
+        with self._lock:
+            if not self._renderer.waiting:
+                self._announce("")
+
+    def _show(self, picture: Picture, kind: Kind, client: str, seq: int) -> None:
+        data = picture.encoded(kind)
+        if kind == "final":
+            self._tell(lambda: self._on_final(data))
+        width, height = picture.image.size
+        frame = {"type": "frame", "client": client, "seq": seq, "kind": kind, "ms": round(picture.ms, 1)}
+        with self._lock:
+            self._shown = kind
+            self._send({**frame, "width": width, "height": height}, [data])
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        """Call out to where observers of traits may run; a fault of theirs must not cost the picture."""
+        try:
+            callback()
+        except Exception as fault:
+            self._on_worker_error(fault)
+
+    def _on_worker_error(self, fault: BaseException) -> None:
+        with self._lock:
+            self._report(fault if isinstance(fault, Exception) else RuntimeError(repr(fault)), "", 0)
+
+    # What follows is called with the lock held
+
+    def _adopt(self, state: State) -> None:
+        self._state = state
+        self._revision += 1
+        self._analysis = None
+
+    def _submit(self, client: str, seq: int, *, final: bool) -> None:
+        self._put(_Job(client, seq, self._revision, self._state, final))
+
+    def _put(self, job: _Job) -> None:
+        self._announce("draw" if job.new_scene else "render")
+        self._renderer.submit(job)
+
+    def _announce(self, task: str) -> None:
+        if task != self._task:
+            self._task = task
+            self._send_status()
+
+    def _send_status(self) -> None:
+        self._send({"type": "status", "busy": self._task != "", "task": self._task}, [])
+
+    def _send_state(self, why: str, client: str) -> None:
+        message, buffers = _told.state(self._state, labels_of(self.painter))
+        history = {
+            "can_undo": self._history.beside(-1) is not None,
+            "can_redo": self._history.beside(1) is not None,
+            "steps": [[step, key_of_step(step)] for step in self._history.steps],
+            "step": self._history.step,
+        }
+        self._send({**message, "why": why, "client": client, "revision": self._revision, **history}, buffers)
+
+    def _report(self, fault: Exception, client: str, seq: int) -> None:
+        self.last_error = fault
+        self._send_error(fault, client, seq)
+
+    def _send_error(self, fault: Exception, client: str, seq: int) -> None:
+        lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
+        message = {"type": "error", "client": client, "seq": seq, "message": last_line(fault)}
+        self._send({**message, "traceback": lines}, [])
+
+    def _acknowledge(self, job: _Job) -> None:
+        self._acknowledge_to(job.client, job.seq)
+
+    def _acknowledge_to(self, client: str, seq: int) -> None:
+        if client:
+            with self._lock:  # the only one that the renderer calls by itself
+                self._send({"type": "ack", "client": client, "seq": seq}, [])
+
+    def _refuse_closed(self) -> None:
+        if self.painter is None:
+            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")

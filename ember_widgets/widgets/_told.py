@@ -1,0 +1,34 @@
+"""What a browser is told of a scene; js/src/wire.ts reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ember_widgets.labels import Labels
+from ember_widgets.widgets._asked import facts
+from ember_widgets.widgets._features import made_of
+from ember_widgets.widgets._history import State
+from ember_widgets.widgets._icons import key_of
+
+
+def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
+    """A scene and its sliders as a message and its buffers: strengths and remainder, float32, C order."""
+    painted = state.painted
+    origins = painted.origins or ()
+    seen = np.abs(painted.base_strengths).max(axis=(0, 1))
+    message = {
+        "type": "state",
+        **facts(painted),
+        "seed": str(painted.seed),
+        "names": list(painted.names),
+        "colors": list(painted.colors),
+        "gains": state.gains.tolist(),
+        # What was added was never seen; its own typical strength is the measure then.
+        "seen": [1.0 if origin < 0 else float(seen[origin]) for origin in origins],
+        "analysed": [origin >= 0 for origin in origins],
+        "icons": [key_of(painted, factor) for factor in range(painted.n_factors)],
+        "features": [made_of(painted, factor, labels) for factor in range(painted.n_factors)],
+    }
+    return message, [array.astype("<f4").tobytes() for array in (painted.strengths, painted.remainder)]

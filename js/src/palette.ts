@@ -1,0 +1,83 @@
+/** The palette's side of the wire: changes one after the other, features found, thumbnails as they come. */
+import { signal } from "./signals.ts";
+import type { FeatureInfo, FoundMessage, IconMessage, Request } from "./wire.ts";
+
+interface Change {
+  readonly verb: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly commit: boolean;
+}
+
+export class Palette {
+  /** Addresses of thumbnails by their keys. */
+  readonly icons = signal<Readonly<Record<string, string>>>({});
+  readonly found = signal<readonly FeatureInfo[]>([]);
+  private readonly asked = new Set<string>();
+  private queue: Change[] = [];
+  private flying: number | null = null;
+  private searched: number | null = null;
+
+  constructor(
+    private readonly ask: (request: Request) => number,
+    private readonly revision: () => number,
+  ) {}
+
+  /**
+   * Uses one of the scene's verbs on it. A change belongs to the scene as the last one left it, so each waits for its
+   * answer; of a slider on its way (`commit` false) only the newest waits.
+   */
+  change(verb: string, args: Change["arguments"], commit = true): void {
+    if (this.queue.at(-1)?.commit === false) this.queue.pop();
+    this.queue.push({ verb, arguments: args, commit });
+    this.next();
+  }
+
+  search(text: string): void {
+    this.searched = text.trim() ? this.ask({ type: "search", text }) : null;
+    if (this.searched === null) this.found.value = [];
+  }
+
+  /** False while what was found is the answer to an earlier text. */
+  get isFound(): boolean {
+    return this.searched === null;
+  }
+
+  /** Keeps these thumbnails and no others, and asks for those that nobody has asked for yet. */
+  want(keys: readonly string[]): void {
+    const kept = Object.entries(this.icons.value).filter(([key]) => keys.includes(key));
+    if (kept.length < Object.keys(this.icons.value).length) this.icons.value = Object.fromEntries(kept);
+    for (const key of this.asked) if (!keys.includes(key)) this.asked.delete(key);
+    const missing = keys.filter((key) => !this.asked.has(key));
+    for (const key of missing) this.asked.add(key);
+    if (missing.length) this.ask({ type: "icons", keys: missing });
+  }
+
+  foundFor({ seq, features }: FoundMessage): void {
+    if (seq !== this.searched) return;
+    this.searched = null;
+    this.found.value = features;
+  }
+
+  received({ key, address }: IconMessage): void {
+    this.icons.value = { ...this.icons.value, [key]: address };
+  }
+
+  answered(seq: number): void {
+    if (this.flying === null || seq < this.flying) return;
+    this.flying = null;
+    this.next();
+  }
+
+  /** The kernel is gone: nothing will be answered, and what it never drew may be asked for again. */
+  forget(): void {
+    this.flying = null;
+    this.queue = [];
+    this.asked.clear();
+    for (const key of Object.keys(this.icons.value)) this.asked.add(key);
+  }
+
+  private next(): void {
+    const change = this.flying === null ? this.queue.shift() : undefined;
+    if (change) this.flying = this.ask({ type: "palette", revision: this.revision(), ...change });
+  }
+}

@@ -1,0 +1,84 @@
+/** All tools: how they are called, their keys, what they do, and which settings they heed. */
+import { type Act, brushTool, eraseOn, paintOn, scaleOn } from "./brushes.ts";
+import { fillTool, pickTool } from "./click.ts";
+import { moveTool } from "./move.ts";
+import { lassoTool, rectTool } from "./select.ts";
+import type { Tool } from "./tool.ts";
+
+export type ToolName = "paint" | "erase" | "move" | "rect" | "lasso" | "fill" | "pick" | "gain";
+
+type Setting = "size" | "strength" | "opacity" | "soft" | "mode" | "gain" | "scope" | "heal";
+
+interface ToolKind {
+  readonly key: string;
+  readonly label: string;
+  readonly hint: string;
+  readonly uses: readonly Setting[];
+  readonly start: () => Tool;
+  /** What it does to an area as a whole; tools without it select the area. */
+  readonly act?: Act;
+  /** From the keyboard it picks up and sets down; the others dab. */
+  readonly drags?: true;
+}
+
+const SHAPES = "Shift: straight line, Alt+Shift: box.";
+const ADDS = "Shift adds to the selection.";
+
+export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
+  paint: {
+    key: "B",
+    label: "Brush",
+    hint: `Drag to paint. ${SHAPES}`,
+    uses: ["size", "strength", "opacity", "mode", "soft"],
+    start: brushTool(paintOn, (hand) => hand.brush.soft),
+    act: paintOn,
+  },
+  erase: {
+    key: "E",
+    label: "Eraser",
+    hint: `Drag to take away. ${SHAPES}`,
+    uses: ["size", "scope", "heal"],
+    start: brushTool(eraseOn),
+    act: eraseOn,
+  },
+  move: {
+    key: "M",
+    label: "Move",
+    hint: "Drag a thing, or the selection.",
+    uses: ["heal"],
+    start: moveTool,
+    drags: true,
+  },
+  rect: { key: "R", label: "Rectangle", hint: `Drag to select. ${ADDS}`, uses: [], start: rectTool, drags: true },
+  lasso: {
+    key: "L",
+    label: "Lasso",
+    hint: `Draw around what to select. ${ADDS}`,
+    uses: [],
+    start: lassoTool,
+    drags: true,
+  },
+  fill: {
+    key: "F",
+    label: "Fill",
+    hint: "Click to paint the area that one factor rules.",
+    uses: ["strength", "opacity", "mode"],
+    start: fillTool,
+    act: paintOn,
+  },
+  gain: {
+    key: "G",
+    label: "Gain",
+    hint: `Drag to make the factor stronger or weaker. ${SHAPES}`,
+    uses: ["size", "gain"],
+    start: brushTool(scaleOn),
+    act: scaleOn,
+  },
+  pick: {
+    key: "I",
+    label: "Eyedropper",
+    hint: "Click to take up the strongest factor there.",
+    uses: [],
+    start: pickTool,
+  },
+};

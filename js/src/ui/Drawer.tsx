@@ -1,0 +1,139 @@
+/** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
+import type { View } from "../view.ts";
+import type { PartInfo, SceneInfo } from "../wire.ts";
+import { IconButton, Slider, submitOnEnter } from "./controls.tsx";
+import { Search } from "./Search.tsx";
+
+export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
+  const { store } = view;
+  const { palette, soloed } = store;
+  const nFactors = info.names.length;
+  const change = (verb: string, args: object = {}, commit = true) => palette.change(verb, { factor, ...args }, commit);
+  const text = (event: Event) => (event.currentTarget as HTMLInputElement).value;
+  const shift = (by: number) => {
+    const order = info.names.map((_, f) => f);
+    order.splice(factor + by, 0, ...order.splice(factor, 1));
+    palette.change("reorder", { order });
+    view.drawer.value = factor + by;
+  };
+  const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
+  const name = info.names[factor];
+  const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
+  const solo = soloed.value === factor;
+  const locked = store.locked.value.has(factor);
+  return (
+    <div class="e-drawer" data-testid="drawer">
+      <form
+        class="e-line"
+        onKeyDown={submitOnEnter}
+        onSubmit={(event) => {
+          event.preventDefault();
+          rename(event.currentTarget.querySelector("input")?.value);
+        }}
+      >
+        <input type="text" aria-label="Name" data-testid="name" value={name} onBlur={(event) => rename(text(event))} />
+        <input
+          type="color"
+          aria-label="Colour"
+          data-testid="color"
+          value={info.colors[factor] ?? ""}
+          onChange={(event) => change("recolor", { color: text(event) })}
+        />
+      </form>
+      <div class="e-line">
+        <IconButton
+          icon="solo"
+          label="Show only this one on the grid (S)"
+          testid="solo"
+          pressed={solo}
+          onClick={() => {
+            soloed.value = solo ? null : factor;
+          }}
+        />
+        <IconButton
+          icon="lock"
+          label="Lock: no tool changes it (K)"
+          testid="lock"
+          pressed={locked}
+          onClick={() => store.toggle("locked", factor)}
+        />
+        <IconButton icon="up" label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
+        <IconButton
+          icon="down"
+          label="Move down"
+          testid="down"
+          disabled={factor === nFactors - 1}
+          onClick={() => shift(1)}
+        />
+        <IconButton icon="copy" label="Duplicate" testid="duplicate" onClick={() => change("duplicate")} />
+        <IconButton
+          icon="remove"
+          label="Delete; undo brings it back"
+          testid="remove"
+          onClick={() => {
+            view.drawer.value = null;
+            change("remove");
+          }}
+        />
+        <span class="e-gap" />
+        <button
+          type="button"
+          class="e-button e-labelled"
+          title="Make it again of what the picture was taken apart into"
+          data-testid="reset"
+          disabled={!info.analysed[factor]}
+          onClick={() => change("reset_weights")}
+        >
+          Reset
+        </button>
+      </div>
+      <ul aria-label="Features">
+        {info.features[factor]?.map((part) => (
+          <Part key={part.feature} part={part} weigh={weigh} />
+        ))}
+      </ul>
+      <Search
+        view={view}
+        where="drawer"
+        label="Add a feature to this factor"
+        onPick={({ feature }) => weigh(feature, 1)}
+      />
+    </div>
+  );
+}
+
+function Part({
+  part: { feature, label, weight, share },
+  weigh,
+}: {
+  part: PartInfo;
+  weigh: (feature: number, weight: number, commit?: boolean) => void;
+}) {
+  const name = label || `feature ${feature}`;
+  return (
+    <li class="e-part">
+      <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
+        {label} <small>#{feature}</small>
+      </span>
+      <small>{Math.round(100 * share)} %</small>
+      <Slider
+        label={`Weight of ${name}; 1 is its typical activation`}
+        testid={`weight-${feature}`}
+        value={weight}
+        min={Math.min(0, Math.floor(weight))}
+        max={Math.max(2, Math.ceil(weight))}
+        step={0.01}
+        rest={1}
+        text={weight.toFixed(2)}
+        onInput={(value) => weigh(feature, value, false)}
+        onCommit={(value) => weigh(feature, value)}
+      />
+      <IconButton
+        icon="close"
+        label={`Remove ${name}`}
+        testid={`remove-${feature}`}
+        onClick={() => weigh(feature, 0)}
+      />
+    </li>
+  );
+}

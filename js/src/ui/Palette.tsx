@@ -1,0 +1,119 @@
+/** The palette: a row per factor, and a way to more of them. */
+import { PATCHES } from "../grid.ts";
+import type { Store } from "../store.ts";
+import type { View } from "../view.ts";
+import { Slider } from "./controls.tsx";
+import { Drawer } from "./Drawer.tsx";
+import { Icon } from "./icons.tsx";
+import { Search } from "./Search.tsx";
+
+export function Palette({ view }: { view: View }) {
+  const { store } = view;
+  const info = store.info.value;
+  if (!info) return <div class="e-palette" />;
+  return (
+    <div class="e-factors">
+      {!info.names.length && (
+        <p class="e-empty">Nothing to paint with yet. Draw a scene, or add a feature by its label or number.</p>
+      )}
+      <ul class="e-palette" aria-label="Factors">
+        {info.names.map((name, factor) => (
+          <Row key={factor} view={view} name={name} factor={factor} />
+        ))}
+      </ul>
+      <Search
+        view={view}
+        where="palette"
+        label="Add a feature to paint with"
+        onPick={({ feature, label }) =>
+          store.palette.change("add_factor", { features: { [feature]: 1 }, name: label || null })
+        }
+      />
+    </div>
+  );
+}
+
+function Row({ view, name, factor }: { view: View; name: string; factor: number }) {
+  const { store } = view;
+  const info = store.info.value;
+  const picked = store.factor.value === factor;
+  const hidden = store.hidden.value.has(factor);
+  const open = view.drawer.value === factor;
+  const gain = store.gains.value[factor] ?? 1;
+  const icon = store.palette.icons.value[info?.icons[factor] ?? ""];
+  const seen = Math.max(1, info?.seen[factor] ?? 1);
+  const most = strongest(store, factor);
+  const solo = (on: boolean) => () => {
+    view.solo.value = on ? factor : null;
+  };
+  return (
+    <li
+      class={picked ? "e-row e-picked" : "e-row"}
+      style={{ "--color": info?.colors[factor] ?? "#888" }}
+      onPointerEnter={(event) => event.pointerType === "mouse" && solo(true)()}
+      onPointerLeave={solo(false)}
+    >
+      <button
+        type="button"
+        class="e-factor"
+        aria-pressed={picked}
+        title={factor < 9 ? `${name} (${factor + 1})` : name}
+        data-testid={`factor-${factor}`}
+        onClick={() => {
+          store.factor.value = factor;
+        }}
+      >
+        {icon ? <img class="e-swatch" src={icon} alt="" data-testid={`icon-${factor}`} /> : <span class="e-swatch" />}
+        <span class="e-label">{name}</span>
+        {store.locked.value.has(factor) && <Icon name="lock" />}
+      </button>
+      <Slider
+        label={`Strength of ${name}`}
+        testid={`strength-${factor}`}
+        value={gain}
+        min={0}
+        max={2}
+        step={0.01}
+        rest={1}
+        text={gain.toFixed(2)}
+        mark={seen / most}
+        // A little room: painting at 1.0 and rounding are no reason for a warning.
+        warn={gain * most > 1.05 * seen && "Stronger than the model made it itself: expect surprises"}
+        onInput={(value) => store.setGain(factor, value, false)}
+        onCommit={(value) => store.setGain(factor, value, true)}
+      />
+      <button
+        type="button"
+        class="e-button e-square e-eye"
+        title={hidden ? "Show on the grid (H)" : "Hide on the grid (H)"}
+        aria-label={`Show ${name} on the grid`}
+        aria-pressed={!hidden}
+        data-testid={`eye-${factor}`}
+        onClick={() => store.toggle("hidden", factor)}
+      >
+        <Icon name={hidden ? "eyeOff" : "eye"} />
+      </button>
+      <button
+        type="button"
+        class="e-button e-more"
+        title="Name, colour, features"
+        aria-label={`More about ${name}`}
+        aria-expanded={open}
+        data-testid={`more-${factor}`}
+        onClick={() => {
+          view.drawer.value = open ? null : factor;
+        }}
+      >
+        <Icon name="more" />
+      </button>
+      {open && info && <Drawer view={view} factor={factor} info={info} />}
+    </li>
+  );
+}
+
+function strongest(store: Store, factor: number): number {
+  const { strengths, nFactors } = store.layers.value;
+  let most = 0;
+  for (let p = 0; p < PATCHES; p++) most = Math.max(most, Math.abs(strengths[p * nFactors + factor] ?? 0));
+  return most;
+}

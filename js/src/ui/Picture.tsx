@@ -1,0 +1,176 @@
+/** Below the picture: compare it with the unedited one, take it along, go back to an earlier step. */
+import type { Store } from "../store.ts";
+import type { View } from "../view.ts";
+import { Choice, IconButton } from "./controls.tsx";
+
+const COMPARE = [
+  ["now", "Picture", "The picture as it is painted"],
+  ["split", "Split", "The unedited picture on the left"],
+  ["difference", "Difference", "What is not as in the unedited picture, four times as bright"],
+] as const;
+
+export function Picture({ view }: { view: View }) {
+  const { store } = view;
+  const hold = (on: boolean) => () => {
+    view.holding.value = on;
+  };
+  return (
+    <div class="e-below">
+      <div class="e-line">
+        <IconButton
+          icon="undo"
+          label="Undo (Ctrl+Z)"
+          testid="undo"
+          disabled={!store.canUndo.value}
+          onClick={() => store.undo()}
+        />
+        <IconButton
+          icon="redo"
+          label="Redo (Shift+Ctrl+Z)"
+          testid="redo"
+          disabled={!store.canRedo.value}
+          onClick={() => store.redo()}
+        />
+        <button
+          type="button"
+          class="e-button e-labelled"
+          title="Hold to see the picture that nobody edited (C)"
+          aria-pressed={view.holding.value}
+          data-testid="unedited"
+          onPointerDown={hold(true)}
+          onPointerUp={hold(false)}
+          onPointerLeave={hold(false)}
+          onKeyDown={({ key }) => " Enter".includes(key) && hold(true)()}
+        >
+          Unedited
+        </button>
+        <Choice
+          label="What the picture shows"
+          testid="compare"
+          value={view.compare.value}
+          options={COMPARE}
+          onChoose={(compare) => {
+            view.compare.value = compare;
+          }}
+        />
+        <span class="e-gap" />
+        <IconButton
+          icon="open"
+          label="Open a scene, or a picture with one in it; dropping it here does the same"
+          testid="open"
+          onClick={() => {
+            const input = document.createElement("input");
+            input.type = "file";
+            input.onchange = () => void open(store, input.files);
+            input.click();
+          }}
+        />
+        <IconButton
+          icon="save"
+          label="Save as PNG with the scene in it"
+          testid="save"
+          onClick={() => store.export("png")}
+        />
+        <IconButton
+          icon="code"
+          label="Show what was done as Python"
+          testid="python"
+          onClick={() => store.export("py")}
+        />
+      </div>
+      {view.compare.value === "split" && (
+        <input
+          type="range"
+          class="e-split"
+          aria-label="Where the unedited picture ends"
+          data-testid="split"
+          min={0}
+          max={1}
+          step={0.01}
+          value={view.split.value}
+          onInput={(event) => {
+            view.split.value = event.currentTarget.valueAsNumber;
+          }}
+        />
+      )}
+      <Film store={store} />
+    </div>
+  );
+}
+
+function Film({ store }: { store: Store }) {
+  const { steps, step: now } = store.film.value;
+  if (steps.length < 2) return null;
+  return (
+    <ol class="e-film" aria-label="Steps">
+      {steps.map(([step, key], i) => (
+        <li key={step}>
+          <button
+            type="button"
+            title={`Step ${i}`}
+            aria-label={`Step ${i}`}
+            aria-current={step === now ? "step" : undefined}
+            data-testid={`step-${i}`}
+            ref={(button) => {
+              const film = button?.closest("ol");
+              if (button && film && step === now) film.scrollLeft = button.offsetLeft - film.clientWidth / 2;
+            }}
+            onClick={() => store.go(step)}
+          >
+            {store.palette.icons.value[key] && <img src={store.palette.icons.value[key]} alt="" />}
+          </button>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+export function Program({ store }: { store: Store }) {
+  const program = store.program.value;
+  if (program === null) return null;
+  return (
+    <section class="e-keys e-program" aria-label="What was done, as Python">
+      <IconButton
+        icon="close"
+        label="Close"
+        testid="program-close"
+        onClick={() => {
+          store.program.value = null;
+        }}
+      />
+      <textarea readOnly spellcheck={false} aria-label="Python" data-testid="program" value={program} />
+      <button
+        type="button"
+        class="e-primary"
+        data-testid="copy"
+        onClick={(event) => {
+          // Without the clipboard's permission the selection is there to be copied by hand.
+          event.currentTarget.parentElement?.querySelector("textarea")?.select();
+          void navigator.clipboard?.writeText(program).catch(() => {});
+        }}
+      >
+        Copy
+      </button>
+    </section>
+  );
+}
+
+async function open(store: Store, files: FileList | null | undefined): Promise<void> {
+  const file = files?.[0];
+  if (file) store.openFile(await file.arrayBuffer());
+}
+
+/** Files may be dropped anywhere on the widget. */
+export function listenToFiles(root: HTMLElement, store: Store, signal: AbortSignal): void {
+  for (const kind of ["dragover", "drop"] as const)
+    root.addEventListener(
+      kind,
+      (event) => {
+        if (!event.dataTransfer?.types.includes("Files")) return;
+        event.preventDefault();
+        event.stopPropagation();
+        if (kind === "drop") void open(store, event.dataTransfer.files);
+      },
+      { signal },
+    );
+}

@@ -1,0 +1,52 @@
+/** Finds features by label or number. */
+import type { View } from "../view.ts";
+import type { FeatureInfo } from "../wire.ts";
+import { submitOnEnter } from "./controls.tsx";
+
+export function Search(props: { view: View; where: string; label: string; onPick: (feature: FeatureInfo) => void }) {
+  const { view, where, label, onPick } = props;
+  const { palette } = view.store;
+  const { value: query } = view.query;
+  const text = query.where === where ? query.text : "";
+  const search = (text: string) => {
+    view.query.value = { where, text };
+    palette.search(text);
+  };
+  const pick = (feature: FeatureInfo | undefined) => {
+    if (!feature) return;
+    onPick(feature);
+    search("");
+  };
+  return (
+    <form
+      class="e-search"
+      onKeyDown={submitOnEnter}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (palette.isFound) pick(palette.found.value[0]);
+      }}
+    >
+      <input
+        type="search"
+        aria-label={label}
+        placeholder="Add a feature: label or number"
+        autocomplete="off"
+        data-testid={`search-${where}`}
+        value={text}
+        onInput={(event) => search(event.currentTarget.value)}
+      />
+      {text && (
+        <ul aria-label="Features found" data-testid="found">
+          {palette.found.value.map((feature) => (
+            <li key={feature.feature}>
+              <button type="button" data-testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
+                {feature.label} <small>#{feature.feature}</small>
+              </button>
+            </li>
+          ))}
+          {palette.isFound && !palette.found.value.length && <li class="e-name">Nothing found</li>}
+        </ul>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,143 @@
+/** Beside the picture: the tools, and how the one in hand is set. */
+
+import { MAX_BRUSH } from "../settings.ts";
+import { AREAS } from "../shapes.ts";
+import type { Signal } from "../signals.ts";
+import type { Store } from "../store.ts";
+import { TOOLS, type ToolName } from "../tools/index.ts";
+import type { View } from "../view.ts";
+import { Check, Choice, IconButton, Slider } from "./controls.tsx";
+
+export function Tools({ view }: { view: View }) {
+  const { store } = view;
+  const picked = store.tool.value;
+  return (
+    <div class="e-tools" role="toolbar" aria-label="Tools">
+      {Object.entries(TOOLS).map(([name, { label, key }]) => (
+        <IconButton
+          key={name}
+          icon={name as ToolName}
+          label={`${label} (${key})`}
+          testid={`tool-${name}`}
+          pressed={picked === name}
+          onClick={() => {
+            store.tool.value = name as ToolName;
+          }}
+        />
+      ))}
+    </div>
+  );
+}
+
+const MODES = [
+  ["over", "Cover", "Paint covers what was there"],
+  ["add", "Add", "Paint joins what was there"],
+] as const;
+const SCOPES = [
+  ["all", "All", "Erase all factors"],
+  ["one", "This factor", "Erase only the picked factor"],
+] as const;
+
+export function Brush({ store }: { store: Store }) {
+  const { label, hint, uses, act } = TOOLS[store.tool.value];
+  const used = (setting: (typeof uses)[number]) => uses.includes(setting);
+  const slider = (
+    name: string,
+    title: string,
+    testid: string,
+    value: Signal<number>,
+    [min, max, step, rest]: readonly [number, number, number, number],
+  ) => [
+    <span class="e-name">{name}</span>,
+    <Slider
+      label={title}
+      testid={testid}
+      value={value.value}
+      min={min}
+      max={max}
+      step={step}
+      rest={rest}
+      text={step === 1 ? `${value.value}` : value.value.toFixed(2)}
+      onInput={(now) => {
+        value.value = now;
+      }}
+    />,
+  ];
+  return (
+    <div class="e-brush" data-tool={store.tool.value}>
+      <p class="e-hint">
+        <b>{label}</b> {hint}
+      </p>
+      {used("size") &&
+        slider("Size", "Brush size in patches ([ and ])", "brush-size", store.size, [1, MAX_BRUSH, 1, 2])}
+      {used("strength") &&
+        slider(
+          "Strength",
+          "Brush strength; 1 is as strong as the model itself makes it",
+          "brush-strength",
+          store.strength,
+          [0, 2, 0.05, 1],
+        )}
+      {used("opacity") &&
+        slider("Opacity", "How much of a stroke counts", "brush-opacity", store.opacity, [0.05, 1, 0.05, 1])}
+      {used("gain") &&
+        slider("Times", "What a stroke multiplies the factor by", "brush-gain", store.gain, [0, 2, 0.05, 1.25])}
+      <div class="e-options">
+        {used("mode") && (
+          <Choice
+            label="How paint meets what is there"
+            testid="mode"
+            value={store.mode.value}
+            options={MODES}
+            onChoose={(mode) => {
+              store.mode.value = mode;
+            }}
+          />
+        )}
+        {used("scope") && (
+          <Choice
+            label="What the eraser takes"
+            testid="erase-scope"
+            value={store.eraseOnlyFactor.value ? "one" : "all"}
+            options={SCOPES}
+            onChoose={(scope) => {
+              store.eraseOnlyFactor.value = scope === "one";
+            }}
+          />
+        )}
+        {used("soft") && (
+          <Check label="Soft edge" testid="soft" title="Let strokes fade out at their edge" value={store.soft} />
+        )}
+        {used("heal") && (
+          <Check label="Fill in" testid="heal" title="Fill what is uncovered from around it" value={store.heal} />
+        )}
+        <fieldset class="e-areas" aria-label={act ? `${label} an area` : "Select an area"}>
+          {Object.entries(AREAS).map(([name, mask]) => (
+            <button
+              type="button"
+              key={name}
+              class={`e-area e-area-${name}`}
+              title={`${act ? label : "Select"}: ${name}`}
+              aria-label={name}
+              data-testid={`area-${name}`}
+              onClick={() => store.useOn(mask)}
+            />
+          ))}
+        </fieldset>
+        {store.selection.value && (
+          <button
+            type="button"
+            class="e-button e-labelled"
+            title="Let go of the selection (Esc)"
+            data-testid="deselect"
+            onClick={() => {
+              store.selection.value = null;
+            }}
+          >
+            Deselect
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openStore } from "./fake_kernel.ts";
+
+function setUp() {
+  const { kernel, store } = openStore();
+  kernel.state({ icons: ["k0", "k1"] });
+  const weights = () => kernel.of("palette").map((message) => [message.revision, message.arguments.weight]);
+  const answer = (revision: number) => {
+    kernel.state({ revision, icons: ["k0", "k1"] });
+    kernel.frame(kernel.of("palette").at(-1).seq);
+  };
+  return { kernel, store, weights, answer };
+}
+
+test("a change is a verb with its arguments, of the scene as it is", () => {
+  const { kernel, store } = setUp();
+  store.palette.change("rename", { factor: 1, name: "pine" });
+  const { seq, ...message } = kernel.of("palette")[0];
+  assert.deepEqual(message, {
+    type: "palette",
+    client: "me",
+    revision: 1,
+    verb: "rename",
+    arguments: { factor: 1, name: "pine" },
+    commit: true,
+  });
+});
+
+test("a slider sends one change at a time, then the newest, and its end is never lost", () => {
+  const { store, weights, answer } = setUp();
+  const weigh = (weight: number, commit = false) =>
+    store.palette.change("set_weight", { factor: 0, feature: 5, weight }, commit);
+  for (const weight of [0.1, 0.2, 0.3]) weigh(weight);
+  assert.deepEqual(weights(), [[1, 0.1]]);
+  answer(2);
+  assert.deepEqual(weights().at(-1), [2, 0.3]);
+  weigh(0.4);
+  weigh(0.5, true);
+  weigh(0.6, true);
+  answer(3);
+  answer(4);
+  assert.deepEqual(weights().slice(2), [
+    [3, 0.5],
+    [4, 0.6],
+  ]);
+});
+
+test("after a kernel that went away changes are sent again", () => {
+  const { store, weights } = setUp();
+  store.palette.change("set_weight", { weight: 1 });
+  store.palette.change("set_weight", { weight: 2 });
+  store.palette.forget();
+  store.palette.change("set_weight", { weight: 3 });
+  assert.deepEqual(
+    weights().map(([, weight]) => weight),
+    [1, 3],
+  );
+});
+
+test("each thumbnail is asked for once, and again if the kernel went away before it came", () => {
+  const { kernel, store } = setUp();
+  assert.deepEqual(kernel.of("icons")[0].keys, ["k0", "k1"]);
+  kernel.state({ revision: 2, icons: ["k1", "k2"] });
+  assert.deepEqual(kernel.of("icons")[1].keys, ["k2"]);
+  kernel.say({ type: "icon", key: "k1", address: "data:," });
+  assert.equal(store.palette.icons.value.k1, "data:,");
+  kernel.state({ revision: 2, icons: ["k1", "k2"] });
+  assert.equal(kernel.of("icons").length, 2, "what is on its way is not asked for again");
+  store.palette.forget();
+  kernel.state({ revision: 3, icons: ["k1", "k2"] });
+  assert.deepEqual(kernel.of("icons")[2].keys, ["k2"]);
+});
+
+test("thumbnails that nothing shows any more are let go, and asked for again when they are back", () => {
+  const { kernel, store } = setUp();
+  kernel.say({ type: "icon", key: "k0", address: "data:," });
+  kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7"]] });
+  assert.deepEqual(store.palette.icons.value, {});
+  kernel.state({ revision: 3, icons: ["k0", "k1"] });
+  assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0"]);
+});
+
+test("features are searched for in the kernel, and nothing is without a text", () => {
+  const { kernel, store } = setUp();
+  store.palette.search("tree");
+  const { seq, text } = kernel.of("search")[0];
+  assert.equal(text, "tree");
+  kernel.say({ type: "found", client: "other", seq, features: [{ feature: 1, label: "" }] });
+  assert.deepEqual(store.palette.found.value, []);
+  kernel.say({ type: "found", client: "me", seq, features: [{ feature: 5, label: "tree" }] });
+  assert.deepEqual(store.palette.found.value, [{ feature: 5, label: "tree" }]);
+  store.palette.search("tre");
+  store.palette.search("trees");
+  assert.equal(store.palette.isFound, false);
+  const [first, last] = kernel.of("search").slice(1);
+  kernel.say({ type: "found", client: "me", seq: first.seq, features: [] });
+  assert.equal(store.palette.isFound, false, "that was the answer to an earlier text");
+  kernel.say({ type: "found", client: "me", seq: last.seq, features: [] });
+  assert.ok(store.palette.isFound);
+  store.palette.search(" ");
+  assert.deepEqual(store.palette.found.value, []);
+  assert.equal(kernel.of("search").length, 3);
+});
+
+test("to search in the middle of a stroke does not cost its newest state", () => {
+  const { kernel, store } = setUp();
+  const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
+  store.size.value = 1;
+  store.beginStroke(middle(0, 0));
+  for (const col of [1, 2, 3]) store.continueStroke([middle(0, col)]);
+  const sent = kernel.of("edit").length;
+  store.palette.search("tree");
+  kernel.frame(kernel.of("edit").at(-1).seq);
+  assert.equal(kernel.of("edit").length, sent + 1);
+});

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { actionOf } from "../src/keys.ts";
+import { View } from "../src/view.ts";
+import { type FakeBitmap, openStore } from "./fake_kernel.ts";
+
+const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
+const bytes = (byte: number) => [new Uint8Array([byte])];
+
+function setUp() {
+  const { kernel, store } = openStore();
+  kernel.state({ steps: [[0, "step 0"]], step: 0 });
+  const answer = (content: object, byte: number) => {
+    const { seq } = kernel.sent.at(-1);
+    kernel.say({ client: "me", seq, ...content }, bytes(byte));
+  };
+  return { kernel, store, answer };
+}
+
+test("the unedited picture is asked for once, and again when there is another scene", async () => {
+  const { kernel, store, answer } = setUp();
+  store.wantOriginal();
+  store.wantOriginal();
+  assert.equal(kernel.of("original").length, 1);
+  answer({ type: "original" }, 7);
+  await tick();
+  const shown = store.pictures.original.value as unknown as FakeBitmap;
+  assert.equal(shown.byte, 7);
+  kernel.state({ revision: 2 });
+  assert.equal(shown.closed, false, "strokes leave it as it is");
+  kernel.state({ revision: 3, seed: "4" });
+  assert.equal(shown.closed, true);
+  assert.equal(store.pictures.original.value, null);
+  store.wantOriginal();
+  assert.equal(kernel.of("original").length, 2);
+});
+
+test("an unedited picture that comes too late is not shown", async () => {
+  const { kernel, store, answer } = setUp();
+  store.wantOriginal();
+  answer({ type: "original" }, 7);
+  kernel.state({ revision: 3, seed: "4" });
+  await tick();
+  assert.equal(store.pictures.original.value, null);
+});
+
+test("C held shows the unedited picture", () => {
+  const { store } = setUp();
+  const view = new View(store);
+  const held = { command: false, shift: false, alt: false };
+  actionOf("c", held, { onGrid: false, inText: false }, view)?.();
+  assert.ok(view.holding.value);
+});
+
+test("a step of the film is gone to, unless it is the one that shows", () => {
+  const { kernel, store } = setUp();
+  kernel.state({
+    revision: 2,
+    steps: [
+      [0, "step 0"],
+      [4, "step 4"],
+    ],
+    step: 4,
+  });
+  store.go(4);
+  assert.equal(kernel.of("go").length, 0);
+  store.go(0);
+  assert.equal(kernel.of("go")[0].step, 0);
+  assert.deepEqual(
+    kernel.of("icons").map(({ keys }) => keys),
+    [["step 0"], ["step 4"]],
+  );
+});
+
+test("a file that was asked for is saved as it is, Python is shown", () => {
+  const { kernel, store, answer } = setUp();
+  store.export("png");
+  assert.equal(kernel.of("export")[0].form, "png");
+  kernel.say({ type: "file", client: "other", seq: 1, name: "b.png", mime: "image/png" }, bytes(8));
+  answer({ type: "file", name: "a.png", mime: "image/png" }, 9);
+  assert.deepEqual(kernel.saved, [["a.png", "image/png", new Uint8Array([9])]]);
+  store.export("py");
+  answer({ type: "file", name: "a.py", mime: "text/x-python" }, 65);
+  assert.equal(store.program.value, "A");
+  assert.equal(kernel.saved.length, 1);
+});
+
+test("a file is opened by the kernel, which gets its bytes", () => {
+  const { kernel, store } = setUp();
+  store.openFile(new Uint8Array([1, 2, 3]).buffer);
+  assert.equal(kernel.of("open").length, 1);
+  assert.deepEqual(new Uint8Array(kernel.buffers.at(-1)?.[0] as ArrayBuffer), new Uint8Array([1, 2, 3]));
+});

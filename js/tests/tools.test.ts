@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptyLayers, emptyMask, GRID, type Layers, type Mask } from "../src/grid.ts";
+import { AREAS } from "../src/shapes.ts";
+import { TOOLS, type ToolName } from "../src/tools/index.ts";
+import type { BrushSettings, Change, Hand, Shape } from "../src/tools/tool.ts";
+
+const BRUSH: BrushSettings = {
+  factor: 0,
+  size: 1,
+  strength: 1,
+  opacity: 1,
+  soft: false,
+  mode: "over",
+  gain: 2,
+  eraseOnlyFactor: false,
+  heal: false,
+};
+
+/** Factor 1 everywhere at 1, except two separate patches of factor 0. */
+function scene(): Layers {
+  const layers = emptyLayers(2);
+  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([0, 1], 2 * p);
+  for (const p of [at(3, 3), at(10, 10)]) layers.strengths.set([1, 0], 2 * p);
+  return layers;
+}
+
+const at = (row: number, col: number) => row * GRID + col;
+const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
+const strength = (layers: Layers | undefined, factor: number, row: number, col: number) =>
+  layers?.strengths[2 * at(row, col) + factor];
+const patches = (mask: Mask | null | undefined) =>
+  mask && [...mask.keys()].filter((p) => mask[p]).map((p) => `${Math.floor(p / GRID)},${p % GRID}`);
+const some = (...places: readonly (readonly [number, number])[]) => {
+  const mask = emptyMask();
+  for (const [row, col] of places) mask[at(row, col)] = 1;
+  return mask;
+};
+
+interface Set {
+  layers?: Layers;
+  brush?: Partial<BrushSettings>;
+  shape?: Shape;
+  selection?: Mask;
+  locked?: number[];
+}
+
+const handOf = ({ layers = scene(), brush = {}, shape = "free", selection, locked = [] }: Set): Hand => ({
+  before: layers,
+  gains: [1, 1],
+  brush: { ...BRUSH, ...brush },
+  shape,
+  selection: selection ?? null,
+  locked: new Set(locked),
+});
+
+type Place = readonly [number, number];
+
+/** What a gesture from place to place changes, all in all; null where there is nothing to do. */
+function draw(tool: ToolName, set: Set, [first, ...others]: readonly [Place, ...Place[]]): Change | null {
+  const hand = handOf(set);
+  const gesture = TOOLS[tool].start();
+  let change = gesture.down(hand, middle(...first));
+  if (!change) return null;
+  for (const place of others) change = { ...change, ...gesture.move(hand, [middle(...place)]) };
+  return { ...change, ...gesture.up(hand) };
+}
+
+test("every tool has a key, a name and a hint of its own", () => {
+  const tools = Object.values(TOOLS);
+  for (const what of ["key", "label", "hint"] as const)
+    assert.equal(new Set(tools.map((tool) => tool[what])).size, tools.length, what);
+});
+
+test("a click paints one dab", () => {
+  const { layers } = draw("paint", { brush: { strength: 1.5 } }, [[7, 7]]) ?? {};
+  assert.equal(strength(layers, 0, 7, 7), 1.5);
+  assert.equal(strength(layers, 1, 7, 7), 0);
+  assert.equal(strength(layers, 0, 7, 8), 0);
+});
+
+test("passing a patch twice in one stroke adds once", () => {
+  const { layers } =
+    draw("paint", { brush: { mode: "add", strength: 0.5 } }, [
+      [7, 7],
+      [7, 9],
+      [7, 7],
+    ]) ?? {};
+  assert.equal(strength(layers, 0, 7, 8), 0.5);
+});
+
+test("opacity lets through what was there", () => {
+  const { layers } = draw("paint", { brush: { opacity: 0.25 } }, [[7, 7]]) ?? {};
+  assert.deepEqual([strength(layers, 0, 7, 7), strength(layers, 1, 7, 7)], [0.25, 0.75]);
+});
+
+test("a soft brush is full in its middle and fades out at its edge", () => {
+  const { layers } = draw("paint", { brush: { soft: true, size: 3 } }, [[7, 7]]) ?? {};
+  const row = [5, 6, 7, 8, 9].map((r) => strength(layers, 0, r, 6) ?? 0);
+  assert.equal(strength(layers, 0, 7, 7), 1);
+  assert.equal(row[2], 1);
+  assert.ok((row[1] ?? 0) > 0.5 && (row[1] ?? 0) < 0.7);
+  assert.deepEqual([row[0], row[4]], [0, 0]);
+});
+
+test("a pen that presses half as hard paints half as much", () => {
+  const hand = handOf({});
+  const change = TOOLS.paint.start().down(hand, { ...middle(7, 7), pressure: 0.5 });
+  assert.equal(strength(change?.layers, 0, 7, 7), 0.5);
+});
+
+test("with Shift a stroke is the straight line from where it began", () => {
+  const { layers } =
+    draw("paint", { shape: "line" }, [
+      [2, 2],
+      [9, 2],
+      [2, 6],
+    ]) ?? {};
+  for (let col = 2; col <= 6; col++) assert.equal(strength(layers, 0, 2, col), 1);
+  assert.equal(strength(layers, 0, 5, 2), 0);
+});
+
+test("with Alt and Shift it is the box, whichever corner came first", () => {
+  const { deed } =
+    draw("paint", { shape: "box" }, [
+      [5, 6],
+      [9, 9],
+      [4, 4],
+    ]) ?? {};
+  assert.deepEqual(patches(deed?.shares as Mask), ["4,4", "4,5", "4,6", "5,4", "5,5", "5,6"]);
+});
+
+test("in a selection the brush paints nowhere else", () => {
+  const { layers } =
+    draw("paint", { selection: some([7, 8]) }, [
+      [7, 7],
+      [7, 9],
+    ]) ?? {};
+  assert.deepEqual(
+    [7, 8, 9].map((col) => strength(layers, 0, 7, col)),
+    [0, 1, 0],
+  );
+});
+
+test("a locked factor cannot be painted, filled, scaled, moved or erased alone", () => {
+  const locked = [0];
+  for (const tool of ["paint", "fill", "gain", "move"] as const)
+    assert.equal(draw(tool, { locked }, [[3, 3]]), null, tool);
+  assert.equal(draw("erase", { locked, brush: { eraseOnlyFactor: true } }, [[3, 3]]), null);
+});
+
+test("the eraser takes the picked factor alone if told so", () => {
+  const { layers } = draw("erase", { brush: { eraseOnlyFactor: true } }, [[7, 7]]) ?? {};
+  assert.equal(strength(layers, 1, 7, 7), 1);
+  assert.equal(layers?.remainder[at(7, 7)], 1);
+});
+
+test("the eraser takes all of a patch and leaves a gap if it is not to fill it", () => {
+  const { layers } = draw("erase", {}, [[7, 7]]) ?? {};
+  assert.equal(strength(layers, 0, 7, 7), 0);
+  assert.equal(strength(layers, 1, 7, 7), 0);
+  assert.equal(layers?.remainder[at(7, 7)], 0);
+});
+
+test("filling the gap, the eraser does not bring back in the middle of a thing what it took out", () => {
+  const layers = emptyLayers(2);
+  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([1, 0.25], 2 * p);
+  const erased = draw("erase", { layers, brush: { heal: true, factor: 1 } }, [[7, 7]])?.layers;
+  assert.equal(strength(erased, 0, 7, 7), 0);
+  assert.equal(strength(erased, 1, 7, 7), 0.25);
+});
+
+test("gain makes the picked factor stronger where the brush passes, once per stroke", () => {
+  const { layers } =
+    draw("gain", { brush: { factor: 1, gain: 1.5 } }, [
+      [7, 7],
+      [7, 8],
+      [7, 7],
+    ]) ?? {};
+  assert.deepEqual(
+    [6, 7, 8, 9].map((col) => strength(layers, 1, 7, col)),
+    [1, 1.5, 1.5, 1],
+  );
+});
+
+test("moving carries the part of the region that was grasped, not its twin", () => {
+  const { layers, ghost } =
+    draw("move", {}, [
+      [3, 3],
+      [3, 4],
+      [5, 6],
+    ]) ?? {};
+  assert.equal(strength(layers, 0, 5, 6), 1);
+  assert.equal(strength(layers, 0, 3, 3), 0);
+  assert.equal(strength(layers, 0, 10, 10), 1);
+  assert.deepEqual(ghost?.map(patches), [["3,3"], ["5,6"]]);
+});
+
+test("moving back to where it began changes nothing", () => {
+  assert.deepEqual(
+    draw("move", { brush: { heal: true } }, [
+      [3, 3],
+      [5, 6],
+      [3, 3],
+    ])?.layers,
+    scene(),
+  );
+});
+
+test("moving grasps and picks what lies under the pointer", () => {
+  assert.equal(draw("move", { brush: { factor: 1 } }, [[3, 3]])?.factor, 0);
+});
+
+test("the picked factor is grasped where it stands, even under a stronger one", () => {
+  const layers = scene();
+  layers.strengths.set([0.5, 1], 2 * at(3, 3));
+  assert.equal(draw("move", { layers, brush: { factor: 0 } }, [[3, 3]])?.factor, 0);
+  assert.equal(draw("move", { layers, brush: { factor: 1 } }, [[3, 3]])?.factor, 1);
+});
+
+test("a selection is moved with all that stands in it, and goes along", () => {
+  const selection = some([3, 3], [3, 4]);
+  const { layers, selection: there } =
+    draw("move", { selection }, [
+      [3, 4],
+      [5, 4],
+    ]) ?? {};
+  assert.deepEqual([strength(layers, 0, 5, 3), strength(layers, 1, 5, 4)], [1, 1]);
+  assert.deepEqual([strength(layers, 0, 3, 3), strength(layers, 1, 3, 4)], [0, 0]);
+  assert.deepEqual(patches(there), ["5,3", "5,4"]);
+  assert.equal(
+    draw("move", { selection }, [
+      [10, 10],
+      [5, 4],
+    ]),
+    null,
+    "beside the selection there is nothing to move",
+  );
+});
+
+test("there is nothing to move where nothing is", () => {
+  assert.equal(draw("move", { layers: emptyLayers(2) }, [[3, 3]]), null);
+});
+
+test("there is nothing to paint with on a blank canvas, but the eraser works", () => {
+  const layers = emptyLayers(0);
+  for (const tool of ["paint", "move", "fill", "gain", "pick"] as const)
+    assert.equal(draw(tool, { layers }, [[3, 3]]), null, tool);
+  assert.equal(draw("erase", { layers }, [[3, 3]])?.layers?.remainder[at(3, 3)], 0);
+});
+
+test("a rectangle selects its patches, and Shift adds to what is selected", () => {
+  const selection = some([0, 0]);
+  const corners: [Place, Place] = [
+    [6, 5],
+    [5, 4],
+  ];
+  assert.deepEqual(patches(draw("rect", { selection }, corners)?.selection), ["5,4", "5,5", "6,4", "6,5"]);
+  assert.equal(patches(draw("rect", { selection, shape: "line" }, corners)?.selection)?.[0], "0,0");
+});
+
+test("a click with a selection tool lets go of the selection, or selects one patch where there is none", () => {
+  assert.equal(draw("rect", { selection: some([1, 1]) }, [[7, 7]])?.selection, null);
+  assert.deepEqual(patches(draw("lasso", {}, [[7, 7]])?.selection), ["7,7"]);
+});
+
+test("a lasso selects what it goes over and around, not what it leaves out", () => {
+  const { selection } =
+    draw("lasso", {}, [
+      [2, 2],
+      [2, 8],
+      [8, 8],
+      [8, 2],
+    ]) ?? {};
+  assert.equal(patches(selection)?.includes("5,5"), true);
+  assert.equal(patches(selection)?.includes("2,5"), true);
+  assert.equal(patches(selection)?.includes("9,5"), false);
+  assert.equal(patches(selection)?.includes("5,9"), false);
+});
+
+test("fill paints the connected area that one factor rules, within the selection", () => {
+  const layers = scene();
+  for (let col = 0; col < GRID; col++) layers.strengths.set([1, 0], 2 * at(8, col));
+  const filled = draw("fill", { layers, brush: { strength: 0.5 } }, [[0, 0]])?.layers;
+  assert.equal(strength(filled, 0, 0, 15), 0.5);
+  assert.equal(strength(filled, 0, 8, 5), 1);
+  assert.equal(strength(filled, 0, 12, 5), 0);
+  const inside = draw("fill", { layers, brush: { strength: 0.5 }, selection: some([0, 0]) }, [[0, 0]])?.layers;
+  assert.deepEqual([strength(inside, 0, 0, 0), strength(inside, 0, 0, 1)], [0.5, 0]);
+});
+
+test("the eyedropper takes up the strongest factor, and changes nothing", () => {
+  assert.deepEqual(draw("pick", { brush: { factor: 0 } }, [[7, 7]]), { factor: 1 });
+});
+
+test("areas have the shapes that their names say", () => {
+  const counts = Object.entries(AREAS).map(([name, mask]) => [name, mask.reduce((n, v) => n + v, 0)]);
+  assert.deepEqual(counts, [
+    ["everything", 256],
+    ["floor", 80],
+    ["centre", 52],
+    ["left", 80],
+    ["right", 80],
+  ]);
+  assert.equal(AREAS.left?.[at(3, 4)], 1);
+  assert.equal(AREAS.right?.[at(3, 11)], 1);
+  assert.equal(AREAS.floor?.[at(11, 3)], 1);
+});

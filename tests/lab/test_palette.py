@@ -1,0 +1,126 @@
+"""The palette in the browser: every change there is the scene's own verb."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.lab.view import PaintView
+
+
+def open_drawer(view: PaintView, factor: int) -> None:
+    view.part(f"more-{factor}").click()
+    expect(view.part("drawer")).to_be_visible()
+
+
+def test_a_factor_gets_another_name_and_colour(view: PaintView) -> None:
+    open_drawer(view, 2)
+    view.part("name").fill("a big cat")
+    view.part("name").press("Enter")
+    expect(view.part("factor-2")).to_contain_text("a big cat")
+    view.part("color").fill("#123456")
+    view.settle()
+
+    assert view.notebook.ask("widget.scene == before.rename(2, 'a big cat').recolor(2, '#123456')")
+
+
+def test_a_name_that_is_taken_is_refused_and_nothing_is_lost(view: PaintView) -> None:
+    open_drawer(view, 2)
+    view.part("name").fill("sky")
+    view.part("name").press("Enter")
+
+    expect(view.part("error")).to_contain_text("'sky' twice")
+    assert view.notebook.ask("widget.scene == before")
+
+
+def test_text_of_a_name_is_shown_as_text(view: PaintView) -> None:
+    view.notebook.tell("widget.scene = before.rename(0, '<img src=x onerror=alert(1)>')")
+    expect(view.part("factor-0")).to_contain_text("<img src=x onerror=alert(1)>")
+
+
+def test_factors_are_copied_moved_and_deleted(view: PaintView) -> None:
+    view.part("strength-2").fill("0.5")
+    view.settle()
+    open_drawer(view, 2)
+    view.part("duplicate").click()
+    expect(view.part("factor-5")).to_have_attribute("aria-pressed", "true")
+    scene = "before.scale(2, 0.5).duplicate(2)"
+    assert view.notebook.ask(f"widget.scene == {scene}")
+    view.part("up").click()
+    expect(view.part("factor-1")).to_contain_text("lion")
+    scene += ".reorder([0, 2, 1, 3, 4, 5])"
+    view.settle()
+    assert view.notebook.ask(f"widget.scene == {scene}")
+    assert view.part("strength-1").input_value() == "0.5"
+    view.part("remove").click()
+    expect(view.part("factor-5")).to_have_count(0)
+    view.settle()
+    assert view.notebook.ask(f"widget.scene == {scene}.remove('lion')")
+
+    view.part("undo").click()
+    expect(view.part("factor-5")).to_have_count(1)
+
+
+def test_a_weight_changes_what_a_factor_is_made_of(view: PaintView) -> None:
+    open_drawer(view, 0)
+    view.part("weight-0").fill("0.5")
+    view.settle()
+    assert view.notebook.ask("widget.scene == before.set_weight(0, 0, 0.5)")
+
+    view.part("search-drawer").fill("7")
+    view.part("found-7").click()
+    expect(view.part("weight-7")).to_have_value("1")
+    view.settle()
+    assert view.notebook.ask("widget.scene == before.set_weight(0, 0, 0.5).set_weight(0, 7, 1)")
+
+    view.part("remove-0").click()
+    expect(view.part("weight-0")).to_have_count(0)
+    view.part("reset").click()
+    expect(view.part("weight-7")).to_have_count(0)
+    view.settle()
+    assert view.notebook.ask("widget.scene == before")
+
+
+def test_a_feature_becomes_a_factor_to_paint_with(view: PaintView) -> None:
+    view.part("search-palette").fill("nothing of the kind")
+    expect(view.part("found")).to_contain_text("Nothing found")
+    view.part("search-palette").fill("lantern")
+    expect(view.part("found-9")).to_contain_text("a lantern")
+    view.part("search-palette").press("Enter")
+    expect(view.part("factor-5")).to_have_attribute("aria-pressed", "true")
+    expect(view.part("factor-5")).to_contain_text("a lantern")
+
+    view.use("paint", size=1)
+    view.drag([(9, 8)])
+
+    assert view.differences_from("before.add_factor({9: 1}, name='a lantern').paint(5, [(9, 8)])") == []
+    open_drawer(view, 5)
+    expect(view.part("reset")).to_be_disabled()
+
+
+def test_each_factor_shows_what_it_draws_alone(view: PaintView) -> None:
+    for factor in range(5):
+        expect(view.part(f"icon-{factor}")).to_be_visible()
+    # The fake painter draws a factor in its colour; the first one is #4477aa.
+    middle = view.part("icon-0").evaluate(
+        """async image => {
+          await image.decode();
+          const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+          const context = canvas.getContext('2d');
+          context.drawImage(image, 0, 0);
+          return [...context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data];
+        }"""
+    )
+    assert [abs(a - b) < 12 for a, b in zip(middle, (0x44, 0x77, 0xAA), strict=False)] == [True] * 3
+
+
+def test_solo_and_lock_say_so(view: PaintView) -> None:
+    open_drawer(view, 1)
+    view.part("solo").click()
+    expect(view.part("solo")).to_have_attribute("aria-pressed", "true")
+    view.part("lock").click()
+    expect(view.part("lock")).to_have_attribute("aria-pressed", "true")
+    view.pick(1)
+    view.use("paint", size=1)
+    view.drag([(9, 8)])
+    view.settle()
+    assert view.notebook.ask("widget.scene == before")

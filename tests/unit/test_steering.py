@@ -1,0 +1,72 @@
+"""What a scene makes of the site's output is the equation, whatever was done to the palette."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from ember_widgets.painter import Painter
+from ember_widgets.scene import Scene
+from tests.unit.scenes import make_scene
+
+D_MODEL = 6
+N_FEATURES = 8
+
+
+def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The change that the painter makes of the site's output, and the one that the equation asks for."""
+    random = torch.Generator().manual_seed(1)
+    sae = SimpleNamespace(
+        W_dec=torch.randn(N_FEATURES, D_MODEL, generator=random), b_dec=torch.randn(D_MODEL, generator=random)
+    )
+    target = torch.randn(256, D_MODEL, generator=random)
+    out = torch.zeros(1, D_MODEL, 16, 16)
+    painter = cast(Painter, SimpleNamespace(_sae=sae, _target=lambda state: target))
+    change = Painter._steering(painter, scene)(0, cast(Any, SimpleNamespace(hidden_out=out)))
+
+    decoder, bias = sae.W_dec.double().numpy(), sae.b_dec.double().numpy()
+    now = scene.strengths.reshape(256, -1).astype(np.float64) @ scene.basis.astype(np.float64) @ decoder
+    then = scene.base_strengths.reshape(256, -1).astype(np.float64) @ scene.base_basis.astype(np.float64)
+    remainder = target.double().numpy() - then @ decoder - bias
+    wanted = now - then @ decoder - (1 - scene.remainder.reshape(256, 1)) * remainder
+    return change[0].flatten(1).T.numpy(), wanted
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        make_scene().remove("lion"),
+        make_scene().remove(0).remove(0).remove(0),
+        make_scene().duplicate("lion").paint("lion 2", "left", 0.7),
+        make_scene().duplicate("lion").remove("lion").set_weight("lion 2", 3, 2.0),
+        make_scene().reorder([2, 0, 1]).paint("sky", "floor"),
+        make_scene().add_factor({2: 1.0}).reorder([3, 1, 0, 2]).paint("feature 2", "right", opacity=0.4),
+        make_scene().erase("centre").set_weight(0, 1, 3.0),
+        make_scene().remove("lion").erase("centre"),
+    ],
+    ids=[
+        "removed",
+        "all removed",
+        "copied",
+        "copy for original",
+        "turned",
+        "added and turned",
+        "erased",
+        "removed and erased",
+    ],
+)
+def test_it_is_the_equation(scene: Scene) -> None:
+    change, wanted = steered(scene)
+    assert np.abs(wanted).max() > 0.1
+    np.testing.assert_allclose(change, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "scene", [make_scene(), make_scene().reorder([2, 0, 1]), make_scene().duplicate("lion")]
+)
+def test_a_palette_that_is_only_arranged_changes_nothing_at_all(scene: Scene) -> None:
+    assert not steered(scene)[0].any()
