@@ -184,7 +184,8 @@ def site_directions() -> torch.Tensor:
     """Each attribute's direction at the site, (n_attributes, D_MODEL): orthogonal, 1.5·sqrt(D_MODEL) long."""
     directions = torch.empty(D_MODEL, D_MODEL)
     nn.init.orthogonal_(directions, generator=torch.Generator().manual_seed(1))
-    return directions[: len(world.ATTRIBUTES)] * 1.5 * D_MODEL**0.5
+    directions *= 1.5 * D_MODEL**0.5
+    return directions[: len(world.ATTRIBUTES)]
 
 
 def label_attributes() -> torch.Tensor:

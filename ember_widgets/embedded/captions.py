@@ -106,7 +106,8 @@ def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, in
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.
     """
-    f, cells = fields(noise), []
+    f = fields(noise)
+    cells: list[tuple[int, int, int]] = []
     background = np.full((GRID, GRID), FIRST_SKY + (spec.sky or 0))
     background[HORIZON:] = FIRST_GROUND + (spec.ground or 0)
     things: list[Thing] = []

@@ -39,13 +39,13 @@ Mask = NDArray[np.bool_]
 
 
 def above(row: int) -> Mask:
-    return np.mgrid[:16, :16][0] < row
+    return np.asarray(np.mgrid[:16, :16][0] < row)
 
 
 def at(row: float, col: float, height: float, width: float) -> Mask:
     """The patches of an ellipse around (row, col)."""
     rows, cols = np.mgrid[:16, :16]
-    return ((rows - row) / (height / 2)) ** 2 + ((cols - col) / (width / 2)) ** 2 <= 1.05
+    return np.asarray(((rows - row) / (height / 2)) ** 2 + ((cols - col) / (width / 2)) ** 2 <= 1.05)
 
 
 def _captions(painter: Painter) -> list[Row]:

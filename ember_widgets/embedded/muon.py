@@ -8,7 +8,6 @@ too, (out, in·height·width).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        if closure is not None:
+            raise TypeError("Muon takes no closure; call backward() before step()")
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -43,6 +44,7 @@ class Muon(torch.optim.Optimizer):
                 rows, cols = update.shape
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update.to(p.dtype).view_as(p), alpha=-group["lr"] * max(1.0, rows / cols) ** 0.5)
+        return None
 
 
 def orthogonalised(matrix: Tensor, steps: int = 5) -> Tensor:
@@ -54,7 +56,8 @@ def orthogonalised(matrix: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return x.T if tall else x
+    result: Tensor = x.T if tall else x
+    return result
 
 
 def suits(p: nn.Parameter) -> bool:

@@ -135,7 +135,8 @@ def _smooth() -> Array:
 def _landscape(background: Array) -> Array:
     kinds = np.unique(background)
     if len(kinds) == 1:
-        return _backgrounds()[kinds[0]].copy()
+        plain: Array = _backgrounds()[kinds[0]].copy()
+        return plain
     up = _smooth()
     total, image = np.full((SIZE, SIZE), 1e-9, np.float32), np.zeros((SIZE, SIZE, 3), np.float32)
     for kind in kinds:

@@ -28,7 +28,8 @@ def _pixel_art(image: Array) -> Array:
     h, w, _ = image.shape
     blocks = image.reshape(h // BLOCK, BLOCK, w // BLOCK, BLOCK, 3).mean((1, 3))
     blocks = np.round(blocks * 5) / 5
-    return blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
+    mosaic: Array = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
+    return mosaic
 
 
 def _edges(luma: Array) -> Array:
@@ -36,7 +37,7 @@ def _edges(luma: Array) -> Array:
     padded = np.pad(luma, 2, mode="edge")
     across = padded[2:-2, 4:] - padded[2:-2, :-4]
     down = padded[4:, 2:-2] - padded[:-4, 2:-2]
-    return np.minimum(1, 2.2 * np.sqrt(across**2 + down**2))
+    return np.asarray(np.minimum(1, 2.2 * np.sqrt(across**2 + down**2)))
 
 
 def _pencil(image: Array) -> Array:
@@ -46,11 +47,14 @@ def _pencil(image: Array) -> Array:
 
 
 def _sepia(image: Array) -> Array:
-    luma = (image @ LUMA)[..., None]
-    return np.array([0.16, 0.09, 0.04]) * (1 - luma) + np.array([1.0, 0.92, 0.76]) * luma
+    return _duotone((image @ LUMA)[..., None], (0.16, 0.09, 0.04), (1.0, 0.92, 0.76))
 
 
 def _blueprint(image: Array) -> Array:
     luma = image @ LUMA
     ink = np.clip(0.9 * _edges(luma) + 0.22 * (1 - luma), 0, 1)[..., None]
-    return np.array([0.08, 0.26, 0.58]) * (1 - ink) + np.array([0.92, 0.96, 1.0]) * ink
+    return _duotone(ink, (0.08, 0.26, 0.58), (0.92, 0.96, 1.0))
+
+
+def _duotone(share: Array, low: tuple[float, ...], high: tuple[float, ...]) -> Array:
+    return np.asarray(np.array(low) * (1 - share) + np.array(high) * share)

@@ -59,7 +59,7 @@ class Bench:
         return picture, self.oracle.read(picture[None])[0][0]
 
     def probability(self, picture: Array, label: int) -> Array:
-        return np.exp(self.oracle.read(picture[None])[1][0, label])
+        return np.asarray(np.exp(self.oracle.read(picture[None])[1][0, label]))
 
     def analyzed(self, label: int, *, words: str = "") -> tuple[Scene, int, Array] | None:
         """A captioned scene with a thing, the thing's factor, and where the oracle sees the thing."""

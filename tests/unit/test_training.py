@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -106,7 +107,8 @@ def test_merging_keeps_a_direction_in_one_feature() -> None:
     chosen = torch.randint(6, (8000,), generator=generator)
     data = directions[chosen] * (3 + torch.rand(8000, 1, generator=generator))
     data = data + 0.05 * torch.randn(8000, D, generator=generator)
-    options = {"k": 4, "expansion": 4, "site": "down.2.1", "target": "update", "steps": 600, "batch": 512}
+    options: dict[str, Any] = {"k": 4, "expansion": 4, "site": "down.2.1", "target": "update"}
+    options |= {"steps": 600, "batch": 512}
     shares = []
     for merge in (0.0, 0.03):
         codes = train_sae(data, merge=merge, centred=False, **options).encode(data)
@@ -135,14 +137,14 @@ def test_muon_gives_every_direction_of_a_matrix_the_same_step() -> None:
 
 def test_muon_minimises_and_keeps_to_matrices() -> None:
     torch.manual_seed(0)
-    layer, wanted = nn.Linear(32, 32), torch.randn(32, 32)
-    assert suits(layer.weight)
-    assert not suits(layer.bias)
-    assert not suits(nn.Conv2d(32, 4, 3).weight)
-    optimizer = Muon([layer.weight], 0.05)
+    weight, wanted = nn.Parameter(torch.randn(32, 32)), torch.randn(32, 32)
+    assert suits(weight)
+    assert not suits(nn.Parameter(torch.zeros(32)))
+    assert not suits(nn.Parameter(torch.zeros(4, 32, 3, 3)))  # to latents
+    optimizer = Muon([weight], 0.05)
     for _ in range(300):
         optimizer.zero_grad()
-        loss = (layer.weight - 0.2 * wanted).pow(2).mean()
-        loss.backward()
+        loss = (weight - 0.2 * wanted).pow(2).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert loss < 0.01 * (0.2 * wanted).pow(2).mean()
