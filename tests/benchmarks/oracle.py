@@ -63,7 +63,7 @@ class Oracle(nn.Module):
 
 
 def _pixels(pictures: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _layouts(n: int, seed: int) -> list[scenes.Layout]:
