@@ -13,7 +13,7 @@ export class View {
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
   /** How much of the tint shows over the picture, 0..1. */
-  readonly opacity = signal(0.5);
+  readonly opacity = signal(0.3);
   readonly lines = signal(false);
   /** The factor whose drawer is open. */
   readonly drawer = signal<number | null>(null);
