@@ -1,4 +1,8 @@
-"""Text inside PNG files, so that a picture can carry the scene it was drawn from."""
+"""Text inside PNG files, so that a picture can carry the scene it was drawn from.
+
+Pillow could, but scenes know numpy only, and it refuses texts of more than 1 MiB, which a large SAE's scene
+exceeds.
+"""
 
 from __future__ import annotations
 

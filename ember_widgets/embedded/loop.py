@@ -32,7 +32,6 @@ def train(
     warmup: int = 50,
     ema: float = 0.995,
     every_s: float = 120.0,
-    on_save: Callable[[dict[str, dict[str, Tensor]]], None] | None = None,
 ) -> dict[str, dict[str, Tensor]]:
     """Minimise `step` for `minutes` of training time, with a cosine schedule over that time.
 
@@ -51,7 +50,6 @@ def train(
         warmup: Steps of linear warm-up.
         ema: Decay of the running average of the weights.
         every_s: Seconds between checkpoints.
-        on_save: Called with the averaged states after every checkpoint.
 
     Returns:
         The averaged states by module name.
@@ -87,8 +85,6 @@ def train(
         temporary = checkpoint.with_suffix(".tmp")
         torch.save(state, temporary)
         os.replace(temporary, checkpoint)
-        if on_save is not None:
-            on_save(averages)
 
     total, last_save = 60 * minutes, seconds
     sums: dict[str, float] = {}

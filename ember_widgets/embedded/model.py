@@ -8,10 +8,10 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
+from ember_widgets.checkpoints import DEFAULT_SITE
 from ember_widgets.embedded import architecture, scenes
 from ember_widgets.staged_unet import SiteState, StagedUNet
 
-SITE = "down_blocks.2.attentions.1"
 TRUNK = ("mid_block.", "up_blocks.0.resnets.", "up_blocks.0.attentions.")
 UPPER = ("up_blocks.0.upsamplers.", "up_blocks.1.", "up_blocks.2.", "conv_norm_out.", "conv_out.")
 # What each stage trains; the composer trains the text encoders too.
@@ -36,7 +36,7 @@ class Model(nn.Module):
         self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow on a CPU
         self.to(device)
         self.unet.to(memory_format=torch.channels_last)
-        self.staged = StagedUNet(self.unet, SITE)
+        self.staged = StagedUNet(self.unet, DEFAULT_SITE)
         self._suffix = torch.compile(self._run_suffix) if compile else self._run_suffix
         self.device_name = device
         alphas = architecture.build_scheduler().alphas_cumprod.float()

@@ -12,14 +12,13 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
-from ember_widgets.checkpoints import save_sae
+from ember_widgets.checkpoints import DEFAULT_SITE, save_sae
 from ember_widgets.embedded import captions, scenes, world
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.sae import SAE
 from ember_widgets.training.activations import collect
 from ember_widgets.training.batchtopk import measure, positional_features, train_sae
 
-SITE = "down_blocks.2.attentions.1"
 MIN_PRECISION, MIN_RECALL = 0.2, 0.1
 
 
@@ -28,14 +27,16 @@ def build_sae(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, steps: 
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
     rng = np.random.default_rng(31)
     specs = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)) for _ in range(n_scenes)]
-    activations, noise = collect(pipeline, SITE, [(spec.words, 10_000 + i) for i, spec in enumerate(specs)])
+    activations, noise = collect(
+        pipeline, DEFAULT_SITE, [(spec.words, 10_000 + i) for i, spec in enumerate(specs)]
+    )
     n_train = n_scenes * 9 // 10
     # A taught direction shall not be split over ten features; paper, whose code is 0, shall be none.
     sae = train_sae(
         activations[:n_train].flatten(0, 1),
         k=10,
         expansion=8,
-        site=SITE,
+        site=DEFAULT_SITE,
         target="update",
         steps=steps,
         batch=1024,

@@ -25,11 +25,16 @@ _MAX_SEQ = 2**53
 
 
 @dataclass(frozen=True)
-class Hello:
-    """A browser page has opened the widget and asks for all there is."""
+class _Said:
+    """Who said it, and the number to acknowledge it by."""
 
     client: str
     seq: int
+
+
+@dataclass(frozen=True)
+class Hello(_Said):
+    """A browser page has opened the widget and asks for all there is."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,9 @@ class Ping:
 
 
 @dataclass(frozen=True)
-class Edit:
+class Edit(_Said):
     """The grid as the hand has it now; ``commit`` ends a stroke or a slider's drag."""
 
-    client: str
-    seq: int
     revision: int
     gains: tuple[float, ...]
     commit: bool
@@ -53,91 +56,68 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Analyze:
+class Analyze(_Said):
     """Draw a new scene."""
 
-    client: str
-    seq: int
     scene: NewScene
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(_Said):
     """Undo (-1) or redo (+1)."""
 
-    client: str
-    seq: int
     by: int
 
 
 @dataclass(frozen=True)
-class Retry:
+class Retry(_Said):
     """Draw the picture of the scene again, after a fault."""
-
-    client: str
-    seq: int
 
 
 @dataclass(frozen=True)
-class Palette:
+class Palette(_Said):
     """Change the palette; ``commit`` false while a slider is on its way."""
 
-    client: str
-    seq: int
     revision: int
     change: Change
     commit: bool
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(_Said):
     """Find features by label or number."""
 
-    client: str
-    seq: int
     text: str
 
 
 @dataclass(frozen=True)
-class Thumbnails:
+class Thumbnails(_Said):
     """Send the thumbnails that have these keys."""
 
-    client: str
-    seq: int
     keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Original:
+class Original(_Said):
     """Send the picture that nobody edited."""
-
-    client: str
-    seq: int
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(_Said):
     """Send the scene as a file; ``form`` is one of ``MIME``."""
 
-    client: str
-    seq: int
     form: str
 
 
 @dataclass(frozen=True)
-class Open:
+class Open(_Said):
     """Go on from the scene in a file, which is the message's buffer."""
-
-    client: str
-    seq: int
 
 
 @dataclass(frozen=True)
-class Go:
+class Go(_Said):
     """Go to a step of the history."""
 
-    client: str
-    seq: int
     step: int
 
 

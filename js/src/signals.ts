@@ -39,6 +39,11 @@ export class Signal<T> {
 
 export const signal = <T>(value: T): Signal<T> => new Signal(value);
 
+/** A handler that turns a switch over. */
+export const toggle = (signal: Signal<boolean>) => () => {
+  signal.value = !signal.value;
+};
+
 /** Makes several changes one: effects run when the outermost batch is over. */
 export function batch(change: () => void): void {
   depth++;

@@ -7,13 +7,16 @@ import type { Store } from "./store.ts";
 import { TOOLS } from "./tools/index.ts";
 import type { Shape } from "./tools/tool.ts";
 
+/** How much of the tint shows over the picture to begin with: the picture shall keep its colours. */
+export const OPACITY = 0.3;
+
 export type Compare = "now" | "split" | "difference";
 
 export class View {
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
   /** How much of the tint shows over the picture, 0..1. */
-  readonly opacity = signal(0.3);
+  readonly opacity = signal(OPACITY);
   readonly lines = signal(false);
   /** The factor whose drawer is open. */
   readonly drawer = signal<number | null>(null);

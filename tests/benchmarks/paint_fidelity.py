@@ -61,11 +61,11 @@ class Bench:
     def probability(self, picture: Array, label: int) -> Array:
         return np.asarray(np.exp(self.oracle.read(picture[None])[1][0, label]))
 
-    def analyzed(self, label: int, *, words: str = "") -> tuple[Scene, int, Array] | None:
+    def analyzed(self, label: int) -> tuple[Scene, int, Array] | None:
         """A captioned scene with a thing, the thing's factor, and where the oracle sees the thing."""
         for _ in range(4):
             scene = self.painter.analyze(
-                words or phrase(label, self.rng), seed=self.seed(), n_steps=self.n_steps, n_factors=5
+                phrase(label, self.rng), seed=self.seed(), n_steps=self.n_steps, n_factors=5
             )
             seen = self.see(scene)[1] == label
             if seen.sum() >= 6:
@@ -81,9 +81,9 @@ class Bench:
         return self._concepts[label]
 
 
-def phrase(label: int, rng: np.random.Generator, *, style: int = -1) -> str:
+def phrase(label: int, rng: np.random.Generator) -> str:
     """A caption for one thing alone."""
-    return captions.say(captions.Spec((label,), sky=0, ground=int(rng.integers(4)), style=style), rng)
+    return captions.say(captions.Spec((label,), sky=0, ground=int(rng.integers(4))), rng)
 
 
 def factor_at(scene: Scene, where: Array) -> int:

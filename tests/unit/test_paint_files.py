@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,26 +18,7 @@ from tests.unit.scenes import make_scene
 
 
 @pytest.fixture
-def painter() -> FakePainter:
-    return FakePainter()
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return make_scene(3)
-
-
-@pytest.fixture
-def widget(painter: FakePainter, scene: Scene) -> Iterator[PaintWidget]:
-    widget = PaintWidget(painter, scene)
-    yield widget
-    painter.gate.set()
-    widget.close()
-
-
-@pytest.fixture
-def browser(widget: PaintWidget) -> Browser:
-    browser = Browser(widget)
+def browser(browser: Browser) -> Browser:
     browser.ask("hello")
     return browser
 

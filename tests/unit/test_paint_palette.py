@@ -6,7 +6,7 @@ import base64
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,21 +31,7 @@ def painter() -> FakePainter:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return make_scene(3)
-
-
-@pytest.fixture
-def widget(painter: FakePainter, scene: Scene) -> Iterator[PaintWidget]:
-    widget = PaintWidget(painter, scene)
-    yield widget
-    painter.gate.set()
-    widget.close()
-
-
-@pytest.fixture
-def browser(widget: PaintWidget) -> Browser:
-    browser = Browser(widget)
+def browser(browser: Browser) -> Browser:
     browser.ask("hello")
     return browser
 

@@ -7,7 +7,7 @@ import gc
 import io
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,29 +20,6 @@ from ember_widgets.scene import Scene
 from ember_widgets.widgets.paint import PaintWidget
 from tests.unit.paint_bench import SOON_S, Browser, FakePainter
 from tests.unit.scenes import make_scene
-
-
-@pytest.fixture
-def painter() -> FakePainter:
-    return FakePainter()
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return make_scene()
-
-
-@pytest.fixture
-def widget(painter: FakePainter, scene: Scene) -> Iterator[PaintWidget]:
-    widget = PaintWidget(painter, scene)
-    yield widget
-    painter.gate.set()
-    widget.close()
-
-
-@pytest.fixture
-def browser(widget: PaintWidget) -> Browser:
-    return Browser(widget)
 
 
 def picture(widget: PaintWidget) -> Image.Image:

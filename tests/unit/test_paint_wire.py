@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,26 +15,8 @@ from tests.unit.scenes import make_scene
 
 
 @pytest.fixture
-def painter() -> FakePainter:
-    return FakePainter()
-
-
-@pytest.fixture
 def scene() -> Scene:
     return make_scene(5)
-
-
-@pytest.fixture
-def widget(painter: FakePainter, scene: Scene) -> Iterator[PaintWidget]:
-    widget = PaintWidget(painter, scene)
-    yield widget
-    painter.gate.set()
-    widget.close()
-
-
-@pytest.fixture
-def browser(widget: PaintWidget) -> Browser:
-    return Browser(widget)
 
 
 # Opening

@@ -1,7 +1,8 @@
 /** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
 import { patchAt } from "../brush.ts";
 import { GRID } from "../grid.ts";
-import type { View } from "../view.ts";
+import { toggle } from "../signals.ts";
+import { OPACITY, type View } from "../view.ts";
 import { IconButton, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
@@ -22,9 +23,7 @@ export function Footer({ view }: { view: View }) {
         testid="overlay-toggle"
         pressed={view.overlay.value || view.sideBySide.value}
         disabled={view.sideBySide.value}
-        onClick={() => {
-          view.overlay.value = !view.overlay.value;
-        }}
+        onClick={toggle(view.overlay)}
       >
         Overlay
       </IconButton>
@@ -35,7 +34,7 @@ export function Footer({ view }: { view: View }) {
         min={0.1}
         max={1}
         step={0.05}
-        rest={0.5}
+        rest={OPACITY}
         text={`${Math.round(100 * view.opacity.value)} %`}
         disabled={view.sideBySide.value}
         onInput={(value) => {
@@ -47,18 +46,14 @@ export function Footer({ view }: { view: View }) {
         label="Grid lines"
         testid="lines"
         pressed={view.lines.value}
-        onClick={() => {
-          view.lines.value = !view.lines.value;
-        }}
+        onClick={toggle(view.lines)}
       />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
         testid="side-by-side"
         pressed={view.sideBySide.value}
-        onClick={() => {
-          view.sideBySide.value = !view.sideBySide.value;
-        }}
+        onClick={toggle(view.sideBySide)}
       >
         Side by side
       </IconButton>
@@ -81,9 +76,7 @@ export function Footer({ view }: { view: View }) {
         label="Keys (?)"
         testid="help"
         pressed={view.help.value}
-        onClick={() => {
-          view.help.value = !view.help.value;
-        }}
+        onClick={toggle(view.help)}
       />
     </footer>
   );
