@@ -43,7 +43,7 @@ from ember_widgets.factors import Factors
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Scene
-from ember_widgets.staged_unet import ALIASES, SiteState
+from ember_widgets.staged_unet import SiteState
 
 ASSETS = Path(__file__).parent / "embedded" / "assets"
 CACHED_STARTS = 8
@@ -149,7 +149,7 @@ class Painter:
         if dtype not in dtypes:
             raise ValueError(f"dtype={dtype!r} is unknown; choose one of {', '.join(sorted(dtypes))}")
         if not isinstance(sae, SAE):
-            sae = load_sae(sae, site=ALIASES.get(site, site))
+            sae = load_sae(sae, site=site)
         pipeline = _load_pipeline(model, dtypes[dtype], device, local_files_only, revision, vae)
         return cls(pipeline, sae, name=str(model), revision=revision)
 

@@ -15,13 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ember_widgets import _sites
+
 GRID = 16
-ALIASES = {
-    "down.2.1": "down_blocks.2.attentions.1",
-    "mid.0": "mid_block.attentions.0",
-    "up.0.0": "up_blocks.0.attentions.0",
-    "up.0.1": "up_blocks.0.attentions.1",
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class StagedUNet:
         unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
             changed.
         site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names
-            `ALIASES`.
+            that `_sites` has.
 
     Raises:
         ValueError: The UNet has no such block, or has parts that SDXL lacks and this class would skip.
@@ -71,7 +67,7 @@ class StagedUNet:
 
     def __init__(self, unet: Any, site: str) -> None:
         self.unet = unet
-        self.site = ALIASES.get(site, site)
+        self.site = _sites.full(site)
         _check_family(unet)
         ops = list(_program(unet))
         paths = [path for path, _ in ops]
