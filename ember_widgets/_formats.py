@@ -104,9 +104,7 @@ def oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
     raise NotThisFormat(f"{name} has shape {tuple(weight.shape)}, but it should be {shape} or its transpose")
 
 
-def linear(
-    tensors: Tensors, names: Mapping[str, str], *, by_torch: tuple[str, ...] = ()
-) -> dict[str, Tensor]:
+def linear(tensors: Tensors, names: Mapping[str, str], *, by_torch: tuple[str, ...] = ()) -> dict[str, Any]:
     """The four canonical tensors, oriented by the lengths of the biases.
 
     Args:
@@ -265,7 +263,8 @@ def read_state_dict(
         k = int(stated)
     if k is None and level is None:
         raise NotThisFormat(
-            "it says neither how many codes a patch keeps nor above what; give load_sae(..., k=10) or threshold="
+            "it says neither how many codes a patch keeps nor above what; "
+            "give load_sae(..., k=10) or threshold="
         )
     return Reading(
         **parts,

@@ -155,7 +155,8 @@ def _one_error(repo: str, revision: str | None) -> Iterator[None]:
         ) from None
     except errors.RevisionNotFoundError:
         raise ValueError(
-            f"revision={revision!r} is not in {repo}; give a branch, tag or commit of it, or leave revision out"
+            f"revision={revision!r} is not in {repo}; "
+            "give a branch, tag or commit of it, or leave revision out"
         ) from None
     except errors.RepositoryNotFoundError as error:
         if getattr(error.response, "status_code", 404) in (401, 403):
@@ -192,8 +193,8 @@ def _one_error(repo: str, revision: str | None) -> Iterator[None]:
 
 def _cut(repo: str, error: Exception) -> ConnectionError:
     return ConnectionError(
-        f"the line to the hub broke while asking for {repo} ({_first_line(error)}); run it again to go on where "
-        "it ended, or give local_files_only=True to use the cache"
+        f"the line to the hub broke while asking for {repo} ({_first_line(error)}); "
+        "run it again to go on where it ended, or give local_files_only=True to use the cache"
     )
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ember_widgets import _formats, _hub, _sites
 from ember_widgets._formats import NotThisFormat, Reading
-from ember_widgets._sites import DEFAULT_SITE
+from ember_widgets._sites import DEFAULT_SITE as DEFAULT_SITE
 from ember_widgets.sae import SAE
 
 EMBER_FILE = "sae.safetensors"
@@ -80,10 +80,12 @@ def load_sae(
     site = None if site is None else _sites.full(site)
     if isinstance(source, Mapping):
         tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in source.items()}
-        file, config, mean, label, digest = None, {}, None, "a state dict", _hash_of(tensors)
+        config, mean, label, digest = {}, None, "a state dict", _hash_of(tensors)
         named = None
     else:
-        file = _weights_file(source, site, _hub.Hub(cache_dir, token, local_files_only), revision)
+        file = _weights_file(
+            source, site, _hub.Hub(cache_dir and Path(cache_dir), token, local_files_only), revision
+        )
         if file.suffix == ".safetensors":
             tensors, facts = _load_safetensors(file)
             if "ember" in facts or format == "ember":

@@ -53,7 +53,7 @@ _Op = Callable[[_Run], None]
 
 
 class StagedUNet:
-    """A UNet cut in two at one attention block.
+    """A UNet cut in two at one attention block; `order` says how far along it that is.
 
     Args:
         unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
@@ -76,7 +76,7 @@ class StagedUNet:
             raise ValueError(
                 f"site={site!r}, but this UNet has no such attention block; choose one of {sites}"
             )
-        cut = paths.index(self.site)
+        self.order = cut = paths.index(self.site)
         self._before = [op for _, op in ops[:cut]]
         self._block: nn.Module = unet.get_submodule(self.site)
         self._after = ops[cut + 1 :]
@@ -102,6 +102,22 @@ class StagedUNet:
         hidden_in = run.sample
         hidden_out = _attend(self._block, hidden_in, run.text)
         return SiteState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
+
+    def onward(self, state: SiteState, hidden_out: Tensor, site: str) -> SiteState:
+        """Run from the site's (edited) output to another site further on.
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves this site.
+            site: Module path of an attention block after it.
+        """
+        run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
+        for path, op in self._after:
+            if path == site:
+                break
+            op(run)
+        out = _attend(self.unet.get_submodule(site), run.sample, run.text)
+        return SiteState(run.sample, out, tuple(run.skips), run.emb, run.text)
 
     def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
         """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).

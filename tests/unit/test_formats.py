@@ -54,7 +54,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def saelens(folder: Path, architecture: str, **config: Any) -> Codes:
     w_enc, w_dec, b_enc, b_dec = random(D, F), random(F, D) * 0.7, random(F), random(D)
     tensors = {"W_enc": w_enc, "W_dec": w_dec, "b_enc": b_enc, "b_dec": b_dec}
-    config = {"d_in": D, "d_sae": F, "dtype": "float32", "architecture": architecture} | config
+    config = {"d_in": D, "d_sae": F, "dtype": "float32", "architecture": architecture, **config}
     config["metadata"] = {"hook_name": "unet.up_blocks.0.attentions.1"}
     if architecture == "jumprelu":
         tensors["threshold"] = random(F).abs() * config.pop("level", 1.0)
@@ -95,7 +95,8 @@ def dictionary_learning(folder: Path, dict_class: str, threshold: float) -> Code
         )
         if dict_class == "AutoEncoderTopK":
             return top(after, 6)
-        return after * (after > threshold) if threshold >= 0 else batch_top(after, 6)
+        kept: Tensor = after * (after > threshold) if threshold >= 0 else batch_top(after, 6)
+        return kept
 
     return encode
 
@@ -314,7 +315,8 @@ def test_a_state_dict_without_an_encoder_is_refused() -> None:
         load_sae({"decoder.weight": random(D, F), "extra": random(3)}, k=10)
     assert str(caught.value) == (
         "a state dict looks like a state_dict SAE, but no encoder among its tensors (decoder.weight, extra); "
-        "it needs one of W_enc, encoder.weight, encoder_linear.weight, encoder.final_block.0.weight, enc.weight"
+        "it needs one of W_enc, encoder.weight, encoder_linear.weight, encoder.final_block.0.weight, "
+        "enc.weight"
     )
 
 
@@ -348,10 +350,11 @@ def test_the_site_chooses_among_several(tmp_path: Path) -> None:
     assert load_sae(tmp_path).site == "down_blocks.2.attentions.1"
     up = load_sae(tmp_path, site="up.0.1")
     assert up.site == "up_blocks.0.attentions.1"
+    ups = tmp_path / "unet.up_blocks.0.attentions.1_k10_hidden40"
+    (ups / "final" / "state_dict.pth").unlink()
+    (ups / "step_2000").mkdir()
+    unbox(ups / "step_2000")
     with pytest.raises(ValueError, match=r"holds 2 SAEs \('unet.*step_1000.*\); add the folder of one"):
-        (tmp_path / "unet.up_blocks.0.attentions.1_k10_hidden40" / "final" / "state_dict.pth").unlink()
-        (tmp_path / "unet.up_blocks.0.attentions.1_k10_hidden40" / "step_2000").mkdir()
-        unbox(tmp_path / "unet.up_blocks.0.attentions.1_k10_hidden40" / "step_2000")
         load_sae(tmp_path, site="up.0.1")
 
 
