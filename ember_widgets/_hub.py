@@ -1,4 +1,4 @@
-"""The Hugging Face hub: what is there, how large, under which licence; fetched once, resumed after a cut.
+"""The Hugging Face hub: what is there, how large, under which licence; fetched once, taken up after a cut.
 
 All that this package ever fetches goes through here, so that every failure ends in one error which names the
 knob to turn. Where the network cannot be reached, what is in the cache is used.
@@ -78,19 +78,22 @@ class Hub:
             found = self._cached(repo, revision, "the hub cannot be reached")
             log.warning("%s; going on with what is in the cache", error)
             return found
-        card = dict(info.card_data or {})
-        licence = str(card.get("license_name") or card.get("license") or "")
+        card = info.card_data
+        licence = str(getattr(card, "license_name", None) or getattr(card, "license", None) or "")
         sizes = {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
         return Listing(repo, sizes, str(info.sha or revision or ""), licence)
 
     def fetch(self, listing: Listing, paths: Iterable[str], revision: str | None = None) -> Path:
-        """Have files on this machine; what is there already is not fetched again, half a file is continued.
+        """Have files on this machine; what is there already is not fetched again.
+
+        Where the line breaks, the client goes on in the middle of the file, some times; when it gives up,
+        whole files stay and a later call fetches the rest.
 
         Returns:
             The folder that holds them under their paths.
 
         Raises:
-            ConnectionError: The line was cut; calling again goes on where it ended.
+            ConnectionError: The line was cut; calling again fetches what is missing.
         """
         paths = list(paths)
         if listing.folder is not None:
@@ -100,13 +103,29 @@ class Hub:
             folder = self._api().snapshot_download(
                 listing.repo,
                 revision=revision,
-                cache_dir=self.cache_dir,
+                cache_dir=self.cache,
                 allow_patterns=[re.sub(r"([*?\[])", r"[\1]", path) for path in paths],
             )
         missing = [path for path in paths if not (Path(folder) / path).exists()]
         if missing:
-            raise ConnectionError(f"{listing.repo}: {missing[0]} did not arrive; run it again to go on")
+            raise ConnectionError(f"{listing.repo}: {missing[0]} did not arrive; run it again")
         return Path(folder)
+
+    def missing(self, listing: Listing, paths: Iterable[str]) -> int:
+        """Bytes of these files that are not in the cache yet."""
+        folder = self.place(listing.repo) / "snapshots" / listing.commit
+        return sum(listing.sizes[path] for path in paths if not (folder / path).is_file())
+
+    def place(self, repo: str) -> Path:
+        """Where the cache keeps a repository."""
+        return self.cache / f"models--{repo.replace('/', '--')}"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of all downloads."""
+        from huggingface_hub import constants
+
+        return Path(self.cache_dir or os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
 
     def _api(self) -> Any:
         from huggingface_hub import HfApi
@@ -114,17 +133,14 @@ class Hub:
         return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=self.token)
 
     def _cached(self, repo: str, revision: str | None, why: str) -> Listing:
-        from huggingface_hub import constants
-
-        cache = Path(self.cache_dir or os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
-        place = cache / f"models--{repo.replace('/', '--')}"
+        place = self.place(repo)
         name = revision or "main"
         ref = place / "refs" / name
         commit = ref.read_text("utf-8").strip() if ref.is_file() else name
         folder = place / "snapshots" / commit
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"{repo}{_at(revision)} is not in the cache {cache}, and {why}; "
+                f"{repo}{_at(revision)} is not in the cache {self.cache}, and {why}; "
                 f"run `{DOWNLOAD}` once where there is a network, or give cache_dir= where it is"
             )
         # A link whose target is missing is a file that never arrived.
@@ -194,13 +210,14 @@ def _one_error(repo: str, revision: str | None) -> Iterator[None]:
 def _cut(repo: str, error: Exception) -> ConnectionError:
     return ConnectionError(
         f"the line to the hub broke while asking for {repo} ({_first_line(error)}); "
-        "run it again to go on where it ended, or give local_files_only=True to use the cache"
+        "run it again: every file that has arrived is kept; or give local_files_only=True to use the cache"
     )
 
 
 def _forbidden(repo: str) -> PermissionError:
     return PermissionError(
-        f"the hub refuses {repo} (it is private, or the token is wrong); give token=, or run `hf auth login`"
+        f"the hub refuses {repo}: there is none of that name, or it is private; check the id, give token=, "
+        "or run `hf auth login`"
     )
 
 

@@ -84,7 +84,10 @@ def load_sae(
         named = None
     else:
         file = _weights_file(
-            source, site, _hub.Hub(cache_dir and Path(cache_dir), token, local_files_only), revision
+            source,
+            site,
+            _hub.Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only),
+            revision,
         )
         if file.suffix == ".safetensors":
             tensors, facts = _load_safetensors(file)
@@ -248,22 +251,31 @@ def _weights_file(
             f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({', '.join(FORMATS)}), "
             "or a hub id 'owner/name'"
         )
+    listing, wanted = on_hub(named, site, hub, revision)
+    return hub.fetch(listing, wanted, revision) / wanted[0]
+
+
+def on_hub(
+    named: tuple[str, str], site: str | None, hub: _hub.Hub, revision: str | None = None
+) -> tuple[_hub.Listing, list[str]]:
+    """A checkpoint's files in a repository: its weights first, then what lies beside them and tells of them.
+
+    Args:
+        named: (repository, path inside it), see `_hub.repo_in`.
+        site: Module path; chooses where there are several.
+
+    Raises:
+        FileNotFoundError, ValueError: No such SAE there, or several.
+    """
     repo, inside = named
     listing = hub.listing(repo, revision)
     below = [f for f in listing.sizes if not inside or f == inside or f.startswith(f"{inside}/")]
     if not below:
         raise FileNotFoundError(f"{repo} has no {inside!r}; give one of its folders, or the id alone")
-    chosen = _chosen(below, site, str(source))
-    return hub.fetch(listing, wanted_files(listing.sizes, chosen), revision) / chosen
-
-
-def wanted_files(files: Mapping[str, int], chosen: str) -> list[str]:
-    """A checkpoint's weights and what tells about them beside them."""
-    folder = chosen.rpartition("/")[0]
-    beside = {"config.json", "cfg.json", *_BESIDE}
-    return [
-        f for f in files if f == chosen or (f.rpartition("/")[0] == folder and f.split("/")[-1] in beside)
-    ]
+    chosen = _chosen(below, site, "/".join(filter(None, named)))
+    folder, names = chosen.rpartition("/")[0], {"config.json", "cfg.json", *_BESIDE}
+    beside = [f for f in listing.sizes if f.rpartition("/")[0] == folder and f.split("/")[-1] in names]
+    return listing, [chosen, *beside]
 
 
 def _chosen(files: list[str], site: str | None, source: str) -> str:

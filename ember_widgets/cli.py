@@ -1,4 +1,4 @@
-"""The ``ember-widgets`` command: open the notebooks, draw a saved scene, say what is installed.
+"""The ``ember-widgets`` command: open the notebooks, fetch SDXL-Turbo, draw a saved scene, say what is there.
 
 A user's mistake is one line on stderr and exit status 2; only a fault of ours shows a traceback.
 """
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return demo(Path(options.folder), browser=not options.no_browser)
         if options.command == "render":
             render(Path(options.scene), Path(options.output))
+        elif options.command == "download":
+            return download(options)
         else:
             print("\n".join(info()))
     except UserError as error:
@@ -134,6 +136,41 @@ def render(scene_path: Path, output: Path) -> None:
     print(f"{output}: {picture.width}×{picture.height}")
 
 
+def download(options: argparse.Namespace) -> int:
+    """Say what painting on SDXL-Turbo needs, and fetch it; a second call fetches what is missing."""
+    from ember_widgets import _download
+    from ember_widgets._hub import Hub
+
+    hub = Hub(Path(options.cache_dir) if options.cache_dir else None, options.token)
+    try:
+        items = _download.plan(
+            hub,
+            model=options.model,
+            sae=options.sae,
+            sites=options.site or ["down.2.1"],
+            vae=options.vae,
+            preview_vae=None if options.preview_vae == "none" else options.preview_vae,
+            variant=None if options.variant == "none" else options.variant,
+            revision=options.revision,
+        )
+        print("\n".join(_download.told(items, hub)), flush=True)
+        if not options.yes:
+            if not sys.stdin.isatty():
+                raise UserError("nothing was fetched: there is nobody to ask here; give --yes to go on")
+            if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+                print("Nothing was fetched.")
+                return 1
+        _download.fetch(items, hub)
+    except KeyboardInterrupt:
+        raise UserError("stopped; run it again: every file that has arrived is kept") from None
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    print("All is here. In a notebook:")
+    cache = f", cache_dir={options.cache_dir!r}" if options.cache_dir else ""
+    print(f"  ember.Painter.from_pretrained({options.model!r}, sae={options.sae!r}{cache})")
+    return 0
+
+
 def info() -> Iterator[str]:
     """Lines that tell what is installed and what it would run on: what a bug report needs."""
     yield f"ember_widgets {__version__} in {PACKAGE}"
@@ -150,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Paint pictures with the features of a diffusion model, in a notebook.",
     )
     parser.add_argument("--version", action="version", version=f"ember-widgets {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | render | info")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | download | render | info")
     demo = commands.add_parser("demo", help="open the notebooks in JupyterLab")
     demo.add_argument(
         "--folder",
@@ -158,6 +195,23 @@ def _parser() -> argparse.ArgumentParser:
         help="where the notebooks are copied to, unless run from a checkout (default: ./ember-notebooks)",
     )
     demo.add_argument("--no-browser", action="store_true", help="only print the address")
+    fetch = commands.add_parser("download", help="fetch SDXL-Turbo, an SAE and a preview decoder, once")
+    fetch.add_argument("--model", default="stabilityai/sdxl-turbo", help="hub id (default: %(default)s)")
+    fetch.add_argument("--sae", default="surokpro2/sdxl-saes", help="hub id (default: %(default)s)")
+    fetch.add_argument(
+        "--site", action="append", help="site of the SAE, may be repeated (default: down.2.1)", metavar="SITE"
+    )
+    fetch.add_argument("--vae", help="hub id of another VAE, such as madebyollin/sdxl-vae-fp16-fix")
+    fetch.add_argument(
+        "--preview-vae", default="madebyollin/taesdxl", help="hub id or 'none' (default: %(default)s)"
+    )
+    fetch.add_argument(
+        "--variant", default="fp16", help="weights for a GPU: fp16; for a CPU: none (default: %(default)s)"
+    )
+    fetch.add_argument("--revision", help="branch, tag or commit of the model")
+    fetch.add_argument("--cache-dir", help="where downloads are kept (default: the hub's cache)")
+    fetch.add_argument("--token", help="for gated or private repositories (default: as logged in)")
+    fetch.add_argument("-y", "--yes", action="store_true", help="do not ask")
     render = commands.add_parser("render", help="draw a saved scene with the embedded model")
     render.add_argument("scene", help="a file written by scene.save()")
     render.add_argument("-o", "--output", required=True, help="the picture to write: .png, .jpg or .webp")

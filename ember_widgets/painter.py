@@ -205,7 +205,7 @@ class Painter:
             ValueError: Something does not fit or is damaged; the message says what, and which knob to turn.
             FileNotFoundError: No such model or SAE, or offline and not in the cache.
             PermissionError: Gated or private.
-            ConnectionError: The line broke; calling again goes on where it ended.
+            ConnectionError: The line broke; calling again fetches what is missing.
             MemoryError: The device is too small.
         """
         if compile and cpu_offload:

@@ -1,4 +1,4 @@
-"""The loop is the pipelines' own, step by step, with and without guidance, from noise and from a photograph."""
+"""The loop is the pipelines' own, step by step: with and without guidance, from noise or a photograph."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_photograph_starts_where_the_image_to_image_pipeline_starts(
     }
     pipe = StableDiffusionXLImg2ImgPipeline(**parts, add_watermarker=False)
     pipe.set_progress_bar_config(disable=True)
-    asked = {"num_inference_steps": n_all, "strength": strength, "guidance_scale": 0.0}
+    asked: dict[str, Any] = {"num_inference_steps": n_all, "strength": strength, "guidance_scale": 0.0}
     asked["image"] = torch.tensor(scene.image)[None]
     assert np.array_equal(np.asarray(painter.render(scene)), picture(pipe, PROMPT, 5, **asked))
 
@@ -201,6 +201,7 @@ def test_a_photographs_latents_are_the_encoders_mean(turbo: Any) -> None:
     pixels = torch.from_numpy(np.array(photograph())).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.no_grad():
         mean = turbo.vae.encode(pixels).latent_dist.mean * 0.13025
+    assert scene.image is not None
     np.testing.assert_allclose(scene.image, mean[0].numpy(), atol=1e-5)
 
 
@@ -214,6 +215,6 @@ def test_a_guided_photograph(base: Any) -> None:
     }
     pipe = StableDiffusionXLImg2ImgPipeline(**parts, add_watermarker=False)
     pipe.set_progress_bar_config(disable=True)
-    asked = {"num_inference_steps": 10, "strength": 0.5, "guidance_scale": 4.0}
+    asked: dict[str, Any] = {"num_inference_steps": 10, "strength": 0.5, "guidance_scale": 4.0}
     asked["image"] = torch.tensor(scene.image)[None]
     assert np.array_equal(np.asarray(painter.render(scene)), picture(pipe, PROMPT, 0, **asked))

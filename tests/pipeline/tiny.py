@@ -1,4 +1,4 @@
-"""A tiny SDXL with random weights: the true layout, blocks and schedulers, small enough to draw in a blink."""
+"""A tiny SDXL with random weights: the true layout, blocks and schedulers, drawn in a blink."""
 
 from __future__ import annotations
 

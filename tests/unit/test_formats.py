@@ -121,7 +121,8 @@ def dictionary_learning_jump(folder: Path) -> Codes:
 
     def encode(x: Tensor) -> Tensor:
         before = x @ state["W_enc"] + state["b_enc"]
-        return torch.relu(before * (before > state["threshold"])) * state["W_dec"].norm(dim=1)
+        jumped: Tensor = torch.relu(before * (before > state["threshold"])) * state["W_dec"].norm(dim=1)
+        return jumped
 
     return encode
 
@@ -187,7 +188,8 @@ def decoded(folder: Path, codes: Tensor) -> Tensor:
     if (folder / "ae.pt").exists():
         state = torch.load(folder / "ae.pt", weights_only=True)
         if "W_dec" in state:
-            return codes / state["W_dec"].norm(dim=1) @ state["W_dec"] + state["b_dec"]
+            vectors: Tensor = codes / state["W_dec"].norm(dim=1) @ state["W_dec"] + state["b_dec"]
+            return vectors
         bias: Tensor = state.get("b_dec", state.get("bias"))
         return codes @ state["decoder.weight"].T + bias
     from safetensors.torch import load_file

@@ -39,6 +39,7 @@ LAYERS = (
     "_steering",
     "_photo",
     "loading",
+    "_download",
     "painter",
     "training",
     "embedded",

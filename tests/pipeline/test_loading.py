@@ -1,0 +1,373 @@
+"""From weights to a painter: devices, dtypes, decoders, memory; and what happens when something is short."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ember_widgets import Painter, Scene, load_sae, loading
+from ember_widgets._sampler import Sampler
+from ember_widgets._seats import Seats
+from ember_widgets.loading import pipeline_files
+from tests.pipeline import tiny
+
+PROMPT = "a lion in a meadow"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("saved")
+    tiny.pipeline(place).save_pretrained(place / "model", safe_serialization=True)
+    return place / "model"
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Any:
+    return tiny.pipeline(tmp_path)
+
+
+def load(folder: Path, **asked: Any) -> Painter:
+    return Painter.from_pretrained(folder, **({"sae": tiny.sae(), "device": "cpu"} | asked))
+
+
+def pixels(painter: Painter, scene: Scene) -> Any:
+    return np.asarray(painter.render(scene))
+
+
+# what is chosen
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "dtype"),
+    [("cuda", (9, 0), torch.bfloat16), ("cuda", (8, 0), torch.bfloat16), ("cuda", (7, 5), torch.float16)],
+    ids=["H100", "A100", "T4"],
+)
+def test_auto_is_bfloat16_where_it_is_fast(
+    device: str, capability: tuple[int, int], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+    assert loading.pick_dtype("auto", torch.device(device)) == dtype
+
+
+def test_auto_is_float16_on_a_mac_and_float32_on_a_cpu() -> None:
+    assert loading.pick_dtype("auto", torch.device("mps")) == torch.float16
+    assert loading.pick_dtype("auto", torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "found"), [(True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_the_best_device_is_taken(cuda: bool, mps: bool, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert loading.pick_device(None).type == found
+
+
+@pytest.mark.parametrize(("gib", "short"), [(8, True), (10.5, True), (12, False), (80, False)])
+def test_text_encoders_are_let_go_where_the_gpu_is_small(
+    gib: float, short: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties = SimpleNamespace(total_memory=int(gib * 2**30))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: properties)
+    assert loading.memory_is_short(torch.device("cuda")) is short
+    assert not loading.memory_is_short(torch.device("cpu"))
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"device": "cuda"}, "device='cuda', but PyTorch sees no CUDA GPU here; give device='cpu', or install"),
+    ({"device": "gpu"}, "device='gpu' is unknown; choose 'cuda', 'mps', 'cpu', or None"),
+    ({"dtype": "int8"}, "dtype='int8' is unknown; choose one of auto, bfloat16, float16, float32"),
+    (
+        {"compile": True, "cpu_offload": True},
+        "compile=True and cpu_offload=True exclude each other: compiled code holds on to the weights where "
+        "they lie, and offloading moves them; choose one",
+    ),
+    ({"sae": {}}, "sae={} names no site; give at least one, as {'down.2.1': ...}"),
+    (
+        {"sae": {"down.1.0": tiny.sae()}},
+        "site='down.1.0', but this UNet has no such attention block; choose one",
+    ),
+    ({"guidance": 99}, "guidance=99 is outside 0..50; give 0 for SDXL-Turbo, 5 to 8 for SDXL base"),
+]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tells of a machine without a GPU")
+@pytest.mark.parametrize(("asked", "message"), BAD)
+def test_what_cannot_be_is_refused_in_one_sentence(folder: Path, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        load(folder, **asked)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_site_of_another_grid_is_refused(pipe: Any) -> None:
+    wide = tiny.sae("down_blocks.1.attentions.0")
+    narrow = dataclasses.replace(wide, W_enc=wide.W_enc[:32], W_dec=wide.W_dec[:, :32], b_dec=wide.b_dec[:32])
+    painter = Painter(pipe, narrow, name="x")
+    with pytest.raises(ValueError, match="works on 32×32 patches, but the grid is 16×16; choose down.2.1"):
+        painter.analyze()
+
+
+def test_files_are_chosen_part_by_part() -> None:
+    names = ["model_index.json", "README.md", "sd_xl_turbo_1.0.safetensors", "unet/config.json"]
+    names += [f"unet/diffusion_pytorch_model{v}.safetensors" for v in ("", ".fp16", ".non_ema")]
+    names += ["unet/model.onnx", "vae/config.json", "vae/diffusion_pytorch_model.safetensors"]
+    names += [
+        "text_encoder/model-00001-of-00002.safetensors",
+        "text_encoder/model-00002-of-00002.safetensors",
+    ]
+    names += ["text_encoder/model.safetensors.index.json", "text_encoder/model.fp16.safetensors"]
+    names += ["tokenizer/vocab.json", "tokenizer/merges.txt", "vae_1_0/diffusion_pytorch_model.safetensors"]
+    sizes = dict.fromkeys(names, 1)
+    plain = pipeline_files(sizes, None)
+    assert [f for f in plain if f.startswith("text_encoder/")] == [
+        "text_encoder/model-00001-of-00002.safetensors",
+        "text_encoder/model-00002-of-00002.safetensors",
+        "text_encoder/model.safetensors.index.json",
+    ]
+    assert [f for f in plain if f.startswith("unet/")] == [
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/config.json",
+    ]
+    half = pipeline_files(sizes, "fp16")
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in half
+    assert "vae/diffusion_pytorch_model.safetensors" in half  # it has no half-size one
+    assert [f for f in half if f.startswith("text_encoder/")] == ["text_encoder/model.fp16.safetensors"]
+    assert not {"README.md", "sd_xl_turbo_1.0.safetensors", "unet/model.onnx"} & {*plain, *half}
+
+
+# what is loaded
+
+
+def test_a_folder_draws_as_the_pipeline_it_came_from(folder: Path, pipe: Any) -> None:
+    ours = load(folder)
+    scene = ours.analyze(PROMPT, seed=4)
+    plain = pipe(
+        PROMPT, num_inference_steps=1, guidance_scale=0.0, generator=torch.Generator().manual_seed(4)
+    )
+    assert np.array_equal(pixels(ours, scene), np.asarray(plain.images[0]))
+
+
+def test_sdxl_base_draws_at_512(tmp_path: Path) -> None:
+    big = tiny.pipeline(tmp_path, tiny.base_scheduler(), sample_size=128)
+    big.save_pretrained(tmp_path / "base", safe_serialization=True)
+    painter = load(tmp_path / "base", guidance=5.0)
+    scene = painter.analyze(PROMPT, n_steps=2)
+    asked = {"num_inference_steps": 2, "guidance_scale": 5.0, "height": 512, "width": 512}
+    plain = big(PROMPT, generator=torch.Generator().manual_seed(0), **asked)
+    assert np.array_equal(pixels(painter, scene), np.asarray(plain.images[0]))
+
+
+def test_a_folder_that_is_none_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has no model_index.json; give a folder in diffusers' layout"):
+        load(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no model at .*; give a hub id 'owner/name', a folder"):
+        load(tmp_path / "absent")
+
+
+# what may not be black
+
+
+def test_float16_that_overflows_is_decoded_once_more_in_float32(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze(PROMPT)
+    latents = painter._sampler.run(painter._sampler.start(PROMPT, 0, 1))
+    wanted = pixels(painter, scene)
+    decode, calls = pipe.vae.decode, []
+
+    def overflowing(z: torch.Tensor, **given: Any) -> Any:
+        calls.append(z.dtype)
+        found = decode(z.float(), **given)
+        return (found[0] * float("nan"),) if len(calls) == 1 else found
+
+    monkeypatch.setattr(pipe.vae, "decode", overflowing)
+    pipe.vae.register_to_config(force_upcast=False)
+    pipe.vae.to(torch.bfloat16)
+    picture = np.asarray(painter._sampler.decode(latents))
+    assert calls == [torch.bfloat16, torch.float32]
+    assert pipe.vae.dtype == torch.bfloat16
+    assert np.abs(picture.astype(int) - wanted).mean() < 3  # its weights were rounded meanwhile
+    assert picture.std() > 1
+
+
+def test_what_is_not_finite_in_float32_either_is_never_a_black_picture(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze()
+    monkeypatch.setattr(pipe.vae, "decode", lambda z, **_: (z.repeat(1, 1, 8, 8)[:, :3] * float("inf"),))
+    with pytest.raises(FloatingPointError, match="the VAE returned values that are not finite in float32; "):
+        painter.render(scene)
+    monkeypatch.undo()
+    assert pixels(painter, scene).std() > 0
+
+
+def test_a_unet_that_overflows_is_named(pipe: Any) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze(n_factors=2)
+    with pytest.raises(FloatingPointError, match="the UNet returned values that are not finite in float32; "):
+        painter.render(scene.scale(0, 3e38))
+
+
+def test_half_precision_on_a_cpu_is_the_pipelines_own(tmp_path: Path) -> None:
+    pipe = tiny.pipeline(tmp_path).to(torch.bfloat16)
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze(PROMPT, seed=1, n_steps=2)
+    plain = pipe(
+        PROMPT, num_inference_steps=2, guidance_scale=0.0, generator=torch.Generator().manual_seed(1)
+    )
+    assert np.array_equal(pixels(painter, scene), np.asarray(plain.images[0]))
+    assert painter.activations(scene).dtype == np.float32
+
+
+# what may not run out
+
+
+def test_out_of_memory_names_the_knobs_and_leaves_the_painter_usable(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze(PROMPT)
+    before = pixels(painter, scene)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(pipe.vae, "decode", full)
+    with pytest.raises(MemoryError) as caught:
+        painter.render(scene)
+    text = str(caught.value)
+    assert text.startswith(
+        "cpu ran out of memory while drawing (CUDA out of memory. Tried to allocate 2.00 GiB.)"
+    )
+    for knob in ("dtype='auto'", "release_text_encoders=True", "cpu_offload=True"):
+        assert knob in text
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None  # nothing holds on to the frames
+    monkeypatch.undo()
+    assert np.array_equal(pixels(painter, scene), before)
+
+
+def test_other_runtime_errors_pass(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze()
+    monkeypatch.setattr(pipe.vae, "decode", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        painter.render(scene)
+
+
+@pytest.mark.parametrize("keep", ["all but text", "one at a time"])
+def test_parts_lie_on_the_device_only_while_they_work(pipe: Any, keep: str) -> None:
+    """ "meta" stands for a GPU: what was moved there can be seen, though not used."""
+    moves: list[tuple[str, str]] = []
+    for name in ("text_encoder", "text_encoder_2", "unet", "vae"):
+        part = getattr(pipe, name)
+        state = SimpleNamespace(device=torch.device("cpu"))
+
+        def to(device: Any, name: str = name, state: Any = state) -> None:
+            state.device = torch.device(device)
+            moves.append((name, state.device.type))
+
+        state.to = to
+        setattr(pipe, f"_{name}", part)
+    fake = SimpleNamespace(**{n: _Part(n, moves) for n in ("text_encoder", "text_encoder_2", "unet", "vae")})
+    seats = Seats(fake, "meta", keep)
+    moves.clear()
+    with seats.at_work("text"):
+        assert fake.text_encoder.device.type == fake.text_encoder_2.device.type == "meta"
+        assert keep == "all but text" or fake.unet.device.type == "cpu"
+    assert fake.text_encoder.device.type == "cpu"
+    with seats.at_work("unet"):
+        assert fake.unet.device.type == "meta"
+    with seats.at_work("vae"):
+        assert fake.vae.device.type == "meta"
+        assert fake.unet.device.type == ("meta" if keep == "all but text" else "cpu")
+
+
+class _Part:
+    def __init__(self, name: str, moves: list[tuple[str, str]]) -> None:
+        self.name, self.moves, self.device = name, moves, torch.device("cpu")
+
+    def to(self, device: Any) -> None:
+        self.device = torch.device(device)
+        self.moves.append((self.name, self.device.type))
+
+
+@pytest.mark.parametrize("asked", [{"cpu_offload": True}, {"release_text_encoders": True}])
+def test_saving_memory_changes_no_picture(folder: Path, asked: dict[str, bool]) -> None:
+    plain, saving = load(folder), load(folder, **asked)
+    scene = plain.analyze(PROMPT, seed=2).scale(0, 2.0)
+    assert np.array_equal(pixels(saving, scene), pixels(plain, scene))
+
+
+def test_a_text_is_encoded_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler, asked = Sampler(pipe, "down.2.1"), []
+    encode = pipe.encode_prompt
+    monkeypatch.setattr(
+        pipe, "encode_prompt", lambda text, **given: asked.append(text) or encode(text, **given)
+    )
+    for seed in range(3):
+        sampler.start("a cat", seed, 1)
+    sampler.start("a dog", 0, 1)
+    assert asked == ["a cat", "a dog"]
+
+
+# what a file leaves open
+
+
+def undecided(painter: Painter, target: str, folder: Path) -> Path:
+    """A state dict without a word of what it encodes, made of directions that the target really has."""
+    start = painter._sampler.start("a garden with a house and a tree", 0, 1)
+    vectors = start.first.hidden_out[0].flatten(1).T
+    if target == "update":
+        vectors = vectors - start.first.hidden_in[0].flatten(1).T
+    bias = vectors.mean(0)
+    centred = vectors - bias
+    directions = centred / centred.norm(dim=1, keepdim=True)
+    state = {"W_enc": directions.T, "W_dec": directions, "b_enc": torch.zeros(256), "b_dec": bias}
+    torch.save({name: tensor.contiguous() for name, tensor in state.items()}, folder / "sae.pt")
+    return folder / "sae.pt"
+
+
+@pytest.mark.parametrize("target", ["update", "output"])
+def test_what_is_encoded_is_measured_said_and_remembered(
+    pipe: Any, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("EMBER_CACHE", str(tmp_path / "cache"))
+    file = undecided(Painter(pipe, tiny.sae(), name="x"), target, tmp_path)
+    sae = load_sae(file, k=1)
+    assert len(sae.alternatives) == 3
+    with caplog.at_level(logging.WARNING, "ember_widgets"):
+        painter = Painter(pipe, sae, name="x")
+    kept = next(iter(painter.saes.values()))
+    assert kept.target == target
+    assert kept.alternatives == ()
+    assert f"read as {target}, centred (" in caplog.text
+    assert "% unexplained, 1.0 codes a patch" in caplog.text
+    assert kept.verdict in repr(kept)
+    verdict = next((tmp_path / "cache" / "verdicts").iterdir())
+    assert json.loads(verdict.read_text())["source"] == str(file)
+    caplog.clear()
+    again = Painter(pipe, sae, name="x")
+    assert (next(iter(again.saes.values())).target, caplog.text) == (target, "")
+
+
+def test_typical_activations_that_a_file_lacks_are_measured(pipe: Any, tmp_path: Path) -> None:
+    known = Painter(pipe, tiny.sae(), name="x")
+    scene = known.analyze("a garden with a house and a tree")
+    codes = known.activations(scene).reshape(256, -1)
+    painter = Painter(pipe, dataclasses.replace(tiny.sae(), unit_known=False), name="x")
+    unit = next(iter(painter.saes.values())).unit.numpy()
+    means = np.array([row[row > 0].mean() if (row > 0).any() else np.nan for row in codes.T])
+    seen = np.isfinite(means)
+    np.testing.assert_allclose(unit[seen], means[seen], rtol=1e-5)
+    assert (unit[~seen] > 0).all()
