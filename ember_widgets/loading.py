@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -312,7 +313,8 @@ def memory(device: torch.device, doing: str, *caches: Any) -> Iterator[None]:
         if not _is_out_of_memory(error):
             raise
         text = (str(error).strip().splitlines() or ["out of memory"])[0][:160]
-    # Outside the handler: its traceback would keep the tensors of every frame alive.
+        # Its frames would keep every tensor in them alive for as long as anyone holds the error.
+        traceback.clear_frames(error.__traceback__)
     for cache in caches:
         cache()
     free(device)

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def ring(item: pytest.Item) -> str | None:
         parts = item.path.relative_to(TESTS).parts if item.path.is_relative_to(TESTS) else ()
         return parts[0] if parts and parts[0] in RINGS else None
@@ -30,4 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = ring(item)
         if name is not None:
             item.add_marker(name)
+    # Minutes and 20 GB: never by accident.
+    if "slow" not in str(config.getoption("-m")):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
     items.sort(key=lambda item: RINGS.index(ring(item) or RINGS[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,8 @@ def pipe(tmp_path: Path) -> Any:
 
 
 def load(folder: Path, **asked: Any) -> Painter:
-    return Painter.from_pretrained(folder, **({"sae": tiny.sae(), "device": "cpu"} | asked))
+    given: dict[str, Any] = {"sae": tiny.sae(), "device": "cpu"}
+    return Painter.from_pretrained(folder, **(given | asked))
 
 
 def pixels(painter: Painter, scene: Scene) -> Any:
@@ -186,7 +188,7 @@ def test_float16_that_overflows_is_decoded_once_more_in_float32(
 
     def overflowing(z: torch.Tensor, **given: Any) -> Any:
         calls.append(z.dtype)
-        found = decode(z.float(), **given)
+        found = decode(z, **given)
         return (found[0] * float("nan"),) if len(calls) == 1 else found
 
     monkeypatch.setattr(pipe.vae, "decode", overflowing)
@@ -215,7 +217,7 @@ def test_a_unet_that_overflows_is_named(pipe: Any) -> None:
     painter = Painter(pipe, tiny.sae(), name="x")
     scene = painter.analyze(n_factors=2)
     with pytest.raises(FloatingPointError, match="the UNet returned values that are not finite in float32; "):
-        painter.render(scene.scale(0, 3e38))
+        painter.render(scene.scale(0, 1e30))
 
 
 def test_half_precision_on_a_cpu_is_the_pipelines_own(tmp_path: Path) -> None:
@@ -239,7 +241,11 @@ def test_out_of_memory_names_the_knobs_and_leaves_the_painter_usable(
     scene = painter.analyze(PROMPT)
     before = pixels(painter, scene)
 
+    held: list[Any] = []
+
     def full(*_: Any, **__: Any) -> Any:
+        large = torch.zeros(1000)
+        held.append(weakref.ref(large))
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(pipe.vae, "decode", full)
@@ -251,8 +257,7 @@ def test_out_of_memory_names_the_knobs_and_leaves_the_painter_usable(
     )
     for knob in ("dtype='auto'", "release_text_encoders=True", "cpu_offload=True"):
         assert knob in text
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None  # nothing holds on to the frames
+    assert held[0]() is None  # the error, which notebooks keep, holds on to no tensor
     monkeypatch.undo()
     assert np.array_equal(pixels(painter, scene), before)
 
@@ -266,19 +271,9 @@ def test_other_runtime_errors_pass(pipe: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("keep", ["all but text", "one at a time"])
-def test_parts_lie_on_the_device_only_while_they_work(pipe: Any, keep: str) -> None:
+def test_parts_lie_on_the_device_only_while_they_work(keep: str) -> None:
     """ "meta" stands for a GPU: what was moved there can be seen, though not used."""
     moves: list[tuple[str, str]] = []
-    for name in ("text_encoder", "text_encoder_2", "unet", "vae"):
-        part = getattr(pipe, name)
-        state = SimpleNamespace(device=torch.device("cpu"))
-
-        def to(device: Any, name: str = name, state: Any = state) -> None:
-            state.device = torch.device(device)
-            moves.append((name, state.device.type))
-
-        state.to = to
-        setattr(pipe, f"_{name}", part)
     fake = SimpleNamespace(**{n: _Part(n, moves) for n in ("text_encoder", "text_encoder_2", "unet", "vae")})
     seats = Seats(fake, "meta", keep)
     moves.clear()
@@ -310,11 +305,14 @@ def test_saving_memory_changes_no_picture(folder: Path, asked: dict[str, bool]) 
 
 
 def test_a_text_is_encoded_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sampler, asked = Sampler(pipe, "down.2.1"), []
-    encode = pipe.encode_prompt
-    monkeypatch.setattr(
-        pipe, "encode_prompt", lambda text, **given: asked.append(text) or encode(text, **given)
-    )
+    sampler, encode = Sampler(pipe, "down.2.1"), pipe.encode_prompt
+    asked: list[str] = []
+
+    def spy(text: str, **given: Any) -> Any:
+        asked.append(text)
+        return encode(text, **given)
+
+    monkeypatch.setattr(pipe, "encode_prompt", spy)
     for seed in range(3):
         sampler.start("a cat", seed, 1)
     sampler.start("a dog", 0, 1)

@@ -190,8 +190,8 @@ def decoded(folder: Path, codes: Tensor) -> Tensor:
         if "W_dec" in state:
             vectors: Tensor = codes / state["W_dec"].norm(dim=1) @ state["W_dec"] + state["b_dec"]
             return vectors
-        bias: Tensor = state.get("b_dec", state.get("bias"))
-        return codes @ state["decoder.weight"].T + bias
+        bias = state.get("b_dec", state.get("bias"))
+        return torch.as_tensor(codes @ state["decoder.weight"].T + bias)
     from safetensors.torch import load_file
 
     state = load_file(next(folder.glob("*.safetensors")))

@@ -1,4 +1,4 @@
-"""A photograph comes in as users have it: turned, transparent, of any shape; or is refused in one sentence."""
+"""A photograph comes in as users have it: turned, transparent, of any shape; or is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scene keeps of the model's side: guidance, steps of the edit, a photograph's latents, several sites."""
+"""What a scene keeps of the model's side: guidance, steps of the edit, a photograph, several sites."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOWN, UP = "down_blocks.2.attentions.1", "up_blocks.0.attentions.1"
 
 
 def two_sites() -> Scene:
-    """Features 0..4 are of down.2.1, 5..7 of up.0.1; "sky" and "lion" are of the first, "meadow" of the other."""
+    """0..4 are of down.2.1, 5..7 of up.0.1; "sky" and "lion" have the former, "meadow" the latter."""
     basis = filled(0, 3, 8)
     basis[0, 1] = basis[1, 2] = basis[2, 6] = 1
     return make_scene(basis=basis, base_basis=basis, sites={DOWN: 5, UP: 3}, model={"site": f"{DOWN},{UP}"})
