@@ -18,7 +18,7 @@ from ember_widgets import Painter, Scene, load_sae, loading
 from ember_widgets._sampler import Sampler
 from ember_widgets._seats import Seats
 from ember_widgets.loading import pipeline_files
-from tests.pipeline import tiny
+from tests.pipeline import ldm, tiny
 
 PROMPT = "a lion in a meadow"
 
@@ -165,6 +165,31 @@ def test_sdxl_base_draws_at_512(tmp_path: Path) -> None:
     asked = {"num_inference_steps": 2, "guidance_scale": 5.0, "height": 512, "width": 512}
     plain = big(PROMPT, generator=torch.Generator().manual_seed(0), **asked)
     assert np.array_equal(pixels(painter, scene), np.asarray(plain.images[0]))
+
+
+def test_a_single_file_draws_as_the_pipeline_it_came_from(folder: Path, pipe: Any, tmp_path: Path) -> None:
+    file = ldm.save(pipe, tmp_path / "sd_xl_tiny.safetensors")
+    painter = load(file, config=folder)
+    scene = painter.analyze(PROMPT, seed=4)
+    plain = pipe(
+        PROMPT, num_inference_steps=1, guidance_scale=0.0, generator=torch.Generator().manual_seed(4)
+    )
+    assert np.array_equal(pixels(painter, scene), np.asarray(plain.images[0]))
+
+
+def test_a_single_file_that_was_cut_off_says_so(folder: Path, pipe: Any, tmp_path: Path) -> None:
+    file = ldm.save(pipe, tmp_path / "sd_xl_tiny.safetensors")
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="a weights file is damaged .*; copy it again"):
+        load(file, config=folder)
+
+
+def test_a_file_that_could_run_code_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt").write_bytes(b"x")
+    with pytest.raises(
+        ValueError, match="is not a .safetensors file; other files can run code and are refused"
+    ):
+        load(tmp_path / "model.ckpt")
 
 
 def test_a_folder_that_is_none_says_so(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from ember_widgets import SAE
 from ember_widgets.embedded import architecture
@@ -63,6 +64,26 @@ def vae() -> AutoencoderKL:
     )
 
 
+def text_encoders(tokenizer: Any) -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
+    """SDXL's pair: of different widths, which a single file's reader goes by."""
+
+    def config(width: int) -> CLIPTextConfig:
+        return CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=architecture.MAX_TOKENS,
+            projection_dim=architecture.D_TEXT,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+
+    return CLIPTextModel(config(24)), CLIPTextModelWithProjection(config(40))
+
+
 def preview_vae() -> AutoencoderTiny:
     """taesdxl's shape."""
     return AutoencoderTiny(
@@ -93,7 +114,7 @@ def pipeline(folder: Path, scheduler: Any | None = None, sample_size: int = 64) 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         tokenizer = architecture.build_tokenizer(folder / "tokenizer")
-        text_encoder, text_encoder_2 = architecture.build_text_encoders(tokenizer)
+        text_encoder, text_encoder_2 = text_encoders(tokenizer)
         parts = StableDiffusionXLPipeline(
             vae=vae().eval(),
             text_encoder=text_encoder.eval(),
