@@ -94,14 +94,19 @@ class Painter:
     # loading
 
     @classmethod
-    def embedded(cls) -> Painter:
-        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes."""
+    def embedded(cls, *, dtype: str = "auto") -> Painter:
+        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
+
+        Args:
+            dtype: "float32", "bfloat16" (half the time where the CPU has matrix units for it, the same
+                picture to the eye), or "auto": what is fastest here.
+        """
         if not (ASSETS / "pipeline" / "model_index.json").exists():
             raise FileNotFoundError(
                 f"the embedded model is missing from {ASSETS}; install ember_widgets again"
             )
         with _quietly():
-            pipeline = _load_pipeline(ASSETS / "pipeline", torch.float32, "cpu", local_files_only=True)
+            pipeline = _load_pipeline(ASSETS / "pipeline", _dtype(dtype, "cpu"), "cpu", local_files_only=True)
         labels = Labels.load(ASSETS / "sae" / "labels.json")
         return cls(
             pipeline,
@@ -131,7 +136,8 @@ class Painter:
             sae: Folder or file with a checkpoint (see `load_sae`), or an SAE.
             site: Attention block the SAE belongs to: a module path or a short name such as "down.2.1".
             device: "cpu", "cuda", "mps"; None takes the best there is.
-            dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16" or "bfloat16".
+            dtype: "auto" (float16 on a GPU; on a CPU bfloat16 where it has matrix units for it, else
+                float32), "float32", "float16" or "bfloat16".
             vae: Hub id or folder of another VAE, for example one that is safe in float16.
             revision: Hub revision of the model.
             local_files_only: Never ask the network.
@@ -144,13 +150,9 @@ class Painter:
             device = (
                 "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
             )
-        dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-        dtypes["auto"] = torch.float32 if device == "cpu" else torch.float16
-        if dtype not in dtypes:
-            raise ValueError(f"dtype={dtype!r} is unknown; choose one of {', '.join(sorted(dtypes))}")
         if not isinstance(sae, SAE):
             sae = load_sae(sae, site=ALIASES.get(site, site))
-        pipeline = _load_pipeline(model, dtypes[dtype], device, local_files_only, revision, vae)
+        pipeline = _load_pipeline(model, _dtype(dtype, device), device, local_files_only, revision, vae)
         return cls(pipeline, sae, name=str(model), revision=revision)
 
     # pictures to scenes
@@ -348,6 +350,19 @@ def _quietly() -> Iterator[None]:
             library.enable_progress_bar()
 
 
+def _dtype(name: str, device: str) -> torch.dtype:
+    """What a user's `dtype` means on a device."""
+    dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name == "auto":
+        if device != "cpu":
+            return torch.float16
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older torch
+        return torch.bfloat16 if capabilities.get("amx_bf16") else torch.float32
+    if name not in dtypes:
+        raise ValueError(f"dtype={name!r} is unknown; choose one of auto, {', '.join(sorted(dtypes))}")
+    return dtypes[name]
+
+
 def _load_pipeline(
     model: str | Path,
     dtype: torch.dtype,
@@ -376,7 +391,10 @@ def _load_pipeline(
         raise ValueError(
             f"{model} works on {side}×{side} latents, but the 16×16 grid needs 64×64; use a 512 px SDXL-Turbo"
         )
-    return pipeline.to(device)
+    pipeline.to(device)
+    for part in (pipeline.unet, pipeline.vae):
+        part.to(memory_format=torch.channels_last)  # what convolutions are fastest with
+    return pipeline
 
 
 def _version(package: str) -> str:

@@ -52,14 +52,14 @@ def main() -> None:
     painter.render(scene)
     first = time.perf_counter()
 
-    print(f"threads {torch.get_num_threads()}, torch {torch.__version__}\n")
+    print(f"threads {torch.get_num_threads()}, torch {torch.__version__}, {painter.pipeline.dtype}\n")
     print(f"{'import ember_widgets':42s}{1e3 * statistics.median(imports):9.1f} ms")
     print(f"{'load the embedded model (with torch)':42s}{loaded - started:9.2f} s")
     print(f"{'first analyze':42s}{analyzed - loaded:9.2f} s")
     print(f"{'first render':42s}{first - analyzed:9.2f} s")
     print(f"{'start to first picture':42s}{first - started:9.2f} s\n")
 
-    delta = torch.full((1, 160, 16, 16), 0.01)
+    delta = torch.full((1, 160, 16, 16), 0.01, dtype=painter.pipeline.dtype)
     print(f"{'':8s}{'edit -> picture':>18s}{'pipeline + hook':>18s}{'ratio':>8s}")
     for n_steps in (1, 2, 4):
         scene = painter.analyze("a lion in a meadow", seed=3, n_steps=n_steps)
