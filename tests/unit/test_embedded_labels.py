@@ -32,7 +32,7 @@ def test_places_say_label_and_part() -> None:
     assert (parts[scenes.label_patches(LAYOUT) == 1] == NOWHERE).all()
     assert (parts[3, 5:7] == 1).all()  # the cat's top centre, between its ears
     assert parts[4, 3] == 3  # its middle left
-    assert parts[8, 8] == 7  # the apple's bottom centre, in front of the cat
+    assert parts[8, 9] == 7  # the apple's bottom centre, in front of the cat
 
 
 def test_a_feature_is_named_by_what_it_fires_on() -> None:
