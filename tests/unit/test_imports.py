@@ -19,6 +19,7 @@ PACKAGE = Path(ember_widgets.__file__).parent
 # The package itself ("") only names what stands in the others; above it is the command line alone.
 LAYERS = (
     "_version",
+    "_sites",
     "_checks",
     "_palette",
     "_grid",
@@ -28,9 +29,16 @@ LAYERS = (
     "labels",
     "factors",
     "sae",
+    "_hub",
+    "_formats",
     "checkpoints",
+    "_verdict",
     "staged_unet",
+    "_seats",
     "_sampler",
+    "_steering",
+    "_photo",
+    "loading",
     "painter",
     "training",
     "embedded",
@@ -46,6 +54,7 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 # All third-party packages a layer may import, wherever in the file.
 MAY_IMPORT = {
     "_version": set[str](),
+    "_sites": set[str](),
     "_checks": {"numpy"},
     "_palette": set[str](),
     "_grid": {"numpy"},
@@ -55,9 +64,16 @@ MAY_IMPORT = {
     "labels": {"numpy"},
     "factors": {"numpy", "sklearn"},
     "sae": {"torch"},
+    "_hub": {"huggingface_hub"},
+    "_formats": {"torch"},
 }
 # Packages a layer must not import, wherever in the file.
-MUST_NOT_IMPORT = {"renderer": TORCH | NOTEBOOK, "painter": NOTEBOOK, "staged_unet": NOTEBOOK}
+MUST_NOT_IMPORT = {
+    "renderer": TORCH | NOTEBOOK,
+    "painter": NOTEBOOK,
+    "loading": NOTEBOOK,
+    "staged_unet": NOTEBOOK,
+}
 # Packages a layer must not import when it is loaded; inside a function it may.
 MUST_NOT_LOAD = {"widgets": TORCH, "cli": TORCH | NOTEBOOK, "": TORCH | NOTEBOOK}
 
