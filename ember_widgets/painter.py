@@ -129,15 +129,21 @@ class Painter:
     # loading
 
     @classmethod
-    def embedded(cls) -> Painter:
-        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes."""
+    def embedded(cls, *, dtype: str = "auto") -> Painter:
+        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
+
+        Args:
+            dtype: "float32", "bfloat16" (half the time where the CPU has matrix units for it, the same
+                picture to the eye), or "auto": what is fastest here.
+        """
         if not (ASSETS / "pipeline" / "model_index.json").exists():
             raise FileNotFoundError(
                 f"the embedded model is missing from {ASSETS}; install ember_widgets again"
             )
+        cpu = torch.device("cpu")
         with loading.quietly():
             loaded = loading.load_pipeline(
-                ASSETS / "pipeline", dtype=torch.float32, device=torch.device("cpu"), hub=Hub()
+                ASSETS / "pipeline", dtype=loading.pick_dtype(dtype, cpu), device=cpu, hub=Hub()
             )
         labels = Labels.load(ASSETS / "sae" / "labels.json")
         return cls(
@@ -179,8 +185,8 @@ class Painter:
                 {"down.2.1": ..., "up.0.1": ...}.
             site: Attention block a single SAE belongs to: a module path or a short name such as "down.2.1".
             device: "cuda", "mps", "cpu"; None takes the best there is.
-            dtype: "auto" (bfloat16 on GPUs that compute in it, else float16; float32 on a CPU), "float32",
-                "float16" or "bfloat16". SAEs always compute in float32.
+            dtype: "auto" (bfloat16 where the device computes in it, else float16 on a GPU and float32 on a
+                CPU), "float32", "float16" or "bfloat16". SAEs always compute in float32.
             vae: Hub id or folder of another VAE, such as "madebyollin/sdxl-vae-fp16-fix", which is safe in
                 float16 and so decodes faster there; None = the model's own, decoded in float32 where float16
                 would overflow.
