@@ -394,9 +394,7 @@ class Painter:
                     start = self._start(Run("a garden with a house and a tree", 0, 1, self.guidance))
                     return _steering.target(reading, start.states[i])
 
-                settled = _verdict.settle(
-                    _on(one, self._device), f"{name} {self.pipeline.unet.dtype}".split(" ")[0], measure
-                )
+                settled = _verdict.settle(_on(one, self._device), name, measure)
                 self.saes[site] = settled
 
     def _target(self, state: SiteState) -> Tensor:

@@ -1,4 +1,4 @@
-"""The notebook about SDXL-Turbo in JupyterLab, where there is neither GPU nor weights: it says so and goes on."""
+"""The notebook about SDXL-Turbo in JupyterLab, without GPU and weights: it says so and goes on."""
 
 from __future__ import annotations
 

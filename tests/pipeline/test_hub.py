@@ -57,7 +57,7 @@ def hub(
 
 
 def load(cache: Path, **asked: Any) -> Painter:
-    given: dict[str, Any] = {"sae": SAES, "device": "cpu", "cache_dir": cache}
+    given: dict[str, Any] = {"sae": SAES, "device": "cpu", "dtype": "float32", "cache_dir": cache}
     return Painter.from_pretrained(MODEL, **(given | asked))
 
 

@@ -36,7 +36,7 @@ def pipe(tmp_path: Path) -> Any:
 
 
 def load(folder: Path, **asked: Any) -> Painter:
-    given: dict[str, Any] = {"sae": tiny.sae(), "device": "cpu"}
+    given: dict[str, Any] = {"sae": tiny.sae(), "device": "cpu", "dtype": "float32"}
     return Painter.from_pretrained(folder, **(given | asked))
 
 
@@ -59,9 +59,16 @@ def test_auto_is_bfloat16_where_it_is_fast(
     assert loading.pick_dtype("auto", torch.device(device)) == dtype
 
 
-def test_auto_is_float16_on_a_mac_and_float32_on_a_cpu() -> None:
+def test_auto_is_float16_on_a_mac() -> None:
     assert loading.pick_dtype("auto", torch.device("mps")) == torch.float16
-    assert loading.pick_dtype("auto", torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.parametrize(("units", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_goes_by_the_matrix_units_of_a_cpu(
+    units: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units}, raising=False)
+    assert loading.pick_dtype("auto", torch.device("cpu")) == dtype
 
 
 @pytest.mark.parametrize(
