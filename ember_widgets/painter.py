@@ -160,7 +160,7 @@ class Painter:
         model: str | os.PathLike[str],
         *,
         sae: SAESource | Mapping[str, SAESource],
-        site: str = "down.2.1",
+        site: str | None = None,
         device: str | None = None,
         dtype: str = "auto",
         vae: str | os.PathLike[str] | None = None,
@@ -183,7 +183,8 @@ class Painter:
             model: Hub id, folder in diffusers' layout, or a .safetensors file that holds all of it.
             sae: Hub id, folder, file or state dict with a checkpoint (see `load_sae`), or an SAE; or several:
                 {"down.2.1": ..., "up.0.1": ...}.
-            site: Attention block a single SAE belongs to: a module path or a short name such as "down.2.1".
+            site: Attention block a single SAE belongs to: a module path or a short name such as "up.0.1";
+                None = what the checkpoint says, and else "down.2.1".
             device: "cuda", "mps", "cpu"; None takes the best there is.
             dtype: "auto" (bfloat16 where the device computes in it, else float16 on a GPU and float32 on a
                 CPU), "float32", "float16" or "bfloat16". SAEs always compute in float32.
@@ -488,8 +489,8 @@ def _run_of(scene: Scene) -> Run:
     return Run(scene.prompt, scene.seed, scene.n_steps, scene.guidance, scene.image, scene.image_strength)
 
 
-def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str, hub: Hub) -> SAE | dict[str, SAE]:
-    def load(source: SAESource, at: str) -> SAE:
+def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str | None, hub: Hub) -> SAE | dict[str, SAE]:
+    def load(source: SAESource, at: str | None) -> SAE:
         if isinstance(source, SAE):
             return source
         return load_sae(

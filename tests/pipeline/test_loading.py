@@ -174,6 +174,14 @@ def test_sdxl_base_draws_at_512(tmp_path: Path) -> None:
     assert np.array_equal(pixels(painter, scene), np.asarray(plain.images[0]))
 
 
+def test_an_sae_is_put_where_its_file_says_unless_told(folder: Path, tmp_path: Path) -> None:
+    from ember_widgets.checkpoints import save_sae
+
+    save_sae(tiny.sae("up.0.1"), tmp_path / "sae", format="saelens")
+    assert list(load(folder, sae=tmp_path / "sae").saes) == [tiny.SITES["up.0.1"]]
+    assert list(load(folder, sae=tmp_path / "sae", site="mid.0").saes) == [tiny.SITES["mid.0"]]
+
+
 def test_a_single_file_draws_as_the_pipeline_it_came_from(folder: Path, pipe: Any, tmp_path: Path) -> None:
     file = ldm.save(pipe, tmp_path / "sd_xl_tiny.safetensors")
     painter = load(file, config=folder)
