@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,6 +32,28 @@ class Start:
     noise_state: Tensor
     scheduler: Any
     first: SiteState
+
+
+def repeated(start: Start, n: int) -> Start:
+    """The start of a batch of n runs that begin alike."""
+
+    def times(tensor: Tensor) -> Tensor:
+        return tensor.expand(n, *tensor.shape[1:])
+
+    first = start.first
+    return replace(
+        start,
+        text=times(start.text),
+        added={name: times(tensor) for name, tensor in start.added.items()},
+        latents=times(start.latents),
+        first=SiteState(
+            times(first.hidden_in),
+            times(first.hidden_out),
+            tuple(times(skip) for skip in first.skips),
+            times(first.emb),
+            times(first.encoder_hidden_states),
+        ),
+    )
 
 
 class Sampler:

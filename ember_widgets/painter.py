@@ -21,10 +21,13 @@ picture.
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,16 +40,22 @@ from torch import Tensor
 
 from ember_widgets import _checks
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Edit, Sampler, Start
+from ember_widgets._sampler import Edit, Sampler, Start, repeated
+from ember_widgets._statistics import Statistics
+from ember_widgets._store import cache_folder, data_folder
 from ember_widgets.checkpoints import load_sae
+from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
+from ember_widgets.icons import FILE as ICONS_FILE
+from ember_widgets.icons import Icons
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
-from ember_widgets.scene import GRID, Scene
+from ember_widgets.scene import AREAS, GRID, Scene
 from ember_widgets.staged_unet import ALIASES, SiteState
 
 ASSETS = Path(__file__).parent / "embedded" / "assets"
 CACHED_STARTS = 8
+_DISC = AREAS["centre"]
 
 
 class Painter:
@@ -57,7 +66,7 @@ class Painter:
     Attributes:
         pipeline: The diffusers `StableDiffusionXLPipeline`, untouched; calling it gives the unedited picture.
         saes: {site: SAE}.
-        labels: {feature: text} of the SAE, may be empty.
+        labels: {feature: text} of the SAE, may be empty. Those that the user sets are kept for the next time.
     """
 
     def __init__(
@@ -71,7 +80,9 @@ class Painter:
     ) -> None:
         device = pipeline._execution_device
         self.pipeline = pipeline
-        self.labels = Labels(labels)
+        # What the user called a feature belongs to the dictionary, whatever model or file it came with.
+        own = data_folder() / "labels" / f"{sae.sha256[:32]}.json" if sae.sha256 else None
+        self.labels = Labels(labels, n_features=sae.n_features, own_file=own)
         self._sae = sae.to(device)
         self._sampler = Sampler(pipeline, sae.site)
         self.saes: dict[str, SAE] = {self._sampler.staged.site: self._sae}
@@ -231,11 +242,104 @@ class Painter:
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
-        rows, cols = np.mgrid[:GRID, :GRID]
-        disc = (rows - 7.5) ** 2 + (cols - 7.5) ** 2 <= 16
-        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, disc, strength))
+        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, _DISC, strength))
+
+    # all features
+
+    @functools.cached_property
+    def icons(self) -> Icons:
+        """{feature: small picture of `icon`}, as far as they were made: those that came with the SAE, and those
+        in the cache, where `icons.make` and `icons.want` (in the background) keep what they draw."""
+        sae = self._sae
+        return Icons(
+            sae.n_features,
+            self._draw_icons,
+            key=self._key,
+            file=cache_folder() / "icons" / f"{self._key}.zip" if sae.sha256 else None,
+            shipped=Path(sae.source) / ICONS_FILE if sae.source else None,
+            # A processor gains nothing from drawing many at once, and painting waits meanwhile.
+            batch=2 if sae.W_dec.device.type == "cpu" else 16,
+        )
+
+    @functools.cached_property
+    def statistics(self) -> Statistics | None:
+        """How often and how strongly each feature is active, as measured when the SAE was made; None where that
+        did not come with it: `painter.collect(prompts).statistics` measures it."""
+        return Statistics.load(Path(self._sae.source) / "statistics.npz", self._key)
+
+    def collect(
+        self,
+        prompts: Iterable[str],
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        seeds: Iterable[int] = (0,),
+        pictures: bool = True,
+        progress: bool = True,
+    ) -> Collection:
+        """Generate many pictures and keep their codes on disk; go on where an earlier call was interrupted.
+
+        Args:
+            prompts: what to generate; every prompt with every seed.
+            folder: where; it is made, or added to if it is a collection of this model and SAE. None = one in
+                the cache, which all calls without a folder share.
+            seeds: seeds of the noise, each 0..2**63-1.
+            pictures: keep the pictures too, 256×256 pixels each; without them it takes half the time.
+            progress: show a progress bar.
+
+        Returns:
+            The collection, with whatever was in it before.
+
+        Raises:
+            TypeError, ValueError: no prompts, an invalid one, or the folder is of something else.
+        """
+        if isinstance(prompts, str):
+            raise TypeError(f"prompts={_checks.shown(prompts)} is one text; give a list of them")
+        texts, numbers = list(prompts), [_checks.seed(seed) for seed in seeds]
+        runs = [(_checks.text("prompts", text), seed) for text in texts for seed in numbers]
+        if not runs:
+            raise ValueError("prompts and seeds make no pictures; give at least one of each")
+        if folder is None:
+            folder = cache_folder() / "collections" / self._key
+        collection = Collection.create(Path(folder), self._sae.n_features, self._identity)
+
+        def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
+            with self._lock:
+                start = self._sampler.start(prompt, seed, 1)
+                codes = self._codes(start)
+                if not pictures:
+                    return codes, None
+                latents = self._sampler.run(start, lambda step, state: state.hidden_out)
+                return codes, self._sampler.decode(latents)
+
+        collect(collection, runs, analyse, progress=progress)
+        return collection
 
     # inside
+
+    @functools.cached_property
+    def _key(self) -> str:
+        """Says which weights these are, of model and SAE: files made with others are of no use here."""
+        parts = hashlib.sha256(self._sae.sha256.encode())
+        # All vectors among the weights change with any training, and are a thousandth of them.
+        for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
+            for p in weights:
+                if p.ndim == 1:
+                    parts.update(p.detach().half().cpu().numpy().tobytes())
+        return parts.hexdigest()[:32]
+
+    def _draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
+        """`icon` for several features, run through the model as one batch."""
+        sae, disc = self._sae, torch.from_numpy(_DISC.reshape(-1, 1)).to(self._sae.W_dec)
+        with self._lock:
+            start = self._start("", 0, 1)
+            blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
+                start.first.hidden_out.shape
+            ).to(start.first.hidden_out.dtype)
+            changes = torch.stack([(disc * (sae.unit[f] * sae.W_dec[f])).T for f in features])
+            edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
+            latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
+            # One by one: a batch of large pictures takes much memory, and no less time.
+            return [self._sampler.decode(one) for one in latents.split(1)]
 
     def _start(self, prompt: str, seed: int, n_steps: int) -> Start:
         key = (_checks.text("prompt", prompt), _checks.seed(seed), _checks.n_steps(n_steps))
