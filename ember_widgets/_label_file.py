@@ -151,7 +151,9 @@ def _feature(value: Any) -> int:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Unfit(f"has labels that are not text; give a string for each feature, not {_checks.shown(value)}")
+        raise _Unfit(
+            f"has labels that are not text; give a string for each feature, not {_checks.shown(value)}"
+        )
     return " ".join(value.split())
 
 

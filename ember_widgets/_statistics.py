@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ember_widgets import _checks, _scene_file
 
+FILE = "statistics.npz"
+
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
@@ -31,9 +33,7 @@ class Statistics:
     def __post_init__(self) -> None:
         frequency = _checks.frozen_array("frequency", self.frequency, ("n_features",))
         object.__setattr__(self, "frequency", frequency)
-        object.__setattr__(
-            self, "typical", _checks.frozen_array("typical", self.typical, (len(frequency),))
-        )
+        object.__setattr__(self, "typical", _checks.frozen_array("typical", self.typical, (len(frequency),)))
 
     @property
     def dead(self) -> NDArray[np.bool_]:

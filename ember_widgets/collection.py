@@ -211,9 +211,7 @@ class Collection:
         gap = 4
         columns = min(columns, len(hits))
         rows = -(-len(hits) // columns)
-        sheet = Image.new(
-            "RGB", (columns * (side + gap) - gap, rows * (side + gap) - gap), (128, 128, 128)
-        )
+        sheet = Image.new("RGB", (columns * (side + gap) - gap, rows * (side + gap) - gap), (128, 128, 128))
         for place, hit in enumerate(hits):
             at = (place % columns * (side + gap), place // columns * (side + gap))
             sheet.paste(self.marked(hit, side), at)
@@ -271,9 +269,7 @@ class Collection:
                     columns = (file[f"peak_{name}"][begin:end] for name in ("images", "patches", "values"))
                     for image, patch, value in zip(*columns, strict=True):
                         row, col = divmod(int(patch), GRID)
-                        yield Hit(
-                            first + int(image), prompts[image], seeds[image], row, col, float(value)
-                        )
+                        yield Hit(first + int(image), prompts[image], seeds[image], row, col, float(value))
             first += len(seeds)
 
     def __repr__(self) -> str:
@@ -292,9 +288,7 @@ class _Record:
     picture: bytes = field(default=b"")
 
     @classmethod
-    def of(
-        cls, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None
-    ) -> _Record:
+    def of(cls, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> _Record:
         patches, features = np.nonzero(codes)
         stream = io.BytesIO()
         if picture is not None:

@@ -41,6 +41,7 @@ from torch import Tensor
 from ember_widgets import _checks
 from ember_widgets._palette import free_name, palette
 from ember_widgets._sampler import Edit, Sampler, Start, repeated
+from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets._statistics import Statistics
 from ember_widgets._store import cache_folder, data_folder
 from ember_widgets.checkpoints import load_sae
@@ -247,15 +248,40 @@ class Painter:
     # all features
 
     @functools.cached_property
+    def key(self) -> str:
+        """Says which weights these are, of model and SAE: files made with others are of no use here."""
+        parts = hashlib.sha256(self._sae.sha256.encode())
+        # All vectors among the weights change with any training, and are a thousandth of them.
+        for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
+            for p in weights:
+                if p.ndim == 1:
+                    parts.update(p.detach().half().cpu().numpy().tobytes())
+        return parts.hexdigest()[:32]
+
+    def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
+        """`icon` for several features, run through the model as one batch: features -> pictures."""
+        sae, disc = self._sae, torch.from_numpy(_DISC.reshape(-1, 1)).to(self._sae.W_dec)
+        with self._lock:
+            start = self._start("", 0, 1)
+            blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
+                start.first.hidden_out.shape
+            ).to(start.first.hidden_out.dtype)
+            changes = torch.stack([(disc * (sae.unit[f] * sae.W_dec[f])).T for f in features])
+            edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
+            latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
+            # One by one: a batch of large pictures takes much memory, and no less time.
+            return [self._sampler.decode(one) for one in latents.split(1)]
+
+    @functools.cached_property
     def icons(self) -> Icons:
         """{feature: small picture of `icon`}, as far as they were made: those that came with the SAE, and those
         in the cache, where `icons.make` and `icons.want` (in the background) keep what they draw."""
         sae = self._sae
         return Icons(
             sae.n_features,
-            self._draw_icons,
-            key=self._key,
-            file=cache_folder() / "icons" / f"{self._key}.zip" if sae.sha256 else None,
+            self.draw_icons,
+            key=self.key,
+            file=cache_folder() / "icons" / f"{self.key}.zip" if sae.sha256 else None,
             shipped=Path(sae.source) / ICONS_FILE if sae.source else None,
             # A processor gains nothing from drawing many at once, and painting waits meanwhile.
             batch=2 if sae.W_dec.device.type == "cpu" else 16,
@@ -265,7 +291,7 @@ class Painter:
     def statistics(self) -> Statistics | None:
         """How often and how strongly each feature is active, as measured when the SAE was made; None where that
         did not come with it: `painter.collect(prompts).statistics` measures it."""
-        return Statistics.load(Path(self._sae.source) / "statistics.npz", self._key)
+        return Statistics.load(Path(self._sae.source) / STATISTICS_FILE, self.key)
 
     def collect(
         self,
@@ -299,7 +325,7 @@ class Painter:
         if not runs:
             raise ValueError("prompts and seeds make no pictures; give at least one of each")
         if folder is None:
-            folder = cache_folder() / "collections" / self._key
+            folder = cache_folder() / "collections" / self.key
         collection = Collection.create(Path(folder), self._sae.n_features, self._identity)
 
         def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
@@ -315,31 +341,6 @@ class Painter:
         return collection
 
     # inside
-
-    @functools.cached_property
-    def _key(self) -> str:
-        """Says which weights these are, of model and SAE: files made with others are of no use here."""
-        parts = hashlib.sha256(self._sae.sha256.encode())
-        # All vectors among the weights change with any training, and are a thousandth of them.
-        for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
-            for p in weights:
-                if p.ndim == 1:
-                    parts.update(p.detach().half().cpu().numpy().tobytes())
-        return parts.hexdigest()[:32]
-
-    def _draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
-        """`icon` for several features, run through the model as one batch."""
-        sae, disc = self._sae, torch.from_numpy(_DISC.reshape(-1, 1)).to(self._sae.W_dec)
-        with self._lock:
-            start = self._start("", 0, 1)
-            blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
-                start.first.hidden_out.shape
-            ).to(start.first.hidden_out.dtype)
-            changes = torch.stack([(disc * (sae.unit[f] * sae.W_dec[f])).T for f in features])
-            edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
-            latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
-            # One by one: a batch of large pictures takes much memory, and no less time.
-            return [self._sampler.decode(one) for one in latents.split(1)]
 
     def _start(self, prompt: str, seed: int, n_steps: int) -> Start:
         key = (_checks.text("prompt", prompt), _checks.seed(seed), _checks.n_steps(n_steps))

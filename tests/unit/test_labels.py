@@ -93,7 +93,9 @@ class TestOwnLabels:
             labels.set(10, "x")
         with pytest.raises(TypeError, match="text=5 is not text; give a str"):
             labels.set(1, 5)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="name feature 12, but the SAE has 10 features; give the labels of"):
+        with pytest.raises(
+            ValueError, match="name feature 12, but the SAE has 10 features; give the labels of"
+        ):
             labels.add({12: "x"})
 
 
@@ -129,7 +131,9 @@ class TestFiles:
 
     def test_of_several_sites_are_read_for_one(self, tmp_path: Path) -> None:
         file = tmp_path / "labels.csv"
-        file.write_text("block,feature,label,score\nunet.down_blocks.2.attentions.1,4,tree,.5\nmid.0,4,sky,\n")
+        file.write_text(
+            "block,feature,label,score\nunet.down_blocks.2.attentions.1,4,tree,.5\nmid.0,4,sky,\n"
+        )
         assert Labels.load(file, site="down.2.1").entry(4) == Label("tree", "", {"score": 0.5})
         assert dict(Labels.load(file, site="mid_block.attentions.0")) == {4: "sky"}
         with pytest.raises(ValueError, match=r"labels of several sites \(down\.2\.1, mid\.0\); choose one"):
