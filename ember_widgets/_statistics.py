@@ -38,7 +38,8 @@ class Statistics:
     @property
     def dead(self) -> NDArray[np.bool_]:
         """(n_features,) bool: features that were active nowhere."""
-        return self.frequency == 0
+        dead: NDArray[np.bool_] = self.frequency == 0
+        return dead
 
     def save(self, path: Path, key: str) -> None:
         """Write a file, atomically; ``key`` says which model and SAE it is about."""
@@ -52,7 +53,8 @@ class Statistics:
     def load(cls, path: Path, key: str) -> Statistics | None:
         """Read a file; None if there is none, it is damaged, or is about another model or SAE."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # The bytes and not the path: of a damaged file numpy would leave the handle open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 if str(file["key"]) != key:
                     return None
                 return cls(file["frequency"], file["typical"], int(file["n_images"]))

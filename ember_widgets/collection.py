@@ -230,7 +230,7 @@ class Collection:
         if self._batch:
             taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
             stream = io.BytesIO()
-            np.savez_compressed(stream, **_shard(self._batch))
+            np.savez_compressed(stream, allow_pickle=False, **_shard(self._batch))
             _scene_file.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
             self._batch = []
             for name in ("_shards", "_shard_runs", "statistics"):

@@ -1,7 +1,7 @@
 """A map of an SAE's features: its decoder's directions laid out in two dimensions, similar ones together.
 
-UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426) where umap-learn is installed, t-SNE (van der Maaten and
-Hinton 2008) by scikit-learn where it is not. Either takes from seconds to a minute and is done once per SAE.
+UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426) where umap-learn is installed, t-SNE (van der Maaten
+and Hinton 2008) by scikit-learn where it is not. Either takes from seconds to minutes, once per SAE.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class FeatureMap:
     def load(cls, path: Path, key: str) -> FeatureMap | None:
         """Read a file; None if there is none, it is damaged, or is of another SAE."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # The bytes and not the path: of a damaged file numpy would leave the handle open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 method = str(file["method"])
                 if str(file["key"]) != key or method not in METHODS:
                     return None

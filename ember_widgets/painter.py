@@ -270,12 +270,15 @@ class Painter:
             edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
             latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
             # One by one: a batch of large pictures takes much memory, and no less time.
-            return [self._sampler.decode(one) for one in latents.split(1)]
+            return [self._sampler.decode(one) for one in latents[:, None]]
 
     @functools.cached_property
     def icons(self) -> Icons:
-        """{feature: small picture of `icon`}, as far as they were made: those that came with the SAE, and those
-        in the cache, where `icons.make` and `icons.want` (in the background) keep what they draw."""
+        """{feature: small picture of `icon`}, as far as they were made.
+
+        Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
+        background) keep what they draw.
+        """
         sae = self._sae
         return Icons(
             sae.n_features,
@@ -289,8 +292,10 @@ class Painter:
 
     @functools.cached_property
     def statistics(self) -> Statistics | None:
-        """How often and how strongly each feature is active, as measured when the SAE was made; None where that
-        did not come with it: `painter.collect(prompts).statistics` measures it."""
+        """How often and how strongly each feature is active, as measured when the SAE was made.
+
+        None where that did not come with it; `painter.collect(prompts).statistics` measures it.
+        """
         return Statistics.load(Path(self._sae.source) / STATISTICS_FILE, self.key)
 
     def collect(

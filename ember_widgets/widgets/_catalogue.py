@@ -56,7 +56,8 @@ class Catalogue:
         """(n_features, d_model) float32, the decoder's rows at length 1."""
         rows: NDArray[np.float32] = self.sae.W_dec.detach().float().cpu().numpy()
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        return (rows / lengths.clip(min=1e-12)).astype(np.float32)
+        directions: NDArray[np.float32] = rows / lengths.clip(min=1e-12)
+        return directions
 
     @cached_property
     def positional(self) -> NDArray[np.bool_]:
@@ -123,7 +124,8 @@ class Catalogue:
         """Features with a label first, then those that are active most often."""
         chosen = np.fromiter(features, np.intp)
         often = self.statistics.frequency[chosen] if self.statistics else np.zeros(len(chosen))
-        return chosen[np.lexsort((chosen, -often, ~self.labelled[chosen]))].tolist()
+        order = np.lexsort((chosen, -often, ~self.labelled[chosen]))
+        return [int(feature) for feature in chosen[order]]
 
     def tile(self, feature: int, note: str = "") -> dict[str, Any]:
         """What the sheet says of a feature."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -25,14 +26,14 @@ class Panel(anywidget.AnyWidget):
     )
 
     # What it shows
-    color_modes = traitlets.List().tag(sync=True)
-    legend = traitlets.Dict().tag(sync=True)
-    filter_choices = traitlets.List().tag(sync=True)
+    color_modes: Any = traitlets.List().tag(sync=True)
+    legend = traitlets.Dict(default_value={"ramp": [], "low": "", "high": "", "kinds": []}).tag(sync=True)
+    filter_choices: Any = traitlets.List().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
-    tiles = traitlets.List().tag(sync=True)
+    tiles: Any = traitlets.List().tag(sync=True)
     more = traitlets.Int(0).tag(sync=True)
     icons = traitlets.Dict().tag(sync=True)
-    details = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    details: Any = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
     has_paint = traitlets.Bool(False).tag(sync=True)

@@ -13,6 +13,7 @@ from ember_widgets.widgets._catalogue import Catalogue, percent
 from ember_widgets.widgets._colors import Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
+OPACITY = 0.9
 # A grey square, where a feature has no icon yet.
 NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 
@@ -63,7 +64,7 @@ class Scatter:
         self._scatter.axes(False)
         self._scatter.background((1, 1, 1, 0))
         self._scatter.size(default=6 if features.n_features <= 4000 else 3)
-        self._scatter.opacity(default=0.9, unselected=0.35)
+        self._scatter.opacity(default=OPACITY, unselected=0.3)
         self._scatter.tooltip(
             True,
             properties=["feature", "label", "active", "typically"],
@@ -74,6 +75,7 @@ class Scatter:
             preview_image_height=72,
         )
         self.widget: Any = self._scatter.show(BUTTONS)
+        self.widget.opacity = OPACITY  # it would go by density, and draw lone points faintly
         self.widget.observe(self._selected, "selection")
         self.widget.observe(self._hovered, "hovering")
 
@@ -111,6 +113,7 @@ class Scatter:
         """Lay the points out anew."""
         self._frame["x"], self._frame["y"] = layout.positions.astype(np.float64).T
         self._scatter.data(self._frame, animate=True)
+        self.widget.opacity = OPACITY
 
     def tell(self, feature: int) -> None:
         """A feature's label or icon has changed."""

@@ -40,7 +40,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     """All features of an SAE: a map on which similar ones lie together, icons, search.
 
     Hover a point to see its icon and label; click it, or draw a lasso, to select; the sheet shows what is
-    selected or found. The map is made once per SAE and kept; until it is there the features lie as PCA lays them.
+    selected or found. The map is made once per SAE and kept; until it is there, PCA lays the features out.
 
     Args:
         painter: a Painter, or an SAE alone (then there are no icons and labels).
@@ -82,12 +82,12 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
         self._key = self._all.sae.sha256 or _hash(self._all.directions)
-        self._arranging: threading.Thread | None = None
         self._arranged = threading.Event()
+        self._closed = False
         self._notes: dict[int, str] = {}
         self._icons_sent = 0.0
         self.last_error: Exception | None = None
-        self.map = self._open_map(method, cache)
+        self.map, self._arranging = self._open_map(method, cache)
         self._scatter = Scatter(
             self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._want_icon
         )
@@ -192,6 +192,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the widget in every view and let go of the painter."""
+        with self._lock:
+            self._closed = True
         self._end_listening()
         self._paint = None
         self._panel.unobserve_all()
@@ -212,37 +214,43 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     # The map
 
-    def _open_map(self, method: str | None, cache: str | os.PathLike[str] | None) -> FeatureMap:
+    def _open_map(
+        self, method: str | None, cache: str | os.PathLike[str] | None
+    ) -> tuple[FeatureMap, threading.Thread | None]:
+        """The map to begin with, and what makes the real one if it was not made before."""
         source = str(self._all.sae.source or "")
         shipped = Path(source) / MAP_FILE if source else None
         known = known_map(self._key, method=method, shipped=shipped, cache=cache)
         if known is not None and len(known.positions) == self._all.n_features:
-            return known
+            return known, None
+        self._wanted = method or best_method()
         first = make_map(self._all.directions, method="pca")
-        wanted = method or best_method()
-        if wanted != "pca":
-            self._arranging = threading.Thread(
-                target=self._arrange, args=(wanted, cache), name="ember-atlas", daemon=True
-            )
-        return first
+        if self._wanted == "pca":
+            return first, None
+        arguments = (self._wanted, cache)
+        return first, threading.Thread(target=self._arrange, args=arguments, name="ember-atlas", daemon=True)
 
     def _arrange(self, method: str, cache: str | os.PathLike[str] | None) -> None:
         try:
             made = make_map(self._all.directions, self._key, method=method, cache=cache)
             with self._lock:
+                if self._closed:
+                    return
                 self.map = made
                 self._scatter.move(made)
                 self._scatter.only(self._passing)
         except Exception as fault:  # nobody would see it
-            self._report(fault)
+            if not self._closed:
+                self._report(fault)
         finally:
             self._arranged.set()
-            self._tell_status()
+            if not self._closed:
+                self._tell_status()
 
     def _tell_status(self) -> None:
         n = f"{self._all.n_features:,} features"
         if self._arranging is not None and not self._arranged.is_set():
-            wanted = METHODS[best_method()]
+            wanted = METHODS[self._wanted]
             self._panel.status = f"{n} · {self.map.title} for now; {wanted} is under way…"
         else:
             self._panel.status = f"{n} · {self.map.title}"
@@ -434,8 +442,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         ours, theirs = self._all.sae.sha256[:16], scene.model.get("sae", "")
         if scene.n_features != self._all.n_features or (ours and theirs and ours != theirs):
             raise ValueError(
-                f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this atlas "
-                f"shows {ours!r} ({self._all.n_features}); give a widget of the same painter"
+                f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this "
+                f"atlas shows {ours!r} ({self._all.n_features}); give a widget of the same painter"
             )
 
     def _report(self, fault: Exception) -> None:

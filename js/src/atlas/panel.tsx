@@ -244,7 +244,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
           → brush
         </button>
         <button type="button" data-testid="like" onClick={() => ask({ do: "like", feature })}>
-          Like this one
+          Like this
         </button>
         <button type="button" data-testid="show" onClick={() => ask({ do: "show", feature })}>
           Show on map
@@ -253,7 +253,11 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
       {details.pictures.length > 0 && (
         <div class="a-pictures" data-testid="pictures">
           {details.pictures.map((address, place) => (
-            <img key={address.slice(-40)} src={address} alt={`Number ${place + 1} of those where the feature is strongest`} />
+            <img
+              key={address.slice(-40)}
+              src={address}
+              alt={`Number ${place + 1} of those where the feature is strongest`}
+            />
           ))}
         </div>
       )}
