@@ -23,6 +23,8 @@ QUALITY = 80
 MARGIN = 3 / 16
 """Of the picture; the disc that is painted is 8 of 16 patches across, what it draws may be a little more."""
 SAVE_EVERY = 64
+BLANK = 12
+"""Of 255: a picture whose colours differ by less is empty."""
 
 Draw = Callable[[Sequence[int]], list[Image.Image]]
 
@@ -59,6 +61,7 @@ class Icons(Mapping[int, Image.Image]):
         for source in (shipped, file):
             if source is not None:
                 self._pictures |= read(source, key)
+        self._blank: dict[int, bool] = {}
         self._wanted: dict[int, None] = {}
         self._listeners: list[Callable[[list[int]], None]] = []
         self._thread: threading.Thread | None = None
@@ -81,6 +84,15 @@ class Icons(Mapping[int, Image.Image]):
         """The icon as a data URL; "" if it was not made yet."""
         picture = self._pictures.get(feature)
         return "" if picture is None else "data:image/webp;base64," + base64.b64encode(picture).decode()
+
+    def is_blank(self, feature: int) -> bool:
+        """Whether a feature was found to draw nothing on its own."""
+        if feature not in self._pictures:
+            return False
+        if feature not in self._blank:
+            ranges = self[feature].getextrema()
+            self._blank[feature] = all(high - low < BLANK for low, high in ranges)
+        return self._blank[feature]
 
     @property
     def waiting(self) -> int:

@@ -26,7 +26,8 @@ class Catalogue:
 
     Args:
         source: a painter, or an SAE alone.
-        collection: pictures that tell how often features are active; None = what the painter knows.
+        collection: pictures that show features, and tell how often they are active where they are more than
+            those that the painter's own statistics are of.
 
     Raises:
         TypeError: neither a painter nor an SAE.
@@ -45,11 +46,13 @@ class Catalogue:
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
         self.can_draw = callable(getattr(source, "draw_icons", None))
         self.collection = collection
+        self.statistics: Statistics | None = getattr(source, "statistics", None)
         if collection is not None:
             self._check(collection)
-            self.statistics: Statistics | None = collection.statistics
-        else:
-            self.statistics = getattr(source, "statistics", None)
+            measured = collection.statistics
+            # A few pictures tell less of what is dead than the many that may have come with the SAE.
+            if measured.n_images and (not self.statistics or measured.n_images > self.statistics.n_images):
+                self.statistics = measured
 
     @cached_property
     def directions(self) -> NDArray[np.float32]:

@@ -62,6 +62,7 @@ class Scatter:
             data=self._frame, x="x", y="y", x_scale=(-1.05, 1.05), y_scale=(-1.05, 1.05), height=height
         )
         self._scatter.axes(False)
+        self._scatter.legend(False)
         self._scatter.background((1, 1, 1, 0))
         self._scatter.size(default=6 if features.n_features <= 4000 else 3)
         self._scatter.opacity(default=OPACITY, unselected=0.3)
@@ -91,7 +92,13 @@ class Scatter:
 
     def ground(self, color: str) -> None:
         """Draw on a colour "#rrggbb"."""
-        self._scatter.background(color)
+        from matplotlib.colors import to_rgba
+
+        # Not by scatter.background: it sets the axes' and the legend's colours too, and these then show.
+        ground = to_rgba(color)
+        ink = (1, 1, 1, 1) if sum(ground[:3]) < 1.5 else (0, 0, 0, 1)
+        self.widget.background_color = list(ground)
+        self.widget.tooltip_color = self.widget.reticle_color = list(ink)
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all but these."""

@@ -44,8 +44,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     Args:
         painter: a Painter, or an SAE alone (then there are no icons and labels).
-        collection: pictures collected with this painter: they tell how often each feature is active, and show
-            where it is strongest. None = what was measured when the SAE was made, if anything.
+        collection: pictures collected with this painter. They show where each feature is strongest, and tell
+            how often it is active, unless that was measured over more pictures when the SAE was made.
         paint: a PaintWidget with the same SAE, to which features can be sent as brushes.
         method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
         cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
@@ -65,6 +65,9 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     selected = traitlets.Tuple(help="Numbers of the selected features.")
     feature = traitlets.Int(None, allow_none=True, help="The feature whose card is open.")
 
+    # As they are while nothing is constructed yet: ipywidgets closes what it could not construct.
+    _closed = True
+
     def __init__(
         self,
         painter: Any,
@@ -83,7 +86,6 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._paint: PaintWidget | None = None
         self._key = self._all.sae.sha256 or _hash(self._all.directions)
         self._arranged = threading.Event()
-        self._closed = False
         self._notes: dict[int, str] = {}
         self._icons_sent = 0.0
         self.last_error: Exception | None = None
@@ -103,6 +105,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         )
         self._scatter.widget.layout.width = "100%"
         self._end_listening = self._all.icons.on_made(self._icons_made)
+        self._closed = False
         layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
         super().__init__([left, self._panel], layout=layout)
         self._panel.observe(self._asked_query, "query")
@@ -192,6 +195,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the widget in every view and let go of the painter."""
+        if self._closed:
+            return
         with self._lock:
             self._closed = True
         self._end_listening()
@@ -288,6 +293,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         shown = features[:SHOWN]
         self._panel.more = len(features) - len(shown)
         self._panel.tiles = [self._all.tile(feature, self._notes.get(feature, "")) for feature in shown]
+        self._all.icons.forget_wanted()  # those of a sheet that is gone
         self._want_icons(shown)
         self._send_icons()
 
@@ -312,15 +318,12 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         advice = "" if hits else f"Active in none of the {len(collection)} pictures collected."
         return {"pictures": pictures, "advice": advice}
 
-    def _want_icons(self, features: list[int]) -> None:
+    def _want_icons(self, features: Iterable[int]) -> None:
         if self._all.can_draw:
-            # Those of a sheet that is gone are wanted no more.
-            self._all.icons.forget_wanted()
             self._all.icons.want([feature for feature in features if not self._all.dead[feature]])
 
     def _want_icon(self, feature: int) -> None:
-        if self._all.can_draw and not self._all.dead[feature]:
-            self._all.icons.want([feature])
+        self._want_icons([feature])
 
     def _icons_made(self, features: list[int]) -> None:
         for feature in features:
@@ -335,7 +338,12 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             shown = [tile["feature"] for tile in self._panel.tiles]
             if self.feature is not None:
                 shown.append(self.feature)
-            addresses = {str(f): address for f in shown if (address := self._all.icons.address(f))}
+            icons = self._all.icons
+            addresses = {
+                str(f): address
+                for f in shown
+                if (address := "blank" if icons.is_blank(f) else icons.address(f))
+            }
             if addresses != self._panel.icons:
                 self._panel.icons = addresses
 
@@ -443,7 +451,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         if scene.n_features != self._all.n_features or (ours and theirs and ours != theirs):
             raise ValueError(
                 f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this "
-                f"atlas shows {ours!r} ({self._all.n_features}); give a widget of the same painter"
+                f"atlas shows {ours!r} ({self._all.n_features} features); give a widget of the same painter"
             )
 
     def _report(self, fault: Exception) -> None:

@@ -267,11 +267,13 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
 }
 
 function Icon({ address, feature }: { address: string; feature: number }) {
-  return address ? (
-    <img class="a-icon" src={address} alt="" data-testid={`icon-${feature}`} />
-  ) : (
-    <span class="a-icon" aria-hidden="true">
-      ·
+  if (address.startsWith("data:")) {
+    return <img class="a-icon" src={address} alt="" data-testid={`icon-${feature}`} />;
+  }
+  const blank = address === "blank";
+  return (
+    <span class="a-icon" title={blank ? "Draws nothing on its own: it changes what is there" : "Not drawn yet"}>
+      {blank ? "∅" : "…"}
     </span>
   );
 }
