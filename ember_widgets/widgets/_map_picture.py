@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from ember_widgets.widgets._catalogue import Catalogue
 from ember_widgets.widgets._colors import STEPS, Coloring
@@ -45,8 +45,11 @@ def map_picture(
     labelled: list[Any] = [f for f in features.telling_first(visible) if f in features.labels][:400]
     for feature in labelled:
         x, y = at(feature)
-        if feature in features.icons and all(abs(x - a) + abs(y - b) > ICON * 0.9 for a, b in taken):
+        drawn = feature in features.icons and not features.icons.is_blank(feature)
+        if drawn and all(abs(x - a) + abs(y - b) > ICON * 0.9 for a, b in taken):
             icon = features.icons[feature].resize((ICON, ICON), Image.Resampling.LANCZOS)
-            picture.paste(icon, (int(x - ICON / 2), int(y - ICON / 2)))
+            paper = Image.new("RGB", icon.size, icon.getpixel((0, 0)))
+            ink = ImageChops.difference(icon, paper).convert("L").point(lambda value: min(255, 12 * value))
+            picture.paste(icon, (int(x - ICON / 2), int(y - ICON / 2)), ink)
             taken.append((x, y))
     return picture
