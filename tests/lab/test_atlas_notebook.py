@@ -55,7 +55,7 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     selected = notebook.ask("list(atlas.selected)")
     assert 1 < len(selected) < notebook.ask("int((~atlas._all.dead).sum())")
     inside = notebook.ask(
-        "[bool((abs(atlas.map.positions[f]) < 0.95).all() and not atlas._all.dead[f]) for f in atlas.selected]"
+        "[bool((abs(atlas.map.positions[f]) < 0.95).all() and atlas._passing[f]) for f in atlas.selected]"
     )
     assert all(inside)
     page.get_by_title("Activate pan & zoom").click()
