@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from ember_widgets.painter import Painter
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
+    from ember_widgets.widgets.atlas import FeatureAtlas
     from ember_widgets.widgets.paint import PaintWidget
 
-__all__ = ["SAE", "Factors", "PaintWidget", "Painter", "Scene", "__version__", "load_sae"]
+__all__ = ["SAE", "Factors", "FeatureAtlas", "PaintWidget", "Painter", "Scene", "__version__", "load_sae"]
 
 _HOME = {
     "SAE": "sae",
     "Factors": "factors",
+    "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
     "Scene": "scene",

@@ -11,7 +11,7 @@ import copy
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,31 @@ class Start:
     def first(self) -> SiteState:
         """The first step at the first site."""
         return self.states[0]
+
+
+def repeated(start: Start, n: int) -> Start:
+    """The start of a batch of n runs that begin alike; not for guided ones."""
+
+    def times(tensor: Tensor) -> Tensor:
+        return tensor.expand(n, *tensor.shape[1:])
+
+    states = tuple(
+        SiteState(
+            times(state.hidden_in),
+            times(state.hidden_out),
+            tuple(times(skip) for skip in state.skips),
+            times(state.emb),
+            times(state.encoder_hidden_states),
+        )
+        for state in start.states
+    )
+    return replace(
+        start,
+        text=times(start.text),
+        added={name: times(tensor) for name, tensor in start.added.items()},
+        latents=times(start.latents),
+        states=states,
+    )
 
 
 class Sampler:

@@ -25,10 +25,12 @@ picture.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
@@ -42,17 +44,24 @@ from torch import Tensor
 from ember_widgets import _checks, _photo, _sites, _steering, _verdict, loading
 from ember_widgets._hub import Hub
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Run, Sampler, Start
+from ember_widgets._sampler import Run, Sampler, Start, repeated
 from ember_widgets._seats import Seats
+from ember_widgets._statistics import FILE as STATISTICS_FILE
+from ember_widgets._statistics import Statistics
+from ember_widgets._store import cache_folder, data_folder
 from ember_widgets.checkpoints import load_sae
+from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
+from ember_widgets.icons import FILE as ICONS_FILE
+from ember_widgets.icons import Icons
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
-from ember_widgets.scene import GRID, Scene
+from ember_widgets.scene import AREAS, GRID, Scene
 from ember_widgets.staged_unet import SiteState
 
 ASSETS = Path(__file__).parent / "embedded" / "assets"
 CACHED_STARTS = 8
+_DISC = AREAS["centre"]
 
 SAESource = str | os.PathLike[str] | Mapping[str, Tensor] | SAE
 """What an SAE can be given as; see `load_sae`."""
@@ -77,7 +86,7 @@ class Painter:
     Attributes:
         pipeline: Calling it gives the unedited picture.
         saes: {site: SAE}, in the order of the network.
-        labels: {feature: text}, may be empty.
+        labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
         guidance: As given.
     """
 
@@ -94,7 +103,6 @@ class Painter:
         preview_vae: Any = None,
     ) -> None:
         self.pipeline = pipeline
-        self.labels = Labels(labels)
         self.guidance = _checks.guidance(guidance)
         given = [sae] if isinstance(sae, SAE) else [_at(site, one) for site, one in sae.items()]
         if not given:
@@ -115,6 +123,9 @@ class Painter:
                     "load the SAE of this model and site"
                 )
             self.saes[stage.site] = one.to(self._device)
+        # What the user called a feature belongs to the dictionary, whatever model or file it came with.
+        own = data_folder() / "labels" / f"{self._hash()}.json" if self._hashed() else None
+        self.labels = Labels(labels, n_features=self.n_features, own_file=own)
         self._starts: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
         self._lock = threading.RLock()
         self._settle(name)
@@ -125,6 +136,11 @@ class Painter:
             "sae": ",".join(one.sha256[:16] for one in self.saes.values()),
             **{package: _version(package) for package in ("ember_widgets", "diffusers", "torch")},
         }
+
+    @property
+    def n_features(self) -> int:
+        """Of all sites together."""
+        return sum(one.n_features for one in self.saes.values())
 
     # loading
 
@@ -302,7 +318,7 @@ class Painter:
         start = self._start(run)
         names: list[str] = []
         strengths, bases, begin = [], [], 0
-        n_features = sum(one.n_features for one in self.saes.values())
+        n_features = self.n_features
         for i, (site, one) in enumerate(self.saes.items()):
             factors = _fitted(self._codes(start, i), counts[site], one)
             basis = np.zeros((len(factors.basis), n_features), np.float32)
@@ -326,7 +342,7 @@ class Painter:
     ) -> Scene:
         """An empty canvas: no factors, nothing of the model's own composition; add factors and paint."""
         run = Run(prompt, seed, n_steps, self.guidance if guidance is None else _checks.guidance(guidance))
-        n_features = sum(one.n_features for one in self.saes.values())
+        n_features = self.n_features
         nothing, empty = np.zeros((GRID, GRID, 0), np.float32), np.zeros((0, n_features), np.float32)
         return self._scene(run, nothing, empty, [], edit_steps, remainder=0.0)
 
@@ -361,11 +377,126 @@ class Painter:
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
-        rows, cols = np.mgrid[:GRID, :GRID]
-        disc = (rows - 7.5) ** 2 + (cols - 7.5) ** 2 <= 16
-        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, disc, strength))
+        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, _DISC, strength))
+
+    # all features
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Says which weights these are, of model and SAE: files made with others are of no use here."""
+        parts = hashlib.sha256(self._hash().encode())
+        # All vectors among the weights change with any training, and are a thousandth of them.
+        for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
+            for p in weights:
+                if p.ndim == 1:
+                    parts.update(p.detach().bfloat16().float().cpu().numpy().tobytes())  # in any dtype alike
+        return parts.hexdigest()[:32]
+
+    def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
+        """`icon` for several features, run through the model as one batch: features -> pictures."""
+        if len(self.saes) > 1 or self.guidance:
+            return [self.icon(feature) for feature in features]
+        sae = next(iter(self.saes.values()))
+        disc = torch.from_numpy(_DISC.reshape(-1, 1)).to(sae.W_dec)
+        with self._lock, self._memory("drawing icons"):
+            start = self._start(Run("", 0, 1))
+            blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
+                start.first.hidden_out.shape
+            ).to(start.first.hidden_out.dtype)
+            changes = torch.stack([(disc * (sae.unit[f] * sae.W_dec[f])).T for f in features])
+            edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
+            latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
+            # One by one: a batch of large pictures takes much memory, and no less time.
+            return [self._sampler.decode(one) for one in latents[:, None]]
+
+    @functools.cached_property
+    def icons(self) -> Icons:
+        """{feature: small picture of `icon`}, as far as they were made.
+
+        Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
+        background) keep what they draw.
+        """
+        source = self._source()
+        return Icons(
+            self.n_features,
+            self.draw_icons,
+            key=self.key,
+            file=cache_folder() / "icons" / f"{self.key}.zip" if self._hashed() else None,
+            shipped=source / ICONS_FILE if source else None,
+            # A processor gains nothing from drawing many at once, and painting waits meanwhile.
+            batch=2 if self._device.type == "cpu" else 16,
+        )
+
+    @functools.cached_property
+    def statistics(self) -> Statistics | None:
+        """How often and how strongly each feature is active, as measured when the SAE was made.
+
+        None where that did not come with it; `painter.collect(prompts).statistics` measures it.
+        """
+        source = self._source()
+        return Statistics.load(source / STATISTICS_FILE, self.key) if source else None
+
+    def collect(
+        self,
+        prompts: Iterable[str],
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        seeds: Iterable[int] = (0,),
+        pictures: bool = True,
+        progress: bool = True,
+    ) -> Collection:
+        """Generate many pictures and keep their codes on disk; go on where an earlier call was interrupted.
+
+        Args:
+            prompts: what to generate; every prompt with every seed.
+            folder: where; it is made, or added to if it is a collection of this model and SAE. None = one in
+                the cache, which all calls without a folder share.
+            seeds: seeds of the noise, each 0..2**63-1.
+            pictures: keep the pictures too, 256×256 pixels each; without them it takes half the time.
+            progress: show a progress bar.
+
+        Returns:
+            The collection, with whatever was in it before.
+
+        Raises:
+            TypeError, ValueError: no prompts, an invalid one, or the folder is of something else.
+        """
+        if isinstance(prompts, str):
+            raise TypeError(f"prompts={_checks.shown(prompts)} is one text; give a list of them")
+        texts, numbers = list(prompts), [_checks.seed(seed) for seed in seeds]
+        runs = [(_checks.text("prompts", text), seed) for text in texts for seed in numbers]
+        if not runs:
+            raise ValueError("prompts and seeds make no pictures; give at least one of each")
+        if folder is None:
+            folder = cache_folder() / "collections" / self.key
+        collection = Collection.create(Path(folder), self.n_features, self._identity)
+
+        def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
+            with self._lock:
+                start = self._sampler.begin(Run(prompt, seed, 1))
+                codes = np.concatenate([self._codes(start, i) for i in range(len(self.saes))], axis=2)
+                if not pictures:
+                    return codes, None
+                latents = self._sampler.run(start)
+                return codes, self._sampler.decode(latents)
+
+        collect(collection, runs, analyse, progress=progress)
+        return collection
 
     # inside
+
+    def _source(self) -> Path | None:
+        """The folder of the one SAE there is, where files about its features may lie."""
+        sources = [one.source for one in self.saes.values()]
+        return Path(sources[0]) if len(sources) == 1 and sources[0] else None
+
+    def _hash(self) -> str:
+        """Of all SAEs together; of one, its own."""
+        hashes = [one.sha256 for one in self.saes.values()]
+        return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
+
+    def _hashed(self) -> bool:
+        return all(one.sha256 for one in self.saes.values())
 
     def _memory(self, doing: str) -> Any:
         return loading.memory(self._device, doing, self._starts.clear, self._sampler.forget)
@@ -456,7 +587,7 @@ class Painter:
                     f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "
                     "load the painter it was made with"
                 )
-        n_features = sum(one.n_features for one in self.saes.values())
+        n_features = self.n_features
         if scene.n_features != n_features:
             raise ValueError(
                 f"this scene has {scene.n_features} features, but this painter's SAE has "
