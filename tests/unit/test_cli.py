@@ -144,7 +144,7 @@ def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main([])
 
     assert exit_.value.code == 2
-    assert "demo | render | info" in capsys.readouterr().err
+    assert "demo | download | render | info" in capsys.readouterr().err
 
 
 def test_demo_without_jupyterlab_names_the_extra(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
