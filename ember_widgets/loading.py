@@ -358,11 +358,15 @@ def quietly() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def compile_blocks(unet: Any) -> None:
-    """Compile the UNet's residual and transformer blocks in place, each kind once.
+def compile_blocks(unet: Any, **options: Any) -> None:
+    """Compile the UNet's residual and transformer blocks in place.
 
     Both the pipeline's own pass and the staged one call these very modules, so both change alike.
+
+    Args:
+        unet: The UNet.
+        options: As for `torch.compile`.
     """
     for module in unet.modules():
         if type(module).__name__ in ("ResnetBlock2D", "BasicTransformerBlock"):
-            module.compile()
+            module.compile(**options)

@@ -359,6 +359,21 @@ def test_a_text_is_encoded_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert asked == ["a cat", "a dog"]
 
 
+def test_compiled_blocks_are_those_of_the_pipeline_too(pipe: Any) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze(PROMPT, seed=4).scale(0, 3.0)
+    before = pixels(painter, scene)
+    loading.compile_blocks(pipe.unet, backend="eager")  # traced as for a GPU, without a compiler
+    kinds = {type(m).__name__ for m in pipe.unet.modules() if m._compiled_call_impl is not None}
+    assert kinds == {"ResnetBlock2D", "BasicTransformerBlock"}
+    assert np.abs(pixels(painter, scene).astype(int) - before).max() <= 1
+    plain = pipe(
+        PROMPT, num_inference_steps=1, guidance_scale=0.0, generator=torch.Generator().manual_seed(4)
+    )
+    unedited = pixels(painter, painter.analyze(PROMPT, seed=4))
+    assert np.array_equal(unedited, np.asarray(plain.images[0]))
+
+
 # what a file leaves open
 
 
