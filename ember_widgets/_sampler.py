@@ -277,12 +277,12 @@ class Sampler:
         pixels = pipe.image_processor.preprocess(image).to(self.seats.device, torch.float32)
         with self.seats.at_work("vae"):
             dtype = vae.dtype
-            vae.to(dtype=torch.float32)
+            _cast(vae, torch.float32)
             try:
                 # The middle of what the encoder allows, not a draw from it: same photograph, same start.
                 latents = retrieve_latents(vae.encode(pixels), sample_mode="argmax")
             finally:
-                vae.to(dtype=dtype)
+                _cast(vae, dtype)
         mean, std = _moments(vae.config, latents)
         latents = (latents - mean) * vae.config.scaling_factor / std
         found: NDArray[np.float32] = latents[0].float().cpu().numpy()
@@ -342,11 +342,16 @@ def _decoded(vae: Any, latents: Tensor) -> Tensor:
 
 def _in_float32(vae: Any, latents: Tensor) -> Tensor:
     dtype = vae.dtype
-    vae.to(dtype=torch.float32)
+    _cast(vae, torch.float32)
     try:
         return _decoded(vae, latents.float())
     finally:
-        vae.to(dtype=dtype)
+        _cast(vae, dtype)
+
+
+def _cast(vae: Any, dtype: torch.dtype) -> None:
+    """Without the warning that diffusers' own `to` has for casts of a model that loads in another dtype."""
+    torch.nn.Module.to(vae, dtype=dtype)
 
 
 def _moments(config: Any, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -260,7 +260,9 @@ def test_a_unet_that_overflows_is_named(pipe: Any) -> None:
         painter.render(scene.scale(0, 1e30))
 
 
-def test_half_precision_on_a_cpu_is_the_pipelines_own(tmp_path: Path) -> None:
+def test_half_precision_on_a_cpu_is_the_pipelines_own_and_nobody_complains(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pipe = tiny.pipeline(tmp_path).to(torch.bfloat16)
     painter = Painter(pipe, tiny.sae(), name="x")
     scene = painter.analyze(PROMPT, seed=1, n_steps=2)
@@ -269,6 +271,10 @@ def test_half_precision_on_a_cpu_is_the_pipelines_own(tmp_path: Path) -> None:
     )
     assert np.array_equal(pixels(painter, scene), np.asarray(plain.images[0]))
     assert painter.activations(scene).dtype == np.float32
+    caplog.clear()
+    photograph = painter.analyze(image=np.full((64, 64, 3), 99, np.uint8))
+    assert pixels(painter, photograph).shape == (512, 512, 3)
+    assert caplog.text == ""
 
 
 # what may not run out
