@@ -40,6 +40,7 @@ from ember_widgets._palette import free_name, palette
 from ember_widgets._sampler import Edit, Sampler, Start
 from ember_widgets.checkpoints import load_sae
 from ember_widgets.factors import Factors
+from ember_widgets.inspection import Inspection
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Scene
@@ -215,6 +216,52 @@ class Painter:
         self._check(scene)
         return self._codes(self._start(scene.prompt, scene.seed, scene.n_steps))
 
+    def inspect(
+        self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
+    ) -> Inspection:
+        """What the SAE and the scene's factors make of every patch of a run.
+
+        Args:
+            scene: The scene.
+            step: Sampling step, 0..n_steps-1.
+            site: A site that is in `saes`, as a module path or a short name; None = the steered one. At the
+                sites behind it, an edit shows by what the model makes of it.
+            edited: The run with the scene's edits; False = the run that nobody edited.
+
+        Raises:
+            ValueError: The scene belongs to another model, or there is no such step or no SAE for the site.
+        """
+        self._check(scene)
+        steered = self._sampler.staged.site
+        site = steered if site is None else ALIASES.get(site, site)
+        if site not in self.saes:
+            raise ValueError(
+                f"site={site!r} has no SAE here; choose one of {', '.join(self.saes)}, or put one into "
+                "painter.saes[site]"
+            )
+        step = _checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
+        seen: dict[int, tuple[SiteState, Tensor]] = {}
+        steer = self._steering(scene) if edited else _leave
+
+        def watch(i: int, state: SiteState) -> Tensor:
+            seen[i] = state, steer(i, state)
+            return seen[i][1]
+
+        with self._lock, torch.no_grad():
+            start = self._start(scene.prompt, scene.seed, scene.n_steps)
+            if step == 0:
+                watch(0, start.first)
+            else:
+                self._sampler.run(start, watch)
+            state, out = seen[step]
+            into = state.hidden_in
+            if site != steered:
+                into, out = self._sampler.staged.behind(state, out, site)
+            sae = self.saes[site]
+            target = out.float() - into.float() if sae.target == "update" else out.float()
+        patches = target[0].flatten(1).T
+        return Inspection.of(sae, patches, site=site, step=step, scene=scene if site == steered else None)
+
     # scenes to pictures
 
     def render(self, scene: Scene) -> Image.Image:
@@ -325,6 +372,11 @@ class Painter:
             if text := self.labels.get(int(feature)):
                 share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
         return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
+
+
+def _leave(step: int, state: SiteState) -> Tensor:
+    """The edit of a run that nobody edits."""
+    return state.hidden_out
 
 
 @contextlib.contextmanager

@@ -122,6 +122,28 @@ class StagedUNet:
             op(run)
         return run.sample
 
+    def behind(self, state: SiteState, hidden_out: Tensor, site: str) -> tuple[Tensor, Tensor]:
+        """Run on from the site's (edited) output to another attention block behind it.
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves the site, (batch, d_model, 16, 16).
+            site: Module path of the block.
+
+        Returns:
+            Its input and its output.
+
+        Raises:
+            ValueError: There is no such block behind the site.
+        """
+        blocks = [path for path, _ in self._after if "attentions" in path]
+        if site not in blocks:
+            raise ValueError(
+                f"site={site!r} is no attention block behind {self.site}; choose one of {', '.join(blocks)}"
+            )
+        into = self.suffix(state, hidden_out, until=site)
+        return into, _attend(self.unet.get_submodule(site), into, state.encoder_hidden_states)
+
 
 def _check_family(unet: Any) -> None:
     config = unet.config

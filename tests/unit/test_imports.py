@@ -31,6 +31,7 @@ LAYERS = (
     "checkpoints",
     "staged_unet",
     "_sampler",
+    "inspection",
     "painter",
     "training",
     "embedded",
