@@ -22,15 +22,26 @@ if TYPE_CHECKING:
     from ember_widgets.painter import Painter
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
+    from ember_widgets.widgets.inspect import PatchInspector
     from ember_widgets.widgets.paint import PaintWidget
 
-__all__ = ["SAE", "Factors", "PaintWidget", "Painter", "Scene", "__version__", "load_sae"]
+__all__ = [
+    "SAE",
+    "Factors",
+    "PaintWidget",
+    "Painter",
+    "PatchInspector",
+    "Scene",
+    "__version__",
+    "load_sae",
+]
 
 _HOME = {
     "SAE": "sae",
     "Factors": "factors",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
+    "PatchInspector": "widgets.inspect",
     "Scene": "scene",
     "load_sae": "checkpoints",
 }

@@ -1,8 +1,8 @@
 """Inspection: what an SAE, and a scene's factors, make of every patch of one run at one site and step.
 
-Shares are measured from the SAE's zero point: a patch without any feature decodes to b_dec, so what there is
-to explain in a patch is ‖a − b_dec‖² (its *energy*), what the SAE leaves is ‖a − decode(encode(a))‖², and what
-the factors leave is ‖a − (S·H·W_dec + b_dec)‖². Over several patches the squares are added up first.
+Shares are measured from the SAE's zero point: a patch without any feature decodes to b_dec, so all there is
+to explain in a patch is ‖a − b_dec‖² (its *energy*). What the SAE leaves of it is ‖a − decode(encode(a))‖²,
+and what the factors leave is ‖a − (S·H·W_dec + b_dec)‖². Over several patches the squares are added first.
 """
 
 from __future__ import annotations
@@ -83,12 +83,13 @@ class Inspection:
     @property
     def n_features(self) -> int:
         """How many features the SAE has."""
-        return self.codes.shape[2]
+        return int(self.codes.shape[2])
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """(16, 16), how many features are active in each patch."""
-        return np.count_nonzero(self.codes, axis=2)
+        counts: NDArray[np.int64] = np.count_nonzero(self.codes, axis=2)
+        return counts
 
     @property
     def strongest(self) -> NDArray[np.int64]:
@@ -115,7 +116,7 @@ class Inspection:
         return float(1 - missed[mask].sum() / energy)
 
     def unexplained(self, *, by_factors: bool = False) -> NDArray[np.float64]:
-        """(16, 16), the share of each patch's energy that is left over, cut to 0..1; 0 where there is none."""
+        """(16, 16), the share of each patch's energy that is left, cut to 0..1; 0 where there is none."""
         missed = self._missed(by_factors)
         share = np.divide(missed, self.energy, out=np.zeros_like(missed), where=self.energy > 0)
         return share.clip(0, 1)
@@ -142,11 +143,12 @@ class Inspection:
         cosine: FloatArray = np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)
         return cosine
 
-    def change(self, before: Inspection) -> NDArray[np.float32]:
-        """(16, 16), how far the codes are from another run's: ‖codes − before‖ over the larger length, 0..2."""
+    def change(self, before: Inspection) -> FloatArray:
+        """(16, 16), how far the codes are from another run's: ‖codes − before‖ / the longer's length."""
         difference = np.linalg.norm(self.codes - before.codes, axis=2)
         lengths = np.maximum(np.linalg.norm(self.codes, axis=2), np.linalg.norm(before.codes, axis=2))
-        return np.divide(difference, lengths, out=np.zeros_like(difference), where=lengths > 0)
+        share: FloatArray = np.divide(difference, lengths, out=np.zeros_like(difference), where=lengths > 0)
+        return share
 
     def _missed(self, by_factors: bool) -> NDArray[np.float64]:
         if not by_factors:

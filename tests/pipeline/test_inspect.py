@@ -1,4 +1,4 @@
-"""painter.inspect against a recomputation by hand: hooks on the pipeline, one patch and one feature at a time."""
+"""painter.inspect against a recomputation by hand: hooks on the pipeline, patch by patch in float64."""
 
 from __future__ import annotations
 
