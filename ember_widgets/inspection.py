@@ -8,10 +8,12 @@ and what the factors leave is ‖a − (S·H·W_dec + b_dec)‖². Over several 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ember_widgets._checks import FloatArray
@@ -20,6 +22,18 @@ from ember_widgets.scene import GRID, Patches, Scene, patch_mask
 
 # Below this part of what one feature at its typical activation brings, all there is to explain is rounding.
 NOTHING = 1e-5
+
+
+class Inspecting(Protocol):
+    """What plots and PatchInspector need of a painter; they use `labels`, `icon` and `saes` if there."""
+
+    def render(self, scene: Scene) -> Image.Image:
+        """Draw a scene."""
+
+    def inspect(
+        self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
+    ) -> Inspection:
+        """What the SAE and the factors make of every patch."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,12 +22,12 @@ from ember_widgets.plots._canvas import (
 )
 
 if TYPE_CHECKING:
-    from ember_widgets.painter import Painter
+    from ember_widgets.inspection import Inspecting
     from ember_widgets.scene import Scene
 
 
 def plot_features(
-    painter: Painter,
+    painter: Inspecting,
     scene: Scene,
     patch: Patches | tuple[int, int],
     *,
@@ -73,7 +73,7 @@ def plot_features(
 
 
 def plot_feature_map(
-    painter: Painter,
+    painter: Inspecting,
     scene: Scene,
     feature: int,
     *,
@@ -107,7 +107,7 @@ def plot_feature_map(
 
 
 def plot_feature_count(
-    painter: Painter, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
+    painter: Inspecting, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> Any:
     """How many features are active in each patch.
 

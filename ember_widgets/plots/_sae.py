@@ -12,12 +12,12 @@ from ember_widgets._checks import shown
 from ember_widgets.plots._canvas import FIRST, QUIET, SECOND, several
 
 if TYPE_CHECKING:
-    from ember_widgets.painter import Painter
+    from ember_widgets.inspection import Inspecting
     from ember_widgets.scene import Scene
 
 
 def plot_sae_report(
-    painter: Painter, scenes: Iterable[Scene], *, step: int = 0, site: str | None = None, ax: Any = None
+    painter: Inspecting, scenes: Iterable[Scene], *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> NDArray[Any]:
     """An SAE's figures on some pictures: what it explains, how many features it uses, and which never.
 

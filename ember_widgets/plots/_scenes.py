@@ -24,13 +24,13 @@ from ember_widgets.plots._canvas import (
 )
 
 if TYPE_CHECKING:
-    from ember_widgets.painter import Painter
+    from ember_widgets.inspection import Inspecting
     from ember_widgets.scene import Scene
 
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def plot_factors(painter: Painter, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:
+def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:
     """The picture, and each factor's strengths with the features that it is mostly made of.
 
     Args:
@@ -61,7 +61,7 @@ def plot_factors(painter: Painter, scene: Scene, *, top: int = 4, ax: Any = None
 
 
 def plot_sweep(
-    painter: Painter, scene: Scene, factor: int | str, *, gains: Sequence[float] = GAINS, ax: Any = None
+    painter: Inspecting, scene: Scene, factor: int | str, *, gains: Sequence[float] = GAINS, ax: Any = None
 ) -> NDArray[Any]:
     """The picture with one factor made weaker and stronger.
 
@@ -85,7 +85,7 @@ def plot_sweep(
     return axes
 
 
-def plot_difference(painter: Painter, before: Scene, after: Scene, *, ax: Any = None) -> NDArray[Any]:
+def plot_difference(painter: Inspecting, before: Scene, after: Scene, *, ax: Any = None) -> NDArray[Any]:
     """Two scenes, and where their pictures differ.
 
     Args:

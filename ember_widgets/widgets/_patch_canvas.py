@@ -123,8 +123,8 @@ class PatchCanvas:
         canvas = self.widget[2]
         canvas.clear()
         for (top, left, bottom, right), color in boxes:
-            frame = left * CELL + 2, top * CELL + 2
-            size = (right - left + 1) * CELL - 4, (bottom - top + 1) * CELL - 4
+            frame = left * CELL + 4, top * CELL + 4
+            size = (right - left + 1) * CELL - 8, (bottom - top + 1) * CELL - 8
             for width, style in ((7, "#000000b0"), (3, color)):
                 canvas.line_width, canvas.stroke_style = width, style
                 canvas.stroke_rect(*frame, *size)

@@ -84,8 +84,8 @@ def told(
     first, second, second_is = now.mean(patches), None, ""
     if compared is not None:
         second, second_is = now.mean([compared]), f"patch ({compared[0]}, {compared[1]})"
-        title, note = f"{title} against ({compared[0]}, {compared[1]})", ""
-        figures = f"similarity {now.similarity(patches)[compared]:.2f} · {figures}"
+        title = f"{title} against ({compared[0]}, {compared[1]})"
+        note = f"similarity {now.similarity(patches)[compared]:.2f}"
     elif now is not before:
         second, second_is = before.mean(patches), "unedited"
     size = first if second is None else np.maximum(first, second)

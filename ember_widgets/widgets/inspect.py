@@ -6,12 +6,11 @@ import base64
 import threading
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import numpy as np
 import traitlets
-from PIL import Image
 
 from ember_widgets import _checks
 from ember_widgets._checks import shown
@@ -28,21 +27,9 @@ from ember_widgets.widgets._picture import Picture
 from ember_widgets.widgets.paint import PaintWidget
 
 if TYPE_CHECKING:
-    from ember_widgets.inspection import Inspection
+    from ember_widgets.inspection import Inspecting, Inspection
 
 MOVES = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRight": (0, 1)}
-
-
-class Inspecting(Protocol):
-    """What the inspector needs of a painter; `labels`, `icon` and `saes` are used where it has them."""
-
-    def render(self, scene: Scene) -> Image.Image:
-        """Draw a scene."""
-
-    def inspect(
-        self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
-    ) -> Inspection:
-        """What the SAE and the factors make of every patch."""
 
 
 class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
@@ -87,7 +74,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     compared: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
     hovered: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
     region: Any = traitlets.Tuple(*[traitlets.Int()] * 4, default_value=None, allow_none=True)
-    selected_feature = traitlets.Int(None, allow_none=True)
+    selected_feature: Any = traitlets.Int(None, allow_none=True)
     layer = traitlets.Enum(tuple(LAYERS), "picture")
 
     # None until the constructor is through: ipywidgets closes what it could not construct.

@@ -79,7 +79,7 @@ class StillPainter:
             seed=seed,
             n_steps=n_steps,
             strengths=strengths,
-            remainder=np.ones((GRID, GRID)),
+            remainder=np.ones((GRID, GRID), np.float32),
             basis=basis,
             names=tuple(f"part {f}" for f in range(n_factors)),
             colors=palette(n_factors),

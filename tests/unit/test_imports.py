@@ -60,7 +60,12 @@ MAY_IMPORT = {
 # Packages a layer must not import, wherever in the file.
 MUST_NOT_IMPORT = {"renderer": TORCH | NOTEBOOK, "painter": NOTEBOOK, "staged_unet": NOTEBOOK}
 # Packages a layer must not import when it is loaded; inside a function it may.
-MUST_NOT_LOAD = {"widgets": TORCH, "cli": TORCH | NOTEBOOK, "": TORCH | NOTEBOOK}
+MUST_NOT_LOAD = {
+    "plots": TORCH | {"matplotlib"},
+    "widgets": TORCH,
+    "cli": TORCH | NOTEBOOK,
+    "": TORCH | NOTEBOOK,
+}
 
 Imports = Iterator[tuple[str, bool]]
 """Dotted names, and whether they are imported as soon as the module is."""

@@ -21,7 +21,7 @@ SOON_S = 10.0
 
 
 @pytest.fixture
-def painter() -> StillPainter:  # type: ignore[override]
+def painter() -> StillPainter:
     return StillPainter()
 
 
@@ -152,7 +152,7 @@ class TestPinning:
 
         assert (inspector.patch, inspector.compared) == ((3, 5), (8, 8))
         assert set(inspector.features) == set(np.flatnonzero(a + b))
-        assert f"Patch (3, 5) against (8, 8) similarity {cosine:.2f}" in read(inspector)
+        assert f"Patch (3, 5) against (8, 8) similarity {cosine:.2f} " in read(inspector)
         click(inspector, 1, 1)
         assert (inspector.patch, inspector.compared) == ((1, 1), None)
 
@@ -201,7 +201,8 @@ class TestPinning:
         click(one, 2, 3)
         assert seen == [(2, 3)]
         assert read(two).startswith("Patch (2, 3) pinned")
-        one.close(), two.close()
+        one.close()
+        two.close()
 
 
 class TestAFeature:
@@ -218,7 +219,8 @@ class TestAFeature:
         assert f"on {on} patch" in card
         assert f": {codes.max():.3g} = {codes.max() / 2:.2g}× typical" in card
         pick(inspector, 1)
-        assert (inspector.selected_feature, inspector.layer) == (None, "picture")
+        assert inspector.selected_feature is None
+        assert inspector.layer == "picture"
 
     def test_its_shares_in_the_factors_are_told(self, inspector: PatchInspector, scene: Scene) -> None:
         feature = int(scene.basis[0].argmax())
@@ -281,7 +283,8 @@ class TestPartners:
         assert brush.scene.names[-1] == "lion 2"
         brush.undo()
         assert brush.scene.names[-1] == "lion"
-        inspector.close(), brush.close()
+        inspector.close()
+        brush.close()
 
     def test_without_a_scene_it_follows_the_brush(self, painter: StillPainter, scene: Scene) -> None:
         brush = PaintWidget(painter, scene)
@@ -294,7 +297,8 @@ class TestPartners:
         while inspector.scene != edited and time.monotonic() < until:
             time.sleep(0.02)
         assert inspector.scene == edited
-        inspector.close(), brush.close()
+        inspector.close()
+        brush.close()
 
     def test_a_feature_is_found_in_the_atlas(self, painter: StillPainter, scene: Scene) -> None:
         class Atlas:
@@ -323,7 +327,7 @@ class TestPartners:
     def test_what_is_none_is_refused(
         self, painter: StillPainter, scene: Scene, wish: dict[str, Any], text: str
     ) -> None:
-        given = {"painter": painter, "scene": scene} | wish
+        given: dict[str, Any] = {"painter": painter, "scene": scene, **wish}
         with pytest.raises((TypeError, traitlets.TraitError), match=text):
             PatchInspector(given.pop("painter"), given.pop("scene"), **given)
 
