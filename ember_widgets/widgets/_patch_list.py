@@ -151,13 +151,13 @@ def list_html(
         if told.second is not None:
             bars += _bar(told.second[i] / most, "ember-second")
         typical = f"<u style='left:{100 * min(1, unit[feature] / most):.1f}%'></u>"
-        times = first / unit[feature]
+        times = escape(times_typical(first / unit[feature]))
         on = " ember-on" if feature == selected else ""
         rows.append(
             f"<div class='ember-row{on}'>{icon_html(feature, icon(feature), 26)}"
             f"<span class='ember-name'>{name_html(feature, names)}</span>"
             f"<span class='ember-bars'>{bars}{typical}</span>"
-            f"<span class='ember-value'>{first:.3g}<small>{times:.2g}×</small></span></div>"
+            f"<span class='ember-value'>{amount(first)}<small>{times}</small></span></div>"
         )
     if not rows:
         rows.append("<div class='ember-none'>no feature is active here</div>")
@@ -195,14 +195,16 @@ def card_html(
         row, col = np.unravel_index(codes.argmax(), codes.shape)
         most = float(codes.max())
         area = f"{len(active)} patch{'' if len(active) == 1 else 'es'} ({100 * len(active) / 256:.0f} %)"
-        lines.append(f"on {area}, strongest at ({row}, {col}): {most:.3g} = {most / unit:.2g}× typical")
+        lines.append(
+            f"on {area}, strongest at ({row}, {col}): {amount(most)} = {times_typical(most / unit)} typical"
+        )
     else:
         lines.append("dead here: active in no patch of this picture")
     if before is not now:
         n_before = int((before.codes[..., feature] > 0).sum())
-        lines.append(f"unedited: on {n_before}, at most {before.codes[..., feature].max():.3g}")
+        lines.append(f"unedited: on {n_before}, at most {amount(before.codes[..., feature].max())}")
     mark = " · marks a position, whatever the picture" if feature in now.positional else ""
-    lines.append(f"typical activation {unit:.3g}{mark}")
+    lines.append(f"typical activation {amount(unit)}{mark}")
     if scene is not None:
         lengths = np.abs(scene.basis).sum(axis=1)
         share = np.abs(scene.basis[:, feature]) / np.where(lengths > 0, lengths, 1)
@@ -229,6 +231,16 @@ def icon_html(feature: int, address: str | None, side: int) -> str:
     if address is None:
         return f"<i class='ember-icon' style='{size};background:{PALETTE[feature % len(PALETTE)]}55'></i>"
     return f"<img class='ember-icon' alt='' style='{size}' src='{address}'>"
+
+
+def amount(activation: float) -> str:
+    """An activation with two figures behind the point, or one where it is large."""
+    return f"{activation:.2f}" if abs(activation) < 10 else f"{activation:.1f}"
+
+
+def times_typical(times: float) -> str:
+    """How many times the typical activation."""
+    return "<0.1×" if 0 < times < 0.05 else f"{times:.1f}×"
 
 
 def _bar(share: float, kind: str) -> str:

@@ -420,7 +420,9 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             return
         marks = [(self.hovered, POINTER), (self.region, FIRST), (self.patch, FIRST), (self.compared, SECOND)]
         boxes: list[tuple[Box, str]] = [
-            (place if len(place) == 4 else place * 2, color) for place, color in marks if place is not None
+            (place if len(place) == 4 else place * 2, color)
+            for place, color in marks
+            if place is not None and not (color == POINTER and place in (self.patch, self.compared))
         ]
         self._parts.canvas.draw_marks(boxes)
 

@@ -113,6 +113,7 @@ def test_dragging_takes_a_regions_mean(view: InspectorView) -> None:
 )
 def test_every_layer_is_a_button_and_changes_the_picture(view: InspectorView, name: str) -> None:
     view.click(3, 5)
+    view.page.mouse.move(0, 0)
     view.settle()
     picture = view.pixels()
 
@@ -210,6 +211,7 @@ inspector""",
             "inspector.inspection.counts == inspector.inspection.counts.max())[0]]"
         )
         view.click(row, col)
+        view.says(f"Patch ({row}, {col})")
         view.click_row(0)
         expect(view.rows.locator("img")).to_have_count(min(10, view.rows.count()), timeout=60_000)
         view.page.mouse.move(0, 0)

@@ -91,7 +91,7 @@ class TestPointing:
         text = read(inspector)
         assert text.startswith(f"Patch (4, 9) 3 features active · SAE explains {100 * share:.0f} %")
         for feature in by_hand:
-            assert f"{pre[feature]:.3g} {pre[feature] / 2:.2g}×" in text
+            assert f"{pre[feature]:.2f} {pre[feature] / 2:.1f}×" in text
             assert f"#{feature} " in text
 
     def test_bars_are_as_long_as_the_activation_is_of_the_picture_s_largest(
@@ -170,7 +170,7 @@ class TestPinning:
         text = read(inspector)
         assert text.startswith("12 patches mean of rows 3–6, columns 7–9 3 features active · SAE explains")
         assert f"SAE explains {100 * share:.0f} %" in text
-        assert f"{mean.max():.3g}" in text
+        assert f"{mean.max():.2f}" in text
 
     def test_keys_do_what_the_pointer_does(self, inspector: PatchInspector) -> None:
         for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
@@ -217,7 +217,7 @@ class TestAFeature:
         assert inspector.layer == "feature"
         card = read(inspector, "card")
         assert f"on {on} patch" in card
-        assert f": {codes.max():.3g} = {codes.max() / 2:.2g}× typical" in card
+        assert f": {codes.max():.2f} = {codes.max() / 2:.1f}× typical" in card
         pick(inspector, 1)
         assert inspector.selected_feature is None
         assert inspector.layer == "picture"
