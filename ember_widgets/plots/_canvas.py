@@ -94,12 +94,16 @@ def bare(ax: Any) -> None:
     ax.set(xticks=[], yticks=[])
 
 
-def ramp(ax: Any, image: Any, label: str) -> None:
-    """A colour bar that says what the colours mean. It is opaque, whatever the map's alpha is."""
+def ramp(ax: Any, image: Any, label: str, *, whole: bool = False) -> None:
+    """A colour bar that says what the colours mean, in `whole` numbers; never transparent."""
     from matplotlib.cm import ScalarMappable
+    from matplotlib.ticker import MaxNLocator
 
     legend = ScalarMappable(norm=image.norm, cmap=image.cmap)
-    ax.figure.colorbar(legend, ax=ax, label=label, fraction=0.046, pad=0.03)
+    bar = ax.figure.colorbar(legend, ax=ax, label=label, fraction=0.046, pad=0.03)
+    if whole:
+        bar.locator = MaxNLocator(integer=True)
+        bar.update_ticks()
 
 
 def name_of(feature: int, labels: Mapping[int, str]) -> str:

@@ -12,7 +12,6 @@ from ember_widgets.plots._canvas import (
     AMOUNT,
     FIRST,
     HEAT,
-    QUIET,
     labels_of,
     name_of,
     one,
@@ -59,15 +58,17 @@ def plot_features(
     labels = labels_of(painter) if site is None else {}
     y = np.arange(len(found))
     ax.barh(y, list(found.values()), height=0.6, color=FIRST)
-    ax.scatter(seen.unit[list(found)], y, marker="|", s=180, color=QUIET, zorder=3, label="typical")
+    ink = ax.xaxis.label.get_color()
+    ax.scatter(seen.unit[list(found)], y, marker="|", s=180, color=ink, zorder=3)
     ax.set_yticks(y, [name_of(feature, labels) for feature in found])
     ax.invert_yaxis()
     what = f"patch ({given[0]}, {given[1]})" if single else "mean of the patches"
-    ax.set(xlabel="activation", title=f"{what}: {_percent(seen.explained(patches))} explained")
+    ax.set(
+        xlabel="activation (mark: what is typical)",
+        title=f"{what}: {_percent(seen.explained(patches))} explained",
+    )
     ax.spines[["top", "right"]].set_visible(False)
-    if found:
-        ax.legend(frameon=False, loc="lower right")
-    else:
+    if not found:
         ax.text(0.5, 0.5, "no feature is active", ha="center", va="center", transform=ax.transAxes)
     return ax
 
@@ -125,7 +126,7 @@ def plot_feature_count(
     ax = one(ax, (4.2, 3.6))
     image = show_map(ax, counts, cmap=AMOUNT)
     ax.set_title(f"{counts.mean():.1f} features per patch")
-    ramp(ax, image, "active features")
+    ramp(ax, image, "active features", whole=True)
     return ax
 
 

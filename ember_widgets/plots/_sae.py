@@ -41,7 +41,9 @@ def plot_sae_report(
     frequency = np.mean([(run.codes > 0).mean(axis=(0, 1)) for run in runs], axis=0)
     live = frequency > 0
 
-    axes[0].hist([run.explained() for run in runs], bins=12, color=FIRST)
+    shares = [run.explained() for run in runs]
+    low = min(0.95, np.floor(20 * np.nanmin(shares)) / 20)
+    axes[0].hist(shares, bins=20, range=(low, 1), color=FIRST)
     axes[0].set(title=f"explained: {100 * (1 - missed / energy):.1f} %", xlabel="share", ylabel="pictures")
     edges = np.arange(counts.max() + 2) - 0.5
     axes[1].hist(counts, bins=edges if len(edges) <= 40 else 40, color=FIRST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = N
     labels = labels_of(painter)
     axes = several(ax, 1, 1 + scene.n_factors, (2.3, 3.0))
     show_picture(axes[0], painter.render(scene))
-    axes[0].set_title(scene.prompt or "picture", fontsize="medium", wrap=True)
+    axes[0].set_title(textwrap.fill(scene.prompt, 24) or "picture", fontsize="medium")
     most = max(1.0, float(np.abs(scene.strengths).max())) if scene.n_factors else 1.0
     for f, axis in enumerate(axes[1:]):
         image = show_map(axis, scene.strengths[..., f], most=most, cmap=HEAT)
@@ -53,7 +54,11 @@ def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = N
         for spine in axis.spines.values():
             spine.set(color=scene.colors[f], linewidth=3)
         weights = scene.weights(f, top) if top else {}
-        lines = [f"{weight:.2g} × {name_of(feature, labels)}" for feature, weight in weights.items()]
+        lines = [
+            f"{weight:.2f} × {name_of(feature, labels)}"
+            for feature, weight in weights.items()
+            if abs(weight) >= 0.005
+        ]
         axis.set_xlabel("\n".join(lines), fontsize="small", loc="left")
         if f == scene.n_factors - 1:
             ramp(axis, image, "strength")

@@ -185,7 +185,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         for kind in {edited, False}:
             key = wish["step"], wish["site"], kind
             if key not in runs:
-                runs[key] = self._painter.inspect(scene, step=key[0], site=key[1], edited=kind)
+                run = self._painter.inspect(scene, step=key[0], site=key[1], edited=kind)
+                runs[key] = runs[key[0], run.site, kind] = run  # None is the steered site, whatever its name
         picture = rendered(self._painter, scene) if name == "scene" else self._picture
         with self._lock:
             self._runs, self._picture = runs, picture

@@ -52,7 +52,7 @@ def test_factors_show_picture_strengths_and_top_features(painter: StillPainter, 
         weights = scene.basis[f] / scene.unit
         first, second = np.argsort(-scene.basis[f])[:2]
         lines = ax.get_xlabel().split("\n")
-        assert lines[0].startswith(f"{weights[first]:.2g} × ")
+        assert lines[0].startswith(f"{weights[first]:.2f} × ")
         assert lines[0].endswith(f"#{first}")
         assert lines[1].endswith(f"#{second}")
         assert ax.get_title() == scene.names[f]
