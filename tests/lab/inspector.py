@@ -29,10 +29,12 @@ inspector""",
 class InspectorView:
     """The inspector in the notebook; in the kernel it is ``inspector``."""
 
-    def __init__(self, notebook: Notebook) -> None:
+    def __init__(self, notebook: Notebook, *, within: str = "") -> None:
+        """``within``: what the source of its cell has in it, where there are several."""
         self.notebook = notebook
         self.page = notebook.page
-        self.root = self.page.locator(".ember-inspect").first
+        cell = self.page.locator(".jp-Cell", has_text=within) if within else self.page
+        self.root = cell.locator(".ember-inspect").first
         self.canvas = self.root.locator("canvas.ember-canvas")
         self.list = self.root.locator(".ember-list")
         self.rows = self.list.locator(".ember-row")
