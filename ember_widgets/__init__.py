@@ -23,9 +23,20 @@ if TYPE_CHECKING:
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
     from ember_widgets.widgets.atlas import FeatureAtlas
+    from ember_widgets.widgets.inspect import PatchInspector
     from ember_widgets.widgets.paint import PaintWidget
 
-__all__ = ["SAE", "Factors", "FeatureAtlas", "PaintWidget", "Painter", "Scene", "__version__", "load_sae"]
+__all__ = [
+    "SAE",
+    "Factors",
+    "FeatureAtlas",
+    "PaintWidget",
+    "Painter",
+    "PatchInspector",
+    "Scene",
+    "__version__",
+    "load_sae",
+]
 
 _HOME = {
     "SAE": "sae",
@@ -33,6 +44,7 @@ _HOME = {
     "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
+    "PatchInspector": "widgets.inspect",
     "Scene": "scene",
     "load_sae": "checkpoints",
 }
