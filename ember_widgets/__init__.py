@@ -22,15 +22,27 @@ if TYPE_CHECKING:
     from ember_widgets.painter import Painter
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
-    from ember_widgets.widgets.paint import PaintWidget
+    from ember_widgets.widgets.paint import FactorSliders, PaintWidget, Picture
 
-__all__ = ["SAE", "Factors", "PaintWidget", "Painter", "Scene", "__version__", "load_sae"]
+__all__ = [
+    "SAE",
+    "FactorSliders",
+    "Factors",
+    "PaintWidget",
+    "Painter",
+    "Picture",
+    "Scene",
+    "__version__",
+    "load_sae",
+]
 
 _HOME = {
     "SAE": "sae",
+    "FactorSliders": "widgets.paint",
     "Factors": "factors",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
+    "Picture": "widgets.paint",
     "Scene": "scene",
     "load_sae": "checkpoints",
 }

@@ -77,8 +77,21 @@ class Sampler:
         return Start(text, added, latents, generator.get_state(), scheduler, first)
 
     @torch.no_grad()
-    def run(self, start: Start, edit: Edit) -> Tensor:
+    def words(self, prompt: str) -> tuple[Tensor, Tensor]:
+        """A text as the UNet reads it: token by token, and pooled."""
+        pipe = self.pipeline
+        device = pipe._execution_device
+        text, _, pooled, _ = pipe.encode_prompt(prompt, device=device, do_classifier_free_guidance=False)
+        return text, pooled.to(device)
+
+    @torch.no_grad()
+    def run(self, start: Start, edit: Edit, late: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Denoise from a start, `edit` deciding the site's output at every step.
+
+        Args:
+            start: Where from.
+            edit: Decides.
+            late: What comes after the site reads these words; None = the start's own.
 
         Returns:
             Final latents (1, 4, height, width).
@@ -91,7 +104,10 @@ class Sampler:
         for i, t in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(latents, t)
             state = start.first if i == 0 else self.staged.prefix(scaled, t, start.text, start.added)
-            prediction = self.staged.suffix(state, edit(i, state))
+            out = edit(i, state)
+            if late is not None:
+                state = self.staged.reworded(state, t, late[0], {**start.added, "text_embeds": late[1]})
+            prediction = self.staged.suffix(state, out)
             latents = scheduler.step(prediction, t, latents, **extra, return_dict=False)[0]
         return latents
 

@@ -30,7 +30,7 @@ from ember_widgets._checks import FloatArray, shown
 FORMAT = "ember-scene"
 VERSION = 1
 PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
-OPTIONAL_FIELDS = ("origins",)
+OPTIONAL_FIELDS = ("origins", "style")
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 
 MAX_FILE_BYTES = 2**30

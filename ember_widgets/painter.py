@@ -38,6 +38,7 @@ from torch import Tensor
 from ember_widgets import _checks
 from ember_widgets._palette import free_name, palette
 from ember_widgets._sampler import Edit, Sampler, Start
+from ember_widgets._variations import Variations
 from ember_widgets.checkpoints import load_sae
 from ember_widgets.factors import Factors
 from ember_widgets.labels import Labels
@@ -47,9 +48,10 @@ from ember_widgets.staged_unet import ALIASES, SiteState
 
 ASSETS = Path(__file__).parent / "embedded" / "assets"
 CACHED_STARTS = 8
+CACHED_TEXTS = 8
 
 
-class Painter:
+class Painter(Variations):
     """A diffusion pipeline with an SAE at one of its sites: analyses pictures into scenes, renders scenes.
 
     Make one with `Painter.embedded` or `Painter.from_pretrained`. Methods may be called from several threads.
@@ -89,6 +91,7 @@ class Painter:
             **{package: _version(package) for package in ("ember_widgets", "diffusers", "torch")},
         }
         self._starts: OrderedDict[tuple[str, int, int], Start] = OrderedDict()
+        self._texts: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
         self._lock = threading.RLock()
 
     # loading
@@ -155,7 +158,9 @@ class Painter:
 
     # pictures to scenes
 
-    def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
+    def analyze(
+        self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5, style: str = ""
+    ) -> Scene:
         """Generate a picture and take it apart into factors.
 
         Args:
@@ -163,20 +168,13 @@ class Painter:
             seed: Seed of the noise, 0..2**63-1.
             n_steps: Denoising steps, 1..4. Factors are those of the first step, where composition is decided.
             n_factors: How many factors, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
+            style: How it shall look, for instance "pixel art": text that only the blocks after the site read,
+                behind the prompt, so that composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
         """
-        start = self._start(prompt, seed, n_steps)
-        codes = self._codes(start)
-        active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(self._sae.positional)
-        # What is no number of factors at all is left for `fit` to refuse.
-        if isinstance(n_factors, int) and 0 < len(active) < n_factors <= GRID * GRID:
-            n_factors = len(active)  # a plain picture: each feature is a factor of its own
-        factors = Factors.fit(codes, n_factors, ignore=self._sae.positional)
-        names: list[str] = []
-        for i, row in enumerate(factors.basis):
-            names.append(free_name(self._name(row) or f"factor {i + 1}", names))
+        factors, names = self._taken_apart(self._start(prompt, seed, n_steps), n_factors)
         return Scene(
             prompt=prompt,
             seed=seed,
@@ -190,6 +188,7 @@ class Painter:
             base_basis=factors.basis,
             unit=self._sae.unit.cpu().numpy(),
             model=self._identity,
+            style=style,
         )
 
     def blank(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1) -> Scene:
@@ -227,7 +226,10 @@ class Painter:
         self._check(scene)
         with self._lock:
             start = self._start(scene.prompt, scene.seed, scene.n_steps)
-            return self._sampler.decode(self._sampler.run(start, self._steering(scene)))
+            late = None
+            if scene.style:
+                late = self._words(f"{scene.prompt}, {scene.style}" if scene.prompt else scene.style)
+            return self._sampler.decode(self._sampler.run(start, self._steering(scene), late))
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
@@ -246,6 +248,30 @@ class Painter:
                     self._starts.popitem(last=False)
             self._starts.move_to_end(key)
             return self._starts[key]
+
+    def _words(self, text: str) -> tuple[Tensor, Tensor]:
+        if text not in self._texts:
+            self._texts[text] = self._sampler.words(text)
+            while len(self._texts) > CACHED_TEXTS:
+                self._texts.popitem(last=False)
+        return self._texts[text]
+
+    def _taken_apart(self, start: Start, n_factors: int) -> tuple[Factors, list[str]]:
+        """A picture's factors, and names for them."""
+        codes = self._codes(start)
+        active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(self._sae.positional)
+        # What is no number of factors at all is left for `fit` to refuse.
+        if isinstance(n_factors, int) and 0 < len(active) < n_factors <= GRID * GRID:
+            n_factors = len(active)  # a plain picture: each feature is a factor of its own
+        factors = Factors.fit(codes, n_factors, ignore=self._sae.positional)
+        names: list[str] = []
+        for i, row in enumerate(factors.basis):
+            names.append(free_name(self._name(row) or f"factor {i + 1}", names))
+        return factors, names
+
+    def _apart(self, scene: Scene, n_factors: int) -> tuple[Factors, list[str]]:
+        self._check(scene)
+        return self._taken_apart(self._start(scene.prompt, scene.seed, scene.n_steps), n_factors)
 
     def _target(self, state: SiteState) -> Tensor:
         """What the SAE encodes, (256, d_model) float32."""

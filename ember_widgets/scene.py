@@ -72,6 +72,8 @@ class Scene:
         model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
         origins: per factor the analysed one that it is or was copied from, 0..n_base-1; -1 for one that was
             added. None = the first n_base factors are the analysed ones, in that order.
+        style: text for what comes after the grid, how things look and not where they are; it is read behind
+            the prompt. "" = nothing but the prompt.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -100,6 +102,7 @@ class Scene:
     unit: FloatArray
     model: Mapping[str, str]
     origins: tuple[int, ...] | None = None
+    style: str = ""
 
     def __post_init__(self) -> None:
         basis = _checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
@@ -113,6 +116,7 @@ class Scene:
             )
         checked: dict[str, Any] = {
             "prompt": _checks.text("prompt", self.prompt),
+            "style": _checks.text("style", self.style),
             "seed": _checks.seed(self.seed),
             "n_steps": _checks.n_steps(self.n_steps),
             "strengths": _checks.frozen_array("strengths", self.strengths, (GRID, GRID, n_factors)),
@@ -377,9 +381,19 @@ class Scene:
             TypeError: ``other`` is no scene.
             ValueError: an unknown factor, or the scenes' SAEs differ.
         """
+        self.check_lender(other)
+        f = other._factor(factor)
+        return self._append(other.basis[f], other.names[f], other.colors[f])
+
+    def check_lender(self, other: Scene) -> None:
+        """Refuse a scene that nothing can be borrowed from.
+
+        Raises:
+            TypeError: ``other`` is no scene.
+            ValueError: the scenes' SAEs differ.
+        """
         if not isinstance(other, Scene):
             raise TypeError(f"other={_checks.shown(other)} is not a Scene; load one with Scene.load(path)")
-        f = other._factor(factor)
         if other.n_features != self.n_features:
             raise ValueError(
                 f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
@@ -391,7 +405,6 @@ class Scene:
                 f"the other scene's SAE is {_checks.shown(theirs)}, this one's {_checks.shown(ours)}; "
                 "their features mean different things, so analyse the other picture with this painter first"
             )
-        return self._append(other.basis[f], other.names[f], other.colors[f])
 
     def reset_weights(self, factor: int | str) -> Scene:
         """Make a factor of the features again that it was analysed as.
@@ -471,6 +484,14 @@ class Scene:
         names = list(self.names)
         names[f] = _checks.text("name", name)
         return self.replace(names=tuple(names))
+
+    def restyle(self, style: str) -> Scene:
+        """Have the same things drawn in another style, e.g. "pixel art"; "" takes it away.
+
+        Raises:
+            TypeError: no text.
+        """
+        return self.replace(style=_checks.text("style", style))
 
     # Files and copies
 
@@ -567,8 +588,9 @@ class Scene:
         )
 
     def __repr__(self) -> str:
+        style = f"style={self.style!r}, " if self.style else ""
         return (
-            f"Scene(prompt={self.prompt!r}, seed={self.seed}, n_steps={self.n_steps}, "
+            f"Scene(prompt={self.prompt!r}, {style}seed={self.seed}, n_steps={self.n_steps}, "
             f"names={self.names!r}, n_features={self.n_features})"
         )
 
@@ -583,6 +605,8 @@ class Scene:
         fields = self._fields() | {"model": dict(self.model)}
         if self.origins == _first(len(self.base_basis), self.n_factors):
             del fields["origins"]  # the usual case, which files need not tell
+        if not self.style:
+            del fields["style"]
         return fields
 
     def _factor(self, factor: int | str) -> int:

@@ -245,7 +245,7 @@ def test_wait_says_when_the_picture_could_not_be_drawn(
         ),
         (
             lambda p, s: PaintWidget(p, s, zoom=5),
-            "PaintWidget has no keyword zoom=; choose from prompt, seed, n_steps, n_factors, layout",
+            "PaintWidget has no keyword zoom=; choose from prompt, style, seed, n_steps, n_factors, layout",
         ),
         (
             lambda p, s: PaintWidget(p, s, seed=5),

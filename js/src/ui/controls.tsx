@@ -131,3 +131,11 @@ export function Check(props: { label: string; title: string; testid: string; val
     </label>
   );
 }
+
+/** Asks for a file. */
+export function pickFile(onPick: (file: File) => void): void {
+  const input = document.createElement("input");
+  input.type = "file";
+  input.onchange = () => input.files?.[0] && onPick(input.files[0]);
+  input.click();
+}
