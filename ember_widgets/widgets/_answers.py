@@ -105,7 +105,6 @@ class Answers:
 
     def lend(self, loan: Loan | None, message: _wire.Lend) -> None:
         """Show factors to borrow; None = no longer."""
-        self.loan = loan
         found = None
         if loan is not None and (now := self._now()):
             now.state.painted.check_lender(loan.scene)
@@ -122,6 +121,7 @@ class Answers:
                 for f in range(scene.n_factors)
             ]
             found = {"name": loan.name, "factors": factors}
+        self.loan = loan
         self._send({**_to("loan", message), "loan": found}, [])
 
     def told(self) -> list[tuple[dict[str, Any], list[bytes]]]:

@@ -58,7 +58,7 @@ class PaintWidget(anywidget.AnyWidget):
     seen. The browser keeps nothing: a reloaded page, or a second view, shows the same.
 
     ``scene``, ``image`` and ``selected_factor`` are traits to ``observe`` and to ``link``; ``scene``
-    changes with each finished stroke. ``FactorSliders`` and ``Picture`` are parts of this widget, to use apart.
+    changes with each finished stroke. ``FactorSliders`` and ``Picture`` are its parts, to use apart.
 
     Args:
         painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``; a thread of

@@ -56,6 +56,7 @@ export function DrawForm({ store }: { store: Store }) {
         <input
           type="text"
           data-testid="style"
+          data-live
           placeholder="pixel art, sepia…"
           spellcheck={false}
           autocomplete="off"
@@ -126,6 +127,7 @@ export function DrawForm({ store }: { store: Store }) {
           min={1}
           max={16}
           data-testid="n-factors"
+          data-live
           value={draft.n_factors}
           disabled={drawing}
           onChange={(event) => {

@@ -18,20 +18,22 @@ export function Picture({ view }: { view: View }) {
   return (
     <div class="e-below">
       <div class="e-line">
-        <IconButton
-          icon="undo"
-          label="Undo (Ctrl+Z)"
-          testid="undo"
-          disabled={!store.canUndo.value}
-          onClick={() => store.undo()}
-        />
-        <IconButton
-          icon="redo"
-          label="Redo (Shift+Ctrl+Z)"
-          testid="redo"
-          disabled={!store.canRedo.value}
-          onClick={() => store.redo()}
-        />
+        <span class="e-line e-edits">
+          <IconButton
+            icon="undo"
+            label="Undo (Ctrl+Z)"
+            testid="undo"
+            disabled={!store.canUndo.value}
+            onClick={() => store.undo()}
+          />
+          <IconButton
+            icon="redo"
+            label="Redo (Shift+Ctrl+Z)"
+            testid="redo"
+            disabled={!store.canRedo.value}
+            onClick={() => store.redo()}
+          />
+        </span>
         <button
           type="button"
           class="e-button e-labelled"
