@@ -44,16 +44,18 @@ from torch import Tensor
 from ember_widgets import _checks, _photo, _sites, _steering, _verdict, loading
 from ember_widgets._hub import Hub
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Run, Sampler, Start, repeated
+from ember_widgets._sampler import Edit, Run, Sampler, Start, Words, repeated
 from ember_widgets._seats import Seats
 from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets._statistics import Statistics
 from ember_widgets._store import cache_folder, data_folder
+from ember_widgets._variations import Variations
 from ember_widgets.checkpoints import load_sae
 from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
 from ember_widgets.icons import FILE as ICONS_FILE
 from ember_widgets.icons import Icons
+from ember_widgets.inspection import Inspection
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
 from ember_widgets.scene import AREAS, GRID, Scene
@@ -67,7 +69,7 @@ SAESource = str | os.PathLike[str] | Mapping[str, Tensor] | SAE
 """What an SAE can be given as; see `load_sae`."""
 
 
-class Painter:
+class Painter(Variations):
     """A diffusion pipeline with SAEs at its sites: analyses pictures into scenes, renders scenes.
 
     Make one with `Painter.embedded` or `Painter.from_pretrained`. Methods may be called from several threads.
@@ -85,7 +87,8 @@ class Painter:
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
-        saes: {site: SAE}, in the order of the network.
+        saes: {site: SAE}, in the order of the network. One put in later is of a site to look at: `inspect`
+            takes it, edits do not go there.
         labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
         guidance: As given.
     """
@@ -113,7 +116,7 @@ class Painter:
         self._sampler = Sampler(pipeline, *sites, seats=seats, preview_vae=preview_vae)
         self._device = self._sampler.seats.device
         by_site = {_sites.full(one.site): one for one in given}
-        self.saes: dict[str, SAE] = {}
+        self._steered: dict[str, SAE] = {}
         for stage in self._sampler.stages:
             one = by_site[stage.site]
             d_model = pipeline.unet.get_submodule(stage.site).config.in_channels
@@ -122,25 +125,26 @@ class Painter:
                     f"the SAE encodes {one.d_model} channels, but {one.site} has {d_model}; "
                     "load the SAE of this model and site"
                 )
-            self.saes[stage.site] = one.to(self._device)
+            self._steered[stage.site] = one.to(self._device)
         # What the user called a feature belongs to the dictionary, whatever model or file it came with.
         own = data_folder() / "labels" / f"{self._hash()}.json" if self._hashed() else None
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
         self._starts: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
         self._lock = threading.RLock()
         self._settle(name)
+        self.saes = dict(self._steered)
         self._identity = {
             "id": name,
             "revision": revision or "",
-            "site": ",".join(self.saes),
-            "sae": ",".join(one.sha256[:16] for one in self.saes.values()),
+            "site": ",".join(self._steered),
+            "sae": ",".join(one.sha256[:16] for one in self._steered.values()),
             **{package: _version(package) for package in ("ember_widgets", "diffusers", "torch")},
         }
 
     @property
     def n_features(self) -> int:
         """Of all sites together."""
-        return sum(one.n_features for one in self.saes.values())
+        return sum(one.n_features for one in self._steered.values())
 
     # loading
 
@@ -284,6 +288,7 @@ class Painter:
         image_strength: float = 0.5,
         guidance: float | None = None,
         edit_steps: tuple[int, int] | None = None,
+        style: str = "",
     ) -> Scene:
         """Generate a picture, or take a photograph, and take it apart into factors.
 
@@ -301,6 +306,8 @@ class Painter:
                 nearer to it, more can be painted better.
             guidance: Scale of classifier-free guidance; None = the painter's.
             edit_steps: (start, stop), the steps that edits apply at, as `range` counts them; None = all.
+            style: How it shall look, for instance "pixel art": text that only the blocks after the site read,
+                behind the prompt, so that composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
@@ -314,22 +321,8 @@ class Painter:
             _checks.image_strength(image_strength),
         )
         _checks.n_steps(n_steps, run.guidance)
-        counts = self._factor_counts(n_factors)
-        start = self._start(run)
-        names: list[str] = []
-        strengths, bases, begin = [], [], 0
-        n_features = self.n_features
-        for i, (site, one) in enumerate(self.saes.items()):
-            factors = _fitted(self._codes(start, i), counts[site], one)
-            basis = np.zeros((len(factors.basis), n_features), np.float32)
-            basis[:, begin : begin + one.n_features] = factors.basis
-            prefix = f"{_sites.short(site)} " if i else ""
-            for k, row in enumerate(factors.basis):
-                names.append(free_name(self._name(row, one, begin) or f"{prefix}factor {k + 1}", names))
-            strengths.append(factors.strengths)
-            bases.append(basis)
-            begin += one.n_features
-        return self._scene(run, np.concatenate(strengths, axis=2), np.concatenate(bases), names, edit_steps)
+        factors, names = self._taken_apart(run, n_factors)
+        return self._scene(run, factors, names, edit_steps, style=style)
 
     def blank(
         self,
@@ -342,9 +335,10 @@ class Painter:
     ) -> Scene:
         """An empty canvas: no factors, nothing of the model's own composition; add factors and paint."""
         run = Run(prompt, seed, n_steps, self.guidance if guidance is None else _checks.guidance(guidance))
-        n_features = self.n_features
-        nothing, empty = np.zeros((GRID, GRID, 0), np.float32), np.zeros((0, n_features), np.float32)
-        return self._scene(run, nothing, empty, [], edit_steps, remainder=0.0)
+        nothing = Factors(
+            strengths=np.zeros((GRID, GRID, 0), np.float32), basis=np.zeros((0, self.n_features), np.float32)
+        )
+        return self._scene(run, nothing, [], edit_steps, remainder=0.0)
 
     def activations(self, scene: Scene) -> NDArray[np.float32]:
         """SAE codes of the scene's unedited run at its first step, (16, 16, n_features) float32, ≥ 0.
@@ -353,7 +347,42 @@ class Painter:
         """
         self._check(scene)
         start = self._start(_run_of(scene))
-        return np.concatenate([self._codes(start, i) for i in range(len(self.saes))], axis=2)
+        return np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
+
+    def inspect(
+        self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
+    ) -> Inspection:
+        """What the SAE and the scene's factors make of every patch of a run.
+
+        Args:
+            scene: The scene.
+            step: Sampling step, 0..n_steps-1.
+            site: A site that is in `saes`, as a module path or a short name; None = the first one steered. At
+                the sites behind an edit it shows what the model makes of it.
+            edited: The run with the scene's edits; False = the run that nobody edited.
+
+        Raises:
+            ValueError: The scene belongs to another model, or there is no such step or no SAE for the site.
+        """
+        self._check(scene)
+        sites = list(self._steered)
+        site = sites[0] if site is None else _sites.full(site)
+        if site not in self.saes:
+            raise ValueError(
+                f"site={site!r} has no SAE here; choose one of {', '.join(self.saes)}, or put one into "
+                "painter.saes[site]"
+            )
+        step = _checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
+        edits: list[Edit | None] = [None] * len(sites)
+        if edited:
+            edits = _steering.edits(scene, list(self._steered.values()))
+        with self._lock, self._memory("inspecting"):
+            start = self._start(_run_of(scene))
+            state = self._sampler.reach(start, edits, step, site, self._late(scene))
+        target = _steering.target(self.saes[site], state)
+        # With several sites a factor speaks of more features than those of one.
+        factors = scene if sites == [site] else None
+        return Inspection.of(self.saes[site], target, site=site, step=step, scene=factors)
 
     # scenes to pictures
 
@@ -372,8 +401,9 @@ class Painter:
         self._check(scene)
         with self._lock, self._memory("drawing"):
             start = self._start(_run_of(scene))
-            edits = _steering.edits(scene, list(self.saes.values()))
-            return self._sampler.decode(self._sampler.run(start, *edits), preview=preview)
+            edits = _steering.edits(scene, list(self._steered.values()))
+            latents = self._sampler.run(start, *edits, late=self._late(scene))
+            return self._sampler.decode(latents, preview=preview)
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
@@ -394,9 +424,9 @@ class Painter:
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """`icon` for several features, run through the model as one batch: features -> pictures."""
-        if len(self.saes) > 1 or self.guidance:
+        if len(self._steered) > 1 or self.guidance:
             return [self.icon(feature) for feature in features]
-        sae = next(iter(self.saes.values()))
+        sae = next(iter(self._steered.values()))
         disc = torch.from_numpy(_DISC.reshape(-1, 1)).to(sae.W_dec)
         with self._lock, self._memory("drawing icons"):
             start = self._start(Run("", 0, 1))
@@ -474,7 +504,7 @@ class Painter:
         def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
             with self._lock:
                 start = self._sampler.begin(Run(prompt, seed, 1))
-                codes = np.concatenate([self._codes(start, i) for i in range(len(self.saes))], axis=2)
+                codes = np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
                 if not pictures:
                     return codes, None
                 latents = self._sampler.run(start)
@@ -487,16 +517,16 @@ class Painter:
 
     def _source(self) -> Path | None:
         """The folder of the one SAE there is, where files about its features may lie."""
-        sources = [one.source for one in self.saes.values()]
+        sources = [one.source for one in self._steered.values()]
         return Path(sources[0]) if len(sources) == 1 and sources[0] else None
 
     def _hash(self) -> str:
         """Of all SAEs together; of one, its own."""
-        hashes = [one.sha256 for one in self.saes.values()]
+        hashes = [one.sha256 for one in self._steered.values()]
         return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
 
     def _hashed(self) -> bool:
-        return all(one.sha256 for one in self.saes.values())
+        return all(one.sha256 for one in self._steered.values())
 
     def _memory(self, doing: str) -> Any:
         return loading.memory(self._device, doing, self._starts.clear, self._sampler.forget)
@@ -519,32 +549,60 @@ class Painter:
 
     def _settle(self, name: str) -> None:
         """Measure what the SAEs' files leave open, on one picture."""
-        for i, (site, one) in enumerate(self.saes.items()):
+        for i, (site, one) in enumerate(self._steered.items()):
             if one.alternatives or not one.unit_known:
 
                 def measure(reading: SAE, i: int = i) -> Tensor:
                     start = self._start(Run("a garden with a house and a tree", 0, 1, self.guidance))
                     return _steering.target(reading, start.states[i])
 
-                settled = _verdict.settle(_on(one, self._device), name, measure)
-                self.saes[site] = settled
+                self._steered[site] = _verdict.settle(_on(one, self._device), name, measure)
+
+    def _late(self, scene: Scene) -> Words | None:
+        """The words that what comes behind the site reads, where they are others."""
+        if not scene.style:
+            return None
+        text = f"{scene.prompt}, {scene.style}" if scene.prompt else scene.style
+        return self._sampler.words(text, scene.guidance > 1)
+
+    def _taken_apart(self, run: Run, n_factors: int | Mapping[str, int]) -> tuple[Factors, list[str]]:
+        """The factors of a picture, site by site, and names for them."""
+        counts = self._factor_counts(n_factors)
+        start = self._start(run)
+        names: list[str] = []
+        strengths, bases, begin = [], [], 0
+        for i, (site, one) in enumerate(self._steered.items()):
+            found = _fitted(self._codes(start, i), counts[site], one)
+            basis = np.zeros((len(found.basis), self.n_features), np.float32)
+            basis[:, begin : begin + one.n_features] = found.basis
+            prefix = f"{_sites.short(site)} " if i else ""
+            for k, row in enumerate(found.basis):
+                names.append(free_name(self._name(row, one, begin) or f"{prefix}factor {k + 1}", names))
+            strengths.append(found.strengths)
+            bases.append(basis)
+            begin += one.n_features
+        return Factors(strengths=np.concatenate(strengths, axis=2), basis=np.concatenate(bases)), names
+
+    def _apart(self, scene: Scene, n_factors: int) -> tuple[Factors, list[str]]:
+        self._check(scene)
+        return self._taken_apart(_run_of(scene), n_factors)
 
     def _target(self, state: SiteState) -> Tensor:
         """What the first site's SAE encodes, (256, d_model) float32."""
-        return _steering.target(next(iter(self.saes.values())), state)
+        return _steering.target(next(iter(self._steered.values())), state)
 
     def _codes(self, start: Start, i: int) -> NDArray[np.float32]:
-        one = list(self.saes.values())[i]
+        one = list(self._steered.values())[i]
         codes = one.encode(_steering.target(one, start.states[i]))
         return codes.reshape(GRID, GRID, -1).cpu().numpy()
 
     def _factor_counts(self, n_factors: int | Mapping[str, int]) -> dict[str, int]:
         if not isinstance(n_factors, Mapping):
-            return dict.fromkeys(self.saes, n_factors)
+            return dict.fromkeys(self._steered, n_factors)
         given = {_sites.full(site): n for site, n in n_factors.items()}
-        if given.keys() != self.saes.keys():
+        if given.keys() != self._steered.keys():
             raise ValueError(
-                f"n_factors names {', '.join(given)}, but this painter steers {', '.join(self.saes)}; "
+                f"n_factors names {', '.join(given)}, but this painter steers {', '.join(self._steered)}; "
                 "give a number for each of these"
             )
         return given
@@ -552,31 +610,33 @@ class Painter:
     def _scene(
         self,
         run: Run,
-        strengths: NDArray[np.float32],
-        basis: NDArray[np.float32],
+        factors: Factors,
         names: list[str],
         edit_steps: tuple[int, int] | None,
+        *,
+        style: str = "",
         remainder: float = 1.0,
     ) -> Scene:
-        several = len(self.saes) > 1
+        several = len(self._steered) > 1
         return Scene(
             prompt=run.prompt,
             seed=run.seed,
             n_steps=run.n_steps,
-            strengths=strengths,
+            strengths=factors.strengths,
             remainder=np.full((GRID, GRID), remainder, np.float32),
-            basis=basis,
+            basis=factors.basis,
             names=tuple(names),
             colors=palette(len(names)),
-            base_strengths=strengths,
-            base_basis=basis,
-            unit=np.concatenate([one.unit.cpu().numpy() for one in self.saes.values()]),
+            base_strengths=factors.strengths,
+            base_basis=factors.basis,
+            unit=np.concatenate([one.unit.cpu().numpy() for one in self._steered.values()]),
             model=self._identity,
+            style=style,
             guidance=run.guidance,
             edit_steps=edit_steps,
             image=run.image,
             image_strength=run.image_strength if run.image is not None else 0.5,
-            sites={site: one.n_features for site, one in self.saes.items()} if several else None,
+            sites={site: one.n_features for site, one in self._steered.items()} if several else None,
         )
 
     def _check(self, scene: Scene) -> None:

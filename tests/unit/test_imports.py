@@ -46,6 +46,10 @@ LAYERS = (
     "_photo",
     "loading",
     "_download",
+    "inspection",
+    "_refit",
+    "_sheet",
+    "_variations",
     "painter",
     "training",
     "embedded",
@@ -88,7 +92,12 @@ MUST_NOT_IMPORT = {
     "staged_unet": NOTEBOOK,
 }
 # Packages a layer must not import when it is loaded; inside a function it may.
-MUST_NOT_LOAD = {"widgets": TORCH, "cli": TORCH | NOTEBOOK, "": TORCH | NOTEBOOK}
+MUST_NOT_LOAD = {
+    "plots": TORCH | {"matplotlib"},
+    "widgets": TORCH,
+    "cli": TORCH | NOTEBOOK,
+    "": TORCH | NOTEBOOK,
+}
 
 Imports = Iterator[tuple[str, bool]]
 """Dotted names, and whether they are imported as soon as the module is."""
