@@ -196,7 +196,12 @@ class Sampler:
 
         Returns:
             Final latents (1, 4, height, width).
+
+        Raises:
+            ValueError: More edits than there are sites.
         """
+        if len(edits) > len(self.stages):
+            raise ValueError(f"{len(edits)} edits, but only {len(self.stages)} sites; give one per site")
         scheduler = copy.deepcopy(start.scheduler)  # steps count inside it
         generator = torch.Generator("cpu")
         generator.set_state(start.noise_state)
