@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ember_widgets.painter import Painter
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
+    from ember_widgets.widgets.atlas import FeatureAtlas
     from ember_widgets.widgets.inspect import PatchInspector
     from ember_widgets.widgets.paint import PaintWidget
 
 __all__ = [
     "SAE",
     "Factors",
+    "FeatureAtlas",
     "PaintWidget",
     "Painter",
     "PatchInspector",
@@ -39,6 +41,7 @@ __all__ = [
 _HOME = {
     "SAE": "sae",
     "Factors": "factors",
+    "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
     "PatchInspector": "widgets.inspect",

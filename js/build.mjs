@@ -1,4 +1,4 @@
-// node build.mjs            builds ember_widgets/widgets/static/{paint.js,paint.css}
+// node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}
 // node build.mjs --tests    bundles the tests for node's test runner
 // node build.mjs --dev      builds build/dev/index.html, the widget with a mock kernel
 import { copyFileSync, readdirSync, rmSync, statSync } from "node:fs";
@@ -11,6 +11,8 @@ const shipped = {
   entryPoints: [
     { in: here("src/paint.tsx"), out: "paint" },
     { in: here("src/paint.css"), out: "paint" },
+    { in: here("src/atlas/panel.tsx"), out: "atlas" },
+    { in: here("src/atlas/panel.css"), out: "atlas" },
   ],
   outdir: here("../ember_widgets/widgets/static"),
   bundle: true,

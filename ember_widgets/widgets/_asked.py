@@ -114,14 +114,14 @@ def check_scene(scene: object) -> None:
         )
 
 
-def check_keywords(given: Iterable[str], known: tuple[str, ...]) -> None:
+def check_keywords(given: Iterable[str], known: tuple[str, ...], owner: str = "PaintWidget") -> None:
     """Refuse a keyword that is not among the known ones; anywidget itself would only warn."""
     for name in given:
         if name in known:
             continue
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}=?" if close else f"choose from {', '.join(known)}"
-        raise TypeError(f"PaintWidget has no keyword {name}=; {hint}")
+        raise TypeError(f"{owner} has no keyword {name}=; {hint}")
 
 
 def last_line(fault: BaseException) -> str:

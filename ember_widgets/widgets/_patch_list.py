@@ -207,7 +207,7 @@ def card_html(
     lines.append(f"typical activation {amount(unit)}{mark}")
     if scene is not None:
         lengths = np.abs(scene.basis).sum(axis=1)
-        share = np.abs(scene.basis[:, feature]) / np.where(lengths > 0, lengths, 1)
+        share = np.abs(scene.basis[:, now.begin + feature]) / np.where(lengths > 0, lengths, 1)
         held = [f for f in np.argsort(-share) if share[f] >= 0.005][:3]
         if held:
             lines.append("in " + ", ".join(f"{scene.names[f]} ({100 * share[f]:.0f} %)" for f in held))
