@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -211,6 +211,47 @@ class Sampler:
                 if latents.dtype != dtype and latents.device.type == "mps":
                     latents = latents.to(dtype)
         return latents
+
+    @torch.no_grad()
+    def reach(self, start: Start, edits: Sequence[Edit | None], step: int, site: str) -> SiteState:
+        """What arrives at a site at one step, and what leaves it edited.
+
+        Args:
+            start: Where from.
+            edits: As for `run`, one per stage.
+            step: Which step, 0..n_steps-1.
+            site: Module path of a stage's site, or of an attention block behind the first.
+
+        Raises:
+            ValueError: There is no such block behind the first site.
+        """
+        last = max((i for i, stage in enumerate(self.stages) if stage.leads_to(site)), default=0)
+        found: SiteState | None = None
+
+        def watched(i: int, edit: Edit | None) -> Edit:
+            def watch(at: int, state: SiteState) -> Tensor:
+                nonlocal found
+                out = state.hidden_out if edit is None else edit(at, state)
+                if at == step and i == last:
+                    found = replace(state, hidden_out=out)
+                return out
+
+            return watch
+
+        observed = [watched(i, edit) if i == last else edit for i, edit in enumerate(edits)]
+        with self.seats.at_work("unet"):
+            if step == 0:  # what comes behind the site does not matter
+                state = start.states[0]
+                for i, stage in enumerate(self.stages[: last + 1]):
+                    edit = observed[i]
+                    out = state.hidden_out if edit is None else edit(0, state)
+                    if i < last:
+                        state = stage.onward(state, out, self.stages[i + 1].site)
+            else:
+                self.run(start, *observed)
+            assert found is not None  # every step passes every stage
+            stage = self.stages[last]
+            return found if stage.site == site else stage.onward(found, found.hidden_out, site)
 
     def _predict(
         self, start: Start, step: int, scaled: Tensor, t: Tensor, edits: tuple[Edit | None, ...]

@@ -44,7 +44,7 @@ from torch import Tensor
 from ember_widgets import _checks, _photo, _sites, _steering, _verdict, loading
 from ember_widgets._hub import Hub
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Run, Sampler, Start, repeated
+from ember_widgets._sampler import Edit, Run, Sampler, Start, repeated
 from ember_widgets._seats import Seats
 from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets._statistics import Statistics
@@ -86,7 +86,8 @@ class Painter:
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
-        saes: {site: SAE}, in the order of the network.
+        saes: {site: SAE}, in the order of the network. One put in later is of a site to look at: `inspect`
+            takes it, edits do not go there.
         labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
         guidance: As given.
     """
@@ -114,7 +115,7 @@ class Painter:
         self._sampler = Sampler(pipeline, *sites, seats=seats, preview_vae=preview_vae)
         self._device = self._sampler.seats.device
         by_site = {_sites.full(one.site): one for one in given}
-        self.saes: dict[str, SAE] = {}
+        self._steered: dict[str, SAE] = {}
         for stage in self._sampler.stages:
             one = by_site[stage.site]
             d_model = pipeline.unet.get_submodule(stage.site).config.in_channels
@@ -123,25 +124,26 @@ class Painter:
                     f"the SAE encodes {one.d_model} channels, but {one.site} has {d_model}; "
                     "load the SAE of this model and site"
                 )
-            self.saes[stage.site] = one.to(self._device)
+            self._steered[stage.site] = one.to(self._device)
         # What the user called a feature belongs to the dictionary, whatever model or file it came with.
         own = data_folder() / "labels" / f"{self._hash()}.json" if self._hashed() else None
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
         self._starts: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
         self._lock = threading.RLock()
         self._settle(name)
+        self.saes = dict(self._steered)
         self._identity = {
             "id": name,
             "revision": revision or "",
-            "site": ",".join(self.saes),
-            "sae": ",".join(one.sha256[:16] for one in self.saes.values()),
+            "site": ",".join(self._steered),
+            "sae": ",".join(one.sha256[:16] for one in self._steered.values()),
             **{package: _version(package) for package in ("ember_widgets", "diffusers", "torch")},
         }
 
     @property
     def n_features(self) -> int:
         """Of all sites together."""
-        return sum(one.n_features for one in self.saes.values())
+        return sum(one.n_features for one in self._steered.values())
 
     # loading
 
@@ -319,7 +321,7 @@ class Painter:
         names: list[str] = []
         strengths, bases, begin = [], [], 0
         n_features = self.n_features
-        for i, (site, one) in enumerate(self.saes.items()):
+        for i, (site, one) in enumerate(self._steered.items()):
             factors = _fitted(self._codes(start, i), counts[site], one)
             basis = np.zeros((len(factors.basis), n_features), np.float32)
             basis[:, begin : begin + one.n_features] = factors.basis
@@ -353,7 +355,7 @@ class Painter:
         """
         self._check(scene)
         start = self._start(_run_of(scene))
-        return np.concatenate([self._codes(start, i) for i in range(len(self.saes))], axis=2)
+        return np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
@@ -363,44 +365,37 @@ class Painter:
         Args:
             scene: The scene.
             step: Sampling step, 0..n_steps-1.
-            site: One of `saes`, as a module path or a short name; None = the first. What is painted at a site
-                shows at those behind it by what the model makes of it.
+            site: One of `saes`, as a module path or a short name; None = the first one steered. What is painted
+                at a site shows at those behind it by what the model makes of it.
             edited: The run with the scene's edits; False = the run that nobody edited.
 
         Raises:
             ValueError: The scene belongs to another model, or there is no such step or site.
         """
         self._check(scene)
-        sites = list(self.saes)
+        sites = list(self._steered)
         site = sites[0] if site is None else _sites.full(_checks.text("site", site))
-        if site not in sites:
-            raise ValueError(f"site={site!r} has no SAE here; choose one of {', '.join(sites)}")
-        at, sae = sites.index(site), self.saes[site]
-        edits = _steering.edits(scene, list(self.saes.values())) if edited else [None] * len(sites)
-        edit = edits[at]
-        seen: dict[int, SiteState] = {}
-
-        def watch(i: int, state: SiteState) -> Tensor:
-            out = state.hidden_out if edit is None else edit(i, state)
-            seen[i] = dataclasses.replace(state, hidden_out=out)
-            return out
-
-        with self._lock, self._memory("inspecting"), torch.no_grad():
-            start = self._start(_run_of(scene))
-            n_steps = len(start.timesteps)
-            step = _checks.integer("step", step, 0, n_steps - 1, hint="steps count from 0")
-            if step == 0 and not any(edits[:at]):
-                watch(0, start.states[at])  # no need to run anything
-            else:
-                self._sampler.run(start, *edits[:at], watch, *edits[at + 1 :])
-            return Inspection.of(
-                sae,
-                _steering.target(sae, seen[step]),
-                site=site,
-                step=step,
-                begin=sum(self.saes[other].n_features for other in sites[:at]),
-                scene=scene,
+        if site not in self.saes:
+            raise ValueError(
+                f"site={site!r} has no SAE here; choose one of {', '.join(self.saes)}, or put one into "
+                "painter.saes[site]"
             )
+        step = _checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
+        edits: list[Edit | None] = [None] * len(sites)
+        if edited:
+            edits = _steering.edits(scene, list(self._steered.values()))
+        with self._lock, self._memory("inspecting"):
+            state = self._sampler.reach(self._start(_run_of(scene)), edits, step, site)
+        steered = site in sites
+        before = sites[: sites.index(site)] if steered else sites
+        return Inspection.of(
+            self.saes[site],
+            _steering.target(self.saes[site], state),
+            site=site,
+            step=step,
+            begin=sum(self._steered[other].n_features for other in before),
+            scene=scene if steered else None,
+        )
 
     # scenes to pictures
 
@@ -419,7 +414,7 @@ class Painter:
         self._check(scene)
         with self._lock, self._memory("drawing"):
             start = self._start(_run_of(scene))
-            edits = _steering.edits(scene, list(self.saes.values()))
+            edits = _steering.edits(scene, list(self._steered.values()))
             return self._sampler.decode(self._sampler.run(start, *edits), preview=preview)
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
@@ -441,9 +436,9 @@ class Painter:
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """`icon` for several features, run through the model as one batch: features -> pictures."""
-        if len(self.saes) > 1 or self.guidance:
+        if len(self._steered) > 1 or self.guidance:
             return [self.icon(feature) for feature in features]
-        sae = next(iter(self.saes.values()))
+        sae = next(iter(self._steered.values()))
         disc = torch.from_numpy(_DISC.reshape(-1, 1)).to(sae.W_dec)
         with self._lock, self._memory("drawing icons"):
             start = self._start(Run("", 0, 1))
@@ -521,7 +516,7 @@ class Painter:
         def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
             with self._lock:
                 start = self._sampler.begin(Run(prompt, seed, 1))
-                codes = np.concatenate([self._codes(start, i) for i in range(len(self.saes))], axis=2)
+                codes = np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
                 if not pictures:
                     return codes, None
                 latents = self._sampler.run(start)
@@ -534,16 +529,16 @@ class Painter:
 
     def _source(self) -> Path | None:
         """The folder of the one SAE there is, where files about its features may lie."""
-        sources = [one.source for one in self.saes.values()]
+        sources = [one.source for one in self._steered.values()]
         return Path(sources[0]) if len(sources) == 1 and sources[0] else None
 
     def _hash(self) -> str:
         """Of all SAEs together; of one, its own."""
-        hashes = [one.sha256 for one in self.saes.values()]
+        hashes = [one.sha256 for one in self._steered.values()]
         return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
 
     def _hashed(self) -> bool:
-        return all(one.sha256 for one in self.saes.values())
+        return all(one.sha256 for one in self._steered.values())
 
     def _memory(self, doing: str) -> Any:
         return loading.memory(self._device, doing, self._starts.clear, self._sampler.forget)
@@ -566,7 +561,7 @@ class Painter:
 
     def _settle(self, name: str) -> None:
         """Measure what the SAEs' files leave open, on one picture."""
-        for i, (site, one) in enumerate(self.saes.items()):
+        for i, (site, one) in enumerate(self._steered.items()):
             if one.alternatives or not one.unit_known:
 
                 def measure(reading: SAE, i: int = i) -> Tensor:
@@ -576,24 +571,24 @@ class Painter:
                 settled = _verdict.settle(
                     _on(one, self._device), f"{name} {self.pipeline.unet.dtype}".split(" ")[0], measure
                 )
-                self.saes[site] = settled
+                self._steered[site] = settled
 
     def _target(self, state: SiteState) -> Tensor:
         """What the first site's SAE encodes, (256, d_model) float32."""
-        return _steering.target(next(iter(self.saes.values())), state)
+        return _steering.target(next(iter(self._steered.values())), state)
 
     def _codes(self, start: Start, i: int) -> NDArray[np.float32]:
-        one = list(self.saes.values())[i]
+        one = list(self._steered.values())[i]
         codes = one.encode(_steering.target(one, start.states[i]))
         return codes.reshape(GRID, GRID, -1).cpu().numpy()
 
     def _factor_counts(self, n_factors: int | Mapping[str, int]) -> dict[str, int]:
         if not isinstance(n_factors, Mapping):
-            return dict.fromkeys(self.saes, n_factors)
+            return dict.fromkeys(self._steered, n_factors)
         given = {_sites.full(site): n for site, n in n_factors.items()}
-        if given.keys() != self.saes.keys():
+        if given.keys() != self._steered.keys():
             raise ValueError(
-                f"n_factors names {', '.join(given)}, but this painter steers {', '.join(self.saes)}; "
+                f"n_factors names {', '.join(given)}, but this painter steers {', '.join(self._steered)}; "
                 "give a number for each of these"
             )
         return given
@@ -607,7 +602,7 @@ class Painter:
         edit_steps: tuple[int, int] | None,
         remainder: float = 1.0,
     ) -> Scene:
-        several = len(self.saes) > 1
+        several = len(self._steered) > 1
         return Scene(
             prompt=run.prompt,
             seed=run.seed,
@@ -619,13 +614,13 @@ class Painter:
             colors=palette(len(names)),
             base_strengths=strengths,
             base_basis=basis,
-            unit=np.concatenate([one.unit.cpu().numpy() for one in self.saes.values()]),
+            unit=np.concatenate([one.unit.cpu().numpy() for one in self._steered.values()]),
             model=self._identity,
             guidance=run.guidance,
             edit_steps=edit_steps,
             image=run.image,
             image_strength=run.image_strength if run.image is not None else 0.5,
-            sites={site: one.n_features for site, one in self.saes.items()} if several else None,
+            sites={site: one.n_features for site, one in self._steered.items()} if several else None,
         )
 
     def _check(self, scene: Scene) -> None:

@@ -103,6 +103,10 @@ class StagedUNet:
         hidden_out = _attend(self._block, hidden_in, run.text)
         return SiteState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
 
+    def leads_to(self, site: str) -> bool:
+        """Whether the site is this one or comes after it."""
+        return site == self.site or site in [path for path, _ in self._after]
+
     def onward(self, state: SiteState, hidden_out: Tensor, site: str) -> SiteState:
         """Run from the site's (edited) output to another site further on.
 
@@ -110,7 +114,15 @@ class StagedUNet:
             state: From `prefix`; it is not changed.
             hidden_out: What leaves this site.
             site: Module path of an attention block after it.
+
+        Raises:
+            ValueError: There is no such block after it.
         """
+        blocks = [path for path, _ in self._after if "attentions" in path]
+        if site not in blocks:
+            raise ValueError(
+                f"site={site!r} is no attention block behind {self.site}; choose one of {', '.join(blocks)}"
+            )
         run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
         for path, op in self._after:
             if path == site:

@@ -180,4 +180,4 @@ def train_renderer(
             v = model.suffix(state, codes)
         return {"loss": latent_loss(model.clean(v.float(), x, t), latents, weight)}
 
-    train("renderer", model.parts(), parameters, step, out=out, minutes=minutes, lr=7e-4, muon_lr=0.006)
+    train("renderer", model.parts(), parameters, step, out=out, minutes=minutes, lr=1e-3, muon_lr=0.01)

@@ -178,6 +178,19 @@ def test_a_site_behind_the_first_has_features_and_factors_of_its_own(painter: Pa
     assert np.array_equal(unedited.codes, inspection.codes)
 
 
+def test_an_sae_put_in_later_is_looked_through_and_steers_nothing(painter: Painter, scene: Scene) -> None:
+    painter.saes[BEHIND] = sae = make_sae(painter.saes[SITE].d_model, BEHIND)
+    try:
+        inspection = painter.inspect(scene, site=BEHIND)
+        check(inspection, sae, hooked(painter, BEHIND)[0])
+        assert inspection.missed_by_factors is None
+        with pytest.raises(ValueError) as caught:
+            inspection.explained(by_factors=True)
+        assert "no factors at mid_block.attentions.0" in str(caught.value)
+    finally:
+        del painter.saes[BEHIND]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_blank_canvas_has_nothing_to_explain(dtype: str) -> None:
     painter = Painter.embedded(dtype=dtype)
