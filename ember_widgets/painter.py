@@ -365,8 +365,8 @@ class Painter:
         Args:
             scene: The scene.
             step: Sampling step, 0..n_steps-1.
-            site: One of `saes`, as a module path or a short name; None = the first one steered. What is painted
-                at a site shows at those behind it by what the model makes of it.
+            site: One of `saes`, as a module path or a short name; None = the first one steered. What is
+                painted at a site shows at those behind it by what the model makes of it.
             edited: The run with the scene's edits; False = the run that nobody edited.
 
         Raises:
