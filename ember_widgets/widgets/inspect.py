@@ -331,7 +331,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     def _drag(self, box: Box, done: bool) -> None:
         self._icons.stir()
         if not done or box != self.region:
-            self.patch = self.compared = None
+            self.patch = self.compared = self.hovered = None
             self.region = box
 
     def _release(self) -> None:
