@@ -106,7 +106,7 @@ def told(
 
 def facts(now: Inspection, patches: Mask) -> str:
     """How many features are active, and what share of the patches is explained."""
-    mean = now.counts[patches].mean()
+    mean = np.count_nonzero(now.codes[patches], axis=1).mean()  # not now.counts: that counts everywhere
     n_active = plural(int(mean), "feature") if mean == int(mean) else f"{mean:.1f} features"
     if not now.energy[patches].any():
         return f"{n_active} active · nothing there to explain"
