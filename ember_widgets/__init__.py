@@ -24,15 +24,17 @@ if TYPE_CHECKING:
     from ember_widgets.scene import Scene
     from ember_widgets.widgets.atlas import FeatureAtlas
     from ember_widgets.widgets.inspect import PatchInspector
-    from ember_widgets.widgets.paint import PaintWidget
+    from ember_widgets.widgets.paint import FactorSliders, PaintWidget, Picture
 
 __all__ = [
     "SAE",
+    "FactorSliders",
     "Factors",
     "FeatureAtlas",
     "PaintWidget",
     "Painter",
     "PatchInspector",
+    "Picture",
     "Scene",
     "__version__",
     "load_sae",
@@ -40,11 +42,13 @@ __all__ = [
 
 _HOME = {
     "SAE": "sae",
+    "FactorSliders": "widgets.paint",
     "Factors": "factors",
     "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
     "PatchInspector": "widgets.inspect",
+    "Picture": "widgets.paint",
     "Scene": "scene",
     "load_sae": "checkpoints",
 }

@@ -24,6 +24,9 @@ from torch import Tensor
 from ember_widgets._seats import Seats
 from ember_widgets.staged_unet import GRID, SiteState, StagedUNet
 
+Words = tuple[Tensor, Tensor]
+"""A text as the UNet reads it: token embeddings (batch, tokens, d_text), and the pooled (batch, d_pooled)."""
+
 Edit = Callable[[int, SiteState], Tensor]
 """(step, state) -> the site's output to go on with, (batch, d_model, 16, 16)."""
 
@@ -133,7 +136,7 @@ class Sampler:
         """Encode the text, draw the noise and run the first step up to the sites."""
         pipe, device = self.pipeline, self.seats.device
         guided = run.guidance > 1
-        text, pooled = self._text(run.prompt, guided)
+        text, pooled = self.words(run.prompt, guided)
         scheduler = copy.deepcopy(pipe.scheduler)
         generator = torch.Generator("cpu").manual_seed(run.seed)
         side = pipe.unet.config.sample_size
@@ -182,13 +185,14 @@ class Sampler:
         )
 
     @torch.no_grad()
-    def run(self, start: Start, *edits: Edit | None) -> Tensor:
+    def run(self, start: Start, *edits: Edit | None, late: Words | None = None) -> Tensor:
         """Denoise from a start.
 
         Args:
             start: Where from.
             edits: One per site, in the order of `stages`: decides the site's output at every step; None
                 leaves the site alone.
+            late: What comes after the first site reads these words (see `words`); None = the start's own.
 
         Returns:
             Final latents (1, 4, height, width).
@@ -202,7 +206,7 @@ class Sampler:
             for i, t in enumerate(start.timesteps):
                 doubled = torch.cat([latents] * 2) if start.guidance > 1 else latents
                 scaled = scheduler.scale_model_input(doubled, t)
-                prediction = self._predict(start, i, scaled, t, edits)
+                prediction = self._predict(start, i, scaled, t, edits, late)
                 if start.guidance > 1:
                     without, given = prediction.chunk(2)
                     prediction = without + start.guidance * (given - without)
@@ -213,7 +217,14 @@ class Sampler:
         return latents
 
     @torch.no_grad()
-    def reach(self, start: Start, edits: Sequence[Edit | None], step: int, site: str) -> SiteState:
+    def reach(
+        self,
+        start: Start,
+        edits: Sequence[Edit | None],
+        step: int,
+        site: str,
+        late: Words | None = None,
+    ) -> SiteState:
         """What arrives at a site at one step, and what leaves it edited.
 
         Args:
@@ -221,6 +232,7 @@ class Sampler:
             edits: As for `run`, one per stage.
             step: Which step, 0..n_steps-1.
             site: Module path of a stage's site, or of an attention block behind the first.
+            late: As for `run`.
 
         Raises:
             ValueError: There is no such block behind the first site.
@@ -246,24 +258,38 @@ class Sampler:
                     edit = observed[i]
                     out = state.hidden_out if edit is None else edit(0, state)
                     if i < last:
+                        if i == 0:
+                            state = self._reworded(state, start, start.timesteps[0], late)
                         state = stage.onward(state, out, self.stages[i + 1].site)
             else:
-                self.run(start, *observed)
+                self.run(start, *observed, late=late)
             assert found is not None  # every step passes every stage
             stage = self.stages[last]
-            return found if stage.site == site else stage.onward(found, found.hidden_out, site)
+            if stage.site == site:
+                return found
+            if last == 0:
+                found = self._reworded(found, start, start.timesteps[step], late)
+            return stage.onward(found, found.hidden_out, site)
 
     def _predict(
-        self, start: Start, step: int, scaled: Tensor, t: Tensor, edits: tuple[Edit | None, ...]
+        self,
+        start: Start,
+        step: int,
+        scaled: Tensor,
+        t: Tensor,
+        edits: tuple[Edit | None, ...],
+        late: Words | None,
     ) -> Tensor:
         first = 0
-        if step == 0:  # up to the first edit all is known
+        if step == 0 and late is None:  # up to the first edit all is known
             edited = (i for i, edit in enumerate(edits) if edit is not None)
             first = next(edited, len(self.stages) - 1)
         state = start.states[first] if step == 0 else self.staged.prefix(scaled, t, start.text, start.added)
         for i in range(first, len(self.stages)):
             edit = edits[i] if i < len(edits) else None
             out = state.hidden_out if edit is None else edit(step, state)
+            if i == 0:
+                state = self._reworded(state, start, t, late)
             if i + 1 < len(self.stages):
                 state = self.stages[i].onward(state, out, self.stages[i + 1].site)
         return self.stages[-1].suffix(state, out)
@@ -329,12 +355,19 @@ class Sampler:
         found: NDArray[np.float32] = latents[0].float().cpu().numpy()
         return found
 
+    def _reworded(self, state: SiteState, start: Start, t: Tensor, late: Words | None) -> SiteState:
+        """The state behind the first site, with the words that are read there."""
+        if late is None:
+            return state
+        return self.staged.reworded(state, t, late[0], {**start.added, "text_embeds": late[1]})
+
     def forget(self) -> None:
         """Let go of encoded texts."""
         self._texts.clear()
 
-    def _text(self, prompt: str, guided: bool) -> tuple[Tensor, Tensor]:
-        """Token embeddings and the pooled one, the unconditional half first if guided."""
+    @torch.no_grad()
+    def words(self, prompt: str, guided: bool = False) -> Words:
+        """A text as the UNet reads it: token by token, and pooled; the unconditional half first if guided."""
         key = (prompt, guided)
         if key not in self._texts:
             with self.seats.at_work("text"):

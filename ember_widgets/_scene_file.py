@@ -30,7 +30,7 @@ from ember_widgets._checks import FloatArray, shown
 FORMAT = "ember-scene"
 VERSION = 1
 PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
-OPTIONAL_FIELDS = ("origins", "guidance", "edit_steps", "image_strength", "sites")
+OPTIONAL_FIELDS = ("origins", "style", "guidance", "edit_steps", "image_strength", "sites")
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 OPTIONAL_ARRAYS = ("image",)
 

@@ -44,11 +44,12 @@ from torch import Tensor
 from ember_widgets import _checks, _photo, _sites, _steering, _verdict, loading
 from ember_widgets._hub import Hub
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Edit, Run, Sampler, Start, repeated
+from ember_widgets._sampler import Edit, Run, Sampler, Start, Words, repeated
 from ember_widgets._seats import Seats
 from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets._statistics import Statistics
 from ember_widgets._store import cache_folder, data_folder
+from ember_widgets._variations import Variations
 from ember_widgets.checkpoints import load_sae
 from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
@@ -68,7 +69,7 @@ SAESource = str | os.PathLike[str] | Mapping[str, Tensor] | SAE
 """What an SAE can be given as; see `load_sae`."""
 
 
-class Painter:
+class Painter(Variations):
     """A diffusion pipeline with SAEs at its sites: analyses pictures into scenes, renders scenes.
 
     Make one with `Painter.embedded` or `Painter.from_pretrained`. Methods may be called from several threads.
@@ -286,6 +287,7 @@ class Painter:
         image_strength: float = 0.5,
         guidance: float | None = None,
         edit_steps: tuple[int, int] | None = None,
+        style: str = "",
     ) -> Scene:
         """Generate a picture, or take a photograph, and take it apart into factors.
 
@@ -303,6 +305,8 @@ class Painter:
                 nearer to it, more can be painted better.
             guidance: Scale of classifier-free guidance; None = the painter's.
             edit_steps: (start, stop), the steps that edits apply at, as `range` counts them; None = all.
+            style: How it shall look, for instance "pixel art": text that only the blocks after the site read,
+                behind the prompt, so that composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
@@ -316,22 +320,8 @@ class Painter:
             _checks.image_strength(image_strength),
         )
         _checks.n_steps(n_steps, run.guidance)
-        counts = self._factor_counts(n_factors)
-        start = self._start(run)
-        names: list[str] = []
-        strengths, bases, begin = [], [], 0
-        n_features = self.n_features
-        for i, (site, one) in enumerate(self._steered.items()):
-            factors = _fitted(self._codes(start, i), counts[site], one)
-            basis = np.zeros((len(factors.basis), n_features), np.float32)
-            basis[:, begin : begin + one.n_features] = factors.basis
-            prefix = f"{_sites.short(site)} " if i else ""
-            for k, row in enumerate(factors.basis):
-                names.append(free_name(self._name(row, one, begin) or f"{prefix}factor {k + 1}", names))
-            strengths.append(factors.strengths)
-            bases.append(basis)
-            begin += one.n_features
-        return self._scene(run, np.concatenate(strengths, axis=2), np.concatenate(bases), names, edit_steps)
+        factors, names = self._taken_apart(run, n_factors)
+        return self._scene(run, factors, names, edit_steps, style=style)
 
     def blank(
         self,
@@ -344,9 +334,10 @@ class Painter:
     ) -> Scene:
         """An empty canvas: no factors, nothing of the model's own composition; add factors and paint."""
         run = Run(prompt, seed, n_steps, self.guidance if guidance is None else _checks.guidance(guidance))
-        n_features = self.n_features
-        nothing, empty = np.zeros((GRID, GRID, 0), np.float32), np.zeros((0, n_features), np.float32)
-        return self._scene(run, nothing, empty, [], edit_steps, remainder=0.0)
+        nothing = Factors(
+            strengths=np.zeros((GRID, GRID, 0), np.float32), basis=np.zeros((0, self.n_features), np.float32)
+        )
+        return self._scene(run, nothing, [], edit_steps, remainder=0.0)
 
     def activations(self, scene: Scene) -> NDArray[np.float32]:
         """SAE codes of the scene's unedited run at its first step, (16, 16, n_features) float32, ≥ 0.
@@ -385,7 +376,8 @@ class Painter:
         if edited:
             edits = _steering.edits(scene, list(self._steered.values()))
         with self._lock, self._memory("inspecting"):
-            state = self._sampler.reach(self._start(_run_of(scene)), edits, step, site)
+            start = self._start(_run_of(scene))
+            state = self._sampler.reach(start, edits, step, site, self._late(scene))
         steered = site in sites
         before = sites[: sites.index(site)] if steered else sites
         return Inspection.of(
@@ -415,7 +407,8 @@ class Painter:
         with self._lock, self._memory("drawing"):
             start = self._start(_run_of(scene))
             edits = _steering.edits(scene, list(self._steered.values()))
-            return self._sampler.decode(self._sampler.run(start, *edits), preview=preview)
+            latents = self._sampler.run(start, *edits, late=self._late(scene))
+            return self._sampler.decode(latents, preview=preview)
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
@@ -573,6 +566,35 @@ class Painter:
                 )
                 self._steered[site] = settled
 
+    def _late(self, scene: Scene) -> Words | None:
+        """The words that what comes behind the site reads, where they are others."""
+        if not scene.style:
+            return None
+        text = f"{scene.prompt}, {scene.style}" if scene.prompt else scene.style
+        return self._sampler.words(text, scene.guidance > 1)
+
+    def _taken_apart(self, run: Run, n_factors: int | Mapping[str, int]) -> tuple[Factors, list[str]]:
+        """The factors of a picture, site by site, and names for them."""
+        counts = self._factor_counts(n_factors)
+        start = self._start(run)
+        names: list[str] = []
+        strengths, bases, begin = [], [], 0
+        for i, (site, one) in enumerate(self._steered.items()):
+            found = _fitted(self._codes(start, i), counts[site], one)
+            basis = np.zeros((len(found.basis), self.n_features), np.float32)
+            basis[:, begin : begin + one.n_features] = found.basis
+            prefix = f"{_sites.short(site)} " if i else ""
+            for k, row in enumerate(found.basis):
+                names.append(free_name(self._name(row, one, begin) or f"{prefix}factor {k + 1}", names))
+            strengths.append(found.strengths)
+            bases.append(basis)
+            begin += one.n_features
+        return Factors(strengths=np.concatenate(strengths, axis=2), basis=np.concatenate(bases)), names
+
+    def _apart(self, scene: Scene, n_factors: int) -> tuple[Factors, list[str]]:
+        self._check(scene)
+        return self._taken_apart(_run_of(scene), n_factors)
+
     def _target(self, state: SiteState) -> Tensor:
         """What the first site's SAE encodes, (256, d_model) float32."""
         return _steering.target(next(iter(self._steered.values())), state)
@@ -596,10 +618,11 @@ class Painter:
     def _scene(
         self,
         run: Run,
-        strengths: NDArray[np.float32],
-        basis: NDArray[np.float32],
+        factors: Factors,
         names: list[str],
         edit_steps: tuple[int, int] | None,
+        *,
+        style: str = "",
         remainder: float = 1.0,
     ) -> Scene:
         several = len(self._steered) > 1
@@ -607,15 +630,16 @@ class Painter:
             prompt=run.prompt,
             seed=run.seed,
             n_steps=run.n_steps,
-            strengths=strengths,
+            strengths=factors.strengths,
             remainder=np.full((GRID, GRID), remainder, np.float32),
-            basis=basis,
+            basis=factors.basis,
             names=tuple(names),
             colors=palette(len(names)),
-            base_strengths=strengths,
-            base_basis=basis,
+            base_strengths=factors.strengths,
+            base_basis=factors.basis,
             unit=np.concatenate([one.unit.cpu().numpy() for one in self._steered.values()]),
             model=self._identity,
+            style=style,
             guidance=run.guidance,
             edit_steps=edit_steps,
             image=run.image,

@@ -83,6 +83,8 @@ class Scene:
             order of the features and of the network. A factor belongs to the site of its features. The
             remainder mask is the first site's: what the others do not explain follows from the picture as
             painted, and stays. None = one site.
+        style: text for what comes after the grid, how things look and not where they are; it is read behind
+            the prompt. "" = nothing but the prompt.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -111,6 +113,7 @@ class Scene:
     unit: FloatArray
     model: Mapping[str, str]
     origins: tuple[int, ...] | None = None
+    style: str = ""
     guidance: float = 0.0
     edit_steps: tuple[int, int] | None = None
     image: FloatArray | None = None
@@ -130,6 +133,7 @@ class Scene:
         guidance = _checks.guidance(self.guidance)
         checked: dict[str, Any] = {
             "prompt": _checks.text("prompt", self.prompt),
+            "style": _checks.text("style", self.style),
             "seed": _checks.seed(self.seed),
             "n_steps": _checks.n_steps(self.n_steps, guidance),
             "guidance": guidance,
@@ -438,9 +442,19 @@ class Scene:
             TypeError: ``other`` is no scene.
             ValueError: an unknown factor, or the scenes' SAEs differ.
         """
+        self.check_lender(other)
+        f = other._factor(factor)
+        return self._append(other.basis[f], other.names[f], other.colors[f])
+
+    def check_lender(self, other: Scene) -> None:
+        """Refuse a scene that nothing can be borrowed from.
+
+        Raises:
+            TypeError: ``other`` is no scene.
+            ValueError: the scenes' SAEs differ.
+        """
         if not isinstance(other, Scene):
             raise TypeError(f"other={_checks.shown(other)} is not a Scene; load one with Scene.load(path)")
-        f = other._factor(factor)
         if other.n_features != self.n_features:
             raise ValueError(
                 f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
@@ -452,7 +466,6 @@ class Scene:
                 f"the other scene's SAE is {_checks.shown(theirs)}, this one's {_checks.shown(ours)}; "
                 "their features mean different things, so analyse the other picture with this painter first"
             )
-        return self._append(other.basis[f], other.names[f], other.colors[f])
 
     def reset_weights(self, factor: int | str) -> Scene:
         """Make a factor of the features again that it was analysed as.
@@ -532,6 +545,14 @@ class Scene:
         names = list(self.names)
         names[f] = _checks.text("name", name)
         return self.replace(names=tuple(names))
+
+    def restyle(self, style: str) -> Scene:
+        """Have the same things drawn in another style, e.g. "pixel art"; "" takes it away.
+
+        Raises:
+            TypeError: no text.
+        """
+        return self.replace(style=_checks.text("style", style))
 
     # Files and copies
 
@@ -630,8 +651,9 @@ class Scene:
         )
 
     def __repr__(self) -> str:
+        style = f"style={self.style!r}, " if self.style else ""
         return (
-            f"Scene(prompt={self.prompt!r}, seed={self.seed}, n_steps={self.n_steps}, "
+            f"Scene(prompt={self.prompt!r}, {style}seed={self.seed}, n_steps={self.n_steps}, "
             f"names={self.names!r}, n_features={self.n_features})"
         )
 
@@ -646,6 +668,8 @@ class Scene:
         fields = self._fields() | {"model": dict(self.model)}
         if self.origins == _first(len(self.base_basis), self.n_factors):
             del fields["origins"]  # the usual case, which files need not tell
+        if not self.style:
+            del fields["style"]
         if self.image is None:
             del fields["image_strength"]
         if self.guidance == 0:

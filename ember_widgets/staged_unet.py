@@ -9,7 +9,7 @@ that.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -92,10 +92,7 @@ class StagedUNet:
             encoder_hidden_states: Text embedding (batch, tokens, d_text).
             added: `{"text_embeds", "time_ids"}` as the SDXL pipeline passes them.
         """
-        emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
-        emb = emb + self.unet.get_aug_embed(
-            emb=emb, encoder_hidden_states=encoder_hidden_states, added_cond_kwargs=added
-        )
+        emb = self._embedding(sample, timestep, encoder_hidden_states, added)
         run = _Run(sample, [], emb, encoder_hidden_states)
         for op in self._before:
             op(run)
@@ -130,6 +127,20 @@ class StagedUNet:
             op(run)
         out = _attend(self.unet.get_submodule(site), run.sample, run.text)
         return SiteState(run.sample, out, tuple(run.skips), run.emb, run.text)
+
+    def reworded(
+        self, state: SiteState, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
+    ) -> SiteState:
+        """The state with another text for what comes after the site; arguments as for `prefix`."""
+        emb = self._embedding(state.hidden_in, timestep, encoder_hidden_states, added)
+        return replace(state, emb=emb, encoder_hidden_states=encoder_hidden_states)
+
+    def _embedding(self, sample: Tensor, timestep: Tensor, text: Tensor, added: dict[str, Tensor]) -> Tensor:
+        """Time and pooled text; of the sample only batch, dtype and device count."""
+        emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
+        aug = self.unet.get_aug_embed(emb=emb, encoder_hidden_states=text, added_cond_kwargs=added)
+        whole: Tensor = emb + aug
+        return whole
 
     def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
         """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).
