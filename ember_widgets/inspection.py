@@ -7,6 +7,7 @@ and what the factors leave is ‖a − (S·H·W_dec + b_dec)‖². Over several 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Patches, Scene, patch_mask
 
 # Below this part of what one feature at its typical activation brings, all there is to explain is rounding.
-NOTHING = 1e-5
+NOTHING = 1e-4
 
 
 class Inspecting(Protocol):
@@ -43,11 +44,12 @@ class Inspection:
     Attributes:
         site: Module path of the attention block.
         step: Sampling step, 0 is the first.
+        begin: Where the site's features begin among the scene's; 0 at the first site.
         codes: (16, 16, n_features) float32 ≥ 0, the SAE's codes.
         energy: (16, 16) float64, ‖a − b_dec‖²: all there is to explain. 0 where it is only rounding.
         missed: (16, 16) float64, what the SAE leaves of it.
-        missed_by_factors: (16, 16) float64, what the scene's factors leave of it; None at a site that is
-            not the scene's.
+        missed_by_factors: (16, 16) float64, what the scene's factors leave of it; None at a site where they
+            are none of its.
         unit: (n_features,) float32, each feature's typical activation.
         positional: Features that mark a place whatever the picture.
     """
@@ -60,9 +62,19 @@ class Inspection:
     missed_by_factors: NDArray[np.float64] | None
     unit: FloatArray
     positional: tuple[int, ...] = ()
+    begin: int = 0
 
     @classmethod
-    def of(cls, sae: SAE, target: Tensor, *, site: str, step: int, scene: Scene | None = None) -> Inspection:
+    def of(
+        cls,
+        sae: SAE,
+        target: Tensor,
+        *,
+        site: str,
+        step: int,
+        begin: int = 0,
+        scene: Scene | None = None,
+    ) -> Inspection:
         """Inspect what an SAE encodes.
 
         Args:
@@ -70,6 +82,7 @@ class Inspection:
             target: (256, d_model) float32, the site's update or output, as the SAE has it.
             site: Module path of the site.
             step: Sampling step.
+            begin: Where its features begin among the scene's.
             scene: Whose factors are to explain it too; None at a site that is not the scene's.
         """
         codes = sae.encode(target)
@@ -80,7 +93,7 @@ class Inspection:
         missed_by_factors = None
         if scene is not None:
             strengths = torch.tensor(scene.strengths.reshape(GRID * GRID, -1), device=target.device)
-            basis = torch.tensor(scene.basis, device=target.device)
+            basis = torch.tensor(scene.basis[:, begin : begin + sae.n_features], device=target.device)
             made = strengths @ (basis @ sae.W_dec) + sae.b_dec
             missed_by_factors = _squares(target - made)
         return cls(
@@ -92,12 +105,18 @@ class Inspection:
             missed_by_factors=missed_by_factors,
             unit=sae.unit.cpu().numpy(),
             positional=sae.positional,
+            begin=begin,
         )
 
     @property
     def n_features(self) -> int:
         """How many features the SAE has."""
         return int(self.codes.shape[2])
+
+    def labels(self, labels: Mapping[int, str]) -> dict[int, str]:
+        """{feature of this site: text}, from {feature of the scene: text}."""
+        here = range(self.begin, self.begin + self.n_features)
+        return {feature - self.begin: text for feature, text in labels.items() if feature in here}
 
     @property
     def counts(self) -> NDArray[np.int64]:

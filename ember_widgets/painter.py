@@ -357,16 +357,16 @@ class Painter(Variations):
         Args:
             scene: The scene.
             step: Sampling step, 0..n_steps-1.
-            site: A site that is in `saes`, as a module path or a short name; None = the first one steered. At
-                the sites behind an edit it shows what the model makes of it.
+            site: One of `saes`, as a module path or a short name; None = the first one steered. What is
+                painted at a site shows at those behind it by what the model makes of it.
             edited: The run with the scene's edits; False = the run that nobody edited.
 
         Raises:
-            ValueError: The scene belongs to another model, or there is no such step or no SAE for the site.
+            ValueError: The scene belongs to another model, or there is no such step or site.
         """
         self._check(scene)
         sites = list(self._steered)
-        site = sites[0] if site is None else _sites.full(site)
+        site = sites[0] if site is None else _sites.full(_checks.text("site", site))
         if site not in self.saes:
             raise ValueError(
                 f"site={site!r} has no SAE here; choose one of {', '.join(self.saes)}, or put one into "
@@ -379,10 +379,16 @@ class Painter(Variations):
         with self._lock, self._memory("inspecting"):
             start = self._start(_run_of(scene))
             state = self._sampler.reach(start, edits, step, site, self._late(scene))
-        target = _steering.target(self.saes[site], state)
-        # With several sites a factor speaks of more features than those of one.
-        factors = scene if sites == [site] else None
-        return Inspection.of(self.saes[site], target, site=site, step=step, scene=factors)
+        steered = site in sites
+        before = sites[: sites.index(site)] if steered else sites
+        return Inspection.of(
+            self.saes[site],
+            _steering.target(self.saes[site], state),
+            site=site,
+            step=step,
+            begin=sum(self._steered[other].n_features for other in before),
+            scene=scene if steered else None,
+        )
 
     # scenes to pictures
 

@@ -55,7 +55,7 @@ def plot_features(
     patches = [given] if single else given
     found = seen.top(patches, top)
     ax = one(ax, (6, 0.6 + 0.32 * max(2, len(found))))
-    labels = labels_of(painter) if site is None else {}
+    labels = seen.labels(labels_of(painter))
     y = np.arange(len(found))
     ax.barh(y, list(found.values()), height=0.6, color=FIRST)
     ink = ax.xaxis.label.get_color()
@@ -101,7 +101,7 @@ def plot_feature_map(
     show_picture(ax, painter.render(scene), dim=True)
     codes = seen.codes[..., feature]
     image = show_map(ax, codes, cmap=HEAT, over=True)
-    title = name_of(feature, labels_of(painter) if site is None else {})
+    title = name_of(feature, seen.labels(labels_of(painter)))
     ax.set_title(title if codes.any() else f"{title} (active nowhere)")
     ramp(ax, image, "activation")
     return ax

@@ -18,7 +18,7 @@ class FeatureIcons:
     """Draws each feature's icon once.
 
     Args:
-        painter: its `icon` draws; without one there are no icons.
+        painter: its `icons` are those made before, its `icon` draws; without them there are no icons.
         wanted: whether a feature's icon is still to be seen.
         drawn: called, in a thread, with each feature whose icon is there now.
         on_error: called, in a thread, with what went wrong.
@@ -45,8 +45,12 @@ class FeatureIcons:
 
     def get(self, feature: int) -> str | None:
         """An icon as a data URL, if it was drawn; if not, it will be."""
-        if feature not in self._addresses and hasattr(self._painter, "icon"):
-            self._aside.want(str(feature), lambda: self._draw(feature))
+        if feature not in self._addresses:
+            made = getattr(self._painter, "icons", None)
+            if made is not None and feature in made:
+                self._addresses[feature] = made.address(feature)
+            elif hasattr(self._painter, "icon"):
+                self._aside.want(str(feature), lambda: self._draw(feature))
         return self._addresses.get(feature)
 
     def close(self) -> None:

@@ -106,7 +106,7 @@ def told(
 
 def facts(now: Inspection, patches: Mask) -> str:
     """How many features are active, and what share of the patches is explained."""
-    mean = now.counts[patches].mean()
+    mean = np.count_nonzero(now.codes[patches], axis=1).mean()  # not now.counts: that counts everywhere
     n_active = plural(int(mean), "feature") if mean == int(mean) else f"{mean:.1f} features"
     if not now.energy[patches].any():
         return f"{n_active} active · nothing there to explain"
@@ -207,7 +207,7 @@ def card_html(
     lines.append(f"typical activation {amount(unit)}{mark}")
     if scene is not None:
         lengths = np.abs(scene.basis).sum(axis=1)
-        share = np.abs(scene.basis[:, feature]) / np.where(lengths > 0, lengths, 1)
+        share = np.abs(scene.basis[:, now.begin + feature]) / np.where(lengths > 0, lengths, 1)
         held = [f for f in np.argsort(-share) if share[f] >= 0.005][:3]
         if held:
             lines.append("in " + ", ".join(f"{scene.names[f]} ({100 * share[f]:.0f} %)" for f in held))

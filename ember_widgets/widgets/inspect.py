@@ -15,6 +15,7 @@ import traitlets
 from ember_widgets import _checks
 from ember_widgets._checks import shown
 from ember_widgets._grid import Mask
+from ember_widgets.labels import Labels
 from ember_widgets.scene import GRID, Scene
 from ember_widgets.widgets import _patch_list
 from ember_widgets.widgets._asked import check_scene, last_line, rendered
@@ -233,7 +234,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     @property
     def _names(self) -> Mapping[int, str]:
-        return labels_of(self._painter if self._own_site else None)
+        return self._now.labels(labels_of(self._painter))
 
     # What is set, by hand or by Python
 
@@ -330,7 +331,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     def _drag(self, box: Box, done: bool) -> None:
         self._icons.stir()
         if not done or box != self.region:
-            self.patch = self.compared = None
+            self.patch = self.compared = self.hovered = None
             self.region = box
 
     def _release(self) -> None:
@@ -367,10 +368,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if not text.strip():
             return
         n_features = self._now.n_features
-        hits = [
-            hit["feature"]
-            for hit in found(text, n_features, labels_of(self._painter if self._own_site else 0))
-        ]
+        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._names))]
         if not hits:
             raise ValueError(
                 f"no feature is called {shown(text)}; give a number 0..{n_features - 1} or a word of a label"
@@ -383,12 +381,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             return
         if not self._own_site:
             raise ValueError(f"this feature is one of {self.site}, where the brush does not paint")
-        name = self._brush.add_feature(self.selected_feature)
+        name = self._brush.add_feature(self._now.begin + self.selected_feature)
         self._say(f"“{name}” is in the palette: pick it there and paint")
 
     def _find_in_atlas(self) -> None:
         if self._atlas is not None and self.selected_feature is not None:
-            self._atlas.select([self.selected_feature])
+            self._atlas.select([self._now.begin + self.selected_feature])
 
     # Drawing and writing
 
@@ -477,15 +475,17 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             )
 
     def _icon(self, feature: int) -> str | None:
-        return self._icons.get(feature) if self._own_site else None
+        return self._icons.get(self._now.begin + feature) if self._own_site else None
 
     def _icon_came(self, feature: int) -> None:
+        feature -= self._now.begin
         if feature in self._listed:
             self._write_list()
         if feature == self.selected_feature:
             self._write_card()
 
     def _sees(self, feature: int) -> bool:
+        feature -= self._now.begin
         return feature in self._listed or feature == self.selected_feature
 
     def _say(self, text: str, *, wrong: bool = False) -> None:

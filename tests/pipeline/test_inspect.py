@@ -76,7 +76,7 @@ def check(inspection: Inspection, sae: SAE, a: NDArray[Any]) -> None:
 
 @pytest.fixture(scope="module")
 def painter() -> Painter:
-    """In full precision, so that sums by another way can be compared."""
+    """In float32 wherever this runs: in bfloat16 the run by hand would round otherwise."""
     return Painter.embedded(dtype="float32")
 
 
@@ -135,36 +135,65 @@ def test_an_edit_shows_where_it_was_made_and_what_later_steps_make_of_it(
     assert painter.inspect(edited, step=2).change(unedited).max() > 0.1
 
 
-def test_a_site_behind_the_steered_one_can_be_inspected(painter: Painter, scene: Scene) -> None:
+def make_sae(d_model: int, site: str) -> SAE:
+    """A random SAE of 64 features, for a site where nothing was trained."""
     torch.manual_seed(0)
-    d_model, n_features = painter.saes[SITE].d_model, 64
-    decoder = torch.nn.functional.normalize(torch.randn(n_features, d_model), dim=1)
-    painter.saes[BEHIND] = sae = SAE(
+    decoder = torch.nn.functional.normalize(torch.randn(64, d_model), dim=1)
+    return SAE(
         W_enc=decoder.T.contiguous(),
-        b_enc=torch.zeros(n_features),
+        b_enc=torch.zeros(64),
         W_dec=decoder,
         b_dec=torch.zeros(d_model),
         activation="jumprelu",
         k=None,
         threshold=torch.tensor(0.1),
         target="update",
-        site=BEHIND,
-        unit=torch.ones(n_features),
+        site=site,
+        unit=torch.ones(64),
     )
+
+
+def test_a_site_behind_the_first_has_features_and_factors_of_its_own(painter: Painter) -> None:
+    first = painter.saes[SITE]
+    several = Painter(
+        painter.pipeline,
+        {SITE: first, BEHIND: make_sae(first.d_model, BEHIND)},
+        name="two sites",
+        labels={3: "third", first.n_features + 5: "fifth behind"},
+    )
+    scene = several.analyze(PROMPT, seed=3)
+    inspection = several.inspect(scene, site="mid.0")
+    sae, a = several.saes[BEHIND], hooked(painter, BEHIND)[0]
+
+    check(inspection, sae, a)
+    assert (inspection.site, inspection.begin) == (BEHIND, first.n_features)
+    assert inspection.labels(several.labels) == {5: "fifth behind"}
+    here = scene.basis[:, first.n_features :].astype(float) @ sae.W_dec.double().numpy()
+    left = ((a - scene.strengths.reshape(256, -1) @ here) ** 2).sum()
+    assert inspection.explained(by_factors=True) == pytest.approx(1 - left / (a**2).sum(), abs=1e-3)
+    # What is erased at the first site changes what arrives at the second, and nothing was painted there.
+    edited = scene.scale(0, 0)
+    assert several.inspect(edited, site=BEHIND).change(inspection).max() > 0.1
+    unedited = several.inspect(edited, site=BEHIND, edited=False)
+    assert np.array_equal(unedited.codes, inspection.codes)
+
+
+def test_an_sae_put_in_later_is_looked_through_and_steers_nothing(painter: Painter, scene: Scene) -> None:
+    painter.saes[BEHIND] = sae = make_sae(painter.saes[SITE].d_model, BEHIND)
     try:
-        inspection = painter.inspect(scene, site="mid.0")
+        inspection = painter.inspect(scene, site=BEHIND)
         check(inspection, sae, hooked(painter, BEHIND)[0])
-        assert inspection.site == BEHIND
+        assert inspection.missed_by_factors is None
         with pytest.raises(ValueError) as caught:
             inspection.explained(by_factors=True)
         assert "no factors at mid_block.attentions.0" in str(caught.value)
-        erased = scene.erase("everything")
-        assert painter.inspect(erased, site=BEHIND).change(inspection).max() > 0.1
     finally:
         del painter.saes[BEHIND]
 
 
-def test_a_blank_canvas_has_nothing_to_explain(painter: Painter) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_blank_canvas_has_nothing_to_explain(dtype: str) -> None:
+    painter = Painter.embedded(dtype=dtype)
     inspection = painter.inspect(painter.blank("a lion"))
     assert inspection.energy.max() == 0
     assert np.isnan(inspection.explained())
@@ -175,7 +204,10 @@ def test_a_blank_canvas_has_nothing_to_explain(painter: Painter) -> None:
     ("wish", "text"),
     [
         ({"step": 1}, "step=1 is outside 0..0; steps count from 0"),
-        ({"site": "up.0.1"}, "site='up_blocks.0.attentions.1' has no SAE here; choose one of "),
+        (
+            {"site": "up.0.1"},
+            "site='up_blocks.0.attentions.1' has no SAE here; choose one of down_blocks.",
+        ),
     ],
 )
 def test_what_cannot_be_inspected_is_refused(

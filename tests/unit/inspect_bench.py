@@ -59,7 +59,7 @@ class StillPainter:
             for site in self.saes
             for step in range(n_steps)
         }
-        self.icons: list[int] = []
+        self.drawn: list[int] = []
         self.rendered: list[Scene] = []
 
     def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 3) -> Scene:
@@ -95,7 +95,7 @@ class StillPainter:
         return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
     def icon(self, feature: int) -> Image.Image:
-        self.icons.append(feature)
+        self.drawn.append(feature)
         return Image.new("RGB", (32, 32), (feature % 256, 90, 160))
 
     def inspect(
@@ -109,7 +109,14 @@ class StillPainter:
             change = self._change(scene)
             # Further on, an edit arrives turned: what becomes of it is the model's matter.
             target = target + (change if site == SITE else change.roll(1, dims=1) / math.sqrt(2))
-        return Inspection.of(sae, target, site=site, step=step, scene=scene if site == SITE else None)
+        return Inspection.of(
+            sae,
+            target,
+            site=site,
+            step=step,
+            begin=0 if site == SITE else self.saes[SITE].n_features,
+            scene=scene if site == SITE else None,
+        )
 
     def _change(self, scene: Scene) -> torch.Tensor:
         made = scene.strengths.astype(float) @ scene.basis - scene.base_strengths @ scene.base_basis

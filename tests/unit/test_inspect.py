@@ -263,7 +263,7 @@ class TestAFeature:
         while html(inspector, "list").count("<img") < len(inspector.features) and time.monotonic() < until:
             time.sleep(0.02)
         assert html(inspector, "list").count("<img") == len(inspector.features)
-        assert sorted(painter.icons) == sorted(inspector.features)
+        assert sorted(painter.drawn) == sorted(inspector.features)
 
     def test_one_that_the_sae_has_not_is_refused(self, inspector: PatchInspector) -> None:
         with pytest.raises(ValueError, match=r"feature=40 is outside 0\.\.39"):

@@ -37,7 +37,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
         "ember_widgets/widgets/static/paint.js",
         "ember_widgets/widgets/static/paint.css",
         "ember_widgets/embedded/assets/MODEL_CARD.md",
+        "ember_widgets/widgets/static/inspect.css",
         "ember_widgets/notebooks/01_paint.ipynb",
+        "ember_widgets/notebooks/02_inspect.ipynb",
+        "ember_widgets/notebooks/03_factors.ipynb",
     ],
 )
 def test_the_wheel_holds_what_the_package_reads_at_run_time(wheel: zipfile.Path, name: str) -> None:
