@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ember_widgets.painter import Painter
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
+    from ember_widgets.widgets.atlas import FeatureAtlas
     from ember_widgets.widgets.paint import FactorSliders, PaintWidget, Picture
 
 __all__ = [
     "SAE",
     "FactorSliders",
     "Factors",
+    "FeatureAtlas",
     "PaintWidget",
     "Painter",
     "Picture",
@@ -40,6 +42,7 @@ _HOME = {
     "SAE": "sae",
     "FactorSliders": "widgets.paint",
     "Factors": "factors",
+    "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
     "Picture": "widgets.paint",

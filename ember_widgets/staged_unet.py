@@ -15,13 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ember_widgets import _sites
+
 GRID = 16
-ALIASES = {
-    "down.2.1": "down_blocks.2.attentions.1",
-    "mid.0": "mid_block.attentions.0",
-    "up.0.0": "up_blocks.0.attentions.0",
-    "up.0.1": "up_blocks.0.attentions.1",
-}
 
 
 @dataclass(frozen=True)
@@ -57,13 +53,13 @@ _Op = Callable[[_Run], None]
 
 
 class StagedUNet:
-    """A UNet cut in two at one attention block.
+    """A UNet cut in two at one attention block; `order` says how far along it that is.
 
     Args:
         unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
             changed.
         site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names
-            `ALIASES`.
+            that `_sites` has.
 
     Raises:
         ValueError: The UNet has no such block, or has parts that SDXL lacks and this class would skip.
@@ -71,7 +67,7 @@ class StagedUNet:
 
     def __init__(self, unet: Any, site: str) -> None:
         self.unet = unet
-        self.site = ALIASES.get(site, site)
+        self.site = _sites.full(site)
         _check_family(unet)
         ops = list(_program(unet))
         paths = [path for path, _ in ops]
@@ -80,7 +76,7 @@ class StagedUNet:
             raise ValueError(
                 f"site={site!r}, but this UNet has no such attention block; choose one of {sites}"
             )
-        cut = paths.index(self.site)
+        self.order = cut = paths.index(self.site)
         self._before = [op for _, op in ops[:cut]]
         self._block: nn.Module = unet.get_submodule(self.site)
         self._after = ops[cut + 1 :]
@@ -117,6 +113,22 @@ class StagedUNet:
         aug = self.unet.get_aug_embed(emb=emb, encoder_hidden_states=text, added_cond_kwargs=added)
         whole: Tensor = emb + aug
         return whole
+
+    def onward(self, state: SiteState, hidden_out: Tensor, site: str) -> SiteState:
+        """Run from the site's (edited) output to another site further on.
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves this site.
+            site: Module path of an attention block after it.
+        """
+        run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
+        for path, op in self._after:
+            if path == site:
+                break
+            op(run)
+        out = _attend(self.unet.get_submodule(site), run.sample, run.text)
+        return SiteState(run.sample, out, tuple(run.skips), run.emb, run.text)
 
     def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
         """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 TESTS = Path(__file__).parent
 # Quick rings first: a broken unit is the better message than the browser's timeout it leads to.
 RINGS = ("unit", "pipeline", "lab")
+
+
+# What users of this machine keep is none of the tests' business, nor the other way round.
+for variable in ("EMBER_WIDGETS_CACHE", "EMBER_WIDGETS_DATA"):
+    os.environ[variable] = tempfile.mkdtemp(prefix="ember-tests-")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

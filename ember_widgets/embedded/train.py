@@ -1,6 +1,6 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, pool, composer, trunk, upper, renderer, export, sae, card. Each resumes from its
+Stages, in order: vae, pool, composer, trunk, upper, renderer, export, sae, icons, card. Each resumes from its
 checkpoint in the run's folder, on top of what the stages before it made. On a CPU one process per core is
 fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all --threads 1`. Needs the `train`
 extra.
@@ -18,8 +18,9 @@ import torch.distributed as dist
 
 from ember_widgets.embedded.card import make_card
 from ember_widgets.embedded.export import export
+from ember_widgets.embedded.make_icons import make_icons
 from ember_widgets.embedded.pool import build_pool
-from ember_widgets.embedded.train_sae import build_sae
+from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
 
@@ -31,7 +32,7 @@ TRAINED: dict[str, Callable[..., None]] = {
     "renderer": train_renderer,
 }
 MINUTES = {"vae": 10.0, "composer": 25.0, "trunk": 40.0, "upper": 20.0, "renderer": 20.0}
-STAGES = ("vae", "pool", "composer", "trunk", "upper", "renderer", "export", "sae", "card")
+STAGES = ("vae", "pool", "composer", "trunk", "upper", "renderer", "export", "sae", "icons", "card")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -72,7 +73,9 @@ def _finish(stage: str, out: Path, device: str) -> None:
     elif stage == "export":
         export(out)
     elif stage == "sae":
-        build_sae(out)
+        build_saes(out)
+    elif stage == "icons":
+        make_icons()
     else:
         make_card()
 

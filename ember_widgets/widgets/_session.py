@@ -14,7 +14,9 @@ from ember_widgets._checks import plural
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _layers, _python, _wire
 from ember_widgets.widgets._answers import Loan
+from ember_widgets.widgets._change import Change
 from ember_widgets.widgets._easel import Easel
+from ember_widgets.widgets._features import labels_of
 
 
 class Session(Easel):
@@ -96,21 +98,35 @@ class Session(Easel):
         self._acknowledge_to(message.client, message.seq)
         return True
 
+    def add_feature(self, feature: int) -> str:
+        """Add a feature to the palette as a factor of its own; returns the factor's name."""
+        self._refuse_closed()
+        label = labels_of(self.painter).get(feature)
+        name = label.split(" (")[0] if label else f"feature {feature}"
+        change = Change("add_factor", {"features": {feature: 1.0}, "name": name})
+        with self._lock:
+            self._apply(change, commit=True, client="", seq=0)
+            name = self._state.painted.names[-1]
+        self._on_scene()
+        return name
+
     def _change(self, message: _wire.Palette) -> None:
         with self._lock:
             if self._refused(message):
                 return
-            before, change = self._history.current, message.change
-            loan = self._answers.loan
-            lender = (loan.code,) if loan and change.verb == "borrow" else ()
-            line = _python.said(self._state.painted, change.verb, change.arguments, *lender)
-            state = change.of(self._state, loan.scene if loan else None)
-            self._adopt(replace(state, code=(*before.code, line)))
-            if message.commit:
-                self._history.commit(self._state)
-            self._send_state("scene", "")
-            self._submit(message.client, message.seq, final=message.commit)
+            self._apply(message.change, message.commit, message.client, message.seq)
         self._on_scene()
+
+    def _apply(self, change: Change, commit: bool, client: str, seq: int) -> None:
+        before, loan = self._history.current, self._answers.loan
+        lender = (loan.code,) if loan and change.verb == "borrow" else ()
+        line = _python.said(self._state.painted, change.verb, change.arguments, *lender)
+        state = change.of(self._state, loan.scene if loan else None)
+        self._adopt(replace(state, code=(*before.code, line)))
+        if commit:
+            self._history.commit(self._state)
+        self._send_state("scene", "")
+        self._submit(client, seq, final=commit)
 
     def _open(self, message: _wire.Open, buffers: Sequence[Any]) -> None:
         self.assign(_scene_in("open", buffers), message.client, message.seq)

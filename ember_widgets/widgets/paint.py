@@ -237,6 +237,20 @@ class PaintWidget(anywidget.AnyWidget):
         page = _html.page(self._esm, self._css, self._open.told(), self.scene.prompt)
         _scene_file.write(Path(path), page.encode())
 
+    def add_feature(self, feature: int) -> str:
+        """Add a feature to the palette as a factor of its own, named after its label; it is nowhere yet.
+
+        Args:
+            feature: index into the SAE, 0..n_features-1.
+
+        Returns:
+            The name of the new factor, the last of ``scene``.
+
+        Raises:
+            TypeError, ValueError: an unknown feature.
+        """
+        return self._open.add_feature(feature)
+
     def to_python(self) -> str:
         """What was done since the scene was new, as a program with the scene's own verbs.
 

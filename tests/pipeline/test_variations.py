@@ -38,7 +38,7 @@ def test_the_prompt_itself_as_late_text_changes_nothing(painter: Painter, scene:
         return state.hidden_out  # type: ignore[attr-defined,no-any-return]
 
     plain = sampler.run(start, leave)
-    assert torch.equal(plain, sampler.run(start, leave, sampler.words(scene.prompt)))
+    assert torch.equal(plain, sampler.run(start, leave, late=sampler.words(scene.prompt)))
 
 
 def test_other_factors_leave_an_unedited_picture_bit_equal(painter: Painter, scene: Scene) -> None:

@@ -1,0 +1,182 @@
+"""What is known of every feature of an SAE: label, statistics, neighbours. The atlas shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets import _checks
+from ember_widgets._statistics import Statistics
+from ember_widgets.collection import Collection
+from ember_widgets.icons import Icons
+from ember_widgets.labels import Labels
+
+ALIKE = 24
+_NUMBER = re.compile(r"#?\s*(\d{1,9})")
+_LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
+
+
+class Catalogue:
+    """The features of an SAE.
+
+    Args:
+        source: a painter, or an SAE alone.
+        collection: pictures that show features, and tell how often they are active where they are more than
+            those that the painter's own statistics are of.
+
+    Raises:
+        TypeError: neither a painter nor an SAE.
+        ValueError: the collection is of another SAE.
+    """
+
+    def __init__(self, source: Any, collection: Collection | None = None) -> None:
+        saes = getattr(source, "saes", None)
+        self.sae: Any = next(iter(saes.values())) if saes else source
+        if not hasattr(self.sae, "W_dec"):
+            raise TypeError(f"painter={_checks.shown(source)} has no SAE; give a Painter or an SAE")
+        self.n_features = int(self.sae.n_features)
+        labels = getattr(source, "labels", None)
+        self.labels = labels if isinstance(labels, Labels) else Labels(n_features=self.n_features)
+        icons = getattr(source, "icons", None)
+        self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
+        self.can_draw = callable(getattr(source, "draw_icons", None))
+        self.collection = collection
+        self.statistics: Statistics | None = getattr(source, "statistics", None)
+        if collection is not None:
+            self._check(collection)
+            measured = collection.statistics
+            # A few pictures tell less of what is dead than the many that may have come with the SAE.
+            if measured.n_images and (not self.statistics or measured.n_images > self.statistics.n_images):
+                self.statistics = measured
+
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """(n_features, d_model) float32, the decoder's rows at length 1."""
+        rows: NDArray[np.float32] = self.sae.W_dec.detach().float().cpu().numpy()
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        directions: NDArray[np.float32] = rows / lengths.clip(min=1e-12)
+        return directions
+
+    @cached_property
+    def positional(self) -> NDArray[np.bool_]:
+        """(n_features,) bool."""
+        mask = np.zeros(self.n_features, np.bool_)
+        mask[list(self.sae.positional)] = True
+        return mask
+
+    @property
+    def dead(self) -> NDArray[np.bool_]:
+        """(n_features,) bool; none where nothing was measured."""
+        return self.statistics.dead if self.statistics else np.zeros(self.n_features, np.bool_)
+
+    @cached_property
+    def typical(self) -> NDArray[np.float32]:
+        """(n_features,) typical activation: as measured, else what the SAE says."""
+        unit: NDArray[np.float32] = self.sae.unit.detach().float().cpu().numpy()
+        return np.where(self.dead, unit, self.statistics.typical) if self.statistics else unit
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n_features,) bool."""
+        mask = np.zeros(self.n_features, np.bool_)
+        mask[[feature for feature in self.labels if feature < self.n_features]] = True
+        return mask
+
+    def search(self, text: str) -> list[int]:
+        """Features for a text: "like 12" or "~12" gives those most like 12, a number that feature first."""
+        if match := _LIKE.fullmatch(text.strip()):
+            feature = int(match[1])
+            return [feature, *(f for f, _ in self.like(feature))] if feature < self.n_features else []
+        match = _NUMBER.fullmatch(text.strip())
+        numbered = [int(match[1])] if match else []
+        found = dict.fromkeys([*numbered, *self.labels.search(text)])
+        return [feature for feature in found if feature < self.n_features]
+
+    def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
+        """The features whose decoder directions are nearest to a feature's, with the cosine, nearest first.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+        """
+        feature = _checks.feature_index(feature, self.n_features)
+        cosines = self.directions @ self.directions[feature]
+        cosines[feature] = -np.inf
+        n = min(n, self.n_features - 1)
+        nearest = np.argpartition(-cosines, n - 1)[:n] if n else np.zeros(0, np.intp)
+        nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
+        return [(int(f), float(cosines[f])) for f in nearest]
+
+    def passing(self, filters: Iterable[str]) -> NDArray[np.bool_]:
+        """(n_features,) bool: those that these filters leave ("live", "labelled", "placeless")."""
+        mask = np.ones(self.n_features, np.bool_)
+        wanted = set(filters)
+        if "live" in wanted:
+            mask &= ~self.dead
+        if "labelled" in wanted:
+            mask &= self.labelled
+        if "placeless" in wanted:
+            mask &= ~self.positional
+        return mask
+
+    def telling_first(self, features: Iterable[int] | NDArray[Any]) -> list[int]:
+        """Features with a label first, then those that are active most often."""
+        chosen = np.fromiter(features, np.intp)
+        often = self.statistics.frequency[chosen] if self.statistics else np.zeros(len(chosen))
+        order = np.lexsort((chosen, -often, ~self.labelled[chosen]))
+        return [int(feature) for feature in chosen[order]]
+
+    def tile(self, feature: int, note: str = "") -> dict[str, Any]:
+        """What the sheet says of a feature."""
+        label = self.labels.get(feature, "")
+        return {"feature": feature, "label": label, "note": note, "dead": bool(self.dead[feature])}
+
+    def details(self, feature: int) -> dict[str, Any]:
+        """What the card says of a feature, without pictures."""
+        facts: list[tuple[str, str]] = []
+        if self.statistics:
+            share = float(self.statistics.frequency[feature])
+            facts.append(("active in", f"{percent(share)} of patches" if share else "no patch: dead"))
+        facts.append(("typically", f"{self.typical[feature]:.3g}"))
+        if self.positional[feature]:
+            facts.append(("positional", "active along borders"))
+        return {
+            "feature": feature,
+            "label": self.labels.get(feature, ""),
+            "source": self.source(feature),
+            "facts": facts,
+        }
+
+    def source(self, feature: int) -> str:
+        """Where a feature's label comes from, with its scores."""
+        if feature not in self.labels:
+            return "no label yet"
+        label = self.labels.entry(feature)
+        scores = [f"{name} {value:.2f}" for name, value in label.scores.items()]
+        if label.source == "you":
+            return "labelled by you"
+        return ", ".join(scores) or label.source or "label of unknown source"
+
+    def _check(self, collection: Collection) -> None:
+        ours, theirs = self.sae.sha256[:16], collection.model.get("sae", "")
+        if collection.n_features != self.n_features or ours != theirs:
+            raise ValueError(
+                f"{collection} was made with SAE {theirs!r}, but this atlas shows {ours!r}; "
+                "collect with this painter"
+            )
+
+
+def percent(share: float) -> str:
+    """A share with two digits that count: 12 %, 1.2 %, 0.012 %."""
+    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
+def numbers(value: object, n_features: int) -> tuple[int, ...]:
+    """Feature numbers, each once, in the order given."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray, set, frozenset)):
+        raise TypeError(f"features={_checks.shown(value)} is not a list of features; give e.g. [3, 14]")
+    return tuple(dict.fromkeys(_checks.feature_index(feature, n_features) for feature in value))

@@ -1,0 +1,480 @@
+"""FeatureAtlas: all features of an SAE on a map, with icons and search, in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import traitlets
+from PIL import Image
+
+from ember_widgets import _checks
+from ember_widgets.collection import Collection
+from ember_widgets.feature_map import FILE as MAP_FILE
+from ember_widgets.feature_map import METHODS, FeatureMap, best_method, known_map, make_map
+from ember_widgets.widgets._asked import check_keywords, last_line
+from ember_widgets.widgets._catalogue import Catalogue, numbers
+from ember_widgets.widgets._colors import MODES, coloring
+from ember_widgets.widgets._map_picture import map_picture
+from ember_widgets.widgets._panel import Panel
+from ember_widgets.widgets._scatter import Scatter
+from ember_widgets.widgets.paint import PaintWidget
+
+SHOWN = 96
+"""Tiles of the sheet; more are counted."""
+PICTURES = 4
+ICONS_EVERY_S = 0.7
+PANEL_WIDTH = 330
+
+
+class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
+    """All features of an SAE: a map on which similar ones lie together, icons, search.
+
+    Hover a point to see its icon and label; click it, or draw a lasso, to select; the sheet shows what is
+    selected or found. The map is made once per SAE and kept; until it is there, PCA lays the features out.
+
+    Args:
+        painter: a Painter, or an SAE alone (then there are no icons and labels).
+        collection: pictures collected with this painter. They show where each feature is strongest, and tell
+            how often it is active, unless that was measured over more pictures when the SAE was made.
+        paint: a PaintWidget with the same SAE, to which features can be sent as brushes.
+        method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
+        cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
+        height: in pixels.
+        layout: an ipywidgets layout.
+
+    Raises:
+        ModuleNotFoundError: jupyter-scatter is not installed.
+        TypeError, ValueError: no painter, an unknown keyword, or a collection or widget of another SAE.
+
+    Example:
+        >>> atlas = FeatureAtlas(painter, paint=widget)         # doctest: +SKIP
+        >>> atlas.select(atlas.search("cat"))                   # doctest: +SKIP
+        >>> atlas.observe(print, "selected")                    # doctest: +SKIP
+    """
+
+    selected = traitlets.Tuple(help="Numbers of the selected features.")
+    feature = traitlets.Int(None, allow_none=True, help="The feature whose card is open.")
+
+    # As they are while nothing is constructed yet: ipywidgets closes what it could not construct.
+    _closed = True
+
+    def __init__(
+        self,
+        painter: Any,
+        collection: Collection | None = None,
+        *,
+        paint: PaintWidget | None = None,
+        method: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        height: int = 600,
+        **kwargs: Any,
+    ) -> None:
+        check_keywords(kwargs, ("layout",), "FeatureAtlas")
+        height = _checks.integer("height", height, 300, 4000, hint="give pixels")
+        self._lock = threading.RLock()
+        self._all = Catalogue(painter, collection)
+        self._paint: PaintWidget | None = None
+        self._key = self._all.sae.sha256 or _hash(self._all.directions)
+        self._arranged = threading.Event()
+        self._notes: dict[int, str] = {}
+        self._icons_sent = 0.0
+        self.last_error: Exception | None = None
+        self.map, self._arranging = self._open_map(method, cache)
+        self._scatter = Scatter(
+            self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._want_icon
+        )
+        self._panel = Panel(
+            height=height,
+            color_modes=[list(mode) for mode in MODES.items()],
+            color_by="frequency" if self._all.statistics else "typical",
+            filters=["live"] if self._all.dead.any() else [],
+        )
+        self._panel.layout = ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto")
+        left = ipywidgets.Box(
+            [self._scatter.widget], layout=ipywidgets.Layout(flex="1 1 360px", min_width="300px")
+        )
+        self._scatter.widget.layout.width = "100%"
+        self._end_listening = self._all.icons.on_made(self._icons_made)
+        self._closed = False
+        layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
+        super().__init__([left, self._panel], layout=layout)
+        self._panel.observe(self._asked_query, "query")
+        self._panel.observe(self._asked_colors, ["color_by", "ground"])
+        self._panel.observe(self._asked_filters, "filters")
+        self._panel.on_msg(lambda _, content, __: self._asked(content))
+        if paint is not None:
+            self.link(paint)
+        self._tell_choices()
+        self._recolor()
+        self._scatter.only(self._passing)
+        self._show_sheet()
+        self._tell_status()
+        if self._arranging is not None:
+            self._arranging.start()
+
+    # Python's verbs
+
+    def search(self, text: str) -> list[int]:
+        """Find features.
+
+        Args:
+            text: words or beginnings of words of labels; a number; "like 12" for those whose decoder
+                directions are nearest to feature 12's.
+
+        Returns:
+            Feature numbers, best first, whatever filters are set; none for an empty text.
+        """
+        return self._all.search(_checks.text("text", text))
+
+    def like(self, feature: int, n: int = 24) -> list[tuple[int, float]]:
+        """The n features most like one: (feature, cosine of the decoder directions), nearest first."""
+        return self._all.like(feature, _checks.integer("n", n, 1, 10_000, hint="say how many"))
+
+    def select(self, features: Iterable[int]) -> None:
+        """Select features, show them in the sheet, and go to where they are; [] selects none.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+        """
+        chosen = numbers(features, self._all.n_features)
+        hidden = [feature for feature in chosen if not self._passing[feature]]
+        with self._lock:
+            if hidden:  # what was asked for by number shall be seen
+                self._panel.filters = []
+            self._panel.query = ""
+            self._notes = {}
+            self._choose(chosen, zoom=True)
+            if chosen:
+                self._look(chosen[0])
+
+    def brush(self, feature: int) -> str:
+        """Send a feature to the linked PaintWidget as a factor of its own; returns the factor's name.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+            RuntimeError: no PaintWidget is linked, or it is closed.
+        """
+        feature = _checks.feature_index(feature, self._all.n_features)
+        if self._paint is None:
+            raise RuntimeError(
+                "no PaintWidget is linked; make the atlas with FeatureAtlas(painter, paint=widget), "
+                "or call atlas.link(widget)"
+            )
+        self._check_paint(self._paint)  # another scene may have been opened in it
+        return self._paint.add_feature(feature)
+
+    def link(self, paint: PaintWidget | None) -> None:
+        """Send brushes to this PaintWidget; None = to none.
+
+        Raises:
+            TypeError: it is no PaintWidget.
+            ValueError: its scene is of another SAE.
+        """
+        if paint is not None:
+            self._check_paint(paint)
+        self._paint = paint
+        self._panel.has_paint = paint is not None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the map is arranged; False if that took longer than so many seconds."""
+        return self._arranging is None or self._arranged.wait(timeout)
+
+    def picture(self, side: int = 900) -> Image.Image:
+        """The map as a picture, with the icons of labelled features; what a saved notebook shows."""
+        return map_picture(self._all, self.map.positions, self._passing, self._coloring(dark=False), side)
+
+    def close(self) -> None:
+        """End the widget in every view and let go of the painter."""
+        if self._closed:
+            return
+        with self._lock:
+            self._closed = True
+        self._end_listening()
+        self._paint = None
+        self._panel.unobserve_all()
+        for widget in (*self.children[0].children, *self.children):
+            widget.close()
+        self._scatter.close()
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            # Notebooks do not keep a widget's state by default; with this a saved one shows the map.
+            stream = io.BytesIO()
+            self.picture().save(stream, "PNG", optimize=True)
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data["image/png"] = base64.b64encode(stream.getvalue()).decode("ascii")
+        return bundle
+
+    # The map
+
+    def _open_map(
+        self, method: str | None, cache: str | os.PathLike[str] | None
+    ) -> tuple[FeatureMap, threading.Thread | None]:
+        """The map to begin with, and what makes the real one if it was not made before."""
+        source = str(self._all.sae.source or "")
+        shipped = Path(source) / MAP_FILE if source else None
+        known = known_map(self._key, method=method, shipped=shipped, cache=cache)
+        if known is not None and len(known.positions) == self._all.n_features:
+            return known, None
+        self._wanted = method or best_method()
+        first = make_map(self._all.directions, method="pca")
+        if self._wanted == "pca":
+            return first, None
+        arguments = (self._wanted, cache)
+        return first, threading.Thread(target=self._arrange, args=arguments, name="ember-atlas", daemon=True)
+
+    def _arrange(self, method: str, cache: str | os.PathLike[str] | None) -> None:
+        try:
+            made = make_map(self._all.directions, self._key, method=method, cache=cache)
+            with self._lock:
+                if self._closed:
+                    return
+                self.map = made
+                self._scatter.move(made)
+                self._scatter.only(self._passing)
+        except Exception as fault:  # nobody would see it
+            if not self._closed:
+                self._report(fault)
+        finally:
+            self._arranged.set()
+            if not self._closed:
+                self._tell_status()
+
+    def _tell_status(self) -> None:
+        n = f"{self._all.n_features:,} features"
+        if self._arranging is not None and not self._arranged.is_set():
+            wanted = METHODS[self._wanted]
+            self._panel.status = f"{n} · {self.map.title} for now; {wanted} is under way…"
+        else:
+            self._panel.status = f"{n} · {self.map.title}"
+
+    def _coloring(self, *, dark: bool) -> Any:
+        return coloring(self._panel.color_by, self._all, dark=dark)
+
+    def _recolor(self) -> None:
+        colors = self._coloring(dark=_is_dark(self._panel.ground))
+        self._scatter.color(colors)
+        self._panel.legend = colors.legend
+
+    @property
+    def _passing(self) -> Any:
+        return self._all.passing(self._panel.filters)
+
+    # The sheet
+
+    def _choose(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
+        self.selected = features
+        self._scatter.select(features, zoom=zoom)
+        self._show_sheet()
+
+    def _show_sheet(self) -> None:
+        query = self._panel.query.strip()
+        if query:
+            features = list(self.selected)
+            self._panel.title = f"{len(features) or 'Nothing'} found" if features else "Nothing found"
+        elif self.selected:
+            features = list(self.selected)
+            self._panel.title = f"{_checks.plural(len(features), 'feature')} selected"
+        else:
+            features = self._all.telling_first(np.flatnonzero(self._passing))
+            self._panel.title = f"All {_checks.plural(len(features), 'feature')}"
+        shown = features[:SHOWN]
+        self._panel.more = len(features) - len(shown)
+        self._panel.tiles = [self._all.tile(feature, self._notes.get(feature, "")) for feature in shown]
+        self._all.icons.forget_wanted()  # those of a sheet that is gone
+        self._want_icons(shown)
+        self._send_icons()
+
+    def _look(self, feature: int | None) -> None:
+        self.feature = feature
+        if feature is None:
+            self._panel.details = None
+            return
+        self._want_icons([feature])
+        self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
+        self._send_icons()
+
+    def _pictures(self, feature: int) -> dict[str, Any]:
+        collection = self._all.collection
+        if collection is None:
+            return {"pictures": [], "advice": ""}
+        hits = collection.top(feature, PICTURES)
+        try:
+            pictures = [_jpeg(collection.marked(hit, 128)) for hit in hits]
+        except ValueError:  # collected without pictures
+            pictures = []
+        advice = "" if hits else f"Active in none of the {len(collection)} pictures collected."
+        return {"pictures": pictures, "advice": advice}
+
+    def _want_icons(self, features: Iterable[int]) -> None:
+        if self._all.can_draw:
+            self._all.icons.want([feature for feature in features if not self._all.dead[feature]])
+
+    def _want_icon(self, feature: int) -> None:
+        self._want_icons([feature])
+
+    def _icons_made(self, features: list[int]) -> None:
+        for feature in features:
+            self._scatter.tell(feature)
+        last = self._all.icons.waiting <= len(features)
+        if last or time.monotonic() - self._icons_sent > ICONS_EVERY_S:
+            self._send_icons()
+
+    def _send_icons(self) -> None:
+        with self._lock:
+            self._icons_sent = time.monotonic()
+            shown = [tile["feature"] for tile in self._panel.tiles]
+            if self.feature is not None:
+                shown.append(self.feature)
+            icons = self._all.icons
+            addresses = {
+                str(f): address
+                for f in shown
+                if (address := "blank" if icons.is_blank(f) else icons.address(f))
+            }
+            if addresses != self._panel.icons:
+                self._panel.icons = addresses
+
+    def _tell_choices(self) -> None:
+        n, known = self._all.n_features, self._all.statistics is not None
+        live = n - int(self._all.dead.sum())
+        positional, labelled = int(self._all.positional.sum()), int(self._all.labelled.sum())
+        unknown = "" if known else "Not measured: FeatureAtlas(painter, collection=painter.collect(prompts))"
+        self._panel.filter_choices = [
+            {"key": "live", "title": "Live", "count": live, "advice": unknown},
+            {"key": "labelled", "title": "Labelled", "count": labelled, "advice": _none(labelled, "labels")},
+            {
+                "key": "placeless",
+                "title": "Not positional",
+                "count": n - positional,
+                "advice": _none(positional, "positional features"),
+            },
+        ]
+
+    # What browsers ask; an exception that escaped from here nobody would see
+
+    def _by_hand(self, features: tuple[int, ...]) -> None:
+        with self._lock:
+            self._panel.query = ""
+            self._notes = {}
+            self.selected = tuple(self._all.telling_first(features))
+            self._show_sheet()
+            if len(features) == 1:
+                self._look(features[0])
+
+    def _asked_query(self, change: Any) -> None:
+        text = change["new"]
+        with self._lock:
+            if not text.strip():
+                if change["old"].strip():
+                    self._notes = {}
+                    self._choose(())
+                return
+            found = self.search(text)
+            if text.strip().lower().startswith(("like", "~")) and found:
+                self._notes = {f: f"{cosine:.2f}" for f, cosine in self.like(found[0])}
+            else:
+                self._notes = {}
+            passing = self._passing
+            self._choose(tuple(feature for feature in found if passing[feature]))
+
+    def _asked_colors(self, change: Any) -> None:
+        try:
+            if change["name"] == "ground" and change["new"]:
+                self._scatter.ground(change["new"])
+            self._recolor()
+        except (KeyError, ValueError) as fault:
+            self._report(fault)
+
+    def _asked_filters(self, change: Any) -> None:
+        with self._lock:
+            self._scatter.only(self._passing)
+            self._show_sheet()
+
+    def _asked(self, content: Any) -> None:
+        try:
+            self._panel.notice = ""
+            self._do(content)
+        except Exception as fault:
+            self._report(fault)
+
+    def _do(self, content: Any) -> None:
+        asked = content["do"]
+        if asked == "clear":
+            self._panel.query = ""
+            self._choose(())
+            return
+        feature = _checks.feature_index(content["feature"], self._all.n_features)
+        with self._lock:
+            if asked == "look":
+                self._look(feature)
+            elif asked == "brush":
+                name = self.brush(feature)
+                self._panel.notice = f"“{name}” is in the palette now: pick it there and paint."
+            elif asked == "like":
+                self._panel.query = f"like {feature}"
+            elif asked == "show":
+                self._scatter.zoom((feature,))
+            elif asked == "label":
+                self._label(feature, content["text"])
+            else:
+                raise ValueError(f"do={_checks.shown(asked)} is unknown")
+
+    def _label(self, feature: int, text: str) -> None:
+        if " ".join(_checks.text("text", text).split()) == self._all.labels.get(feature, ""):
+            return
+        self._all.labels.set(feature, text)
+        self._scatter.tell(feature)
+        self._tell_choices()
+        self._show_sheet()
+        self._look(feature)
+        if self._panel.color_by == "source":
+            self._recolor()
+
+    def _check_paint(self, paint: object) -> None:
+        if not isinstance(paint, PaintWidget):
+            raise TypeError(f"paint={_checks.shown(paint)} is not a PaintWidget; make one with the painter")
+        scene = paint.scene
+        ours, theirs = self._all.sae.sha256[:16], scene.model.get("sae", "")
+        if scene.n_features != self._all.n_features or (ours and theirs and ours != theirs):
+            raise ValueError(
+                f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this "
+                f"atlas shows {ours!r} ({self._all.n_features} features); give a widget of the same painter"
+            )
+
+    def _report(self, fault: Exception) -> None:
+        self.last_error = fault
+        self._panel.notice = last_line(fault)
+
+
+def _none(count: int, noun: str) -> str:
+    return "" if count else f"This SAE has no {noun}"
+
+
+def _hash(directions: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(directions).tobytes()).hexdigest()
+
+
+def _is_dark(color: str) -> bool:
+    if len(color) != 7:
+        return False
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 128
+
+
+def _jpeg(picture: Image.Image) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
