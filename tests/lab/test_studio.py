@@ -33,10 +33,14 @@ def test_the_number_of_factors_changes_live(view: PaintView) -> None:
     assert view.notebook.ask("widget.scene == before.paint(2, [(1, 1)])")
 
 
-def test_what_was_typed_and_not_drawn_stays_while_factors_change(view: PaintView) -> None:
-    view.part("prompt").fill("a half typed")
+def test_a_number_typed_beside_another_prompt_waits_for_draw(view: PaintView) -> None:
+    view.part("prompt").fill("a lake")
     fill(view, "n-factors", "3")
-    assert view.part("prompt").input_value() == "a half typed"
+    assert view.notebook.ask("widget.scene == before")
+    view.part("draw").click()
+    expect(view.part("factor-3")).to_have_count(0)
+    view.settle()
+    assert view.notebook.ask("widget.scene == painter.analyze('a lake', seed=3, n_factors=3)")
 
 
 def test_a_style_redraws_the_same_painting(view: PaintView) -> None:
