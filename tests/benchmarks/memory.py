@@ -1,4 +1,4 @@
-"""Does memory stay where it is over thousands of strokes? Paints them in a real JupyterLab and prints a table.
+"""Does memory stay where it is over thousands of strokes? Paints them in a JupyterLab, prints a table.
 
     python -m tests.benchmarks.memory --strokes 2000
 
