@@ -192,7 +192,7 @@ class Sampler:
             start: Where from.
             edits: One per site, in the order of `stages`: decides the site's output at every step; None
                 leaves the site alone.
-            late: What comes after the first site reads these words (see `words`); None = the start's own.
+            late: What comes after the last site reads these words (see `words`); None = the start's own.
 
         Returns:
             Final latents (1, 4, height, width).
@@ -263,8 +263,6 @@ class Sampler:
                     edit = observed[i]
                     out = state.hidden_out if edit is None else edit(0, state)
                     if i < last:
-                        if i == 0:
-                            state = self._reworded(state, start, start.timesteps[0], late)
                         state = stage.onward(state, out, self.stages[i + 1].site)
             else:
                 self.run(start, *observed, late=late)
@@ -272,7 +270,7 @@ class Sampler:
             stage = self.stages[last]
             if stage.site == site:
                 return found
-            if last == 0:
+            if stage is self.stages[-1]:
                 found = self._reworded(found, start, start.timesteps[step], late)
             return stage.onward(found, found.hidden_out, site)
 
@@ -286,18 +284,16 @@ class Sampler:
         late: Words | None,
     ) -> Tensor:
         first = 0
-        if step == 0 and late is None:  # up to the first edit all is known
+        if step == 0:  # up to the first edit all is known
             edited = (i for i, edit in enumerate(edits) if edit is not None)
             first = next(edited, len(self.stages) - 1)
         state = start.states[first] if step == 0 else self.staged.prefix(scaled, t, start.text, start.added)
         for i in range(first, len(self.stages)):
             edit = edits[i] if i < len(edits) else None
             out = state.hidden_out if edit is None else edit(step, state)
-            if i == 0:
-                state = self._reworded(state, start, t, late)
             if i + 1 < len(self.stages):
                 state = self.stages[i].onward(state, out, self.stages[i + 1].site)
-        return self.stages[-1].suffix(state, out)
+        return self.stages[-1].suffix(self._reworded(state, start, t, late), out)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
@@ -361,7 +357,7 @@ class Sampler:
         return found
 
     def _reworded(self, state: SiteState, start: Start, t: Tensor, late: Words | None) -> SiteState:
-        """The state behind the first site, with the words that are read there."""
+        """The state at the last site, with the words that are read behind it."""
         if late is None:
             return state
         return self.staged.reworded(state, t, late[0], {**start.added, "text_embeds": late[1]})

@@ -306,8 +306,8 @@ class Painter(Variations):
                 nearer to it, more can be painted better.
             guidance: Scale of classifier-free guidance; None = the painter's.
             edit_steps: (start, stop), the steps that edits apply at, as `range` counts them; None = all.
-            style: How it shall look, for instance "pixel art": text that only the blocks after the site read,
-                behind the prompt, so that composition and factors do not depend on it.
+            style: How it shall look, for instance "pixel art": text that only what comes after the last
+                site reads, behind the prompt, so that composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.

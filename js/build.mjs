@@ -1,7 +1,7 @@
 // node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}
 // node build.mjs --tests    bundles the tests for node's test runner
 // node build.mjs --dev      builds build/dev/index.html, the widget with a mock kernel
-import { copyFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
@@ -11,8 +11,13 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const OURS =
   "answered beginStroke brushSize cancelStroke canRedo canUndo closeSheet continueStroke drawMs endStroke " +
   "eraseOnlyFactor flying forgetOriginal gesture holdSeed isFound isStroking leadMs moveCursor onChoose onCommit " +
-  "onConnection originalAsked originals pictures seedsOpen sendEdit setGain showOriginal shownSeq sideBySide soloed " +
+  "onConnection originalAsked originals seedsOpen sendEdit setGain showOriginal shownSeq sideBySide soloed " +
   "tellSelected testid wantIcons wantOriginal";
+for (const wire of ["src/wire.ts", "src/atlas/wire.ts"]) {
+  const said = new Set(readFileSync(here(wire), "utf8").match(/\w+/g));
+  const clash = OURS.split(" ").find((name) => said.has(name));
+  if (clash) throw new Error(`${wire} says ${clash}, so it cannot be shortened`);
+}
 
 const shipped = {
   entryPoints: [

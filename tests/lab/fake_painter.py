@@ -36,7 +36,9 @@ class FakePainter:
         self.fault = ""
         self.n_renders = 0
 
-    def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
+    def analyze(
+        self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5, style: str = ""
+    ) -> Scene:
         strengths = np.stack([_blob(factor, n_factors, seed) for factor in range(n_factors)], axis=-1)
         basis = np.eye(n_factors, N_FEATURES, dtype=np.float32)
         return Scene(
@@ -52,7 +54,19 @@ class FakePainter:
             base_basis=basis,
             unit=np.ones(N_FEATURES, np.float32),
             model={"id": "fake", "sae": "fake"},
+            style=style,
         )
+
+    def refit(self, scene: Scene, n_factors: int) -> Scene:
+        """Another analysis; of what was painted only the remainder stays."""
+        fresh = self.analyze(scene.prompt, seed=scene.seed, n_factors=n_factors, style=scene.style)
+        return fresh.replace(remainder=scene.remainder)
+
+    def reseed(self, scene: Scene, seed: int) -> Scene:
+        return scene.replace(seed=seed)
+
+    def sweep(self, scene: Scene, factor: int) -> Image.Image:
+        return self.render(scene.scale(factor, 0.5))
 
     def render(self, scene: Scene) -> Image.Image:
         time.sleep(self.delay_ms / 1000)
@@ -80,5 +94,5 @@ def _name(factor: int) -> str:
 
 def _paper(scene: Scene) -> NDArray[np.float64]:
     """A faint texture that belongs to prompt, seed and steps, so that another one is another picture."""
-    identity = f"{scene.prompt}/{scene.seed}/{scene.n_steps}".encode()
+    identity = f"{scene.prompt}/{scene.style}/{scene.seed}/{scene.n_steps}".encode()
     return np.random.default_rng(zlib.crc32(identity)).random((16, 16, 3))

@@ -40,6 +40,7 @@ class LabServer:
     def __init__(self, folder: Path, *, dark: bool = False) -> None:
         self.notebooks = folder / "notebooks"
         self.notebooks.mkdir(parents=True, exist_ok=True)
+        self.runtime = folder / "runtime"
         self.token = secrets.token_hex(16)
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
@@ -101,6 +102,11 @@ class LabServer:
         ]
 
     def _environment(self, folder: Path) -> dict[str, str]:
+        return {**self.environment_in(folder), "JUPYTER_TOKEN": self.token}
+
+    @staticmethod
+    def environment_in(folder: Path) -> dict[str, str]:
+        """Variables that keep a server and its kernels away from the user's own files."""
         home = folder / "home"
         home.mkdir(exist_ok=True)
         return {
@@ -111,7 +117,6 @@ class LabServer:
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_PLATFORM_DIRS": "0",
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-            "JUPYTER_TOKEN": self.token,
             "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
             # The kernels find the package and the fake painter of these tests.

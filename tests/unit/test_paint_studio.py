@@ -67,7 +67,9 @@ def soon(found: Callable[[], Any]) -> Any:
 def file(browser: Browser, form: str, factor: int = 0) -> tuple[dict[str, Any], bytes]:
     browser.heard.clear()
     browser.ask("export", form=form, factor=factor)
-    return soon(lambda: [(m, b[0]) for m, b in list(browser.heard) if m["type"] == "file"])[0]
+    found: list[tuple[dict[str, Any], bytes]]
+    found = soon(lambda: [(m, b[0]) for m, b in list(browser.heard) if m["type"] == "file"])
+    return found[0]
 
 
 def run(program: str, painter: Any, **files: Scene) -> Scene:
@@ -331,7 +333,7 @@ def test_a_browser_of_one_part_is_heard_by_all(
 ) -> None:
     heard: list[str] = []
     for one in (widget, sliders):
-        one.send = lambda content, buffers, one=one: heard.append(type(one).__name__)  # type: ignore[method-assign,misc]
+        one.send = lambda content, buffers, one=one: heard.append(type(one).__name__)
     page = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
     change = {"verb": "rename", "arguments": {"factor": 0, "name": "dusk"}}
     data = {"method": "custom", "content": {**page, **change}}

@@ -341,3 +341,11 @@ def test_loading_a_damaged_scene_says_what_is_wrong(
     damage(content)
     path.write_text(json.dumps(content), encoding="utf-8")
     assert message_of_loading(path) == message
+
+
+def test_a_style_is_kept_and_files_without_one_say_nothing_of_it(tmp_path: Path) -> None:
+    plain, styled = make_scene(), make_scene(style="in sepia")
+    for name, scene in (("plain", plain), ("styled", styled)):
+        scene.save(tmp_path / f"{name}.json")
+        assert Scene.load(tmp_path / f"{name}.json") == scene
+    assert "style" not in (tmp_path / "plain.json").read_text()

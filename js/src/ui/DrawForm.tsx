@@ -133,7 +133,8 @@ export function DrawForm({ store }: { store: Store }) {
           onChange={(event) => {
             set({ n_factors: whole(event, 1, 16) });
             const { n_factors } = store.draft.value;
-            if (info && n_factors !== info.n_factors && store.film.value.able.includes("refit"))
+            // Beside another prompt it belongs to the scene that Draw will make.
+            if (info && !changed && n_factors !== info.n_factors && store.film.value.able.includes("refit"))
               store.vary("refit", n_factors);
           }}
         />

@@ -51,7 +51,7 @@ export function Search(props: {
               </button>
             </li>
           ))}
-          {palette.isFound && !palette.found.value.length && <li class="e-name">No such feature</li>}
+          {palette.isFound && !palette.found.value.length && <li class="e-name">Nothing found</li>}
           {onFetch && (
             <li>
               <button
