@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from ember_widgets.widgets._colors import Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
 OPACITY = 0.9
+DESELECTS_S = 10.0
+"""So long after its points changed the map may still say that nothing is selected any more."""
 # A grey square, where a feature has no icon yet.
 NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 
@@ -58,6 +61,8 @@ class Scatter:
         self._told: tuple[int, ...] = ()
         self._n_colorings = 0
         self._color = ""
+        self._coloring: Coloring | None = None
+        self._deselects_until = 0.0
         self._scatter: Any = jscatter.Scatter(
             data=self._frame, x="x", y="y", x_scale=(-1.05, 1.05), y_scale=(-1.05, 1.05), height=height
         )
@@ -82,13 +87,20 @@ class Scatter:
 
     def color(self, coloring: Coloring) -> None:
         """Colour the points."""
+        from matplotlib.colors import to_rgba
+
+        before, self._coloring = self._coloring, coloring
+        if before is not None and np.array_equal(before.values, coloring.values):
+            self.widget.color = [list(to_rgba(color)) for color in coloring.map]
+            return
+        self._points_change()
         # A column that it has seen before would not be looked at again.
         self._n_colorings += 1
-        before, self._color = self._color, f"color {self._n_colorings}"
+        column, self._color = self._color, f"color {self._n_colorings}"
         self._frame[self._color] = coloring.values.astype(np.float64)
         self._scatter.color(by=self._color, map=coloring.map, norm=(0.0, 1.0), selected="#e4572e")
-        if before:
-            del self._frame[before]
+        if column:
+            del self._frame[column]
 
     def ground(self, color: str) -> None:
         """Draw on a colour "#rrggbb"."""
@@ -118,9 +130,12 @@ class Scatter:
 
     def move(self, layout: FeatureMap) -> None:
         """Lay the points out anew."""
+        self._points_change()
         self._frame["x"], self._frame["y"] = layout.positions.astype(np.float64).T
         self._scatter.data(self._frame, animate=True)
         self.widget.opacity = OPACITY
+        if self._coloring is not None:
+            self.color(self._coloring)
 
     def tell(self, feature: int) -> None:
         """A feature's label or icon has changed."""
@@ -149,9 +164,16 @@ class Scatter:
 
     def _selected(self, change: Any) -> None:
         chosen = tuple(int(i) for i in np.asarray(change["new"]).ravel()) if change["new"] is not None else ()
-        if tuple(sorted(chosen)) != self._told:
+        if not chosen and self._told and time.monotonic() < self._deselects_until:
+            # It was not a hand that did this: the map deselects all when its points change.
+            self._deselects_until = 0.0
+            self._scatter.selection(list(self._told))
+        elif tuple(sorted(chosen)) != self._told:
             self._told = tuple(sorted(chosen))
             self._on_select(chosen)
+
+    def _points_change(self) -> None:
+        self._deselects_until = time.monotonic() + DESELECTS_S
 
     def _hovered(self, change: Any) -> None:
         if change["new"] is not None and 0 <= change["new"] < self._features.n_features:
