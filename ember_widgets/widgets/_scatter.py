@@ -68,7 +68,8 @@ class Scatter:
         )
         self._scatter.axes(False)
         self._scatter.legend(False)
-        self._scatter.background((1, 1, 1, 0))
+        # White until the browser has told what is there. Not transparent: faint points would vanish in it.
+        self._scatter.background("#ffffff")
         self._scatter.size(default=6 if features.n_features <= 4000 else 3)
         self._scatter.opacity(default=OPACITY, unselected=0.3)
         self._scatter.tooltip(

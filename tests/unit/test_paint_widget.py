@@ -87,7 +87,10 @@ def test_the_front_end_is_text_and_small() -> None:
 
 def test_its_folder_holds_what_it_ships() -> None:
     static = Path(__file__).parents[2] / "ember_widgets" / "widgets" / "static"
-    assert {path.name for path in static.iterdir()} == {"paint.js", "paint.css"}
+    assert {path.name for path in static.iterdir()} == {
+        *("paint.js", "paint.css"),
+        *("atlas.js", "atlas.css"),
+    }
 
 
 # What Python does
