@@ -23,16 +23,32 @@ if TYPE_CHECKING:
     from ember_widgets.sae import SAE
     from ember_widgets.scene import Scene
     from ember_widgets.widgets.atlas import FeatureAtlas
-    from ember_widgets.widgets.paint import PaintWidget
+    from ember_widgets.widgets.inspect import PatchInspector
+    from ember_widgets.widgets.paint import FactorSliders, PaintWidget, Picture
 
-__all__ = ["SAE", "Factors", "FeatureAtlas", "PaintWidget", "Painter", "Scene", "__version__", "load_sae"]
+__all__ = [
+    "SAE",
+    "FactorSliders",
+    "Factors",
+    "FeatureAtlas",
+    "PaintWidget",
+    "Painter",
+    "PatchInspector",
+    "Picture",
+    "Scene",
+    "__version__",
+    "load_sae",
+]
 
 _HOME = {
     "SAE": "sae",
+    "FactorSliders": "widgets.paint",
     "Factors": "factors",
     "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
+    "PatchInspector": "widgets.inspect",
+    "Picture": "widgets.paint",
     "Scene": "scene",
     "load_sae": "checkpoints",
 }

@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float32]
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 4
+MAX_GUIDED_STEPS = 100
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 _repr = reprlib.Repr()
@@ -95,11 +96,61 @@ def seed(value: object) -> int:
     return integer("seed", value, 0, MAX_SEED, hint="the same seed gives the same picture")
 
 
-def n_steps(value: object) -> int:
-    """A number of sampling steps."""
+def n_steps(value: object, guidance: float = 0.0) -> int:
+    """A number of sampling steps: few for a distilled model, many for one that needs guidance."""
+    if guidance > 1:
+        hint = f"with guidance={guidance:g}, 20 to 50 are usual"
+        return integer("n_steps", value, 1, MAX_GUIDED_STEPS, hint=hint)
     return integer(
         "n_steps", value, 1, MAX_STEPS, hint="the model is made for 1 to 4 steps (1 is the fastest to edit)"
     )
+
+
+def guidance(value: object) -> float:
+    """A scale of classifier-free guidance; 0 for SDXL-Turbo."""
+    hint = "give 0 for SDXL-Turbo, 5 to 8 for SDXL base"
+    result = number("guidance", value, hint=hint)
+    if not 0 <= result <= 50:
+        raise ValueError(f"guidance={shown(value)} is outside 0..50; {hint}")
+    return result
+
+
+def edit_steps(value: object, n_steps: int) -> tuple[int, int] | None:
+    """The steps (start, stop) that an edit applies at, as `range` counts them; None = all."""
+    if value is None:
+        return None
+    hint = f"give (start, stop) with 0 <= start < stop <= {n_steps}, or None for all steps"
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"edit_steps={shown(value)} is not a pair; {hint}")
+    start, stop = (whole("edit_steps", item, 0, n_steps) for item in value)
+    if not 0 <= start < stop <= n_steps:
+        raise ValueError(f"edit_steps={shown(value)} is not a range of the {n_steps} steps; {hint}")
+    return start, stop
+
+
+def image_strength(value: object) -> float:
+    """How much of a photograph is made anew, above 0 up to 1."""
+    result = share("image_strength", value)
+    if result < 0.05:
+        raise ValueError(
+            f"image_strength={shown(value)} leaves nothing to draw; give 0.05..1 (SDXL-Turbo's is 0.5)"
+        )
+    return result
+
+
+def sites(value: object, n_features: int) -> dict[str, int]:
+    """How many of a scene's features belong to each site, in the order of the features."""
+    if not isinstance(value, Mapping) or len(value) < 2:
+        raise TypeError(f"sites={shown(value)} is not a mapping of two sites or more; leave it out for one")
+    found = {
+        text("a site", site): integer("sites", n, 1, n_features, hint="count its SAE's features")
+        for site, n in value.items()
+    }
+    if sum(found.values()) != n_features:
+        raise ValueError(
+            f"sites count {sum(found.values())} features, but unit has {n_features}; give all of them a site"
+        )
+    return found
 
 
 def factor_index(factor: object, names: tuple[str, ...]) -> int:

@@ -30,8 +30,9 @@ from ember_widgets._checks import FloatArray, shown
 FORMAT = "ember-scene"
 VERSION = 1
 PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
-OPTIONAL_FIELDS = ("origins",)
+OPTIONAL_FIELDS = ("origins", "style", "guidance", "edit_steps", "image_strength", "sites")
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
+OPTIONAL_ARRAYS = ("image",)
 
 MAX_FILE_BYTES = 2**30
 MAX_ARRAY_BYTES = 2**29
@@ -43,12 +44,13 @@ def text(fields: Mapping[str, Any]) -> str:
 
     Args:
         fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and what
-            there is of ``OPTIONAL_FIELDS`` (JSON values).
+            there is of ``OPTIONAL_FIELDS`` (JSON values) and ``OPTIONAL_ARRAYS``.
     """
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     content |= {name: fields[name] for name in PLAIN_FIELDS}
     content |= {name: fields[name] for name in OPTIONAL_FIELDS if name in fields}
-    content["arrays"] = {name: _encode(fields[name]) for name in ARRAY_FIELDS}
+    arrays = ARRAY_FIELDS + tuple(name for name in OPTIONAL_ARRAYS if name in fields)
+    content["arrays"] = {name: _encode(fields[name]) for name in arrays}
     return json.dumps(content, indent=1) + "\n"
 
 
@@ -126,9 +128,9 @@ def read(data: bytes) -> dict[str, Any]:
     arrays = content["arrays"]
     if not isinstance(arrays, dict):
         raise ValueError("its arrays are not a JSON object; the file is damaged")
-    _check_keys(arrays, ARRAY_FIELDS, "arrays")
+    _check_keys(arrays, ARRAY_FIELDS, "arrays", OPTIONAL_ARRAYS)
     fields = {name: content[name] for name in PLAIN_FIELDS + OPTIONAL_FIELDS if name in content}
-    return fields | {name: _decode(name, arrays[name]) for name in ARRAY_FIELDS}
+    return fields | {name: _decode(name, entry) for name, entry in arrays.items()}
 
 
 def _parse(data: bytes) -> Any:

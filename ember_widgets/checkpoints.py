@@ -1,83 +1,154 @@
 """Checkpoints: every public SAE format becomes one `SAE`. Nothing in a file is ever run.
 
-Formats so far:
-
-- "ember": our own, one `sae.safetensors` with everything in it;
-- "sdxl-unbox" (github.com/surkovv/sdxl-unbox): a folder with `config.json`, `state_dict.pth`, `mean.pt`.
+Formats: our own ("ember", one `sae.safetensors` with everything in it), "sdxl-unbox", "saelens",
+"dictionary_learning", "sparsify", and "state_dict": tensors of nobody knows which project, among them
+Goodfire's. Which one a file is of is told by the names of its tensors; how a weight lies, by its shape.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ember_widgets import _formats, _hub, _sites
+from ember_widgets._formats import NotThisFormat, Reading
+from ember_widgets._sites import DEFAULT_SITE as DEFAULT_SITE
 from ember_widgets.sae import SAE
 
 EMBER_FILE = "sae.safetensors"
-DEFAULT_SITE = "down_blocks.2.attentions.1"
+SAELENS_FILE = "sae_weights.safetensors"
+UNIT_FILE = "unit.safetensors"
+FORMATS = ("ember", "sdxl-unbox", "saelens", "dictionary_learning", "sparsify", "state_dict")
+GOODFIRE_K = 10
+
+_WEIGHTS = (".safetensors", ".pth", ".pt")
+_BESIDE = {"mean.pt", "std.pt", UNIT_FILE}
 
 
 def load_sae(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Mapping[str, Tensor],
     *,
     format: str | None = None,
     site: str | None = None,
     target: str | None = None,
+    k: int | None = None,
+    threshold: float | Tensor | None = None,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | None = None,
+    local_files_only: bool = False,
 ) -> SAE:
     """Read an SAE checkpoint.
 
     Args:
-        source: A folder or file.
-        format: One of `FORMATS`; None recognises it by its files.
-        site: diffusers module path the SAE belongs to; None takes what the checkpoint says.
-        target: "update" or "output"; None takes what the checkpoint says.
+        source: A folder or file; a hub id ("owner/name", or "owner/name/folder/in/it"); or a state dict.
+        format: One of `FORMATS`; None recognises it by its tensors.
+        site: diffusers module path or short name ("down.2.1") of the block the SAE belongs to; None takes
+            what the checkpoint says, and else down.2.1. Where there are SAEs of several sites, it chooses.
+        target: "update" (output − input) or "output"; None takes what the checkpoint says.
+        k: Codes kept per patch, where the checkpoint does not say.
+        threshold: Scalar or (n_features,), codes not above it are 0, where the checkpoint does not say.
+        revision, cache_dir, token, local_files_only: For the hub, as in `Painter.from_pretrained`.
 
     Returns:
-        The SAE on the CPU, float32.
+        The SAE on the CPU, float32. Where the file leaves open what it encodes, the other readings are its
+        `alternatives`, and a painter decides by measuring.
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: The format is unknown, or the file is damaged.
+        ValueError: The format is unknown, the file is damaged or would run code, or there are several SAEs.
+        ConnectionError, PermissionError: The hub; the message names the knob.
+
+    Example:
+        >>> sae = load_sae("surokpro2/sdxl-saes", site="up.0.1")    # doctest: +SKIP
     """
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({_known()})"
-        )
-    if format is None:
-        format = next((name for name, (matches, _) in FORMATS.items() if matches(path)), None)
-        if format is None:
-            raise ValueError(f"{path} holds no SAE checkpoint that is known; give one of: {_known()}")
-    elif format not in FORMATS:
+    if format is not None and format not in FORMATS:
         raise ValueError(
             f"format={format!r} is unknown; choose one of {', '.join(FORMATS)}, or None to recognise it"
         )
-    return FORMATS[format][1](path, site, target)
+    if target not in (None, "update", "output"):
+        raise ValueError(f"target={target!r} is unknown; choose 'update' (output − input) or 'output'")
+    site = None if site is None else _sites.full(site)
+    if isinstance(source, Mapping):
+        tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in source.items()}
+        config, mean, label, digest = {}, None, "a state dict", _hash_of(tensors)
+        named = None
+    else:
+        file = _weights_file(
+            source, site, _hub.Hub(cache_dir and Path(cache_dir), token, local_files_only), revision
+        )
+        if file.suffix == ".safetensors":
+            tensors, facts = _load_safetensors(file)
+            if "ember" in facts or format == "ember":
+                return _ember(file, tensors, facts, site, target)
+        else:
+            loaded = _load_pickled(file)
+            tensors = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
+        config, mean = _config(file.parent), _mean(file.parent)
+        label, digest = str(source), _sha256(file)
+        named = _sites.named_in(file.resolve().as_posix()) or _sites.named_in(str(source))
+        if k is None and file.name.startswith("SDXL-Turbo-SAE-l"):
+            k = GOODFIRE_K
+    tensors = {name: value.float() for name, value in tensors.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ValueError(f"{label} holds no tensors; give one of: {', '.join(FORMATS)}")
+    kind = format or _formats.recognised(set(tensors), config)
+    try:
+        if kind == "ember":
+            raise NotThisFormat("it lacks the facts that save_sae writes")
+        if kind == "state_dict":
+            reading = _formats.read_state_dict(tensors, config, mean, k=k, threshold=threshold)
+        else:
+            reading = _formats.READERS[kind](tensors, config, mean)
+            reading = _overridden(reading, k, threshold)
+    except NotThisFormat as error:
+        raise ValueError(f"{label} looks like {_article(kind)} SAE, but {error}") from None
+    except KeyError as error:
+        raise ValueError(
+            f"{label} looks like {_article(kind)} SAE, but {error} is missing; download it again, "
+            "or give format= another"
+        ) from None
+    where = site or reading.site or named or DEFAULT_SITE
+    readings = [
+        _sae(r, where, label, digest)
+        for r in _readings(reading if target is None else _fixed(reading, target))
+    ]
+    return dataclasses.replace(readings[0], alternatives=tuple(readings[1:]))
 
 
-def save_sae(sae: SAE, folder: str | os.PathLike[str]) -> Path:
-    """Write our own format, atomically; `load_sae(folder)` reads it back exactly.
+def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember") -> Path:
+    """Write an SAE, atomically; `load_sae(folder)` reads it back with the same codes.
+
+    Args:
+        sae: What to write.
+        folder: Where to; it is made if need be.
+        format: "ember", our own, exact; or "saelens", which SAELens loads too.
 
     Returns:
-        The file written.
-    """
-    from safetensors.torch import save_file
+        The file with the weights.
 
-    path = Path(folder) / EMBER_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    Raises:
+        ValueError: An unknown format, or an SAE that SAELens has no form for.
+    """
+    if format not in ("ember", "saelens"):
+        raise ValueError(f"format={format!r} cannot be written; choose 'ember' (exact) or 'saelens'")
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    if format == "saelens":
+        return _save_saelens(sae, place)
     tensors = {n: getattr(sae, n).contiguous().cpu() for n in ("W_enc", "b_enc", "W_dec", "b_dec", "unit")}
     if sae.threshold is not None:
-        tensors["threshold"] = (
-            torch.as_tensor(sae.threshold, dtype=torch.float32).reshape(-1).contiguous().cpu()
-        )
+        level = torch.as_tensor(sae.threshold, dtype=torch.float32)
+        tensors["threshold"] = level.reshape(-1).contiguous().cpu()
     facts = {
         "format": "ember-sae",
         "version": 1,
@@ -86,133 +157,263 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str]) -> Path:
         "target": sae.target,
     }
     facts |= {"site": sae.site, "positional": list(sae.positional)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if not sae.unit_known:
+        facts["unit_known"] = False
+    return _save_tensors(place / EMBER_FILE, tensors, {"ember": json.dumps(facts)})
+
+
+# our own format
+
+
+def _ember(
+    file: Path, tensors: dict[str, Tensor], facts: dict[str, str], site: str | None, target: str | None
+) -> SAE:
     try:
-        save_file(tensors, temporary, metadata={"ember": json.dumps(facts)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-# ember
-
-
-def _is_ember(path: Path) -> bool:
-    return path.suffix == ".safetensors" if path.is_file() else (path / EMBER_FILE).exists()
-
-
-def _read_ember(path: Path, site: str | None, target: str | None) -> SAE:
-    from safetensors import SafetensorError, safe_open
-
-    file = path if path.is_file() else path / EMBER_FILE
-    try:
-        with safe_open(file, framework="pt") as f:
-            facts = json.loads((f.metadata() or {})["ember"])
-            # Half-precision files are fine to ship; codes are always computed in float32.
-            tensors = {name: f.get_tensor(name).float() for name in f.keys()}  # noqa: SIM118
+        told = json.loads(facts["ember"])
+        # Half-precision files are fine to ship; codes are always computed in float32.
+        tensors = {name: tensor.float() for name, tensor in tensors.items()}
         threshold = tensors.get("threshold")
         return SAE(
             W_enc=tensors["W_enc"],
             b_enc=tensors["b_enc"],
             W_dec=tensors["W_dec"],
             b_dec=tensors["b_dec"],
-            activation=facts["activation"],
-            k=facts["k"],
+            activation=told["activation"],
+            k=told["k"],
             threshold=threshold[0] if threshold is not None and threshold.numel() == 1 else threshold,
-            target=target or facts["target"],
-            site=site or facts["site"],
+            target=target or told["target"],
+            site=site or told["site"],
             unit=tensors["unit"],
-            positional=tuple(facts["positional"]),
-            source=str(path),
+            positional=tuple(told["positional"]),
+            source=str(file),
             sha256=_sha256(file),
+            unit_known=told.get("unit_known", True),
         )
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{file} is not a readable SAE file of ours ({error}); write it with save_sae"
         ) from None
 
 
-# sdxl-unbox
+# SAELens
 
 
-def _is_unbox(path: Path) -> bool:
-    return path.is_dir() and (path / "config.json").exists() and (path / "state_dict.pth").exists()
-
-
-def _read_unbox(path: Path, site: str | None, target: str | None) -> SAE:
-    config = json.loads((path / "config.json").read_text("utf-8"))
-    state = _load_tensors(path / "state_dict.pth")
-    state = state.get("state_dict", state)
-    try:
-        encoder, decoder = state["encoder.weight"], state["decoder.weight"]
-        n_features, d_model = config["n_dirs_local"], config["d_model"]
-        mean = path / "mean.pt"
-        # The mean activation where active, the natural unit of a brush; features that never fired have 0.
-        unit = _load_tensors(mean).float() if mean.exists() else torch.ones(n_features)
-        unit = torch.where(
-            unit > 0, unit, unit[unit > 0].median() if bool((unit > 0).any()) else torch.tensor(1.0)
-        )
-        return SAE(
-            W_enc=_oriented(encoder, (d_model, n_features), "encoder.weight"),
-            b_enc=state["latent_bias"].float(),
-            W_dec=_oriented(decoder, (n_features, d_model), "decoder.weight"),
-            b_dec=state["pre_bias"].float(),
-            activation="topk",
-            k=int(config["k"]),
-            threshold=None,
-            target=target or "update",
-            site=site or _site_in_name(path.resolve()),
-            unit=unit,
-            source=str(path),
-            sha256=_sha256(path / "state_dict.pth"),
-        )
-    except KeyError as error:
+def _save_saelens(sae: SAE, folder: Path) -> Path:
+    if sae.threshold is None and sae.activation == "batchtopk":
         raise ValueError(
-            f"{path} looks like an sdxl-unbox SAE, but {error} is missing; download it again"
-        ) from None
+            "SAELens keeps a BatchTopK SAE by its threshold, and this one has none; "
+            "give dataclasses.replace(sae, threshold=...) or save it as format='ember'"
+        )
+    tensors = {n: getattr(sae, n).contiguous().cpu() for n in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    config: dict[str, Any] = {
+        "architecture": "topk" if sae.threshold is None else "jumprelu",
+        "d_in": sae.d_model,
+        "d_sae": sae.n_features,
+        "dtype": "float32",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {
+            "hook_name": sae.site,
+            "ember": {"target": sae.target, "positional": list(sae.positional)},
+        },
+    }
+    if sae.threshold is None:
+        config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
+    else:
+        level = torch.as_tensor(sae.threshold, dtype=torch.float32).cpu()
+        tensors["threshold"] = level.expand(sae.n_features).contiguous()
+    if sae.unit_known:
+        # Beside the weights: SAELens loads those strictly, and would refuse a tensor that it does not know.
+        _save_tensors(folder / UNIT_FILE, {"unit": sae.unit.contiguous().cpu()}, {})
+    _replace(folder / "cfg.json", lambda path: path.write_text(json.dumps(config, indent=2), "utf-8"))
+    return _save_tensors(folder / SAELENS_FILE, tensors, {})
 
 
-def _site_in_name(path: Path) -> str:
-    """sdxl-unbox names folders like "unet.down_blocks.2.attentions.1_k10_hidden5120"."""
-    for part in reversed(path.parts):
-        if part.startswith("unet."):
-            return part.removeprefix("unet.").split("_k")[0]
-    return DEFAULT_SITE
+# finding the file
 
 
-# shared
+def _weights_file(
+    source: str | os.PathLike[str], site: str | None, hub: _hub.Hub, revision: str | None
+) -> Path:
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        files = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file()]
+        return path / _chosen(files, site, str(path))
+    named = _hub.repo_in(source) if isinstance(source, str) else None
+    if named is None:
+        raise FileNotFoundError(
+            f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({', '.join(FORMATS)}), "
+            "or a hub id 'owner/name'"
+        )
+    repo, inside = named
+    listing = hub.listing(repo, revision)
+    below = [f for f in listing.sizes if not inside or f == inside or f.startswith(f"{inside}/")]
+    if not below:
+        raise FileNotFoundError(f"{repo} has no {inside!r}; give one of its folders, or the id alone")
+    chosen = _chosen(below, site, str(source))
+    return hub.fetch(listing, wanted_files(listing.sizes, chosen), revision) / chosen
 
 
-def _load_tensors(file: Path) -> Any:
+def wanted_files(files: Mapping[str, int], chosen: str) -> list[str]:
+    """A checkpoint's weights and what tells about them beside them."""
+    folder = chosen.rpartition("/")[0]
+    beside = {"config.json", "cfg.json", *_BESIDE}
+    return [
+        f for f in files if f == chosen or (f.rpartition("/")[0] == folder and f.split("/")[-1] in beside)
+    ]
+
+
+def _chosen(files: list[str], site: str | None, source: str) -> str:
+    """The one file with an SAE's weights, by the site that its path names if there are several."""
+    found = sorted(f for f in files if f.endswith(_WEIGHTS) and f.split("/")[-1] not in _BESIDE)
+    if not found:
+        raise ValueError(f"{source} holds no SAE checkpoint that is known; give one of: {', '.join(FORMATS)}")
+    if len(found) > 1:
+        at_site = [f for f in found if _sites.named_in(f) == (site or DEFAULT_SITE)]
+        found = at_site or found
+    if len(found) > 1:
+        found = [f for f in found if "/final/" in f"/{f}"] or found
+    if len(found) > 1:
+        listed = ", ".join(repr(f) for f in found[:6]) + (", ..." if len(found) > 6 else "")
+        raise ValueError(
+            f"{source} holds {len(found)} SAEs ({listed}); "
+            "add the folder of one to the source, or give site= where that tells them apart"
+        )
+    return found[0]
+
+
+# readings
+
+
+def _readings(reading: Reading) -> list[Reading]:
+    """Every way to read it, the likeliest first: what the literature encodes, as most projects do."""
+    targets = ("update", "output") if reading.target is None else (reading.target,)
+    centrings = (reading, _formats.uncentred(reading)) if reading.centred is None else (reading,)
+    return [dataclasses.replace(r, target=target) for r in centrings for target in targets]
+
+
+def _fixed(reading: Reading, target: str) -> Reading:
+    return dataclasses.replace(reading, target=target)
+
+
+def _overridden(reading: Reading, k: int | None, threshold: float | Tensor | None) -> Reading:
+    if k is not None:
+        reading = dataclasses.replace(reading, k=k)
+    if threshold is not None:
+        level = torch.as_tensor(threshold, dtype=torch.float32)
+        reading = dataclasses.replace(reading, threshold=level)
+    return reading
+
+
+def _sae(reading: Reading, site: str, source: str, digest: str) -> SAE:
+    unit, n_features = reading.unit, len(reading.b_enc)
+    if unit is not None and len(unit) != n_features:
+        unit = None
+    known = unit is not None and bool((unit > 0).any())
+    if unit is not None and known:
+        # Features that never fired have 0: they get what is typical of the others.
+        unit = torch.where(unit > 0, unit, unit[unit > 0].median())
+    return SAE(
+        W_enc=reading.W_enc,
+        b_enc=reading.b_enc,
+        W_dec=reading.W_dec,
+        b_dec=reading.b_dec,
+        activation=reading.activation,
+        k=reading.k,
+        threshold=reading.threshold,
+        target=reading.target or "update",
+        site=site,
+        unit=unit if unit is not None and known else torch.ones(n_features),
+        positional=reading.positional,
+        source=source,
+        sha256=digest,
+        unit_known=known,
+    )
+
+
+# files
+
+
+def _load_pickled(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{file} cannot be read as plain tensors ({reason}); files that run code are refused"
+            f"{file} cannot be read as plain tensors ({reason}); files that run code are refused. "
+            "If it was cut off, download it again; if it is a whole pickled model, save its state_dict()"
         ) from None
 
 
-def _oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
-    weight = weight.float()
-    if tuple(weight.shape) == shape:
-        return weight.contiguous()
-    if tuple(weight.shape) == shape[::-1]:
-        return weight.T.contiguous()
-    raise ValueError(f"{name} has shape {tuple(weight.shape)}, but the config says {shape} or its transpose")
+def _load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as f:
+            return {name: f.get_tensor(name) for name in f.keys()}, f.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{file} is not a readable safetensors file ({error}); it was cut off or is something else: "
+            "download it again, or write it with save_sae"
+        ) from None
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    for name in ("cfg.json", "config.json"):
+        if (folder / name).is_file():
+            try:
+                content = json.loads((folder / name).read_text("utf-8"))
+            except ValueError:
+                raise ValueError(f"{folder / name} is not JSON, or cut off; download it again") from None
+            return content if isinstance(content, dict) else {}
+    return {}
+
+
+def _mean(folder: Path) -> Tensor | None:
+    """Typical activations beside the weights: sdxl-unbox's mean.pt, or ours."""
+    if (folder / UNIT_FILE).is_file():
+        return _load_safetensors(folder / UNIT_FILE)[0]["unit"].float()
+    if (folder / "mean.pt").is_file():
+        mean = _load_pickled(folder / "mean.pt")
+        return mean.float() if isinstance(mean, Tensor) else None
+    return None
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
+    from safetensors.torch import save_file
+
+    return _replace(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+
+
+def _replace(path: Path, write: Any) -> Path:
+    """All of the new file, or the old one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
 
 
 def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
-def _known() -> str:
-    return ", ".join(FORMATS)
+def _hash_of(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
-_Reader = Callable[[Path, str | None, str | None], SAE]
-FORMATS: dict[str, tuple[Callable[[Path], bool], _Reader]] = {
-    "ember": (_is_ember, _read_ember),
-    "sdxl-unbox": (_is_unbox, _read_unbox),
-}
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeious' and kind != 'state_dict' else 'a'} {kind}"

@@ -134,9 +134,12 @@ def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64]
     # sklearn is loaded here and below because it takes longer to import than all the rest of the package.
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     model = NMF(n_factors, init="nndsvda", random_state=0, max_iter=400, tol=1e-4)
-    with warnings.catch_warnings():
+    # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
+    # (a browser, a render) up to forty times more.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         # What is reached after max_iter reads as well as what comes later, and a user could not act on it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64

@@ -14,23 +14,26 @@ S0·((H − H0)·W_dec), factor by factor (S0 and H0 are zero for those added la
 as they were), so that "unchanged" is an exact zero and not a rounding error. At steps after the first, x_in,
 x_out and r are the run's own; S0·H0 stays the analysed one.
 
+With guidance, a and x_out are those of the conditional half, and δ is added to that half alone. Where several
+sites are steered, each has its own SAE, factors and δ; x_in and x_out of a later one are the run's own, with
+what was painted before it, and ρ masks the first site's remainder only.
+
 A blank canvas has no factors and ρ = 0: its target is b_dec everywhere, so only what is painted drives the
 picture.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import functools
 import hashlib
 import os
 import threading
-import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,85 +41,133 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ember_widgets import _checks
+from ember_widgets import _checks, _photo, _sites, _steering, _verdict, loading
+from ember_widgets._hub import Hub
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Edit, Sampler, Start, repeated
+from ember_widgets._sampler import Edit, Run, Sampler, Start, Words, repeated
+from ember_widgets._seats import Seats
 from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets._statistics import Statistics
 from ember_widgets._store import cache_folder, data_folder
+from ember_widgets._variations import Variations
 from ember_widgets.checkpoints import load_sae
 from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
 from ember_widgets.icons import FILE as ICONS_FILE
 from ember_widgets.icons import Icons
+from ember_widgets.inspection import Inspection
 from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
 from ember_widgets.scene import AREAS, GRID, Scene
-from ember_widgets.staged_unet import ALIASES, SiteState
+from ember_widgets.staged_unet import SiteState
 
 ASSETS = Path(__file__).parent / "embedded" / "assets"
 CACHED_STARTS = 8
 _DISC = AREAS["centre"]
 
+SAESource = str | os.PathLike[str] | Mapping[str, Tensor] | SAE
+"""What an SAE can be given as; see `load_sae`."""
 
-class Painter:
-    """A diffusion pipeline with an SAE at one of its sites: analyses pictures into scenes, renders scenes.
+
+class Painter(Variations):
+    """A diffusion pipeline with SAEs at its sites: analyses pictures into scenes, renders scenes.
 
     Make one with `Painter.embedded` or `Painter.from_pretrained`. Methods may be called from several threads.
 
+    Args:
+        pipeline: A `StableDiffusionXLPipeline`.
+        sae: The SAE, or several of them, each of another site.
+        name: What scenes call the model.
+        revision: Commit of its weights.
+        labels: {feature: text}; with several sites, features of a scene (see `Scene.feature`).
+        guidance: Scale of classifier-free guidance that `analyze` and `blank` take unless told; 0 for
+            SDXL-Turbo.
+        seats: Where the pipeline's parts lie; None = all on the pipeline's device.
+        preview_vae: A small decoder for `render(scene, preview=True)`, or None.
+
     Attributes:
-        pipeline: The diffusers `StableDiffusionXLPipeline`, untouched; calling it gives the unedited picture.
-        saes: {site: SAE}.
-        labels: {feature: text} of the SAE, may be empty. Those that the user sets are kept for the next time.
+        pipeline: Calling it gives the unedited picture.
+        saes: {site: SAE}, in the order of the network. One put in later is of a site to look at: `inspect`
+            takes it, edits do not go there.
+        labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
+        guidance: As given.
     """
 
     def __init__(
         self,
         pipeline: Any,
-        sae: SAE,
+        sae: SAE | Mapping[str, SAE],
         *,
         name: str,
         revision: str | None = None,
         labels: Mapping[int, str] | None = None,
+        guidance: float = 0.0,
+        seats: Seats | None = None,
+        preview_vae: Any = None,
     ) -> None:
-        device = pipeline._execution_device
         self.pipeline = pipeline
+        self.guidance = _checks.guidance(guidance)
+        given = [sae] if isinstance(sae, SAE) else [_at(site, one) for site, one in sae.items()]
+        if not given:
+            raise ValueError("sae={} names no site; give at least one, as {'down.2.1': ...}")
+        sites = [one.site for one in given]
+        if len(set(sites)) < len(sites):
+            raise ValueError(f"two SAEs are of the same site ({', '.join(sites)}); give one per site")
+        self._sampler = Sampler(pipeline, *sites, seats=seats, preview_vae=preview_vae)
+        self._device = self._sampler.seats.device
+        by_site = {_sites.full(one.site): one for one in given}
+        self._steered: dict[str, SAE] = {}
+        for stage in self._sampler.stages:
+            one = by_site[stage.site]
+            d_model = pipeline.unet.get_submodule(stage.site).config.in_channels
+            if d_model != one.d_model:
+                raise ValueError(
+                    f"the SAE encodes {one.d_model} channels, but {one.site} has {d_model}; "
+                    "load the SAE of this model and site"
+                )
+            self._steered[stage.site] = one.to(self._device)
         # What the user called a feature belongs to the dictionary, whatever model or file it came with.
-        own = data_folder() / "labels" / f"{sae.sha256[:32]}.json" if sae.sha256 else None
-        self.labels = Labels(labels, n_features=sae.n_features, own_file=own)
-        self._sae = sae.to(device)
-        self._sampler = Sampler(pipeline, sae.site)
-        self.saes: dict[str, SAE] = {self._sampler.staged.site: self._sae}
-        d_model = pipeline.unet.get_submodule(self._sampler.staged.site).config.in_channels
-        if d_model != sae.d_model:
-            raise ValueError(
-                f"the SAE encodes {sae.d_model} channels, but {sae.site} has {d_model}; "
-                "load the SAE of this model and site"
-            )
+        own = data_folder() / "labels" / f"{self._hash()}.json" if self._hashed() else None
+        self.labels = Labels(labels, n_features=self.n_features, own_file=own)
+        self._starts: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
+        self._lock = threading.RLock()
+        self._settle(name)
+        self.saes = dict(self._steered)
         self._identity = {
             "id": name,
             "revision": revision or "",
-            "site": self._sampler.staged.site,
-            "sae": sae.sha256[:16],
+            "site": ",".join(self._steered),
+            "sae": ",".join(one.sha256[:16] for one in self._steered.values()),
             **{package: _version(package) for package in ("ember_widgets", "diffusers", "torch")},
         }
-        self._starts: OrderedDict[tuple[str, int, int], Start] = OrderedDict()
-        self._lock = threading.RLock()
+
+    @property
+    def n_features(self) -> int:
+        """Of all sites together."""
+        return sum(one.n_features for one in self._steered.values())
 
     # loading
 
     @classmethod
-    def embedded(cls) -> Painter:
-        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes."""
+    def embedded(cls, *, dtype: str = "auto") -> Painter:
+        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
+
+        Args:
+            dtype: "float32", "bfloat16" (half the time where the CPU has matrix units for it, the same
+                picture to the eye), or "auto": what is fastest here.
+        """
         if not (ASSETS / "pipeline" / "model_index.json").exists():
             raise FileNotFoundError(
                 f"the embedded model is missing from {ASSETS}; install ember_widgets again"
             )
-        with _quietly():
-            pipeline = _load_pipeline(ASSETS / "pipeline", torch.float32, "cpu", local_files_only=True)
+        cpu = torch.device("cpu")
+        with loading.quietly():
+            loaded = loading.load_pipeline(
+                ASSETS / "pipeline", dtype=loading.pick_dtype(dtype, cpu), device=cpu, hub=Hub()
+            )
         labels = Labels.load(ASSETS / "sae" / "labels.json")
         return cls(
-            pipeline,
+            loaded.pipeline,
             load_sae(ASSETS / "sae"),
             name="embedded",
             revision=_version("ember_widgets"),
@@ -126,120 +177,232 @@ class Painter:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path,
+        model: str | os.PathLike[str],
         *,
-        sae: str | Path | SAE,
+        sae: SAESource | Mapping[str, SAESource],
         site: str = "down.2.1",
         device: str | None = None,
         dtype: str = "auto",
-        vae: str | Path | None = None,
+        vae: str | os.PathLike[str] | None = None,
+        preview_vae: str | os.PathLike[str] | None = None,
+        guidance: float = 0.0,
         revision: str | None = None,
+        variant: str | None = "auto",
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | None = None,
         local_files_only: bool = False,
+        config: str | os.PathLike[str] | None = None,
+        labels: str | os.PathLike[str] | Mapping[int, str] | None = None,
+        cpu_offload: bool = False,
+        release_text_encoders: bool | None = None,
+        compile: bool = False,
     ) -> Painter:
-        """Load SDXL-Turbo, or a model of its architecture, and an SAE for it.
+        """Load SDXL-Turbo, or a model of its architecture, and SAEs for it.
 
         Args:
-            model: Hub id or folder in diffusers' layout.
-            sae: Folder or file with a checkpoint (see `load_sae`), or an SAE.
-            site: Attention block the SAE belongs to: a module path or a short name such as "down.2.1".
-            device: "cpu", "cuda", "mps"; None takes the best there is.
-            dtype: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16" or "bfloat16".
-            vae: Hub id or folder of another VAE, for example one that is safe in float16.
-            revision: Hub revision of the model.
+            model: Hub id, folder in diffusers' layout, or a .safetensors file that holds all of it.
+            sae: Hub id, folder, file or state dict with a checkpoint (see `load_sae`), or an SAE; or several:
+                {"down.2.1": ..., "up.0.1": ...}.
+            site: Attention block a single SAE belongs to: a module path or a short name such as "down.2.1".
+            device: "cuda", "mps", "cpu"; None takes the best there is.
+            dtype: "auto" (bfloat16 where the device computes in it, else float16 on a GPU and float32 on a
+                CPU), "float32", "float16" or "bfloat16". SAEs always compute in float32.
+            vae: Hub id or folder of another VAE, such as "madebyollin/sdxl-vae-fp16-fix", which is safe in
+                float16 and so decodes faster there; None = the model's own, decoded in float32 where float16
+                would overflow.
+            preview_vae: Hub id or folder of a small decoder, such as "madebyollin/taesdxl", for
+                `render(scene, preview=True)`.
+            guidance: Scale of classifier-free guidance: 0 for SDXL-Turbo; 5 to 8 for SDXL base, with 20 to 50
+                steps. Edits steer the conditional half.
+            revision: Branch, tag or commit of the model.
+            variant: "fp16" takes those weights where the model has them; "auto" does for 16-bit dtypes.
+            cache_dir: Where downloads are kept; None = the hub's usual cache.
+            token: For gated or private repositories.
             local_files_only: Never ask the network.
+            config: For a single file: hub id or folder with configurations and tokenizers; None =
+                "stabilityai/sdxl-turbo".
+            labels: {feature: text}, or a file of them.
+            cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
+            release_text_encoders: Keep the text encoders on the device only while they encode; None = where
+                the GPU has less than 11 GiB.
+            compile: Compile the UNet's blocks: the first picture takes a minute or more, the others less.
 
         Raises:
-            ValueError: The model is not of SDXL's family, its grid is not 16×16, or the SAE does not fit.
-            FileNotFoundError: No SAE is there.
+            ValueError: Something does not fit or is damaged; the message says what, and which knob to turn.
+            FileNotFoundError: No such model or SAE, or offline and not in the cache.
+            PermissionError: Gated or private.
+            ConnectionError: The line broke; calling again goes on where it ended.
+            MemoryError: The device is too small.
         """
-        if device is None:
-            device = (
-                "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        if compile and cpu_offload:
+            raise ValueError(
+                "compile=True and cpu_offload=True exclude each other: compiled code holds on to the "
+                "weights where they lie, and offloading moves them; choose one"
             )
-        dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-        dtypes["auto"] = torch.float32 if device == "cpu" else torch.float16
-        if dtype not in dtypes:
-            raise ValueError(f"dtype={dtype!r} is unknown; choose one of {', '.join(sorted(dtypes))}")
-        if not isinstance(sae, SAE):
-            sae = load_sae(sae, site=ALIASES.get(site, site))
-        pipeline = _load_pipeline(model, dtypes[dtype], device, local_files_only, revision, vae)
-        return cls(pipeline, sae, name=str(model), revision=revision)
+        place = loading.pick_device(device)
+        kind = loading.pick_dtype(dtype, place)
+        hub = Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only)
+        if isinstance(labels, (str, os.PathLike)):
+            labels = Labels.load(Path(labels))
+        saes = _load_saes(sae, site, hub)
+        if release_text_encoders is None:
+            release_text_encoders = loading.memory_is_short(place)
+        keep = "one at a time" if cpu_offload else "all but text" if release_text_encoders else "all"
+        with loading.memory(place, "loading"):
+            loaded = loading.load_pipeline(
+                model,
+                dtype=kind,
+                device=place,
+                hub=hub,
+                revision=revision,
+                variant=variant,
+                vae=vae,
+                config=config,
+                move=keep == "all",
+            )
+            preview = None if preview_vae is None else loading.load_vae(preview_vae, kind, hub).to(place)
+            if compile:
+                loading.compile_blocks(loaded.pipeline.unet)
+            return cls(
+                loaded.pipeline,
+                saes,
+                name=str(model),
+                revision=loaded.revision,
+                labels=labels,
+                guidance=guidance,
+                seats=Seats(loaded.pipeline, place, keep),
+                preview_vae=preview,
+            )
 
     # pictures to scenes
 
-    def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
-        """Generate a picture and take it apart into factors.
+    def analyze(
+        self,
+        prompt: str = "",
+        *,
+        seed: int = 0,
+        n_steps: int = 1,
+        n_factors: int | Mapping[str, int] = 5,
+        image: Any = None,
+        image_strength: float = 0.5,
+        guidance: float | None = None,
+        edit_steps: tuple[int, int] | None = None,
+        style: str = "",
+    ) -> Scene:
+        """Generate a picture, or take a photograph, and take it apart into factors.
 
         Args:
             prompt: What to generate; may be empty.
             seed: Seed of the noise, 0..2**63-1.
-            n_steps: Denoising steps, 1..4. Factors are those of the first step, where composition is decided.
+            n_steps: Denoising steps, 1..4; with guidance up to 100. Factors are those of the first
+                step, where composition is decided.
             n_factors: How many factors, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
+                With several sites, for each of them, or {"down.2.1": 5, "up.0.1": 3}.
+            image: A photograph to start from: PIL image, file, or array (height, width, 3) uint8. Its middle
+                square is encoded, and noised to the step that SDXL-Turbo's image-to-image starts at; scenes
+                keep these latents (64 KB), not the photograph.
+            image_strength: How much of the photograph is made anew, 0.05..1: 0.5 is SDXL-Turbo's; less stays
+                nearer to it, more can be painted better.
+            guidance: Scale of classifier-free guidance; None = the painter's.
+            edit_steps: (start, stop), the steps that edits apply at, as `range` counts them; None = all.
+            style: How it shall look, for instance "pixel art": text that only the blocks after the site read,
+                behind the prompt, so that composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
         """
-        start = self._start(prompt, seed, n_steps)
-        codes = self._codes(start)
-        active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(self._sae.positional)
-        # What is no number of factors at all is left for `fit` to refuse.
-        if isinstance(n_factors, int) and 0 < len(active) < n_factors <= GRID * GRID:
-            n_factors = len(active)  # a plain picture: each feature is a factor of its own
-        factors = Factors.fit(codes, n_factors, ignore=self._sae.positional)
-        names: list[str] = []
-        for i, row in enumerate(factors.basis):
-            names.append(free_name(self._name(row) or f"factor {i + 1}", names))
-        return Scene(
-            prompt=prompt,
-            seed=seed,
-            n_steps=n_steps,
-            strengths=factors.strengths,
-            remainder=np.ones((GRID, GRID), np.float32),
-            basis=factors.basis,
-            names=tuple(names),
-            colors=palette(len(names)),
-            base_strengths=factors.strengths,
-            base_basis=factors.basis,
-            unit=self._sae.unit.cpu().numpy(),
-            model=self._identity,
+        run = Run(
+            _checks.text("prompt", prompt),
+            _checks.seed(seed),
+            n_steps,
+            self.guidance if guidance is None else _checks.guidance(guidance),
+            None if image is None else self._encoded(image),
+            _checks.image_strength(image_strength),
         )
+        _checks.n_steps(n_steps, run.guidance)
+        factors, names = self._taken_apart(run, n_factors)
+        return self._scene(run, factors, names, edit_steps, style=style)
 
-    def blank(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1) -> Scene:
+    def blank(
+        self,
+        prompt: str = "",
+        *,
+        seed: int = 0,
+        n_steps: int = 1,
+        guidance: float | None = None,
+        edit_steps: tuple[int, int] | None = None,
+    ) -> Scene:
         """An empty canvas: no factors, nothing of the model's own composition; add factors and paint."""
-        n_features = self._sae.n_features
-        return Scene(
-            prompt=prompt,
-            seed=seed,
-            n_steps=n_steps,
-            strengths=np.zeros((GRID, GRID, 0), np.float32),
-            remainder=np.zeros((GRID, GRID), np.float32),
-            basis=np.zeros((0, n_features), np.float32),
-            names=(),
-            colors=(),
-            base_strengths=np.zeros((GRID, GRID, 0), np.float32),
-            base_basis=np.zeros((0, n_features), np.float32),
-            unit=self._sae.unit.cpu().numpy(),
-            model=self._identity,
+        run = Run(prompt, seed, n_steps, self.guidance if guidance is None else _checks.guidance(guidance))
+        nothing = Factors(
+            strengths=np.zeros((GRID, GRID, 0), np.float32), basis=np.zeros((0, self.n_features), np.float32)
         )
+        return self._scene(run, nothing, [], edit_steps, remainder=0.0)
 
     def activations(self, scene: Scene) -> NDArray[np.float32]:
-        """SAE codes of the scene's unedited run at its first step, (16, 16, n_features) float32, ≥ 0."""
+        """SAE codes of the scene's unedited run at its first step, (16, 16, n_features) float32, ≥ 0.
+
+        With several sites, the features of one after those of the other, as the scene counts them.
+        """
         self._check(scene)
-        return self._codes(self._start(scene.prompt, scene.seed, scene.n_steps))
+        start = self._start(_run_of(scene))
+        return np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
+
+    def inspect(
+        self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
+    ) -> Inspection:
+        """What the SAE and the scene's factors make of every patch of a run.
+
+        Args:
+            scene: The scene.
+            step: Sampling step, 0..n_steps-1.
+            site: A site that is in `saes`, as a module path or a short name; None = the first one steered. At
+                the sites behind an edit it shows what the model makes of it.
+            edited: The run with the scene's edits; False = the run that nobody edited.
+
+        Raises:
+            ValueError: The scene belongs to another model, or there is no such step or no SAE for the site.
+        """
+        self._check(scene)
+        sites = list(self._steered)
+        site = sites[0] if site is None else _sites.full(site)
+        if site not in self.saes:
+            raise ValueError(
+                f"site={site!r} has no SAE here; choose one of {', '.join(self.saes)}, or put one into "
+                "painter.saes[site]"
+            )
+        step = _checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
+        edits: list[Edit | None] = [None] * len(sites)
+        if edited:
+            edits = _steering.edits(scene, list(self._steered.values()))
+        with self._lock, self._memory("inspecting"):
+            start = self._start(_run_of(scene))
+            state = self._sampler.reach(start, edits, step, site, self._late(scene))
+        target = _steering.target(self.saes[site], state)
+        # With several sites a factor speaks of more features than those of one.
+        factors = scene if sites == [site] else None
+        return Inspection.of(self.saes[site], target, site=site, step=step, scene=factors)
 
     # scenes to pictures
 
-    def render(self, scene: Scene) -> Image.Image:
+    def render(self, scene: Scene, *, preview: bool = False) -> Image.Image:
         """Draw a scene.
+
+        Args:
+            scene: What to draw.
+            preview: With the small decoder, if the painter has one: faster, and a little off in colour.
 
         Raises:
             ValueError: The scene belongs to another model, site or SAE.
-            FloatingPointError: The decoder overflowed.
+            FloatingPointError: Values overflowed, even in float32; the message names the knob.
+            MemoryError: The device ran out of memory; the painter can be used on.
         """
         self._check(scene)
-        with self._lock:
-            start = self._start(scene.prompt, scene.seed, scene.n_steps)
-            return self._sampler.decode(self._sampler.run(start, self._steering(scene)))
+        with self._lock, self._memory("drawing"):
+            start = self._start(_run_of(scene))
+            edits = _steering.edits(scene, list(self._steered.values()))
+            latents = self._sampler.run(start, *edits, late=self._late(scene))
+            return self._sampler.decode(latents, preview=preview)
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
@@ -250,19 +413,22 @@ class Painter:
     @functools.cached_property
     def key(self) -> str:
         """Says which weights these are, of model and SAE: files made with others are of no use here."""
-        parts = hashlib.sha256(self._sae.sha256.encode())
+        parts = hashlib.sha256(self._hash().encode())
         # All vectors among the weights change with any training, and are a thousandth of them.
         for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
             for p in weights:
                 if p.ndim == 1:
-                    parts.update(p.detach().half().cpu().numpy().tobytes())
+                    parts.update(p.detach().bfloat16().float().cpu().numpy().tobytes())  # in any dtype alike
         return parts.hexdigest()[:32]
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """`icon` for several features, run through the model as one batch: features -> pictures."""
-        sae, disc = self._sae, torch.from_numpy(_DISC.reshape(-1, 1)).to(self._sae.W_dec)
-        with self._lock:
-            start = self._start("", 0, 1)
+        if len(self._steered) > 1 or self.guidance:
+            return [self.icon(feature) for feature in features]
+        sae = next(iter(self._steered.values()))
+        disc = torch.from_numpy(_DISC.reshape(-1, 1)).to(sae.W_dec)
+        with self._lock, self._memory("drawing icons"):
+            start = self._start(Run("", 0, 1))
             blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
                 start.first.hidden_out.shape
             ).to(start.first.hidden_out.dtype)
@@ -279,15 +445,15 @@ class Painter:
         Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
         background) keep what they draw.
         """
-        sae = self._sae
+        source = self._source()
         return Icons(
-            sae.n_features,
+            self.n_features,
             self.draw_icons,
             key=self.key,
-            file=cache_folder() / "icons" / f"{self.key}.zip" if sae.sha256 else None,
-            shipped=Path(sae.source) / ICONS_FILE if sae.source else None,
+            file=cache_folder() / "icons" / f"{self.key}.zip" if self._hashed() else None,
+            shipped=source / ICONS_FILE if source else None,
             # A processor gains nothing from drawing many at once, and painting waits meanwhile.
-            batch=2 if sae.W_dec.device.type == "cpu" else 16,
+            batch=2 if self._device.type == "cpu" else 16,
         )
 
     @functools.cached_property
@@ -296,7 +462,8 @@ class Painter:
 
         None where that did not come with it; `painter.collect(prompts).statistics` measures it.
         """
-        return Statistics.load(Path(self._sae.source) / STATISTICS_FILE, self.key)
+        source = self._source()
+        return Statistics.load(source / STATISTICS_FILE, self.key) if source else None
 
     def collect(
         self,
@@ -331,15 +498,15 @@ class Painter:
             raise ValueError("prompts and seeds make no pictures; give at least one of each")
         if folder is None:
             folder = cache_folder() / "collections" / self.key
-        collection = Collection.create(Path(folder), self._sae.n_features, self._identity)
+        collection = Collection.create(Path(folder), self.n_features, self._identity)
 
         def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
             with self._lock:
-                start = self._sampler.start(prompt, seed, 1)
-                codes = self._codes(start)
+                start = self._sampler.begin(Run(prompt, seed, 1))
+                codes = np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
                 if not pictures:
                     return codes, None
-                latents = self._sampler.run(start, lambda step, state: state.hidden_out)
+                latents = self._sampler.run(start)
                 return codes, self._sampler.decode(latents)
 
         collect(collection, runs, analyse, progress=progress)
@@ -347,67 +514,132 @@ class Painter:
 
     # inside
 
-    def _start(self, prompt: str, seed: int, n_steps: int) -> Start:
-        key = (_checks.text("prompt", prompt), _checks.seed(seed), _checks.n_steps(n_steps))
+    def _source(self) -> Path | None:
+        """The folder of the one SAE there is, where files about its features may lie."""
+        sources = [one.source for one in self._steered.values()]
+        return Path(sources[0]) if len(sources) == 1 and sources[0] else None
+
+    def _hash(self) -> str:
+        """Of all SAEs together; of one, its own."""
+        hashes = [one.sha256 for one in self._steered.values()]
+        return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
+
+    def _hashed(self) -> bool:
+        return all(one.sha256 for one in self._steered.values())
+
+    def _memory(self, doing: str) -> Any:
+        return loading.memory(self._device, doing, self._starts.clear, self._sampler.forget)
+
+    def _start(self, run: Run) -> Start:
         with self._lock:
-            if key not in self._starts:
-                self._starts[key] = self._sampler.start(*key)
+            if run.key not in self._starts:
+                with self._memory("starting a picture"):
+                    self._starts[run.key] = self._sampler.begin(run)
                 while len(self._starts) > CACHED_STARTS:
                     self._starts.popitem(last=False)
-            self._starts.move_to_end(key)
-            return self._starts[key]
+            self._starts.move_to_end(run.key)
+            return self._starts[run.key]
+
+    def _encoded(self, image: Any) -> NDArray[np.float32]:
+        side = self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
+        picture = _photo.square(image, side)
+        with self._lock, self._memory("encoding the photograph"):
+            return self._sampler.encode(picture)
+
+    def _settle(self, name: str) -> None:
+        """Measure what the SAEs' files leave open, on one picture."""
+        for i, (site, one) in enumerate(self._steered.items()):
+            if one.alternatives or not one.unit_known:
+
+                def measure(reading: SAE, i: int = i) -> Tensor:
+                    start = self._start(Run("a garden with a house and a tree", 0, 1, self.guidance))
+                    return _steering.target(reading, start.states[i])
+
+                settled = _verdict.settle(
+                    _on(one, self._device), f"{name} {self.pipeline.unet.dtype}".split(" ")[0], measure
+                )
+                self._steered[site] = settled
+
+    def _late(self, scene: Scene) -> Words | None:
+        """The words that what comes behind the site reads, where they are others."""
+        if not scene.style:
+            return None
+        text = f"{scene.prompt}, {scene.style}" if scene.prompt else scene.style
+        return self._sampler.words(text, scene.guidance > 1)
+
+    def _taken_apart(self, run: Run, n_factors: int | Mapping[str, int]) -> tuple[Factors, list[str]]:
+        """The factors of a picture, site by site, and names for them."""
+        counts = self._factor_counts(n_factors)
+        start = self._start(run)
+        names: list[str] = []
+        strengths, bases, begin = [], [], 0
+        for i, (site, one) in enumerate(self._steered.items()):
+            found = _fitted(self._codes(start, i), counts[site], one)
+            basis = np.zeros((len(found.basis), self.n_features), np.float32)
+            basis[:, begin : begin + one.n_features] = found.basis
+            prefix = f"{_sites.short(site)} " if i else ""
+            for k, row in enumerate(found.basis):
+                names.append(free_name(self._name(row, one, begin) or f"{prefix}factor {k + 1}", names))
+            strengths.append(found.strengths)
+            bases.append(basis)
+            begin += one.n_features
+        return Factors(strengths=np.concatenate(strengths, axis=2), basis=np.concatenate(bases)), names
+
+    def _apart(self, scene: Scene, n_factors: int) -> tuple[Factors, list[str]]:
+        self._check(scene)
+        return self._taken_apart(_run_of(scene), n_factors)
 
     def _target(self, state: SiteState) -> Tensor:
-        """What the SAE encodes, (256, d_model) float32."""
-        target = state.hidden_out.float()
-        if self._sae.target == "update":
-            target = target - state.hidden_in.float()
-        return target[0].flatten(1).T
+        """What the first site's SAE encodes, (256, d_model) float32."""
+        return _steering.target(next(iter(self._steered.values())), state)
 
-    def _codes(self, start: Start) -> NDArray[np.float32]:
-        codes = self._sae.encode(self._target(start.first))
+    def _codes(self, start: Start, i: int) -> NDArray[np.float32]:
+        one = list(self._steered.values())[i]
+        codes = one.encode(_steering.target(one, start.states[i]))
         return codes.reshape(GRID, GRID, -1).cpu().numpy()
 
-    def _steering(self, scene: Scene) -> Edit:
-        """What the scene makes of the site's output; see the equation above."""
-        sae = self._sae
+    def _factor_counts(self, n_factors: int | Mapping[str, int]) -> dict[str, int]:
+        if not isinstance(n_factors, Mapping):
+            return dict.fromkeys(self._steered, n_factors)
+        given = {_sites.full(site): n for site, n in n_factors.items()}
+        if given.keys() != self._steered.keys():
+            raise ValueError(
+                f"n_factors names {', '.join(given)}, but this painter steers {', '.join(self._steered)}; "
+                "give a number for each of these"
+            )
+        return given
 
-        def tensor(array: NDArray[np.float32]) -> Tensor:
-            return torch.tensor(array, device=sae.W_dec.device)
-
-        def analysed(factors: list[int]) -> Tensor:
-            """What some of the analysed factors made, S0·H0·W_dec."""
-            strengths = tensor(scene.base_strengths[..., factors]).reshape(GRID * GRID, len(factors))
-            return strengths @ (tensor(scene.base_basis[factors]) @ sae.W_dec)
-
-        # Each analysed factor is set against the first of the scene's that it is; a copy is one more factor.
-        heirs = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
-        removed = [f for f in range(len(scene.base_basis)) if f not in heirs]
-        base = np.zeros_like(scene.strengths)
-        base_basis = np.zeros_like(scene.basis)
-        for origin, f in heirs.items():
-            base[..., f], base_basis[f] = scene.base_strengths[..., origin], scene.base_basis[origin]
-        moved, reweighted = scene.strengths - base, scene.basis - base_basis
-        gone = 1 - scene.remainder
-        if not (moved.any() or reweighted.any() or gone.any() or removed):
-            return lambda step, state: state.hidden_out
-        flat = (GRID * GRID, scene.n_factors)
-        delta = tensor(moved).view(flat) @ (tensor(scene.basis) @ sae.W_dec)
-        if reweighted.any():
-            delta = delta + tensor(base).view(flat) @ (tensor(reweighted) @ sae.W_dec)
-        if removed:
-            delta = delta - analysed(removed)
-        if gone.any():
-            explained = analysed(list(range(len(scene.base_basis)))) + sae.b_dec
-            fading = tensor(gone).view(-1, 1)
-
-        def steer(step: int, state: SiteState) -> Tensor:
-            change = delta
-            if gone.any():
-                change = change - fading * (self._target(state) - explained)
-            return state.hidden_out + change.T.reshape(state.hidden_out.shape).to(state.hidden_out.dtype)
-
-        return steer
+    def _scene(
+        self,
+        run: Run,
+        factors: Factors,
+        names: list[str],
+        edit_steps: tuple[int, int] | None,
+        *,
+        style: str = "",
+        remainder: float = 1.0,
+    ) -> Scene:
+        several = len(self._steered) > 1
+        return Scene(
+            prompt=run.prompt,
+            seed=run.seed,
+            n_steps=run.n_steps,
+            strengths=factors.strengths,
+            remainder=np.full((GRID, GRID), remainder, np.float32),
+            basis=factors.basis,
+            names=tuple(names),
+            colors=palette(len(names)),
+            base_strengths=factors.strengths,
+            base_basis=factors.basis,
+            unit=np.concatenate([one.unit.cpu().numpy() for one in self._steered.values()]),
+            model=self._identity,
+            style=style,
+            guidance=run.guidance,
+            edit_steps=edit_steps,
+            image=run.image,
+            image_strength=run.image_strength if run.image is not None else 0.5,
+            sites={site: one.n_features for site, one in self._steered.items()} if several else None,
+        )
 
     def _check(self, scene: Scene) -> None:
         for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
@@ -417,76 +649,65 @@ class Painter:
                     f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "
                     "load the painter it was made with"
                 )
-        if scene.n_features != self._sae.n_features:
+        n_features = self.n_features
+        if scene.n_features != n_features:
             raise ValueError(
                 f"this scene has {scene.n_features} features, but this painter's SAE has "
-                f"{self._sae.n_features}; "
+                f"{n_features}; "
                 "load the SAE it was made with"
             )
 
-    def _name(self, row: NDArray[np.float32]) -> str:
+    def _name(self, row: NDArray[np.float32], sae: SAE, begin: int) -> str:
         """The label that carries most of a factor, weighted by how much its features move the site.
 
         What a label has in brackets ("pine (tree)") is for searching, and is not part of a name.
         """
         share: dict[str, float] = {}
-        lengths = self._sae.W_dec.norm(dim=1).cpu().numpy()
+        lengths = sae.W_dec.norm(dim=1).cpu().numpy()
         for feature in np.flatnonzero(row):
-            if text := self.labels.get(int(feature)):
+            if text := self.labels.get(begin + int(feature)):
                 share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
         return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
 
 
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """What diffusers and transformers say while they load our own model is known, and of no use to anyone."""
-    import diffusers.utils.logging
-    import transformers.utils.logging
-
-    libraries = (diffusers.utils.logging, transformers.utils.logging)
-    before = [library.get_verbosity() for library in libraries]
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        for library, verbosity in zip(libraries, before, strict=True):
-            library.set_verbosity(verbosity)
-            library.enable_progress_bar()
+def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
+    active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(sae.positional)
+    # What is no number of factors at all is left for `fit` to refuse.
+    if isinstance(n_factors, int) and 0 < len(active) < n_factors <= GRID * GRID:
+        n_factors = len(active)  # a plain picture: each feature is a factor of its own
+    return Factors.fit(codes, n_factors, ignore=sae.positional)
 
 
-def _load_pipeline(
-    model: str | Path,
-    dtype: torch.dtype,
-    device: str,
-    local_files_only: bool,
-    revision: str | None = None,
-    vae: str | Path | None = None,
-) -> Any:
-    from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+def _run_of(scene: Scene) -> Run:
+    return Run(scene.prompt, scene.seed, scene.n_steps, scene.guidance, scene.image, scene.image_strength)
 
-    parts: dict[str, Any] = {}
-    if vae is not None:
-        parts["vae"] = AutoencoderKL.from_pretrained(
-            vae, torch_dtype=dtype, local_files_only=local_files_only
+
+def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str, hub: Hub) -> SAE | dict[str, SAE]:
+    def load(source: SAESource, at: str) -> SAE:
+        if isinstance(source, SAE):
+            return source
+        return load_sae(
+            source,
+            site=at,
+            cache_dir=hub.cache_dir,
+            token=hub.token,
+            local_files_only=hub.local_files_only,
         )
-    pipeline = StableDiffusionXLPipeline.from_pretrained(
-        model,
-        torch_dtype=dtype,
-        use_safetensors=True,
-        revision=revision,
-        local_files_only=local_files_only,
-        **parts,
-    )
-    side = pipeline.unet.config.sample_size
-    if side != 4 * GRID:
-        raise ValueError(
-            f"{model} works on {side}×{side} latents, but the 16×16 grid needs 64×64; use a 512 px SDXL-Turbo"
-        )
-    return pipeline.to(device)
+
+    if isinstance(sae, Mapping) and not any(isinstance(value, Tensor) for value in sae.values()):
+        return {at: load(cast(SAESource, source), at) for at, source in sae.items()}
+    return load(cast(SAESource, sae), site)
+
+
+def _at(site: str, sae: SAE) -> SAE:
+    if _sites.full(site) == sae.site:
+        return sae
+    others = tuple(dataclasses.replace(other, site=_sites.full(site)) for other in sae.alternatives)
+    return dataclasses.replace(sae, site=_sites.full(site), alternatives=others)
+
+
+def _on(sae: SAE, device: torch.device) -> SAE:
+    return dataclasses.replace(sae, alternatives=tuple(other.to(device) for other in sae.alternatives))
 
 
 def _version(package: str) -> str:

@@ -18,7 +18,7 @@ ACTIVATIONS = ("topk", "batchtopk", "jumprelu")
 TARGETS = ("update", "output")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SAE:
     """A trained sparse autoencoder in canonical form, whatever file it came from.
 
@@ -53,6 +53,9 @@ class SAE:
     positional: tuple[int, ...] = ()
     source: str = ""
     sha256: str = ""
+    unit_known: bool = True
+    alternatives: tuple[SAE, ...] = ()
+    verdict: str = ""
 
     def __post_init__(self) -> None:
         d_model, n_features = self.W_enc.shape
@@ -102,6 +105,13 @@ class SAE:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         moved: dict[str, Any] = {k: v.to(device) for k, v in fields.items() if isinstance(v, Tensor)}
         return dataclasses.replace(self, **moved)
+
+    def __repr__(self) -> str:
+        kept = f"k={self.k}" if self.threshold is None else "threshold"
+        return (
+            f"SAE({self.n_features} features of {self.d_model} channels, {self.activation} {kept}, "
+            f"{self.target} of {self.site}{', ' + self.verdict if self.verdict else ''})"
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of patches.

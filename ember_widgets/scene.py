@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets import _checks, _png, _scene_file
+from ember_widgets import _checks, _png, _scene_file, _sites
 from ember_widgets._checks import FloatArray
 from ember_widgets._grid import AREAS, GRID, REGION_SHARE, Patches, heal, patch_mask, patch_shares, region
 from ember_widgets._palette import PALETTE, free_name, next_color, palette
@@ -72,6 +72,19 @@ class Scene:
         model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
         origins: per factor the analysed one that it is or was copied from, 0..n_base-1; -1 for one that was
             added. None = the first n_base factors are the analysed ones, in that order.
+        guidance: scale of classifier-free guidance, 0..50; above 1 there may be up to 100 steps, and edits
+            steer the conditional half.
+        edit_steps: (start, stop), the steps that edits apply at, counted as by ``range``; None = all.
+        image: (channels, height, width) float32, the latents of the photograph it started from (scaled as the
+            sampler has them, without noise); None = it started from noise alone. The photograph itself is
+            not kept.
+        image_strength: how much of that photograph is made anew, 0.05..1.
+        sites: where several sites are steered, how many features each has: {site: n_features}, in the
+            order of the features and of the network. A factor belongs to the site of its features. The
+            remainder mask is the first site's: what the others do not explain follows from the picture as
+            painted, and stays. None = one site.
+        style: text for what comes after the grid, how things look and not where they are; it is read behind
+            the prompt. "" = nothing but the prompt.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -100,6 +113,12 @@ class Scene:
     unit: FloatArray
     model: Mapping[str, str]
     origins: tuple[int, ...] | None = None
+    style: str = ""
+    guidance: float = 0.0
+    edit_steps: tuple[int, int] | None = None
+    image: FloatArray | None = None
+    image_strength: float = 0.5
+    sites: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         basis = _checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
@@ -111,10 +130,14 @@ class Scene:
                 f"base_basis has {n_base} rows, but basis only {n_factors}; "
                 "say with origins which of them each factor is"
             )
+        guidance = _checks.guidance(self.guidance)
         checked: dict[str, Any] = {
             "prompt": _checks.text("prompt", self.prompt),
+            "style": _checks.text("style", self.style),
             "seed": _checks.seed(self.seed),
-            "n_steps": _checks.n_steps(self.n_steps),
+            "n_steps": _checks.n_steps(self.n_steps, guidance),
+            "guidance": guidance,
+            "image_strength": _checks.image_strength(self.image_strength),
             "strengths": _checks.frozen_array("strengths", self.strengths, (GRID, GRID, n_factors)),
             "remainder": _checks.frozen_array("remainder", self.remainder, (GRID, GRID)),
             "basis": basis,
@@ -130,6 +153,11 @@ class Scene:
                 _first(n_base, n_factors) if self.origins is None else self.origins, n_factors, n_base
             ),
         }
+        checked["edit_steps"] = _checks.edit_steps(self.edit_steps, checked["n_steps"])
+        if self.image is not None:
+            checked["image"] = _checks.frozen_array("image", self.image, ("channels", "height", "width"))
+        if self.sites is not None:
+            checked["sites"] = MappingProxyType(_checks.sites(self.sites, n_features))
         if checked["remainder"].min() < 0 or checked["remainder"].max() > 1:
             raise ValueError(
                 "remainder leaves 0..1; give how much of the original stays in each patch (1 = all)"
@@ -149,6 +177,34 @@ class Scene:
         """How many features the SAE has."""
         return len(self.unit)
 
+    def site(self, factor: int | str) -> str:
+        """The site that a factor belongs to: module path, "" where the scene does not say.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self.model.get("site", "") if self.sites is None else list(self.sites)[self._site_of[f]]
+
+    def feature(self, feature: int, site: str) -> int:
+        """The index among this scene's features of a feature of one site's SAE.
+
+        Args:
+            feature: index into that SAE.
+            site: module path or short name, such as "up.0.1".
+
+        Raises:
+            TypeError, ValueError: an unknown feature, or a site that is not steered here.
+        """
+        known = self.sites or {self.model.get("site", ""): self.n_features}
+        name = _sites.full(_checks.text("site", site))
+        if name not in known:
+            raise ValueError(
+                f"site={_checks.shown(site)} is not steered here; choose one of {', '.join(known)}"
+            )
+        before = list(known)[: list(known).index(name)]
+        return sum(known[other] for other in before) + _checks.feature_index(feature, known[name])
+
     # Edits of what stands where
 
     def paint(
@@ -167,8 +223,8 @@ class Scene:
             patches: bool (16, 16) or (row, col) pairs.
             strength: 1.0 = as strong as the model itself makes it; negative subtracts.
             opacity: 0..1, how much of the stroke counts; (16, 16) of them for a soft edge.
-            mode: "over" covers: the patch fades from what it held to this factor alone, and so does the
-                remainder. "add" leaves everything and adds ``opacity * strength``.
+            mode: "over" covers: the patch fades from what it held (at the factor's site) to this factor
+                alone, and so does the remainder. "add" leaves everything and adds ``opacity * strength``.
 
         Returns:
             The painted scene.
@@ -181,8 +237,9 @@ class Scene:
         strength, counts = _checks.strength(strength), patch_shares("opacity", opacity)[where]
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
         if mode == "over":
-            strengths[where] *= (1 - counts)[:, None]
-            remainder[where] *= 1 - counts
+            strengths[where] *= np.where(self._beside(f), (1 - counts)[:, None], 1)
+            if self._is_first(f):
+                remainder[where] *= 1 - counts
         elif mode != "add":
             raise ValueError(
                 f"mode={_checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
@@ -209,8 +266,10 @@ class Scene:
         f, where = None if factor is None else self._factor(factor), patch_mask(patches)
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
         if f is None or heal:
-            strengths[where] = _healed(self.strengths, where, exclude=f) if heal else 0
-            remainder[where] = 0
+            emptied = _healed(self.strengths, where, exclude=f) if heal else 0
+            strengths[where] = np.where(self._beside(f), emptied, strengths[where])
+            if self._is_first(f):
+                remainder[where] = 0
         else:
             strengths[where, f] = 0
         return self.replace(strengths=strengths, remainder=remainder)
@@ -281,16 +340,20 @@ class Scene:
             return self
         strengths, remainder = _writable(self.strengths), _writable(self.remainder)
         # Healing looks at the picture before the region lands: its surroundings are still whole then.
-        strengths[source] = _healed(self.strengths, source, exclude=f) if heal else 0
-        remainder[source] = 0
+        beside, first = self._beside(f), self._is_first(f)
+        emptied = _healed(self.strengths, source, exclude=f) if heal else 0
+        strengths[source] = np.where(beside, emptied, strengths[source])
+        if first:
+            remainder[source] = 0
         rows, cols = np.nonzero(source)
         to = np.stack([rows + d_row, cols + d_col])
         inside = ((to >= 0) & (to < GRID)).all(axis=0)
         rows, cols, (to_rows, to_cols) = rows[inside], cols[inside], to[:, inside]
-        strengths[to_rows, to_cols] = 0
+        strengths[to_rows, to_cols] = np.where(beside, 0, strengths[to_rows, to_cols])
         carried = slice(None) if f is None else f
         strengths[to_rows, to_cols, carried] = self.strengths[rows, cols, carried]
-        remainder[to_rows, to_cols] = self.remainder[rows, cols]
+        if first:
+            remainder[to_rows, to_cols] = self.remainder[rows, cols]
         return self.replace(strengths=strengths, remainder=remainder)
 
     # Edits of what a factor is
@@ -313,6 +376,7 @@ class Scene:
         basis = _writable(self.basis)
         feature = _checks.feature_index(feature, self.n_features)
         basis[f, feature] = self._amount(feature, weight)
+        self._check_one_site(basis[f], self.names[f])
         return self.replace(basis=basis)
 
     def weights(self, factor: int | str, top: int | None = None) -> dict[int, float]:
@@ -358,6 +422,7 @@ class Scene:
         for feature, weight in features.items():
             feature = _checks.feature_index(feature, self.n_features)
             row[feature] = self._amount(feature, weight)
+        self._check_one_site(row, "a factor")
         if name is None:
             name = f"feature {next(iter(features))}" if len(features) == 1 else f"factor {self.n_factors}"
         return self._append(row, name, next_color(self.colors) if color is None else color)
@@ -377,9 +442,19 @@ class Scene:
             TypeError: ``other`` is no scene.
             ValueError: an unknown factor, or the scenes' SAEs differ.
         """
+        self.check_lender(other)
+        f = other._factor(factor)
+        return self._append(other.basis[f], other.names[f], other.colors[f])
+
+    def check_lender(self, other: Scene) -> None:
+        """Refuse a scene that nothing can be borrowed from.
+
+        Raises:
+            TypeError: ``other`` is no scene.
+            ValueError: the scenes' SAEs differ.
+        """
         if not isinstance(other, Scene):
             raise TypeError(f"other={_checks.shown(other)} is not a Scene; load one with Scene.load(path)")
-        f = other._factor(factor)
         if other.n_features != self.n_features:
             raise ValueError(
                 f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
@@ -391,7 +466,6 @@ class Scene:
                 f"the other scene's SAE is {_checks.shown(theirs)}, this one's {_checks.shown(ours)}; "
                 "their features mean different things, so analyse the other picture with this painter first"
             )
-        return self._append(other.basis[f], other.names[f], other.colors[f])
 
     def reset_weights(self, factor: int | str) -> Scene:
         """Make a factor of the features again that it was analysed as.
@@ -471,6 +545,14 @@ class Scene:
         names = list(self.names)
         names[f] = _checks.text("name", name)
         return self.replace(names=tuple(names))
+
+    def restyle(self, style: str) -> Scene:
+        """Have the same things drawn in another style, e.g. "pixel art"; "" takes it away.
+
+        Raises:
+            TypeError: no text.
+        """
+        return self.replace(style=_checks.text("style", style))
 
     # Files and copies
 
@@ -562,13 +644,16 @@ class Scene:
             return NotImplemented
         mine, theirs = self._fields(), other._fields()
         return all(
-            np.array_equal(value, theirs[name]) if isinstance(value, np.ndarray) else value == theirs[name]
+            np.array_equal(value, theirs[name])
+            if isinstance(value, np.ndarray) or isinstance(theirs[name], np.ndarray)
+            else value == theirs[name]
             for name, value in mine.items()
         )
 
     def __repr__(self) -> str:
+        style = f"style={self.style!r}, " if self.style else ""
         return (
-            f"Scene(prompt={self.prompt!r}, seed={self.seed}, n_steps={self.n_steps}, "
+            f"Scene(prompt={self.prompt!r}, {style}seed={self.seed}, n_steps={self.n_steps}, "
             f"names={self.names!r}, n_features={self.n_features})"
         )
 
@@ -583,7 +668,51 @@ class Scene:
         fields = self._fields() | {"model": dict(self.model)}
         if self.origins == _first(len(self.base_basis), self.n_factors):
             del fields["origins"]  # the usual case, which files need not tell
-        return fields
+        if not self.style:
+            del fields["style"]
+        if self.image is None:
+            del fields["image_strength"]
+        if self.guidance == 0:
+            del fields["guidance"]
+        if self.sites is not None:
+            fields["sites"] = dict(self.sites)
+        absent = ("edit_steps", "image", "sites")
+        return {name: value for name, value in fields.items() if name not in absent or value is not None}
+
+    @property
+    def _site_of(self) -> list[int]:
+        """Per factor the number of its site. One that is all zero is of the site it was analysed at."""
+        ends = np.cumsum(list((self.sites or {}).values()))
+        found = []
+        for row, origin in zip(self.basis, self._origins, strict=True):
+            if not row.any() and origin >= 0:
+                row = self.base_basis[origin]
+            used = np.flatnonzero(row)
+            found.append(int(np.searchsorted(ends, used[0], side="right")) if len(used) else 0)
+        return found
+
+    def _beside(self, f: int | None) -> NDArray[np.bool_]:
+        """Per factor whether it is at the site of factor ``f``; all of them for None."""
+        if f is None or self.sites is None:
+            return np.ones(self.n_factors, np.bool_)
+        here = self._site_of
+        return np.array([site == here[f] for site in here], np.bool_)
+
+    def _is_first(self, f: int | None) -> bool:
+        """Whether what happens to a factor happens at the site whose remainder is masked."""
+        return f is None or self.sites is None or self._site_of[f] == 0
+
+    def _check_one_site(self, row: NDArray[Any], name: str) -> None:
+        if self.sites is None:
+            return
+        ends = np.cumsum(list(self.sites.values()))
+        touched = sorted({int(np.searchsorted(ends, i, side="right")) for i in np.flatnonzero(row)})
+        if len(touched) > 1:
+            names = " and ".join(list(self.sites)[i] for i in touched)
+            raise ValueError(
+                f"{_checks.shown(name)} would have features of {names}; a factor belongs to one site, "
+                "so make one for each"
+            )
 
     def _factor(self, factor: int | str) -> int:
         return _checks.factor_index(factor, self.names)

@@ -9,19 +9,15 @@ that.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ember_widgets import _sites
+
 GRID = 16
-ALIASES = {
-    "down.2.1": "down_blocks.2.attentions.1",
-    "mid.0": "mid_block.attentions.0",
-    "up.0.0": "up_blocks.0.attentions.0",
-    "up.0.1": "up_blocks.0.attentions.1",
-}
 
 
 @dataclass(frozen=True)
@@ -57,13 +53,13 @@ _Op = Callable[[_Run], None]
 
 
 class StagedUNet:
-    """A UNet cut in two at one attention block.
+    """A UNet cut in two at one attention block; `order` says how far along it that is.
 
     Args:
         unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
             changed.
         site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names
-            `ALIASES`.
+            that `_sites` has.
 
     Raises:
         ValueError: The UNet has no such block, or has parts that SDXL lacks and this class would skip.
@@ -71,7 +67,7 @@ class StagedUNet:
 
     def __init__(self, unet: Any, site: str) -> None:
         self.unet = unet
-        self.site = ALIASES.get(site, site)
+        self.site = _sites.full(site)
         _check_family(unet)
         ops = list(_program(unet))
         paths = [path for path, _ in ops]
@@ -80,7 +76,7 @@ class StagedUNet:
             raise ValueError(
                 f"site={site!r}, but this UNet has no such attention block; choose one of {sites}"
             )
-        cut = paths.index(self.site)
+        self.order = cut = paths.index(self.site)
         self._before = [op for _, op in ops[:cut]]
         self._block: nn.Module = unet.get_submodule(self.site)
         self._after = ops[cut + 1 :]
@@ -96,16 +92,55 @@ class StagedUNet:
             encoder_hidden_states: Text embedding (batch, tokens, d_text).
             added: `{"text_embeds", "time_ids"}` as the SDXL pipeline passes them.
         """
-        emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
-        emb = emb + self.unet.get_aug_embed(
-            emb=emb, encoder_hidden_states=encoder_hidden_states, added_cond_kwargs=added
-        )
+        emb = self._embedding(sample, timestep, encoder_hidden_states, added)
         run = _Run(sample, [], emb, encoder_hidden_states)
         for op in self._before:
             op(run)
         hidden_in = run.sample
         hidden_out = _attend(self._block, hidden_in, run.text)
         return SiteState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
+
+    def leads_to(self, site: str) -> bool:
+        """Whether the site is this one or comes after it."""
+        return site == self.site or site in [path for path, _ in self._after]
+
+    def onward(self, state: SiteState, hidden_out: Tensor, site: str) -> SiteState:
+        """Run from the site's (edited) output to another site further on.
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves this site.
+            site: Module path of an attention block after it.
+
+        Raises:
+            ValueError: There is no such block after it.
+        """
+        blocks = [path for path, _ in self._after if "attentions" in path]
+        if site not in blocks:
+            raise ValueError(
+                f"site={site!r} is no attention block behind {self.site}; choose one of {', '.join(blocks)}"
+            )
+        run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
+        for path, op in self._after:
+            if path == site:
+                break
+            op(run)
+        out = _attend(self.unet.get_submodule(site), run.sample, run.text)
+        return SiteState(run.sample, out, tuple(run.skips), run.emb, run.text)
+
+    def reworded(
+        self, state: SiteState, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
+    ) -> SiteState:
+        """The state with another text for what comes after the site; arguments as for `prefix`."""
+        emb = self._embedding(state.hidden_in, timestep, encoder_hidden_states, added)
+        return replace(state, emb=emb, encoder_hidden_states=encoder_hidden_states)
+
+    def _embedding(self, sample: Tensor, timestep: Tensor, text: Tensor, added: dict[str, Tensor]) -> Tensor:
+        """Time and pooled text; of the sample only batch, dtype and device count."""
+        emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
+        aug = self.unet.get_aug_embed(emb=emb, encoder_hidden_states=text, added_cond_kwargs=added)
+        whole: Tensor = emb + aug
+        return whole
 
     def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
         """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).

@@ -103,7 +103,7 @@ class Batches:
         def rand(low: float, high: float, *shape: int) -> Tensor:
             return torch.empty(b, *shape, device=device).uniform_(low, high)
 
-        strengths = rand(0.75, 1.4, 1) * rand(0.85, 1.2, len(world.ATTRIBUTES))
+        strengths = rand(0.5, 1.4, 1) * rand(0.85, 1.2, len(world.ATTRIBUTES))
         for kind, variants in world.VARIANTS_OF.items():
             chance = torch.rand(b, device=device)
             strengths[:, world.ATTRIBUTES.index(kind)] *= chance > 0.12

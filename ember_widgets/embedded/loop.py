@@ -40,7 +40,7 @@ def train(
 
     Args:
         name: The stage; checkpoint and log are `out/name.pt` and `out/name.jsonl`.
-        modules: Whose states are averaged (EMA) and saved.
+        modules: Where `parameters` belong; what is trained of them is averaged (EMA) and saved.
         parameters: What is trained.
         step: Takes (step number, progress in 0..1), returns losses; the one called "loss" is minimised.
         minutes: Training time in all; a resumed run goes on where the checkpoint stopped.
@@ -64,13 +64,19 @@ def train(
     if matrices:
         optimizers.append(Muon(matrices, muon_lr))
     checkpoint, log = out / f"{name}.pt", out / f"{name}.jsonl"
-    averages = {k: {n: t.detach().clone() for n, t in m.state_dict().items()} for k, m in modules.items()}
+    ours = {id(p) for p in parameters}
+    trained = {k: {n: p for n, p in m.named_parameters() if id(p) in ours} for k, m in modules.items()}
+    averages = {k: {n: p.detach().clone() for n, p in named.items()} for k, named in trained.items()}
     n, seconds = 0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
-        n, seconds, averages = saved["n"], saved["seconds"], saved["averages"]
-        for k, m in modules.items():
-            m.load_state_dict(saved["modules"][k])
+        n, seconds = saved["n"], saved["seconds"]
+        # Only what this stage trains: an earlier stage may have gone on in the meantime.
+        with torch.no_grad():
+            for k, named in trained.items():
+                for key, p in named.items():
+                    p.copy_(saved["modules"][k][key])
+                    averages[k][key].copy_(saved["averages"][k][key])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
 
@@ -81,7 +87,7 @@ def train(
             "averages": averages,
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         }
-        state["modules"] = {k: m.state_dict() for k, m in modules.items()}
+        state["modules"] = {k: {n: p.detach() for n, p in named.items()} for k, named in trained.items()}
         temporary = checkpoint.with_suffix(".tmp")
         torch.save(state, temporary)
         os.replace(temporary, checkpoint)
@@ -111,11 +117,9 @@ def train(
                 optimizer.step()
             decay = min(ema, (1 + n) / (10 + n))
             with torch.no_grad():
-                for k, m in modules.items():
-                    for key, value in m.state_dict().items():
-                        average = averages[k][key]
-                        if average.is_floating_point():
-                            average.lerp_(value, 1 - decay)
+                for k, named in trained.items():
+                    for key, p in named.items():
+                        averages[k][key].lerp_(p, 1 - decay)
             n += 1
             for key, loss in losses.items():
                 sums[key] = sums.get(key, 0.0) + float(loss.detach())

@@ -20,7 +20,7 @@ from ember_widgets.embedded.card import make_card
 from ember_widgets.embedded.export import export
 from ember_widgets.embedded.make_icons import make_icons
 from ember_widgets.embedded.pool import build_pool
-from ember_widgets.embedded.train_sae import build_sae
+from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
 
@@ -73,7 +73,7 @@ def _finish(stage: str, out: Path, device: str) -> None:
     elif stage == "export":
         export(out)
     elif stage == "sae":
-        build_sae(out)
+        build_saes(out)
     elif stage == "icons":
         make_icons()
     else:

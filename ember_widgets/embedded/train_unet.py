@@ -153,9 +153,15 @@ def train_upper(
 
 
 def train_renderer(
-    out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
+    out: Path,
+    minutes: float,
+    *,
+    device: str = "cpu",
+    batch: int = 16,
+    later: float = 0.4,
+    compile: bool = False,
 ) -> None:
-    """All of the renderer, at all timesteps."""
+    """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step."""
     model = Model(out, device, compile=compile)
     load_trained(model, out)
     batches = Batches(model, out / "pool.npz", batch, 3)
@@ -165,7 +171,7 @@ def train_renderer(
         x, state, styles = batches.context()
         latents, codes, weight = batches.painted(styles)
         t = 999
-        if batches.rng.random() < 0.2:
+        if batches.rng.random() < later:
             t = int(batches.rng.integers(200, 801))
             x = model.noisy(latents, torch.randn_like(latents), t)
             with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
@@ -174,4 +180,4 @@ def train_renderer(
             v = model.suffix(state, codes)
         return {"loss": latent_loss(model.clean(v.float(), x, t), latents, weight)}
 
-    train("renderer", model.parts(), parameters, step, out=out, minutes=minutes, lr=7e-4, muon_lr=0.006)
+    train("renderer", model.parts(), parameters, step, out=out, minutes=minutes, lr=1e-3, muon_lr=0.01)

@@ -7,12 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ember_widgets.widgets import _python, _wire
+from ember_widgets.scene import Scene
+from ember_widgets.widgets import _picture, _python, _wire
 from ember_widgets.widgets._aside import Aside
-from ember_widgets.widgets._asked import PainterLike, last_line, rendered
-from ember_widgets.widgets._features import found, labels_of
+from ember_widgets.widgets._asked import (
+    NewScene,
+    PainterLike,
+    Variation,
+    able,
+    facts,
+    last_line,
+    rendered,
+)
+from ember_widgets.widgets._features import found, labels_of, made_of
 from ember_widgets.widgets._history import History, State
-from ember_widgets.widgets._icons import Icons, alone, key_of, key_of_step
+from ember_widgets.widgets._icons import Icons, alone, key_of, key_of_step, keys_of_seeds
 from ember_widgets.widgets._picture import Picture
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -35,6 +44,15 @@ class Now:
     fault: Exception | None
 
 
+@dataclass(frozen=True)
+class Loan:
+    """A scene whose factors may be borrowed, what it is called, and how Python comes by it."""
+
+    scene: Scene
+    name: str
+    code: str
+
+
 class Answers:
     """Answers questions, those that need the painter when it is idle.
 
@@ -49,6 +67,7 @@ class Answers:
         self._send = send
         self._aside = aside
         self._icons = Icons()
+        self.loan: Loan | None = None
 
     def search(self, message: _wire.Search) -> None:
         """Send the features that a text finds."""
@@ -80,20 +99,85 @@ class Answers:
         """Send the scene as a file."""
         self._aside.want(f"export {message.form}", lambda: self._export(message))
 
+    def fetch(self, message: _wire.Lend) -> None:
+        """Have a picture of a prompt taken apart, and show its factors."""
+        self._aside.want("lend", lambda: self._fetch(message))
+
+    def lend(self, loan: Loan | None, message: _wire.Lend) -> None:
+        """Show factors to borrow; None = no longer."""
+        found = None
+        if loan is not None and (now := self._now()):
+            now.state.painted.check_lender(loan.scene)
+            scene, labels = loan.scene, labels_of(now.painter)
+            factors = [
+                {
+                    "name": scene.names[f],
+                    "color": scene.colors[f],
+                    "icon": key_of(scene, f),
+                    "label": ", ".join(
+                        part["label"] for part in made_of(scene, f, labels)[:3] if part["label"]
+                    ),
+                }
+                for f in range(scene.n_factors)
+            ]
+            found = {"name": loan.name, "factors": factors}
+        self.loan = loan
+        self._send({**_to("loan", message), "loan": found}, [])
+
+    def told(self) -> list[tuple[dict[str, Any], list[bytes]]]:
+        """The picture, the unedited one and the factors' thumbnails, drawn now, as a browser is sent them."""
+        now = self._now()
+        if now is None:
+            return []
+        painted = now.state.painted
+        for key in (key_of(painted, factor) for factor in range(painted.n_factors)):
+            if self._icons.get(key) is None and (scene := self._scene_of(key, now)) is not None:
+                self._icons.keep(key, rendered(now.painter, scene))
+        icons = [
+            {"type": "icon", "key": key, "address": self._icons.get(key)}
+            for key in (key_of(painted, factor) for factor in range(painted.n_factors))
+        ]
+        size = {"width": now.picture.image.width, "height": now.picture.image.height}
+        frame = {
+            "type": "frame",
+            "client": "",
+            "seq": 0,
+            "kind": "final",
+            "ms": now.picture.ms,
+            "early": 0,
+            **size,
+        }
+        original = rendered(now.painter, painted.original()).encoded("final")
+        return [
+            (frame, [now.state.scene.to_bytes(now.picture.image)]),
+            ({"type": "original", "client": "", "seq": 0}, [original]),
+            *((icon, []) for icon in icons),
+        ]
+
+    def film(self, form: str, ms: int = 500) -> bytes:
+        """All steps of the history, one picture after the other, as GIF or WebP."""
+        now = self._now()
+        if now is None:
+            raise RuntimeError("this widget is closed")
+        states = [state for step in now.history.steps if (state := now.history.state(step)) is not None]
+        return _picture.film([rendered(now.painter, state.scene).image for state in states], form, ms)
+
+    def _fetch(self, message: _wire.Lend) -> None:
+        if now := self._now():
+            scene = now.state.painted
+            n_factors = facts(scene)["n_factors"]
+            new = NewScene(prompt=message.prompt, seed=scene.seed, n_steps=scene.n_steps, n_factors=n_factors)
+            lender = new.drawn(now.painter)
+            self.lend(Loan(lender, message.prompt, _python.analyzed(lender, n_factors)), message)
+
     def _draw_icon(self, key: str) -> None:
         now = self._now()
         if now is None:
             return
         address = self._icons.get(key)
         if address is None:
-            painted = now.state.painted
-            factors = [f for f in range(painted.n_factors) if key_of(painted, f) == key]
-            steps = [step for step in now.history.steps if key_of_step(step) == key]
-            if factors:
-                scene = alone(painted, factors[0])
-            elif steps and (state := now.history.state(steps[0])) is not None:
-                scene = state.scene
-            else:
+            scene = self._scene_of(key, now)
+            if scene is None:
                 return  # it is gone meanwhile
             try:
                 picture = rendered(now.painter, scene)
@@ -101,6 +185,20 @@ class Answers:
                 return  # it keeps its colour; what is wrong shows with the picture itself
             address = self._icons.keep(key, picture)
         self._send_icon(key, address)
+
+    def _scene_of(self, key: str, now: Now) -> Scene | None:
+        """What a thumbnail shows."""
+        for scene in (now.state.painted, *([self.loan.scene] if self.loan else [])):
+            for factor in range(scene.n_factors):
+                if key_of(scene, factor) == key:
+                    return alone(scene, factor)
+        for step in now.history.steps:
+            if key_of_step(step) == key and (state := now.history.state(step)) is not None:
+                return state.scene
+        for seed, name in keys_of_seeds(now.history):
+            if name == key:
+                return Variation("reseed", seed).drawn(now.painter, now.history.current.scene)
+        return None
 
     def _send_icon(self, key: str, address: str) -> None:
         self._send({"type": "icon", "key": key, "address": address}, [])
@@ -119,6 +217,10 @@ class Answers:
             data = _python.program(now.state).encode()
         elif message.form == "json":
             data = scene.to_bytes()
+        elif message.form == "sweep":
+            data = _picture.png(able(now.painter, "sweep")(scene, message.factor))
+        elif message.form in ("gif", "webp"):
+            data = self.film(message.form)
         elif now.fault is not None:
             raise RuntimeError(
                 f"there is no picture to export ({last_line(now.fault)}); "
@@ -130,9 +232,10 @@ class Answers:
         else:
             data = scene.to_bytes(now.picture.image)
         words = re.findall(r"\w+", scene.prompt)[:6] or ["scene"]
-        name = f"{'-'.join(words)[:60]}-{scene.seed}.{message.form}"
+        name = f"{'-'.join(words)[:60]}-{scene.seed}"
+        name += "-sweep.png" if message.form == "sweep" else f".{message.form}"
         self._send({**_to("file", message), "name": name, "mime": _wire.MIME[message.form]}, [data])
 
 
-def _to(kind: str, message: _wire.Search | _wire.Original | _wire.Export) -> dict[str, Any]:
+def _to(kind: str, message: _wire.Question) -> dict[str, Any]:
     return {"type": kind, "client": message.client, "seq": message.seq}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,7 @@ class NewScene:
     seed: int
     n_steps: int
     n_factors: int
+    style: str = ""
 
     @classmethod
     def checked(cls, wanted: Mapping[str, Any]) -> NewScene:
@@ -47,13 +48,11 @@ class NewScene:
             TypeError: a value of the wrong type.
             ValueError: a value out of range.
         """
-        given = {"prompt": "", "seed": 0, "n_steps": 1, "n_factors": DEFAULT_N_FACTORS}
+        given = {"prompt": "", "seed": 0, "n_steps": 1, "n_factors": DEFAULT_N_FACTORS, "style": ""}
         given |= {name: value for name, value in wanted.items() if value is not None}
-        prompt = _checks.text("prompt", given["prompt"])
-        if len(prompt) > MAX_PROMPT:
-            raise ValueError(f"prompt has {len(prompt)} characters; {MAX_PROMPT} are the most")
         return cls(
-            prompt=prompt,
+            prompt=_text("prompt", given["prompt"]),
+            style=_text("style", given["style"]),
             seed=_checks.seed(given["seed"]),
             n_steps=_checks.n_steps(given["n_steps"]),
             n_factors=_n_factors(given["n_factors"]),
@@ -61,12 +60,74 @@ class NewScene:
 
     def drawn(self, painter: PainterLike) -> Scene:
         """Ask a painter for it."""
+        # Only painters that know styles are asked for one.
+        style = {"style": self.style} if self.style else {}
         scene: object = painter.analyze(
-            self.prompt, seed=self.seed, n_steps=self.n_steps, n_factors=self.n_factors
+            self.prompt, seed=self.seed, n_steps=self.n_steps, n_factors=self.n_factors, **style
         )
         if not isinstance(scene, Scene):
             raise TypeError(f"painter.analyze() gave {shown(scene)}; it has to give a Scene")
         return scene
+
+
+VARIATIONS = {"refit": "n_factors", "reseed": "seed"}
+"""What a painter may be able to make of a scene, and what it is told; see ``Painter``."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One of ``VARIATIONS`` to be made of the scene as painted."""
+
+    verb: str
+    value: int
+
+    @classmethod
+    def checked(cls, verb: object, value: object) -> Variation:
+        """Read what a browser said.
+
+        Raises:
+            TypeError, ValueError: an unknown verb, or no such number.
+        """
+        if verb not in VARIATIONS:
+            raise ValueError(f"verb={shown(verb)} is unknown; choose one of {', '.join(VARIATIONS)}")
+        return cls(str(verb), _n_factors(value) if verb == "refit" else _checks.seed(digits(value)))
+
+    @property
+    def line(self) -> str:
+        """The same as Python."""
+        return f"scene = painter.{self.verb}(scene, {VARIATIONS[self.verb]}={self.value})"
+
+    def drawn(self, painter: PainterLike, scene: Scene) -> Scene:
+        """Ask a painter for it."""
+        varied: object = able(painter, self.verb)(scene, self.value)
+        if not isinstance(varied, Scene):
+            raise TypeError(f"painter.{self.verb}() gave {shown(varied)}; it has to give a Scene")
+        return varied
+
+
+def able(painter: PainterLike, verb: str) -> Callable[..., Any]:
+    """A method that not every painter has.
+
+    Raises:
+        TypeError: this one has not.
+    """
+    method: Callable[..., Any] | None = getattr(painter, verb, None)
+    if not callable(method):
+        raise TypeError(f"this painter has no {verb}(); ember.Painter has")
+    return method
+
+
+def digits(value: object) -> object:
+    """Text of digits as a number: a seed goes up to 2**63 - 1, and a browser's numbers do not."""
+    readable = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
+    return int(str(value)) if readable else value
+
+
+def _text(name: str, value: object) -> str:
+    text = _checks.text(name, value)
+    if len(text) > MAX_PROMPT:
+        raise ValueError(f"{name} has {len(text)} characters; {MAX_PROMPT} are the most")
+    return text
 
 
 def _n_factors(value: object) -> int:
@@ -83,6 +144,7 @@ def facts(scene: Scene) -> dict[str, Any]:
     """The fields of ``NewScene`` that a scene comes from."""
     return {
         "prompt": scene.prompt,
+        "style": scene.style,
         "seed": scene.seed,
         "n_steps": scene.n_steps,
         # A blank canvas was not taken apart at all; the form then offers the default.

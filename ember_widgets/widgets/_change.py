@@ -23,6 +23,8 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "set_weight": ("factor", "feature", "weight"),
     "reset_weights": ("factor",),
     "add_factor": ("features", "name"),
+    "restyle": ("style",),
+    "borrow": ("factor",),
 }
 
 
@@ -53,19 +55,28 @@ class Change:
             told["features"] = {_number(feature): weight for feature, weight in told["features"].items()}
         return cls(str(verb), told)
 
-    def of(self, state: State) -> State:
+    def of(self, state: State, lender: Scene | None = None) -> State:
         """The state it leads to, the sliders going along with their factors.
+
+        Args:
+            state: as it is.
+            lender: the scene that ``borrow`` takes from.
 
         Raises:
             TypeError, ValueError: what the scene's verb says.
         """
         verb: Callable[..., Scene] = getattr(state.painted, self.verb)
-        painted = verb(**self.arguments)
+        if self.verb == "borrow":
+            if lender is None:
+                raise ValueError("there is nothing to borrow from; fetch concepts, or open a scene, first")
+            painted = verb(lender, **self.arguments)
+        else:
+            painted = verb(**self.arguments)
         return State(painted, self._gains(state, painted))
 
     def _gains(self, state: State, painted: Scene) -> FloatArray:
         gains = state.gains
-        if self.verb in ("duplicate", "add_factor"):
+        if self.verb in ("duplicate", "add_factor", "borrow"):
             return np.append(gains, np.float32(1))
         if self.verb == "remove":
             return np.delete(gains, _checks.factor_index(self.arguments["factor"], state.painted.names))

@@ -7,35 +7,51 @@ always with the lock held, so that the browser hears of things in the order they
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from ember_widgets.renderer import Renderer
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _python, _told
 from ember_widgets.widgets._answers import Answers, Now
 from ember_widgets.widgets._aside import Aside
-from ember_widgets.widgets._asked import NewScene, PainterLike, last_line, rendered
+from ember_widgets.widgets._asked import NewScene, PainterLike, Variation, last_line, rendered
 from ember_widgets.widgets._features import labels_of
 from ember_widgets.widgets._history import History, State
-from ember_widgets.widgets._icons import key_of_step
+from ember_widgets.widgets._icons import key_of_step, keys_of_seeds
 from ember_widgets.widgets._picture import Kind, Picture
 
-Send = Callable[[dict[str, Any], list[bytes]], None]
+ABILITIES = ("refit", "reseed", "sweep")
+"""What a painter need not be able to do; browsers show no button for what it cannot."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What the worker is to do: draw a state, or make a new scene first."""
+    """What the worker is to do: draw a state, or make another scene first."""
 
     client: str
     seq: int
     revision: int
     state: State
     final: bool
-    new_scene: NewScene | None = None
+    wish: NewScene | Variation | None = None
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Audience(Protocol):
+    """A widget that shows the scene."""
+
+    def send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """Take a message to every browser that shows the widget."""
+
+    def on_scene(self) -> None:
+        """The scene is another one. Called without the lock."""
+
+    def on_final(self, png: bytes) -> None:
+        """A settled picture is there. Called without the lock."""
 
 
 class Easel:
@@ -45,9 +61,6 @@ class Easel:
         painter: draws.
         scene: what is shown first.
         picture: the picture of ``scene``.
-        send: takes a message and its buffers to every browser that shows the widget.
-        on_scene: called, without the lock, after the scene was exchanged for another (not after edits).
-        on_final: called, without the lock, with each settled picture as PNG.
     """
 
     def __init__(
@@ -55,16 +68,10 @@ class Easel:
         painter: PainterLike,
         scene: Scene,
         picture: Picture,
-        *,
-        send: Send,
-        on_scene: Callable[[], None],
-        on_final: Callable[[bytes], None],
     ) -> None:
         self.painter: PainterLike | None = painter
         self.last_error: Exception | None = None
-        self._send = send
-        self._on_scene = on_scene
-        self._on_final = on_final
+        self._audience: tuple[Audience, ...] = ()
         self._lock = threading.RLock()
         self._state = State.of(scene, _python.begun_with(scene))
         self._history = History(self._state)
@@ -76,11 +83,38 @@ class Easel:
         self._analysis: _Job | None = None
         self._failed: _Job | None = None
         self._fault: Exception | None = None
+        self._free_since = time.perf_counter()
         self._renderer: Renderer[_Job] = Renderer(
             self._work, settle=self._settle, on_drop=self._acknowledge, on_error=self._on_worker_error
         )
         self._aside = Aside(self._renderer.wait, self._on_worker_error)
         self._answers = Answers(self._now, self._send_aside, self._aside)
+
+    # Who is told
+
+    def join(self, widget: Audience) -> None:
+        """Tell a widget of everything from now on."""
+        with self._lock:
+            self._audience = (*self._audience, widget)
+
+    def leave(self, widget: Audience) -> None:
+        """Tell it no more; when nobody is left, close."""
+        with self._lock:
+            self._audience = tuple(other for other in self._audience if other is not widget)
+        if not self._audience:
+            self.close()
+
+    def _send(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+        for widget in self._audience:
+            widget.send(message, buffers)
+
+    def _on_scene(self) -> None:
+        for widget in self._audience:
+            widget.on_scene()
+
+    def _on_final(self, png: bytes) -> None:
+        for widget in self._audience:
+            widget.on_final(png)
 
     # What Python asks for
 
@@ -107,9 +141,16 @@ class Easel:
 
     def analyze(self, new_scene: NewScene, client: str = "", seq: int = 0) -> None:
         """Have a new scene made, and go on from it when it is there."""
+        self._wish(new_scene, client, seq)
+
+    def vary(self, variation: Variation, client: str = "", seq: int = 0) -> None:
+        """Have a variation of the scene made, and go on from it when it is there."""
+        self._wish(variation, client, seq)
+
+    def _wish(self, wish: NewScene | Variation, client: str, seq: int) -> None:
         self._refuse_closed()
         with self._lock:
-            job = _Job(client, seq, self._revision, self._state, final=True, new_scene=new_scene)
+            job = _Job(client, seq, self._revision, self._state, final=True, wish=wish)
             self._put(job)
             self._analysis = job
 
@@ -146,6 +187,19 @@ class Easel:
         if (fault := self._fault) is not None:
             raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault
 
+    def film(self, form: str, ms: int) -> bytes:
+        """See ``PaintWidget.record``."""
+        self._refuse_closed()
+        return self._answers.film(form, ms)
+
+    def told(self) -> list[tuple[dict[str, Any], list[bytes]]]:
+        """All that a browser needs to know to show the settled scene."""
+        self._refuse_closed()
+        self.wait(None)
+        with self._lock:
+            state = self._state_message("hello", "")
+        return [state, *self._answers.told()]
+
     def close(self) -> None:
         """Stop the worker and let go of the painter and of the errors that hold on to its frames."""
         self._renderer.close()
@@ -169,6 +223,7 @@ class Easel:
         painter = self.painter
         if painter is None:
             return
+        early = self._free_since - job.since
         try:
             current = self._with_new_scene(painter, job)
             if current is None:
@@ -190,14 +245,16 @@ class Easel:
             self._pictured = current.state
             self._answers.settled(current.state, picture)
         newer = self._renderer.waiting
-        self._show(picture, "final" if job.final and not newer else "preview", job.client, job.seq)
+        kind: Kind = "final" if job.final and not newer else "preview"
+        self._show(picture, kind, job.client, job.seq, early)
+        self._free_since = time.perf_counter()
 
     def _with_new_scene(self, painter: PainterLike, job: _Job) -> _Job | None:
         """The job to draw: with its new scene in place, if it asks for one; None if it is of the past."""
-        if job.new_scene is None:
+        if job.wish is None:
             return job if job.revision == self._revision else None
         try:
-            scene = job.new_scene.drawn(painter)
+            state = self._granted(painter, job.wish)
         finally:
             with self._lock:
                 if self._analysis is job:
@@ -205,13 +262,23 @@ class Easel:
         with self._lock:
             if job.revision != self._revision:
                 return None  # another scene was assigned meanwhile, and that is the newer wish
-            self._adopt(State.of(scene, _python.begun_with(scene)))
+            self._adopt(state)
             self._history.commit(self._state)
             self._send_state("scene", "")
             self._announce("render")
             job = _Job(job.client, job.seq, self._revision, self._state, final=True)
         self._tell(self._on_scene)
         return job
+
+    def _granted(self, painter: PainterLike, wish: NewScene | Variation) -> State:
+        if isinstance(wish, NewScene):
+            scene = wish.drawn(painter)
+            return State.of(scene, _python.begun_with(scene))
+        while True:
+            before = self.state
+            state = State.of(wish.drawn(painter, before.scene), (*_python.scaled(before), wish.line))
+            if self.state is before:  # else the hand was faster, and nothing painted may be lost
+                return state
 
     def _settle(self) -> None:
         with self._lock:
@@ -222,15 +289,16 @@ class Easel:
             if not self._renderer.waiting:
                 self._announce("")
 
-    def _show(self, picture: Picture, kind: Kind, client: str, seq: int) -> None:
+    def _show(self, picture: Picture, kind: Kind, client: str, seq: int, early: float = 0) -> None:
         data = picture.encoded(kind)
         if kind == "final":
             self._tell(lambda: self._on_final(data))
         width, height = picture.image.size
-        frame = {"type": "frame", "client": client, "seq": seq, "kind": kind, "ms": round(picture.ms, 1)}
+        frame = {"type": "frame", "client": client, "seq": seq, "kind": kind}
+        times = {"ms": round(picture.ms, 1), "early": round(1000 * early, 1)}
         with self._lock:
             self._shown = kind
-            self._send({**frame, "width": width, "height": height}, [data])
+            self._send({**frame, **times, "width": width, "height": height}, [data])
 
     def _tell(self, callback: Callable[[], None]) -> None:
         """Call out to where observers of traits may run; a fault of theirs must not cost the picture."""
@@ -254,7 +322,7 @@ class Easel:
         self._put(_Job(client, seq, self._revision, self._state, final))
 
     def _put(self, job: _Job) -> None:
-        self._announce("draw" if job.new_scene else "render")
+        self._announce("draw" if job.wish else "render")
         self._renderer.submit(job)
 
     def _announce(self, task: str) -> None:
@@ -266,14 +334,20 @@ class Easel:
         self._send({"type": "status", "busy": self._task != "", "task": self._task}, [])
 
     def _send_state(self, why: str, client: str) -> None:
+        self._send(*self._state_message(why, client))
+
+    def _state_message(self, why: str, client: str) -> tuple[dict[str, Any], list[bytes]]:
         message, buffers = _told.state(self._state, labels_of(self.painter))
         history = {
             "can_undo": self._history.beside(-1) is not None,
             "can_redo": self._history.beside(1) is not None,
             "steps": [[step, key_of_step(step)] for step in self._history.steps],
             "step": self._history.step,
+            "seeds": [[str(seed), key] for seed, key in keys_of_seeds(self._history)],
+            "able": [verb for verb in ABILITIES if callable(getattr(self.painter, verb, None))],
         }
-        self._send({**message, "why": why, "client": client, "revision": self._revision, **history}, buffers)
+        whole = {**message, "why": why, "client": client, "revision": self._revision, **history}
+        return whole, buffers
 
     def _report(self, fault: Exception, client: str, seq: int) -> None:
         self.last_error = fault

@@ -8,9 +8,11 @@ import hashlib
 import numpy as np
 
 from ember_widgets.scene import AREAS, GRID, Scene
+from ember_widgets.widgets._history import History
 from ember_widgets.widgets._picture import Picture
 
 SIDE = 72
+N_SEEDS = 4
 LIMIT = 512
 
 
@@ -25,11 +27,17 @@ def key_of_step(step: int) -> str:
     return f"step {step}"
 
 
+def keys_of_seeds(history: History) -> list[tuple[int, str]]:
+    """The next seeds of the current painting, and what their thumbnails are called."""
+    first = history.current.painted.seed + 1
+    return [(s, f"seed {s} of {history.step}") for s in range(first, min(first + N_SEEDS, 2**63))]
+
+
 def alone(scene: Scene, factor: int) -> Scene:
-    """A scene of one factor, in the middle of nothing."""
+    """A scene of one factor, in the middle of nothing and in no style."""
     strengths = np.zeros_like(scene.strengths)
     strengths[AREAS["centre"], factor] = 1
-    return scene.replace(strengths=strengths, remainder=np.zeros((GRID, GRID), np.float32))
+    return scene.replace(style="", strengths=strengths, remainder=np.zeros((GRID, GRID), np.float32))
 
 
 class Icons:

@@ -41,9 +41,15 @@ def begun_with(scene: Scene) -> tuple[str, ...]:
         names=original.names, colors=original.colors
     )
     if untouched:
-        asked = f"{scene.prompt!r}, seed={scene.seed}, n_steps={scene.n_steps}, n_factors={scene.n_factors}"
-        return (f"scene = painter.analyze({asked})",)
+        return (f"scene = {analyzed(scene, scene.n_factors)}",)
     return ('scene = ember.Scene.load("begun.json")  # the scene that the widget was given: save it there',)
+
+
+def analyzed(scene: Scene, n_factors: int) -> str:
+    """How a scene's picture was made and taken apart."""
+    style = f", style={scene.style!r}" if scene.style else ""
+    asked = f"{scene.prompt!r}, seed={scene.seed}, n_steps={scene.n_steps}, n_factors={n_factors}"
+    return f"painter.analyze({asked}{style})"
 
 
 def painted(before: Scene, after: State, deed: object) -> tuple[str, ...]:
@@ -63,18 +69,21 @@ def painted(before: Scene, after: State, deed: object) -> tuple[str, ...]:
     return (f"scene = scene.replace({', '.join(texts)})",)
 
 
-def said(scene: Scene, verb: str, arguments: Mapping[str, Any]) -> str:
-    """One of the scene's verbs as a line of Python."""
-    return f"scene = scene.{verb}({', '.join(f'{k}={_literal(scene, k, v)}' for k, v in arguments.items())})"
+def said(scene: Scene, verb: str, arguments: Mapping[str, Any], *first: str) -> str:
+    """One of the scene's verbs as a line of Python; ``first`` are arguments that are Python already."""
+    told = [f"{k}={_literal(scene, k, v) if not first else repr(v)}" for k, v in arguments.items()]
+    return f"scene = scene.{verb}({', '.join([*first, *told])})"
+
+
+def scaled(state: State) -> tuple[str, ...]:
+    """What led to a state, its sliders multiplied in."""
+    gains = zip(state.painted.names, state.gains.tolist(), strict=True)
+    return (*state.code, *(f"scene = scene.scale({name!r}, {gain:g})" for name, gain in gains if gain != 1))
 
 
 def program(state: State) -> str:
     """A program that ends with the scene; a ``painter`` must be there."""
-    lines = list(state.code)
-    for name, gain in zip(state.painted.names, state.gains.tolist(), strict=True):
-        if gain != 1:
-            lines.append(f"scene = scene.scale({name!r}, {gain:g})")
-    text = "\n".join([*lines, "painter.render(scene)", ""])
+    text = "\n".join([*scaled(state), "painter.render(scene)", ""])
     if "=array(" in text:
         return f"{_IMPORTS}import ember_widgets as ember\n\n\n{_ARRAY}{text}"
     return f"import ember_widgets as ember\n\n{text}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from ember_widgets.widgets._colors import Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
 OPACITY = 0.9
+REPEATS_S = (0.5, 2.0, 6.0)
 DESELECTS_S = 10.0
 """So long after its points changed the map may still say that nothing is selected any more."""
 # A grey square, where a feature has no icon yet.
@@ -63,6 +65,8 @@ class Scatter:
         self._color = ""
         self._coloring: Coloring | None = None
         self._deselects_until = 0.0
+        self._shown: list[int] | None = None
+        self._repeating = self._closed = False
         self._scatter: Any = jscatter.Scatter(
             data=self._frame, x="x", y="y", x_scale=(-1.05, 1.05), y_scale=(-1.05, 1.05), height=height
         )
@@ -85,6 +89,7 @@ class Scatter:
         self.widget.opacity = OPACITY  # it would go by density, and draw lone points faintly
         self.widget.observe(self._selected, "selection")
         self.widget.observe(self._hovered, "hovering")
+        self.widget.observe(self._view_made, "dom_element_id")
 
     def color(self, coloring: Coloring) -> None:
         """Colour the points."""
@@ -115,7 +120,8 @@ class Scatter:
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all but these."""
-        self._scatter.filter(None if mask.all() else np.flatnonzero(mask).tolist())
+        self._shown = None if mask.all() else np.flatnonzero(mask).tolist()
+        self._scatter.filter(self._shown)
 
     def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
         """Select points, and go there."""
@@ -145,6 +151,7 @@ class Scatter:
 
     def close(self) -> None:
         """Let go of everything; the class of the widget keeps its instances."""
+        self._closed = True
         self.widget.unobserve_all()
         self.widget.data = None
         self.widget.close()
@@ -165,6 +172,8 @@ class Scatter:
 
     def _selected(self, change: Any) -> None:
         chosen = tuple(int(i) for i in np.asarray(change["new"]).ravel()) if change["new"] is not None else ()
+        if self._repeating:
+            return
         if not chosen and self._told and time.monotonic() < self._deselects_until:
             # It was not a hand that did this: the map deselects all when its points change.
             self._deselects_until = 0.0
@@ -172,6 +181,28 @@ class Scatter:
         elif tuple(sorted(chosen)) != self._told:
             self._told = tuple(sorted(chosen))
             self._on_select(chosen)
+
+    def _view_made(self, change: Any) -> None:
+        # A new view draws itself in its own time, misses what it is told meanwhile, and begins with neither
+        # filter nor selection: it is told again.
+        for delay in REPEATS_S:
+            timer = threading.Timer(delay, self._repeat)
+            timer.daemon = True
+            timer.start()
+
+    def _repeat(self) -> None:
+        if self._closed:
+            return
+        self._repeating = True
+        try:
+            if self._shown is not None:
+                self._scatter.filter(None)
+                self._scatter.filter(self._shown)
+            if self._told:
+                self._scatter.selection(None)
+                self._scatter.selection(list(self._told))
+        finally:
+            self._repeating = False
 
     def _points_change(self) -> None:
         self._deselects_until = time.monotonic() + DESELECTS_S

@@ -12,7 +12,8 @@ from typing import Any
 
 from ember_widgets._checks import plural
 from ember_widgets.scene import Scene
-from ember_widgets.widgets import _python, _wire
+from ember_widgets.widgets import _layers, _python, _wire
+from ember_widgets.widgets._answers import Loan
 from ember_widgets.widgets._change import Change
 from ember_widgets.widgets._easel import Easel
 from ember_widgets.widgets._features import labels_of
@@ -51,6 +52,10 @@ class Session(Easel):
             self._answers.original(message)
         elif isinstance(message, _wire.Export):
             self._answers.export(message)
+        elif isinstance(message, _wire.Vary):
+            self.vary(message.variation, message.client, message.seq)
+        elif isinstance(message, _wire.Lend):
+            self._lend(message, buffers)
         elif isinstance(message, _wire.Open):
             self._open(message, buffers)
         elif isinstance(message, _wire.Go):
@@ -67,7 +72,7 @@ class Session(Easel):
         with self._lock:
             if self._refused(edit):
                 return
-            layers = _wire.layers(edit, buffers, self._state.painted.n_factors)
+            layers = _layers.layers(edit, buffers, self._state.painted.n_factors)
             state = self._state.edited(*layers)
             if edit.commit:
                 before = self._history.current
@@ -82,6 +87,8 @@ class Session(Easel):
             else:
                 # A new scene is being made; a picture of this one would come too late.
                 self._acknowledge_to(edit.client, edit.seq)
+        if edit.commit:
+            self._on_scene()
 
     def _refused(self, message: _wire.Edit | _wire.Palette) -> bool:
         """The scene was exchanged under the hand (undo, a new one); the browser starts again from it."""
@@ -111,27 +118,41 @@ class Session(Easel):
         self._on_scene()
 
     def _apply(self, change: Change, commit: bool, client: str, seq: int) -> None:
-        before = self._history.current
-        line = _python.said(self._state.painted, change.verb, change.arguments)
-        self._adopt(replace(change.of(self._state), code=(*before.code, line)))
+        before, loan = self._history.current, self._answers.loan
+        lender = (loan.code,) if loan and change.verb == "borrow" else ()
+        line = _python.said(self._state.painted, change.verb, change.arguments, *lender)
+        state = change.of(self._state, loan.scene if loan else None)
+        self._adopt(replace(state, code=(*before.code, line)))
         if commit:
             self._history.commit(self._state)
         self._send_state("scene", "")
         self._submit(client, seq, final=commit)
 
     def _open(self, message: _wire.Open, buffers: Sequence[Any]) -> None:
-        if len(buffers) != 1:
-            raise ValueError(f"open: {plural(len(buffers), 'buffer')} came, but 1 is needed: the file")
-        try:
-            scene = Scene.from_bytes(bytes(buffers[0]))
-        except (TypeError, ValueError) as fault:
-            raise ValueError(f"this file cannot be opened: {fault}") from fault
-        self.assign(scene, message.client, message.seq)
+        self.assign(_scene_in("open", buffers), message.client, message.seq)
+
+    def _lend(self, message: _wire.Lend, buffers: Sequence[Any]) -> None:
+        if message.file:
+            code = f"ember.Scene.load({message.file!r})"
+            self._answers.lend(Loan(_scene_in("lend", buffers), message.file, code), message)
+        elif message.prompt:
+            self._answers.fetch(message)
+        else:
+            self._answers.lend(None, message)
 
     def _retry(self, message: _wire.Retry) -> None:
         with self._lock:
             failed = self._failed
-            if failed is not None and failed.new_scene is not None and failed.revision == self._revision:
-                self.analyze(failed.new_scene, message.client, message.seq)
+            if failed is not None and failed.wish is not None and failed.revision == self._revision:
+                self._wish(failed.wish, message.client, message.seq)
             else:
                 self._submit(message.client, message.seq, final=True)
+
+
+def _scene_in(kind: str, buffers: Sequence[Any]) -> Scene:
+    if len(buffers) != 1:
+        raise ValueError(f"{kind}: {plural(len(buffers), 'buffer')} came, but 1 is needed: the file")
+    try:
+        return Scene.from_bytes(bytes(buffers[0]))
+    except (TypeError, ValueError) as fault:
+        raise ValueError(f"this file cannot be opened: {fault}") from fault

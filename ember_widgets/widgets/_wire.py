@@ -7,19 +7,23 @@ that says what was wrong with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ember_widgets._checks import FloatArray, plural, shown
-from ember_widgets.scene import GRID
-from ember_widgets.widgets._asked import NewScene
+from ember_widgets._checks import shown
+from ember_widgets.widgets._asked import NewScene, Variation, digits
 from ember_widgets.widgets._change import Change
 
 MAX_SEARCH = 200
-MIME = {"png": "image/png", "json": "application/json", "py": "text/x-python"}
+MIME = {
+    "png": "image/png",
+    "json": "application/json",
+    "py": "text/x-python",
+    "sweep": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+}
 _MAX_CLIENT = 64
 _MAX_SEQ = 2**53
 
@@ -104,9 +108,28 @@ class Original(_Said):
 
 @dataclass(frozen=True)
 class Export(_Said):
-    """Send the scene as a file; ``form`` is one of ``MIME``."""
+    """Send the scene as a file; ``form`` is one of ``MIME``, ``factor`` what a sweep goes over."""
 
     form: str
+    factor: int = 0
+
+
+@dataclass(frozen=True)
+class Vary(_Said):
+    """Go on from a variation of the scene."""
+
+    variation: Variation
+
+
+@dataclass(frozen=True)
+class Lend(_Said):
+    """Show factors to borrow: those of a prompt's picture, or of the scene in the message's buffer.
+
+    Neither takes back what was shown.
+    """
+
+    prompt: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -121,12 +144,12 @@ class Go(_Said):
     step: int
 
 
-Question = Search | Thumbnails | Original | Export
-Message = Hello | Ping | Edit | Analyze | Step | Go | Retry | Palette | Open | Question
+Question = Search | Thumbnails | Original | Export | Lend
+Message = Hello | Ping | Edit | Analyze | Vary | Step | Go | Retry | Palette | Open | Question
 
 _TYPES = (
     *("hello", "ping", "edit", "analyze", "undo", "redo", "go", "retry", "palette", "search", "icons"),
-    *("original", "export", "open"),
+    *("original", "export", "open", "vary", "lend"),
 )
 
 
@@ -163,11 +186,12 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         return Step(client, seq, -1 if kind == "undo" else 1)
     if kind == "analyze":
         return Analyze(client, seq, _new_scene(content))
+    if kind == "vary":
+        return Vary(client, seq, Variation.checked(content.get("verb"), content.get("value")))
     if kind == "search":
-        text = content.get("text")
-        if not isinstance(text, str) or len(text) > MAX_SEARCH:
-            raise ValueError(f"text={shown(text)} is not a text of up to {MAX_SEARCH} characters")
-        return Search(client, seq, text)
+        return Search(client, seq, _short("text", content.get("text")))
+    if kind == "lend":
+        return Lend(client, seq, _short("prompt", content.get("prompt")), _short("file", content.get("file")))
     if kind == "icons":
         keys = content.get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
@@ -179,7 +203,7 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         form = content.get("form")
         if not isinstance(form, str) or form not in MIME:
             raise ValueError(f"form={shown(form)} is unknown; choose one of {', '.join(MIME)}")
-        return Export(client, seq, form)
+        return Export(client, seq, form, _count("factor", content.get("factor", 0)))
     if kind == "open":
         return Open(client, seq)
     if kind == "go":
@@ -192,35 +216,6 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         change = Change.checked(content.get("verb"), content.get("arguments"))
         return Palette(client, seq, revision, change, commit)
     return Edit(client, seq, revision, _gains(content.get("gains")), commit, content.get("deed"))
-
-
-def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Read and copy the buffers of an edit.
-
-    Args:
-        edit: the message they came with.
-        buffers: two byte buffers: strengths and remainder, float32 little endian, C order.
-        n_factors: how many factors the scene has.
-
-    Returns:
-        strengths (16, 16, n_factors), remainder (16, 16), gains (n_factors,), all float32.
-
-    Raises:
-        ValueError: a buffer is missing or of a wrong size, a value is not finite, the remainder leaves 0..1.
-    """
-    if len(edit.gains) != n_factors:
-        raise ValueError(
-            f"edit: gains has {len(edit.gains)} numbers, but the scene has {plural(n_factors, 'factor')}"
-        )
-    if len(buffers) != 2:
-        raise ValueError(
-            f"edit: {plural(len(buffers), 'buffer')} came, but 2 are needed: strengths and remainder"
-        )
-    strengths = _floats("strengths", buffers[0], (GRID, GRID, n_factors))
-    remainder = _floats("remainder", buffers[1], (GRID, GRID))
-    if remainder.size and (remainder.min() < 0 or remainder.max() > 1):
-        raise ValueError("edit: remainder leaves 0..1")
-    return strengths, remainder, np.array(edit.gains, dtype=np.float32)
 
 
 def address(content: object) -> tuple[str, int]:
@@ -248,14 +243,18 @@ def _count(name: str, value: object) -> int:
 
 def _new_scene(content: Mapping[Any, Any]) -> NewScene:
     wanted = {name: content.get(name) for name in ("prompt", "seed", "n_steps", "n_factors")}
+    wanted["style"] = content.get("style", "")
     for name, value in wanted.items():
         if value is None:
             raise ValueError(f"{name} is missing")
-    seed = wanted["seed"]
-    # Text of digits is read too: a seed goes up to 2**63 - 1, and a browser's numbers do not.
-    if isinstance(seed, str) and seed.isascii() and seed.isdigit() and len(seed) <= 19:
-        wanted["seed"] = int(seed)
+    wanted["seed"] = digits(wanted["seed"])
     return NewScene.checked(wanted)
+
+
+def _short(name: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_SEARCH:
+        raise ValueError(f"{name}={shown(value)} is not a text of up to {MAX_SEARCH} characters")
+    return value
 
 
 def _gains(value: object) -> tuple[float, ...]:
@@ -266,17 +265,3 @@ def _gains(value: object) -> tuple[float, ...]:
         if not finite or abs(gain) > 1e6:
             raise ValueError(f"gains holds {shown(gain)}; give finite numbers, 1 = as painted")
     return tuple(float(gain) for gain in value)
-
-
-def _floats(name: str, buffer: Any, shape: tuple[int, ...]) -> FloatArray:
-    data = bytes(buffer)
-    needed = 4 * math.prod(shape)
-    if len(data) != needed:
-        form = "×".join(str(length) for length in shape)
-        raise ValueError(f"edit: {name} buffer has {len(data)} bytes, but {form} float32 need {needed}")
-    # Copied into the machine's own byte order; the buffer is the comm's, and read-only.
-    array = np.frombuffer(data, dtype="<f4").astype(np.float32).reshape(shape)
-    if not np.isfinite(array).all():
-        spot = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"edit: {name} holds {array[spot]} at {spot}; only finite numbers can be painted")
-    return array

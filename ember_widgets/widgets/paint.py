@@ -1,8 +1,9 @@
-"""PaintWidget: a picture with a paintable grid over it, in a notebook."""
+"""The paint studio and its parts: widgets that show one scene, and each other's edits of it."""
 
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import anywidget
 import traitlets
 
+from ember_widgets import _checks, _scene_file
 from ember_widgets._checks import shown
 from ember_widgets.scene import Scene
+from ember_widgets.widgets import _html
 from ember_widgets.widgets._asked import (
     DEFAULT_N_FACTORS,
     NewScene,
     PainterLike,
+    Variation,
     check_keywords,
     check_painter,
     check_scene,
@@ -25,10 +29,26 @@ from ember_widgets.widgets._asked import (
 from ember_widgets.widgets._python import program
 from ember_widgets.widgets._session import Session
 
-__all__ = ["PaintWidget", "PainterLike"]
+__all__ = ["FactorSliders", "PaintWidget", "PainterLike", "Picture"]
 
 _STATIC = Path(__file__).parent / "static"
-_KEYWORDS = ("prompt", "seed", "n_steps", "n_factors", "layout")
+_KEYWORDS = ("prompt", "style", "seed", "n_steps", "n_factors", "layout")
+_FACTS = ("prompt", "style", "seed", "n_steps", "n_factors")
+
+
+class _SceneTrait(traitlets.TraitType[Scene, Scene]):
+    """The session's scene as a trait: it can be observed and linked, and there is only one of it."""
+
+    info_text = "a Scene"
+
+    def get(self, obj: Any, cls: Any = None) -> Scene:
+        scene: Scene = obj._open.state.scene
+        return scene
+
+    def set(self, obj: Any, value: Scene) -> None:
+        check_scene(value)
+        if value is not obj._open.state.scene or obj.painter is None:
+            obj._open.assign(value)
 
 
 class PaintWidget(anywidget.AnyWidget):
@@ -37,18 +57,23 @@ class PaintWidget(anywidget.AnyWidget):
     The picture follows the hand while it paints, drags, erases and moves sliders; ``scene`` is always what is
     seen. The browser keeps nothing: a reloaded page, or a second view, shows the same.
 
+    ``scene``, ``image`` and ``selected_factor`` are traits to ``observe`` and to ``link``; ``scene``
+    changes with each finished stroke. ``FactorSliders`` and ``Picture`` are its parts, to use apart.
+
     Args:
-        painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``. A thread of
-            the widget's own calls it.
+        painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``; a thread of
+            the widget's own calls it. Or another of these widgets, to show and edit the same scene as it.
         scene: the scene to show; None = analyse one from the keywords below.
         prompt: text of the new scene; "" if left out.
+        style: how it shall look, text that does not change what stands where; "" if left out.
         seed: its seed, 0 if left out.
         n_steps: its sampling steps, 1..4; 1 if left out.
         n_factors: how many factors it is taken apart into, 1..256 (3..8 reads best); 5 if left out.
         layout: an ipywidgets layout.
 
     Raises:
-        TypeError: no painter, no scene, an unknown keyword, or a scene and keywords for a new one.
+        TypeError: no painter, no scene, an unknown keyword, a scene and keywords for a new one, or either of
+            them beside another widget, which has a scene.
         ValueError: a keyword out of range.
 
     Example:
@@ -64,6 +89,13 @@ class PaintWidget(anywidget.AnyWidget):
     image = traitlets.Bytes(help="The settled picture as PNG; what a saved notebook shows.").tag(
         sync=True, echo_update=False, from_json=lambda value, widget: bytes(value)
     )
+    scene = _SceneTrait(help="The scene as painted so far; assign another one to show it in every view.")
+    selected_factor = traitlets.Int(0, min=0, help="Index of the factor that is picked to paint with.").tag(
+        sync=True
+    )
+    _panel = traitlets.Unicode("all").tag(sync=True)
+
+    style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
     prompt = traitlets.Unicode(help="The scene's prompt; draw another one with analyze(prompt=...).")
     seed = traitlets.Int(help="The scene's seed; draw another one with analyze(seed=...).")
     n_steps = traitlets.Int(1, help="The scene's sampling steps, 1..4.")
@@ -71,53 +103,60 @@ class PaintWidget(anywidget.AnyWidget):
 
     # None until the constructor is through: ipywidgets closes what it could not construct.
     _session: Session | None = None
+    _link: traitlets.link | None = None
 
     def __init__(
         self,
-        painter: PainterLike,
+        painter: PainterLike | PaintWidget,
         scene: Scene | None = None,
         *,
         prompt: str | None = None,
+        style: str | None = None,
         seed: int | None = None,
         n_steps: int | None = None,
         n_factors: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_keywords(kwargs, _KEYWORDS)
-        check_painter(painter)
-        wanted = {"prompt": prompt, "seed": seed, "n_steps": n_steps, "n_factors": n_factors}
-        if scene is None:
-            scene = NewScene.checked(wanted).drawn(painter)
-        else:
-            check_scene(scene)
-            if given := [name for name, value in wanted.items() if value is not None]:
-                raise TypeError(
-                    f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
-                )
-        picture = rendered(painter, scene)
+        name = type(self).__name__
+        check_keywords(kwargs, _KEYWORDS, name)
+        wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
+        given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
-        self._mirrored = facts(scene)
-        session = self._session = Session(
-            painter, scene, picture, send=self.send, on_scene=self._mirror, on_final=self._keep
-        )
+        if isinstance(painter, PaintWidget):
+            if scene is not None or given:
+                raise TypeError(
+                    f"{name} shows the scene of the widget it was given, so {[*given, 'scene'][0]}= has "
+                    "nothing to do; leave it out, or give a painter"
+                )
+            session = painter._open
+            image = painter.image
+        else:
+            check_painter(painter)
+            if scene is None:
+                scene = NewScene.checked(wanted).drawn(painter)
+            else:
+                check_scene(scene)
+                if given:
+                    raise TypeError(
+                        f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
+                    )
+            picture = rendered(painter, scene)
+            image = picture.encoded("final")
+            session = Session(painter, scene, picture)
+        self._mirrored = facts(session.state.scene)
+        self._seen = session.state.scene
+        self._session = session
         # The first picture travels with the widget's first message: a page that only looks needs no more.
-        super().__init__(image=picture.encoded("final"), **self._mirrored, **kwargs)
+        super().__init__(image=image, **self._mirrored, **kwargs)
         self.on_msg(lambda _, content, buffers: session.receive(content, buffers))
+        session.join(self)
+        if isinstance(painter, PaintWidget):
+            self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
 
     @property
     def painter(self) -> PainterLike | None:
         """The painter; None once the widget is closed."""
         return self._open.painter
-
-    @property
-    def scene(self) -> Scene:
-        """The scene as painted so far; assign another one to show it in every view."""
-        return self._open.state.scene
-
-    @scene.setter
-    def scene(self, scene: Scene) -> None:
-        check_scene(scene)
-        self._open.assign(scene)
 
     @property
     def busy(self) -> bool:
@@ -133,6 +172,7 @@ class PaintWidget(anywidget.AnyWidget):
         self,
         prompt: str | None = None,
         *,
+        style: str | None = None,
         seed: int | None = None,
         n_steps: int | None = None,
         n_factors: int | None = None,
@@ -141,6 +181,7 @@ class PaintWidget(anywidget.AnyWidget):
 
         Args:
             prompt: text; may be empty.
+            style: text that does not change what stands where; may be empty.
             seed: 0..2**63-1.
             n_steps: sampling steps, 1..4.
             n_factors: how many factors it is taken apart into, 1..256.
@@ -149,7 +190,7 @@ class PaintWidget(anywidget.AnyWidget):
             TypeError: an argument of the wrong type.
             ValueError: an argument out of range.
         """
-        wanted = {"prompt": prompt, "seed": seed, "n_steps": n_steps, "n_factors": n_factors}
+        wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         known = facts(self.scene)
         new = NewScene.checked({name: known[name] if v is None else v for name, v in wanted.items()})
         self._open.analyze(new)
@@ -167,6 +208,48 @@ class PaintWidget(anywidget.AnyWidget):
             TypeError, ValueError: an unknown feature.
         """
         return self._open.add_feature(feature)
+
+    def refit(self, n_factors: int) -> None:
+        """Take the picture apart into another number of factors, keeping what was painted.
+
+        See ``Painter.refit``; in the background, as ``analyze``.
+        """
+        self._open.vary(Variation.checked("refit", n_factors))
+
+    def reseed(self, seed: int) -> None:
+        """Have the same painting on another seed's noise, in the background; see ``Painter.reseed``."""
+        self._open.vary(Variation.checked("reseed", seed))
+
+    def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
+        """Write all steps of the history as a moving picture.
+
+        Args:
+            path: a ``.gif`` or ``.webp`` file; one that was there is replaced.
+            ms: how long each step is shown, in milliseconds; the last one stays longer.
+
+        Raises:
+            ValueError: another kind of file, or no such time.
+            OSError: the file cannot be written there.
+        """
+        target = Path(path)
+        form = target.suffix.lower().removeprefix(".")
+        if form not in ("gif", "webp"):
+            raise ValueError(
+                f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
+            )
+        ms = _checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
+        _scene_file.write(target, self._open.film(form, ms))
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page that shows the widget without kernel or network: to look at, not to paint.
+
+        In it are the picture with the scene inside, the unedited picture, the grid and the palette.
+
+        Raises:
+            OSError: the file cannot be written there.
+        """
+        page = _html.page(self._esm, self._css, self._open.told(), self.scene.prompt)
+        _scene_file.write(Path(path), page.encode())
 
     def to_python(self) -> str:
         """What was done since the scene was new, as a program with the scene's own verbs.
@@ -197,9 +280,15 @@ class PaintWidget(anywidget.AnyWidget):
         self._open.wait(timeout)
 
     def close(self) -> None:
-        """End the widget in every view, stop its worker, let go of the painter. The scene stays readable."""
+        """End the widget in every view; the last one of a scene stops its worker and lets go of the painter.
+
+        The scene stays readable.
+        """
+        if self._link is not None:
+            self._link.unlink()
+            self._link = None
         if self._session is not None:
-            self._session.close()
+            self._session.leave(self)
         super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -215,17 +304,24 @@ class PaintWidget(anywidget.AnyWidget):
             raise RuntimeError("this widget could not be constructed")
         return self._session
 
-    def _keep(self, png: bytes) -> None:
+    # What the session tells its widgets
+
+    def on_final(self, png: bytes) -> None:
+        """A settled picture is there."""
         self.image = png
 
-    def _mirror(self) -> None:
+    def on_scene(self) -> None:
+        """The scene is another one; called by any thread."""
         # One thread at a time, each with the newest scene: whichever comes last leaves the truth behind.
         with self._mirroring:
-            self._mirrored = facts(self.scene)
+            old, self._seen = self._seen, self.scene
+            self._mirrored = facts(self._seen)
             for name, value in self._mirrored.items():
                 setattr(self, name, value)
+            if self._seen is not old:
+                self._notify_trait("scene", old, self._seen)
 
-    @traitlets.validate("prompt", "seed", "n_steps", "n_factors")
+    @traitlets.validate(*_FACTS)
     def _only_the_scene_sets(self, proposal: Any) -> Any:
         name, value = proposal.trait.name, proposal.value
         if value != self._mirrored[name]:
@@ -233,3 +329,27 @@ class PaintWidget(anywidget.AnyWidget):
                 f"{name} belongs to the scene; draw another one with analyze({name}={shown(value)})"
             )
         return value
+
+
+class FactorSliders(PaintWidget):
+    """The palette alone: a row per factor, with its strength.
+
+    Args:
+        painter: a painter, as for ``PaintWidget``; or a widget, to show and edit the same scene as it.
+
+    Example:
+        >>> picture = ember.Picture(painter, scene)                                      # doctest: +SKIP
+        >>> ipywidgets.HBox([picture, ember.FactorSliders(picture)])                     # doctest: +SKIP
+    """
+
+    _panel = traitlets.Unicode("factors").tag(sync=True)
+
+
+class Picture(PaintWidget):
+    """The picture alone, with the grid over it to paint on.
+
+    Args:
+        painter: a painter, as for ``PaintWidget``; or a widget, to show and edit the same scene as it.
+    """
+
+    _panel = traitlets.Unicode("picture").tag(sync=True)

@@ -31,6 +31,10 @@ export class MockModel implements Model {
     return undefined;
   }
 
+  set(): void {}
+
+  save_changes(): void {}
+
   on(event: string, callback: (...args: never[]) => void): void {
     if (event === "msg:custom") this.listeners.add(callback as Listener);
   }
@@ -86,8 +90,11 @@ export class MockModel implements Model {
         revision: this.revision,
         prompt: "a pine by the lake at dusk",
         seed: "3",
+        style: "",
         n_steps: 1,
         n_factors: 5,
+        seeds: [],
+        able: ["refit", "reseed", "sweep"],
         names,
         colors: COLORS.slice(0, names.length),
         gains: this.gains,

@@ -94,7 +94,7 @@ export function actionOf(
  * Handles keys of one view until the signal aborts. Notebooks listen on the document while the event still goes down and
  * would add a cell on "b"; so this listens on the window, before them, and only to what happens inside the root.
  */
-export function listenToKeys(root: HTMLElement, grid: HTMLElement, view: View, signal: AbortSignal): void {
+export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, view: View, signal: AbortSignal): void {
   window.addEventListener(
     "keydown",
     (event) => {

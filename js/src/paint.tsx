@@ -14,6 +14,7 @@ export default () => {
       store = new Store(model, {
         client: crypto.randomUUID?.() ?? String(Math.random()).slice(2),
         clock: {
+          now: () => performance.now(),
           setTimeout: (callback, ms) => window.setTimeout(callback, ms),
           clearTimeout: (timer) => window.clearTimeout(timer as number),
         },

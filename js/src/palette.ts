@@ -1,6 +1,6 @@
 /** The palette's side of the wire: changes one after the other, features found, thumbnails as they come. */
 import { signal } from "./signals.ts";
-import type { FeatureInfo, FoundMessage, IconMessage, Request } from "./wire.ts";
+import type { FeatureInfo, FoundMessage, IconMessage, Loan, Request } from "./wire.ts";
 
 interface Change {
   readonly verb: string;
@@ -12,13 +12,17 @@ export class Palette {
   /** Addresses of thumbnails by their keys. */
   readonly icons = signal<Readonly<Record<string, string>>>({});
   readonly found = signal<readonly FeatureInfo[]>([]);
+  /** A scene whose factors may be borrowed, while they are shown. */
+  readonly loan = signal<Loan | null>(null);
+  /** The prompt whose factors are being sought. */
+  readonly fetching = signal("");
   private readonly asked = new Set<string>();
   private queue: Change[] = [];
   private flying: number | null = null;
   private searched: number | null = null;
 
   constructor(
-    private readonly ask: (request: Request) => number,
+    private readonly ask: (request: Request, buffers?: ArrayBuffer[]) => number,
     private readonly revision: () => number,
   ) {}
 
@@ -35,6 +39,17 @@ export class Palette {
   search(text: string): void {
     this.searched = text.trim() ? this.ask({ type: "search", text }) : null;
     if (this.searched === null) this.found.value = [];
+  }
+
+  /** Has the factors of a prompt's picture, or of the scene in a file, shown; of neither: no longer. */
+  lend(prompt: string, file = "", bytes: ArrayBuffer[] = []): void {
+    this.fetching.value = prompt;
+    this.ask({ type: "lend", prompt, file }, bytes);
+  }
+
+  lent(loan: Loan | null): void {
+    this.fetching.value = "";
+    this.loan.value = loan;
   }
 
   /** False while what was found is the answer to an earlier text. */
@@ -71,6 +86,7 @@ export class Palette {
   /** The kernel is gone: nothing will be answered, and what it never drew may be asked for again. */
   forget(): void {
     this.flying = null;
+    this.fetching.value = "";
     this.queue = [];
     this.asked.clear();
     for (const key of Object.keys(this.icons.value)) this.asked.add(key);

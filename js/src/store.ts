@@ -1,11 +1,12 @@
 /** What all views of one widget share. The kernel owns the scene; the hand may be ahead of it by a stroke. */
 
 import type { Point } from "./brush.ts";
+import { Files } from "./files.ts";
 import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
 import { Palette } from "./palette.ts";
-import { copied, Pictures } from "./pictures.ts";
+import { Pictures } from "./pictures.ts";
 import { Settings } from "./settings.ts";
-import { batch, signal } from "./signals.ts";
+import { batch, effect, signal } from "./signals.ts";
 import { TOOLS } from "./tools/index.ts";
 import type { BrushSettings, Change, Deed, Hand, Shape, Tool } from "./tools/tool.ts";
 import { type Clock, Transport } from "./transport.ts";
@@ -13,7 +14,6 @@ import {
   type DrawRequest,
   type Edit,
   type ErrorMessage,
-  type FileMessage,
   type FrameMessage,
   type KernelMessage,
   type Model,
@@ -37,25 +37,34 @@ export class Store extends Settings {
   readonly layers = signal<Layers>(emptyLayers(0));
   readonly canUndo = signal(false);
   readonly canRedo = signal(false);
-  readonly film = signal<Pick<StateMessage, "steps" | "step">>({ steps: [], step: 0 });
-  /** What was done, as Python, while it is shown. */
-  readonly program = signal<string | null>(null);
+  readonly film = signal<Pick<StateMessage, "steps" | "step" | "seeds" | "able" | "frozen">>({
+    steps: [],
+    step: 0,
+    seeds: [],
+    able: [],
+  });
+  /** Is the strip of other seeds open? */
+  readonly seedsOpen = signal(false);
   readonly task = signal<"" | "draw" | "render">("");
   readonly lost = signal(false);
   readonly error = signal<{ message: string; traceback: string } | null>(null);
 
   /** Outlines of what is being carried. */
   readonly ghost = signal<Change["ghost"] | null>(null);
-  readonly draft = signal<DrawRequest>({ prompt: "", seed: "0", n_steps: 1, n_factors: 5 });
+  readonly draft = signal<DrawRequest>({ prompt: "", style: "", seed: "0", n_steps: 1, n_factors: 5 });
+  /** All of the widget, or a part of it. */
+  readonly panel: "all" | "factors" | "picture";
 
   readonly pictures: Pictures;
+  readonly files: Files;
   readonly palette = new Palette(
-    (request) => this.transport.request(request),
+    (request, buffers) => this.transport.request(request, buffers),
     () => this.info.value?.revision ?? -1,
   );
   private readonly transport: Transport;
   private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
   private originalAsked = false;
+  private readonly stops: (() => void)[] = [];
 
   constructor(
     private readonly model: Model,
@@ -69,6 +78,8 @@ export class Store extends Settings {
       this.palette.forget();
       this.originalAsked = false;
     };
+    this.panel = (model.get("_panel") as Store["panel"]) || "all";
+    this.files = new Files((request) => this.transport.request(request), options.save);
     this.pictures = new Pictures(options.client, options.decode, this.error);
     this.transport = new Transport(model, options.client, onLost, options.clock);
   }
@@ -80,19 +91,49 @@ export class Store extends Settings {
     this.model.on("comm_live_update", this.onConnection);
     const image = this.model.get("image");
     if (ArrayBuffer.isView(image) && image.byteLength) void this.pictures.show(image, null);
+    this.model.on("change:selected_factor", this.onSelected);
     this.transport.request({ type: "hello" });
+    this.stops.push(
+      effect(() => this.tellSelected()),
+      effect(() => this.wantIcons()),
+    );
   }
 
   close(): void {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("comm_live_update", this.onConnection);
+    this.model.off("change:selected_factor", this.onSelected);
+    for (const stop of this.stops) stop();
     this.transport.close();
     this.pictures.close();
+    this.files.closeSheet();
+  }
+
+  private readonly onSelected = (): void => {
+    const last = (this.info.value?.names.length ?? 1) - 1;
+    this.factor.value = Math.max(0, Math.min(last, Number(this.model.get("selected_factor"))));
+  };
+
+  /** The picked factor is a trait, so that Python and other widgets know it. */
+  private tellSelected(): void {
+    const { value } = this.factor;
+    if (!this.info.value || this.model.get("selected_factor") === value) return;
+    this.model.set("selected_factor", value);
+    this.model.save_changes();
+  }
+
+  private wantIcons(): void {
+    const info = this.info.value;
+    if (!info) return;
+    const { steps, seeds } = this.film.value;
+    const rows = [...steps, ...(this.seedsOpen.value ? seeds : [])];
+    const lent = this.palette.loan.value?.factors ?? [];
+    this.palette.want([...info.icons, ...lent.map(({ icon }) => icon), ...rows.map(([, key]) => key)]);
   }
 
   /** False while there is nothing to paint on, or a new scene is on its way. */
   get editable(): boolean {
-    return this.info.value !== null && this.task.value !== "draw";
+    return this.info.value !== null && this.task.value !== "draw" && !this.film.value.frozen;
   }
 
   get isStroking(): boolean {
@@ -209,9 +250,11 @@ export class Store extends Settings {
     if (step !== this.film.value.step) this.transport.request({ type: "go", step });
   }
 
-  /** A PNG with the scene in it is saved; Python is shown. */
-  export(form: "png" | "py"): void {
-    this.transport.request({ type: "export", form });
+  /** Goes on from the picture taken apart into so many factors, or from the same painting on another seed's noise. */
+  vary(verb: "refit" | "reseed", value: number | string): void {
+    if (this.gesture) this.cancelStroke();
+    this.task.value = "draw";
+    this.transport.request({ type: "vary", verb, value });
   }
 
   /** Goes on from the scene in a file. */
@@ -250,12 +293,13 @@ export class Store extends Settings {
     else if (message.type === "error") this.onError(message);
     else if (message.type === "found" && mine) this.palette.foundFor(message);
     else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
-    else if (message.type === "file" && mine) this.onFile(message, buffers);
+    else if (message.type === "file" && mine) this.files.received(message, buffers[0]);
+    else if (message.type === "loan" && mine) this.palette.lent(message.loan);
     else if (message.type === "icon") this.palette.received(message);
     else if (message.type === "status") this.task.value = message.busy ? message.task || "render" : "";
     // Room in the window is given back last, so that the next edit carries what this message brought.
     if (!mine || !("seq" in message)) return;
-    this.transport.answered(message.seq);
+    this.transport.answered(message.seq, message.type === "frame" ? message : undefined);
     this.palette.answered(message.seq);
   };
 
@@ -266,21 +310,21 @@ export class Store extends Settings {
       this.canUndo.value = message.can_undo;
       this.canRedo.value = message.can_redo;
       this.film.value = message;
-      this.palette.want([...message.icons, ...message.steps.map(([, key]) => key)]);
       // After one's own edit the hand may be further on already.
       if (message.why === "edit" && mine) return;
       const layers = readLayers(buffers, message.names.length);
       if (!layers) return;
       const known = this.info.value;
-      const { prompt, seed, n_steps, n_factors } = message;
-      if (
-        !known ||
-        known.prompt !== prompt ||
-        known.seed !== seed ||
-        known.n_steps !== n_steps ||
-        known.n_factors !== n_factors
-      ) {
-        this.draft.value = { prompt, seed, n_steps, n_factors };
+      const draft: Record<string, unknown> = { ...this.draft.value };
+      let another = false;
+      for (const key of ["prompt", "style", "seed", "n_steps", "n_factors"] as const) {
+        if (known?.[key] === message[key]) continue;
+        // What else was typed and not yet drawn stays.
+        draft[key] = message[key];
+        another ||= key !== "n_factors";
+      }
+      this.draft.value = draft as unknown as DrawRequest;
+      if (another) {
         this.pictures.forgetOriginal();
         this.originalAsked = false;
       }
@@ -292,12 +336,6 @@ export class Store extends Settings {
     });
   }
 
-  private onFile({ name, mime }: FileMessage, [bytes]: readonly ArrayBufferView[]): void {
-    if (!bytes) return;
-    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(copied(bytes));
-    else this.options.save(name, mime, copied(bytes));
-  }
-
   private onFrame(frame: FrameMessage, buffers: readonly ArrayBufferView[]): void {
     this.error.value = null;
     const bytes = buffers[0];
@@ -307,7 +345,8 @@ export class Store extends Settings {
   private onError({ message, traceback }: ErrorMessage): void {
     batch(() => {
       this.error.value = { message, traceback };
-      this.task.value = "";
+      this.task.value = this.palette.fetching.value = "";
+      this.files.making.value = null;
     });
   }
 }

@@ -1,16 +1,20 @@
 /**
- * Sends edits so that the kernel is always busy and never behind: at most WINDOW edits are under way, the newest one
- * waits, older ones that wait are dropped. A committed edit (the end of a stroke) is a step of the history and is
- * never dropped. If nothing is heard although something is awaited, it asks, and then says that the kernel is gone.
+ * Sends edits so that the kernel is always busy and never behind: at most WINDOW edits are under way, one being drawn
+ * and one that comes just in time to be the next. The newest one waits here, where the hand still changes it; older ones
+ * that wait are dropped. A committed edit (the end of a stroke) is a step of the history and is never dropped. If
+ * nothing is heard although something is awaited, it asks, and then says that the kernel is gone.
  */
-import { type Edit, editBuffers, isAside, type Model, type Request } from "./wire.ts";
+import { type Edit, editBuffers, type FrameMessage, isAside, type Model, type Request } from "./wire.ts";
 
 /** Two keep the kernel's worker fed while an answer travels; more would only add latency. */
 export const WINDOW = 2;
+/** How long before the kernel's worker is free an edit shall be there, in ms: what waits there longer grows old. */
+export const EARLY_MS = 6;
 const QUIET_MS = 5000;
 const ANSWER_MS = 4000;
 
 export interface Clock {
+  now(): number;
   setTimeout(callback: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
 }
@@ -21,6 +25,12 @@ export class Transport {
   private readonly flying = new Set<number>();
   private waiting: (() => Edit) | null = null;
   private timer: unknown = null;
+  private pace: unknown = null;
+  /** When the next edit has to leave. */
+  private due = 0;
+  /** What the last picture took, and how long before its end the next edit has to leave. */
+  private drawMs = 0;
+  private leadMs = 15;
 
   constructor(
     private readonly model: Pick<Model, "send">,
@@ -31,8 +41,8 @@ export class Transport {
 
   /** Sends a streaming edit now or as soon as there is room; `snapshot` is then asked for the newest state. */
   stream(snapshot: () => Edit): void {
-    if (this.flying.size < WINDOW) this.sendEdit(snapshot());
-    else this.waiting = snapshot;
+    this.waiting = snapshot;
+    this.next();
   }
 
   /** Sends an edit that ends a stroke, at once. */
@@ -50,14 +60,16 @@ export class Transport {
     return seq;
   }
 
-  /** The kernel has dealt with everything up to `seq`. */
-  answered(seq: number): void {
+  /** The kernel has dealt with everything up to `seq`; if with a picture, that says when the next one will be there. */
+  answered(seq: number, frame?: Pick<FrameMessage, "ms" | "early">): void {
     for (const s of this.flying) if (s <= seq) this.flying.delete(s);
-    if (this.waiting && this.flying.size < WINDOW) {
-      const snapshot = this.waiting;
-      this.waiting = null;
-      this.sendEdit(snapshot());
+    if (frame) {
+      this.drawMs = frame.ms;
+      // The first edit of a stroke finds the worker idle however early it leaves.
+      if (this.flying.size) this.learn(frame.early);
     }
+    this.due = this.clock.now() + this.drawMs - this.leadMs;
+    this.next();
     if (!this.flying.size) this.quiet();
   }
 
@@ -79,10 +91,33 @@ export class Transport {
   close(): void {
     this.quiet();
     this.waiting = null;
+    this.next();
+  }
+
+  /** Edits that come too early or too late move the time at which the next ones leave. */
+  private learn(early: number): void {
+    const change = Math.max(-20, Math.min(20, 0.3 * (EARLY_MS - early)));
+    this.leadMs = Math.max(0, Math.min(200, this.leadMs + change));
+  }
+
+  /** Sends what waits, if it is time to. */
+  private next(): void {
+    const { clock, flying, waiting } = this;
+    if (this.pace !== null) clock.clearTimeout(this.pace);
+    this.pace = null;
+    if (!waiting || flying.size >= WINDOW) return;
+    const early = flying.size ? this.due - clock.now() : 0;
+    if (early > 0) {
+      this.pace = clock.setTimeout(() => this.next(), early);
+      return;
+    }
+    this.waiting = null;
+    this.sendEdit(waiting());
   }
 
   private sendEdit(edit: Edit): void {
     const seq = ++this.seq;
+    if (!this.flying.size) this.due = this.clock.now() + this.drawMs - this.leadMs;
     this.flying.add(seq);
     const { gains, commit, revision } = edit;
     const deed = edit.deed && { ...edit.deed, shares: Array.from(edit.deed.shares) };
@@ -113,6 +148,7 @@ export class Transport {
     this.quiet();
     this.flying.clear();
     this.waiting = null;
+    this.next();
     this.onLost(true);
   }
 }

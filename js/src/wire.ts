@@ -5,6 +5,8 @@ import type { Deed } from "./tools/tool.ts";
 /** What anywidget hands to the front end, as far as it is used here. */
 export interface Model {
   get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
   on(event: string, callback: (...args: never[]) => void): void;
   off(event: string, callback: (...args: never[]) => void): void;
@@ -26,6 +28,7 @@ export interface PartInfo extends FeatureInfo {
 export interface SceneInfo {
   readonly revision: number;
   readonly prompt: string;
+  readonly style: string;
   /** Text, because seeds go up to 2^63 - 1 and a JS number does not. */
   readonly seed: string;
   readonly n_steps: number;
@@ -53,6 +56,12 @@ export interface StateMessage extends SceneInfo {
   /** All steps of the history, and the keys of their thumbnails. */
   readonly steps: readonly (readonly [step: number, key: string])[];
   readonly step: number;
+  /** The next seeds, and the keys of the same painting's thumbnails on their noise. */
+  readonly seeds: readonly (readonly [seed: string, key: string])[];
+  /** What this painter can do beside drawing. */
+  readonly able: readonly ("refit" | "reseed" | "sweep")[];
+  /** In a saved page: there is no kernel, and nothing can be changed. */
+  readonly frozen?: boolean;
 }
 
 export interface FrameMessage {
@@ -60,6 +69,8 @@ export interface FrameMessage {
   readonly client: string;
   readonly seq: number;
   readonly ms: number;
+  /** How long the edit had waited, in ms, when the kernel's worker was free for it; negative if the worker waited. */
+  readonly early: number;
   readonly kind: "preview" | "final";
   readonly width: number;
   readonly height: number;
@@ -91,6 +102,26 @@ export interface FoundMessage {
   readonly client: string;
   readonly seq: number;
   readonly features: readonly FeatureInfo[];
+}
+
+/** A scene whose factors may be borrowed. */
+export interface Loan {
+  readonly name: string;
+  readonly factors: readonly {
+    readonly name: string;
+    readonly color: string;
+    /** The key of its thumbnail. */
+    readonly icon: string;
+    /** What its strongest features are called. */
+    readonly label: string;
+  }[];
+}
+
+export interface LoanMessage {
+  readonly type: "loan";
+  readonly client: string;
+  readonly seq: number;
+  readonly loan: Loan | null;
 }
 
 export interface IconMessage {
@@ -125,20 +156,26 @@ export type KernelMessage =
   | ErrorMessage
   | StatusMessage
   | FoundMessage
+  | LoanMessage
   | IconMessage;
 
 export interface DrawRequest {
   readonly prompt: string;
+  readonly style: string;
   readonly seed: string;
   readonly n_steps: number;
   readonly n_factors: number;
 }
 
+export type FileForm = "png" | "py" | "sweep" | "gif";
+
 export type Request =
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
   | { readonly type: "go"; readonly step: number }
-  | { readonly type: "export"; readonly form: "png" | "py" }
+  | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
+  | { readonly type: "lend"; readonly prompt: string; readonly file: string }
+  | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "search"; readonly text: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {
@@ -150,7 +187,7 @@ export type Request =
     };
 
 /** These ask without changing the scene, so a state that waits to be sent stays the newest. */
-const ASIDE: readonly string[] = ["search", "icons", "original", "export"];
+const ASIDE: readonly string[] = ["search", "icons", "original", "export", "lend"];
 
 export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
 

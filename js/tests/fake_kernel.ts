@@ -14,9 +14,17 @@ export class FakeKernel implements Model {
   readonly saved: [name: string, mime: string, bytes: Uint8Array][] = [];
   image: unknown = undefined;
 
-  get(): unknown {
-    return this.image;
+  readonly traits: Record<string, unknown> = {};
+
+  get(name = "image"): unknown {
+    return name === "image" ? this.image : this.traits[name];
   }
+
+  set(name: string, value: unknown): void {
+    this.traits[name] = value;
+  }
+
+  save_changes(): void {}
 
   send(content: unknown, _callbacks?: unknown, buffers: ArrayBuffer[] = []): void {
     this.sent.push(content);
@@ -44,6 +52,7 @@ export class FakeKernel implements Model {
       client: "",
       revision: 1,
       prompt: "a tree",
+      style: "",
       seed: "3",
       n_steps: 1,
       n_factors: 2,
@@ -58,6 +67,8 @@ export class FakeKernel implements Model {
       can_redo: false,
       steps: [],
       step: 0,
+      seeds: [],
+      able: ["refit", "reseed", "sweep"],
       ...change,
     };
     const layers = emptyLayers(names.length);
@@ -65,7 +76,7 @@ export class FakeKernel implements Model {
   }
 
   frame(seq: number, client = "me", byte = seq, kind = "preview"): void {
-    this.say({ type: "frame", client, seq, kind, ms: 12, width: 1, height: 1 }, [new Uint8Array([byte])]);
+    this.say({ type: "frame", client, seq, kind, ms: 12, early: 0, width: 1, height: 1 }, [new Uint8Array([byte])]);
   }
 
   of(type: string): Sent[] {
@@ -89,7 +100,7 @@ export function openStore(decode?: (bytes: Uint8Array) => Promise<FakeBitmap>): 
   const make = decode ?? (async (bytes: Uint8Array) => new FakeBitmap(bytes[0] ?? -1));
   const store = new Store(kernel, {
     client: "me",
-    clock: { setTimeout: () => 0, clearTimeout: () => {} },
+    clock: { now: () => 0, setTimeout: () => 0, clearTimeout: () => {} },
     decode: make as unknown as (bytes: Uint8Array) => Promise<ImageBitmap>,
     save: (name, mime, bytes) => kernel.saved.push([name, mime, bytes]),
   });

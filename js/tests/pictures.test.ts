@@ -74,14 +74,14 @@ test("a step of the film is gone to, unless it is the one that shows", () => {
 
 test("a file that was asked for is saved as it is, Python is shown", () => {
   const { kernel, store, answer } = setUp();
-  store.export("png");
+  store.files.want("png");
   assert.equal(kernel.of("export")[0].form, "png");
   kernel.say({ type: "file", client: "other", seq: 1, name: "b.png", mime: "image/png" }, bytes(8));
   answer({ type: "file", name: "a.png", mime: "image/png" }, 9);
   assert.deepEqual(kernel.saved, [["a.png", "image/png", new Uint8Array([9])]]);
-  store.export("py");
+  store.files.want("py");
   answer({ type: "file", name: "a.py", mime: "text/x-python" }, 65);
-  assert.equal(store.program.value, "A");
+  assert.equal(store.files.program.value, "A");
   assert.equal(kernel.saved.length, 1);
 });
 

@@ -188,7 +188,13 @@ test("a typed prompt stays while only the painting changes, and follows another 
   kernel.state({ revision: 2 });
   assert.equal(store.draft.value.prompt, "half typed");
   kernel.state({ revision: 3, prompt: "a lion", seed: "9223372036854775807" });
-  assert.deepEqual(store.draft.value, { prompt: "a lion", seed: "9223372036854775807", n_steps: 1, n_factors: 2 });
+  assert.deepEqual(store.draft.value, {
+    prompt: "a lion",
+    style: "",
+    seed: "9223372036854775807",
+    n_steps: 1,
+    n_factors: 2,
+  });
 });
 
 test("sliders stream and commit", () => {
@@ -212,6 +218,7 @@ test("while a new scene is drawn nothing can be painted", () => {
   assert.deepEqual(kernel.of("analyze")[0], {
     type: "analyze",
     prompt: "a tree",
+    style: "",
     seed: "3",
     n_steps: 1,
     n_factors: 2,

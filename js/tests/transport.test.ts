@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptyLayers } from "../src/grid.ts";
-import { Transport, WINDOW } from "../src/transport.ts";
+import { EARLY_MS, Transport, WINDOW } from "../src/transport.ts";
 import type { Edit } from "../src/wire.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
@@ -12,7 +12,9 @@ function setUp() {
   const lost: boolean[] = [];
   const timers = new Map<number, () => void>();
   let n = 0;
+  const time = { now: 0 };
   const clock = {
+    now: () => time.now,
     setTimeout: (callback: () => void) => {
       timers.set(++n, callback);
       return n;
@@ -30,7 +32,7 @@ function setUp() {
   };
   const types = () => sent.map(({ content }) => content.type);
   const seqs = () => sent.map(({ content }) => content.seq);
-  return { transport, model, sent, lost, timers, elapse, types, seqs };
+  return { transport, model, sent, lost, timers, elapse, time, types, seqs };
 }
 
 const edit = (strength: number, commit = false): Edit => {
@@ -154,4 +156,45 @@ test("a closed transport keeps no timer", () => {
   transport.stream(() => edit(1));
   transport.close();
   assert.equal(timers.size, 0);
+});
+
+/** A stroke in which every picture takes `ms`, until the second edit is the only one under way. */
+function strokeOf(ms: number, early: number) {
+  const set = setUp();
+  set.transport.stream(() => edit(1));
+  set.transport.stream(() => edit(2));
+  set.time.now = ms;
+  set.transport.answered(1, { ms, early });
+  return set;
+}
+
+test("the next edit waits for the hand until the kernel is about to need it", () => {
+  const { transport, sent, time, elapse } = strokeOf(100, EARLY_MS);
+  transport.stream(() => edit(3));
+  assert.equal(sent.length, 2);
+  transport.stream(() => edit(4));
+  time.now = 199;
+  elapse();
+  const edits = sent.filter(({ content }) => content.type === "edit");
+  assert.equal(edits.length, 3);
+  assert.equal(strengthOf(edits.at(-1)), 4);
+});
+
+test("a picture that comes sooner than expected takes the next edit along at once", () => {
+  const { transport, sent, time } = strokeOf(100, EARLY_MS);
+  transport.stream(() => edit(3));
+  time.now = 130;
+  transport.answered(2, { ms: 30, early: EARLY_MS });
+  assert.equal(strengthOf(sent.at(-1)), 3);
+});
+
+test("edits leave sooner after one that came too late, and later after one that came too early", () => {
+  const leave = (early: number) => {
+    const { transport, sent, time } = strokeOf(100, early);
+    transport.stream(() => edit(3));
+    for (; sent.length < 3; time.now++) transport.stream(() => edit(3));
+    return time.now;
+  };
+  assert.ok(leave(EARLY_MS - 40) < leave(EARLY_MS));
+  assert.ok(leave(EARLY_MS + 40) > leave(EARLY_MS));
 });

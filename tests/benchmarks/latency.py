@@ -4,7 +4,10 @@
 
 Every pointer event is paired with the first picture that knows of it: the page notes when the event
 happened, which edit (``seq``) left for the kernel after it, and when a picture of that edit or a later one
-stood on the screen.
+stood on the screen. An event must wait for half a picture on average before its own can be begun, so the
+table also gives the age of the pictures: from the last event that a picture knows of until it stood there.
+
+``--against old/paint.js`` takes turns with another bundle, so that both meet the same load of the machine.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import platform
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -42,9 +45,15 @@ widget = ember.PaintWidget(ember.Painter.embedded())
 widget""",
 }
 
+OTHER_BUNDLE = """import pathlib
+from ember_widgets.widgets.paint import PaintWidget
+
+PaintWidget._esm.default_value = pathlib.Path({path!r}).read_text()
+"""
+
 # Wire messages are read where they leave the page: no hook in the widget itself could be more honest.
 WATCH = """() => {
-  const log = { moves: [], sends: [], shows: [] };
+  const log = { moves: [], sends: [], shows: [], repaints: [], renders: [] };
   window.emberLatency = log;
   const root = document.querySelector('[data-testid=ember-paint]');
   root.querySelector('[data-testid=grid]').addEventListener('pointermove', event => {
@@ -60,6 +69,21 @@ WATCH = """() => {
     }
     return send.call(this, data);
   };
+  // What the grid takes to draw: the time of the animation frame that wipes its canvas.
+  const grid = root.querySelector('[data-testid=grid]');
+  const clear = CanvasRenderingContext2D.prototype.clearRect;
+  let wiped = false;
+  CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+    wiped ||= this.canvas === grid;
+    return clear.apply(this, box);
+  };
+  const request = window.requestAnimationFrame;
+  window.requestAnimationFrame = callback => request.call(window, now => {
+    wiped = false;
+    const start = performance.now();
+    callback(now);
+    if (wiped) log.repaints.push(performance.now() - start);
+  });
   const afterPaint = new MessageChannel();
   const waiting = [];
   afterPaint.port1.onmessage = () => {
@@ -67,6 +91,8 @@ WATCH = """() => {
   };
   new MutationObserver(() => {
     const seq = Number(root.dataset.seq);
+    const took = /^(\\d+) ms/.exec(root.querySelector('[data-testid=status]').textContent);
+    if (took) log.renders.push(Number(took[1]));
     requestAnimationFrame(() => { waiting.push(seq); afterPaint.port2.postMessage(null); });
   }).observe(root, { attributes: true, attributeFilter: ['data-seq'] });
 }"""
@@ -79,6 +105,25 @@ class Watched:
     moves: list[float]
     sends: list[tuple[float, int]]
     shows: list[tuple[float, int]]
+    repaints: list[float] = field(default_factory=list)
+    renders: list[float] = field(default_factory=list)
+
+    def ages_ms(self) -> list[float]:
+        """Per picture, the time since the last pointer event that it knows of."""
+        sent_at = {seq: at for at, seq in self.sends}
+        ages = []
+        for shown, seq in self.shows:
+            known = bisect.bisect_right(self.moves, sent_at.get(seq, 0.0))
+            if known:
+                ages.append(shown - self.moves[known - 1])
+        return ages
+
+    def most_under_way(self) -> int:
+        """The largest number of edits that had left and were not yet shown."""
+        return max(
+            sum(at <= shown for at, _ in self.sends) - sum(s <= seq for _, s in self.sends)
+            for shown, seq in self.shows
+        )
 
     def latencies_ms(self) -> list[float]:
         """Per pointer event, the time until the first picture that knows of it."""
@@ -121,16 +166,19 @@ def watch_a_stroke(view: PaintView, seconds: float) -> Watched:
     view.page.mouse.up()
     view.settle()
     log = view.page.evaluate("() => window.emberLatency")
-    return Watched(
-        log["moves"], [tuple(pair) for pair in log["sends"]], [tuple(pair) for pair in log["shows"]]
-    )
+    pairs = {name: [tuple(pair) for pair in log[name]] for name in ("sends", "shows")}
+    return Watched(log["moves"], **pairs, repaints=log["repaints"], renders=log["renders"])
 
 
-def measure(painter: str, *, seconds: float, delay_ms: float, runs: int) -> list[Watched]:
+def measure(
+    painter: str, *, seconds: float, delay_ms: float, runs: int, bundles: list[Path | None]
+) -> list[Watched]:
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launch() as browser:
         watched = []
         for run in range(runs):
             cell = CELLS[painter].format(delay_ms=delay_ms)
+            if bundle := bundles[run % len(bundles)]:
+                cell = OTHER_BUNDLE.format(path=str(bundle.resolve())) + cell
             name = server.write_notebook(f"latency-{run}.ipynb", [cell])
             with new_context(browser) as context:
                 notebook = Notebook(context.new_page(), server.address(name))
@@ -142,18 +190,21 @@ def measure(painter: str, *, seconds: float, delay_ms: float, runs: int) -> list
         return watched
 
 
-def table(watched: list[Watched], seconds: float) -> str:
+def table(watched: list[Watched], seconds: float, names: list[str]) -> str:
     lines = [
-        "| run | pointer events | edits sent | frames shown | frames/s | pointer → picture p50 | p95 | max |",
-        "| --: | --: | --: | --: | --: | --: | --: | --: |",
+        "| bundle | pointer events | edits | frames shown | frames/s | render p50 "
+        "| pointer → picture p50 | p95 | age of a picture p50 | p95 | most under way | grid repaint p95 |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for run, one in enumerate(watched):
-        latencies = one.latencies_ms()
-        p50, p95, most = np.percentile(latencies, [50, 95, 100])
+        p50, p95 = np.percentile(one.latencies_ms(), [50, 95])
+        age, old = np.percentile(one.ages_ms(), [50, 95])
         frames = one.frames_during_the_stroke()
         lines.append(
-            f"| {run} | {len(one.moves)} | {len(one.sends)} | {frames} | {frames / seconds:.1f} "
-            f"| {p50:.0f} ms | {p95:.0f} ms | {most:.0f} ms |"
+            f"| {names[run % len(names)]} | {len(one.moves)} | {len(one.sends)} | {frames} "
+            f"| {frames / seconds:.1f} | {np.median(one.renders):.0f} ms | {p50:.0f} ms | {p95:.0f} ms "
+            f"| {age:.0f} ms | {old:.0f} ms | {one.most_under_way()} "
+            f"| {np.percentile(one.repaints, 95):.1f} ms |"
         )
     return "\n".join(lines)
 
@@ -166,15 +217,23 @@ def main() -> int:
         "--delay-ms", type=float, default=30.0, help="how long the fake painter takes (default: 30)"
     )
     parser.add_argument("--runs", type=int, default=1, help="strokes, each in a fresh kernel (default: 1)")
+    parser.add_argument("--against", type=Path, help="another paint.js to take turns with")
     options = parser.parse_args()
-    watched = measure(options.painter, seconds=options.seconds, delay_ms=options.delay_ms, runs=options.runs)
+    bundles = [None, options.against] if options.against else [None]
+    watched = measure(
+        options.painter,
+        seconds=options.seconds,
+        delay_ms=options.delay_ms,
+        runs=options.runs * len(bundles),
+        bundles=bundles,
+    )
     painter = f"fake, {options.delay_ms:g} ms a picture" if options.painter == "fake" else "embedded"
     print(
         f"Painter: {painter}; one stroke of {options.seconds:g} s at {POINTER_HZ} Hz; "
         f"{os.cpu_count()} CPUs, Python {platform.python_version()}, "
         f"JupyterLab {metadata.version('jupyterlab')}, anywidget {metadata.version('anywidget')}"
     )
-    print(table(watched, options.seconds))
+    print(table(watched, options.seconds, ["this", "other"][: len(bundles)]))
     return 0
 
 

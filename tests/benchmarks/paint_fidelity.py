@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
-from ember_widgets import Painter, Scene
+from ember_widgets import Painter, Scene, _steering
 from ember_widgets.embedded import captions, scenes, world
 from ember_widgets.embedded.world import FIRST_THING, LABELS, LOOKS, VARIANTS_OF
 from tests.benchmarks.oracle import Oracle, accuracy, load_oracle
@@ -150,14 +150,14 @@ def painting(b: Bench, *, blank: bool) -> Iterator[tuple[str, float]]:
 
 def true_activations(b: Bench, base: Scene, label: int, mask: Array, concept: tuple[Scene, int]) -> float:
     """Paint accuracy when the thing's own mean update is written into the patches, without SAE and NMF."""
-    source = b.painter._start(concept[0].prompt, concept[0].seed, concept[0].n_steps)
+    source = b.painter._sampler.start(concept[0].prompt, concept[0].seed, concept[0].n_steps)
     seen = torch.from_numpy((b.see(concept[0])[1] == label).ravel())
     update = (source.first.hidden_out - source.first.hidden_in)[0].flatten(1)[:, seen].mean(1)
-    start = b.painter._start(base.prompt, base.seed, base.n_steps)
-    plain, where = b.painter._steering(base), torch.from_numpy(mask)
+    start = b.painter._sampler.start(base.prompt, base.seed, base.n_steps)
+    plain, where = _steering.edits(base, list(b.painter.saes.values()))[0], torch.from_numpy(mask)
 
     def edit(step: int, state: Any) -> torch.Tensor:
-        out = plain(step, state).clone()
+        out = (state.hidden_out if plain is None else plain(step, state)).clone()
         out[0, :, where] = state.hidden_in[0, :, where] + update[:, None].to(out.dtype)
         return out
 
@@ -255,7 +255,7 @@ def captioned(b: Bench) -> Iterator[tuple[str, float]]:
     for _ in range(20 * b.trials):
         spec = captions.random_spec(b.rng, styled=0)
         scene = b.painter.analyze(spec.words, seed=b.seed(), n_steps=b.n_steps)
-        start = b.painter._start(scene.prompt, scene.seed, scene.n_steps)
+        start = b.painter._sampler.start(scene.prompt, scene.seed, scene.n_steps)
         noise = (start.latents[0] / start.scheduler.init_noise_sigma).float().numpy()
         layout, _ = captions.caption_layout(spec, noise)
         ideal, labels = scenes.draw(layout)
@@ -284,7 +284,7 @@ def sae_quality(b: Bench) -> Iterator[tuple[str, float]]:
 
     vectors = []
     for _ in range(20 * b.trials):
-        start = b.painter._start(captions.random_spec(b.rng).words, b.seed(), 1)
+        start = b.painter._sampler.start(captions.random_spec(b.rng).words, b.seed(), 1)
         vectors.append(b.painter._target(start.first))
     quality = measure(next(iter(b.painter.saes.values())), torch.cat(vectors))
     yield "SAE explained variance", 1 - quality.fvu

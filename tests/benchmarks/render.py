@@ -1,90 +1,158 @@
 """What an edit costs, next to the plain way: the whole pipeline with a forward hook.
 
-    python tests/benchmarks/render.py [--repeats 30]
+    python -m tests.benchmarks.render [--repeats 30]
 
-Prints times of this machine and, since machines differ, ratios within the one run.
+Prints times of this machine and, since machines differ, ratios within the one run: what is compared is timed
+in turns. "Plain" is the pipeline as diffusers loads it, in float32; "same" is the painter's own pipeline.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from ember_widgets import Scene
+WORDS, SEED = "a lion in a meadow", 3
 
 
-def timed(work: Callable[[], object], repeats: int) -> float:
-    """Median milliseconds."""
-    work()
-    samples = []
-    for _ in range(repeats):
-        started = time.perf_counter()
+def timed(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each, timed in turns."""
+    samples: dict[str, list[float]] = {name: [] for name in works}
+    for round_ in range(repeats + 2):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            if round_ >= 2:
+                samples[name].append(1e3 * (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+def flops(work: Callable[[], object]) -> float:
+    """GFLOP of the matrix multiplications and convolutions in it."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
         work()
-        samples.append(1e3 * (time.perf_counter() - started))
-    return statistics.median(samples)
+    return float(counter.get_total_flops()) / 1e9
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=30)
-    repeats = parser.parse_args().repeats
+def start_up() -> Any:
+    """Print what it takes to get to the first picture; returns the painter."""
     code = "import time; t = time.perf_counter(); import ember_widgets; print(time.perf_counter() - t)"
     imports = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
         for _ in range(5)
     ]
-
     started = time.perf_counter()
     import ember_widgets as ember
 
     painter = ember.Painter.embedded()
     loaded = time.perf_counter()
-    scene = painter.analyze("a lion in a meadow", seed=3)
+    scene = painter.analyze(WORDS, seed=SEED)
     analyzed = time.perf_counter()
     painter.render(scene)
     first = time.perf_counter()
-
-    print(f"threads {torch.get_num_threads()}, torch {torch.__version__}\n")
+    print(f"threads {torch.get_num_threads()}, torch {torch.__version__}, {painter.pipeline.dtype}\n")
     print(f"{'import ember_widgets':42s}{1e3 * statistics.median(imports):9.1f} ms")
     print(f"{'load the embedded model (with torch)':42s}{loaded - started:9.2f} s")
     print(f"{'first analyze':42s}{analyzed - loaded:9.2f} s")
     print(f"{'first render':42s}{first - analyzed:9.2f} s")
-    print(f"{'start to first picture':42s}{first - started:9.2f} s\n")
+    print(f"{'start to first picture':42s}{first - started:9.2f} s")
+    print(f"{'memory peak':42s}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:9.0f} MB\n")
+    return painter
 
-    delta = torch.full((1, 160, 16, 16), 0.01)
-    print(f"{'':8s}{'edit -> picture':>18s}{'pipeline + hook':>18s}{'ratio':>8s}")
-    for n_steps in (1, 2, 4):
-        scene = painter.analyze("a lion in a meadow", seed=3, n_steps=n_steps)
-        edits = (scene.scale(0, 1 + i / 1000) for i in range(1, 10_000))
-        block = painter.pipeline.unet.get_submodule(next(iter(painter.saes)))
-        painter.pipeline.set_progress_bar_config(disable=True)
 
-        def plain(n_steps: int = n_steps) -> None:
-            generator = torch.Generator().manual_seed(3)
-            painter.pipeline(
-                "a lion in a meadow", num_inference_steps=n_steps, guidance_scale=0.0, generator=generator
-            )
+def hooked(pipeline: Any, site: str, n_steps: int) -> Callable[[], object]:
+    """The plain way to steer: run it all, add to the site's output."""
+    delta = torch.full((1, 160, 16, 16), 0.01, dtype=pipeline.dtype)
+    block = pipeline.unet.get_submodule(site)
+    pipeline.set_progress_bar_config(disable=True)
 
-        def edited(edits: Iterator[Scene] = edits) -> None:
-            painter.render(next(edits))
+    def hook(module: object, args: object, output: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        return (output[0] + delta,)
 
-        def hook(module: object, args: object, output: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-            return (output[0] + delta,)
-
-        ours = timed(edited, repeats)
+    def run() -> None:
         handle = block.register_forward_hook(hook)
-        theirs = timed(plain, repeats)
-        handle.remove()
+        try:
+            generator = torch.Generator().manual_seed(SEED)
+            pipeline(WORDS, num_inference_steps=n_steps, guidance_scale=0.0, generator=generator)
+        finally:
+            handle.remove()
+
+    return run
+
+
+def edited(painter: Any, changed: Iterator[Any]) -> None:
+    painter.render(next(changed))
+
+
+def edits(painter: Any, repeats: int) -> None:
+    from ember_widgets import Painter
+
+    site = next(iter(painter.saes))
+    plain = Painter.embedded(dtype="float32").pipeline.to(memory_format=torch.contiguous_format)
+    print(f"{'':8s}{'edit -> picture':>16s}{'same + hook':>14s}{'plain + hook':>14s}{'ratios':>16s}")
+    for n_steps in (1, 2, 4):
+        scene = painter.analyze(WORDS, seed=SEED, n_steps=n_steps)
+        changed = (scene.scale(0, 1 + i / 1000) for i in range(1, 10_000))
+        took = timed(
+            {
+                "ours": partial(edited, painter, changed),
+                "same": hooked(painter.pipeline, site, n_steps),
+                "plain": hooked(plain, site, n_steps),
+            },
+            repeats,
+        )
+        ours, same, full = took.values()
         steps = f"{n_steps} step{'s' if n_steps > 1 else ''}"
-        print(f"{steps:8s}{ours:15.1f} ms{theirs:15.1f} ms{theirs / ours:8.2f}")
+        print(f"{steps:8s}{ours:13.1f} ms{same:11.1f} ms{full:11.1f} ms{same / ours:10.2f}{full / ours:6.2f}")
+
+
+def breakdown(painter: Any, repeats: int) -> None:
+    """Where one edit's time goes, with the arithmetic beside it."""
+    sampler = painter._sampler
+    start = sampler.start(WORDS, SEED, 1)
+    scene = painter.analyze(WORDS, seed=SEED).scale(0, 1.1)
+    steer = painter._steering(scene)
+    changed = steer(0, start.first)
+    latents = sampler.run(start, steer)
+    picture = sampler.decode(latents)
+
+    @torch.no_grad()
+    def suffix() -> object:
+        return sampler.staged.suffix(start.first, changed)
+
+    parts: dict[str, Callable[[], object]] = {
+        "before the site, once per prompt and seed": lambda: sampler.start(WORDS, SEED, 1),
+        "edit: scene to the site's output": lambda: painter._steering(scene)(0, start.first),
+        "after the site": suffix,
+        "decode to a picture": lambda: sampler.decode(latents),
+        "picture to JPEG": lambda: picture.save(io.BytesIO(), "JPEG", quality=80),
+    }
+    took = timed(parts, repeats)
+    print()
+    for name, work in parts.items():
+        print(f"{name:42s}{took[name]:9.1f} ms{flops(work):9.2f} GFLOP")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=30)
+    repeats = parser.parse_args().repeats
+    painter = start_up()
+    edits(painter, repeats)
+    breakdown(painter, repeats)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from ember_widgets import Painter, Scene
 from ember_widgets.staged_unet import StagedUNet
 
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def painter(request: pytest.FixtureRequest) -> Painter:
+    return Painter.embedded(dtype=request.param)
+
+
 PROMPTS = ["", "a lion in a meadow", "a castle and a moon at night", "Ünknown wörds, many of them! 12345"]
 
 
@@ -64,9 +70,9 @@ def test_an_edit_with_staging_is_the_same_edit_by_a_plain_forward_hook(
     gone = torch.tensor(1 - scene.remainder).view(-1, 1)
 
     def hook(_: Any, args: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-        update = (output[0] - args[0])[0].flatten(1).T
+        update = (output[0].float() - args[0].float())[0].flatten(1).T
         delta = change - gone * (update - explained)
-        return (output[0] + delta.T.reshape(output[0].shape),)
+        return (output[0] + delta.T.reshape(output[0].shape).to(output[0].dtype),)
 
     handle = block.register_forward_hook(hook)
     try:
@@ -84,9 +90,10 @@ SITES = ["down_blocks.2.attentions.0", "down.2.1", "mid.0", "up.0.0", "up.0.1", 
 def test_prefix_and_suffix_are_the_unet_wherever_it_is_cut(painter: Painter, site: str) -> None:
     unet = painter.pipeline.unet
     generator = torch.Generator().manual_seed(0)
-    sample = torch.randn(2, 4, 64, 64, generator=generator)
-    text = torch.randn(2, 7, unet.config.cross_attention_dim, generator=generator)
-    pooled = torch.randn(2, painter.pipeline.text_encoder_2.config.projection_dim, generator=generator)
+    sample = torch.randn(2, 4, 64, 64, generator=generator).to(unet.dtype)
+    text = torch.randn(2, 7, unet.config.cross_attention_dim, generator=generator).to(unet.dtype)
+    width = painter.pipeline.text_encoder_2.config.projection_dim
+    pooled = torch.randn(2, width, generator=generator).to(unet.dtype)
     added = {"text_embeds": pooled, "time_ids": torch.tensor([[256.0, 256, 0, 0, 256, 256]] * 2)}
     t = torch.tensor(499)
     staged = StagedUNet(unet, site)

@@ -70,7 +70,7 @@ class Browser:
         self.client = client
         self.seq = 0
         self.heard: list[tuple[dict[str, Any], list[bytes]]] = []
-        widget._session._send = self._hear  # type: ignore[union-attr]
+        widget._session._send = self._hear  # type: ignore[union-attr,method-assign]
 
     def _hear(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         self.heard.append((message, buffers))

@@ -128,7 +128,8 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         load_sae(tmp_path / "absent")
     assert str(caught.value) == (
-        f"no SAE at {str(tmp_path / 'absent')!r}; give a folder or file with a checkpoint (ember, sdxl-unbox)"
+        f"no SAE at {str(tmp_path / 'absent')!r}; give a folder or file with a checkpoint "
+        "(ember, sdxl-unbox, saelens, dictionary_learning, sparsify, state_dict), or a hub id 'owner/name'"
     )
 
 
@@ -136,8 +137,8 @@ def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         load_sae(tmp_path)
     assert (
-        str(caught.value)
-        == f"{tmp_path} holds no SAE checkpoint that is known; give one of: ember, sdxl-unbox"
+        str(caught.value) == f"{tmp_path} holds no SAE checkpoint that is known; give one of: "
+        "ember, sdxl-unbox, saelens, dictionary_learning, sparsify, state_dict"
     )
 
 
@@ -146,7 +147,8 @@ def test_an_unknown_format_name(tmp_path: Path) -> None:
         load_sae(tmp_path, format="onnx")
     assert (
         str(caught.value)
-        == "format='onnx' is unknown; choose one of ember, sdxl-unbox, or None to recognise it"
+        == "format='onnx' is unknown; choose one of ember, sdxl-unbox, saelens, dictionary_learning, "
+        "sparsify, state_dict, or None to recognise it"
     )
 
 
@@ -154,7 +156,7 @@ def test_a_cut_off_file_of_ours(unbox: Path, tmp_path: Path) -> None:
     file = save_sae(load_sae(unbox), tmp_path / "ours")
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(
-        ValueError, match=r"is not a readable SAE file of ours \(.*\); write it with save_sae"
+        ValueError, match=r"is not a readable safetensors file \(.*\); it was cut off or is something else: "
     ):
         load_sae(file)
 

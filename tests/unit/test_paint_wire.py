@@ -33,6 +33,7 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "client": "page",
         "revision": 0,
         "prompt": "a lion in a meadow",
+        "style": "",
         "seed": "3",
         "n_steps": 1,
         "n_factors": 5,
@@ -45,6 +46,8 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "can_redo": False,
         "steps": [[0, "step 0"]],
         "step": 0,
+        "seeds": [["4", "seed 4 of 0"], ["5", "seed 5 of 0"], ["6", "seed 6 of 0"], ["7", "seed 7 of 0"]],
+        "able": [],
     }
     strengths, remainder = browser.maps()
     np.testing.assert_array_equal(strengths, scene.strengths)
@@ -335,7 +338,10 @@ ANALYZE = {
     "n_steps": 1,
     "n_factors": 5,
 }
-KINDS = "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, export, open"
+KINDS = (
+    "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, export, open, "
+    "vary, lend"
+)
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
 
@@ -371,7 +377,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         (
             PALETTE | {"verb": "render", "arguments": {}},
             "palette: verb='render' is unknown; choose one of rename, recolor, duplicate, remove, reorder, "
-            "set_weight, reset_weights, add_factor",
+            "set_weight, reset_weights, add_factor, restyle, borrow",
         ),
         (
             PALETTE | {"verb": "rename", "arguments": {"factor": 0}},
@@ -404,7 +410,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         ),
         (
             {"type": "export", "client": "page", "seq": 1, "form": "exe"},
-            "export: form='exe' is unknown; choose one of png, json, py",
+            "export: form='exe' is unknown; choose one of png, json, py, sweep, gif, webp",
         ),
         ({"type": "go", "client": "page", "seq": 1}, "go: step=None is not a whole number 0..2**53"),
         (

@@ -273,7 +273,8 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         lambda s: s.replace(strength=1),
         TypeError,
         "a scene has no field strength; choose from prompt, seed, n_steps, strengths, remainder, basis, "
-        "names, colors, base_strengths, base_basis, unit, model, origins",
+        "names, colors, base_strengths, base_basis, unit, model, origins, style, guidance, edit_steps, "
+        "image, image_strength, sites",
     ),
 ]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from ember_widgets.painter import Painter
+from ember_widgets import SAE, _steering
 from ember_widgets.scene import Scene
+from ember_widgets.staged_unet import SiteState
 from tests.unit.scenes import make_scene
 
 D_MODEL = 6
@@ -20,13 +20,24 @@ N_FEATURES = 8
 def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """The change that the painter makes of the site's output, and the one that the equation asks for."""
     random = torch.Generator().manual_seed(1)
-    sae = SimpleNamespace(
-        W_dec=torch.randn(N_FEATURES, D_MODEL, generator=random), b_dec=torch.randn(D_MODEL, generator=random)
+    sae = SAE(
+        W_enc=torch.zeros(D_MODEL, N_FEATURES),
+        b_enc=torch.zeros(N_FEATURES),
+        W_dec=torch.randn(N_FEATURES, D_MODEL, generator=random),
+        b_dec=torch.randn(D_MODEL, generator=random),
+        activation="topk",
+        k=1,
+        threshold=None,
+        target="output",
+        site="down_blocks.2.attentions.1",
+        unit=torch.ones(N_FEATURES),
     )
     target = torch.randn(256, D_MODEL, generator=random)
-    out = torch.zeros(1, D_MODEL, 16, 16)
-    painter = cast(Painter, SimpleNamespace(_sae=sae, _target=lambda state: target))
-    change = Painter._steering(painter, scene)(0, cast(Any, SimpleNamespace(hidden_out=out)))
+    out = target.T.reshape(1, D_MODEL, 16, 16)
+    state = SiteState(torch.zeros_like(out), out, (), out, out)
+    edit = _steering.edits(scene, [sae])[0]
+    change = state.hidden_out if edit is None else edit(0, state)
+    change = change - state.hidden_out
 
     decoder, bias = sae.W_dec.double().numpy(), sae.b_dec.double().numpy()
     now = scene.strengths.reshape(256, -1).astype(np.float64) @ scene.basis.astype(np.float64) @ decoder

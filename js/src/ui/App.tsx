@@ -6,7 +6,8 @@ import { DrawForm } from "./DrawForm.tsx";
 import { Footer, Notice } from "./Footer.tsx";
 import { Keys } from "./Keys.tsx";
 import { Palette } from "./Palette.tsx";
-import { listenToFiles, Picture, Program } from "./Picture.tsx";
+import { listenToFiles, Picture } from "./Picture.tsx";
+import { Program, Sheet } from "./Sheets.tsx";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
 import { Brush, Tools } from "./Tools.tsx";
 
@@ -18,9 +19,9 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
     const { view, el } = this.props;
     const root = el.firstElementChild as HTMLElement;
     const [picture, grid] = root.querySelectorAll("canvas");
-    if (!picture || !grid) return;
     listenToKeys(root, grid, view, this.stop.signal);
     listenToReleases(view, this.stop.signal);
+    if (!picture || !grid) return;
     keepPicture(picture, view, this.stop.signal);
     keepOverlay(grid, view, this.stop.signal);
     listenToPointer(grid, view, this.stop.signal);
@@ -38,6 +39,8 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
 
 function Widget({ view }: { view: View }) {
   const { store } = view;
+  const { panel } = store;
+  const all = panel === "all";
   const zoom = view.sideBySide.value ? null : view.zoom.value;
   const frame = store.pictures.picture.value?.frame;
   return (
@@ -48,27 +51,36 @@ function Widget({ view }: { view: View }) {
       data-kind={frame?.kind ?? "final"}
       data-busy={store.task.value !== ""}
       data-revision={store.info.value?.revision ?? ""}
+      data-panel={store.panel}
+      data-frozen={store.film.value.frozen}
       data-lm-suppress-shortcuts
     >
       <div class="e-card">
-        <DrawForm store={store} />
+        {all && <DrawForm store={store} />}
         <div class={view.sideBySide.value ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
-          <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
-            <Stage view={view} />
-            <Picture view={view} />
-          </div>
-          <div class="e-panel">
-            <div class="e-hand">
-              <Tools view={view} />
-              <Brush store={store} />
+          {panel !== "factors" && (
+            <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
+              <Stage view={view} />
+              {all && <Picture view={view} />}
             </div>
-            <Palette view={view} />
-          </div>
+          )}
+          {panel !== "picture" && (
+            <div class="e-panel">
+              {all && (
+                <div class="e-hand">
+                  <Tools view={view} />
+                  <Brush store={store} />
+                </div>
+              )}
+              <Palette view={view} />
+            </div>
+          )}
         </div>
         <Notice view={view} />
-        <Footer view={view} />
+        {all && <Footer view={view} />}
         {view.help.value && <Keys view={view} />}
-        <Program store={store} />
+        <Program files={store.files} />
+        <Sheet files={store.files} />
       </div>
     </div>
   );

@@ -7,12 +7,15 @@ export function DrawForm({ store }: { store: Store }) {
   const draft = store.draft.value;
   const drawing = store.task.value === "draw";
   const info = store.info.value;
-  const changed =
-    info !== null && (["prompt", "seed", "n_steps", "n_factors"] as const).some((key) => info[key] !== draft[key]);
+  const changed = info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== draft[key]);
   const set = (change: Partial<DrawRequest>) => {
     store.draft.value = { ...store.draft.value, ...change };
   };
   const held = store.holdSeed.value;
+  const restyle = () => {
+    const { style } = store.draft.value;
+    if (info && style !== info.style) store.palette.change("restyle", { style });
+  };
   const next = () => set({ seed: String((BigInt(draft.seed) + 1n) % 2n ** 63n) });
   const digits = (text: string) =>
     text
@@ -43,6 +46,23 @@ export function DrawForm({ store }: { store: Store }) {
           autocomplete="off"
           value={draft.prompt}
           onInput={(event) => set({ prompt: field(event) })}
+        />
+      </label>
+      <label
+        class="e-style"
+        title="How it looks: words that only what comes after the grid reads, so that all stays where it is"
+      >
+        <span>Style</span>
+        <input
+          type="text"
+          data-testid="style"
+          data-live
+          placeholder="pixel art, sepia…"
+          spellcheck={false}
+          autocomplete="off"
+          value={draft.style}
+          onInput={(event) => set({ style: field(event) })}
+          onChange={() => restyle()}
         />
       </label>
       <label class="e-seed">
@@ -100,15 +120,22 @@ export function DrawForm({ store }: { store: Store }) {
           onChange={(event) => set({ n_steps: whole(event, 1, 4) })}
         />
       </label>
-      <label title="How many factors the picture is taken apart into; 3 to 8 read best">
+      <label title="How many factors the picture is taken apart into; 3 to 8 read best. What was painted stays.">
         <span>Factors</span>
         <input
           type="number"
           min={1}
-          max={256}
+          max={16}
           data-testid="n-factors"
+          data-live
           value={draft.n_factors}
-          onChange={(event) => set({ n_factors: whole(event, 1, 256) })}
+          disabled={drawing}
+          onChange={(event) => {
+            set({ n_factors: whole(event, 1, 16) });
+            const { n_factors } = store.draft.value;
+            if (info && n_factors !== info.n_factors && store.film.value.able.includes("refit"))
+              store.vary("refit", n_factors);
+          }}
         />
       </label>
       <button

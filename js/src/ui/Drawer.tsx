@@ -75,6 +75,15 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
             change("remove");
           }}
         />
+        {store.film.value.able.includes("sweep") && (
+          <IconButton
+            icon="lines"
+            label="A sheet of strengths and seeds"
+            testid="sweep"
+            disabled={store.files.making.value !== null}
+            onClick={() => store.files.want("sweep", factor)}
+          />
+        )}
         <span class="e-gap" />
         <button
           type="button"

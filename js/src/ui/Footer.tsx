@@ -71,13 +71,7 @@ export function Footer({ view }: { view: View }) {
           view.zoom.value = value === 512 ? null : value;
         }}
       />
-      <IconButton
-        icon="help"
-        label="Keys (?)"
-        testid="help"
-        pressed={view.help.value}
-        onClick={toggle(view.help)}
-      />
+      <IconButton icon="help" label="Keys (?)" testid="help" pressed={view.help.value} onClick={toggle(view.help)} />
     </footer>
   );
 }
@@ -85,6 +79,7 @@ export function Footer({ view }: { view: View }) {
 function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
   const { store } = view;
   const frame = store.pictures.picture.value?.frame;
+  if (store.film.value.frozen) return "Saved page";
   if (mood === "lost") return "No kernel";
   if (mood === "fault") return "Not drawn";
   if (store.task.value === "draw") return "Drawing a new scene";

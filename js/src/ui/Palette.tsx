@@ -2,7 +2,7 @@
 import { PATCHES } from "../grid.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { Slider } from "./controls.tsx";
+import { IconButton, pickFile, Slider } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
@@ -24,13 +24,61 @@ export function Palette({ view }: { view: View }) {
       <Search
         view={view}
         where="palette"
-        label="Add a feature to paint with"
+        label="Add a feature to paint with, or fetch concepts from a prompt"
+        hint="Add: a feature, or a prompt’s concepts"
+        onFetch={(prompt) => store.palette.lend(prompt)}
         onPick={({ feature, label }) =>
           store.palette.change("add_factor", { features: { [feature]: 1 }, name: label || null })
         }
       />
+      <Lender store={store} />
     </div>
   );
+}
+
+/** Factors of another picture, to be borrowed by a click. */
+function Lender({ store: { palette } }: { store: Store }) {
+  const loan = palette.loan.value;
+  const fetching = palette.fetching.value;
+  return (
+    <section class="e-lender" aria-label="Concepts to borrow">
+      <div class="e-line">
+        <span class="e-name e-label" role="status" data-testid="lender">
+          {fetching ? `Looking at “${fetching}”…` : loan ? `From ${loan.name}` : "From another scene"}
+        </span>
+        <span class="e-gap" />
+        <IconButton
+          icon="open"
+          label="Open a scene to borrow its factors"
+          testid="borrow-open"
+          onClick={() => pickFile(async (file) => palette.lend("", file.name, [await file.arrayBuffer()]))}
+        />
+        {loan && <IconButton icon="close" label="Close" testid="lender-close" onClick={() => palette.lend("")} />}
+      </div>
+      {loan && (
+        <ul>
+          {loan.factors.map(({ name, color, icon, label }) => (
+            <li key={name} style={{ "--color": color }}>
+              <button
+                type="button"
+                class="e-factor"
+                title={label ? `Borrow ${name}: ${label}` : `Borrow ${name}`}
+                data-testid={`borrow-${name}`}
+                onClick={() => palette.change("borrow", { factor: name })}
+              >
+                <Swatch address={palette.icons.value[icon]} />
+                <span class="e-label">{name}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Swatch({ address, testid }: { address: string | undefined; testid?: string }) {
+  return address ? <img class="e-swatch" src={address} alt="" data-testid={testid} /> : <span class="e-swatch" />;
 }
 
 function Row({ view, name, factor }: { view: View; name: string; factor: number }) {
@@ -63,7 +111,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
           store.factor.value = factor;
         }}
       >
-        {icon ? <img class="e-swatch" src={icon} alt="" data-testid={`icon-${factor}`} /> : <span class="e-swatch" />}
+        <Swatch address={icon} testid={`icon-${factor}`} />
         <span class="e-label">{name}</span>
         {store.locked.value.has(factor) && <Icon name="lock" />}
       </button>

@@ -1,7 +1,8 @@
 /** Below the picture: compare it with the unedited one, take it along, go back to an earlier step. */
+import { toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { Choice, IconButton } from "./controls.tsx";
+import { Choice, IconButton, pickFile } from "./controls.tsx";
 
 const COMPARE = [
   ["now", "Picture", "The picture as it is painted"],
@@ -17,20 +18,22 @@ export function Picture({ view }: { view: View }) {
   return (
     <div class="e-below">
       <div class="e-line">
-        <IconButton
-          icon="undo"
-          label="Undo (Ctrl+Z)"
-          testid="undo"
-          disabled={!store.canUndo.value}
-          onClick={() => store.undo()}
-        />
-        <IconButton
-          icon="redo"
-          label="Redo (Shift+Ctrl+Z)"
-          testid="redo"
-          disabled={!store.canRedo.value}
-          onClick={() => store.redo()}
-        />
+        <span class="e-line e-edits">
+          <IconButton
+            icon="undo"
+            label="Undo (Ctrl+Z)"
+            testid="undo"
+            disabled={!store.canUndo.value}
+            onClick={() => store.undo()}
+          />
+          <IconButton
+            icon="redo"
+            label="Redo (Shift+Ctrl+Z)"
+            testid="redo"
+            disabled={!store.canRedo.value}
+            onClick={() => store.redo()}
+          />
+        </span>
         <button
           type="button"
           class="e-button e-labelled"
@@ -54,29 +57,48 @@ export function Picture({ view }: { view: View }) {
           }}
         />
         <span class="e-gap" />
-        <IconButton
-          icon="open"
-          label="Open a scene, or a picture with one in it; dropping it here does the same"
-          testid="open"
-          onClick={() => {
-            const input = document.createElement("input");
-            input.type = "file";
-            input.onchange = () => void open(store, input.files);
-            input.click();
-          }}
-        />
-        <IconButton
-          icon="save"
-          label="Save as PNG with the scene in it"
-          testid="save"
-          onClick={() => store.export("png")}
-        />
-        <IconButton
-          icon="code"
-          label="Show what was done as Python"
-          testid="python"
-          onClick={() => store.export("py")}
-        />
+        <span class="e-line e-edits">
+          {store.film.value.able.includes("reseed") && (
+            <IconButton
+              icon="dice"
+              label="The same painting with other seeds"
+              testid="seeds"
+              pressed={store.seedsOpen.value}
+              onClick={toggle(store.seedsOpen)}
+            />
+          )}
+          <IconButton
+            icon="open"
+            label="Open a scene, or a picture with one in it; dropping it here does the same"
+            testid="open"
+            onClick={() => pickFile((file) => void open(store, file))}
+          />
+          <IconButton
+            icon="save"
+            label="Save as PNG with the scene in it"
+            testid="save"
+            onClick={() => store.files.want("png")}
+          />
+          <IconButton
+            icon="copy"
+            label="Copy the picture"
+            testid="copy-picture"
+            onClick={() => void copyPicture(store)}
+          />
+          <IconButton
+            icon="film"
+            label="Record all steps as a GIF"
+            testid="record"
+            disabled={store.files.making.value === "gif"}
+            onClick={() => store.files.want("gif")}
+          />
+          <IconButton
+            icon="code"
+            label="Show what was done as Python"
+            testid="python"
+            onClick={() => store.files.want("py")}
+          />
+        </span>
       </div>
       {view.compare.value === "split" && (
         <input
@@ -94,8 +116,40 @@ export function Picture({ view }: { view: View }) {
         />
       )}
       <Film store={store} />
+      {store.seedsOpen.value && (
+        <ol class="e-film e-seeds" aria-label="Seeds">
+          {store.film.value.seeds.map(([seed, key]) => (
+            <li key={seed}>
+              <button
+                type="button"
+                title={`Go on with seed ${seed}`}
+                data-testid={`seed-${seed}`}
+                onClick={() => store.vary("reseed", seed)}
+              >
+                {store.palette.icons.value[key] && <img src={store.palette.icons.value[key]} alt="" />}
+                <small>{seed}</small>
+              </button>
+            </li>
+          ))}
+        </ol>
+      )}
     </div>
   );
+}
+
+async function copyPicture(store: Store): Promise<void> {
+  const bitmap = store.pictures.picture.value?.bitmap;
+  if (!bitmap) return;
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
+  } catch {
+    store.error.value = {
+      message: "The browser does not allow to copy pictures here; save it instead.",
+      traceback: "",
+    };
+  }
 }
 
 function Film({ store }: { store: Store }) {
@@ -125,38 +179,7 @@ function Film({ store }: { store: Store }) {
   );
 }
 
-export function Program({ store }: { store: Store }) {
-  const program = store.program.value;
-  if (program === null) return null;
-  return (
-    <section class="e-keys e-program" aria-label="What was done, as Python">
-      <IconButton
-        icon="close"
-        label="Close"
-        testid="program-close"
-        onClick={() => {
-          store.program.value = null;
-        }}
-      />
-      <textarea readOnly spellcheck={false} aria-label="Python" data-testid="program" value={program} />
-      <button
-        type="button"
-        class="e-primary"
-        data-testid="copy"
-        onClick={(event) => {
-          // Without the clipboard's permission the selection is there to be copied by hand.
-          event.currentTarget.parentElement?.querySelector("textarea")?.select();
-          void navigator.clipboard?.writeText(program).catch(() => {});
-        }}
-      >
-        Copy
-      </button>
-    </section>
-  );
-}
-
-async function open(store: Store, files: FileList | null | undefined): Promise<void> {
-  const file = files?.[0];
+async function open(store: Store, file: File | undefined): Promise<void> {
   if (file) store.openFile(await file.arrayBuffer());
 }
 
@@ -169,7 +192,7 @@ export function listenToFiles(root: HTMLElement, store: Store, signal: AbortSign
         if (!event.dataTransfer?.types.includes("Files")) return;
         event.preventDefault();
         event.stopPropagation();
-        if (kind === "drop") void open(store, event.dataTransfer.files);
+        if (kind === "drop") void open(store, event.dataTransfer.files[0]);
       },
       { signal },
     );

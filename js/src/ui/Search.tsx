@@ -3,8 +3,15 @@ import type { View } from "../view.ts";
 import type { FeatureInfo } from "../wire.ts";
 import { submitOnEnter } from "./controls.tsx";
 
-export function Search(props: { view: View; where: string; label: string; onPick: (feature: FeatureInfo) => void }) {
-  const { view, where, label, onPick } = props;
+export function Search(props: {
+  view: View;
+  where: string;
+  label: string;
+  hint?: string;
+  onPick: (feature: FeatureInfo) => void;
+  onFetch?: (prompt: string) => void;
+}) {
+  const { view, where, label, hint = "Add a feature: label or number", onPick, onFetch } = props;
   const { palette } = view.store;
   const { value: query } = view.query;
   const text = query.where === where ? query.text : "";
@@ -29,7 +36,7 @@ export function Search(props: { view: View; where: string; label: string; onPick
       <input
         type="search"
         aria-label={label}
-        placeholder="Add a feature: label or number"
+        placeholder={hint}
         autocomplete="off"
         data-testid={`search-${where}`}
         value={text}
@@ -44,7 +51,21 @@ export function Search(props: { view: View; where: string; label: string; onPick
               </button>
             </li>
           ))}
-          {palette.isFound && !palette.found.value.length && <li class="e-name">Nothing found</li>}
+          {palette.isFound && !palette.found.value.length && <li class="e-name">No such feature</li>}
+          {onFetch && (
+            <li>
+              <button
+                type="button"
+                data-testid="fetch"
+                onClick={() => {
+                  onFetch(text);
+                  search("");
+                }}
+              >
+                Concepts of a picture of “{text}”…
+              </button>
+            </li>
+          )}
         </ul>
       )}
     </form>

@@ -106,13 +106,16 @@ export function Choice<T extends string>(props: {
   );
 }
 
-/** Enter sends a form. Browsers do that by themselves, but not inside JupyterLab. */
+/**
+ * Enter sends a form, but from a field that acts by itself (`data-live`) no more than what that field says. Browsers
+ * send forms by themselves, but not inside JupyterLab.
+ */
 export function submitOnEnter(event: KeyboardEvent): void {
   const { key, target, currentTarget } = event;
   if (key !== "Enter" || !(target instanceof HTMLInputElement)) return;
   event.preventDefault();
   target.dispatchEvent(new Event("change", { bubbles: true }));
-  (currentTarget as HTMLFormElement).requestSubmit();
+  if (!("live" in target.dataset)) (currentTarget as HTMLFormElement).requestSubmit();
 }
 
 export function Check(props: { label: string; title: string; testid: string; value: Signal<boolean> }) {
@@ -130,4 +133,12 @@ export function Check(props: { label: string; title: string; testid: string; val
       {label}
     </label>
   );
+}
+
+/** Asks for a file. */
+export function pickFile(onPick: (file: File) => void): void {
+  const input = document.createElement("input");
+  input.type = "file";
+  input.onchange = () => input.files?.[0] && onPick(input.files[0]);
+  input.click();
 }

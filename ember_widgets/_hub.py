@@ -1,0 +1,212 @@
+"""The Hugging Face hub: what is there, how large, under which licence; fetched once, resumed after a cut.
+
+All that this package ever fetches goes through here, so that every failure ends in one error which names the
+knob to turn. Where the network cannot be reached, what is in the cache is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("ember_widgets")
+
+DOWNLOAD = "ember-widgets download"
+_TRUE = {"1", "on", "yes", "true"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository holds.
+
+    Attributes:
+        repo: "owner/name".
+        sizes: {path: bytes} of its files.
+        commit: Hash of the revision.
+        licence: As its card says, "" where it says nothing.
+        folder: Where its files lie on this machine, if they came from the cache.
+    """
+
+    repo: str
+    sizes: dict[str, int]
+    commit: str
+    licence: str = ""
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Hub:
+    """How to reach the hub.
+
+    Args:
+        cache_dir: Where downloads are kept; None = the hub's usual cache (HF_HOME).
+        token: For gated or private repositories; None = the one that was logged in with.
+        local_files_only: Never ask the network.
+    """
+
+    cache_dir: str | Path | None = None
+    token: str | None = None
+    local_files_only: bool = False
+
+    @property
+    def offline(self) -> bool:
+        """Whether the network must not be asked."""
+        return self.local_files_only or os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
+
+    def listing(self, repo: str, revision: str | None = None) -> Listing:
+        """What the repository holds; what the cache holds of it where the network is out of reach.
+
+        Raises:
+            FileNotFoundError: No such repository, or it is not in the cache and the network not there.
+            ValueError: No such revision.
+            PermissionError: It is gated or private.
+        """
+        if self.offline:
+            return self._cached(
+                repo, revision, "the network was not asked (local_files_only or HF_HUB_OFFLINE)"
+            )
+        try:
+            with _one_error(repo, revision):
+                info = self._api().model_info(repo, revision=revision, files_metadata=True, timeout=20)
+        except ConnectionError as error:
+            found = self._cached(repo, revision, "the hub cannot be reached")
+            log.warning("%s; going on with what is in the cache", error)
+            return found
+        card = dict(info.card_data or {})
+        licence = str(card.get("license_name") or card.get("license") or "")
+        sizes = {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
+        return Listing(repo, sizes, str(info.sha or revision or ""), licence)
+
+    def fetch(self, listing: Listing, paths: Iterable[str], revision: str | None = None) -> Path:
+        """Have files on this machine; what is there already is not fetched again, half a file is continued.
+
+        Returns:
+            The folder that holds them under their paths.
+
+        Raises:
+            ConnectionError: The line was cut; calling again goes on where it ended.
+        """
+        paths = list(paths)
+        if listing.folder is not None:
+            return listing.folder
+        with _one_error(listing.repo, revision):
+            # The revision as it was asked for, so that the cache knows it by that name when offline.
+            folder = self._api().snapshot_download(
+                listing.repo,
+                revision=revision,
+                cache_dir=self.cache_dir,
+                allow_patterns=[re.sub(r"([*?\[])", r"[\1]", path) for path in paths],
+            )
+        missing = [path for path in paths if not (Path(folder) / path).exists()]
+        if missing:
+            raise ConnectionError(f"{listing.repo}: {missing[0]} did not arrive; run it again to go on")
+        return Path(folder)
+
+    def _api(self) -> Any:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=self.token)
+
+    def _cached(self, repo: str, revision: str | None, why: str) -> Listing:
+        from huggingface_hub import constants
+
+        cache = Path(self.cache_dir or os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
+        place = cache / f"models--{repo.replace('/', '--')}"
+        name = revision or "main"
+        ref = place / "refs" / name
+        commit = ref.read_text("utf-8").strip() if ref.is_file() else name
+        folder = place / "snapshots" / commit
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{repo}{_at(revision)} is not in the cache {cache}, and {why}; "
+                f"run `{DOWNLOAD}` once where there is a network, or give cache_dir= where it is"
+            )
+        # A link whose target is missing is a file that never arrived.
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+        return Listing(repo, sizes, commit, folder=folder)
+
+
+def repo_in(source: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """("owner/name", "path/inside") if this is a hub id, with or without a path behind it; else None."""
+    if not isinstance(source, str) or Path(source).exists():
+        return None
+    match = re.fullmatch(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/(.+?))?/?", source)
+    return (match[1], match[2] or "") if match else None
+
+
+@contextlib.contextmanager
+def _one_error(repo: str, revision: str | None) -> Iterator[None]:
+    """Whatever the hub's client raises becomes one error that names the knob."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError:
+        raise PermissionError(
+            f"{repo} is gated: accept its licence at https://huggingface.co/{repo}, then give token= "
+            "or run `hf auth login`"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise ValueError(
+            f"revision={revision!r} is not in {repo}; "
+            "give a branch, tag or commit of it, or leave revision out"
+        ) from None
+    except errors.RepositoryNotFoundError as error:
+        if getattr(error.response, "status_code", 404) in (401, 403):
+            raise _forbidden(repo) from None
+        raise FileNotFoundError(
+            f"there is no {repo} on the hub, or it is private; check the id, or give token="
+        ) from None
+    except errors.EntryNotFoundError as error:
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            raise _cut(repo, error) from None
+        raise FileNotFoundError(
+            f"{repo}{_at(revision)} lacks a file it lists: {_first_line(error)}"
+        ) from None
+    except errors.HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        if status in (401, 403):
+            raise _forbidden(repo) from None
+        raise ConnectionError(f"the hub answered {status} for {repo}; try again later") from None
+    except (errors.HFValidationError, errors.OfflineModeIsEnabled) as error:
+        raise ValueError(f"{repo}: {_first_line(error)}") from None
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        # httpx, requests, urllib3: which of them depends on the client's version.
+        text = _first_line(error)
+        if isinstance(error, OSError) and ("No space" in text or getattr(error, "errno", None) == 28):
+            raise OSError(f"the disk is full while fetching {repo}; give cache_dir= with more room") from None
+        module = type(error).__module__.split(".")[0]
+        transport = module.startswith(("httpx", "httpcore", "requests", "urllib3"))
+        if transport or isinstance(error, OSError):
+            raise _cut(repo, error) from None
+        raise
+
+
+def _cut(repo: str, error: Exception) -> ConnectionError:
+    return ConnectionError(
+        f"the line to the hub broke while asking for {repo} ({_first_line(error)}); "
+        "run it again to go on where it ended, or give local_files_only=True to use the cache"
+    )
+
+
+def _forbidden(repo: str) -> PermissionError:
+    return PermissionError(
+        f"the hub refuses {repo} (it is private, or the token is wrong); give token=, or run `hf auth login`"
+    )
+
+
+def _at(revision: str | None) -> str:
+    return f" at revision {revision!r}" if revision else ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

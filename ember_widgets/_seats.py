@@ -1,0 +1,71 @@
+"""Where a pipeline's parts lie while memory is short: on the device while they work, else in main memory.
+
+diffusers' own offloading hooks the forward pass of the whole UNet, which a staged UNet never calls; so the
+same is done here by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+PARTS = {"text": ("text_encoder", "text_encoder_2"), "unet": ("unet",), "vae": ("vae",)}
+KEEP = ("all", "all but text", "one at a time")
+
+
+class Seats:
+    """Moves parts of a pipeline.
+
+    Args:
+        pipeline: A `StableDiffusionXLPipeline`.
+        device: Where parts work.
+        keep: "all" on the device; "all but text": the text encoders only while they encode; "one at a time".
+    """
+
+    def __init__(self, pipeline: Any, device: Any, keep: str = "all") -> None:
+        self.pipeline = pipeline
+        self.device = torch.device(device)
+        self.keep = keep
+        if keep == "all but text":
+            self._move("unet", self.device)
+            self._move("vae", self.device)
+            self._move("text", torch.device("cpu"))
+        elif keep == "one at a time":
+            for part in PARTS:
+                self._move(part, torch.device("cpu"))
+
+    @contextlib.contextmanager
+    def at_work(self, part: str) -> Iterator[None]:
+        """Have a part of `PARTS` on the device inside the block."""
+        if self.keep == "one at a time":
+            for other in PARTS:
+                if other != part:
+                    self._move(other, torch.device("cpu"))
+            self._move(part, self.device)
+        elif self.keep == "all but text" and part == "text":
+            self._move(part, self.device)
+        try:
+            yield
+        finally:
+            if part == "text" and self.keep != "all":
+                self._move(part, torch.device("cpu"))
+                free(self.device)
+
+    def _move(self, part: str, device: torch.device) -> None:
+        for name in PARTS[part]:
+            module = getattr(self.pipeline, name, None)
+            if module is not None and module.device.type != device.type:
+                module.to(device)
+
+
+def free(device: torch.device) -> None:
+    """Give the device back what nobody uses any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

@@ -1,0 +1,25 @@
+"""Figures of scenes, features and SAEs: one call each, drawn with matplotlib.
+
+Every function returns the Axes that it drew into, or an array of them, and takes `ax=` to draw into yours.
+Texts and grounds are those of your matplotlib style, so a dark style gives dark figures; what is drawn on top
+is told apart without colour too: ramps rise in lightness, and bars have their names beside them.
+
+>>> from ember_widgets import plots                                     # doctest: +SKIP
+>>> plots.plot_factors(painter, scene)                                  # doctest: +SKIP
+"""
+
+from ember_widgets.plots._features import plot_feature_count, plot_feature_map, plot_features
+from ember_widgets.plots._sae import plot_sae_report
+from ember_widgets.plots._scenes import contact_sheet, plot_basis, plot_difference, plot_factors, plot_sweep
+
+__all__ = [
+    "contact_sheet",
+    "plot_basis",
+    "plot_difference",
+    "plot_factors",
+    "plot_feature_count",
+    "plot_feature_map",
+    "plot_features",
+    "plot_sae_report",
+    "plot_sweep",
+]

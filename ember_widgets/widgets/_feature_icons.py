@@ -1,0 +1,70 @@
+"""Thumbnails of features, drawn one by one while the pointer rests, so that they never hold it up."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ember_widgets.widgets._aside import Aside
+from ember_widgets.widgets._picture import Picture
+
+SIDE = 72
+REST_S = 0.25
+
+
+class FeatureIcons:
+    """Draws each feature's icon once.
+
+    Args:
+        painter: its `icon` draws; without one there are no icons.
+        wanted: whether a feature's icon is still to be seen.
+        drawn: called, in a thread, with each feature whose icon is there now.
+        on_error: called, in a thread, with what went wrong.
+    """
+
+    def __init__(
+        self,
+        painter: Any,
+        *,
+        wanted: Callable[[int], bool],
+        drawn: Callable[[int], None],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._painter = painter
+        self._wanted = wanted
+        self._drawn = drawn
+        self._addresses: dict[int, str] = {}
+        self._stirred = 0.0
+        self._aside = Aside(self._resting, on_error)
+
+    def stir(self) -> None:
+        """Say that the pointer moved."""
+        self._stirred = time.monotonic()
+
+    def get(self, feature: int) -> str | None:
+        """An icon as a data URL, if it was drawn; if not, it will be."""
+        if feature not in self._addresses and hasattr(self._painter, "icon"):
+            self._aside.want(str(feature), lambda: self._draw(feature))
+        return self._addresses.get(feature)
+
+    def close(self) -> None:
+        """Draw no more, and let go of the painter."""
+        self._aside.close()
+        self._painter = None
+
+    def _draw(self, feature: int) -> None:
+        painter = self._painter
+        if painter is None or feature in self._addresses or not self._wanted(feature):
+            return  # the pointer went on meanwhile
+        picture = Picture.of(painter.icon(feature), 0)
+        code = base64.b64encode(picture.thumbnail(SIDE)).decode("ascii")
+        self._addresses[feature] = f"data:image/jpeg;base64,{code}"
+        self._drawn(feature)
+
+    def _resting(self, patience_s: float) -> bool:
+        rest = REST_S - (time.monotonic() - self._stirred)
+        if rest > 0:
+            time.sleep(min(rest, patience_s))
+        return time.monotonic() - self._stirred >= REST_S

@@ -1,0 +1,41 @@
+/** What one takes along: files, the program, a sheet of pictures. */
+import { copied } from "./pictures.ts";
+import { signal } from "./signals.ts";
+import type { FileForm, FileMessage, Request } from "./wire.ts";
+
+export class Files {
+  /** What was done, as Python, while it is shown. */
+  readonly program = signal<string | null>(null);
+  /** A contact sheet, while it is shown. */
+  readonly sheet = signal<{ name: string; address: string; keep: () => void } | null>(null);
+  /** What is being made and takes its time. */
+  readonly making = signal<FileForm | null>(null);
+
+  constructor(
+    private readonly ask: (request: Request) => number,
+    private readonly save: (name: string, mime: string, bytes: Uint8Array) => void,
+  ) {}
+
+  want(form: FileForm, factor = 0): void {
+    this.making.value = form;
+    this.ask({ type: "export", form, factor });
+  }
+
+  received({ name, mime }: FileMessage, view: ArrayBufferView | undefined): void {
+    this.making.value = null;
+    if (!view) return;
+    const bytes = copied(view);
+    const keep = () => this.save(name, mime, bytes);
+    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(bytes);
+    else if (name.endsWith("-sweep.png")) {
+      this.closeSheet();
+      const address = URL.createObjectURL(new Blob([bytes as BlobPart], { type: mime }));
+      this.sheet.value = { name, address, keep };
+    } else keep();
+  }
+
+  closeSheet(): void {
+    if (this.sheet.value) URL.revokeObjectURL(this.sheet.value.address);
+    this.sheet.value = null;
+  }
+}

@@ -1,0 +1,191 @@
+"""painter.inspect against a recomputation by hand: hooks on the pipeline, patch by patch in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ember_widgets import SAE, Painter, Scene
+from ember_widgets.inspection import Inspection
+
+SITE = "down_blocks.2.attentions.1"
+BEHIND = "mid_block.attentions.0"
+PROMPT = "a lion in a meadow"
+
+
+def hooked(painter: Painter, site: str, n_steps: int = 1, edit: Tensor | None = None) -> list[NDArray[Any]]:
+    """Update of the site at every step of a plain run of the pipeline, each (256, d_model).
+
+    Args:
+        edit: (1, d_model, 16, 16), added to the steered site's output at every step.
+    """
+    seen: list[NDArray[Any]] = []
+    unet = painter.pipeline.unet
+
+    def add(module: Any, args: Any, output: tuple[Tensor, ...]) -> tuple[Tensor]:
+        return (output[0] if edit is None else output[0] + edit,)
+
+    def keep(module: Any, args: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        seen.append((output[0] - args[0])[0].flatten(1).T.double().numpy())
+
+    handles = [
+        unet.get_submodule(SITE).register_forward_hook(add),
+        unet.get_submodule(site).register_forward_hook(keep),
+    ]
+    painter.pipeline.set_progress_bar_config(disable=True)
+    try:
+        generator = torch.Generator().manual_seed(3)
+        painter.pipeline(PROMPT, num_inference_steps=n_steps, guidance_scale=0.0, generator=generator)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def by_hand(sae: SAE, a: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Codes, energy and what is missed, patch by patch in float64, the SAE's threshold applied by hand."""
+    assert sae.threshold is not None
+    W_enc, b_enc, W_dec, b_dec, threshold = (
+        t.double().numpy() for t in (sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec, sae.threshold)
+    )
+    codes = np.zeros((256, sae.n_features))
+    energy, missed = np.zeros(256), np.zeros(256)
+    for patch, x in enumerate(a):
+        pre = (x - b_dec) @ W_enc + b_enc
+        for feature in np.flatnonzero(pre > np.maximum(threshold, 0)):
+            codes[patch, feature] = pre[feature]
+        rest = x - b_dec
+        energy[patch] = rest @ rest
+        for feature in np.flatnonzero(codes[patch]):
+            rest = rest - codes[patch, feature] * W_dec[feature]
+        missed[patch] = rest @ rest
+    return codes.reshape(16, 16, -1), energy.reshape(16, 16), missed.reshape(16, 16)
+
+
+def check(inspection: Inspection, sae: SAE, a: NDArray[Any]) -> None:
+    codes, energy, missed = by_hand(sae, a)
+    np.testing.assert_allclose(inspection.codes, codes, atol=2e-3)
+    np.testing.assert_allclose(inspection.energy, energy, rtol=1e-3)
+    np.testing.assert_allclose(inspection.missed, missed, rtol=2e-2, atol=1e-4 * energy.mean())
+
+
+@pytest.fixture(scope="module")
+def painter() -> Painter:
+    """In full precision, so that sums by another way can be compared."""
+    return Painter.embedded(dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def scene(painter: Painter) -> Scene:
+    return painter.analyze(PROMPT, seed=3)
+
+
+@pytest.fixture(scope="module")
+def steps(painter: Painter) -> Scene:
+    return painter.analyze(PROMPT, seed=3, n_steps=3)
+
+
+def test_codes_energy_and_what_is_missed_are_those_of_the_hooked_run(painter: Painter, scene: Scene) -> None:
+    check(painter.inspect(scene), painter.saes[SITE], hooked(painter, SITE)[0])
+    assert np.array_equal(painter.inspect(scene).codes, painter.activations(scene))
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_every_step_can_be_inspected(painter: Painter, steps: Scene, step: int) -> None:
+    inspection = painter.inspect(steps, step=step)
+    assert inspection.step == step
+    check(inspection, painter.saes[SITE], hooked(painter, SITE, 3)[step])
+
+
+def test_shares_are_those_of_the_sums_of_squares(painter: Painter, scene: Scene) -> None:
+    sae, a = painter.saes[SITE], hooked(painter, SITE)[0]
+    _, energy, missed = by_hand(sae, a)
+    inspection = painter.inspect(scene)
+    assert inspection.explained() == pytest.approx(1 - missed.sum() / energy.sum(), abs=1e-3)
+    for patch in [(0, 0), (7, 9), (15, 15)]:
+        assert inspection.explained([patch]) == pytest.approx(1 - missed[patch] / energy[patch], abs=5e-3)
+
+    made = scene.strengths.reshape(256, -1).astype(float) @ scene.basis @ sae.W_dec.double().numpy()
+    left = ((a - made - sae.b_dec.double().numpy()) ** 2).sum(1).reshape(16, 16)
+    by_factors = inspection.explained(by_factors=True)
+    assert by_factors == pytest.approx(1 - left.sum() / energy.sum(), abs=1e-3)
+    assert by_factors < inspection.explained()
+    np.testing.assert_allclose(inspection.unexplained(by_factors=True), (left / energy).clip(0, 1), atol=5e-3)
+
+
+def test_an_edit_shows_where_it_was_made_and_what_later_steps_make_of_it(
+    painter: Painter, steps: Scene
+) -> None:
+    edited = steps.scale(0, 0)
+    W_dec = painter.saes[SITE].W_dec
+    strengths = torch.tensor((edited.strengths - steps.strengths).reshape(256, -1))
+    delta = (strengths @ (torch.tensor(steps.basis) @ W_dec)).T.reshape(1, -1, 16, 16)
+    run = hooked(painter, SITE, 3, delta)
+
+    # `keep` sees the update with what `add` added to it: the two hooks run in the order they were put in.
+    check(painter.inspect(edited, step=0), painter.saes[SITE], run[0])
+    check(painter.inspect(edited, step=2), painter.saes[SITE], run[2])
+    unedited = painter.inspect(edited, step=2, edited=False)
+    check(unedited, painter.saes[SITE], hooked(painter, SITE, 3)[2])
+    assert painter.inspect(edited, step=2).change(unedited).max() > 0.1
+
+
+def test_a_site_behind_the_steered_one_can_be_inspected(painter: Painter, scene: Scene) -> None:
+    torch.manual_seed(0)
+    d_model, n_features = painter.saes[SITE].d_model, 64
+    decoder = torch.nn.functional.normalize(torch.randn(n_features, d_model), dim=1)
+    painter.saes[BEHIND] = sae = SAE(
+        W_enc=decoder.T.contiguous(),
+        b_enc=torch.zeros(n_features),
+        W_dec=decoder,
+        b_dec=torch.zeros(d_model),
+        activation="jumprelu",
+        k=None,
+        threshold=torch.tensor(0.1),
+        target="update",
+        site=BEHIND,
+        unit=torch.ones(n_features),
+    )
+    try:
+        inspection = painter.inspect(scene, site="mid.0")
+        check(inspection, sae, hooked(painter, BEHIND)[0])
+        assert inspection.site == BEHIND
+        with pytest.raises(ValueError) as caught:
+            inspection.explained(by_factors=True)
+        assert "no factors at mid_block.attentions.0" in str(caught.value)
+        erased = scene.erase("everything")
+        assert painter.inspect(erased, site=BEHIND).change(inspection).max() > 0.1
+    finally:
+        del painter.saes[BEHIND]
+
+
+def test_a_blank_canvas_has_nothing_to_explain(painter: Painter) -> None:
+    inspection = painter.inspect(painter.blank("a lion"))
+    assert inspection.energy.max() == 0
+    assert np.isnan(inspection.explained())
+    assert inspection.unexplained().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        ({"step": 1}, "step=1 is outside 0..0; steps count from 0"),
+        ({"site": "up.0.1"}, "site='up_blocks.0.attentions.1' has no SAE here; choose one of "),
+    ],
+)
+def test_what_cannot_be_inspected_is_refused(
+    painter: Painter, scene: Scene, wish: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        painter.inspect(scene, **wish)
+    assert str(caught.value).startswith(text)
+
+
+def test_a_scene_of_another_sae_is_refused(painter: Painter, scene: Scene) -> None:
+    with pytest.raises(ValueError, match="made with SAE 'another'"):
+        painter.inspect(scene.replace(model={**scene.model, "sae": "another"}))

@@ -1,0 +1,93 @@
+"""Style, other factors and other seeds on the embedded model; nothing here leans on what it has learned."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ember_widgets import Painter, Scene
+from ember_widgets._sampler import Sampler
+
+
+def pixels(image: Image.Image) -> NDArray[np.int16]:
+    return np.asarray(image, np.int16)
+
+
+@pytest.fixture(scope="module")
+def scene(painter: Painter) -> Scene:
+    return painter.analyze("a pine and a sun in the snow", seed=30)
+
+
+def test_a_style_changes_the_picture_and_not_what_is_found_in_it(painter: Painter, scene: Scene) -> None:
+    styled = painter.analyze(scene.prompt, seed=30, style="as pixel art")
+    assert styled == scene.restyle("as pixel art")
+    assert np.abs(pixels(painter.render(styled)) - pixels(painter.render(scene))).mean() > 1
+    np.testing.assert_array_equal(painter.activations(styled), painter.activations(scene))
+
+
+def test_the_prompt_itself_as_late_text_changes_nothing(painter: Painter, scene: Scene) -> None:
+    sampler: Sampler = painter._sampler
+    start = sampler.start(scene.prompt, scene.seed, 2)
+
+    def leave(step: int, state: object) -> torch.Tensor:
+        return state.hidden_out  # type: ignore[attr-defined,no-any-return]
+
+    plain = sampler.run(start, leave)
+    assert torch.equal(plain, sampler.run(start, leave, sampler.words(scene.prompt)))
+
+
+def test_other_factors_leave_an_unedited_picture_bit_equal(painter: Painter, scene: Scene) -> None:
+    for n_factors in (1, 3, 16):
+        refit = painter.refit(scene, n_factors)
+        assert refit.n_factors <= n_factors
+        np.testing.assert_array_equal(pixels(painter.render(refit)), pixels(painter.render(scene)))
+
+
+def test_other_factors_keep_what_was_painted(painter: Painter, scene: Scene) -> None:
+    moved = scene.move(2, 0, -4)
+    refit = painter.refit(moved, 8)
+    change = np.abs(pixels(painter.render(moved)) - pixels(painter.render(scene))).mean()
+    left = np.abs(pixels(painter.render(refit)) - pixels(painter.render(moved))).mean()
+    assert left < change / 2
+
+
+def test_another_seed_gives_the_painting_and_not_that_seeds_own_picture(
+    painter: Painter, scene: Scene
+) -> None:
+    other = painter.reseed(scene, 31)
+    picture = pixels(painter.render(other))
+    assert (
+        np.abs(picture - pixels(painter.render(scene))).mean()
+        < np.abs(picture - pixels(painter.render(painter.analyze(scene.prompt, seed=31)))).mean()
+    )
+    np.testing.assert_array_equal(
+        pixels(painter.render(other.original())),
+        pixels(painter.render(painter.analyze(scene.prompt, seed=31))),
+    )
+    assert painter.reseed(scene, 30) is scene
+
+
+def test_a_sweep_is_a_sheet_of_pictures(painter: Painter, scene: Scene) -> None:
+    sheet = painter.sweep(scene, 0, (0.0, 1.0), seeds=(30,), side=64)
+    assert sheet.mode == "RGB"
+    right = sheet.crop((sheet.width - 72, sheet.height - 72, sheet.width - 8, sheet.height - 8))
+    alone = painter.render(scene).resize((64, 64), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(pixels(right), pixels(alone))
+
+
+def test_a_sweep_of_nothing_or_of_too_much_is_refused(painter: Painter, scene: Scene) -> None:
+    for gains, seeds in (((), (1,)), ((1.0,), ()), ((1.0,) * 21, range(20))):
+        with pytest.raises(ValueError, match="give at least one of each, and 400 pictures at most"):
+            painter.sweep(scene, 0, gains, seeds=seeds)
+
+
+def test_a_scene_of_another_sae_is_refused(painter: Painter, scene: Scene) -> None:
+    foreign = dataclasses.replace(scene, model={**scene.model, "sae": "other"})
+    for vary in (lambda: painter.refit(foreign, 3), lambda: painter.reseed(foreign, 1)):
+        with pytest.raises(ValueError, match="this scene was made with SAE 'other'"):
+            vary()
