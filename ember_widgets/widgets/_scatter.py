@@ -183,8 +183,8 @@ class Scatter:
             self._on_select(chosen)
 
     def _view_made(self, change: Any) -> None:
-        # A new view draws itself in its own time, misses what it is told meanwhile, and begins with neither
-        # filter nor selection: it is told again.
+        # A new view draws itself in its own time, misses what it is told meanwhile, and may begin faint and
+        # without filter and selection: it is told again.
         for delay in REPEATS_S:
             timer = threading.Timer(delay, self._repeat)
             timer.daemon = True
@@ -195,6 +195,11 @@ class Scatter:
             return
         self._repeating = True
         try:
+            self.widget.opacity = 0.99 * OPACITY
+            self.widget.opacity = OPACITY
+            if (coloring := self._coloring) is not None:
+                self._coloring = None
+                self.color(coloring)
             if self._shown is not None:
                 self._scatter.filter(None)
                 self._scatter.filter(self._shown)

@@ -218,8 +218,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self, method: str | None, cache: str | os.PathLike[str] | None
     ) -> tuple[FeatureMap, threading.Thread | None]:
         """The map to begin with, and what makes the real one if it was not made before."""
-        source = str(self._all.sae.source or "")
-        shipped = Path(source) / MAP_FILE if source else None
+        source = Path(self._all.sae.source or "nowhere")
+        shipped = (source if source.is_dir() else source.parent) / MAP_FILE
         known = known_map(self._key, method=method, shipped=shipped, cache=cache)
         if known is not None and len(known.positions) == self._all.n_features:
             return known, None
