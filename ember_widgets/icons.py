@@ -90,8 +90,8 @@ class Icons(Mapping[int, Image.Image]):
         if feature not in self._pictures:
             return False
         if feature not in self._blank:
-            ranges = self[feature].getextrema()
-            self._blank[feature] = all(high - low < BLANK for low, high in ranges)
+            ranges = (channel.getextrema() for channel in self[feature].split())
+            self._blank[feature] = all(float(high) - float(low) < BLANK for low, high in ranges)  # type: ignore[arg-type]
         return self._blank[feature]
 
     @property

@@ -524,7 +524,10 @@ class Painter(Variations):
     def _source(self) -> Path | None:
         """The folder of the one SAE there is, where files about its features may lie."""
         sources = [one.source for one in self._steered.values()]
-        return Path(sources[0]) if len(sources) == 1 and sources[0] else None
+        if len(sources) != 1 or not sources[0]:
+            return None
+        source = Path(sources[0])
+        return source if source.is_dir() else source.parent
 
     def _hash(self) -> str:
         """Of all SAEs together; of one, its own."""

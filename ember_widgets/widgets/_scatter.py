@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,9 @@ from ember_widgets.widgets._colors import Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
 OPACITY = 0.9
+REPEATS_S = (0.5, 2.0, 6.0)
+DESELECTS_S = 10.0
+"""So long after its points changed the map may still say that nothing is selected any more."""
 # A grey square, where a feature has no icon yet.
 NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 
@@ -58,12 +63,17 @@ class Scatter:
         self._told: tuple[int, ...] = ()
         self._n_colorings = 0
         self._color = ""
+        self._coloring: Coloring | None = None
+        self._deselects_until = 0.0
+        self._shown: list[int] | None = None
+        self._repeating = self._closed = False
         self._scatter: Any = jscatter.Scatter(
             data=self._frame, x="x", y="y", x_scale=(-1.05, 1.05), y_scale=(-1.05, 1.05), height=height
         )
         self._scatter.axes(False)
         self._scatter.legend(False)
-        self._scatter.background((1, 1, 1, 0))
+        # White until the browser has told what is there. Not transparent: faint points would vanish in it.
+        self._scatter.background("#ffffff")
         self._scatter.size(default=6 if features.n_features <= 4000 else 3)
         self._scatter.opacity(default=OPACITY, unselected=0.3)
         self._scatter.tooltip(
@@ -79,16 +89,24 @@ class Scatter:
         self.widget.opacity = OPACITY  # it would go by density, and draw lone points faintly
         self.widget.observe(self._selected, "selection")
         self.widget.observe(self._hovered, "hovering")
+        self.widget.observe(self._view_made, "dom_element_id")
 
     def color(self, coloring: Coloring) -> None:
         """Colour the points."""
+        from matplotlib.colors import to_rgba
+
+        before, self._coloring = self._coloring, coloring
+        if before is not None and np.array_equal(before.values, coloring.values):
+            self.widget.color = [list(to_rgba(color)) for color in coloring.map]
+            return
+        self._points_change()
         # A column that it has seen before would not be looked at again.
         self._n_colorings += 1
-        before, self._color = self._color, f"color {self._n_colorings}"
+        column, self._color = self._color, f"color {self._n_colorings}"
         self._frame[self._color] = coloring.values.astype(np.float64)
         self._scatter.color(by=self._color, map=coloring.map, norm=(0.0, 1.0), selected="#e4572e")
-        if before:
-            del self._frame[before]
+        if column:
+            del self._frame[column]
 
     def ground(self, color: str) -> None:
         """Draw on a colour "#rrggbb"."""
@@ -102,7 +120,8 @@ class Scatter:
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all but these."""
-        self._scatter.filter(None if mask.all() else np.flatnonzero(mask).tolist())
+        self._shown = None if mask.all() else np.flatnonzero(mask).tolist()
+        self._scatter.filter(self._shown)
 
     def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
         """Select points, and go there."""
@@ -118,9 +137,12 @@ class Scatter:
 
     def move(self, layout: FeatureMap) -> None:
         """Lay the points out anew."""
+        self._points_change()
         self._frame["x"], self._frame["y"] = layout.positions.astype(np.float64).T
         self._scatter.data(self._frame, animate=True)
         self.widget.opacity = OPACITY
+        if self._coloring is not None:
+            self.color(self._coloring)
 
     def tell(self, feature: int) -> None:
         """A feature's label or icon has changed."""
@@ -129,6 +151,7 @@ class Scatter:
 
     def close(self) -> None:
         """Let go of everything; the class of the widget keeps its instances."""
+        self._closed = True
         self.widget.unobserve_all()
         self.widget.data = None
         self.widget.close()
@@ -149,9 +172,45 @@ class Scatter:
 
     def _selected(self, change: Any) -> None:
         chosen = tuple(int(i) for i in np.asarray(change["new"]).ravel()) if change["new"] is not None else ()
-        if tuple(sorted(chosen)) != self._told:
+        if self._repeating:
+            return
+        if not chosen and self._told and time.monotonic() < self._deselects_until:
+            # It was not a hand that did this: the map deselects all when its points change.
+            self._deselects_until = 0.0
+            self._scatter.selection(list(self._told))
+        elif tuple(sorted(chosen)) != self._told:
             self._told = tuple(sorted(chosen))
             self._on_select(chosen)
+
+    def _view_made(self, change: Any) -> None:
+        # A new view draws itself in its own time, misses what it is told meanwhile, and may begin faint and
+        # without filter and selection: it is told again.
+        for delay in REPEATS_S:
+            timer = threading.Timer(delay, self._repeat)
+            timer.daemon = True
+            timer.start()
+
+    def _repeat(self) -> None:
+        if self._closed:
+            return
+        self._repeating = True
+        try:
+            self.widget.opacity = 0.99 * OPACITY
+            self.widget.opacity = OPACITY
+            if (coloring := self._coloring) is not None:
+                self._coloring = None
+                self.color(coloring)
+            if self._shown is not None:
+                self._scatter.filter(None)
+                self._scatter.filter(self._shown)
+            if self._told:
+                self._scatter.selection(None)
+                self._scatter.selection(list(self._told))
+        finally:
+            self._repeating = False
+
+    def _points_change(self) -> None:
+        self._deselects_until = time.monotonic() + DESELECTS_S
 
     def _hovered(self, change: Any) -> None:
         if change["new"] is not None and 0 <= change["new"] < self._features.n_features:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,9 @@ from ember_widgets.widgets._colors import MODES, coloring
 from ember_widgets.widgets._map_picture import map_picture
 from ember_widgets.widgets._panel import Panel
 from ember_widgets.widgets._scatter import Scatter
+from ember_widgets.widgets._sheet import Sheet
 from ember_widgets.widgets.paint import PaintWidget
 
-SHOWN = 96
-"""Tiles of the sheet; more are counted."""
-PICTURES = 4
-ICONS_EVERY_S = 0.7
 PANEL_WIDTH = 330
 
 
@@ -86,12 +82,10 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._paint: PaintWidget | None = None
         self._key = self._all.sae.sha256 or _hash(self._all.directions)
         self._arranged = threading.Event()
-        self._notes: dict[int, str] = {}
-        self._icons_sent = 0.0
         self.last_error: Exception | None = None
         self.map, self._arranging = self._open_map(method, cache)
         self._scatter = Scatter(
-            self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._want_icon
+            self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._hovered
         )
         self._panel = Panel(
             height=height,
@@ -99,6 +93,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             color_by="frequency" if self._all.statistics else "typical",
             filters=["live"] if self._all.dead.any() else [],
         )
+        self._sheet = Sheet(self._panel, self._all)
         self._panel.layout = ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto")
         left = ipywidgets.Box(
             [self._scatter.widget], layout=ipywidgets.Layout(flex="1 1 360px", min_width="300px")
@@ -114,10 +109,10 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._panel.on_msg(lambda _, content, __: self._asked(content))
         if paint is not None:
             self.link(paint)
-        self._tell_choices()
+        self._sheet.tell_choices()
         self._recolor()
         self._scatter.only(self._passing)
-        self._show_sheet()
+        self._show()
         self._tell_status()
         if self._arranging is not None:
             self._arranging.start()
@@ -152,7 +147,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             if hidden:  # what was asked for by number shall be seen
                 self._panel.filters = []
             self._panel.query = ""
-            self._notes = {}
+            self._sheet.notes = {}
             self._choose(chosen, zoom=True)
             if chosen:
                 self._look(chosen[0])
@@ -223,8 +218,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self, method: str | None, cache: str | os.PathLike[str] | None
     ) -> tuple[FeatureMap, threading.Thread | None]:
         """The map to begin with, and what makes the real one if it was not made before."""
-        source = str(self._all.sae.source or "")
-        shipped = Path(source) / MAP_FILE if source else None
+        source = Path(self._all.sae.source or "nowhere")
+        shipped = (source if source.is_dir() else source.parent) / MAP_FILE
         known = known_map(self._key, method=method, shipped=shipped, cache=cache)
         if known is not None and len(known.positions) == self._all.n_features:
             return known, None
@@ -272,105 +267,34 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _passing(self) -> Any:
         return self._all.passing(self._panel.filters)
 
-    # The sheet
-
     def _choose(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
         self.selected = features
         self._scatter.select(features, zoom=zoom)
-        self._show_sheet()
+        self._show()
 
-    def _show_sheet(self) -> None:
-        query = self._panel.query.strip()
-        if query:
-            features = list(self.selected)
-            self._panel.title = f"{len(features) or 'Nothing'} found" if features else "Nothing found"
-        elif self.selected:
-            features = list(self.selected)
-            self._panel.title = f"{_checks.plural(len(features), 'feature')} selected"
-        else:
-            features = self._all.telling_first(np.flatnonzero(self._passing))
-            self._panel.title = f"All {_checks.plural(len(features), 'feature')}"
-        shown = features[:SHOWN]
-        self._panel.more = len(features) - len(shown)
-        self._panel.tiles = [self._all.tile(feature, self._notes.get(feature, "")) for feature in shown]
-        self._all.icons.forget_wanted()  # those of a sheet that is gone
-        self._want_icons(shown)
-        self._send_icons()
+    def _show(self) -> None:
+        self._sheet.show(self.selected, self._passing)
 
     def _look(self, feature: int | None) -> None:
         self.feature = feature
-        if feature is None:
-            self._panel.details = None
-            return
-        self._want_icons([feature])
-        self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
-        self._send_icons()
-
-    def _pictures(self, feature: int) -> dict[str, Any]:
-        collection = self._all.collection
-        if collection is None:
-            return {"pictures": [], "advice": ""}
-        hits = collection.top(feature, PICTURES)
-        try:
-            pictures = [_jpeg(collection.marked(hit, 128)) for hit in hits]
-        except ValueError:  # collected without pictures
-            pictures = []
-        advice = "" if hits else f"Active in none of the {len(collection)} pictures collected."
-        return {"pictures": pictures, "advice": advice}
-
-    def _want_icons(self, features: Iterable[int]) -> None:
-        if self._all.can_draw:
-            self._all.icons.want([feature for feature in features if not self._all.dead[feature]])
-
-    def _want_icon(self, feature: int) -> None:
-        self._want_icons([feature])
+        self._sheet.look(feature)
 
     def _icons_made(self, features: list[int]) -> None:
         for feature in features:
             self._scatter.tell(feature)
-        last = self._all.icons.waiting <= len(features)
-        if last or time.monotonic() - self._icons_sent > ICONS_EVERY_S:
-            self._send_icons()
-
-    def _send_icons(self) -> None:
-        with self._lock:
-            self._icons_sent = time.monotonic()
-            shown = [tile["feature"] for tile in self._panel.tiles]
-            if self.feature is not None:
-                shown.append(self.feature)
-            icons = self._all.icons
-            addresses = {
-                str(f): address
-                for f in shown
-                if (address := "blank" if icons.is_blank(f) else icons.address(f))
-            }
-            if addresses != self._panel.icons:
-                self._panel.icons = addresses
-
-    def _tell_choices(self) -> None:
-        n, known = self._all.n_features, self._all.statistics is not None
-        live = n - int(self._all.dead.sum())
-        positional, labelled = int(self._all.positional.sum()), int(self._all.labelled.sum())
-        unknown = "" if known else "Not measured: FeatureAtlas(painter, collection=painter.collect(prompts))"
-        self._panel.filter_choices = [
-            {"key": "live", "title": "Live", "count": live, "advice": unknown},
-            {"key": "labelled", "title": "Labelled", "count": labelled, "advice": _none(labelled, "labels")},
-            {
-                "key": "placeless",
-                "title": "Not positional",
-                "count": n - positional,
-                "advice": _none(positional, "positional features"),
-            },
-        ]
+        self._sheet.icons_made(features)
 
     # What browsers ask; an exception that escaped from here nobody would see
+
+    def _hovered(self, feature: int) -> None:
+        self._sheet.want_icons([feature])
 
     def _by_hand(self, features: tuple[int, ...]) -> None:
         with self._lock:
             self._panel.query = ""
-            self._notes = {}
+            self._sheet.notes = {}
             self.selected = tuple(self._all.telling_first(features))
-            self._show_sheet()
+            self._show()
             if len(features) == 1:
                 self._look(features[0])
 
@@ -379,14 +303,14 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         with self._lock:
             if not text.strip():
                 if change["old"].strip():
-                    self._notes = {}
+                    self._sheet.notes = {}
                     self._choose(())
                 return
             found = self.search(text)
             if text.strip().lower().startswith(("like", "~")) and found:
-                self._notes = {f: f"{cosine:.2f}" for f, cosine in self.like(found[0])}
+                self._sheet.notes = {f: f"{cosine:.2f}" for f, cosine in self.like(found[0])}
             else:
-                self._notes = {}
+                self._sheet.notes = {}
             passing = self._passing
             self._choose(tuple(feature for feature in found if passing[feature]))
 
@@ -401,7 +325,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _asked_filters(self, change: Any) -> None:
         with self._lock:
             self._scatter.only(self._passing)
-            self._show_sheet()
+            self._show()
 
     def _asked(self, content: Any) -> None:
         try:
@@ -437,8 +361,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             return
         self._all.labels.set(feature, text)
         self._scatter.tell(feature)
-        self._tell_choices()
-        self._show_sheet()
+        self._sheet.tell_choices()
+        self._show()
         self._look(feature)
         if self._panel.color_by == "source":
             self._recolor()
@@ -459,10 +383,6 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._panel.notice = last_line(fault)
 
 
-def _none(count: int, noun: str) -> str:
-    return "" if count else f"This SAE has no {noun}"
-
-
 def _hash(directions: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(directions).tobytes()).hexdigest()
 
@@ -472,9 +392,3 @@ def _is_dark(color: str) -> bool:
         return False
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return 0.299 * red + 0.587 * green + 0.114 * blue < 128
-
-
-def _jpeg(picture: Image.Image) -> str:
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

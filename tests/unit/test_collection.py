@@ -126,7 +126,7 @@ class TestPictures:
 
 class TestGoingOn:
     def test_an_interrupted_collection_is_finished(self, tmp_path: Path) -> None:
-        asked = []
+        asked: list[tuple[str, int]] = []
 
         def interrupted(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image]:
             if len(asked) == 40:

@@ -10,6 +10,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
   const [, changed] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
     for (const key of KEYS) model.on(`change:${key}`, changed as () => void);
+    (changed as () => void)(); // for what came between the first drawing and now
     return () => {
       for (const key of KEYS) model.off(`change:${key}`, changed as () => void);
     };
