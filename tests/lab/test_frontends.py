@@ -64,7 +64,7 @@ def paint_the_lion(page: Page) -> None:
     """Wait for the widget and its picture, then paint the factor "lion" at (8, 8)."""
     root = page.get_by_test_id("ember-paint")
     root.wait_for(timeout=LIMIT_MS)
-    expect(root.get_by_test_id("status")).to_contain_text("ms", timeout=LIMIT_MS)
+    expect(root).to_have_attribute("data-kind", "final", timeout=LIMIT_MS)
     root.get_by_text("lion", exact=True).click()
     root.get_by_test_id("brush-size").fill("1")
     before = root.get_attribute("data-seq")
