@@ -10,6 +10,7 @@ from typing import Any
 
 import anywidget
 import traitlets
+from ipywidgets import Layout
 
 from ember_widgets import _checks, _scene_file
 from ember_widgets._checks import shown
@@ -344,6 +345,10 @@ class FactorSliders(PaintWidget):
 
     _panel = traitlets.Unicode("factors").tag(sync=True)
 
+    @traitlets.default("layout")
+    def _own_width(self) -> Layout:
+        return Layout(flex="1 1 320px", width="auto", min_width="280px", max_width="460px")
+
 
 class Picture(PaintWidget):
     """The picture alone, with the grid over it to paint on.
@@ -353,3 +358,8 @@ class Picture(PaintWidget):
     """
 
     _panel = traitlets.Unicode("picture").tag(sync=True)
+
+    @traitlets.default("layout")
+    def _own_width(self) -> Layout:
+        # In a box, what fits itself to its width has none of its own.
+        return Layout(flex="1 1 480px", width="auto", min_width="280px")
