@@ -140,6 +140,12 @@ class Labels(Mapping[int, str]):
         _label_file.write(Path(path), {feature: self.entry(feature) for feature in self})
         return Path(path)
 
+    def moved(self, by: int) -> Labels:
+        """The same labels for features that are counted from another number on, as those of a second site."""
+        labels = Labels()
+        labels._given = {feature + by: self.entry(feature) for feature in self}
+        return labels
+
     def search(self, query: str) -> list[int]:
         """Features whose label holds every word of `query`, in any order and case.
 

@@ -62,6 +62,7 @@ from ember_widgets.scene import AREAS, GRID, Scene
 from ember_widgets.staged_unet import SiteState
 
 ASSETS = Path(__file__).parent / "embedded" / "assets"
+EMBEDDED_SAES = {"down_blocks.2.attentions.1": "sae", "up_blocks.0.attentions.1": "sae-up.0.1"}
 CACHED_STARTS = 8
 _DISC = AREAS["centre"]
 
@@ -149,26 +150,43 @@ class Painter(Variations):
     # loading
 
     @classmethod
-    def embedded(cls, *, dtype: str = "auto") -> Painter:
+    def embedded(cls, *, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto") -> Painter:
         """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
 
         Args:
+            sites: Which of its SAEs to steer with: "down.2.1", whose features were taught; "up.0.1", whose
+                features were found; or both.
             dtype: "float32", "bfloat16" (half the time where the CPU has matrix units for it, the same
                 picture to the eye), or "auto": what is fastest here.
+
+        Raises:
+            ValueError: There is no SAE of such a site.
         """
         if not (ASSETS / "pipeline" / "model_index.json").exists():
             raise FileNotFoundError(
                 f"the embedded model is missing from {ASSETS}; install ember_widgets again"
+            )
+        wanted = [_sites.full(site) for site in ([sites] if isinstance(sites, str) else sites)]
+        if not wanted or set(wanted) - set(EMBEDDED_SAES):
+            have = ", ".join(map(_sites.short, EMBEDDED_SAES))
+            raise ValueError(
+                f"sites={sites!r}, but the embedded model has SAEs of {have}; choose among these"
             )
         cpu = torch.device("cpu")
         with loading.quietly():
             loaded = loading.load_pipeline(
                 ASSETS / "pipeline", dtype=loading.pick_dtype(dtype, cpu), device=cpu, hub=Hub()
             )
-        labels = Labels.load(ASSETS / "sae" / "labels.json")
+        saes: dict[str, SAE] = {}
+        labels = Labels()
+        for site, folder in EMBEDDED_SAES.items():
+            if site in wanted:
+                begin = sum(one.n_features for one in saes.values())
+                labels.add(Labels.load(ASSETS / folder / "labels.json").moved(begin))
+                saes[site] = load_sae(ASSETS / folder)
         return cls(
             loaded.pipeline,
-            load_sae(ASSETS / "sae"),
+            saes,
             name="embedded",
             revision=_version("ember_widgets"),
             labels=labels,
