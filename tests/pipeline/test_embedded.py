@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,7 +20,14 @@ from ember_widgets.embedded.world import LABELS
 def test_the_assets_are_small_and_hold_no_code() -> None:
     files = [f for f in ASSETS.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 25_000_000
-    assert {f.suffix for f in files} <= {".safetensors", ".json", ".txt", ".md", ".png", ".jpg"}
+    plain = {".safetensors", ".json", ".txt", ".md", ".png", ".jpg"}
+    assert {f.suffix for f in files} <= plain | {".npz", ".zip"}
+    for f in files:
+        if f.suffix == ".npz":
+            assert np.load(f, allow_pickle=False).files
+        elif f.suffix == ".zip":
+            with zipfile.ZipFile(f) as pack:
+                assert {Path(name).suffix for name in pack.namelist()} <= {".webp", ".json", ""}
     assert (ASSETS / "MODEL_CARD.md").exists()
 
 
