@@ -60,11 +60,13 @@ class InspectorView:
         self.page.mouse.click(*self.point(row, col))
 
     def click_row(self, row: int) -> None:
-        self.rows.nth(row).wait_for()
-        box = self.rows.nth(row).bounding_box()
-        if box is None:
-            raise RuntimeError("the row is not shown")
-        self.page.mouse.click(box["x"] + 60, box["y"] + box["height"] / 2)
+        for _ in range(50):  # the list is written anew as icons come in
+            self.rows.nth(row).wait_for()
+            box = self.rows.nth(row).bounding_box()
+            if box is not None:
+                self.page.mouse.click(box["x"] + 60, box["y"] + box["height"] / 2)
+                return
+        raise RuntimeError("the row is not shown")
 
     def says(self, title: str) -> None:
         expect(self.list.locator(".ember-head b")).to_have_text(title)
