@@ -119,10 +119,13 @@ def edits(painter: Any, repeats: int) -> None:
 
 def breakdown(painter: Any, repeats: int) -> None:
     """Where one edit's time goes, with the arithmetic beside it."""
-    sampler = painter._sampler
+    from ember_widgets import _steering
+
+    sampler, saes = painter._sampler, list(painter.saes.values())
     start = sampler.start(WORDS, SEED, 1)
     scene = painter.analyze(WORDS, seed=SEED).scale(0, 1.1)
-    steer = painter._steering(scene)
+    (steer,) = _steering.edits(scene, saes)
+    assert steer is not None  # the scene is edited
     changed = steer(0, start.first)
     latents = sampler.run(start, steer)
     picture = sampler.decode(latents)
@@ -131,9 +134,14 @@ def breakdown(painter: Any, repeats: int) -> None:
     def suffix() -> object:
         return sampler.staged.suffix(start.first, changed)
 
+    def edit() -> object:
+        (made,) = _steering.edits(scene, saes)
+        assert made is not None
+        return made(0, start.first)
+
     parts: dict[str, Callable[[], object]] = {
         "before the site, once per prompt and seed": lambda: sampler.start(WORDS, SEED, 1),
-        "edit: scene to the site's output": lambda: painter._steering(scene)(0, start.first),
+        "edit: scene to the site's output": edit,
         "after the site": suffix,
         "decode to a picture": lambda: sampler.decode(latents),
         "picture to JPEG": lambda: picture.save(io.BytesIO(), "JPEG", quality=80),
