@@ -107,6 +107,7 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     page.screenshot(path=screenshots / "atlas-painted.png")
 
     # A page that is loaded again shows the same
+    notebook.save()
     notebook.reload()
     notebook.scroll_to_cell("FeatureAtlas(painter")
     expect(panel.get_by_test_id("search")).to_have_value(f"like {castle}", timeout=SOON_MS)
