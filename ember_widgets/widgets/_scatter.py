@@ -14,9 +14,9 @@ from ember_widgets.widgets._catalogue import Catalogue, percent
 from ember_widgets.widgets._colors import Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
-OPACITY, UNSELECTED = 0.9, 0.45
+OPACITY, UNSELECTED = 0.9, 0.6
 SELECTED = "#e4572e"
-LARGER = 1.8
+LARGER = 1.5
 """So much larger than others the selected points are."""
 REPEATS_S = (0.5, 2.0, 6.0)
 # A grey square, where a feature has no icon yet.
@@ -60,6 +60,7 @@ class Scatter:
         self._features = features
         self._on_select, self._on_hover = on_select, on_hover
         self._frame = pandas.DataFrame(self._columns(layout))
+        self._lock = threading.RLock()  # it is told again from threads of its own
         self._told: tuple[int, ...] = ()
         self._coloring: Coloring | None = None
         self._shown = np.ones(features.n_features, np.bool_)
@@ -79,6 +80,8 @@ class Scatter:
         self._scatter.color(by="place", map=["#999999"] * (n + 1), norm=(0.0, 1.0), selected=SELECTED)
         self._scatter.opacity(by="place", map=[OPACITY] * (n + 1), norm=(0.0, 1.0), unselected=1.0)
         self._scatter.size(by="place", map=[self._size] * (n + 1), norm=(0.0, 1.0))
+        # A selection made by hand looks like any other.
+        self._scatter.options({"pointSizeSelected": 0, "pointOutlineWidth": 0})
         self._scatter.tooltip(
             True,
             properties=["feature", "label", "active", "typically"],
@@ -111,9 +114,10 @@ class Scatter:
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all but these."""
-        self._shown = mask
-        self._filter()
-        self._draw()
+        with self._lock:
+            self._shown = mask
+            self._filter()
+            self._draw()
 
     def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
         """Select points, and go there."""
@@ -135,7 +139,7 @@ class Scatter:
         self._frame["x"], self._frame["y"] = layout.positions.astype(np.float64).T
         self._scatter.data(self._frame, skip_widget_update=True)
         self._take_back_hand()  # it would be dropped with the old points
-        with self.widget.hold_sync():
+        with self._lock, self.widget.hold_sync():
             self.widget.transition_points = True
             self.widget.points = self._scatter.get_point_list()
         self._draw()
@@ -184,7 +188,7 @@ class Scatter:
         sizes = np.where(selected, LARGER * self._size, self._size)
         # No point looks up the last entry. It differs each time: equal lists would not be looked at again.
         self._odd = not self._odd
-        with self.widget.hold_sync():
+        with self._lock, self.widget.hold_sync():
             self.widget.color = [*colors.round(4).tolist(), [float(self._odd), 0.5, 0.5, 1.0]]
             self.widget.opacity = [*opacities.tolist(), 0.5 + 0.1 * self._odd]
             self.widget.size = [*sizes.tolist(), self._size + 0.1 * self._odd]
@@ -234,8 +238,9 @@ class Scatter:
     def _repeat(self, zoom: bool) -> None:
         if self._closed:
             return
-        self._filter()
-        self._draw()
+        with self._lock:
+            self._filter()
+            self._draw()
         if zoom and self._zoomed is not None:
             self.zoom(self._zoomed)
 
