@@ -80,8 +80,6 @@ class Scatter:
         self._scatter.color(by="place", map=["#999999"] * (n + 1), norm=(0.0, 1.0), selected=SELECTED)
         self._scatter.opacity(by="place", map=[OPACITY] * (n + 1), norm=(0.0, 1.0), unselected=1.0)
         self._scatter.size(by="place", map=[self._size] * (n + 1), norm=(0.0, 1.0))
-        # A selection made by hand looks like any other.
-        self._scatter.options({"pointSizeSelected": 0, "pointOutlineWidth": 0})
         self._scatter.tooltip(
             True,
             properties=["feature", "label", "active", "typically"],
@@ -93,6 +91,8 @@ class Scatter:
         )
         self.widget: Any = self._scatter.show(BUTTONS)
         self.widget.prevent_filter_reset = True
+        # A selection made by hand looks like any other: no ring. (Zero is not taken.)
+        self.widget.regl_scatterplot_options = {"pointSizeSelected": 0.01, "pointOutlineWidth": 0.01}
         self.widget.observe(self._selected, "selection")
         self.widget.observe(self._hovered, "hovering")
         self.widget.observe(self._view_made, "dom_element_id")
