@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +14,11 @@ from ember_widgets.widgets._catalogue import Catalogue, percent
 from ember_widgets.widgets._colors import Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
-OPACITY = 0.9
+OPACITY, UNSELECTED = 0.9, 0.6
+SELECTED = "#e4572e"
+LARGER = 1.5
+"""So much larger than others the selected points are."""
 REPEATS_S = (0.5, 2.0, 6.0)
-DESELECTS_S = 10.0
-"""So long after its points changed the map may still say that nothing is selected any more."""
 # A grey square, where a feature has no icon yet.
 NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 
@@ -60,13 +60,13 @@ class Scatter:
         self._features = features
         self._on_select, self._on_hover = on_select, on_hover
         self._frame = pandas.DataFrame(self._columns(layout))
+        self._lock = threading.RLock()  # it is told again from threads of its own
         self._told: tuple[int, ...] = ()
-        self._n_colorings = 0
-        self._color = ""
         self._coloring: Coloring | None = None
-        self._deselects_until = 0.0
-        self._shown: list[int] | None = None
-        self._repeating = self._closed = False
+        self._shown = np.ones(features.n_features, np.bool_)
+        self._zoomed: tuple[int, ...] | None = None
+        self._size = 8.0 if features.n_features <= 4000 else 3.0
+        self._odd = self._telling = self._closed = False
         self._scatter: Any = jscatter.Scatter(
             data=self._frame, x="x", y="y", x_scale=(-1.05, 1.05), y_scale=(-1.05, 1.05), height=height
         )
@@ -74,8 +74,12 @@ class Scatter:
         self._scatter.legend(False)
         # White until the browser has told what is there. Not transparent: faint points would vanish in it.
         self._scatter.background("#ffffff")
-        self._scatter.size(default=6 if features.n_features <= 4000 else 3)
-        self._scatter.opacity(default=OPACITY, unselected=0.3)
+        # Each point looks up its own colour, opacity and size, in lists with one entry per point. So what the
+        # map shows is told in full each time, and its points stay: on new ones it drops selection and filter.
+        n = features.n_features
+        self._scatter.color(by="place", map=["#999999"] * (n + 1), norm=(0.0, 1.0), selected=SELECTED)
+        self._scatter.opacity(by="place", map=[OPACITY] * (n + 1), norm=(0.0, 1.0), unselected=1.0)
+        self._scatter.size(by="place", map=[self._size] * (n + 1), norm=(0.0, 1.0))
         self._scatter.tooltip(
             True,
             properties=["feature", "label", "active", "typically"],
@@ -86,27 +90,17 @@ class Scatter:
             preview_image_height=72,
         )
         self.widget: Any = self._scatter.show(BUTTONS)
-        self.widget.opacity = OPACITY  # it would go by density, and draw lone points faintly
+        self.widget.prevent_filter_reset = True
+        # A selection made by hand looks like any other: no ring. (Zero is not taken.)
+        self.widget.regl_scatterplot_options = {"pointSizeSelected": 0.01, "pointOutlineWidth": 0.01}
         self.widget.observe(self._selected, "selection")
         self.widget.observe(self._hovered, "hovering")
         self.widget.observe(self._view_made, "dom_element_id")
 
     def color(self, coloring: Coloring) -> None:
         """Colour the points."""
-        from matplotlib.colors import to_rgba
-
-        before, self._coloring = self._coloring, coloring
-        if before is not None and np.array_equal(before.values, coloring.values):
-            self.widget.color = [list(to_rgba(color)) for color in coloring.map]
-            return
-        self._points_change()
-        # A column that it has seen before would not be looked at again.
-        self._n_colorings += 1
-        column, self._color = self._color, f"color {self._n_colorings}"
-        self._frame[self._color] = coloring.values.astype(np.float64)
-        self._scatter.color(by=self._color, map=coloring.map, norm=(0.0, 1.0), selected="#e4572e")
-        if column:
-            del self._frame[column]
+        self._coloring = coloring
+        self._draw()
 
     def ground(self, color: str) -> None:
         """Draw on a colour "#rrggbb"."""
@@ -120,29 +114,36 @@ class Scatter:
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all but these."""
-        self._shown = None if mask.all() else np.flatnonzero(mask).tolist()
-        self._scatter.filter(self._shown)
+        with self._lock:
+            self._shown = mask
+            self._filter()
+            self._draw()
 
     def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
         """Select points, and go there."""
         self._told = tuple(sorted(features))
-        self._scatter.selection(list(features))
+        if not self._telling:
+            self._take_back_hand()
+        self._draw()
         if zoom:
             self.zoom(features)
 
     def zoom(self, features: tuple[int, ...]) -> None:
         """Go to where these are; to the whole map if there are none."""
+        self._zoomed = features
         padding = 0.6 if len(features) > 1 else 4.0
         self._scatter.zoom(to=list(features) or None, animation=600, padding=padding)
 
     def move(self, layout: FeatureMap) -> None:
         """Lay the points out anew."""
-        self._points_change()
         self._frame["x"], self._frame["y"] = layout.positions.astype(np.float64).T
-        self._scatter.data(self._frame, animate=True)
-        self.widget.opacity = OPACITY
-        if self._coloring is not None:
-            self.color(self._coloring)
+        self._scatter.data(self._frame, skip_widget_update=True)
+        self._take_back_hand()  # it would be dropped with the old points
+        with self._lock, self.widget.hold_sync():
+            self.widget.transition_points = True
+            self.widget.points = self._scatter.get_point_list()
+        self._draw()
+        self._repeat_soon()
 
     def tell(self, feature: int) -> None:
         """A feature's label or icon has changed."""
@@ -163,6 +164,7 @@ class Scatter:
         return {
             "x": x,
             "y": y,
+            "place": (np.arange(n) + 0.5) / n,
             "feature": [f"#{feature}" for feature in range(n)],
             "label": [features.labels.get(feature, "–") for feature in range(n)],
             "active": ["?" if often is None else percent(float(often[f])) + " of patches" for f in range(n)],
@@ -170,47 +172,77 @@ class Scatter:
             "icon": [features.icons.address(feature) or NO_ICON for feature in range(n)],
         }
 
-    def _selected(self, change: Any) -> None:
-        chosen = tuple(int(i) for i in np.asarray(change["new"]).ravel()) if change["new"] is not None else ()
-        if self._repeating:
+    def _draw(self) -> None:
+        """Tell each point its colour, opacity and size."""
+        from matplotlib.colors import to_rgba
+
+        if self._closed or (coloring := self._coloring) is None:
             return
-        if not chosen and self._told and time.monotonic() < self._deselects_until:
-            # It was not a hand that did this: the map deselects all when its points change.
-            self._deselects_until = 0.0
-            self._scatter.selection(list(self._told))
-        elif tuple(sorted(chosen)) != self._told:
-            self._told = tuple(sorted(chosen))
-            self._on_select(chosen)
+        palette = np.array([to_rgba(color) for color in coloring.map])
+        colors = palette[np.minimum(coloring.values * len(palette), len(palette) - 1).astype(int)]
+        selected = np.zeros(len(colors), np.bool_)
+        selected[list(self._told)] = True
+        colors[selected] = to_rgba(SELECTED)
+        opacities = np.where(selected, 1.0, UNSELECTED if selected.any() else OPACITY)
+        opacities[~self._shown] = 0.0
+        sizes = np.where(selected, LARGER * self._size, self._size)
+        # No point looks up the last entry. It differs each time: equal lists would not be looked at again.
+        self._odd = not self._odd
+        with self._lock, self.widget.hold_sync():
+            self.widget.color = [*colors.round(4).tolist(), [float(self._odd), 0.5, 0.5, 1.0]]
+            self.widget.opacity = [*opacities.tolist(), 0.5 + 0.1 * self._odd]
+            self.widget.size = [*sizes.tolist(), self._size + 0.1 * self._odd]
+
+    def _take_back_hand(self) -> None:
+        # What was selected by hand the map marks itself, until it is told otherwise.
+        self._telling = True
+        try:
+            self._scatter.selection([])
+        finally:
+            self._telling = False
+
+    def _filter(self) -> None:
+        if self._closed:
+            return
+        shown = np.flatnonzero(self._shown).tolist()
+        # In another order if it was told before: an equal list would not be looked at again.
+        known = self.widget.filter
+        if known is not None and np.array_equal(known, shown):
+            shown.reverse()
+        self._scatter.filter(None if self._shown.all() else shown)
+
+    def _selected(self, change: Any) -> None:
+        new = () if change["new"] is None else np.asarray(change["new"]).ravel()
+        chosen = tuple(int(i) for i in new if self._shown[int(i)])
+        told = tuple(sorted(chosen))
+        if told != self._told and not self._telling:
+            self._telling = True
+            try:
+                self._on_select(chosen)  # which may first take back what was searched for
+            finally:
+                self._telling = False
+            self._told = told
+            self._draw()
 
     def _view_made(self, change: Any) -> None:
-        # A new view draws itself in its own time, misses what it is told meanwhile, and may begin faint and
-        # without filter and selection: it is told again.
+        self._repeat_soon()
+
+    def _repeat_soon(self) -> None:
+        # A view reads what it shows when it is made, listens only from the next animation frame on, and draws
+        # later still; it misses what it is told meanwhile, and does not say when it is ready.
         for delay in REPEATS_S:
-            timer = threading.Timer(delay, self._repeat)
+            timer = threading.Timer(delay, self._repeat, [delay == REPEATS_S[0]])
             timer.daemon = True
             timer.start()
 
-    def _repeat(self) -> None:
+    def _repeat(self, zoom: bool) -> None:
         if self._closed:
             return
-        self._repeating = True
-        try:
-            self.widget.opacity = 0.99 * OPACITY
-            self.widget.opacity = OPACITY
-            if (coloring := self._coloring) is not None:
-                self._coloring = None
-                self.color(coloring)
-            if self._shown is not None:
-                self._scatter.filter(None)
-                self._scatter.filter(self._shown)
-            if self._told:
-                self._scatter.selection(None)
-                self._scatter.selection(list(self._told))
-        finally:
-            self._repeating = False
-
-    def _points_change(self) -> None:
-        self._deselects_until = time.monotonic() + DESELECTS_S
+        with self._lock:
+            self._filter()
+            self._draw()
+        if zoom and self._zoomed is not None:
+            self.zoom(self._zoomed)
 
     def _hovered(self, change: Any) -> None:
         if change["new"] is not None and 0 <= change["new"] < self._features.n_features:

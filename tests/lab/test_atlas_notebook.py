@@ -48,7 +48,7 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - 180, y - 180)
     page.mouse.down()
-    for dx, dy in ((180, -180), (180, 180), (-180, 180), (-180, -180)):
+    for dx, dy in ((180, -180), (180, 180), (-180, 180), (-180, -120)):  # not back: a click
         page.mouse.move(x + dx, y + dy, steps=12)
     page.mouse.up()
     expect(panel.get_by_test_id("clear")).to_be_visible(timeout=SOON_MS)
@@ -107,6 +107,7 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     page.screenshot(path=screenshots / "atlas-painted.png")
 
     # A page that is loaded again shows the same
+    notebook.save()
     notebook.reload()
     notebook.scroll_to_cell("FeatureAtlas(painter")
     expect(panel.get_by_test_id("search")).to_have_value(f"like {castle}", timeout=SOON_MS)

@@ -89,6 +89,14 @@ def tell(atlas: FeatureAtlas, **content: Any) -> None:
     atlas._panel._handle_custom_msg(content, [])
 
 
+def marked(atlas: FeatureAtlas) -> list[int]:
+    """The points that the map draws larger and fuller than the others."""
+    sizes, opacities = np.array(atlas._scatter.widget.size[:-1]), np.array(atlas._scatter.widget.opacity[:-1])
+    larger = np.flatnonzero(sizes > sizes.min())
+    assert not len(larger) or (opacities[larger] == 1).all()
+    return [int(point) for point in larger]
+
+
 class TestSearch:
     def test_finds_labels_numbers_and_likenesses(self, atlas: FeatureAtlas, source: Painter) -> None:
         assert atlas.search("cat") == [7, 9, 3]
@@ -108,7 +116,7 @@ class TestSearch:
         assert list(atlas.selected) == [7, 9]  # 3 is dead
         assert tiles(atlas) == [7, 9]
         assert atlas._panel.title == "2 found"
-        assert atlas._scatter.widget.selection.tolist() == [7, 9]
+        assert marked(atlas) == [7, 9]
         atlas._panel.filters = []
         atlas._panel.query = "cath"
         assert list(atlas.selected) == [3]
@@ -133,7 +141,7 @@ class TestSelection:
         assert tiles(atlas) == [20, 7]
         assert atlas.feature == 20
         assert atlas._panel.details["label"] == "<b>dog</b>"
-        assert sorted(atlas._scatter.widget.selection.tolist()) == [7, 20]
+        assert marked(atlas) == [7, 20]
 
     def test_by_hand_comes_back(self, atlas: FeatureAtlas) -> None:
         atlas._panel.query = "cat"
@@ -142,14 +150,33 @@ class TestSelection:
         assert atlas._panel.query == ""
         assert atlas._panel.title == "3 features selected"
 
-    def test_stays_when_the_map_drops_it_for_new_colours(self, atlas: FeatureAtlas) -> None:
-        atlas.select([9, 8])
+    def test_by_hand_is_marked_and_ends_by_hand(self, atlas: FeatureAtlas) -> None:
+        atlas._panel.query = "cat"
+        atlas._scatter.widget.selection = np.array([40, 9, 8], np.uint32)
+        assert marked(atlas) == [8, 9, 40]
+        atlas._scatter.widget.selection = np.array([], np.uint32)  # a click beside all points
+        assert (atlas.selected, marked(atlas)) == ((), [])
+
+    def test_by_hand_takes_no_hidden_feature(self, atlas: FeatureAtlas) -> None:
+        atlas._scatter.widget.selection = np.array([DEAD[0], 9], np.uint32)
+        assert atlas.selected == (9,)
+
+    def test_stays_for_new_colours_and_a_new_map(self, atlas: FeatureAtlas) -> None:
+        atlas._scatter.widget.selection = np.array([8, 9], np.uint32)
         atlas._panel.color_by = "typical"
-        atlas._scatter.widget.selection = np.array([], np.uint32)  # as the browser then says
-        assert atlas.selected == (9, 8)
-        assert sorted(atlas._scatter.widget.selection.tolist()) == [8, 9]
-        atlas._scatter.widget.selection = np.array([], np.uint32)  # and this was a click beside all points
-        assert list(atlas.selected) == []
+        assert (sorted(atlas.selected), marked(atlas)) == ([8, 9], [8, 9])
+        atlas._scatter.move(atlas.map)
+        assert (sorted(atlas.selected), marked(atlas)) == ([8, 9], [8, 9])
+
+    def test_and_filter_are_told_again_in_a_way_that_the_browser_looks_at(self, atlas: FeatureAtlas) -> None:
+        atlas.select([9, 8])
+        told: list[str] = []
+        atlas._scatter.widget.observe(lambda change: told.append(change["name"]))
+        atlas._scatter._repeat(False)
+        assert {"color", "opacity", "size", "filter"} <= set(told)
+        assert not {"points", "selection"} & set(told)
+        assert marked(atlas) == [8, 9]
+        assert sorted(atlas._scatter.widget.filter.tolist()) == sorted(set(range(N)) - set(DEAD))
 
     def test_of_one_by_hand_opens_its_card(self, atlas: FeatureAtlas) -> None:
         atlas._scatter.widget.selection = np.array([9], np.uint32)
@@ -202,6 +229,7 @@ class TestFilters:
         assert set(tiles(atlas)) == left
         shown = atlas._scatter.widget.filter
         assert set(range(N) if shown is None else shown.tolist()) == left
+        assert set(np.flatnonzero(atlas._scatter.widget.opacity[:-1])) == left
 
     def test_say_how_many_and_why_not(self, atlas: FeatureAtlas, tmp_path: Path) -> None:
         assert [choice["count"] for choice in atlas._panel.filter_choices] == [58, 4, 58]
