@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ RINGS = ("unit", "pipeline", "lab")
 # What users of this machine keep is none of the tests' business, nor the other way round.
 for variable in ("EMBER_WIDGETS_CACHE", "EMBER_WIDGETS_DATA"):
     os.environ[variable] = tempfile.mkdtemp(prefix="ember-tests-")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> Iterator[None]:
+    """Labels that one test sets, in a notebook too, are not there for the next."""
+    yield
+    shutil.rmtree(Path(os.environ["EMBER_WIDGETS_DATA"]) / "labels", ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
