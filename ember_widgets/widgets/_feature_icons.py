@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable
 from typing import Any
@@ -62,9 +61,7 @@ class FeatureIcons:
         painter = self._painter
         if painter is None or feature in self._addresses or not self._wanted(feature):
             return  # the pointer went on meanwhile
-        picture = Picture.of(painter.icon(feature), 0)
-        code = base64.b64encode(picture.thumbnail(SIDE)).decode("ascii")
-        self._addresses[feature] = f"data:image/jpeg;base64,{code}"
+        self._addresses[feature] = Picture.of(painter.icon(feature), 0).address(SIDE)
         self._drawn(feature)
 
     def _resting(self, patience_s: float) -> bool:

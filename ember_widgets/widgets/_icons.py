@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 
 import numpy as np
@@ -52,8 +51,7 @@ class Icons:
 
     def keep(self, key: str, picture: Picture) -> str:
         """Make a thumbnail of a picture; returns its address."""
-        code = base64.b64encode(picture.thumbnail(SIDE)).decode("ascii")
-        self._addresses[key] = address = f"data:image/jpeg;base64,{code}"
+        self._addresses[key] = address = picture.address(SIDE)
         if len(self._addresses) > LIMIT:
             self._addresses.pop(next(iter(self._addresses)))
         return address

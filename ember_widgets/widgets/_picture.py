@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class Picture:
         else:
             self.image.save(stream, "PNG")
         return stream.getvalue()
+
+    def address(self, side: int) -> str:
+        """The thumbnail as a data URL."""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.thumbnail(side)).decode('ascii')}"
 
     def thumbnail(self, side: int) -> bytes:
         """JPEG, small."""
