@@ -87,15 +87,21 @@ class Catalogue:
         mask[[feature for feature in self.labels if feature < self.n_features]] = True
         return mask
 
-    def search(self, text: str) -> list[int]:
-        """Features for a text: "like 12" or "~12" gives those most like 12, a number that feature first."""
+    def found(self, text: str) -> tuple[list[int], dict[int, str]]:
+        """Features for a text, best first, and for each a word on how it came to be there, if there is one.
+
+        "like 12" or "~12" gives those most like 12, with the cosine; a number that feature first.
+        """
         if match := _LIKE.fullmatch(text.strip()):
             feature = int(match[1])
-            return [feature, *(f for f, _ in self.like(feature))] if feature < self.n_features else []
+            if feature >= self.n_features:
+                return [], {}
+            alike = self.like(feature)
+            return [feature, *(f for f, _ in alike)], {f: f"{cosine:.2f}" for f, cosine in alike}
         match = _NUMBER.fullmatch(text.strip())
         numbered = [int(match[1])] if match else []
-        found = dict.fromkeys([*numbered, *self.labels.search(text)])
-        return [feature for feature in found if feature < self.n_features]
+        features = dict.fromkeys([*numbered, *self.labels.search(text)])
+        return [feature for feature in features if feature < self.n_features], {}
 
     def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
         """The features whose decoder directions are nearest to a feature's, with the cosine, nearest first.

@@ -1,4 +1,8 @@
-"""The map itself: jupyter-scatter, told what it needs and no more."""
+"""The map itself: jupyter-scatter, told only what changed.
+
+Points lie in the browser with a shade each, which looks up a palette; a selection and a filter are lists of
+point numbers. All three travel as binary buffers, so that a search over 10,240 features costs next to nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,17 @@ from numpy.typing import NDArray
 
 from ember_widgets.feature_map import FeatureMap
 from ember_widgets.widgets._catalogue import Catalogue, percent
-from ember_widgets.widgets._colors import Coloring
+from ember_widgets.widgets._colors import STEPS, Coloring
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
-OPACITY, UNSELECTED = 0.9, 0.6
+EDGE = 1.05
+"""The map's middle part, -1..1, with some room around it."""
+OPACITY, FADED = 0.9, 0.55
+"""Of all points; and by how much those fade that are not selected."""
 SELECTED = "#e4572e"
-LARGER = 1.5
-"""So much larger than others the selected points are."""
+LARGER = 2.0
+"""So many pixels larger are selected points."""
+MOVING_MS = 1200
 REPEATS_S = (0.5, 2.0, 6.0)
 # A grey square, where a feature has no icon yet.
 NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
@@ -57,30 +65,31 @@ class Scatter:
                 "pip install 'ember-widgets[atlas]'",
                 name=missing.name,
             ) from None
+        n = features.n_features
         self._features = features
         self._on_select, self._on_hover = on_select, on_hover
         self._frame = pandas.DataFrame(self._columns(layout))
         self._lock = threading.RLock()  # it is told again from threads of its own
         self._told: tuple[int, ...] = ()
-        self._coloring: Coloring | None = None
-        self._shown = np.ones(features.n_features, np.bool_)
+        self._shown = np.ones(n, np.bool_)
         self._zoomed: tuple[int, ...] | None = None
-        self._size = 8.0 if features.n_features <= 4000 else 3.0
-        self._odd = self._telling = self._closed = False
-        self._scatter: Any = jscatter.Scatter(
-            data=self._frame, x="x", y="y", x_scale=(-1.05, 1.05), y_scale=(-1.05, 1.05), height=height
+        self._telling = self._closed = False
+        # What the browser has: (n, 4) place, shade, and a number that differs each time.
+        self._points = np.zeros((n, 4), np.float32)
+        self._points[:, :2] = layout.positions / EDGE
+        self._palette: list[list[float]] = [[0.6, 0.6, 0.6, 1.0]] * STEPS
+        self._odd = 0.0
+        scatter: Any = jscatter.Scatter(
+            data=self._frame, x="x", y="y", x_scale=(-EDGE, EDGE), y_scale=(-EDGE, EDGE), height=height
         )
-        self._scatter.axes(False)
-        self._scatter.legend(False)
+        scatter.axes(False)
+        scatter.legend(False)
         # White until the browser has told what is there. Not transparent: faint points would vanish in it.
-        self._scatter.background("#ffffff")
-        # Each point looks up its own colour, opacity and size, in lists with one entry per point. So what the
-        # map shows is told in full each time, and its points stay: on new ones it drops selection and filter.
-        n = features.n_features
-        self._scatter.color(by="place", map=["#999999"] * (n + 1), norm=(0.0, 1.0), selected=SELECTED)
-        self._scatter.opacity(by="place", map=[OPACITY] * (n + 1), norm=(0.0, 1.0), unselected=1.0)
-        self._scatter.size(by="place", map=[self._size] * (n + 1), norm=(0.0, 1.0))
-        self._scatter.tooltip(
+        scatter.background("#ffffff")
+        scatter.color(by="shade", map=["#999999"] * (STEPS + 1), norm=(0.0, 1.0))
+        scatter.opacity(OPACITY, unselected=FADED)
+        scatter.size(8.0 if n <= 4000 else 3.0)
+        scatter.tooltip(
             True,
             properties=["feature", "label", "active", "typically"],
             histograms=False,
@@ -89,60 +98,68 @@ class Scatter:
             preview_image_size="contain",
             preview_image_height=72,
         )
-        self.widget: Any = self._scatter.show(BUTTONS)
+        self.widget: Any = scatter.show(BUTTONS)
         self.widget.prevent_filter_reset = True
-        # A selection made by hand looks like any other: no ring. (Zero is not taken.)
-        self.widget.regl_scatterplot_options = {"pointSizeSelected": 0.01, "pointOutlineWidth": 0.01}
+        self.widget.transition_points_duration = MOVING_MS
+        # Selected points are larger and wear no ring. (Zero is not taken.)
+        self.widget.regl_scatterplot_options = {"pointSizeSelected": LARGER, "pointOutlineWidth": 0.01}
         self.widget.observe(self._selected, "selection")
         self.widget.observe(self._hovered, "hovering")
         self.widget.observe(self._view_made, "dom_element_id")
 
     def color(self, coloring: Coloring) -> None:
         """Colour the points."""
-        self._coloring = coloring
-        self._draw()
+        from matplotlib.colors import to_rgba
+
+        shades = (np.minimum(coloring.values * STEPS, STEPS - 1).astype(int) + np.float32(0.5)) / STEPS
+        with self._lock, self.widget.hold_sync():
+            self._palette = [[*to_rgba(color)] for color in coloring.map]
+            self._tell_colors()
+            if not np.array_equal(shades, self._points[:, 2]):
+                self._points[:, 2] = shades
+                self._tell_points()
 
     def ground(self, color: str) -> None:
         """Draw on a colour "#rrggbb"."""
         from matplotlib.colors import to_rgba
 
-        # Not by scatter.background: it sets the axes' and the legend's colours too, and these then show.
+        # Not by jscatter's own background(): it sets the axes' and the legend's colours too, and these then show.
         ground = to_rgba(color)
         ink = (1, 1, 1, 1) if sum(ground[:3]) < 1.5 else (0, 0, 0, 1)
-        self.widget.background_color = list(ground)
-        self.widget.tooltip_color = self.widget.reticle_color = list(ink)
+        with self.widget.hold_sync():
+            self.widget.background_color = list(ground)
+            self.widget.tooltip_color = self.widget.reticle_color = list(ink)
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all but these."""
         with self._lock:
-            self._shown = mask
-            self._filter()
-            self._draw()
+            if not np.array_equal(mask, self._shown):
+                self._shown = mask
+                self._tell_filter()
+                self._tell_selection(again=True)  # the browser forgets what it hides
 
     def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
         """Select points, and go there."""
-        self._told = tuple(sorted(features))
-        if not self._telling:
-            self._take_back_hand()
-        self._draw()
-        if zoom:
-            self.zoom(features)
+        with self._lock:
+            self._told = tuple(sorted(features))
+            self._tell_selection()
+            if zoom:
+                self.zoom(features)
 
     def zoom(self, features: tuple[int, ...]) -> None:
         """Go to where these are; to the whole map if there are none."""
-        self._zoomed = features
-        padding = 0.6 if len(features) > 1 else 4.0
-        self._scatter.zoom(to=list(features) or None, animation=600, padding=padding)
+        with self._lock, self.widget.hold_sync():
+            self._zoomed = features
+            self.widget.zoom_animation = 600
+            self.widget.zoom_padding = 0.6 if len(features) > 1 else 4.0
+            self.widget.zoom_to = np.array(features, np.uint32) if features else None
+            self.widget.zoom_to_call_idx += 1
 
     def move(self, layout: FeatureMap) -> None:
         """Lay the points out anew."""
-        self._frame["x"], self._frame["y"] = layout.positions.astype(np.float64).T
-        self._scatter.data(self._frame, skip_widget_update=True)
-        self._take_back_hand()  # it would be dropped with the old points
         with self._lock, self.widget.hold_sync():
-            self.widget.transition_points = True
-            self.widget.points = self._scatter.get_point_list()
-        self._draw()
+            self._points[:, :2] = layout.positions / EDGE
+            self._tell_points(moved=True)
         self._repeat_soon()
 
     def tell(self, feature: int) -> None:
@@ -164,7 +181,7 @@ class Scatter:
         return {
             "x": x,
             "y": y,
-            "place": (np.arange(n) + 0.5) / n,
+            "shade": np.full(n, 0.5),
             "feature": [f"#{feature}" for feature in range(n)],
             "label": [features.labels.get(feature, "–") for feature in range(n)],
             "active": ["?" if often is None else percent(float(often[f])) + " of patches" for f in range(n)],
@@ -172,57 +189,56 @@ class Scatter:
             "icon": [features.icons.address(feature) or NO_ICON for feature in range(n)],
         }
 
-    def _draw(self) -> None:
-        """Tell each point its colour, opacity and size."""
+    # Telling the browser. It looks at nothing that equals what it was told before.
+
+    def _tell_colors(self) -> None:
         from matplotlib.colors import to_rgba
 
-        if self._closed or (coloring := self._coloring) is None:
-            return
-        palette = np.array([to_rgba(color) for color in coloring.map])
-        colors = palette[np.minimum(coloring.values * len(palette), len(palette) - 1).astype(int)]
-        selected = np.zeros(len(colors), np.bool_)
-        selected[list(self._told)] = True
-        colors[selected] = to_rgba(SELECTED)
-        opacities = np.where(selected, 1.0, UNSELECTED if selected.any() else OPACITY)
-        opacities[~self._shown] = 0.0
-        sizes = np.where(selected, LARGER * self._size, self._size)
-        # No point looks up the last entry. It differs each time: equal lists would not be looked at again.
-        self._odd = not self._odd
-        with self._lock, self.widget.hold_sync():
-            self.widget.color = [*colors.round(4).tolist(), [float(self._odd), 0.5, 0.5, 1.0]]
-            self.widget.opacity = [*opacities.tolist(), 0.5 + 0.1 * self._odd]
-            self.widget.size = [*sizes.tolist(), self._size + 0.1 * self._odd]
+        # No point has a shade of 1, so none has the last colour.
+        self._odd = 1.0 - self._odd
+        palette = [*self._palette, [self._odd] * 4]
+        self.widget.color = self.widget.color_hover = palette
+        # As many as there are colours, or the browser would take each point's own.
+        self.widget.color_selected = [[*to_rgba(SELECTED)]] * len(palette)
 
-    def _take_back_hand(self) -> None:
-        # What was selected by hand the map marks itself, until it is told otherwise.
+    def _tell_points(self, *, moved: bool = False) -> None:
+        if self._closed:
+            return
+        self._points[:, 3] += 1
+        self.widget.transition_points = moved
+        self.widget.non_spatial_points_update = not moved
+        self.widget.points = self._points.copy()
+
+    def _tell_filter(self, *, again: bool = False) -> None:
+        if self._closed:
+            return
+        shown = np.flatnonzero(self._shown).astype(np.uint32)
+        if again:
+            self.widget.filter = None
+        self.widget.filter = None if self._shown.all() else shown
+
+    def _tell_selection(self, *, again: bool = False) -> None:
+        if self._closed:
+            return
+        chosen = np.array(self._told, np.uint32)
         self._telling = True
         try:
-            self._scatter.selection([])
+            if again and np.array_equal(chosen, self.widget.selection):
+                self.widget.selection = chosen[:0]
+            self.widget.selection = chosen
         finally:
             self._telling = False
 
-    def _filter(self) -> None:
-        if self._closed:
-            return
-        shown = np.flatnonzero(self._shown).tolist()
-        # In another order if it was told before: an equal list would not be looked at again.
-        known = self.widget.filter
-        if known is not None and np.array_equal(known, shown):
-            shown.reverse()
-        self._scatter.filter(None if self._shown.all() else shown)
-
     def _selected(self, change: Any) -> None:
-        new = () if change["new"] is None else np.asarray(change["new"]).ravel()
-        chosen = tuple(int(i) for i in new if self._shown[int(i)])
-        told = tuple(sorted(chosen))
-        if told != self._told and not self._telling:
-            self._telling = True
-            try:
-                self._on_select(chosen)  # which may first take back what was searched for
-            finally:
-                self._telling = False
-            self._told = told
-            self._draw()
+        with self._lock:
+            if self._telling:
+                return
+            new = () if change["new"] is None else np.unique(change["new"])
+            chosen = tuple(int(i) for i in new if self._shown[int(i)])
+            if chosen == self._told:
+                return
+            self._told = chosen
+        self._on_select(chosen)
 
     def _view_made(self, change: Any) -> None:
         self._repeat_soon()
@@ -236,13 +252,16 @@ class Scatter:
             timer.start()
 
     def _repeat(self, zoom: bool) -> None:
-        if self._closed:
-            return
         with self._lock:
-            self._filter()
-            self._draw()
-        if zoom and self._zoomed is not None:
-            self.zoom(self._zoomed)
+            if self._closed:
+                return
+            with self.widget.hold_sync():
+                self._tell_colors()
+                self._tell_points()
+            self._tell_filter(again=True)
+            self._tell_selection(again=True)
+            if zoom and self._zoomed is not None:
+                self.zoom(self._zoomed)
 
     def _hovered(self, change: Any) -> None:
         if change["new"] is not None and 0 <= change["new"] < self._features.n_features:

@@ -82,6 +82,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._paint: PaintWidget | None = None
         self._key = self._all.sae.sha256 or _hash(self._all.directions)
         self._arranged = threading.Event()
+        self._query = ""
         self.last_error: Exception | None = None
         self.map, self._arranging = self._open_map(method, cache)
         self._scatter = Scatter(
@@ -129,7 +130,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         Returns:
             Feature numbers, best first, whatever filters are set; none for an empty text.
         """
-        return self._all.search(_checks.text("text", text))
+        return self._all.found(_checks.text("text", text))[0]
 
     def like(self, feature: int, n: int = 24) -> list[tuple[int, float]]:
         """The n features most like one: (feature, cosine of the decoder directions), nearest first."""
@@ -146,8 +147,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         with self._lock:
             if hidden:  # what was asked for by number shall be seen
                 self._panel.filters = []
-            self._panel.query = ""
-            self._sheet.notes = {}
+            self._forget_query()
             self._choose(chosen, zoom=True)
             if chosen:
                 self._look(chosen[0])
@@ -291,28 +291,26 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def _by_hand(self, features: tuple[int, ...]) -> None:
         with self._lock:
-            self._panel.query = ""
-            self._sheet.notes = {}
+            self._forget_query()
             self.selected = tuple(self._all.telling_first(features))
             self._show()
             if len(features) == 1:
                 self._look(features[0])
 
     def _asked_query(self, change: Any) -> None:
-        text = change["new"]
         with self._lock:
-            if not text.strip():
-                if change["old"].strip():
-                    self._sheet.notes = {}
-                    self._choose(())
+            if change["new"].strip() == self._query:
                 return
-            found = self.search(text)
-            if text.strip().lower().startswith(("like", "~")) and found:
-                self._sheet.notes = {f: f"{cosine:.2f}" for f, cosine in self.like(found[0])}
-            else:
-                self._sheet.notes = {}
+            self._query = change["new"].strip()
+            found, notes = self._all.found(self._query)
+            self._sheet.notes = notes
             passing = self._passing
             self._choose(tuple(feature for feature in found if passing[feature]))
+
+    def _forget_query(self) -> None:
+        self._query = ""  # nothing is to be looked for
+        self._panel.query = ""
+        self._sheet.notes = {}
 
     def _asked_colors(self, change: Any) -> None:
         try:
@@ -337,7 +335,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _do(self, content: Any) -> None:
         asked = content["do"]
         if asked == "clear":
-            self._panel.query = ""
+            self._forget_query()
             self._choose(())
             return
         feature = _checks.feature_index(content["feature"], self._all.n_features)
