@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -60,3 +61,12 @@ class Statistics:
                 return cls(file["frequency"], file["typical"], int(file["n_images"]))
         except (OSError, KeyError, ValueError, BadZipFile):
             return None
+
+
+def joined(parts: Sequence[Statistics]) -> Statistics:
+    """Those of several SAEs, whose features follow one another."""
+    return Statistics(
+        np.concatenate([part.frequency for part in parts]),
+        np.concatenate([part.typical for part in parts]),
+        min(part.n_images for part in parts),
+    )

@@ -7,8 +7,10 @@ and Hinton 2008) by scikit-learn where it is not. Either takes from seconds to m
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,6 +63,20 @@ class FeatureMap:
                 return cls(positions, method)
         except (OSError, KeyError, ValueError, BadZipFile):
             return None
+
+
+def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
+    """Several maps as one, each in a cell of its own, row by row; the features follow one another."""
+    if len(maps) == 1:
+        return maps[0]
+    columns = math.ceil(math.sqrt(len(maps)))
+    rows = math.ceil(len(maps) / columns)
+    placed = []
+    for i, one in enumerate(maps):
+        row, column = divmod(i, columns)
+        middle = (2 * column + 1 - columns, rows - 1 - 2 * row)
+        placed.append((0.94 * one.positions + np.array(middle, np.float32)) / columns)
+    return FeatureMap(np.concatenate(placed).astype(np.float32), maps[0].method)
 
 
 def best_method() -> str:

@@ -37,7 +37,7 @@ class Icons(Mapping[int, Image.Image]):
         draw: draws several features, (n,) -> n pictures of any size; None = no more can be made.
         key: says which model and SAE the icons are of; a file with another one is not taken.
         file: where icons that are made are kept; None = nowhere.
-        shipped: a file of icons that came with the SAE.
+        shipped: icons that came with the SAE, {feature: WebP}; see `read`.
         batch: how many are drawn at once; meanwhile nothing else is.
     """
 
@@ -48,7 +48,7 @@ class Icons(Mapping[int, Image.Image]):
         *,
         key: str = "",
         file: Path | None = None,
-        shipped: Path | None = None,
+        shipped: Mapping[int, bytes] | None = None,
         batch: int = 4,
     ) -> None:
         self._n_features = n_features
@@ -57,10 +57,7 @@ class Icons(Mapping[int, Image.Image]):
         self._file = file
         self._batch = batch
         self._lock = threading.Condition()
-        self._pictures: dict[int, bytes] = {}
-        for source in (shipped, file):
-            if source is not None:
-                self._pictures |= read(source, key)
+        self._pictures: dict[int, bytes] = {**(shipped or {}), **(read(file, key) if file else {})}
         self._blank: dict[int, bool] = {}
         self._wanted: dict[int, None] = {}
         self._listeners: list[Callable[[list[int]], None]] = []

@@ -30,7 +30,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
@@ -41,19 +41,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ember_widgets import _checks, _photo, _sites, _steering, _verdict, loading
+from ember_widgets import _checks, _photo, _sites, _steering, _verdict, icons, loading
 from ember_widgets._hub import Hub
 from ember_widgets._palette import free_name, palette
 from ember_widgets._sampler import Edit, Run, Sampler, Start, Words, repeated
 from ember_widgets._seats import Seats
 from ember_widgets._statistics import FILE as STATISTICS_FILE
-from ember_widgets._statistics import Statistics
+from ember_widgets._statistics import Statistics, joined
 from ember_widgets._store import cache_folder, data_folder
 from ember_widgets._variations import Variations
 from ember_widgets.checkpoints import load_sae
 from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
-from ember_widgets.icons import FILE as ICONS_FILE
 from ember_widgets.icons import Icons
 from ember_widgets.inspection import Inspection
 from ember_widgets.labels import Labels
@@ -438,7 +437,10 @@ class Painter(Variations):
     @functools.cached_property
     def key(self) -> str:
         """Says which weights these are, of model and SAE: files made with others are of no use here."""
-        parts = hashlib.sha256(self._hash().encode())
+        return self._key(self._hash())
+
+    def _key(self, saes: str) -> str:
+        parts = hashlib.sha256(saes.encode())
         # All vectors among the weights change with any training, and are a thousandth of them.
         for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
             for p in weights:
@@ -470,13 +472,17 @@ class Painter(Variations):
         Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
         background) keep what they draw.
         """
-        source = self._source()
+        shipped = {
+            begin + feature: picture
+            for begin, folder, key in self._shipped()
+            for feature, picture in icons.read(folder / icons.FILE, key).items()
+        }
         return Icons(
             self.n_features,
             self.draw_icons,
             key=self.key,
             file=cache_folder() / "icons" / f"{self.key}.zip" if self._hashed() else None,
-            shipped=source / ICONS_FILE if source else None,
+            shipped=shipped,
             # A processor gains nothing from drawing many at once, and painting waits meanwhile.
             batch=2 if self._device.type == "cpu" else 16,
         )
@@ -487,8 +493,10 @@ class Painter(Variations):
 
         None where that did not come with it; `painter.collect(prompts).statistics` measures it.
         """
-        source = self._source()
-        return Statistics.load(source / STATISTICS_FILE, self.key) if source else None
+        known = [Statistics.load(folder / STATISTICS_FILE, key) for _, folder, key in self._shipped()]
+        if len(known) < len(self._steered) or None in known:
+            return None
+        return joined([one for one in known if one is not None])
 
     def collect(
         self,
@@ -539,13 +547,14 @@ class Painter(Variations):
 
     # inside
 
-    def _source(self) -> Path | None:
-        """The folder of the one SAE there is, where files about its features may lie."""
-        sources = [one.source for one in self._steered.values()]
-        if len(sources) != 1 or not sources[0]:
-            return None
-        source = Path(sources[0])
-        return source if source.is_dir() else source.parent
+    def _shipped(self) -> Iterator[tuple[int, Path, str]]:
+        """Of each SAE: where its features begin, the folder where files about them may lie, their key."""
+        begin = 0
+        for one in self._steered.values():
+            if one.source:
+                source = Path(one.source)
+                yield begin, source if source.is_dir() else source.parent, self._key(one.sha256[:32])
+            begin += one.n_features
 
     def _hash(self) -> str:
         """Of all SAEs together; of one, its own."""

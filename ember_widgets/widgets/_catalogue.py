@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets import _checks
+from ember_widgets import _checks, _sites
 from ember_widgets._statistics import Statistics
 from ember_widgets.collection import Collection
 from ember_widgets.icons import Icons
@@ -22,7 +22,7 @@ _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
 
 class Catalogue:
-    """The features of an SAE.
+    """The features of a painter's SAEs, those of a second site counted on from the first, as in a scene.
 
     Args:
         source: a painter, or an SAE alone.
@@ -35,11 +35,13 @@ class Catalogue:
     """
 
     def __init__(self, source: Any, collection: Collection | None = None) -> None:
-        saes = getattr(source, "saes", None)
-        self.sae: Any = next(iter(saes.values())) if saes else source
-        if not hasattr(self.sae, "W_dec"):
-            raise TypeError(f"painter={_checks.shown(source)} has no SAE; give a Painter or an SAE")
-        self.n_features = int(self.sae.n_features)
+        self.saes: dict[str, Any] = _steered(source)
+        """{site: SAE}, in the order in which their features are counted."""
+        sizes = [int(sae.n_features) for sae in self.saes.values()]
+        self._ends = np.cumsum(sizes)
+        self.n_features = int(self._ends[-1])
+        self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
+        """What scenes and collections call them."""
         labels = getattr(source, "labels", None)
         self.labels = labels if isinstance(labels, Labels) else Labels(n_features=self.n_features)
         icons = getattr(source, "icons", None)
@@ -55,21 +57,33 @@ class Catalogue:
                 self.statistics = measured
 
     @cached_property
-    def directions(self) -> NDArray[np.float32]:
-        """(n_features, d_model) float32, the decoder's rows at length 1."""
-        rows: NDArray[np.float32] = self.sae.W_dec.detach().float().cpu().numpy()
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        directions: NDArray[np.float32] = rows / lengths.clip(min=1e-12)
-        return directions
+    def sites(self) -> list[str]:
+        """Short names."""
+        return [_sites.short(site) for site in self.saes]
+
+    def site(self, feature: int) -> int:
+        """Which of the sites a feature is of."""
+        return int(np.searchsorted(self._ends, feature, side="right"))
+
+    def of_site(self, site: int) -> slice:
+        """The features of one site."""
+        end = int(self._ends[site])
+        return slice(end - int(list(self.saes.values())[site].n_features), end)
+
+    @cached_property
+    def directions(self) -> list[NDArray[np.float32]]:
+        """Of each site (n_features, d_model) float32, the decoder's rows at length 1."""
+        return [_unit_rows(sae.W_dec.detach().float().cpu().numpy()) for sae in self.saes.values()]
 
     @cached_property
     def positional(self) -> NDArray[np.bool_]:
         """(n_features,) bool."""
         mask = np.zeros(self.n_features, np.bool_)
-        mask[list(self.sae.positional)] = True
+        for i, sae in enumerate(self.saes.values()):
+            mask[self.of_site(i)][list(sae.positional)] = True
         return mask
 
-    @property
+    @cached_property
     def dead(self) -> NDArray[np.bool_]:
         """(n_features,) bool; none where nothing was measured."""
         return self.statistics.dead if self.statistics else np.zeros(self.n_features, np.bool_)
@@ -77,14 +91,17 @@ class Catalogue:
     @cached_property
     def typical(self) -> NDArray[np.float32]:
         """(n_features,) typical activation: as measured, else what the SAE says."""
-        unit: NDArray[np.float32] = self.sae.unit.detach().float().cpu().numpy()
+        unit: NDArray[np.float32] = np.concatenate(
+            [sae.unit.detach().float().cpu().numpy() for sae in self.saes.values()]
+        )
         return np.where(self.dead, unit, self.statistics.typical) if self.statistics else unit
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """(n_features,) bool."""
         mask = np.zeros(self.n_features, np.bool_)
-        mask[[feature for feature in self.labels if feature < self.n_features]] = True
+        labelled = np.fromiter(self.labels, np.intp)
+        mask[labelled[labelled < self.n_features]] = True
         return mask
 
     def found(self, text: str) -> tuple[list[int], dict[int, str]]:
@@ -104,23 +121,33 @@ class Catalogue:
         return [feature for feature in features if feature < self.n_features], {}
 
     def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
-        """The features whose decoder directions are nearest to a feature's, with the cosine, nearest first.
+        """The features of its site whose decoder directions are nearest to a feature's, with the cosine.
 
         Raises:
             TypeError, ValueError: no such feature.
         """
         feature = _checks.feature_index(feature, self.n_features)
-        cosines = self.directions @ self.directions[feature]
-        cosines[feature] = -np.inf
-        n = min(n, self.n_features - 1)
+        site = self.site(feature)
+        begin, rows = self.of_site(site).start, self.directions[site]
+        cosines = rows @ rows[feature - begin]
+        cosines[feature - begin] = -np.inf
+        n = min(n, len(rows) - 1)
         nearest = np.argpartition(-cosines, n - 1)[:n] if n else np.zeros(0, np.intp)
         nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
-        return [(int(f), float(cosines[f])) for f in nearest]
+        return [(begin + int(f), float(cosines[f])) for f in nearest]
 
     def passing(self, filters: Iterable[str]) -> NDArray[np.bool_]:
-        """(n_features,) bool: those that these filters leave ("live", "labelled", "placeless")."""
+        """(n_features,) bool: those that these filters leave.
+
+        Args:
+            filters: "live", "labelled", "placeless", or sites by their short names, of which one will do.
+        """
         mask = np.ones(self.n_features, np.bool_)
         wanted = set(filters)
+        if sites := [i for i, site in enumerate(self.sites) if site in wanted]:
+            mask[:] = False
+            for site in sites:
+                mask[self.of_site(site)] = True
         if "live" in wanted:
             mask &= ~self.dead
         if "labelled" in wanted:
@@ -144,6 +171,8 @@ class Catalogue:
     def details(self, feature: int) -> dict[str, Any]:
         """What the card says of a feature, without pictures."""
         facts: list[tuple[str, str]] = []
+        if len(self.sites) > 1:
+            facts.append(("site", self.sites[self.site(feature)]))
         if self.statistics:
             share = float(self.statistics.frequency[feature])
             facts.append(("active in", f"{percent(share)} of patches" if share else "no patch: dead"))
@@ -168,12 +197,31 @@ class Catalogue:
         return ", ".join(scores) or label.source or "label of unknown source"
 
     def _check(self, collection: Collection) -> None:
-        ours, theirs = self.sae.sha256[:16], collection.model.get("sae", "")
-        if collection.n_features != self.n_features or ours != theirs:
+        theirs = collection.model.get("sae", "")
+        if collection.n_features != self.n_features or self.sae != theirs:
             raise ValueError(
-                f"{collection} was made with SAE {theirs!r}, but this atlas shows {ours!r}; "
+                f"{collection} was made with SAE {theirs!r}, but this atlas shows {self.sae!r}; "
                 "collect with this painter"
             )
+
+
+def _steered(source: Any) -> dict[str, Any]:
+    """The SAEs whose features a painter's scenes count: others may follow in `saes`, to look at."""
+    saes = getattr(source, "saes", None) or {getattr(source, "site", ""): source}
+    if not all(hasattr(sae, "W_dec") for sae in saes.values()):
+        raise TypeError(f"painter={_checks.shown(source)} has no SAE; give a Painter or an SAE")
+    taken: dict[str, Any] = {}
+    for site, sae in saes.items():
+        if taken and sum(one.n_features for one in taken.values()) >= getattr(source, "n_features", 0):
+            break
+        taken[site] = sae
+    return taken
+
+
+def _unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    directions: NDArray[np.float32] = rows / lengths.clip(min=1e-12)
+    return directions
 
 
 def percent(share: float) -> str:

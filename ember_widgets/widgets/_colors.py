@@ -16,6 +16,7 @@ MODES = {
     "typical": "Typical activation",
     "source": "Label source",
     "positional": "Positional",
+    "site": "Site",
 }
 # Okabe and Ito's colours, which the colour-blind tell apart; the grey is for what there is nothing to say of.
 KINDS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
@@ -38,6 +39,11 @@ class Coloring:
     legend: dict[str, Any]
 
 
+def modes(features: Catalogue) -> dict[str, str]:
+    """The modes that say something of these features, and their titles."""
+    return {mode: title for mode, title in MODES.items() if mode != "site" or len(features.sites) > 1}
+
+
 def coloring(mode: str, features: Catalogue, *, dark: bool) -> Coloring:
     """The colours of a mode, on a dark or a light ground."""
     grey = "#55555e" if dark else "#c9c9cf"
@@ -45,6 +51,10 @@ def coloring(mode: str, features: Catalogue, *, dark: bool) -> Coloring:
         return _kinds(_sources(features), grey)
     if mode == "positional":
         return _kinds(["positional" if p else "" for p in features.positional], grey, "elsewhere too")
+    if mode == "site":
+        return _kinds(
+            [features.sites[features.site(feature)] for feature in range(features.n_features)], grey
+        )
     if mode == "frequency":
         if features.statistics is None:
             return _kinds([""] * features.n_features, grey, "not measured: give the atlas a collection")

@@ -1,7 +1,7 @@
 """The map itself: jupyter-scatter, told only what changed.
 
-Points lie in the browser with a shade each, which looks up a palette; a selection and a filter are lists of
-point numbers. All three travel as binary buffers, so that a search over 10,240 features costs next to nothing.
+Points have a place and a shade each, which looks up a palette; a selection and a filter are lists of point
+numbers. All of them travel as binary buffers, so that a search over 10,240 features costs next to nothing.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Scatter:
         """Draw on a colour "#rrggbb"."""
         from matplotlib.colors import to_rgba
 
-        # Not by jscatter's own background(): it sets the axes' and the legend's colours too, and these then show.
+        # Not by jscatter's background(): it sets the axes' and the legend's colours too, and these then show.
         ground = to_rgba(color)
         ink = (1, 1, 1, 1) if sum(ground[:3]) < 1.5 else (0, 0, 0, 1)
         with self.widget.hold_sync():

@@ -44,7 +44,10 @@ class Sheet:
 
     def show(self, selected: Sequence[int], passing: NDArray[np.bool_]) -> None:
         """Show what was found or selected; else all features that pass the filters."""
-        features = list(selected)
+        with self._panel.hold_sync():
+            self._tell(list(selected), passing)
+
+    def _tell(self, features: list[int], passing: NDArray[np.bool_]) -> None:
         if self._panel.query.strip():
             self._panel.title = f"{len(features)} found" if features else "Nothing found"
         elif features:
@@ -68,8 +71,9 @@ class Sheet:
             self._panel.details = None
             return
         self.want_icons([feature])
-        self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
-        self._send_icons()
+        with self._panel.hold_sync():
+            self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
+            self._send_icons()
 
     def tell_choices(self) -> None:
         """What the filters are, and what can be said against them."""
@@ -82,8 +86,11 @@ class Sheet:
             ("labelled", "Labelled", labelled, _none(labelled, "labels")),
             ("placeless", "Not positional", n - positional, _none(positional, "positional features")),
         )
+        sizes = [sae.n_features for sae in self._all.saes.values()]
+        sites = [(site, site, size, "") for site, size in zip(self._all.sites, sizes, strict=True)]
         names = ("key", "title", "count", "advice")
-        self._panel.filter_choices = [dict(zip(names, choice, strict=True)) for choice in choices]
+        every = [*choices, *(sites if len(sites) > 1 else [])]
+        self._panel.filter_choices = [dict(zip(names, choice, strict=True)) for choice in every]
 
     def want_icons(self, features: Iterable[int]) -> None:
         """Have icons made that are missing; dead features have none."""

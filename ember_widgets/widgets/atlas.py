@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import os
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import numpy as np
 import traitlets
 from PIL import Image
 
 from ember_widgets import _checks
 from ember_widgets.collection import Collection
-from ember_widgets.feature_map import FILE as MAP_FILE
-from ember_widgets.feature_map import METHODS, FeatureMap, best_method, known_map, make_map
+from ember_widgets.feature_map import FeatureMap
+from ember_widgets.widgets._arrangement import Arrangement
 from ember_widgets.widgets._asked import check_keywords, last_line
 from ember_widgets.widgets._catalogue import Catalogue, numbers
-from ember_widgets.widgets._colors import MODES, coloring
+from ember_widgets.widgets._colors import coloring, modes
 from ember_widgets.widgets._map_picture import map_picture
 from ember_widgets.widgets._panel import Panel
 from ember_widgets.widgets._scatter import Scatter
@@ -80,17 +77,15 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._lock = threading.RLock()
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
-        self._key = self._all.sae.sha256 or _hash(self._all.directions)
-        self._arranged = threading.Event()
         self._query = ""
         self.last_error: Exception | None = None
-        self.map, self._arranging = self._open_map(method, cache)
+        self._places = Arrangement(self._all, method=method, cache=cache, on_made=self._arranged)
         self._scatter = Scatter(
             self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._hovered
         )
         self._panel = Panel(
             height=height,
-            color_modes=[list(mode) for mode in MODES.items()],
+            color_modes=[list(mode) for mode in modes(self._all).items()],
             color_by="frequency" if self._all.statistics else "typical",
             filters=["live"] if self._all.dead.any() else [],
         )
@@ -114,9 +109,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._recolor()
         self._scatter.only(self._passing)
         self._show()
-        self._tell_status()
-        if self._arranging is not None:
-            self._arranging.start()
+        self._panel.status = self._places.status
+        self._places.start()
 
     # Python's verbs
 
@@ -182,7 +176,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the map is arranged; False if that took longer than so many seconds."""
-        return self._arranging is None or self._arranged.wait(timeout)
+        return self._places.wait(timeout)
 
     def picture(self, side: int = 900) -> Image.Image:
         """The map as a picture, with the icons of labelled features; what a saved notebook shows."""
@@ -214,46 +208,20 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     # The map
 
-    def _open_map(
-        self, method: str | None, cache: str | os.PathLike[str] | None
-    ) -> tuple[FeatureMap, threading.Thread | None]:
-        """The map to begin with, and what makes the real one if it was not made before."""
-        source = Path(self._all.sae.source or "nowhere")
-        shipped = (source if source.is_dir() else source.parent) / MAP_FILE
-        known = known_map(self._key, method=method, shipped=shipped, cache=cache)
-        if known is not None and len(known.positions) == self._all.n_features:
-            return known, None
-        self._wanted = method or best_method()
-        first = make_map(self._all.directions, method="pca")
-        if self._wanted == "pca":
-            return first, None
-        arguments = (self._wanted, cache)
-        return first, threading.Thread(target=self._arrange, args=arguments, name="ember-atlas", daemon=True)
+    @property
+    def map(self) -> FeatureMap:
+        """Where each feature lies."""
+        return self._places.map
 
-    def _arrange(self, method: str, cache: str | os.PathLike[str] | None) -> None:
-        try:
-            made = make_map(self._all.directions, self._key, method=method, cache=cache)
-            with self._lock:
-                if self._closed:
-                    return
-                self.map = made
-                self._scatter.move(made)
-                self._scatter.only(self._passing)
-        except Exception as fault:  # nobody would see it
-            if not self._closed:
+    def _arranged(self, fault: Exception | None) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if fault is None:
+                self._scatter.move(self.map)
+            else:
                 self._report(fault)
-        finally:
-            self._arranged.set()
-            if not self._closed:
-                self._tell_status()
-
-    def _tell_status(self) -> None:
-        n = f"{self._all.n_features:,} features"
-        if self._arranging is not None and not self._arranged.is_set():
-            wanted = METHODS[self._wanted]
-            self._panel.status = f"{n} · {self.map.title} for now; {wanted} is under way…"
-        else:
-            self._panel.status = f"{n} · {self.map.title}"
+            self._panel.status = self._places.status
 
     def _coloring(self, *, dark: bool) -> Any:
         return coloring(self._panel.color_by, self._all, dark=dark)
@@ -369,8 +337,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         if not isinstance(paint, PaintWidget):
             raise TypeError(f"paint={_checks.shown(paint)} is not a PaintWidget; make one with the painter")
         scene = paint.scene
-        ours, theirs = self._all.sae.sha256[:16], scene.model.get("sae", "")
-        if scene.n_features != self._all.n_features or (ours and theirs and ours != theirs):
+        ours, theirs = self._all.sae, scene.model.get("sae", "")
+        if scene.n_features != self._all.n_features or (ours.strip(",") and theirs and ours != theirs):
             raise ValueError(
                 f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this "
                 f"atlas shows {ours!r} ({self._all.n_features} features); give a widget of the same painter"
@@ -379,10 +347,6 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _report(self, fault: Exception) -> None:
         self.last_error = fault
         self._panel.notice = last_line(fault)
-
-
-def _hash(directions: Any) -> str:
-    return hashlib.sha256(np.ascontiguousarray(directions).tobytes()).hexdigest()
 
 
 def _is_dark(color: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import weakref
 from collections.abc import Iterator, Sequence
@@ -375,6 +376,82 @@ class TestMap:
         atlas._panel.filters = ["labelled"]
         assert atlas._panel.title == "No features"
         assert atlas.picture(300).size[0] == 300
+
+
+class Both(Painter):
+    """With a second site, whose features are counted on from the first's."""
+
+    n_features = N + 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        second = dataclasses.replace(make_sae(20), site="up_blocks.0.attentions.1", sha256="cd" * 32)
+        # One put in later is of a site to look at.
+        look = dataclasses.replace(make_sae(30), site="mid_block.attentions.0", sha256="ef" * 32)
+        self.saes |= {second.site: second, look.site: look}
+        self.labels = Labels({7: "cat", N + 3: "cat, bottom"}, n_features=self.n_features)
+        self.icons = Icons(self.n_features, self.draw_icons)
+        frequency = np.linspace(0.5, 0.001, self.n_features, dtype=np.float32)
+        self.statistics = Statistics(frequency, frequency + 1, 100)
+
+
+class TestTwoSites:
+    @pytest.fixture
+    def atlas(self, tmp_path: Path) -> Iterator[FeatureAtlas]:
+        atlas = FeatureAtlas(Both(), method="pca", cache=tmp_path)
+        yield atlas
+        atlas.close()
+
+    def test_lie_side_by_side(self, atlas: FeatureAtlas) -> None:
+        positions = atlas.map.positions
+        assert positions.shape == (N + 20, 2)
+        assert positions[:N, 0].max() < 0 < positions[N:, 0].min()
+        assert np.abs(positions).max() <= 1
+        assert atlas._panel.status.startswith("80 features of down.2.1, up.0.1 · PCA")
+
+    def test_are_searched_together_and_filtered_apart(self, atlas: FeatureAtlas) -> None:
+        assert atlas.search("cat") == [7, N + 3]
+        atlas._panel.filters = ["up.0.1"]
+        assert set(tiles(atlas)) == set(range(N, N + 20))
+        atlas._panel.query = "cat"
+        assert list(atlas.selected) == [N + 3]
+        atlas._panel.filters = ["up.0.1", "down.2.1"]
+        atlas._panel.query = ""
+        assert len(tiles(atlas)) == N + 20
+        assert [choice["count"] for choice in atlas._panel.filter_choices[-2:]] == [N, 20]
+
+    def test_have_directions_that_are_not_compared(self, atlas: FeatureAtlas) -> None:
+        assert set(atlas.search("like 2")) <= set(range(N))
+        rows = atlas._all.directions[1].astype(np.float64)
+        nearest = [N + int(f) for f in np.argsort(-(rows @ rows[2])) if f != 2]
+        assert [f for f, _ in atlas.like(N + 2, 5)] == nearest[:5]
+        assert len(atlas.like(N + 2, 1000)) == 19
+
+    def test_are_told_apart_by_card_and_colour(self, atlas: FeatureAtlas) -> None:
+        atlas.select([N + 3])
+        assert ("site", "up.0.1") in atlas._panel.details["facts"]
+        assert atlas._panel.details["label"] == "cat, bottom"
+        atlas._panel.color_by = "site"
+        kinds = {kind["name"]: kind["count"] for kind in atlas._panel.legend["kinds"]}
+        assert kinds == {"down.2.1": N, "up.0.1": 20}
+
+    def test_positional_features_are_those_of_their_site(self, atlas: FeatureAtlas) -> None:
+        assert np.flatnonzero(atlas._all.positional).tolist() == [5, 6, N + 5, N + 6]
+
+    def test_brushes_are_of_the_scene_s_feature(self, tmp_path: Path) -> None:
+        model = {"sae": "ab" * 8 + "," + "cd" * 8}
+        widget = PaintWidget(FakePainter(), make_scene(n_features=N + 20, model=model))
+        atlas = FeatureAtlas(Both(), paint=widget, method="pca", cache=tmp_path)
+        name = atlas.brush(N + 3)
+        assert widget.scene.weights(name) == {N + 3: pytest.approx(1.0)}
+        atlas.close()
+        widget.close()
+
+    def test_one_alone_has_no_site_to_choose(self, source: Painter, tmp_path: Path) -> None:
+        atlas = FeatureAtlas(source, method="pca", cache=tmp_path)
+        assert [choice["key"] for choice in atlas._panel.filter_choices] == ["live", "labelled", "placeless"]
+        assert "site" not in dict(atlas._panel.color_modes)
+        atlas.close()
 
 
 class TestRefusals:
