@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _files
 
 FEATURE_NAMES = ("feature", "feature_id", "feature_idx", "feature_index", "index", "idx", "latent", "id")
 TEXT_NAMES = ("label", "description", "explanation", "text", "name")
@@ -82,7 +82,7 @@ def write(path: Path, labels: Mapping[int, Label]) -> None:
         data = stream.getvalue()
     else:
         raise ValueError(f"cannot write labels to {path}: choose a name that ends in .json or .tsv")
-    _scene_file.write(path, data.encode("utf-8"))
+    _files.write(path, data.encode("utf-8"))
 
 
 class _Unfit(Exception):

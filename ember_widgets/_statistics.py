@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _files
 
 FILE = "statistics.npz"
 
@@ -48,7 +48,7 @@ class Statistics:
         np.savez_compressed(
             stream, frequency=self.frequency, typical=self.typical, n_images=self.n_images, key=key
         )
-        _scene_file.write(path, stream.getvalue())
+        _files.write(path, stream.getvalue())
 
     @classmethod
     def load(cls, path: Path, key: str) -> Statistics | None:

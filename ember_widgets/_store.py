@@ -15,21 +15,19 @@ def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
     Args:
         given: the user's own choice; None = the environment's EMBER_WIDGETS_CACHE, else the platform's place.
     """
-    if given is None and not (given := os.environ.get(CACHE_VARIABLE)):
-        from platformdirs import user_cache_path
-
-        return user_cache_path("ember_widgets", appauthor=False)
-    return Path(given).expanduser()
+    return _folder(given, CACHE_VARIABLE, "user_cache_path")
 
 
-def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of what users made, such as their labels.
+def data_folder() -> Path:
+    """The folder of what users made, such as their labels: EMBER_WIDGETS_DATA, else the platform's place."""
+    return _folder(None, DATA_VARIABLE, "user_data_path")
 
-    Args:
-        given: the user's own choice; None = the environment's EMBER_WIDGETS_DATA, else the platform's place.
-    """
-    if given is None and not (given := os.environ.get(DATA_VARIABLE)):
-        from platformdirs import user_data_path
 
-        return user_data_path("ember_widgets", appauthor=False)
-    return Path(given).expanduser()
+def _folder(given: str | os.PathLike[str] | None, variable: str, usual: str) -> Path:
+    chosen = given or os.environ.get(variable)
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    found: Path = getattr(platformdirs, usual)("ember_widgets", appauthor=False)
+    return found

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets import _checks
+from ember_widgets._contact_sheet import contact_sheet
 from ember_widgets._refit import refitted, reseeded
-from ember_widgets._sheet import contact_sheet
 from ember_widgets.factors import Factors
 from ember_widgets.scene import Scene
 

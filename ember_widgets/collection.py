@@ -13,22 +13,21 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _files
+from ember_widgets._collection_file import N_PATCHES, Record, load, packed
+from ember_widgets._contact_sheet import contact_sheet
 from ember_widgets._grid import GRID
 from ember_widgets._statistics import Statistics
 
 SHARD = 32
-SIDE = 256
-N_PATCHES = GRID * GRID
 _MANIFEST = "collection.json"
 
 
@@ -66,7 +65,7 @@ class Collection:
         self.folder = folder
         self.n_features = n_features
         self.model = dict(model)
-        self._batch: list[_Record] = []
+        self._batch: list[Record] = []
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Collection:
@@ -107,7 +106,7 @@ class Collection:
             raise ValueError(f"{folder} is there already and is no collection; choose an empty or new folder")
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
-        _scene_file.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
+        _files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
         return cls(folder, n_features, model)
 
     def check(self, model: Mapping[str, str]) -> None:
@@ -133,7 +132,7 @@ class Collection:
         """Frequency and typical activation of every feature."""
         active, total, squares = (np.zeros(self.n_features) for _ in range(3))
         for shard in self._shards:
-            with _load(shard) as file:
+            with load(shard) as file:
                 features = file["features"]
                 active[features] += file["active"]
                 total[features] += file["total"]
@@ -146,7 +145,7 @@ class Collection:
         """A picture's codes, (16, 16, n_features) float32, ≥ 0."""
         shard, place = self._find(index)
         codes = np.zeros((N_PATCHES, self.n_features), np.float32)
-        with _load(shard) as file:
+        with load(shard) as file:
             ends = file["ends"]
             first = place * N_PATCHES
             begin, end = int(ends[first]), int(ends[first + N_PATCHES])
@@ -157,7 +156,7 @@ class Collection:
     def picture(self, index: int) -> Image.Image:
         """A picture as the model drew it, 256×256 pixels."""
         shard, place = self._find(index)
-        with _load(shard) as file:
+        with load(shard) as file:
             ends = file["picture_ends"]
             data = file["pictures"][ends[place] : ends[place + 1]].tobytes()
         if not data:
@@ -208,20 +207,15 @@ class Collection:
                 f"feature {feature} is active in none of the {len(self)} pictures of {self.folder}; "
                 "choose another feature, or collect more prompts"
             )
-        gap = 4
-        columns = min(columns, len(hits))
-        rows = -(-len(hits) // columns)
-        sheet = Image.new("RGB", (columns * (side + gap) - gap, rows * (side + gap) - gap), (128, 128, 128))
-        for place, hit in enumerate(hits):
-            at = (place % columns * (side + gap), place // columns * (side + gap))
-            sheet.paste(self.marked(hit, side), at)
-        return sheet
+        columns = _checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
+        pictures = [self.marked(hit, side) for hit in hits]
+        return contact_sheet([pictures[i : i + columns] for i in range(0, len(hits), columns)], side=side)
 
     # adding
 
     def add(self, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> None:
         """Add a picture; what was added is on disk after 32 of them, or `flush`."""
-        self._batch.append(_Record.of(prompt, seed, codes.reshape(N_PATCHES, -1), picture))
+        self._batch.append(Record.of(prompt, seed, codes.reshape(N_PATCHES, -1), picture))
         if len(self._batch) >= SHARD:
             self.flush()
 
@@ -230,8 +224,8 @@ class Collection:
         if self._batch:
             taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
             stream = io.BytesIO()
-            np.savez_compressed(stream, allow_pickle=False, **_shard(self._batch))
-            _scene_file.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
+            np.savez_compressed(stream, allow_pickle=False, **packed(self._batch))
+            _files.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
             self._batch = []
             for name in ("_shards", "_shard_runs", "statistics"):
                 self.__dict__.pop(name, None)
@@ -246,7 +240,7 @@ class Collection:
     def _shard_runs(self) -> list[tuple[list[str], list[int]]]:
         runs = []
         for shard in self._shards:
-            with _load(shard) as file:
+            with load(shard) as file:
                 runs.append((json.loads(file["prompts"].tobytes()), file["seeds"].tolist()))
         return runs
 
@@ -263,7 +257,7 @@ class Collection:
     def _hits(self, feature: int) -> Iterator[Hit]:
         first = 0
         for shard, (prompts, seeds) in zip(self._shards, self._shard_runs, strict=True):
-            with _load(shard) as file:
+            with load(shard) as file:
                 begin, end = np.searchsorted(file["peak_features"], [feature, feature + 1])
                 if begin < end:
                     columns = (file[f"peak_{name}"][begin:end] for name in ("images", "patches", "values"))
@@ -274,71 +268,6 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"Collection({str(self.folder)!r}, {_checks.plural(len(self), 'picture')})"
-
-
-@dataclass(frozen=True)
-class _Record:
-    """One picture's codes, sparse: per patch, per active feature."""
-
-    prompt: str
-    seed: int
-    counts: NDArray[np.uint32]
-    features: NDArray[np.int32]
-    values: NDArray[np.float32]
-    picture: bytes = field(default=b"")
-
-    @classmethod
-    def of(cls, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> _Record:
-        patches, features = np.nonzero(codes)
-        stream = io.BytesIO()
-        if picture is not None:
-            small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-            small.save(stream, "JPEG", quality=85, subsampling=0)
-        return cls(
-            prompt,
-            seed,
-            np.bincount(patches, minlength=N_PATCHES).astype(np.uint32),
-            features.astype(np.int32),
-            codes[patches, features],
-            stream.getvalue(),
-        )
-
-
-def _shard(records: list[_Record]) -> dict[str, NDArray[Any]]:
-    features = np.concatenate([r.features for r in records])
-    values = np.concatenate([r.values for r in records])
-    counts = np.concatenate([r.counts for r in records])
-    where = np.repeat(np.arange(len(counts)), counts)  # picture · 256 + patch
-    used, place = np.unique(features, return_inverse=True)
-    exact = values.astype(np.float64)
-
-    # The strongest patch of each feature in each picture: the last of those sorted by strength.
-    images = where // N_PATCHES
-    order = np.lexsort((-where, values, images, features))
-    f, i = features[order], images[order]
-    last = order[np.append((f[1:] != f[:-1]) | (i[1:] != i[:-1]), True)] if len(order) else order
-    pictures = [np.frombuffer(r.picture, np.uint8) for r in records]
-    return {
-        "prompts": np.frombuffer(json.dumps([r.prompt for r in records]).encode(), np.uint8),
-        "seeds": np.array([r.seed for r in records], np.int64),
-        "ends": np.append(0, counts.cumsum()).astype(np.uint32),
-        "code_features": features,
-        "code_values": values,
-        "pictures": np.concatenate(pictures),
-        "picture_ends": np.cumsum([0, *(len(p) for p in pictures)]),
-        "features": used,
-        "active": np.bincount(place, minlength=len(used)),
-        "total": np.bincount(place, exact, len(used)),
-        "squares": np.bincount(place, exact**2, len(used)),
-        "peak_features": features[last],
-        "peak_images": images[last].astype(np.int32),
-        "peak_patches": (where[last] % N_PATCHES).astype(np.uint8),
-        "peak_values": values[last],
-    }
-
-
-def _load(shard: Path) -> Any:
-    return np.load(shard, allow_pickle=False)
 
 
 def collect(

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _files
 from ember_widgets._store import cache_folder
 
 METHODS = {"umap": "UMAP (umap-learn)", "tsne": "t-SNE (scikit-learn)", "pca": "PCA (scikit-learn)"}
@@ -48,7 +48,7 @@ class FeatureMap:
         stream = io.BytesIO()
         np.savez(stream, positions=self.positions, method=self.method, key=key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _scene_file.write(path, stream.getvalue())
+        _files.write(path, stream.getvalue())
 
     @classmethod
     def load(cls, path: Path, key: str) -> FeatureMap | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _files
 
 SIDE = 64
 FILE = "icons.zip"
@@ -232,7 +232,7 @@ def write(path: Path, pictures: Mapping[int, bytes], key: str) -> None:
         archive.comment = key.encode()
         for feature in sorted(pictures):
             archive.writestr(zipfile.ZipInfo(f"{feature}.webp"), pictures[feature])
-    _scene_file.write(path, stream.getvalue())
+    _files.write(path, stream.getvalue())
 
 
 def read(path: Path, key: str) -> dict[int, bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ember_widgets import _checks, _label_file
 from ember_widgets._label_file import Label
 
-__all__ = ["OWN_SOURCE", "Label", "Labels"]
+__all__ = ["OWN_SOURCE", "Label", "Labels", "labels_of"]
 
 OWN_SOURCE = "you"
 """The source of labels that the user set; these win over all others."""
@@ -167,6 +167,14 @@ class Labels(Mapping[int, str]):
                 f"these labels name feature {highest}, but the SAE has {self._n_features} features; "
                 "give the labels of this SAE"
             )
+
+
+def labels_of(painter: object) -> Labels:
+    """A painter's labels; none where it has none."""
+    labels = getattr(painter, "labels", None)
+    if isinstance(labels, Labels):
+        return labels
+    return Labels(labels if isinstance(labels, Mapping) else None)
 
 
 @dataclass

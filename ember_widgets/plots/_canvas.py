@@ -110,9 +110,3 @@ def name_of(feature: int, labels: Mapping[int, str]) -> str:
     """Label and number of a feature."""
     label = labels.get(feature)
     return f"{label} #{feature}" if label else f"#{feature}"
-
-
-def labels_of(painter: object) -> Mapping[int, str]:
-    """The painter's labels; none where it has none."""
-    labels = getattr(painter, "labels", None)
-    return labels if isinstance(labels, Mapping) else {}

@@ -1,4 +1,8 @@
-"""Figures of features: in one patch, and over the picture."""
+"""Figures of features: in one patch, and over the picture.
+
+All are of what ``painter.inspect(scene, step=step, site=site)`` gives, edits included. They draw into ``ax``,
+or Axes of their own, and return it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ import numpy as np
 
 from ember_widgets import _checks
 from ember_widgets._grid import Patches
+from ember_widgets.labels import labels_of
 from ember_widgets.plots._canvas import (
     AMOUNT,
     FIRST,
     HEAT,
-    labels_of,
     name_of,
     one,
     ramp,
@@ -38,16 +42,10 @@ def plot_features(
     """The features of a patch, or the mean of several, as bars, with marks at what is typical of each.
 
     Args:
-        painter: the painter.
-        scene: the scene, with its edits.
         patch: (row, col); or patches: bool (16, 16), pairs, or the name of an area.
         top: how many features at most.
         step: sampling step, 0..n_steps-1.
         site: one of ``painter.saes``; None = the steered one.
-        ax: Axes to draw into.
-
-    Returns:
-        The Axes.
     """
     seen = painter.inspect(scene, step=step, site=site)
     given: Any = patch
@@ -84,16 +82,7 @@ def plot_feature_map(
 ) -> Any:
     """Where a feature is active, over the picture, and how strongly.
 
-    Args:
-        painter: the painter.
-        scene: the scene, with its edits.
-        feature: index into the SAE.
-        step: sampling step, 0..n_steps-1.
-        site: one of ``painter.saes``; None = the steered one.
-        ax: Axes to draw into.
-
-    Returns:
-        The Axes.
+    ``feature`` is an index into the SAE of the site; step and site as in `plot_features`.
     """
     seen = painter.inspect(scene, step=step, site=site)
     feature = _checks.feature_index(feature, seen.n_features)
@@ -110,18 +99,7 @@ def plot_feature_map(
 def plot_feature_count(
     painter: Inspecting, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> Any:
-    """How many features are active in each patch.
-
-    Args:
-        painter: the painter.
-        scene: the scene, with its edits.
-        step: sampling step, 0..n_steps-1.
-        site: one of ``painter.saes``; None = the steered one.
-        ax: Axes to draw into.
-
-    Returns:
-        The Axes.
-    """
+    """How many features are active in each patch; step and site as in `plot_features`."""
     counts = painter.inspect(scene, step=step, site=site).counts
     ax = one(ax, (4.2, 3.6))
     image = show_map(ax, counts, cmap=AMOUNT)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets import _checks
+from ember_widgets.labels import labels_of
 from ember_widgets.plots._canvas import (
     CHANGE,
     HEAT,
     bare,
-    labels_of,
     name_of,
     one,
     ramp,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ember_widgets.labels import labels_of
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _picture, _python, _wire
 from ember_widgets.widgets._aside import Aside
@@ -19,7 +20,7 @@ from ember_widgets.widgets._asked import (
     last_line,
     rendered,
 )
-from ember_widgets.widgets._features import found, labels_of, made_of
+from ember_widgets.widgets._features import found, made_of
 from ember_widgets.widgets._history import History, State
 from ember_widgets.widgets._icons import Icons, alone, key_of, key_of_step, keys_of_seeds
 from ember_widgets.widgets._picture import Picture

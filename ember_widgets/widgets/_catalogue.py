@@ -14,7 +14,7 @@ from ember_widgets import _checks, _sites
 from ember_widgets._statistics import Statistics
 from ember_widgets.collection import Collection
 from ember_widgets.icons import Icons
-from ember_widgets.labels import Labels
+from ember_widgets.labels import labels_of
 
 ALIKE = 24
 _NUMBER = re.compile(r"#?\s*(\d{1,9})")
@@ -42,8 +42,7 @@ class Catalogue:
         self.n_features = int(self._ends[-1])
         self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
         """What scenes and collections call them."""
-        labels = getattr(source, "labels", None)
-        self.labels = labels if isinstance(labels, Labels) else Labels(n_features=self.n_features)
+        self.labels = labels_of(source)
         icons = getattr(source, "icons", None)
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
         self.can_draw = callable(getattr(source, "draw_icons", None))

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ember_widgets.labels import labels_of
 from ember_widgets.renderer import Renderer
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _python, _told
 from ember_widgets.widgets._answers import Answers, Now
 from ember_widgets.widgets._aside import Aside
 from ember_widgets.widgets._asked import NewScene, PainterLike, Variation, last_line, rendered
-from ember_widgets.widgets._features import labels_of
 from ember_widgets.widgets._history import History, State
 from ember_widgets.widgets._icons import key_of_step, keys_of_seeds
 from ember_widgets.widgets._picture import Kind, Picture

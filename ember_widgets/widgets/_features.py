@@ -13,12 +13,6 @@ SHOWN = 12
 FOUND = 30
 
 
-def labels_of(painter: object) -> Labels:
-    """The painter's labels; none where it has none."""
-    labels = getattr(painter, "labels", None)
-    return labels if isinstance(labels, Labels) else Labels()
-
-
 def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     """A factor's features, those that add most first, with their share of what all of them add (0..1)."""
     total = float(np.abs(scene.basis[factor]).sum())

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from ember_widgets._checks import plural
+from ember_widgets.labels import labels_of
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _layers, _python, _wire
 from ember_widgets.widgets._answers import Loan
 from ember_widgets.widgets._change import Change
 from ember_widgets.widgets._easel import Easel
-from ember_widgets.widgets._features import labels_of
 
 
 class Session(Easel):

@@ -22,8 +22,8 @@ from ember_widgets.widgets._catalogue import Catalogue, numbers
 from ember_widgets.widgets._colors import coloring, modes
 from ember_widgets.widgets._map_picture import map_picture
 from ember_widgets.widgets._panel import Panel
+from ember_widgets.widgets._panel_sheet import Sheet
 from ember_widgets.widgets._scatter import Scatter
-from ember_widgets.widgets._sheet import Sheet
 from ember_widgets.widgets.paint import PaintWidget
 
 PANEL_WIDTH = 330

@@ -15,12 +15,12 @@ import traitlets
 from ember_widgets import _checks
 from ember_widgets._checks import shown
 from ember_widgets._grid import Mask
-from ember_widgets.labels import Labels
+from ember_widgets.labels import Labels, labels_of
 from ember_widgets.scene import GRID, Scene
 from ember_widgets.widgets import _patch_list
 from ember_widgets.widgets._asked import check_scene, last_line, rendered
 from ember_widgets.widgets._feature_icons import FeatureIcons
-from ember_widgets.widgets._features import found, labels_of
+from ember_widgets.widgets._features import found
 from ember_widgets.widgets._inspect_parts import Parts
 from ember_widgets.widgets._patch_canvas import FIRST, POINTER, SECOND, Box, Hand, Patch, drawing
 from ember_widgets.widgets._patch_layers import LAYERS, layer

@@ -114,7 +114,10 @@ class TestPictures:
         assert abs(cols.mean() - (10 * hit.col + 5)) < 3
 
     def test_make_a_sheet(self, collection: Collection) -> None:
-        assert collection.contact_sheet(3, 6, columns=4, side=80).size == (4 * 84 - 4, 2 * 84 - 4)
+        sheet = collection.contact_sheet(3, 6, columns=4, side=80)
+        assert sheet.size == (8 + 4 * 88, 8 + 2 * 88)
+        fifth = collection.marked(collection.top(3, 6)[4], 80)
+        assert np.array_equal(np.asarray(sheet.crop((8, 96, 88, 176))), np.asarray(fifth))
 
     def test_may_be_left_out(self, tmp_path: Path) -> None:
         made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
