@@ -16,16 +16,20 @@ from ember_widgets.embedded import captions
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.feature_map import FILE as MAP_FILE
 from ember_widgets.feature_map import make_map
-from ember_widgets.painter import Painter
+from ember_widgets.painter import EMBEDDED_SAES, Painter
 
 N_PROMPTS = 150
 SEEDS = range(60_000, 60_004)
 
 
 def make_icons(assets: Path = ASSETS) -> None:
-    """Measure, draw and lay out; writes `statistics.npz`, `icons.zip` and `map.npz` beside the SAE."""
-    painter = Painter.embedded()
-    sae, folder = next(iter(painter.saes.values())), assets / "sae"
+    """Measure, draw and lay out; writes `statistics.npz`, `icons.zip` and `map.npz` beside each SAE."""
+    for site, folder in EMBEDDED_SAES.items():
+        _make(Painter.embedded(sites=site), assets / folder)
+
+
+def _make(painter: Painter, folder: Path) -> None:
+    sae = next(iter(painter.saes.values()))
     rng = np.random.default_rng(47)
     prompts = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)).words for _ in range(N_PROMPTS)]
     with tempfile.TemporaryDirectory() as scratch:
@@ -39,4 +43,4 @@ def make_icons(assets: Path = ASSETS) -> None:
     made = make_map(sae.W_dec.numpy(), method="tsne")
     made.save(folder / MAP_FILE, sae.sha256)
     size = (folder / icons.FILE).stat().st_size
-    print(f"{len(collection)} pictures, {len(live)} live features, icons {size / 1024:.0f} KiB, {made.title}")
+    print(f"{folder.name}: {len(collection)} pictures, {len(live)} live features, icons {size / 1024:.0f} KiB, {made.title}")

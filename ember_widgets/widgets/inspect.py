@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Mapping
-from html import escape
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-import numpy as np
 import traitlets
 
 from ember_widgets import _checks
 from ember_widgets._checks import shown
-from ember_widgets._grid import Mask
 from ember_widgets.labels import Labels, labels_of
 from ember_widgets.scene import GRID, Scene
-from ember_widgets.widgets import _patch_list
 from ember_widgets.widgets._asked import check_scene, last_line, rendered
 from ember_widgets.widgets._feature_icons import FeatureIcons
 from ember_widgets.widgets._features import found
+from ember_widgets.widgets._inspect_hand import Gestures
 from ember_widgets.widgets._inspect_parts import Parts
-from ember_widgets.widgets._patch_canvas import FIRST, POINTER, SECOND, Box, Hand, Patch, drawing
-from ember_widgets.widgets._patch_layers import LAYERS, layer
+from ember_widgets.widgets._patch_canvas import Hand, drawing
+from ember_widgets.widgets._patch_layers import LAYERS
+from ember_widgets.widgets._patch_view import Sight, View
 from ember_widgets.widgets._picture import Picture
 from ember_widgets.widgets.paint import PaintWidget
 
 if TYPE_CHECKING:
     from ember_widgets.inspection import Inspecting, Inspection
-
-MOVES = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRight": (0, 1)}
 
 
 class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
@@ -80,6 +76,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     # None until the constructor is through: ipywidgets closes what it could not construct.
     _parts: Parts | None = None
+    _view: View | None = None
     _now: Inspection
     _before: Inspection
     _picture: Picture
@@ -102,7 +99,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._brush, self._atlas = brush, atlas
         self._lock = threading.RLock()
         self._plain = "picture"
-        self._listed: tuple[int, ...] = ()
+        self._most = 1.0
         self._runs: dict[tuple[int, str | None, bool], Inspection] = {}
         self._icons = FeatureIcons(
             painter, wanted=self._sees, drawn=self._safely(self._icon_came), on_error=self._complain
@@ -110,6 +107,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         super().__init__()
         self.scene = brush.scene if scene is None and brush is not None else scene
         self._parts = self._built()
+        self._view = View(self._parts, self._icons.get)
         self._adopt()
         self.add_class("ember-inspect")
         self.children = self._parts.children
@@ -125,7 +123,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     @property
     def features(self) -> tuple[int, ...]:
         """The features listed, strongest first."""
-        return self._listed
+        return self._view.listed if self._view is not None else ()
 
     def close(self) -> None:
         """End the inspector in every view and let go of the painter."""
@@ -134,7 +132,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 self._followed.unobserve(self._follow, "image")
             self._icons.close()
             self._parts.close()
-            self._parts = self._brush = self._atlas = self._painter = self._followed = None
+            self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
         super().close()
 
     def __repr__(self) -> str:
@@ -149,17 +147,18 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return bundle
 
     def _built(self) -> Parts:
-        safely = self._safely
+        safely, gestures = self._safely, Gestures(self)
         hand = Hand(
-            point=safely(self._point),
-            click=safely(self._click),
-            drag=safely(self._drag),
-            key=safely(self._key),
+            point=safely(gestures.point),
+            click=safely(gestures.click),
+            drag=safely(gestures.drag),
+            key=safely(gestures.key),
         )
         with_brush, with_atlas = self._brush is not None, self._atlas is not None
         parts = Parts(
-            hand, safely(self._draw_all), safely(self._pick), with_brush=with_brush, with_atlas=with_atlas
+            hand, safely(self._draw_all), safely(gestures.pick), with_brush=with_brush, with_atlas=with_atlas
         )
+        gestures.parts = parts
         for name, widget in (("layer", parts.layers), ("step", parts.steps), ("site", parts.sites)):
             widget.observe(safely(lambda change, name=name: self._chosen(name, change.new)), "value")
         parts.find.observe(safely(lambda change: self._search(change.new)), "value")
@@ -218,7 +217,6 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             )
             self._most = max(float(self._now.codes.max()), float(self._before.codes.max()), 1e-9)
             self._draw_all()
-            self._write_card()
 
     def _follow(self, _: Any) -> None:
         if (brush := self._followed) is not None and brush.scene != self.scene:
@@ -227,14 +225,6 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     @property
     def _edited(self) -> bool:
         return self._now is not self._before
-
-    @property
-    def _own_site(self) -> bool:
-        return self._now.missed_by_factors is not None
-
-    @property
-    def _names(self) -> Mapping[int, str]:
-        return self._now.labels(labels_of(self._painter))
 
     # What is set, by hand or by Python
 
@@ -269,32 +259,34 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     @traitlets.observe("patch", "compared", "region", "hovered")
     def _patches_changed(self, change: Any) -> None:
-        if self._parts is None:
+        if self._view is None:
             return
+        self._icons.stir()
         with self._lock:
+            sight = self._sight
             pinned = self.patch is not None or self.region is not None
             stays = change.name == "hovered" and pinned
             with drawing():
-                self._draw_marks()
+                self._view.marks(sight)
                 if self.layer == "similarity" and not stays:
-                    self._draw_layer()
+                    self._view.layer(sight)
             if not stays:
-                self._write_list()
+                self._view.list(sight)
 
     @traitlets.observe("layer")
     def _layer_changed(self, change: Any) -> None:
-        if self._parts is None:
+        if self._parts is None or self._view is None:
             return
         with self._lock:
             if change.new != "feature":
                 self._plain = change.new
             self._parts.layers.value = change.new
             with drawing():
-                self._draw_layer()
+                self._view.layer(self._sight)
 
     @traitlets.observe("selected_feature")
     def _feature_changed(self, change: Any) -> None:
-        if self._parts is None:
+        if self._view is None:
             return
         with self._lock:
             wanted = self._plain if change.new is None else "feature"
@@ -302,73 +294,23 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 self.layer = wanted
             else:
                 with drawing():
-                    self._draw_layer()
+                    self._view.layer(self._sight)
             self._say("")
-            self._write_card()
-            self._write_list()
+            sight = self._sight
+            self._view.card(sight)
+            self._view.list(sight)
 
     def _chosen(self, name: str, value: Any) -> None:
         if value is not None and value != getattr(self, name):
             setattr(self, name, value)
 
-    # The hand
-
-    def _point(self, patch: Patch | None) -> None:
-        self._icons.stir()
-        self.hovered = patch
-
-    def _click(self, patch: Patch) -> None:
-        if self._parts is None:
-            return
-        compares, self._parts.compare.value = self._parts.compare.value, False
-        if compares and self.patch is not None:
-            self.compared = None if patch == self.patch else patch
-        else:
-            was = self.patch
-            self._release()
-            self.patch = None if patch == was else patch
-
-    def _drag(self, box: Box, done: bool) -> None:
-        self._icons.stir()
-        if not done or box != self.region:
-            self.patch = self.compared = self.hovered = None
-            self.region = box
-
-    def _release(self) -> None:
-        self.region = self.compared = self.patch = None
-
-    def _pick(self, row: int) -> None:
-        if row < len(self._listed):
-            feature = self._listed[row]
-            self.selected_feature = None if feature == self.selected_feature else feature
-
-    def _key(self, key: str, shift: bool) -> None:
-        parts = self._parts
-        if parts is None:
-            return
-        if key in MOVES:
-            row, col = self.hovered or self.patch or (GRID // 2, GRID // 2)
-            d_row, d_col = MOVES[key]
-            self._point((min(GRID - 1, max(0, row + d_row)), min(GRID - 1, max(0, col + d_col))))
-        elif key in ("Enter", " ") and self.hovered is not None:
-            self._click(self.hovered)
-        elif key == "Escape":
-            parts.compare.value = False
-            self._release()
-        elif key == "Shift":
-            # ipycanvas tells of no modifiers with a click; that the key went down is all there is to go by.
-            parts.compare.value = self.patch is not None
-        elif key.isdecimal() and key != "0":
-            self._pick(int(key) - 1)
-        elif key == "Tab":
-            # ipycanvas swallows every key, so the focus would never get out again.
-            (parts.layers if shift else parts.find).focus()
+    # What is asked for
 
     def _search(self, text: str) -> None:
         if not text.strip():
             return
         n_features = self._now.n_features
-        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._names))]
+        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._sight.names))]
         if not hits:
             raise ValueError(
                 f"no feature is called {shown(text)}; give a number 0..{n_features - 1} or a word of a label"
@@ -379,7 +321,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     def _use_as_brush(self) -> None:
         if self._brush is None or self.selected_feature is None:
             return
-        if not self._own_site:
+        if not self._sight.own_site:
             raise ValueError(f"this feature is one of {self.site}, where the brush does not paint")
         name = self._brush.add_feature(self._now.begin + self.selected_feature)
         self._say(f"“{name}” is in the palette: pick it there and paint")
@@ -388,116 +330,50 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if self._atlas is not None and self.selected_feature is not None:
             self._atlas.select([self._now.begin + self.selected_feature])
 
-    # Drawing and writing
-
-    def _draw_all(self) -> None:
-        if self._parts is None:
-            return
-        with drawing():
-            self._parts.canvas.draw_picture(self._picture.image)
-            self._draw_layer()
-            self._draw_marks()
-        self._write_list()
-
-    def _draw_layer(self) -> None:
-        if self._parts is None or self.scene is None:
-            return
-        drawn = layer(
-            self.layer,
-            scene=self.scene,
-            now=self._now,
-            before=self._before,
-            names=self._names,
-            patches=self._patches,
-            feature=self.selected_feature,
-        )
-        self._parts.canvas.draw_layer(drawn)
-        self._parts.legend.value = f"<div class='ember-legend'>{drawn.legend}</div>"
-
-    def _draw_marks(self) -> None:
-        if self._parts is None:
-            return
-        marks = [(self.hovered, POINTER), (self.region, FIRST), (self.patch, FIRST), (self.compared, SECOND)]
-        boxes: list[tuple[Box, str]] = [
-            (place if len(place) == 4 else place * 2, color)
-            for place, color in marks
-            if place is not None and not (color == POINTER and place in (self.patch, self.compared))
-        ]
-        self._parts.canvas.draw_marks(boxes)
+    # Showing it
 
     @property
-    def _patches(self) -> Mask | None:
-        """The patches whose mean is shown."""
-        place = self.region or self.patch or self.hovered
-        if place is None:
-            return None
-        mask = np.zeros((GRID, GRID), np.bool_)
-        top, left, bottom, right = place if len(place) == 4 else place * 2
-        mask[top : bottom + 1, left : right + 1] = True
-        return mask
-
-    def _write_list(self) -> None:
-        if self._parts is None:
-            return
-        told = None
-        if (patches := self._patches) is not None:
-            told = _patch_list.told(
-                self._now,
-                self._before,
-                patches,
-                pinned=self.patch is not None,
-                compared=None if self.region else self.compared,
-            )
-        self._listed = told.features if told else ()
-        self._parts.rows.use(len(self._listed))
-        self._parts.list.value = _patch_list.list_html(
-            told,
+    def _sight(self) -> Sight:
+        assert self.scene is not None  # or nothing was built
+        return Sight(
+            scene=self.scene,
+            picture=self._picture.image,
+            now=self._now,
+            before=self._before,
             most=self._most,
-            unit=self._now.unit,
-            names=self._names,
-            icon=self._icon,
-            selected=self.selected_feature,
+            names=self._now.labels(labels_of(self._painter)),
+            layer=self.layer,
+            feature=self.selected_feature,
+            hovered=self.hovered,
+            patch=self.patch,
+            compared=self.compared,
+            region=self.region,
         )
 
-    def _write_card(self) -> None:
-        if self._parts is None:
-            return
-        feature = self.selected_feature
-        self._parts.chosen.layout.display = "none" if feature is None else None
-        if feature is not None:
-            self._parts.card.value = _patch_list.card_html(
-                feature,
-                now=self._now,
-                before=self._before,
-                scene=self.scene if self._own_site else None,
-                names=self._names,
-                icon=self._icon,
-            )
-
-    def _icon(self, feature: int) -> str | None:
-        return self._icons.get(self._now.begin + feature) if self._own_site else None
+    def _draw_all(self) -> None:
+        if self._view is not None:
+            self._view.all(self._sight)
 
     def _icon_came(self, feature: int) -> None:
-        feature -= self._now.begin
-        if feature in self._listed:
-            self._write_list()
-        if feature == self.selected_feature:
-            self._write_card()
+        if self._view is not None and self._sees(feature):
+            self._view.list(self._sight)
+            self._view.card(self._sight)
 
     def _sees(self, feature: int) -> bool:
         feature -= self._now.begin
-        return feature in self._listed or feature == self.selected_feature
+        return feature in self.features or feature == self.selected_feature
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
-        if self._parts is not None:
-            kind = "ember-wrong" if wrong else ""
-            self._parts.said.value = f"<div role='status' class='{kind}'>{escape(text)}</div>"
+        if self._view is not None:
+            self._view.say(text, wrong=wrong)
 
     # Nobody would see an error that escapes from a handler
 
     def _safely(self, work: Callable[..., None]) -> Callable[..., None]:
         def handler(*args: Any) -> None:
             with self._lock:
+                if self._parts is None:
+                    return  # it is closed
                 try:
                     work(*args)
                 except Exception as fault:

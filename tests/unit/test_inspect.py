@@ -126,7 +126,7 @@ class TestPointing:
     ) -> None:
         hand(inspector, "mouse_move", 4, 9)
         drawn: list[Any] = []
-        monkeypatch.setattr(inspector, "_write_list", lambda: drawn.append(1))
+        monkeypatch.setattr(inspector._view, "list", lambda sight: drawn.append(1))
         hand(inspector, "mouse_move", 4.2, 9.3)
         assert drawn == []
         hand(inspector, "mouse_move", 4, 10)
@@ -394,10 +394,10 @@ class TestScenes:
     def test_an_error_while_pointing_is_shown(
         self, inspector: PatchInspector, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail() -> None:
+        def fail(sight: object) -> None:
             raise RuntimeError("out of paint")
 
-        monkeypatch.setattr(inspector, "_write_list", fail)
+        monkeypatch.setattr(inspector._view, "list", fail)
         hand(inspector, "mouse_move", 4, 9)
         assert read(inspector, "said") == "RuntimeError: out of paint"
         assert isinstance(inspector.last_error, RuntimeError)
