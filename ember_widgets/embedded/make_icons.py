@@ -43,4 +43,5 @@ def _make(painter: Painter, folder: Path) -> None:
     made = make_map(sae.W_dec.numpy(), method="tsne")
     made.save(folder / MAP_FILE, sae.sha256)
     size = (folder / icons.FILE).stat().st_size
-    print(f"{folder.name}: {len(collection)} pictures, {len(live)} live features, icons {size / 1024:.0f} KiB, {made.title}")
+    measured = f"{len(collection)} pictures, {len(live)} live features, icons {size / 1024:.0f} KiB"
+    print(f"{folder.name}: {measured}, {made.title}")

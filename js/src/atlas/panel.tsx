@@ -39,7 +39,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
   const icons = get("icons");
   return (
     <section
-      class="ember-atlas"
+      class="ember-paint ember-atlas"
       data-testid="ember-atlas"
       aria-label="Features"
       style={{ height: `${get("height")}px` }}
