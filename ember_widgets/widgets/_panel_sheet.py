@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets import _checks
 from ember_widgets.widgets._catalogue import Catalogue
 from ember_widgets.widgets._panel import Panel
 
@@ -49,14 +48,12 @@ class Sheet:
 
     def _tell(self, features: list[int], passing: NDArray[np.bool_]) -> None:
         if self._panel.query.strip():
-            self._panel.title = f"{len(features)} found" if features else "Nothing found"
+            self._panel.title = f"{len(features):,} found" if features else "Nothing found"
         elif features:
-            self._panel.title = f"{_checks.plural(len(features), 'feature')} selected"
+            self._panel.title = f"{_counted(features)} selected"
         else:
             features = self._all.telling_first(np.flatnonzero(passing))
-            self._panel.title = (
-                f"All {_checks.plural(len(features), 'feature')}" if features else "No features"
-            )
+            self._panel.title = f"All {_counted(features)}" if features else "No features"
         shown = features[:SHOWN]
         self._panel.more = len(features) - len(shown)
         self._panel.tiles = [self._all.tile(feature, self.notes.get(feature, "")) for feature in shown]
@@ -127,6 +124,10 @@ class Sheet:
             pictures = []
         advice = "" if hits else f"Active in none of the {len(collection)} pictures collected."
         return {"pictures": pictures, "advice": advice}
+
+
+def _counted(features: Sequence[int]) -> str:
+    return f"{len(features):,} feature{'' if len(features) == 1 else 's'}"
 
 
 def _none(count: int, noun: str) -> str:

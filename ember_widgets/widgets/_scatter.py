@@ -87,8 +87,6 @@ class Scatter:
         # White until the browser has told what is there. Not transparent: faint points would vanish in it.
         scatter.background("#ffffff")
         scatter.color(by="shade", map=["#999999"] * (STEPS + 1), norm=(0.0, 1.0))
-        scatter.opacity(OPACITY, unselected=FADED)
-        scatter.size(8.0 if n <= 4000 else 3.0)
         scatter.tooltip(
             True,
             properties=["feature", "label", "active", "typically"],
@@ -99,6 +97,9 @@ class Scatter:
             preview_image_height=72,
         )
         self.widget: Any = scatter.show(BUTTONS)
+        self.widget.size = 8 if n <= 4000 else 3
+        # Not by jscatter's opacity(): that keeps a list of opacities for a density that is not asked for.
+        self.widget.opacity, self.widget.opacity_by, self.widget.opacity_unselected = [OPACITY], None, FADED
         self.widget.prevent_filter_reset = True
         self.widget.transition_points_duration = MOVING_MS
         # Selected points are larger and wear no ring. (Zero is not taken.)

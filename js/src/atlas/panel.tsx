@@ -22,7 +22,10 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
     };
     tell();
     // Front ends change their theme by attributes of the body or the root element.
-    const observer = new MutationObserver(() => setTimeout(tell, 50));
+    // The style sheet comes after them, nobody says when.
+    const observer = new MutationObserver(() => {
+      for (const ms of [50, 400, 2000]) setTimeout(tell, ms);
+    });
     for (const target of [document.body, document.documentElement]) {
       observer.observe(target, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-name"] });
     }
