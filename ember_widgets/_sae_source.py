@@ -22,6 +22,17 @@ _BESIDE = {"mean.pt", "std.pt", UNIT_FILE}
 def weights_file(
     source: str | os.PathLike[str], site: str | None, hub: _hub.Hub, revision: str | None
 ) -> Path:
+    """The file with the weights, fetched from the hub where need be.
+
+    Args:
+        source: Folder, file or hub id.
+        site: Module path; chooses where there are several.
+        hub: How to reach it.
+        revision: Branch, tag or commit there.
+
+    Raises:
+        FileNotFoundError, ValueError: No such SAE, or several.
+    """
     path = Path(source)
     if path.is_file():
         return path
@@ -81,6 +92,11 @@ def _chosen(files: list[str], site: str | None, source: str) -> str:
 
 
 def config_beside(folder: Path) -> dict[str, Any]:
+    """What the checkpoint's own configuration says, {} where there is none.
+
+    Raises:
+        ValueError: It is damaged.
+    """
     for name in ("cfg.json", "config.json"):
         if (folder / name).is_file():
             try:

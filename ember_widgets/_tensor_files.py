@@ -15,6 +15,11 @@ from ember_widgets import _files
 
 
 def load_pickled(file: Path) -> Any:
+    """What torch.save wrote, if it is nothing but tensors and plain containers.
+
+    Raises:
+        ValueError: The file is damaged, or would run code.
+    """
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
@@ -26,6 +31,11 @@ def load_pickled(file: Path) -> Any:
 
 
 def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file, and its metadata.
+
+    Raises:
+        ValueError: It is damaged, or no safetensors file.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -48,6 +58,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
 
 
 def sha256_of_file(file: Path) -> str:
+    """Of all its bytes."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(1 << 22):
@@ -56,6 +67,7 @@ def sha256_of_file(file: Path) -> str:
 
 
 def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Of names and values, whatever their order."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
