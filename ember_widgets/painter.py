@@ -428,8 +428,17 @@ class Painter(Variations):
             latents = self._sampler.run(start, *edits, late=self._late(scene))
             return self._sampler.decode(latents, preview=preview)
 
-    def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
-        """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas."""
+    def icon(self, feature: int, *, seed: int = 0, strength: float | None = None) -> Image.Image:
+        """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas.
+
+        Args:
+            feature: Index among a scene's features.
+            seed: Of the noise.
+            strength: 1.0 = the feature's typical activation. None = that at down.2.1; elsewhere, where one of
+                the k features of a patch hardly shows, k.
+        """
+        if strength is None:
+            strength = self._alone(feature)
         return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, _DISC, strength))
 
     # all features
@@ -459,7 +468,8 @@ class Painter(Variations):
             blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
                 start.first.hidden_out.shape
             ).to(start.first.hidden_out.dtype)
-            changes = torch.stack([(disc * (sae.unit[f] * sae.W_dec[f])).T for f in features])
+            strengths = disc * self._alone(0)
+            changes = torch.stack([(strengths * (sae.unit[f] * sae.W_dec[f])).T for f in features])
             edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
             latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
             # One by one: a batch of large pictures takes much memory, and no less time.
@@ -546,6 +556,14 @@ class Painter(Variations):
         return collection
 
     # inside
+
+    def _alone(self, feature: int) -> float:
+        """How strong a feature is painted where it stands alone; see `icon`."""
+        for one in self._steered.values():
+            if feature < one.n_features:
+                return 1.0 if one.site == _sites.DEFAULT_SITE else float(one.k or 1)
+            feature -= one.n_features
+        return 1.0
 
     def _shipped(self) -> Iterator[tuple[int, Path, str]]:
         """Of each SAE: where its features begin, the folder where files about them may lie, their key."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets
 
+from ember_widgets import _sites
 from ember_widgets.widgets._patch_canvas import Hand, PatchCanvas, RowCanvas
 from ember_widgets.widgets._patch_layers import LAYERS
 from ember_widgets.widgets._patch_list import ROW_HEIGHT, ROWS
@@ -52,7 +53,7 @@ class Parts:
         self.use = w.Button(description="Use as brush", icon="paint-brush", tooltip="Add it to the palette")
         self.show = w.Button(description="Find in atlas", icon="map", tooltip="Select it in the atlas")
         self.drop = w.Button(description="Close", tooltip="Show no feature")
-        for widget, width in ((self.find, "190px"), (self.steps, "120px"), (self.sites, "300px")):
+        for widget, width in ((self.find, "190px"), (self.steps, "120px"), (self.sites, "140px")):
             widget.layout.width = width
         for button in (self.compare, self.use, self.show, self.drop):
             button.layout.width = "auto"
@@ -78,7 +79,7 @@ class Parts:
         self.layers.value = layer
         self.layers.tooltips = [LAYERS[name][1] for _, name in options]
         self.steps.options = [(f"{i + 1} of {n_steps}", i) for i in range(n_steps)]
-        self.sites.options = sites
+        self.sites.options = [(_sites.short(name), name) for name in sites]
         self.steps.value, self.sites.value = step, site
         self.steps.layout.display = None if n_steps > 1 else "none"
         self.sites.layout.display = None if len(sites) > 1 else "none"
