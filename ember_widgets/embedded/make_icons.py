@@ -23,12 +23,15 @@ SEEDS = range(60_000, 60_004)
 
 
 def make_icons(assets: Path = ASSETS) -> None:
-    """Measure, draw and lay out; writes `statistics.npz`, `icons.zip` and `map.npz` beside each SAE."""
-    for site, folder in EMBEDDED_SAES.items():
-        _make(Painter.embedded(sites=site), assets / folder)
+    """Measure, draw and lay out: `statistics.npz` and `map.npz` beside each SAE, `icons.zip` beside the first.
+
+    A found feature's icon is a patch of colour: not worth its place in the package, and drawn when it is wanted.
+    """
+    for i, (site, folder) in enumerate(EMBEDDED_SAES.items()):
+        _make(Painter.embedded(sites=site), assets / folder, drawn=i == 0)
 
 
-def _make(painter: Painter, folder: Path) -> None:
+def _make(painter: Painter, folder: Path, *, drawn: bool) -> None:
     sae = next(iter(painter.saes.values()))
     rng = np.random.default_rng(47)
     prompts = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)).words for _ in range(N_PROMPTS)]
@@ -38,10 +41,9 @@ def _make(painter: Painter, folder: Path) -> None:
     statistics.save(folder / STATISTICS_FILE, painter.key)
     live = np.flatnonzero(~statistics.dead).tolist()
     (folder / icons.FILE).unlink(missing_ok=True)  # features of an earlier dictionary may live no more
-    drawn = icons.Icons(sae.n_features, painter.draw_icons, key=painter.key, file=folder / icons.FILE)
-    drawn.make(live)
+    if drawn:
+        kept = icons.Icons(sae.n_features, painter.draw_icons, key=painter.key, file=folder / icons.FILE)
+        kept.make(live)
     made = make_map(sae.W_dec.numpy(), method="tsne")
     made.save(folder / MAP_FILE, sae.sha256)
-    size = (folder / icons.FILE).stat().st_size
-    measured = f"{len(collection)} pictures, {len(live)} live features, icons {size / 1024:.0f} KiB"
-    print(f"{folder.name}: {measured}, {made.title}")
+    print(f"{folder.name}: {len(collection)} pictures, {len(live)} live features, {made.title}")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ember_widgets.inspection import Inspecting
     from ember_widgets.scene import Scene
 
+WRAP = 15
+"""So many letters of a title stand below a picture of a contact sheet."""
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
@@ -181,7 +183,8 @@ def contact_sheet(
     )
     rows = -(-len(pictures) // columns)
     width, height = pictures[0].size
-    foot = 0.2 if titles else 0.05
+    titles = ["\n".join(textwrap.fill(line, WRAP) for line in title.split("\n")) for title in titles]
+    foot = 0.06 + 0.14 * max((title.count("\n") + 1 for title in titles), default=0)
     ax = one(ax, (1.3 * columns, 1.3 * rows * (height / width + foot)))
     for i, picture in enumerate(pictures):
         left, top = 1.05 * (i % columns), (i // columns) * (height / width + foot)
