@@ -17,25 +17,25 @@ export class Files {
   ) {}
 
   want(form: FileForm, factor = 0): void {
-    this.making.value = form;
+    this.making.val = form;
     this.ask({ type: "export", form, factor });
   }
 
   received({ name, mime }: FileMessage, view: ArrayBufferView | undefined): void {
-    this.making.value = null;
+    this.making.val = null;
     if (!view) return;
     const bytes = copied(view);
     const keep = () => this.save(name, mime, bytes);
-    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(bytes);
+    if (name.endsWith(".py")) this.program.val = new TextDecoder().decode(bytes);
     else if (name.endsWith("-sweep.png")) {
       this.closeSheet();
       const address = URL.createObjectURL(new Blob([bytes as BlobPart], { type: mime }));
-      this.sheet.value = { name, address, keep };
+      this.sheet.val = { name, address, keep };
     } else keep();
   }
 
   closeSheet(): void {
-    if (this.sheet.value) URL.revokeObjectURL(this.sheet.value.address);
-    this.sheet.value = null;
+    if (this.sheet.val) URL.revokeObjectURL(this.sheet.val.address);
+    this.sheet.val = null;
   }
 }

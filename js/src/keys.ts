@@ -61,28 +61,28 @@ export function actionOf(
   }
   if (held.alt) return null;
   const { size, selection, soloed } = store;
-  const factor = store.factor.value;
-  const everywhere = selection.value ?? AREAS.everything;
+  const factor = store.factor.val;
+  const everywhere = selection.val ?? AREAS.everything;
   const scale = (gain: number) => () => everywhere && store.useOn(everywhere, "gain", { gain });
-  const resize = (by: number) => () => set(size, Math.min(MAX_BRUSH, Math.max(1, size.value + by)));
+  const resize = (by: number) => () => set(size, Math.min(MAX_BRUSH, Math.max(1, size.val + by)));
   if (key === "Escape") {
     if (store.isStroking) return () => store.cancelStroke();
-    if (view.help.value) return () => set(view.help, false);
-    return selection.value && (() => set(selection, null));
+    if (view.help.val) return () => set(view.help, false);
+    return selection.val && (() => set(selection, null));
   }
-  const selected = selection.value;
+  const selected = selection.val;
   if (key === "Delete" || key === "Backspace") return selected && (() => store.useOn(selected, "erase"));
   if (letter === "c") return () => set(view.holding, true);
-  if (key === "?") return () => set(view.help, !view.help.value);
+  if (key === "?") return () => set(view.help, !view.help.val);
   if (key === "+" || key === "=") return scale(STEP);
   if (key === "-") return scale(1 / STEP);
   if (key === "[") return resize(-1);
   if (key === "]") return resize(1);
-  const nFactors = store.info.value?.names.length ?? 0;
+  const nFactors = store.info.val?.names.length ?? 0;
   if (factor < nFactors) {
     if (letter === "h") return () => store.toggle("hidden", factor);
     if (letter === "k") return () => store.toggle("locked", factor);
-    if (letter === "s") return () => set(soloed, soloed.value === factor ? null : factor);
+    if (letter === "s") return () => set(soloed, soloed.val === factor ? null : factor);
   }
   for (const [name, tool] of Object.entries(TOOLS))
     if (tool.key.toLowerCase() === letter) return () => set(store.tool, name as ToolName);
@@ -131,5 +131,5 @@ export function listenToReleases(view: View, signal: AbortSignal): void {
 }
 
 function set<T>(signal: Signal<T>, value: T): void {
-  signal.value = value;
+  signal.val = value;
 }

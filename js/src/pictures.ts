@@ -36,10 +36,10 @@ export class Pictures {
       return;
     }
     this.shown = turn;
-    const old = this.picture.value;
+    const old = this.picture.val;
     batch(() => {
-      this.picture.value = { bitmap, frame };
-      if (frame?.client === this.client) this.shownSeq.value = Math.max(this.shownSeq.value, frame.seq);
+      this.picture.val = { bitmap, frame };
+      if (frame?.client === this.client) this.shownSeq.val = Math.max(this.shownSeq.val, frame.seq);
     });
     old?.bitmap.close();
   }
@@ -47,20 +47,20 @@ export class Pictures {
   async showOriginal(bytes: ArrayBufferView): Promise<void> {
     const turn = this.originals;
     const bitmap = await this.decoded(bytes);
-    if (turn === this.originals) this.original.value = bitmap;
+    if (turn === this.originals) this.original.val = bitmap;
     else bitmap?.close();
   }
 
   /** Another scene: what nobody edited is another picture. */
   forgetOriginal(): void {
     this.originals++;
-    this.original.value?.close();
-    this.original.value = null;
+    this.original.val?.close();
+    this.original.val = null;
   }
 
   close(): void {
-    this.picture.value?.bitmap.close();
-    this.picture.value = null;
+    this.picture.val?.bitmap.close();
+    this.picture.val = null;
     this.forgetOriginal();
   }
 
@@ -68,7 +68,7 @@ export class Pictures {
     try {
       return await this.decode(copied(bytes));
     } catch {
-      this.fault.value = { message: "The picture that arrived cannot be read.", traceback: "" };
+      this.fault.val = { message: "The picture that arrived cannot be read.", traceback: "" };
       return null;
     }
   }

@@ -24,13 +24,13 @@ test("the unedited picture is asked for once, and again when there is another sc
   assert.equal(kernel.of("original").length, 1);
   answer({ type: "original" }, 7);
   await tick();
-  const shown = store.pictures.original.value as unknown as FakeBitmap;
+  const shown = store.pictures.original.val as unknown as FakeBitmap;
   assert.equal(shown.byte, 7);
   kernel.state({ revision: 2 });
   assert.equal(shown.closed, false, "strokes leave it as it is");
   kernel.state({ revision: 3, seed: "4" });
   assert.equal(shown.closed, true);
-  assert.equal(store.pictures.original.value, null);
+  assert.equal(store.pictures.original.val, null);
   store.wantOriginal();
   assert.equal(kernel.of("original").length, 2);
 });
@@ -41,7 +41,7 @@ test("an unedited picture that comes too late is not shown", async () => {
   answer({ type: "original" }, 7);
   kernel.state({ revision: 3, seed: "4" });
   await tick();
-  assert.equal(store.pictures.original.value, null);
+  assert.equal(store.pictures.original.val, null);
 });
 
 test("C held shows the unedited picture", () => {
@@ -49,7 +49,7 @@ test("C held shows the unedited picture", () => {
   const view = new View(store);
   const held = { command: false, shift: false, alt: false };
   actionOf("c", held, { onGrid: false, inText: false }, view)?.();
-  assert.ok(view.holding.value);
+  assert.ok(view.holding.val);
 });
 
 test("a step of the film is gone to, unless it is the one that shows", () => {
@@ -81,7 +81,7 @@ test("a file that was asked for is saved as it is, Python is shown", () => {
   assert.deepEqual(kernel.saved, [["a.png", "image/png", new Uint8Array([9])]]);
   store.files.want("py");
   answer({ type: "file", name: "a.py", mime: "text/x-python" }, 65);
-  assert.equal(store.files.program.value, "A");
+  assert.equal(store.files.program.val, "A");
   assert.equal(kernel.saved.length, 1);
 });
 

@@ -4,16 +4,16 @@ import type { DrawRequest } from "../wire.ts";
 import { IconButton, submitOnEnter } from "./controls.tsx";
 
 export function DrawForm({ store }: { store: Store }) {
-  const draft = store.draft.value;
-  const drawing = store.task.value === "draw";
-  const info = store.info.value;
+  const draft = store.draft.val;
+  const drawing = store.task.val === "draw";
+  const info = store.info.val;
   const changed = info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== draft[key]);
   const set = (change: Partial<DrawRequest>) => {
-    store.draft.value = { ...store.draft.value, ...change };
+    store.draft.val = { ...store.draft.val, ...change };
   };
-  const held = store.holdSeed.value;
+  const held = store.holdSeed.val;
   const restyle = () => {
-    const { style } = store.draft.value;
+    const { style } = store.draft.val;
     if (info && style !== info.style) store.palette.change("restyle", { style });
   };
   const next = () => set({ seed: String((BigInt(draft.seed) + 1n) % 2n ** 63n) });
@@ -83,7 +83,7 @@ export function DrawForm({ store }: { store: Store }) {
               testid="hold-seed"
               pressed={held}
               onClick={() => {
-                store.holdSeed.value = !held;
+                store.holdSeed.val = !held;
               }}
             />
             <IconButton
@@ -132,9 +132,9 @@ export function DrawForm({ store }: { store: Store }) {
           disabled={drawing}
           onChange={(event) => {
             set({ n_factors: whole(event, 1, 16) });
-            const { n_factors } = store.draft.value;
+            const { n_factors } = store.draft.val;
             // Beside another prompt it belongs to the scene that Draw will make.
-            if (info && !changed && n_factors !== info.n_factors && store.film.value.able.includes("refit"))
+            if (info && !changed && n_factors !== info.n_factors && store.film.val.able.includes("refit"))
               store.vary("refit", n_factors);
           }}
         />

@@ -14,13 +14,13 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
     const order = info.names.map((_, f) => f);
     order.splice(factor + by, 0, ...order.splice(factor, 1));
     palette.change("reorder", { order });
-    view.drawer.value = factor + by;
+    view.drawer.val = factor + by;
   };
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
   const name = info.names[factor];
   const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
-  const solo = soloed.value === factor;
-  const locked = store.locked.value.has(factor);
+  const solo = soloed.val === factor;
+  const locked = store.locked.val.has(factor);
   return (
     <div class="e-drawer" data-testid="drawer">
       <form
@@ -47,7 +47,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           testid="solo"
           pressed={solo}
           onClick={() => {
-            soloed.value = solo ? null : factor;
+            soloed.val = solo ? null : factor;
           }}
         />
         <IconButton
@@ -71,16 +71,16 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           label="Delete; undo brings it back"
           testid="remove"
           onClick={() => {
-            view.drawer.value = null;
+            view.drawer.val = null;
             change("remove");
           }}
         />
-        {store.film.value.able.includes("sweep") && (
+        {store.film.val.able.includes("sweep") && (
           <IconButton
             icon="lines"
             label="A sheet of strengths and seeds"
             testid="sweep"
-            disabled={store.files.making.value !== null}
+            disabled={store.files.making.val !== null}
             onClick={() => store.files.want("sweep", factor)}
           />
         )}

@@ -8,7 +8,7 @@ import { IconButton, Slider } from "./controls.tsx";
 export function Footer({ view }: { view: View }) {
   const { store } = view;
   const { task, lost } = store;
-  const mood = lost.value ? "lost" : store.error.value ? "fault" : task.value ? "busy" : "idle";
+  const mood = lost.val ? "lost" : store.error.val ? "fault" : task.val ? "busy" : "idle";
   return (
     <footer class="e-footer">
       <span class="e-status" data-testid="status" data-mood={mood} role="status">
@@ -21,8 +21,8 @@ export function Footer({ view }: { view: View }) {
         icon="layers"
         label="Show the factors over the picture"
         testid="overlay-toggle"
-        pressed={view.overlay.value || view.sideBySide.value}
-        disabled={view.sideBySide.value}
+        pressed={view.overlay.val || view.sideBySide.val}
+        disabled={view.sideBySide.val}
         onClick={toggle(view.overlay)}
       >
         Overlay
@@ -30,29 +30,29 @@ export function Footer({ view }: { view: View }) {
       <Slider
         label="Opacity of the overlay"
         testid="overlay-opacity"
-        value={view.opacity.value}
+        value={view.opacity.val}
         min={0.1}
         max={1}
         step={0.05}
         rest={OPACITY}
-        text={`${Math.round(100 * view.opacity.value)} %`}
-        disabled={view.sideBySide.value}
+        text={`${Math.round(100 * view.opacity.val)} %`}
+        disabled={view.sideBySide.val}
         onInput={(value) => {
-          view.opacity.value = value;
+          view.opacity.val = value;
         }}
       />
       <IconButton
         icon="lines"
         label="Grid lines"
         testid="lines"
-        pressed={view.lines.value}
+        pressed={view.lines.val}
         onClick={toggle(view.lines)}
       />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
         testid="side-by-side"
-        pressed={view.sideBySide.value}
+        pressed={view.sideBySide.val}
         onClick={toggle(view.sideBySide)}
       >
         Side by side
@@ -60,45 +60,45 @@ export function Footer({ view }: { view: View }) {
       <Slider
         label="Size of the picture in pixels of the screen"
         testid="zoom"
-        value={view.zoom.value ?? 512}
+        value={view.zoom.val ?? 512}
         min={256}
         max={1024}
         step={16}
         rest={512}
-        text={`${view.zoom.value ?? 512} px`}
-        disabled={view.sideBySide.value}
+        text={`${view.zoom.val ?? 512} px`}
+        disabled={view.sideBySide.val}
         onInput={(value) => {
-          view.zoom.value = value === 512 ? null : value;
+          view.zoom.val = value === 512 ? null : value;
         }}
       />
-      <IconButton icon="help" label="Keys (?)" testid="help" pressed={view.help.value} onClick={toggle(view.help)} />
+      <IconButton icon="help" label="Keys (?)" testid="help" pressed={view.help.val} onClick={toggle(view.help)} />
     </footer>
   );
 }
 
 function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
   const { store } = view;
-  const frame = store.pictures.picture.value?.frame;
-  if (store.film.value.frozen) return "Saved page";
+  const frame = store.pictures.picture.val?.frame;
+  if (store.film.val.frozen) return "Saved page";
   if (mood === "lost") return "No kernel";
   if (mood === "fault") return "Not drawn";
-  if (store.task.value === "draw") return "Drawing a new scene";
-  const steps = store.info.value?.n_steps ?? 1;
+  if (store.task.val === "draw") return "Drawing a new scene";
+  const steps = store.info.val?.n_steps ?? 1;
   if (frame) return `${Math.round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"}`;
   if (mood === "busy") return "Rendering";
-  return store.info.value ? "Ready" : "Connecting";
+  return store.info.val ? "Ready" : "Connecting";
 }
 
 function underPointer(view: View): string {
   const { store } = view;
   const aim = view.aim;
   const patch = aim && patchAt(aim);
-  const info = store.info.value;
+  const info = store.info.val;
   if (patch === null || !info) return "";
-  const { strengths, nFactors } = store.layers.value;
+  const { strengths, nFactors } = store.layers.val;
   let [best, most] = [-1, 0.05];
   for (let f = 0; f < nFactors; f++) {
-    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.value[f] ?? 1);
+    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.val[f] ?? 1);
     if (Math.abs(strength) > Math.abs(most)) [best, most] = [f, strength];
   }
   const place = `${Math.floor(patch / GRID)}, ${patch % GRID}`;
@@ -107,14 +107,14 @@ function underPointer(view: View): string {
 
 export function Notice({ view }: { view: View }) {
   const { store } = view;
-  const open = view.details.value;
-  if (store.lost.value)
+  const open = view.details.val;
+  if (store.lost.val)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
         <p>Kernel gone, or too busy to answer. Re-run the cell; if another cell is running, wait for it first.</p>
       </div>
     );
-  const error = store.error.value;
+  const error = store.error.val;
   if (!error) return null;
   return (
     <div class="e-notice e-bad" role="alert" data-testid="error">
@@ -126,7 +126,7 @@ export function Notice({ view }: { view: View }) {
             data-testid="error-details"
             aria-expanded={open}
             onClick={() => {
-              view.details.value = !open;
+              view.details.val = !open;
             }}
           >
             {open ? "Hide details" : "Details"}

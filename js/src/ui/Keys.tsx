@@ -13,7 +13,7 @@ export function Keys({ view }: { view: View }) {
         label="Close (Esc)"
         testid="keys-close"
         onClick={() => {
-          view.help.value = false;
+          view.help.val = false;
         }}
       />
       <dl>

@@ -9,7 +9,7 @@ import { Search } from "./Search.tsx";
 
 export function Palette({ view }: { view: View }) {
   const { store } = view;
-  const info = store.info.value;
+  const info = store.info.val;
   if (!info) return <div class="e-palette" />;
   return (
     <div class="e-factors">
@@ -38,8 +38,8 @@ export function Palette({ view }: { view: View }) {
 
 /** Factors of another picture, to be borrowed by a click. */
 function Lender({ store: { palette } }: { store: Store }) {
-  const loan = palette.loan.value;
-  const fetching = palette.fetching.value;
+  const loan = palette.loan.val;
+  const fetching = palette.fetching.val;
   return (
     <section class="e-lender" aria-label="Concepts to borrow">
       <div class="e-line">
@@ -66,7 +66,7 @@ function Lender({ store: { palette } }: { store: Store }) {
                 data-testid={`borrow-${name}`}
                 onClick={() => palette.change("borrow", { factor: name })}
               >
-                <Swatch address={palette.icons.value[icon]} />
+                <Swatch address={palette.icons.val[icon]} />
                 <span class="e-label">{name}</span>
               </button>
             </li>
@@ -83,16 +83,16 @@ function Swatch({ address, testid }: { address: string | undefined; testid?: str
 
 function Row({ view, name, factor }: { view: View; name: string; factor: number }) {
   const { store } = view;
-  const info = store.info.value;
-  const picked = store.factor.value === factor;
-  const hidden = store.hidden.value.has(factor);
-  const open = view.drawer.value === factor;
-  const gain = store.gains.value[factor] ?? 1;
-  const icon = store.palette.icons.value[info?.icons[factor] ?? ""];
+  const info = store.info.val;
+  const picked = store.factor.val === factor;
+  const hidden = store.hidden.val.has(factor);
+  const open = view.drawer.val === factor;
+  const gain = store.gains.val[factor] ?? 1;
+  const icon = store.palette.icons.val[info?.icons[factor] ?? ""];
   const seen = Math.max(1, info?.seen[factor] ?? 1);
   const most = strongest(store, factor);
   const solo = (on: boolean) => () => {
-    view.solo.value = on ? factor : null;
+    view.solo.val = on ? factor : null;
   };
   return (
     <li
@@ -108,12 +108,12 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         title={factor < 9 ? `${name} (${factor + 1})` : name}
         data-testid={`factor-${factor}`}
         onClick={() => {
-          store.factor.value = factor;
+          store.factor.val = factor;
         }}
       >
         <Swatch address={icon} testid={`icon-${factor}`} />
         <span class="e-label">{name}</span>
-        {store.locked.value.has(factor) && <Icon name="lock" />}
+        {store.locked.val.has(factor) && <Icon name="lock" />}
       </button>
       <Slider
         label={`Strength of ${name}`}
@@ -149,7 +149,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         aria-expanded={open}
         data-testid={`more-${factor}`}
         onClick={() => {
-          view.drawer.value = open ? null : factor;
+          view.drawer.val = open ? null : factor;
         }}
       >
         <Icon name="more" />
@@ -160,7 +160,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
 }
 
 function strongest(store: Store, factor: number): number {
-  const { strengths, nFactors } = store.layers.value;
+  const { strengths, nFactors } = store.layers.val;
   let most = 0;
   for (let p = 0; p < PATCHES; p++) most = Math.max(most, Math.abs(strengths[p * nFactors + factor] ?? 0));
   return most;

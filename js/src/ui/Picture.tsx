@@ -13,7 +13,7 @@ const COMPARE = [
 export function Picture({ view }: { view: View }) {
   const { store } = view;
   const hold = (on: boolean) => () => {
-    view.holding.value = on;
+    view.holding.val = on;
   };
   return (
     <div class="e-below">
@@ -23,14 +23,14 @@ export function Picture({ view }: { view: View }) {
             icon="undo"
             label="Undo (Ctrl+Z)"
             testid="undo"
-            disabled={!store.canUndo.value}
+            disabled={!store.canUndo.val}
             onClick={() => store.undo()}
           />
           <IconButton
             icon="redo"
             label="Redo (Shift+Ctrl+Z)"
             testid="redo"
-            disabled={!store.canRedo.value}
+            disabled={!store.canRedo.val}
             onClick={() => store.redo()}
           />
         </span>
@@ -38,7 +38,7 @@ export function Picture({ view }: { view: View }) {
           type="button"
           class="e-button e-labelled"
           title="Hold to see the picture that nobody edited (C)"
-          aria-pressed={view.holding.value}
+          aria-pressed={view.holding.val}
           data-testid="unedited"
           onPointerDown={hold(true)}
           onPointerUp={hold(false)}
@@ -50,20 +50,20 @@ export function Picture({ view }: { view: View }) {
         <Choice
           label="What the picture shows"
           testid="compare"
-          value={view.compare.value}
+          value={view.compare.val}
           options={COMPARE}
           onChoose={(compare) => {
-            view.compare.value = compare;
+            view.compare.val = compare;
           }}
         />
         <span class="e-gap" />
         <span class="e-line e-edits">
-          {store.film.value.able.includes("reseed") && (
+          {store.film.val.able.includes("reseed") && (
             <IconButton
               icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
-              pressed={store.seedsOpen.value}
+              pressed={store.seedsOpen.val}
               onClick={toggle(store.seedsOpen)}
             />
           )}
@@ -89,7 +89,7 @@ export function Picture({ view }: { view: View }) {
             icon="film"
             label="Record all steps as a GIF"
             testid="record"
-            disabled={store.files.making.value === "gif"}
+            disabled={store.files.making.val === "gif"}
             onClick={() => store.files.want("gif")}
           />
           <IconButton
@@ -100,7 +100,7 @@ export function Picture({ view }: { view: View }) {
           />
         </span>
       </div>
-      {view.compare.value === "split" && (
+      {view.compare.val === "split" && (
         <input
           type="range"
           class="e-split"
@@ -109,16 +109,16 @@ export function Picture({ view }: { view: View }) {
           min={0}
           max={1}
           step={0.01}
-          value={view.split.value}
+          value={view.split.val}
           onInput={(event) => {
-            view.split.value = event.currentTarget.valueAsNumber;
+            view.split.val = event.currentTarget.valueAsNumber;
           }}
         />
       )}
       <Film store={store} />
-      {store.seedsOpen.value && (
+      {store.seedsOpen.val && (
         <ol class="e-film e-seeds" aria-label="Seeds">
-          {store.film.value.seeds.map(([seed, key]) => (
+          {store.film.val.seeds.map(([seed, key]) => (
             <li key={seed}>
               <button
                 type="button"
@@ -126,7 +126,7 @@ export function Picture({ view }: { view: View }) {
                 data-testid={`seed-${seed}`}
                 onClick={() => store.vary("reseed", seed)}
               >
-                {store.palette.icons.value[key] && <img src={store.palette.icons.value[key]} alt="" />}
+                {store.palette.icons.val[key] && <img src={store.palette.icons.val[key]} alt="" />}
                 <small>{seed}</small>
               </button>
             </li>
@@ -138,14 +138,14 @@ export function Picture({ view }: { view: View }) {
 }
 
 async function copyPicture(store: Store): Promise<void> {
-  const bitmap = store.pictures.picture.value?.bitmap;
+  const bitmap = store.pictures.picture.val?.bitmap;
   if (!bitmap) return;
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
   try {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
   } catch {
-    store.error.value = {
+    store.error.val = {
       message: "The browser does not allow to copy pictures here; save it instead.",
       traceback: "",
     };
@@ -153,7 +153,7 @@ async function copyPicture(store: Store): Promise<void> {
 }
 
 function Film({ store }: { store: Store }) {
-  const { steps, step: now } = store.film.value;
+  const { steps, step: now } = store.film.val;
   if (steps.length < 2) return null;
   return (
     <ol class="e-film" aria-label="Steps">
@@ -171,7 +171,7 @@ function Film({ store }: { store: Store }) {
             }}
             onClick={() => store.go(step)}
           >
-            {store.palette.icons.value[key] && <img src={store.palette.icons.value[key]} alt="" />}
+            {store.palette.icons.val[key] && <img src={store.palette.icons.val[key]} alt="" />}
           </button>
         </li>
       ))}

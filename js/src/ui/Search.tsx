@@ -13,10 +13,10 @@ export function Search(props: {
 }) {
   const { view, where, label, hint = "Add a feature: label or number", onPick, onFetch } = props;
   const { palette } = view.store;
-  const { value: query } = view.query;
+  const query = view.query.val;
   const text = query.where === where ? query.text : "";
   const search = (text: string) => {
-    view.query.value = { where, text };
+    view.query.val = { where, text };
     palette.search(text);
   };
   const pick = (feature: FeatureInfo | undefined) => {
@@ -30,7 +30,7 @@ export function Search(props: {
       onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
-        if (palette.isFound) pick(palette.found.value[0]);
+        if (palette.isFound) pick(palette.found.val[0]);
       }}
     >
       <input
@@ -44,14 +44,14 @@ export function Search(props: {
       />
       {text && (
         <ul aria-label="Features found" data-testid="found">
-          {palette.found.value.map((feature) => (
+          {palette.found.val.map((feature) => (
             <li key={feature.feature}>
               <button type="button" data-testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
                 {feature.label} <small>#{feature.feature}</small>
               </button>
             </li>
           ))}
-          {palette.isFound && !palette.found.value.length && <li class="e-name">Nothing found</li>}
+          {palette.isFound && !palette.found.val.length && <li class="e-name">Nothing found</li>}
           {onFetch && (
             <li>
               <button

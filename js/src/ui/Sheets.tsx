@@ -3,7 +3,7 @@ import type { Files } from "../files.ts";
 import { IconButton } from "./controls.tsx";
 
 export function Program({ files }: { files: Files }) {
-  const program = files.program.value;
+  const program = files.program.val;
   if (program === null) return null;
   return (
     <section class="e-keys e-program" aria-label="What was done, as Python">
@@ -12,7 +12,7 @@ export function Program({ files }: { files: Files }) {
         label="Close"
         testid="program-close"
         onClick={() => {
-          files.program.value = null;
+          files.program.val = null;
         }}
       />
       <textarea readOnly spellcheck={false} aria-label="Python" data-testid="program" value={program} />
@@ -33,7 +33,7 @@ export function Program({ files }: { files: Files }) {
 }
 
 export function Sheet({ files }: { files: Files }) {
-  const sheet = files.sheet.value;
+  const sheet = files.sheet.val;
   if (!sheet) return null;
   return (
     <section class="e-keys e-program" aria-label="Strengths and seeds">

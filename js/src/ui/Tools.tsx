@@ -10,7 +10,7 @@ import { Check, Choice, IconButton, Slider } from "./controls.tsx";
 
 export function Tools({ view }: { view: View }) {
   const { store } = view;
-  const picked = store.tool.value;
+  const picked = store.tool.val;
   return (
     <div class="e-tools" role="toolbar" aria-label="Tools">
       {Object.entries(TOOLS).map(([name, { label, key }]) => (
@@ -21,7 +21,7 @@ export function Tools({ view }: { view: View }) {
           testid={`tool-${name}`}
           pressed={picked === name}
           onClick={() => {
-            store.tool.value = name as ToolName;
+            store.tool.val = name as ToolName;
           }}
         />
       ))}
@@ -39,7 +39,7 @@ const SCOPES = [
 ] as const;
 
 export function Brush({ store }: { store: Store }) {
-  const { label, hint, uses, act } = TOOLS[store.tool.value];
+  const { label, hint, uses, act } = TOOLS[store.tool.val];
   const used = (setting: (typeof uses)[number]) => uses.includes(setting);
   const slider = (
     name: string,
@@ -52,19 +52,19 @@ export function Brush({ store }: { store: Store }) {
     <Slider
       label={title}
       testid={testid}
-      value={value.value}
+      value={value.val}
       min={min}
       max={max}
       step={step}
       rest={rest}
-      text={step === 1 ? `${value.value}` : value.value.toFixed(2)}
+      text={step === 1 ? `${value.val}` : value.val.toFixed(2)}
       onInput={(now) => {
-        value.value = now;
+        value.val = now;
       }}
     />,
   ];
   return (
-    <div class="e-brush" data-tool={store.tool.value}>
+    <div class="e-brush" data-tool={store.tool.val}>
       <p class="e-hint">
         <b>{label}</b> {hint}
       </p>
@@ -87,10 +87,10 @@ export function Brush({ store }: { store: Store }) {
           <Choice
             label="How paint meets what is there"
             testid="mode"
-            value={store.mode.value}
+            value={store.mode.val}
             options={MODES}
             onChoose={(mode) => {
-              store.mode.value = mode;
+              store.mode.val = mode;
             }}
           />
         )}
@@ -98,10 +98,10 @@ export function Brush({ store }: { store: Store }) {
           <Choice
             label="What the eraser takes"
             testid="erase-scope"
-            value={store.eraseOnlyFactor.value ? "one" : "all"}
+            value={store.eraseOnlyFactor.val ? "one" : "all"}
             options={SCOPES}
             onChoose={(scope) => {
-              store.eraseOnlyFactor.value = scope === "one";
+              store.eraseOnlyFactor.val = scope === "one";
             }}
           />
         )}
@@ -124,14 +124,14 @@ export function Brush({ store }: { store: Store }) {
             />
           ))}
         </fieldset>
-        {store.selection.value && (
+        {store.selection.val && (
           <button
             type="button"
             class="e-button e-labelled"
             title="Let go of the selection (Esc)"
             data-testid="deselect"
             onClick={() => {
-              store.selection.value = null;
+              store.selection.val = null;
             }}
           >
             Deselect

@@ -125,9 +125,9 @@ export function Check(props: { label: string; title: string; testid: string; val
       <input
         type="checkbox"
         data-testid={testid}
-        checked={value.value}
+        checked={value.val}
         onChange={(event) => {
-          value.value = event.currentTarget.checked;
+          value.val = event.currentTarget.checked;
         }}
       />
       {label}
