@@ -7,19 +7,19 @@ import * as esbuild from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-// Names of our own that are long and often said; none is a name of the DOM, of the wire, or reached by a text.
+// Names of the paint widget's own that are long and often said; none is a name of the DOM, of the wire, or reached by a text.
 const OURS =
-  "aimed answered before beginStroke brushSize canRedo canUndo cancelStroke closeSheet compare continueStroke cursor " +
-  "drawMs drawer editable endStroke eraseOnlyFactor fetching flying foundFor gesture ghost heard holdSeed holding " +
-  "isFound isStroking leadMs letGo listen making moveCursor nFactors onChoose onCommit onConnection onError onFetch " +
-  "onFrame onGrid onLost onMessage onPick onSelected onState openFile palette pictures pressed quiet readers " +
-  "remainder searched seedsOpen selection sendEdit setGain shownSeq sideBySide soloed strengths tellSelected testid " +
-  "tinted transport useOn val waiting wantIcons";
-const said = (path) => [...readFileSync(here(path), "utf8").matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name);
-for (const wire of ["src/wire.ts", "src/atlas/wire.ts"]) {
-  const clash = OURS.split(" ").find((name) => said(wire).includes(name));
-  if (clash) throw new Error(`${wire} says ${clash}, so it cannot be shortened`);
-}
+  "again answered arrived before beginStroke bitmap brush brushSize cancelStroke canRedo canUndo clock " +
+  "closeSheet compare compareTop continueStroke cursor decode decoded details draft drawer drawMs editable " +
+  "endStroke eraseOnlyFactor fetching flying forget forgetOriginal foundFor gesture ghost heard hint holding " +
+  "holdSeed hover isFound isStroking leadMs learn letGo listen making moveCursor nFactors onChoose onCommit " +
+  "onConnection onError onFetch onFrame onGrid onLost onMessage onPick onSelected onState onText onTop openFile " +
+  "originalAsked originals overlay pace palette patches pictures pressed query queue quiet readers remainder " +
+  "searched seedsOpen selection sendEdit setGain shape shownSeq showOriginal sideBySide soloed strengths " +
+  "tellSelected testid timer tinted transport trial useOn val waiting wantIcons wantOriginal zoom";
+const said = [...readFileSync(here("src/wire.ts"), "utf8").matchAll(/(\w+)\??: /g)].map(([, name]) => name);
+const clash = OURS.split(" ").find((name) => said.includes(name));
+if (clash) throw new Error(`wire.ts says ${clash}, so it cannot be shortened`);
 
 // h(type, props, ...children) takes 1 KB less than the form that the type checker reads, with its lists of children.
 const JSX = {
@@ -28,12 +28,6 @@ const JSX = {
 };
 
 const shipped = {
-  entryPoints: [
-    { in: here("src/paint.tsx"), out: "paint" },
-    { in: here("src/paint.css"), out: "paint" },
-    { in: here("src/atlas/panel.tsx"), out: "atlas" },
-    { in: here("src/atlas/panel.css"), out: "atlas" },
-  ],
   outdir: here("../ember_widgets/widgets/static"),
   bundle: true,
   minify: true,
@@ -43,8 +37,10 @@ const shipped = {
   legalComments: "inline",
   ...JSX,
   logLevel: "warning",
-  mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`),
 };
+const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
+const paint = { entryPoints: both("paint", "paint"), mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`) };
+const atlas = { entryPoints: both("atlas/panel", "atlas") };
 
 if (process.argv.includes("--tests")) {
   const outdir = here("build/tests");
@@ -67,10 +63,18 @@ if (process.argv.includes("--tests")) {
 } else if (process.argv.includes("--dev")) {
   const outdir = here("build/dev");
   const entryPoints = [here("dev/page.ts"), here("src/paint.css")];
-  await esbuild.build({ ...shipped, entryPoints, entryNames: "[name]", outdir, format: "iife", minify: false });
+  await esbuild.build({
+    ...shipped,
+    ...paint,
+    entryPoints,
+    entryNames: "[name]",
+    outdir,
+    format: "iife",
+    minify: false,
+  });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
-  await esbuild.build(shipped);
+  for (const widget of [paint, atlas]) await esbuild.build({ ...shipped, ...widget });
   for (const name of readdirSync(shipped.outdir)) {
     const { size } = statSync(`${shipped.outdir}/${name}`);
     console.log(`${name}  ${(size / 1024).toFixed(1)} KB`);

@@ -1,5 +1,5 @@
 /** From the pointer to patches: positions are in patch units, (0, 0) the grid's upper left corner. */
-import { emptyMask, GRID, type Mask, type Shares } from "./grid.ts";
+import { colOf, emptyMask, GRID, type Mask, rowOf, type Shares } from "./grid.ts";
 
 export interface Point {
   readonly row: number;
@@ -31,8 +31,8 @@ export function patchAt({ row, col }: Point): number | null {
 
 /** The middle of a patch, as a point. */
 export const middleOf = (patch: number): Point => ({
-  row: Math.floor(patch / GRID) + 0.5,
-  col: (patch % GRID) + 0.5,
+  row: rowOf(patch) + 0.5,
+  col: colOf(patch) + 0.5,
 });
 
 /**

@@ -36,8 +36,9 @@ export class Palette {
     this.next();
   }
 
-  search(text: string): void {
-    this.searched = text.trim() ? this.ask({ type: "search", text }) : null;
+  /** Finds features of one site, or ("") of all. */
+  search(text: string, site = ""): void {
+    this.searched = text.trim() ? this.ask({ type: "search", text, site }) : null;
     if (this.searched === null) this.found.val = [];
   }
 

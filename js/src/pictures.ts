@@ -64,7 +64,7 @@ export class Pictures {
     this.forgetOriginal();
   }
 
-  private async decoded(bytes: ArrayBufferView): Promise<ImageBitmap | null> {
+  async decoded(bytes: ArrayBufferView): Promise<ImageBitmap | null> {
     try {
       return await this.decode(copied(bytes));
     } catch {

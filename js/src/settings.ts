@@ -1,6 +1,6 @@
 /** How the hand is set: tool, picked factor, brush, and what is protected from it. */
 
-import type { Mask, PaintMode } from "./grid.ts";
+import { clamp, type Mask, type PaintMode } from "./grid.ts";
 import { signal } from "./signals.ts";
 import type { ToolName } from "./tools/index.ts";
 import type { BrushSettings } from "./tools/tool.ts";
@@ -67,6 +67,6 @@ export class Settings {
     this.soloed.val = soloed < 0 ? null : soloed;
     // What was just added is what one wants to paint with.
     const picked = added >= 0 ? added : to(this.factor.val);
-    this.factor.val = Math.max(0, Math.min(picked < 0 ? this.factor.val : picked, now.length - 1));
+    this.factor.val = clamp(picked < 0 ? this.factor.val : picked, 0, now.length - 1);
   }
 }

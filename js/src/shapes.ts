@@ -1,9 +1,9 @@
 /** Areas of the grid: boxes, loops, and those that have a name. */
 import { middleOf, type Point, stampLine } from "./brush.ts";
-import { emptyMask, GRID, type Mask } from "./grid.ts";
+import { colOf, emptyMask, type Mask, rowOf } from "./grid.ts";
 
 const maskOf = (inside: (row: number, col: number) => boolean): Mask =>
-  emptyMask().map((_, p) => (inside(Math.floor(p / GRID), p % GRID) ? 1 : 0));
+  emptyMask().map((_, p) => (inside(rowOf(p), colOf(p)) ? 1 : 0));
 
 /** Areas with a name; ember_widgets/_grid.py has the same. */
 export const AREAS: Readonly<Record<string, Mask>> = {

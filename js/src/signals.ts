@@ -40,6 +40,20 @@ export class Signal<T> {
 
 export const signal = <T>(value: T): Signal<T> => new Signal(value);
 
+/** A handler that takes a value over. */
+export const into =
+  <T>(signal: Signal<T>) =>
+  (value: T): void => {
+    signal.val = value;
+  };
+
+/** A handler that puts this value there. */
+export const put =
+  <T>(signal: Signal<T>, value: T) =>
+  (): void => {
+    signal.val = value;
+  };
+
 /** A handler that turns a switch over. */
 export const toggle = (signal: Signal<boolean>) => () => {
   signal.val = !signal.val;

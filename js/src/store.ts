@@ -2,7 +2,7 @@
 
 import type { Point } from "./brush.ts";
 import { Files } from "./files.ts";
-import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { clamp, emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
 import { Palette } from "./palette.ts";
 import { Pictures } from "./pictures.ts";
 import { Settings } from "./settings.ts";
@@ -17,6 +17,7 @@ import {
   type FrameMessage,
   type KernelMessage,
   type Model,
+  type Request,
   readLayers,
   type SceneInfo,
   type StateMessage,
@@ -58,9 +59,11 @@ export class Store extends Settings {
   readonly pictures: Pictures;
   readonly files: Files;
   readonly palette = new Palette(
-    (request, buffers) => this.transport.request(request, buffers),
+    (request, buffers) => this.ask(request, buffers),
     () => this.info.val?.revision ?? -1,
   );
+  /** A comparison that is shown instead of the picture: it with only the strongest feature of one factor. */
+  readonly trial = signal<{ factor: number; seq: number; bitmap: ImageBitmap | null } | null>(null);
   private readonly transport: Transport;
   private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
   private originalAsked = false;
@@ -79,7 +82,7 @@ export class Store extends Settings {
       this.originalAsked = false;
     };
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
-    this.files = new Files((request) => this.transport.request(request), options.save);
+    this.files = new Files((request) => this.ask(request), options.save);
     this.pictures = new Pictures(options.client, options.decode, this.error);
     this.transport = new Transport(model, options.client, onLost, options.clock);
   }
@@ -92,7 +95,7 @@ export class Store extends Settings {
     const image = this.model.get("image");
     if (ArrayBuffer.isView(image) && image.byteLength) void this.pictures.show(image, null);
     this.model.on("change:selected_factor", this.onSelected);
-    this.transport.request({ type: "hello" });
+    this.ask({ type: "hello" });
     this.stops.push(
       effect(() => this.tellSelected()),
       effect(() => this.wantIcons()),
@@ -106,12 +109,13 @@ export class Store extends Settings {
     for (const stop of this.stops) stop();
     this.transport.close();
     this.pictures.close();
+    this.compareTop(null);
     this.files.closeSheet();
   }
 
   private readonly onSelected = (): void => {
     const last = (this.info.val?.names.length ?? 1) - 1;
-    this.factor.val = Math.max(0, Math.min(last, Number(this.model.get("selected_factor"))));
+    this.factor.val = clamp(Number(this.model.get("selected_factor")), 0, last);
   };
 
   /** The picked factor is a trait, so that Python and other widgets know it. */
@@ -208,6 +212,7 @@ export class Store extends Settings {
       if (change.selection !== undefined) this.selection.val = change.selection;
       if (change.ghost) this.ghost.val = change.ghost;
       if (!change.layers) return;
+      this.compareTop(null);
       const { before, locked } = gesture.hand;
       this.layers.val = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
       gesture.deed = change.deed ?? null;
@@ -223,6 +228,7 @@ export class Store extends Settings {
   }
 
   setGain(factor: number, gain: number, commit: boolean): void {
+    this.compareTop(null);
     this.gains.val = this.gains.val.map((g, f) => (f === factor ? gain : g));
     if (commit) this.transport.commit(this.edit(true));
     else this.transport.stream(() => this.edit(false));
@@ -232,46 +238,63 @@ export class Store extends Settings {
   draw(): void {
     this.gesture = null;
     this.task.val = "draw";
-    this.transport.request({ type: "analyze", ...this.draft.val });
+    this.ask({ type: "analyze", ...this.draft.val });
   }
 
   undo(): void {
     if (this.gesture) this.cancelStroke();
-    else if (this.canUndo.val) this.transport.request({ type: "undo" });
+    else if (this.canUndo.val) this.ask({ type: "undo" });
   }
 
   redo(): void {
-    if (this.canRedo.val) this.transport.request({ type: "redo" });
+    if (this.canRedo.val) this.ask({ type: "redo" });
   }
 
   /** Goes to a step of the history. */
   go(step: number): void {
     if (this.gesture) this.cancelStroke();
-    if (step !== this.film.val.step) this.transport.request({ type: "go", step });
+    if (step !== this.film.val.step) this.ask({ type: "go", step });
   }
 
   /** Goes on from the picture taken apart into so many factors, or from the same painting on another seed's noise. */
   vary(verb: "refit" | "reseed", value: number | string): void {
     if (this.gesture) this.cancelStroke();
     this.task.val = "draw";
-    this.transport.request({ type: "vary", verb, value });
+    this.ask({ type: "vary", verb, value });
   }
 
   /** Goes on from the scene in a file. */
   openFile(bytes: ArrayBuffer): void {
-    this.transport.request({ type: "open" }, [bytes]);
+    this.ask({ type: "open" }, [bytes]);
   }
 
   /** Has the picture that nobody edited sent, unless it is there or on its way. */
   wantOriginal(): void {
     if (this.originalAsked || !this.info.val) return;
     this.originalAsked = true;
-    this.transport.request({ type: "original" });
+    this.ask({ type: "original" });
   }
 
   retry(): void {
     this.error.val = null;
-    this.transport.request({ type: "retry" });
+    this.ask({ type: "retry" });
+  }
+
+  /** Asks for the picture with only the strongest feature of a factor in it; null goes back to the picture itself. */
+  compareTop(factor: number | null): void {
+    this.trial.val?.bitmap?.close();
+    this.trial.val = factor === null ? null : { factor, seq: this.ask({ type: "top", factor }), bitmap: null };
+  }
+
+  private async onTop(seq: number, bytes: ArrayBufferView): Promise<void> {
+    const bitmap = await this.pictures.decoded(bytes);
+    const trial = this.trial.val;
+    if (trial?.seq === seq) this.trial.val = { ...trial, bitmap };
+    else bitmap?.close();
+  }
+
+  private ask(request: Request, buffers?: ArrayBuffer[]): number {
+    return this.transport.request(request, buffers);
   }
 
   private edit(commit: boolean): Edit {
@@ -293,6 +316,7 @@ export class Store extends Settings {
     else if (message.type === "error") this.onError(message);
     else if (message.type === "found" && mine) this.palette.foundFor(message);
     else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
+    else if (message.type === "top" && mine && buffers[0]) void this.onTop(message.seq, buffers[0]);
     else if (message.type === "file" && mine) this.files.received(message, buffers[0]);
     else if (message.type === "loan" && mine) this.palette.lent(message.loan);
     else if (message.type === "icon") this.palette.received(message);
@@ -312,8 +336,9 @@ export class Store extends Settings {
       this.film.val = message;
       // After one's own edit the hand may be further on already.
       if (message.why === "edit" && mine) return;
-      const layers = readLayers(buffers, message.names.length);
+      const layers = readLayers(buffers, message);
       if (!layers) return;
+      this.compareTop(null);
       const known = this.info.val;
       const draft: Record<string, unknown> = { ...this.draft.val };
       let another = false;
@@ -346,6 +371,7 @@ export class Store extends Settings {
     batch(() => {
       this.error.val = { message, traceback };
       this.task.val = this.palette.fetching.val = "";
+      this.compareTop(null);
       this.files.making.val = null;
     });
   }

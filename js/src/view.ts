@@ -1,7 +1,7 @@
 /** What is each view's own: two views of one widget may look at it in different ways. */
 
 import { middleOf, type Point } from "./brush.ts";
-import { GRID } from "./grid.ts";
+import { clamp, colOf, GRID, rowOf } from "./grid.ts";
 import { signal } from "./signals.ts";
 import type { Store } from "./store.ts";
 import { TOOLS } from "./tools/index.ts";
@@ -51,9 +51,8 @@ export class View {
   /** Moves the keyboard's cursor, and with it a stroke that is under way. */
   moveCursor(dRow: number, dCol: number): void {
     const from = this.cursor.val ?? (GRID / 2) * GRID + GRID / 2 - 1;
-    const clamp = (v: number) => Math.min(GRID - 1, Math.max(0, v));
-    const row = clamp(Math.floor(from / GRID) + dRow);
-    const col = clamp((from % GRID) + dCol);
+    const row = clamp(rowOf(from) + dRow, 0, GRID - 1);
+    const col = clamp(colOf(from) + dCol, 0, GRID - 1);
     this.hover.val = null;
     this.cursor.val = row * GRID + col;
     if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.val)]);

@@ -1,7 +1,9 @@
 /** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
+import { clamp } from "../grid.ts";
+import { toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { DrawRequest } from "../wire.ts";
-import { IconButton, submitOnEnter } from "./controls.tsx";
+import { IconButton, submitOnEnter, TextField, textOf } from "./controls.tsx";
 
 export function DrawForm({ store }: { store: Store }) {
   const draft = store.draft.val;
@@ -12,6 +14,7 @@ export function DrawForm({ store }: { store: Store }) {
     store.draft.val = { ...store.draft.val, ...change };
   };
   const held = store.holdSeed.val;
+  const mostSteps = info?.most_steps ?? 4;
   const restyle = () => {
     const { style } = store.draft.val;
     if (info && style !== info.style) store.palette.change("restyle", { style });
@@ -22,9 +25,7 @@ export function DrawForm({ store }: { store: Store }) {
       .replace(/\D/g, "")
       .replace(/^0+(?=\d)/, "")
       .slice(0, 19) || "0";
-  const field = (event: Event) => (event.currentTarget as HTMLInputElement).value;
-  const whole = (event: Event, low: number, high: number) =>
-    Math.min(high, Math.max(low, Number.parseInt(field(event), 10) || low));
+  const whole = (event: Event, most: number) => clamp(Number.parseInt(textOf(event), 10) || 1, 1, most);
   return (
     <form
       class="e-form"
@@ -38,14 +39,11 @@ export function DrawForm({ store }: { store: Store }) {
     >
       <label class="e-prompt">
         <span>Prompt</span>
-        <input
-          type="text"
-          data-testid="prompt"
+        <TextField
+          testid="prompt"
           placeholder="A scene, a style, or nothing at all"
-          spellcheck={false}
-          autocomplete="off"
           value={draft.prompt}
-          onInput={(event) => set({ prompt: field(event) })}
+          onText={(prompt) => set({ prompt })}
         />
       </label>
       <label
@@ -53,28 +51,23 @@ export function DrawForm({ store }: { store: Store }) {
         title="How it looks: words that only what comes after the grid reads, so that all stays where it is"
       >
         <span>Style</span>
-        <input
-          type="text"
-          data-testid="style"
+        <TextField
+          testid="style"
           data-live
           placeholder="pixel art, sepia…"
-          spellcheck={false}
-          autocomplete="off"
           value={draft.style}
-          onInput={(event) => set({ style: field(event) })}
-          onChange={() => restyle()}
+          onText={(style) => set({ style })}
+          onChange={restyle}
         />
       </label>
       <label class="e-seed">
         <span>Seed</span>
         <span class="e-joined">
-          <input
-            type="text"
+          <TextField
             inputMode="numeric"
-            data-testid="seed"
-            autocomplete="off"
+            testid="seed"
             value={draft.seed}
-            onInput={(event) => set({ seed: digits(field(event)) })}
+            onText={(text) => set({ seed: digits(text) })}
           />
           <span class="e-inside">
             <IconButton
@@ -82,9 +75,7 @@ export function DrawForm({ store }: { store: Store }) {
               label="Hold this seed"
               testid="hold-seed"
               pressed={held}
-              onClick={() => {
-                store.holdSeed.val = !held;
-              }}
+              onClick={toggle(store.holdSeed)}
             />
             <IconButton
               icon="next"
@@ -109,15 +100,15 @@ export function DrawForm({ store }: { store: Store }) {
           </span>
         </span>
       </label>
-      <label title="Sampling steps, 1 to 4; one is the fastest to edit">
+      <label title={`Sampling steps, 1 to ${mostSteps}; the fewer, the faster to edit`}>
         <span>Steps</span>
         <input
           type="number"
           min={1}
-          max={4}
+          max={mostSteps}
           data-testid="steps"
           value={draft.n_steps}
-          onChange={(event) => set({ n_steps: whole(event, 1, 4) })}
+          onChange={(event) => set({ n_steps: whole(event, mostSteps) })}
         />
       </label>
       <label title="How many factors the picture is taken apart into; 3 to 8 read best. What was painted stays.">
@@ -131,7 +122,7 @@ export function DrawForm({ store }: { store: Store }) {
           value={draft.n_factors}
           disabled={drawing}
           onChange={(event) => {
-            set({ n_factors: whole(event, 1, 16) });
+            set({ n_factors: whole(event, 16) });
             const { n_factors } = store.draft.val;
             // Beside another prompt it belongs to the scene that Draw will make.
             if (info && !changed && n_factors !== info.n_factors && store.film.val.able.includes("refit"))

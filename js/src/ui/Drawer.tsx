@@ -1,7 +1,9 @@
 /** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
+
+import { put } from "../signals.ts";
 import type { View } from "../view.ts";
-import type { PartInfo, SceneInfo } from "../wire.ts";
-import { IconButton, Slider, submitOnEnter } from "./controls.tsx";
+import { type PartInfo, type SceneInfo, siteOf } from "../wire.ts";
+import { IconButton, Slider, submitOnEnter, TextButton, textOf } from "./controls.tsx";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -9,7 +11,6 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const { palette, soloed } = store;
   const nFactors = info.names.length;
   const change = (verb: string, args: object = {}, commit = true) => palette.change(verb, { factor, ...args }, commit);
-  const text = (event: Event) => (event.currentTarget as HTMLInputElement).value;
   const shift = (by: number) => {
     const order = info.names.map((_, f) => f);
     order.splice(factor + by, 0, ...order.splice(factor, 1));
@@ -20,6 +21,8 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const name = info.names[factor];
   const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
   const solo = soloed.val === factor;
+  const only = store.trial.val?.factor === factor;
+  const features = info.features[factor];
   const locked = store.locked.val.has(factor);
   return (
     <div class="e-drawer" data-testid="drawer">
@@ -31,13 +34,19 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           rename(event.currentTarget.querySelector("input")?.value);
         }}
       >
-        <input type="text" aria-label="Name" data-testid="name" value={name} onBlur={(event) => rename(text(event))} />
+        <input
+          type="text"
+          aria-label="Name"
+          data-testid="name"
+          value={name}
+          onBlur={(event) => rename(textOf(event))}
+        />
         <input
           type="color"
           aria-label="Colour"
           data-testid="color"
           value={info.colors[factor] ?? ""}
-          onChange={(event) => change("recolor", { color: text(event) })}
+          onChange={(event) => change("recolor", { color: textOf(event) })}
         />
       </form>
       <div class="e-line">
@@ -46,9 +55,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           label="Show only this one on the grid (S)"
           testid="solo"
           pressed={solo}
-          onClick={() => {
-            soloed.val = solo ? null : factor;
-          }}
+          onClick={put(soloed, solo ? null : factor)}
         />
         <IconButton
           icon="lock"
@@ -85,25 +92,33 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           />
         )}
         <span class="e-gap" />
-        <button
-          type="button"
-          class="e-button e-labelled"
+        <TextButton
           title="Make it again of what the picture was taken apart into"
-          data-testid="reset"
+          testid="reset"
           disabled={!info.analysed[factor]}
           onClick={() => change("reset_weights")}
         >
           Reset
-        </button>
+        </TextButton>
       </div>
       <ul aria-label="Features">
-        {info.features[factor]?.map((part) => (
+        {features?.map((part) => (
           <Part key={part.feature} part={part} weigh={weigh} />
         ))}
       </ul>
+      <TextButton
+        title="Compare: what the picture would be if this factor had only its strongest feature"
+        testid="top-only"
+        pressed={only}
+        disabled={(features?.length ?? 0) < 2}
+        onClick={() => store.compareTop(only ? null : factor)}
+      >
+        Only its top feature
+      </TextButton>
       <Search
         view={view}
         where="drawer"
+        site={siteOf(info, factor)}
         label="Add a feature to this factor"
         onPick={({ feature }) => weigh(feature, 1)}
       />

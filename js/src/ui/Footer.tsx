@@ -1,9 +1,9 @@
 /** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
 import { patchAt } from "../brush.ts";
-import { GRID } from "../grid.ts";
-import { toggle } from "../signals.ts";
+import { colOf, rowOf } from "../grid.ts";
+import { into, toggle } from "../signals.ts";
 import { OPACITY, type View } from "../view.ts";
-import { IconButton, Slider } from "./controls.tsx";
+import { Button, IconButton, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
   const { store } = view;
@@ -37,9 +37,7 @@ export function Footer({ view }: { view: View }) {
         rest={OPACITY}
         text={`${Math.round(100 * view.opacity.val)} %`}
         disabled={view.sideBySide.val}
-        onInput={(value) => {
-          view.opacity.val = value;
-        }}
+        onInput={into(view.opacity)}
       />
       <IconButton
         icon="lines"
@@ -101,7 +99,7 @@ function underPointer(view: View): string {
     const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.val[f] ?? 1);
     if (Math.abs(strength) > Math.abs(most)) [best, most] = [f, strength];
   }
-  const place = `${Math.floor(patch / GRID)}, ${patch % GRID}`;
+  const place = `${rowOf(patch)}, ${colOf(patch)}`;
   return best < 0 ? place : `${place}  ${info.names[best]} ${most.toFixed(2)}`;
 }
 
@@ -121,20 +119,13 @@ export function Notice({ view }: { view: View }) {
       <p>{error.message}</p>
       <div class="e-actions">
         {error.traceback && (
-          <button
-            type="button"
-            data-testid="error-details"
-            aria-expanded={open}
-            onClick={() => {
-              view.details.val = !open;
-            }}
-          >
+          <Button testid="error-details" aria-expanded={open} onClick={toggle(view.details)}>
             {open ? "Hide details" : "Details"}
-          </button>
+          </Button>
         )}
-        <button type="button" data-testid="retry" onClick={() => store.retry()}>
+        <Button testid="retry" onClick={() => store.retry()}>
           Retry
-        </button>
+        </Button>
       </div>
       {open && <pre>{error.traceback}</pre>}
     </div>

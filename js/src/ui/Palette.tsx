@@ -1,8 +1,10 @@
 /** The palette: a row per factor, and a way to more of them. */
 import { PATCHES } from "../grid.ts";
+import { put } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { IconButton, pickFile, Slider } from "./controls.tsx";
+import { siteOf } from "../wire.ts";
+import { Button, IconButton, pickFile, Slider } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
@@ -59,16 +61,15 @@ function Lender({ store: { palette } }: { store: Store }) {
         <ul>
           {loan.factors.map(({ name, color, icon, label }) => (
             <li key={name} style={{ "--color": color }}>
-              <button
-                type="button"
+              <Button
                 class="e-factor"
                 title={label ? `Borrow ${name}: ${label}` : `Borrow ${name}`}
-                data-testid={`borrow-${name}`}
+                testid={`borrow-${name}`}
                 onClick={() => palette.change("borrow", { factor: name })}
               >
                 <Swatch address={palette.icons.val[icon]} />
                 <span class="e-label">{name}</span>
-              </button>
+              </Button>
             </li>
           ))}
         </ul>
@@ -85,15 +86,14 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
   const { store } = view;
   const info = store.info.val;
   const picked = store.factor.val === factor;
+  const site = info && siteOf(info, factor);
   const hidden = store.hidden.val.has(factor);
   const open = view.drawer.val === factor;
   const gain = store.gains.val[factor] ?? 1;
   const icon = store.palette.icons.val[info?.icons[factor] ?? ""];
   const seen = Math.max(1, info?.seen[factor] ?? 1);
   const most = strongest(store, factor);
-  const solo = (on: boolean) => () => {
-    view.solo.val = on ? factor : null;
-  };
+  const solo = (on: boolean) => put(view.solo, on ? factor : null);
   return (
     <li
       class={picked ? "e-row e-picked" : "e-row"}
@@ -101,20 +101,18 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
       onPointerEnter={(event) => event.pointerType === "mouse" && solo(true)()}
       onPointerLeave={solo(false)}
     >
-      <button
-        type="button"
+      <Button
         class="e-factor"
-        aria-pressed={picked}
+        pressed={picked}
         title={factor < 9 ? `${name} (${factor + 1})` : name}
-        data-testid={`factor-${factor}`}
-        onClick={() => {
-          store.factor.val = factor;
-        }}
+        testid={`factor-${factor}`}
+        onClick={put(store.factor, factor)}
       >
         <Swatch address={icon} testid={`icon-${factor}`} />
         <span class="e-label">{name}</span>
+        {site && <small class="e-site">{site}</small>}
         {store.locked.val.has(factor) && <Icon name="lock" />}
-      </button>
+      </Button>
       <Slider
         label={`Strength of ${name}`}
         testid={`strength-${factor}`}
@@ -130,30 +128,27 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         onInput={(value) => store.setGain(factor, value, false)}
         onCommit={(value) => store.setGain(factor, value, true)}
       />
-      <button
-        type="button"
+      <IconButton
+        icon={hidden ? "eyeOff" : "eye"}
         class="e-button e-square e-eye"
         title={hidden ? "Show on the grid (H)" : "Hide on the grid (H)"}
-        aria-label={`Show ${name} on the grid`}
-        aria-pressed={!hidden}
-        data-testid={`eye-${factor}`}
+        label={`Show ${name} on the grid`}
+        pressed={!hidden}
+        testid={`eye-${factor}`}
         onClick={() => store.toggle("hidden", factor)}
-      >
-        <Icon name={hidden ? "eyeOff" : "eye"} />
-      </button>
-      <button
-        type="button"
+      />
+      <IconButton
+        icon="more"
         class="e-button e-more"
         title="Name, colour, features"
-        aria-label={`More about ${name}`}
+        label={`More about ${name}`}
         aria-expanded={open}
-        data-testid={`more-${factor}`}
+        testid={`more-${factor}`}
         onClick={() => {
+          store.compareTop(null);
           view.drawer.val = open ? null : factor;
         }}
-      >
-        <Icon name="more" />
-      </button>
+      />
       {open && info && <Drawer view={view} factor={factor} info={info} />}
     </li>
   );

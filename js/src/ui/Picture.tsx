@@ -1,8 +1,9 @@
 /** Below the picture: compare it with the unedited one, take it along, go back to an earlier step. */
-import { toggle } from "../signals.ts";
+import type { ComponentChildren } from "preact";
+import { into, put, toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { Choice, IconButton, pickFile } from "./controls.tsx";
+import { Button, Choice, IconButton, pickFile, TextButton } from "./controls.tsx";
 
 const COMPARE = [
   ["now", "Picture", "The picture as it is painted"],
@@ -12,9 +13,7 @@ const COMPARE = [
 
 export function Picture({ view }: { view: View }) {
   const { store } = view;
-  const hold = (on: boolean) => () => {
-    view.holding.val = on;
-  };
+  const hold = (on: boolean) => put(view.holding, on);
   return (
     <div class="e-below">
       <div class="e-line">
@@ -34,27 +33,23 @@ export function Picture({ view }: { view: View }) {
             onClick={() => store.redo()}
           />
         </span>
-        <button
-          type="button"
-          class="e-button e-labelled"
+        <TextButton
           title="Hold to see the picture that nobody edited (C)"
-          aria-pressed={view.holding.val}
-          data-testid="unedited"
+          pressed={view.holding.val}
+          testid="unedited"
           onPointerDown={hold(true)}
           onPointerUp={hold(false)}
           onPointerLeave={hold(false)}
           onKeyDown={({ key }) => " Enter".includes(key) && hold(true)()}
         >
           Unedited
-        </button>
+        </TextButton>
         <Choice
           label="What the picture shows"
           testid="compare"
           value={view.compare.val}
           options={COMPARE}
-          onChoose={(compare) => {
-            view.compare.val = compare;
-          }}
+          onChoose={into(view.compare)}
         />
         <span class="e-gap" />
         <span class="e-line e-edits">
@@ -118,18 +113,17 @@ export function Picture({ view }: { view: View }) {
       <Film store={store} />
       {store.seedsOpen.val && (
         <ol class="e-film e-seeds" aria-label="Seeds">
-          {store.film.val.seeds.map(([seed, key]) => (
-            <li key={seed}>
-              <button
-                type="button"
-                title={`Go on with seed ${seed}`}
-                data-testid={`seed-${seed}`}
-                onClick={() => store.vary("reseed", seed)}
-              >
-                {store.palette.icons.val[key] && <img src={store.palette.icons.val[key]} alt="" />}
-                <small>{seed}</small>
-              </button>
-            </li>
+          {store.film.val.seeds.map(([seed, picture]) => (
+            <Thumb
+              key={seed}
+              store={store}
+              picture={picture}
+              title={`Go on with seed ${seed}`}
+              testid={`seed-${seed}`}
+              onClick={() => store.vary("reseed", seed)}
+            >
+              <small>{seed}</small>
+            </Thumb>
           ))}
         </ol>
       )}
@@ -157,25 +151,44 @@ function Film({ store }: { store: Store }) {
   if (steps.length < 2) return null;
   return (
     <ol class="e-film" aria-label="Steps">
-      {steps.map(([step, key], i) => (
-        <li key={step}>
-          <button
-            type="button"
-            title={`Step ${i}`}
-            aria-label={`Step ${i}`}
-            aria-current={step === now ? "step" : undefined}
-            data-testid={`step-${i}`}
-            ref={(button) => {
-              const film = button?.closest("ol");
-              if (button && film && step === now) film.scrollLeft = button.offsetLeft - film.clientWidth / 2;
-            }}
-            onClick={() => store.go(step)}
-          >
-            {store.palette.icons.val[key] && <img src={store.palette.icons.val[key]} alt="" />}
-          </button>
-        </li>
+      {steps.map(([step, picture], i) => (
+        <Thumb
+          key={step}
+          store={store}
+          picture={picture}
+          title={`Step ${i}`}
+          testid={`step-${i}`}
+          current={step === now}
+          onClick={() => store.go(step)}
+        />
       ))}
     </ol>
+  );
+}
+
+function Thumb(props: {
+  store: Store;
+  /** Its key. */
+  picture: string;
+  title: string;
+  testid: string;
+  current?: boolean;
+  onClick: () => void;
+  children?: ComponentChildren;
+}) {
+  const { store, picture, title, testid, current, onClick, children } = props;
+  const address = store.palette.icons.val[picture];
+  const show = (item: HTMLElement | null) => {
+    const film = item?.parentElement;
+    if (film && current) film.scrollLeft = item.offsetLeft - film.clientWidth / 2;
+  };
+  return (
+    <li ref={show}>
+      <Button title={title} aria-label={title} aria-current={current && "step"} testid={testid} onClick={onClick}>
+        {address && <img src={address} alt="" />}
+        {children}
+      </Button>
+    </li>
   );
 }
 

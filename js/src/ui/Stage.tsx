@@ -1,13 +1,14 @@
 /** The picture and the grid to paint on, over it or beside it. */
 
 import { Overlay } from "../overlay.ts";
-import { effect } from "../signals.ts";
+import { effect, put } from "../signals.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { View } from "../view.ts";
 
 export function Stage({ view }: { view: View }) {
   const { store } = view;
   const drawing = store.task.val === "draw";
+  const tag = tagOf(view);
   return (
     <div class={view.sideBySide.val ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
       <div class="e-picture">
@@ -23,18 +24,34 @@ export function Stage({ view }: { view: View }) {
         tabIndex={0}
         role="application"
         aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, question mark lists the keys."
-        onBlur={() => {
-          view.cursor.val = null;
-        }}
+        onBlur={put(view.cursor, null)}
       />
+      {tag && (
+        <span class="e-tag e-label" data-testid="tag">
+          {tag}
+        </span>
+      )}
     </div>
   );
+}
+
+/** What the picture is, where it is not simply the picture. */
+function tagOf({ store, holding }: View): string {
+  const trial = store.trial.val;
+  const info = store.info.val;
+  if (holding.val) return "Unedited";
+  if (trial) {
+    const top = info?.features[trial.factor]?.[0];
+    const name = `${info?.names[trial.factor]}: only ${top?.label} #${top?.feature}`;
+    return trial.bitmap ? name : "Drawing the comparison…";
+  }
+  return store.pictures.picture.val?.frame?.rough ? "Preview" : "";
 }
 
 export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const stop = effect(() => {
     const { store } = view;
-    const bitmap = store.pictures.picture.val?.bitmap;
+    const bitmap = store.trial.val?.bitmap ?? store.pictures.picture.val?.bitmap;
     const [holding, compare] = [view.holding.val, view.compare.val];
     const original = store.pictures.original.val;
     if (holding || compare !== "now") store.wantOriginal();

@@ -2,11 +2,11 @@
 
 import { MAX_BRUSH } from "../settings.ts";
 import { AREAS } from "../shapes.ts";
-import type { Signal } from "../signals.ts";
+import { into, put, type Signal } from "../signals.ts";
 import type { Store } from "../store.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
 import type { View } from "../view.ts";
-import { Check, Choice, IconButton, Slider } from "./controls.tsx";
+import { Button, Check, Choice, IconButton, Slider, TextButton } from "./controls.tsx";
 
 export function Tools({ view }: { view: View }) {
   const { store } = view;
@@ -20,9 +20,7 @@ export function Tools({ view }: { view: View }) {
           label={`${label} (${key})`}
           testid={`tool-${name}`}
           pressed={picked === name}
-          onClick={() => {
-            store.tool.val = name as ToolName;
-          }}
+          onClick={put(store.tool, name as ToolName)}
         />
       ))}
     </div>
@@ -58,9 +56,7 @@ export function Brush({ store }: { store: Store }) {
       step={step}
       rest={rest}
       text={step === 1 ? `${value.val}` : value.val.toFixed(2)}
-      onInput={(now) => {
-        value.val = now;
-      }}
+      onInput={into(value)}
     />,
   ];
   return (
@@ -89,9 +85,7 @@ export function Brush({ store }: { store: Store }) {
             testid="mode"
             value={store.mode.val}
             options={MODES}
-            onChoose={(mode) => {
-              store.mode.val = mode;
-            }}
+            onChoose={into(store.mode)}
           />
         )}
         {used("scope") && (
@@ -113,29 +107,20 @@ export function Brush({ store }: { store: Store }) {
         )}
         <fieldset class="e-areas" aria-label={act ? `${label} an area` : "Select an area"}>
           {Object.entries(AREAS).map(([name, mask]) => (
-            <button
-              type="button"
+            <Button
               key={name}
               class={`e-area e-area-${name}`}
               title={`${act ? label : "Select"}: ${name}`}
               aria-label={name}
-              data-testid={`area-${name}`}
+              testid={`area-${name}`}
               onClick={() => store.useOn(mask)}
             />
           ))}
         </fieldset>
         {store.selection.val && (
-          <button
-            type="button"
-            class="e-button e-labelled"
-            title="Let go of the selection (Esc)"
-            data-testid="deselect"
-            onClick={() => {
-              store.selection.val = null;
-            }}
-          >
+          <TextButton title="Let go of the selection (Esc)" testid="deselect" onClick={put(store.selection, null)}>
             Deselect
-          </button>
+          </TextButton>
         )}
       </div>
     </div>
