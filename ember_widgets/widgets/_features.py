@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ember_widgets import _sites
 from ember_widgets.labels import Labels
 from ember_widgets.scene import Scene
 
@@ -33,9 +34,28 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def found(text: str, n_features: int, labels: Labels) -> list[dict[str, Any]]:
-    """Features for a text: the one of that number first, then those whose label holds all its words."""
+def found(text: str, scene: Scene, labels: Labels, site: str = "") -> list[dict[str, Any]]:
+    """Features for a text: the one of that number first, then those whose label holds all its words.
+
+    Args:
+        text: what to look for.
+        scene: whose features.
+        labels: of these.
+        site: short name of the only site whose features will do; "" = any.
+    """
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
-    features = [f for f in [*numbered, *labels.search(text)] if 0 <= f < n_features]
-    return [{"feature": f, "label": labels.get(f, "")} for f in dict.fromkeys(features)][:FOUND]
+    sites = _sites_of(scene)
+    hits = []
+    for f in dict.fromkeys([*numbered, *labels.search(text)]):
+        if 0 <= f < scene.n_features:
+            where = next((name for end, name in sites if f < end), "")
+            if site in ("", where):
+                hits.append({"feature": f, "label": labels.get(f, ""), **({"site": where} if where else {})})
+    return hits[:FOUND]
+
+
+def _sites_of(scene: Scene) -> list[tuple[int, str]]:
+    """Where the features of each site end, and what it is called; nothing where there is one site."""
+    sites = scene.sites or {}
+    return list(zip(np.cumsum(list(sites.values())).tolist(), map(_sites.short, sites), strict=True))

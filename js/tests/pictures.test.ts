@@ -91,3 +91,47 @@ test("a file is opened by the kernel, which gets its bytes", () => {
   assert.equal(kernel.of("open").length, 1);
   assert.deepEqual(new Uint8Array(kernel.buffers.at(-1)?.[0] as ArrayBuffer), new Uint8Array([1, 2, 3]));
 });
+
+test("a comparison with a factor's top feature is shown until it is ended, and changes nothing", async () => {
+  const { kernel, store, answer } = setUp();
+  store.compareTop(1);
+  assert.deepEqual([kernel.of("top").length, kernel.of("top")[0].factor], [1, 1]);
+  assert.equal(store.trial.val?.bitmap, null, "it is on its way");
+  answer({ type: "top" }, 7);
+  await tick();
+  const shown = store.trial.val?.bitmap as unknown as FakeBitmap;
+  assert.equal(shown.byte, 7);
+  store.compareTop(null);
+  assert.deepEqual([store.trial.val, shown.closed], [null, true]);
+  assert.equal(kernel.of("edit").length + kernel.of("palette").length, 0);
+});
+
+test("a comparison that comes too late, or for another factor, is not shown", async () => {
+  const { kernel, store, answer } = setUp();
+  store.compareTop(0);
+  const { seq } = kernel.sent.at(-1);
+  store.compareTop(1);
+  kernel.say({ type: "top", client: "me", seq }, bytes(7));
+  await tick();
+  assert.deepEqual([store.trial.val?.factor, store.trial.val?.bitmap], [1, null]);
+  answer({ type: "top" }, 8);
+  store.compareTop(null);
+  await tick();
+  assert.equal(store.trial.val, null);
+});
+
+test("painting, a slider, another scene and a fault end a comparison", () => {
+  const { kernel, store } = setUp();
+  const ends: Record<string, () => void> = {
+    stroke: () => store.beginStroke({ row: 3, col: 3 }) && store.endStroke(),
+    slider: () => store.setGain(0, 0.5, false),
+    scene: () => kernel.state({ revision: 9 }),
+    fault: () => kernel.say({ type: "error", client: "", seq: 0, message: "no", traceback: "" }),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    store.compareTop(0);
+    assert.ok(store.trial.val);
+    end();
+    assert.equal(store.trial.val, null, what);
+  }
+});

@@ -321,3 +321,18 @@ test("a closed store listens no more and lets its picture go", async () => {
     0,
   );
 });
+
+test("where several sites are steered, a stroke covers the factors of its own", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ names: ["sky", "tree", "bark"], sites: [0, 0, 1], site_names: ["down.2.1", "up.0.1"] });
+  store.factor.val = 2;
+  store.beginStroke({ row: 3.5, col: 3.5 });
+  store.endStroke();
+  const { strengths } = store.layers.val;
+  const at = 3 * (3 * 16 + 3);
+  assert.deepEqual([...strengths.slice(at, at + 3)], [0.25, 0.25, 1]);
+  store.factor.val = 1;
+  store.beginStroke({ row: 3.5, col: 3.5 });
+  store.endStroke();
+  assert.deepEqual([...store.layers.val.strengths.slice(at, at + 3)], [0, 1, 1]);
+});
