@@ -10,7 +10,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 // Names of the paint widget's own that are long and often said; none is a name of the DOM, of the wire, or reached by a text.
 const OURS =
   "again answered arrived before beginStroke bitmap brush brushSize cancelStroke canRedo canUndo clock " +
-  "closeSheet compare compareTop continueStroke cursor decode decoded details draft drawer drawMs editable " +
+  "compare compareTop continueStroke cursor decode decoded details draft drawer drawMs editable " +
   "endStroke eraseOnlyFactor fetching flying forget forgetOriginal foundFor gesture ghost heard hint holding " +
   "holdSeed hover isFound isStroking leadMs learn letGo listen making moveCursor nFactors onChoose onCommit " +
   "onConnection onError onFetch onFrame onGrid onLost onMessage onPick onSelected onState onText onTop openFile " +

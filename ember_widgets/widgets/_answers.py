@@ -72,7 +72,10 @@ class Answers:
     def search(self, message: _wire.Search) -> None:
         """Send the features that a text finds."""
         if now := self._now():
-            features = found(message.text, now.state.painted, labels_of(now.painter), message.site)
+            scene = now.state.painted
+            features = found(
+                message.text, scene.n_features, labels_of(now.painter), scene.sites, message.site
+            )
             self._send({**_to("found", message), "features": features}, [])
 
     def thumbnails(self, message: _wire.Thumbnails) -> None:

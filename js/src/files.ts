@@ -28,14 +28,12 @@ export class Files {
     const keep = () => this.save(name, mime, bytes);
     if (name.endsWith(".py")) this.program.val = new TextDecoder().decode(bytes);
     else if (name.endsWith("-sweep.png")) {
-      this.closeSheet();
-      const address = URL.createObjectURL(new Blob([bytes as BlobPart], { type: mime }));
-      this.sheet.val = { name, address, keep };
+      // As text: where pages are locked up, as in VS Code, pictures may not come from a blob.
+      const reader = new FileReader();
+      reader.onload = () => {
+        this.sheet.val = { name, address: reader.result as string, keep };
+      };
+      reader.readAsDataURL(new Blob([bytes as BlobPart], { type: mime }));
     } else keep();
-  }
-
-  closeSheet(): void {
-    if (this.sheet.val) URL.revokeObjectURL(this.sheet.val.address);
-    this.sheet.val = null;
   }
 }

@@ -110,7 +110,6 @@ export class Store extends Settings {
     this.transport.close();
     this.pictures.close();
     this.compareTop(null);
-    this.files.closeSheet();
   }
 
   private readonly onSelected = (): void => {

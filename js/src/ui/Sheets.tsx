@@ -28,7 +28,7 @@ export function Sheet({ files }: { files: Files }) {
   const sheet = files.sheet.val;
   if (!sheet) return null;
   return (
-    <Over label="Strengths and seeds" testid="sheet" class="e-program" onClose={() => files.closeSheet()}>
+    <Over label="Strengths and seeds" testid="sheet" class="e-program" onClose={put(files.sheet, null)}>
       <img class="e-sheet" src={sheet.address} alt={sheet.name} data-testid="sheet" />
       <Button class="e-primary" testid="sheet-save" onClick={sheet.keep}>
         Save

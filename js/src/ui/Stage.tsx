@@ -42,7 +42,7 @@ function tagOf({ store, holding }: View): string {
   if (holding.val) return "Unedited";
   if (trial) {
     const top = info?.features[trial.factor]?.[0];
-    const name = `${info?.names[trial.factor]}: only ${top?.label} #${top?.feature}`;
+    const name = `${info?.names[trial.factor]}: only ${top?.label || "feature"} #${top?.feature}`;
     return trial.bitmap ? name : "Drawing the comparison…";
   }
   return store.pictures.picture.val?.frame?.rough ? "Preview" : "";
