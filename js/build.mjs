@@ -9,17 +9,21 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 // Names of the paint widget's own that are long and often said; none is a name of the DOM, of the wire, or reached by a text.
 const OURS =
-  "again answered arrived before beginStroke bitmap brush brushSize cancelStroke canRedo canUndo clock " +
-  "compare compareTop continueStroke cursor decode decoded details draft drawer drawMs editable " +
-  "endStroke eraseOnlyFactor fetching flying forget forgetOriginal foundFor gesture ghost heard hint holding " +
-  "holdSeed hover isFound isStroking leadMs learn letGo listen making moveCursor nFactors onChoose onCommit " +
-  "onConnection onError onFetch onFrame onGrid onLost onMessage onPick onSelected onState onText onTop openFile " +
-  "originalAsked originals overlay pace palette patches pictures pressed query queue quiet readers remainder " +
-  "searched seedsOpen selection sendEdit setGain shape shownSeq showOriginal sideBySide soloed strengths " +
-  "tellSelected testid timer tinted transport trial useOn val waiting wantIcons wantOriginal zoom";
-const said = [...readFileSync(here("src/wire.ts"), "utf8").matchAll(/(\w+)\??: /g)].map(([, name]) => name);
-const clash = OURS.split(" ").find((name) => said.includes(name));
-if (clash) throw new Error(`wire.ts says ${clash}, so it cannot be shortened`);
+  "again answered arrived beginStroke bitmap brush brushSize cancelStroke canRedo canUndo clock compareTop " +
+  "continueStroke decoded draft drawer drawMs editable endStroke eraseOnlyFactor fetching flying forget " +
+  "forgetOriginal foundFor gesture ghost heard holding holdSeed hover isFound isOn isStroking leadMs learn " +
+  "letGo listen making moveCursor nFactors onChoose onCommit onConnection onError onFetch onFrame onGrid onLost " +
+  "onMessage onPick onSelected onState onText onTop openFile originalAsked originals overlay pace palette " +
+  "patches pictures quiet readers remainder searched seedsOpen selection sendEdit setGain shownSeq showOriginal " +
+  "sideBySide soloed strengths tellSelected testid timer tinted trial useOn val wantIcons wantOriginal";
+const namesIn = (path, name) => [...readFileSync(here(path), "utf8").matchAll(name)].map(([, found]) => found);
+const [types] = readdirSync(here("node_modules/@typescript")).map((found) => `node_modules/@typescript/${found}/lib`);
+const taken = readdirSync(here(types))
+  .filter((file) => /^lib\.(dom|es).*\.d\.ts$/.test(file))
+  .flatMap((file) => namesIn(`${types}/${file}`, /^\s+(?:readonly |get |set )?(\w+)\??[(:<]/gm))
+  .concat(namesIn("src/wire.ts", /(\w+)\??: /g));
+const clash = OURS.split(" ").find((name) => taken.includes(name));
+if (clash) throw new Error(`the DOM or wire.ts says ${clash}, so it cannot be shortened`);
 
 // h(type, props, ...children) takes 1 KB less than the form that the type checker reads, with its lists of children.
 const JSX = {

@@ -64,7 +64,7 @@ export class Store extends Settings {
   );
   /** A comparison that is shown instead of the picture: it with only the strongest feature of one factor. */
   readonly trial = signal<{ factor: number; seq: number; bitmap: ImageBitmap | null } | null>(null);
-  private readonly transport: Transport;
+  private readonly line: Transport;
   private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
   private originalAsked = false;
   private readonly stops: (() => void)[] = [];
@@ -84,7 +84,7 @@ export class Store extends Settings {
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
     this.files = new Files((request) => this.ask(request), options.save);
     this.pictures = new Pictures(options.client, options.decode, this.error);
-    this.transport = new Transport(model, options.client, onLost, options.clock);
+    this.line = new Transport(model, options.client, onLost, options.clock);
   }
 
   /** Starts listening, and asks the kernel for the scene. */
@@ -107,7 +107,7 @@ export class Store extends Settings {
     this.model.off("comm_live_update", this.onConnection);
     this.model.off("change:selected_factor", this.onSelected);
     for (const stop of this.stops) stop();
-    this.transport.close();
+    this.line.close();
     this.pictures.close();
     this.compareTop(null);
   }
@@ -215,7 +215,7 @@ export class Store extends Settings {
       const { before, locked } = gesture.hand;
       this.layers.val = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
       gesture.deed = change.deed ?? null;
-      this.transport.stream(() => this.edit(false));
+      this.line.stream(() => this.edit(false));
     });
   }
 
@@ -223,14 +223,14 @@ export class Store extends Settings {
     const deed = this.gesture?.deed;
     this.gesture = null;
     this.ghost.val = null;
-    if (deed) this.transport.commit(cancelled ? this.edit(true) : { ...this.edit(true), deed });
+    if (deed) this.line.commit(cancelled ? this.edit(true) : { ...this.edit(true), deed });
   }
 
   setGain(factor: number, gain: number, commit: boolean): void {
     this.compareTop(null);
     this.gains.val = this.gains.val.map((g, f) => (f === factor ? gain : g));
-    if (commit) this.transport.commit(this.edit(true));
-    else this.transport.stream(() => this.edit(false));
+    if (commit) this.line.commit(this.edit(true));
+    else this.line.stream(() => this.edit(false));
   }
 
   /** Asks for a new scene from what the form says. */
@@ -293,7 +293,7 @@ export class Store extends Settings {
   }
 
   private ask(request: Request, buffers?: ArrayBuffer[]): number {
-    return this.transport.request(request, buffers);
+    return this.line.request(request, buffers);
   }
 
   private edit(commit: boolean): Edit {
@@ -305,10 +305,10 @@ export class Store extends Settings {
     };
   }
 
-  private readonly onConnection = (): void => this.transport.ping();
+  private readonly onConnection = (): void => this.line.ping();
 
   private readonly onMessage = (message: KernelMessage, buffers: readonly ArrayBufferView[]): void => {
-    this.transport.heard();
+    this.line.heard();
     const mine = "client" in message && message.client === this.options.client;
     if (message.type === "state") this.onState(message, buffers, mine);
     else if (message.type === "frame") this.onFrame(message, buffers);
@@ -322,7 +322,7 @@ export class Store extends Settings {
     else if (message.type === "status") this.task.val = message.busy ? message.task || "render" : "";
     // Room in the window is given back last, so that the next edit carries what this message brought.
     if (!mine || !("seq" in message)) return;
-    this.transport.answered(message.seq, message.type === "frame" ? message : undefined);
+    this.line.answered(message.seq, message.type === "frame" ? message : undefined);
     this.palette.answered(message.seq);
   };
 

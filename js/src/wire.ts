@@ -1,5 +1,6 @@
 /** The messages between browser and kernel; ember_widgets/widgets/_wire.py is the other end. */
 import { type Layers, PATCHES } from "./grid.ts";
+import { copied } from "./pictures.ts";
 import type { Deed } from "./tools/tool.ts";
 
 /** What anywidget hands to the front end, as far as it is used here. */
@@ -225,9 +226,7 @@ export interface Edit {
 /** The layers in the two buffers of a state message, copied; null if their sizes do not fit. */
 export function readLayers(buffers: readonly ArrayBufferView[], { names, sites }: SceneInfo): Layers | null {
   const nFactors = names.length;
-  const [strengths, remainder] = buffers.map(
-    (b) => new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) as ArrayBuffer),
-  );
+  const [strengths, remainder] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
   if (strengths?.length !== PATCHES * nFactors || remainder?.length !== PATCHES) return null;
   return { strengths, remainder, nFactors, sites };
 }

@@ -134,6 +134,7 @@ def test_small_and_dark_every_part_is_whole(
     dark_page: Page, dark_server: LabServer, screenshots: Path
 ) -> None:
     view = opened_in_the_dark(dark_page, dark_server, "dark-360.ipynb", FAKE_CELLS)
+    view.page.set_viewport_size({"width": 1280, "height": 2400})  # or the page scrolls under the camera
     view.root.evaluate("root => { root.style.width = '360px'; }")
 
     def check(name: str) -> None:

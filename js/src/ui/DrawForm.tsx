@@ -74,7 +74,7 @@ export function DrawForm({ store }: { store: Store }) {
               icon="lock"
               label="Hold this seed"
               testid="hold-seed"
-              pressed={held}
+              isOn={held}
               onClick={toggle(store.holdSeed)}
             />
             <IconButton

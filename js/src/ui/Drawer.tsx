@@ -54,14 +54,14 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           icon="solo"
           label="Show only this one on the grid (S)"
           testid="solo"
-          pressed={solo}
+          isOn={solo}
           onClick={put(soloed, solo ? null : factor)}
         />
         <IconButton
           icon="lock"
           label="Lock: no tool changes it (K)"
           testid="lock"
-          pressed={locked}
+          isOn={locked}
           onClick={() => store.toggle("locked", factor)}
         />
         <IconButton icon="up" label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
@@ -109,7 +109,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
       <TextButton
         title="Compare: what the picture would be if this factor had only its strongest feature"
         testid="top-only"
-        pressed={only}
+        isOn={only}
         disabled={(features?.length ?? 0) < 2}
         onClick={() => store.compareTop(only ? null : factor)}
       >

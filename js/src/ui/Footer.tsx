@@ -21,7 +21,7 @@ export function Footer({ view }: { view: View }) {
         icon="layers"
         label="Show the factors over the picture"
         testid="overlay-toggle"
-        pressed={view.overlay.val || view.sideBySide.val}
+        isOn={view.overlay.val || view.sideBySide.val}
         disabled={view.sideBySide.val}
         onClick={toggle(view.overlay)}
       >
@@ -39,18 +39,12 @@ export function Footer({ view }: { view: View }) {
         disabled={view.sideBySide.val}
         onInput={into(view.opacity)}
       />
-      <IconButton
-        icon="lines"
-        label="Grid lines"
-        testid="lines"
-        pressed={view.lines.val}
-        onClick={toggle(view.lines)}
-      />
+      <IconButton icon="lines" label="Grid lines" testid="lines" isOn={view.lines.val} onClick={toggle(view.lines)} />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
         testid="side-by-side"
-        pressed={view.sideBySide.val}
+        isOn={view.sideBySide.val}
         onClick={toggle(view.sideBySide)}
       >
         Side by side
@@ -69,7 +63,7 @@ export function Footer({ view }: { view: View }) {
           view.zoom.val = value === 512 ? null : value;
         }}
       />
-      <IconButton icon="help" label="Keys (?)" testid="help" pressed={view.help.val} onClick={toggle(view.help)} />
+      <IconButton icon="help" label="Keys (?)" testid="help" isOn={view.help.val} onClick={toggle(view.help)} />
     </footer>
   );
 }

@@ -103,7 +103,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
     >
       <Button
         class="e-factor"
-        pressed={picked}
+        isOn={picked}
         title={factor < 9 ? `${name} (${factor + 1})` : name}
         testid={`factor-${factor}`}
         onClick={put(store.factor, factor)}
@@ -133,7 +133,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         class="e-button e-square e-eye"
         title={hidden ? "Show on the grid (H)" : "Hide on the grid (H)"}
         label={`Show ${name} on the grid`}
-        pressed={!hidden}
+        isOn={!hidden}
         testid={`eye-${factor}`}
         onClick={() => store.toggle("hidden", factor)}
       />

@@ -35,7 +35,7 @@ export function Picture({ view }: { view: View }) {
         </span>
         <TextButton
           title="Hold to see the picture that nobody edited (C)"
-          pressed={view.holding.val}
+          isOn={view.holding.val}
           testid="unedited"
           onPointerDown={hold(true)}
           onPointerUp={hold(false)}
@@ -58,7 +58,7 @@ export function Picture({ view }: { view: View }) {
               icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
-              pressed={store.seedsOpen.val}
+              isOn={store.seedsOpen.val}
               onClick={toggle(store.seedsOpen)}
             />
           )}
@@ -184,7 +184,13 @@ function Thumb(props: {
   };
   return (
     <li ref={show}>
-      <Button title={title} aria-label={title} aria-current={current && "step"} testid={testid} onClick={onClick}>
+      <Button
+        title={title}
+        aria-label={title}
+        aria-current={current ? "step" : undefined}
+        testid={testid}
+        onClick={onClick}
+      >
         {address && <img src={address} alt="" />}
         {children}
       </Button>

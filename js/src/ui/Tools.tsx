@@ -19,7 +19,7 @@ export function Tools({ view }: { view: View }) {
           icon={name as ToolName}
           label={`${label} (${key})`}
           testid={`tool-${name}`}
-          pressed={picked === name}
+          isOn={picked === name}
           onClick={put(store.tool, name as ToolName)}
         />
       ))}

@@ -4,10 +4,10 @@ import type { ComponentChildren, ComponentProps } from "preact";
 import type { Signal } from "../signals.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
-type ButtonProps = Omit<ComponentProps<"button">, "type" | "icon"> & { testid: string; pressed?: boolean };
+type ButtonProps = Omit<ComponentProps<"button">, "type" | "icon"> & { testid: string; isOn?: boolean };
 
-export function Button({ testid, pressed, ...props }: ButtonProps) {
-  return <button type="button" data-testid={testid} aria-pressed={pressed} {...props} />;
+export function Button({ testid, isOn, ...props }: ButtonProps) {
+  return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
 }
 
 /** A button in words. */
@@ -125,7 +125,7 @@ export function Choice<T extends string>(props: {
         <Button
           key={option}
           title={title}
-          pressed={option === value}
+          isOn={option === value}
           testid={`${testid}-${option}`}
           onClick={() => onChoose(option)}
         >
