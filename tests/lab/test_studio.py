@@ -227,7 +227,7 @@ def test_where_two_sites_are_steered_each_is_painted_apart(view: PaintView) -> N
     view.pick(1)
     view.drag([(3, 12), (12, 3)])
     view.settle()
-    assert view.notebook.ask("widget.scene.remainder.min()") == 0
+    assert view.notebook.ask("float(widget.scene.remainder.min())") == 0
     program = view.notebook.ask("widget.to_python()")
     assert program.count("scene.paint(") == 2, "what the page did is what Python does"
     view.part("search-palette").fill("lantern")

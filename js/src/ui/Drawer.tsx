@@ -91,6 +91,22 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
             onClick={() => store.files.want("sweep", factor)}
           />
         )}
+      </div>
+      <ul aria-label="Features">
+        {features?.map((part) => (
+          <Part key={part.feature} part={part} weigh={weigh} />
+        ))}
+      </ul>
+      <div class="e-line">
+        <TextButton
+          title="Compare: what the picture would be if this factor had only its strongest feature"
+          testid="top-only"
+          isOn={only}
+          disabled={(features?.length ?? 0) < 2}
+          onClick={() => store.compareTop(only ? null : factor)}
+        >
+          Only its top feature
+        </TextButton>
         <span class="e-gap" />
         <TextButton
           title="Make it again of what the picture was taken apart into"
@@ -101,20 +117,6 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           Reset
         </TextButton>
       </div>
-      <ul aria-label="Features">
-        {features?.map((part) => (
-          <Part key={part.feature} part={part} weigh={weigh} />
-        ))}
-      </ul>
-      <TextButton
-        title="Compare: what the picture would be if this factor had only its strongest feature"
-        testid="top-only"
-        isOn={only}
-        disabled={(features?.length ?? 0) < 2}
-        onClick={() => store.compareTop(only ? null : factor)}
-      >
-        Only its top feature
-      </TextButton>
       <Search
         view={view}
         where="drawer"
