@@ -3,6 +3,8 @@
  * Nothing here touches the DOM, and every edit returns new arrays, so a stroke can always be taken back.
  */
 
+import { abs, floor, max } from "./numbers.ts";
+
 export const GRID = 16;
 export const PATCHES = GRID * GRID;
 
@@ -49,9 +51,7 @@ const isBeside = (layers: Layers, other: number, factor: number | null): boolean
 /** The remainder is the first site's. */
 const isFirst = (layers: Layers, factor: number | null): boolean => factor === null || !siteOf(layers, factor);
 
-export const clamp = (value: number, low: number, high: number): number => Math.max(low, Math.min(high, value));
-
-export const rowOf = (patch: number): number => Math.floor(patch / GRID);
+export const rowOf = (patch: number): number => floor(patch / GRID);
 
 export const colOf = (patch: number): number => patch % GRID;
 
@@ -195,11 +195,11 @@ export function heal(layers: Layers, hole: Mask, exclude: number | null = null):
 /** Where a factor stands: above REGION_SHARE of its strongest patch; negative strengths count by their size. */
 export function region(layers: Layers, factor: number): Mask {
   const { strengths, nFactors } = layers;
-  const size = (p: number) => Math.abs(value(strengths, p * nFactors + factor));
-  let max = 0;
-  for (let p = 0; p < PATCHES; p++) max = Math.max(max, size(p));
+  const size = (p: number) => abs(value(strengths, p * nFactors + factor));
+  let most = 0;
+  for (let p = 0; p < PATCHES; p++) most = max(most, size(p));
   const mask = emptyMask();
-  for (let p = 0; p < PATCHES; p++) mask[p] = size(p) > REGION_SHARE * max ? 1 : 0;
+  for (let p = 0; p < PATCHES; p++) mask[p] = size(p) > REGION_SHARE * most ? 1 : 0;
   return mask;
 }
 
@@ -220,7 +220,7 @@ export function strongestAt(layers: Layers, patch: number, gains: readonly numbe
   let best: number | null = null;
   let most = 1e-6;
   for (let f = 0; f < layers.nFactors; f++) {
-    const s = Math.abs(value(layers.strengths, patch * layers.nFactors + f) * (gains[f] ?? 1));
+    const s = abs(value(layers.strengths, patch * layers.nFactors + f) * (gains[f] ?? 1));
     if (s > most) [best, most] = [f, s];
   }
   return best;

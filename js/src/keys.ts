@@ -1,6 +1,6 @@
 /** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
 
-import { clamp } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { MAX_BRUSH } from "./settings.ts";
 import { AREAS } from "./shapes.ts";
 import { put } from "./signals.ts";

@@ -1,4 +1,5 @@
 /** Pictures as they arrive: the newest is shown, whatever order they are decoded in, and old ones are let go. */
+import { max } from "./numbers.ts";
 import { batch, type Signal, signal } from "./signals.ts";
 import type { FrameMessage } from "./wire.ts";
 
@@ -39,7 +40,7 @@ export class Pictures {
     const old = this.picture.val;
     batch(() => {
       this.picture.val = { bitmap, frame };
-      if (frame?.client === this.client) this.shownSeq.val = Math.max(this.shownSeq.val, frame.seq);
+      if (frame?.client === this.client) this.shownSeq.val = max(this.shownSeq.val, frame.seq);
     });
     old?.bitmap.close();
   }

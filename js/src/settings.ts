@@ -1,6 +1,7 @@
 /** How the hand is set: tool, picked factor, brush, and what is protected from it. */
 
-import { clamp, type Mask, type PaintMode } from "./grid.ts";
+import type { Mask, PaintMode } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { signal } from "./signals.ts";
 import type { ToolName } from "./tools/index.ts";
 import type { BrushSettings } from "./tools/tool.ts";

@@ -2,7 +2,8 @@
 
 import type { Point } from "./brush.ts";
 import { Files } from "./files.ts";
-import { clamp, emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { Palette } from "./palette.ts";
 import { Pictures } from "./pictures.ts";
 import { Settings } from "./settings.ts";

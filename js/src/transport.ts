@@ -4,7 +4,7 @@
  * that wait are dropped. A committed edit (the end of a stroke) is a step of the history and is never dropped. If
  * nothing is heard although something is awaited, it asks, and then says that the kernel is gone.
  */
-import { clamp } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { type Edit, editBuffers, type FrameMessage, isAside, type Model, type Request } from "./wire.ts";
 
 /** Two keep the kernel's worker fed while an answer travels; more would only add latency. */

@@ -1,7 +1,8 @@
 /** What is each view's own: two views of one widget may look at it in different ways. */
 
 import { middleOf, type Point } from "./brush.ts";
-import { clamp, colOf, GRID, rowOf } from "./grid.ts";
+import { colOf, GRID, rowOf } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { signal } from "./signals.ts";
 import type { Store } from "./store.ts";
 import { TOOLS } from "./tools/index.ts";

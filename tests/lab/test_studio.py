@@ -235,3 +235,46 @@ def test_where_two_sites_are_steered_each_is_painted_apart(view: PaintView) -> N
     view.part("more-0").click()
     view.part("search-drawer").fill("lantern")
     expect(view.part("found")).to_contain_text("Nothing found")
+
+
+def test_a_stroke_is_previewed_and_says_so(view: PaintView) -> None:
+    view.notebook.tell(
+        """full = painter.render
+painter.render = lambda scene, preview=False: full(scene)
+painter.has_previews = True
+painter.delay_ms = 80"""
+    )
+    view.use("paint", size=2)
+    view.drag([(1, 1)])
+    view.settle()
+    expect(view.part("tag")).to_have_count(0)
+    view.root.evaluate(
+        """root => {
+          window.tags = new Set();
+          const tell = () => window.tags.add(root.querySelector('[data-testid=tag]')?.textContent ?? '');
+          new MutationObserver(tell).observe(root, { childList: true, subtree: true });
+        }"""
+    )
+    view.drag([(12, 3), (12, 12)], release=False)
+    view.page.wait_for_function("() => window.tags.has('Preview')")
+    view.page.mouse.up()
+    expect(view.part("tag")).to_have_count(0)
+    view.settle()
+
+
+def test_a_guided_scene_may_have_many_steps(view: PaintView) -> None:
+    expect(view.part("steps")).to_have_attribute("max", "4")
+    view.notebook.tell("widget.scene = before.replace(guidance=5.0, n_steps=25)")
+    expect(view.part("steps")).to_have_attribute("max", "100")
+    expect(view.part("steps")).to_have_value("25")
+    view.part("steps").fill("300")
+    view.part("steps").blur()
+    expect(view.part("steps")).to_have_value("100")
+
+
+def test_sliders_apart_have_no_picture_to_compare(fresh_view: PaintView) -> None:
+    fresh_view.notebook.add_and_run_cell("ember.FactorSliders(widget)")
+    sliders = PaintView(fresh_view.notebook, 1)
+    sliders.part("more-0").click()
+    expect(sliders.part("reset")).to_be_visible()
+    expect(sliders.part("top-only")).to_have_count(0)

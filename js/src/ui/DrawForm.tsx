@@ -1,5 +1,5 @@
 /** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
-import { clamp } from "../grid.ts";
+import { clamp, floor } from "../numbers.ts";
 import { toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { DrawRequest } from "../wire.ts";
@@ -93,7 +93,7 @@ export function DrawForm({ store }: { store: Store }) {
               testid="dice"
               disabled={drawing || held}
               onClick={() => {
-                set({ seed: String(Math.floor(Math.random() * 1e6)) });
+                set({ seed: String(floor(Math.random() * 1e6)) });
                 store.draw();
               }}
             />

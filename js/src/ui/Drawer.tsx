@@ -1,5 +1,6 @@
 /** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
 
+import { floor, max, min, round } from "../numbers.ts";
 import { put } from "../signals.ts";
 import type { View } from "../view.ts";
 import { type PartInfo, type SceneInfo, siteOf } from "../wire.ts";
@@ -98,15 +99,17 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
         ))}
       </ul>
       <div class="e-line">
-        <TextButton
-          title="Compare: what the picture would be if this factor had only its strongest feature"
-          testid="top-only"
-          isOn={only}
-          disabled={(features?.length ?? 0) < 2}
-          onClick={() => store.compareTop(only ? null : factor)}
-        >
-          Only its top feature
-        </TextButton>
+        {store.panel === "all" && (
+          <TextButton
+            title="Compare: what the picture would be if this factor had only its strongest feature"
+            testid="top-only"
+            isOn={only}
+            disabled={(features?.length ?? 0) < 2}
+            onClick={() => store.compareTop(only ? null : factor)}
+          >
+            Only its top feature
+          </TextButton>
+        )}
         <span class="e-gap" />
         <TextButton
           title="Make it again of what the picture was taken apart into"
@@ -141,13 +144,13 @@ function Part({
       <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
         {label} <small>#{feature}</small>
       </span>
-      <small>{Math.round(100 * share)} %</small>
+      <small>{round(100 * share)} %</small>
       <Slider
         label={`Weight of ${name}; 1 is its typical activation`}
         testid={`weight-${feature}`}
         value={weight}
-        min={Math.min(0, Math.floor(weight))}
-        max={Math.max(2, Math.ceil(weight))}
+        min={min(0, floor(weight))}
+        max={max(2, Math.ceil(weight))}
         step={0.01}
         rest={1}
         text={weight.toFixed(2)}

@@ -1,6 +1,8 @@
 /** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
+
 import { patchAt } from "../brush.ts";
 import { colOf, rowOf } from "../grid.ts";
+import { abs, round } from "../numbers.ts";
 import { into, toggle } from "../signals.ts";
 import { OPACITY, type View } from "../view.ts";
 import { Button, IconButton, Slider } from "./controls.tsx";
@@ -35,7 +37,7 @@ export function Footer({ view }: { view: View }) {
         max={1}
         step={0.05}
         rest={OPACITY}
-        text={`${Math.round(100 * view.opacity.val)} %`}
+        text={`${round(100 * view.opacity.val)} %`}
         disabled={view.sideBySide.val}
         onInput={into(view.opacity)}
       />
@@ -76,7 +78,7 @@ function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): strin
   if (mood === "fault") return "Not drawn";
   if (store.task.val === "draw") return "Drawing a new scene";
   const steps = store.info.val?.n_steps ?? 1;
-  if (frame) return `${Math.round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"}`;
+  if (frame) return `${round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"}`;
   if (mood === "busy") return "Rendering";
   return store.info.val ? "Ready" : "Connecting";
 }
@@ -91,7 +93,7 @@ function underPointer(view: View): string {
   let [best, most] = [-1, 0.05];
   for (let f = 0; f < nFactors; f++) {
     const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.val[f] ?? 1);
-    if (Math.abs(strength) > Math.abs(most)) [best, most] = [f, strength];
+    if (abs(strength) > abs(most)) [best, most] = [f, strength];
   }
   const place = `${rowOf(patch)}, ${colOf(patch)}`;
   return best < 0 ? place : `${place}  ${info.names[best]} ${most.toFixed(2)}`;

@@ -1,5 +1,7 @@
 /** The palette: a row per factor, and a way to more of them. */
+
 import { PATCHES } from "../grid.ts";
+import { abs, max } from "../numbers.ts";
 import { put } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
@@ -91,7 +93,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
   const open = view.drawer.val === factor;
   const gain = store.gains.val[factor] ?? 1;
   const icon = store.palette.icons.val[info?.icons[factor] ?? ""];
-  const seen = Math.max(1, info?.seen[factor] ?? 1);
+  const seen = max(1, info?.seen[factor] ?? 1);
   const most = strongest(store, factor);
   const solo = (on: boolean) => put(view.solo, on ? factor : null);
   return (
@@ -157,6 +159,6 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
 function strongest(store: Store, factor: number): number {
   const { strengths, nFactors } = store.layers.val;
   let most = 0;
-  for (let p = 0; p < PATCHES; p++) most = Math.max(most, Math.abs(strengths[p * nFactors + factor] ?? 0));
+  for (let p = 0; p < PATCHES; p++) most = max(most, abs(strengths[p * nFactors + factor] ?? 0));
   return most;
 }

@@ -1,5 +1,6 @@
 /** The picture and the grid to paint on, over it or beside it. */
 
+import { round } from "../numbers.ts";
 import { Overlay } from "../overlay.ts";
 import { effect, put } from "../signals.ts";
 import { TOOLS } from "../tools/index.ts";
@@ -68,7 +69,7 @@ export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: Abort
     if (!original) return;
     if (holding) context.drawImage(original, 0, 0);
     else if (compare === "split") {
-      const at = Math.round(view.split.val * width);
+      const at = round(view.split.val * width);
       context.drawImage(original, 0, 0, at, height, 0, 0, at, height);
       context.fillStyle = "#fff";
       context.fillRect(at - 1, 0, 2, height);
@@ -112,7 +113,7 @@ export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: Abort
     if (!frame) frame = requestAnimationFrame(draw);
   });
   const sizes = new ResizeObserver(() => {
-    const side = Math.round(canvas.clientWidth * devicePixelRatio);
+    const side = round(canvas.clientWidth * devicePixelRatio);
     if (!side || canvas.width === side) return;
     canvas.width = side;
     canvas.height = side;
