@@ -203,6 +203,16 @@ export function region(layers: Layers, factor: number): Mask {
   return mask;
 }
 
+/** Per factor the size of its largest strength. */
+export function peaksOf({ strengths, nFactors }: Layers): number[] {
+  const peaks = Array<number>(nFactors).fill(0);
+  for (const [at, strength] of strengths.entries()) {
+    const f = at % nFactors;
+    peaks[f] = max(value(peaks, f), abs(strength));
+  }
+  return peaks;
+}
+
 /** The part of a mask that hangs together with one patch (8 neighbours): one of two trees. */
 export function connected(mask: Mask, start: number): Mask {
   const part = emptyMask();

@@ -2,7 +2,7 @@
 
 import type { Point } from "./brush.ts";
 import { Files } from "./files.ts";
-import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { emptyLayers, type Layers, type Mask, peaksOf, withFactorsOf } from "./grid.ts";
 import { clamp } from "./numbers.ts";
 import { Palette } from "./palette.ts";
 import { Pictures } from "./pictures.ts";
@@ -37,6 +37,8 @@ export class Store extends Settings {
   readonly gains = signal<readonly number[]>([]);
   /** Replaced as a whole by every edit. */
   readonly layers = signal<Layers>(emptyLayers(0));
+  /** Per factor its largest strength. Not another list with every stroke, as rows are drawn again then. */
+  readonly peaks = signal<readonly number[]>([]);
   readonly canUndo = signal(false);
   readonly canRedo = signal(false);
   readonly film = signal<Pick<StateMessage, "steps" | "step" | "seeds" | "able" | "frozen">>({
@@ -100,6 +102,10 @@ export class Store extends Settings {
     this.stops.push(
       effect(() => this.tellSelected()),
       effect(() => this.wantIcons()),
+      effect(() => {
+        const peaks = peaksOf(this.layers.val);
+        if (`${peaks}` !== `${this.peaks.val}`) this.peaks.val = peaks;
+      }),
     );
   }
 

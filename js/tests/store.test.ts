@@ -336,3 +336,15 @@ test("where several sites are steered, a stroke covers the factors of its own", 
   store.endStroke();
   assert.deepEqual([...store.layers.val.strengths.slice(at, at + 3)], [0, 1, 1]);
 });
+
+test("how strong each factor is at most is told again only when that changes", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  assert.deepEqual(store.peaks.val, [0.25, 0.25]);
+  store.beginStroke({ row: 3, col: 3 });
+  const { val: peaks } = store.peaks;
+  assert.deepEqual(peaks, [1, 0.25]);
+  store.continueStroke([{ row: 9, col: 9 }]);
+  assert.equal(store.peaks.val, peaks);
+  store.endStroke();
+});

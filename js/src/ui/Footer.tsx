@@ -8,16 +8,10 @@ import { OPACITY, type View } from "../view.ts";
 import { Button, IconButton, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
-  const { store } = view;
-  const { task, lost } = store;
-  const mood = lost.val ? "lost" : store.error.val ? "fault" : task.val ? "busy" : "idle";
   return (
     <footer class="e-footer">
-      <span class="e-status" data-testid="status" data-mood={mood} role="status">
-        <i class="e-dot" />
-        {statusText(view, mood)}
-      </span>
-      <span class="e-under">{underPointer(view)}</span>
+      <Status view={view} />
+      <Under view={view} />
       <span class="e-gap" />
       <IconButton
         icon="layers"
@@ -69,6 +63,20 @@ export function Footer({ view }: { view: View }) {
     </footer>
   );
 }
+
+// Apart from the rest, which need not be drawn again with every picture and every move of the pointer.
+function Status({ view }: { view: View }) {
+  const { task, lost, error } = view.store;
+  const mood = lost.val ? "lost" : error.val ? "fault" : task.val ? "busy" : "idle";
+  return (
+    <span class="e-status" data-testid="status" data-mood={mood} role="status">
+      <i class="e-dot" />
+      {statusText(view, mood)}
+    </span>
+  );
+}
+
+const Under = ({ view }: { view: View }) => <span class="e-under">{underPointer(view)}</span>;
 
 function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
   const { store } = view;

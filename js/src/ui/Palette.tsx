@@ -1,7 +1,6 @@
 /** The palette: a row per factor, and a way to more of them. */
 
-import { PATCHES } from "../grid.ts";
-import { abs, max } from "../numbers.ts";
+import { max } from "../numbers.ts";
 import { put } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
@@ -94,7 +93,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
   const gain = store.gains.val[factor] ?? 1;
   const icon = store.palette.icons.val[info?.icons[factor] ?? ""];
   const seen = max(1, info?.seen[factor] ?? 1);
-  const most = strongest(store, factor);
+  const most = store.peaks.val[factor] ?? 0;
   const solo = (on: boolean) => put(view.solo, on ? factor : null);
   return (
     <li
@@ -154,11 +153,4 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
       {open && info && <Drawer view={view} factor={factor} info={info} />}
     </li>
   );
-}
-
-function strongest(store: Store, factor: number): number {
-  const { strengths, nFactors } = store.layers.val;
-  let most = 0;
-  for (let p = 0; p < PATCHES; p++) most = max(most, abs(strengths[p * nFactors + factor] ?? 0));
-  return most;
 }
