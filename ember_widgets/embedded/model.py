@@ -39,8 +39,8 @@ class Model(nn.Module):
         self.unet.to(memory_format=torch.channels_last)
         self.staged = StagedUNet(self.unet, DEFAULT_SITE)
         if compile:
-            # Not all of it at once: where the compiler gives up between two parts (it does in the upsamplers),
-            # under autocast no gradient passes, and what lies before is not trained.
+            # Not all of it at once: where the compiler gives up between two parts (it does in upsamplers),
+            # no gradient passes under autocast, and what lies before is not trained.
             loading.compile_blocks(self.unet)
         self.device_name = device
         alphas = architecture.build_scheduler().alphas_cumprod.float()
