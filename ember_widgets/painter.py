@@ -146,6 +146,11 @@ class Painter(Variations):
         """Of all sites together."""
         return sum(one.n_features for one in self._steered.values())
 
+    @property
+    def has_previews(self) -> bool:
+        """Whether there is a small decoder for `render(scene, preview=True)`."""
+        return self._sampler.preview_vae is not None
+
     # loading
 
     @classmethod
