@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ember_widgets._sampler import Edit
+from ember_widgets._runs import Edit
 from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Scene
 from ember_widgets.staged_unet import SiteState

@@ -40,7 +40,9 @@ LAYERS = (
     "checkpoints",
     "_verdict",
     "staged_unet",
+    "_runs",
     "_seats",
+    "_decoding",
     "_sampler",
     "_steering",
     "_photo",
@@ -50,6 +52,9 @@ LAYERS = (
     "_refit",
     "_sheet",
     "_variations",
+    "_model",
+    "_opening",
+    "_all_features",
     "painter",
     "training",
     "embedded",
@@ -88,6 +93,8 @@ MAY_IMPORT = {
 MUST_NOT_IMPORT = {
     "renderer": TORCH | NOTEBOOK,
     "painter": NOTEBOOK,
+    "_model": NOTEBOOK,
+    "_opening": NOTEBOOK,
     "loading": NOTEBOOK,
     "staged_unet": NOTEBOOK,
 }
