@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ember_widgets import _checks, _sites, _steering, _verdict, loading
+from ember_widgets import _checks, _pages, _sites, _steering, _verdict, loading
 from ember_widgets._runs import Run, Start
 from ember_widgets._sampler import Sampler
 from ember_widgets._seats import Seats
@@ -58,6 +58,8 @@ class Model:
             raise ValueError(f"two SAEs are of the same site ({', '.join(sites)}); give one per site")
         self._sampler = Sampler(pipeline, *sites, seats=seats, preview_vae=preview_vae)
         self._device = self._sampler.seats.device
+        if self._device.type == "cpu":
+            _pages.keep()
         by_site = {_sites.full(one.site): one for one in given}
         self._steered: dict[str, SAE] = {}
         for stage in self._sampler.stages:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from torch import Tensor
 from ember_widgets._decoding import Decoding
 from ember_widgets._runs import Edit, Run, Start, Words
 from ember_widgets._seats import Seats
+from ember_widgets._stale import Stale
+from ember_widgets._twin import Twin
 from ember_widgets.staged_unet import GRID, SiteState, StagedUNet
 
 CACHED_TEXTS = 16
@@ -39,8 +41,17 @@ class Sampler(Decoding):
         self, pipeline: Any, *sites: str, seats: Seats | None = None, preview_vae: Any = None
     ) -> None:
         super().__init__(pipeline, seats, preview_vae)
-        self.stages = sorted((StagedUNet(pipeline.unet, site) for site in sites), key=lambda s: s.order)
+        self._sites = sites
+        self.stages: list[StagedUNet] = []
+        self._unet_twin = Twin()
+        self._cut()
         self._texts: OrderedDict[tuple[str, bool], tuple[Tensor, Tensor]] = OrderedDict()
+
+    def _cut(self) -> None:
+        """Cut the UNet at the sites; anew where the user has changed it."""
+        unet = self._twin(self._unet_twin, self.pipeline.unet)
+        if not self.stages or self.staged.unet is not unet:
+            self.stages = sorted((StagedUNet(unet, site) for site in self._sites), key=lambda s: s.order)
 
     @property
     def staged(self) -> StagedUNet:
@@ -55,6 +66,7 @@ class Sampler(Decoding):
     @torch.no_grad()
     def begin(self, run: Run) -> Start:
         """Encode the text, draw the noise and run the first step up to the sites."""
+        self._cut()
         pipe, device = self.pipeline, self.seats.device
         guided = run.guidance > 1
         text, pooled = self.words(run.prompt, guided)
@@ -106,7 +118,13 @@ class Sampler(Decoding):
         )
 
     @torch.no_grad()
-    def run(self, start: Start, *edits: Edit | None, late: Words | None = None) -> Tensor:
+    def run(
+        self,
+        start: Start,
+        *edits: Edit | None,
+        late: Words | None = None,
+        stale: Callable[[], bool] | None = None,
+    ) -> Tensor:
         """Denoise from a start.
 
         Args:
@@ -114,13 +132,16 @@ class Sampler(Decoding):
             edits: One per site, in the order of `stages`: decides the site's output at every step; None
                 leaves the site alone.
             late: What comes after the last site reads these words (see `words`); None = the start's own.
+            stale: Asked before every step whether to give up.
 
         Returns:
             Final latents (1, 4, height, width).
 
         Raises:
+            Stale: It said so.
             ValueError: More edits than there are sites.
         """
+        self._cut()
         if len(edits) > len(self.stages):
             raise ValueError(f"{len(edits)} edits, but only {len(self.stages)} sites; give one per site")
         scheduler = copy.deepcopy(start.scheduler)  # steps count inside it
@@ -130,6 +151,7 @@ class Sampler(Decoding):
         latents = start.latents
         with self.seats.at_work("unet"):
             for i, t in enumerate(start.timesteps):
+                give_up(stale)
                 doubled = torch.cat([latents] * 2) if start.guidance > 1 else latents
                 scaled = scheduler.scale_model_input(doubled, t)
                 prediction = self._predict(start, i, scaled, t, edits, late)
@@ -163,6 +185,7 @@ class Sampler(Decoding):
         Raises:
             ValueError: There is no such block behind the first site.
         """
+        self._cut()
         last = max((i for i, stage in enumerate(self.stages) if stage.leads_to(site)), default=0)
         found: SiteState | None = None
 
@@ -242,6 +265,12 @@ class Sampler(Decoding):
                 self._texts.popitem(last=False)
         self._texts.move_to_end(key)
         return self._texts[key]
+
+
+def give_up(stale: Callable[[], bool] | None) -> None:
+    """Raises: Stale: the work is."""
+    if stale is not None and stale():
+        raise Stale
 
 
 def _photograph_steps(scheduler: Any, n_steps: int, strength: float, device: Any) -> Tensor:

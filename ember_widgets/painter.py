@@ -24,7 +24,7 @@ picture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from ember_widgets._all_features import DISC, AllFeatures
 from ember_widgets._opening import Opening
 from ember_widgets._palette import free_name, palette
 from ember_widgets._runs import Edit, Run, Words
+from ember_widgets._sampler import give_up
 from ember_widgets._variations import Variations
 from ember_widgets.factors import Factors
 from ember_widgets.inspection import Inspection
@@ -184,23 +185,34 @@ class Painter(Opening, AllFeatures, Variations):
 
     # scenes to pictures
 
-    def render(self, scene: Scene, *, preview: bool = False) -> Image.Image:
+    def render(
+        self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+    ) -> Image.Image:
         """Draw a scene.
 
         Args:
             scene: What to draw.
-            preview: With the small decoder, if the painter has one: faster, and a little off in colour.
+            preview: As fast as it goes, for a hand that still moves: in one step, where one shows the same
+                composition (not with guidance or a photograph, nor where edits begin later), and with the
+                small decoder, if the painter has one, which is a little off in colour.
+            stale: Asked before every step and before decoding whether the picture is still wanted. A widget
+                lets a new stroke end the careful picture of the last one; previews are to be drawn to the
+                end, or none would ever be seen.
 
         Raises:
             ValueError: The scene belongs to another model, site or SAE.
             FloatingPointError: Values overflowed, even in float32; the message names the knob.
             MemoryError: The device ran out of memory; the painter can be used on.
+            Stale: `stale` said so.
         """
         self._check(scene)
+        if preview:
+            scene = self._in_one_step(scene)
         with self._lock, self._memory("drawing"):
             start = self._start(_run_of(scene))
             edits = _steering.edits(scene, list(self._steered.values()))
-            latents = self._sampler.run(start, *edits, late=self._late(scene))
+            latents = self._sampler.run(start, *edits, late=self._late(scene), stale=stale)
+            give_up(stale)
             return self._sampler.decode(latents, preview=preview)
 
     def icon(self, feature: int, *, seed: int = 0, strength: float = 1.0) -> Image.Image:
@@ -254,6 +266,14 @@ class Painter(Opening, AllFeatures, Variations):
                 "give a number for each of these"
             )
         return given
+
+    def _in_one_step(self, scene: Scene) -> Scene:
+        """The scene in one step, where that begins as its own first step does; else the scene."""
+        trailing = self.pipeline.scheduler.config.get("timestep_spacing") == "trailing"
+        edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
+        if scene.n_steps > 1 and trailing and edited and not scene.guidance and scene.image is None:
+            return scene.replace(n_steps=1, edit_steps=None)
+        return scene
 
     def _scene(
         self,
