@@ -89,7 +89,7 @@ MAY_IMPORT = {
     "collection": {"numpy", "PIL", "tqdm"},
     "feature_map": {"numpy", "sklearn", "umap"},
     "_store": {"platformdirs"},
-    "factors": {"numpy", "sklearn", "threadpoolctl"},
+    "factors": {"numpy", "scipy", "sklearn", "threadpoolctl"},
     "sae": {"torch"},
     "_hub": {"huggingface_hub"},
     "_formats": {"torch"},
