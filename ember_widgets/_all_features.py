@@ -49,8 +49,9 @@ class AllFeatures(Model):
             changes = torch.stack([(disc * (sae.unit[f] * sae.W_dec[f])).T for f in features])
             edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
             latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
-            # One by one: a batch of large pictures takes much memory, and no less time.
-            return [self._sampler.decode(one) for one in latents[:, None]]
+            # One by one: a batch of large pictures takes much memory, and no less time. The small decoder,
+            # where there is one, is enough for pictures of 64 pixels.
+            return [self._sampler.decode(one, preview=True) for one in latents[:, None]]
 
     @functools.cached_property
     def icons(self) -> Icons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ember_widgets._graphs import Graphs
 from ember_widgets._seats import Seats
 from ember_widgets._twin import Twin
 
@@ -28,6 +30,9 @@ class Decoding:
         self.seats = seats or Seats(pipeline, pipeline._execution_device)
         self.preview_vae = preview_vae
         self._vae_twin, self._preview_twin = Twin(), Twin()
+        # Neither on a processor, nor where parts come and go, nor where memory is short.
+        graphs = self.seats.keep == "all" and self.seats.device.type == "cuda"
+        self._unet_graphs, self._vae_graphs = Graphs(graphs), Graphs(graphs)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
@@ -51,7 +56,8 @@ class Decoding:
             if vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False):
                 pixels = _in_float32(vae, latents)
             else:
-                pixels = _decoded(self._twin(self._vae_twin, vae), latents.to(vae.dtype))
+                decoder = self._twin(self._vae_twin, vae)
+                pixels = self._vae_graphs.run(vae, partial(_decoded, decoder), latents.to(vae.dtype))
             are_finite = _are_finite(latents, pixels)
             if are_finite == [True, False] and vae.dtype != torch.float32:
                 pixels = _in_float32(vae, latents)
@@ -100,8 +106,9 @@ class Decoding:
         return Image.fromarray(np.ascontiguousarray(rgb.cpu().numpy()))
 
     def _twin(self, twin: Twin, network: Any) -> Any:
-        """What to run in the network's stead; parts that come and go keep nothing on the device."""
-        return network if self.seats.keep == "one at a time" else twin.of(network)
+        """What to run in the network's stead, on a processor."""
+        stays = self.seats.keep != "one at a time" and self.seats.device.type == "cpu"
+        return twin.of(network) if stays else network
 
 
 def _are_finite(*tensors: Tensor) -> list[bool]:

@@ -237,7 +237,17 @@ class Sampler(Decoding):
             out = state.hidden_out if edit is None else edit(step, state)
             if i + 1 < len(self.stages):
                 state = self.stages[i].onward(state, out, self.stages[i + 1].site)
-        return self.stages[-1].suffix(self._reworded(state, start, t, late), out)
+        return self._rest(self._reworded(state, start, t, late), out)
+
+    def _rest(self, state: SiteState, out: Tensor) -> Tensor:
+        """From the last site's edited output to the UNet's prediction."""
+        stage = self.stages[-1]
+
+        def work(out: Tensor, emb: Tensor, text: Tensor, *skips: Tensor) -> Tensor:
+            return stage.suffix(SiteState(out, out, skips, emb, text), out)
+
+        given = (out, state.emb, state.encoder_hidden_states, *state.skips)
+        return self._unet_graphs.run(self.pipeline.unet, work, *given)
 
     def _reworded(self, state: SiteState, start: Start, t: Tensor, late: Words | None) -> SiteState:
         """The state at the last site, with the words that are read behind it."""
@@ -246,8 +256,10 @@ class Sampler(Decoding):
         return self.staged.reworded(state, t, late[0], {**start.added, "text_embeds": late[1]})
 
     def forget(self) -> None:
-        """Let go of encoded texts."""
+        """Let go of encoded texts and of graphs."""
         self._texts.clear()
+        self._unet_graphs.forget()
+        self._vae_graphs.forget()
 
     @torch.no_grad()
     def words(self, prompt: str, guided: bool = False) -> Words:

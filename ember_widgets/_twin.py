@@ -8,6 +8,8 @@ Three things are computed again and again though they never change, and the twin
 - A ReLU that follows such a convolution is done with it.
 - Keys and values of the text, and what time and text add in a residual block, are the same for every edit.
 
+It is for CPUs; what a GPU gains from is in `_graphs`.
+
 The network itself is not touched: the twin shares its weights and has leaves of its own. When weights or
 parts of the network change, there is a new twin; of a network that others run hooks in, there is none.
 """
@@ -29,14 +31,38 @@ SHAPES = 4
 """A layout is for an input's shape; so many are kept, for pictures one by one and in batches."""
 
 
+class Watch:
+    """Notices what is done to a network, but for its weights."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Tensor] = []
+        self._network: nn.Module | None = None
+        self._seen: list[tuple[dict[str, Any], tuple[Any, ...]]] = []
+        self._settings: tuple[Any, ...] = ()
+        self._version = 0
+
+    def version(self, network: Any) -> int | None:
+        """A number for the network as it is; None while there are hooks in it, or where it is compiled."""
+        if self._network is not network or self._has_changed():
+            states = [module.__dict__ for module in network.modules()]
+            self._seen = [(state, _anatomy(state)) for state in states]
+            self._network, self._settings = network, _settings(network)
+            self.parameters = list(network.parameters())
+            self._version += 1
+        hooked = _hooked_everywhere() or any(_is_hooked(state) for state, _ in self._seen)
+        return None if hooked else self._version
+
+    def _has_changed(self) -> bool:
+        changed = any(_anatomy(state) != anatomy for state, anatomy in self._seen)
+        return changed or _settings(self._network) != self._settings
+
+
 class Twin:
     """Makes a network's twin, and makes it anew when the network has changed."""
 
     def __init__(self) -> None:
-        self._network: nn.Module | None = None
-        self._made: nn.Module | None = None
-        self._seen: list[tuple[dict[str, Any], tuple[Any, ...]]] = []
-        self._settings: tuple[Any, ...] = ()
+        self._watch = Watch()
+        self._made: tuple[int, nn.Module] | None = None
 
     def of(self, network: Any) -> Any:
         """A network's twin; the network itself where it is compiled, or has hooks, which a twin would miss.
@@ -44,19 +70,12 @@ class Twin:
         Args:
             network: Any module. It is not changed.
         """
-        if self._network is not network or self._has_changed():
-            states = [module.__dict__ for module in network.modules()]
-            self._seen = [(state, _anatomy(state)) for state in states]
-            self._network, self._settings, self._made = network, _settings(network), None
-        if _hooked_everywhere() or any(_is_hooked(state) for state, _ in self._seen):
+        version = self._watch.version(network)
+        if version is None:
             return network
-        if self._made is None:
-            self._made = _twin(network)
-        return self._made
-
-    def _has_changed(self) -> bool:
-        changed = any(_anatomy(state) != anatomy for state, anatomy in self._seen)
-        return changed or _settings(self._network) != self._settings
+        if self._made is None or self._made[0] != version:
+            self._made = version, _twin(network)
+        return self._made[1]
 
 
 def _anatomy(state: dict[str, Any]) -> tuple[Any, ...]:

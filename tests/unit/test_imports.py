@@ -44,6 +44,7 @@ LAYERS = (
     "_runs",
     "_seats",
     "_twin",
+    "_graphs",
     "_decoding",
     "_sampler",
     "_steering",
