@@ -96,7 +96,7 @@ def an_sae(activation: str) -> SAE:
 
 
 def encode(activation: str, repeats: int, clock: Callable[[], float]) -> None:
-    """Next to a dense pass, with all codes sorted; and next to the matrix product alone, which is the floor."""
+    """Next to a dense pass that sorts all codes; and next to the matrix product alone, the floor."""
     sae = an_sae(activation)
     x = torch.randn(256, D_MODEL, generator=torch.Generator().manual_seed(1))
 

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.icons [--repeats 5] [--cpu-time]
 
-Timed in turns; with `--cpu-time` by the processor's time, for a machine that others use too. "Alone" is `painter.icon`, the way a user draws one.
+Timed in turns; with `--cpu-time` by the processor's time, for a machine that others use too. "Alone"
+is `painter.icon`, the way a user draws one.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.render [--repeats 30] [--cpu-time]
 
 Prints times of this machine and, since machines differ, ratios within the one run: what is compared is timed
-in turns. Where others use the machine too, `OMP_NUM_THREADS=1` and `--cpu-time` leave them out of it. "Plain" is the pipeline as diffusers loads it, in float32; "same" is the painter's own pipeline.
+in turns. Where others use the machine too, `OMP_NUM_THREADS=1` and `--cpu-time` leave them out of it.
+"Plain" is the pipeline as diffusers loads it, in float32; "same" is the painter's own pipeline.
 """
 
 from __future__ import annotations
