@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ember_widgets import _sites, checkpoints, loading
+from ember_widgets import _sae_source, _sites, loading
 from ember_widgets._hub import Hub, Listing, repo_in
 
 MODEL = "stabilityai/sdxl-turbo"
@@ -58,7 +58,7 @@ def plan(
         named = repo_in(sae)
         if named is None:
             raise ValueError(f"sae={sae!r} is no hub id; give 'owner/name' or 'owner/name/folder'")
-        found, wanted = checkpoints.on_hub(named, _sites.full(site), hub)
+        found, wanted = _sae_source.on_hub(named, _sites.full(site), hub)
         items.append(Item(f"an SAE of {_sites.short(_sites.full(site))}", found, tuple(wanted)))
     for what, source in (("another VAE", vae), ("a decoder for previews", preview_vae)):
         if source:

@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import json
 import math
-import os
-import secrets
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +23,7 @@ import numpy as np
 
 from ember_widgets import _png
 from ember_widgets._checks import FloatArray, shown
+from ember_widgets._files import write as write
 
 FORMAT = "ember-scene"
 VERSION = 1
@@ -52,38 +50,6 @@ def text(fields: Mapping[str, Any]) -> str:
     arrays = ARRAY_FIELDS + tuple(name for name in OPTIONAL_ARRAYS if name in fields)
     content["arrays"] = {name: _encode(fields[name]) for name in arrays}
     return json.dumps(content, indent=1) + "\n"
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file, all or nothing: one that was there stays whole until the new one is.
-
-    Args:
-        path: the file; its folder must exist.
-        data: what is to be in it.
-
-    Raises:
-        OSError: the file cannot be written there.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"cannot save to {path}: it is a folder; add a file name, for example scene.json"
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"cannot save to {path}: the folder {path.parent} does not exist; make it first"
-        )
-    # Not tempfile: it would make the file private to its owner, whatever the umask says.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def load(path: Path) -> bytes:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ember_widgets import _files
+from ember_widgets._store import cache_folder
 from ember_widgets.sae import SAE
 
 log = logging.getLogger("ember_widgets")
@@ -111,19 +111,6 @@ def _told(found: Fit) -> str:
     return f"{found.unexplained:.0%} unexplained, {found.l0:.1f} codes a patch"
 
 
-def cache_folder() -> Path:
-    """Where answers are kept: EMBER_CACHE, or a folder in the user's cache."""
-    if given := os.environ.get("EMBER_CACHE"):
-        return Path(given)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "ember_widgets"
-
-
 def _cache_file(sae: SAE, model: str) -> Path:
     name = "".join(c if c.isalnum() else "-" for c in f"{model.split('/')[-1]}-{sae.site}")[-60:]
     return cache_folder() / "verdicts" / f"{sae.sha256[:16]}-{name}-{1 + len(sae.alternatives)}.json"
@@ -138,10 +125,8 @@ def _read(file: Path) -> tuple[int, str] | None:
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=1), "utf-8")
-        os.replace(temporary, file)
+        _files.write(file, json.dumps(content, indent=1).encode())
     except OSError as error:  # measured again next time, and that is all
         log.info("cannot keep the verdict in %s: %s", file, error)

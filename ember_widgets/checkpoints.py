@@ -8,10 +8,8 @@ Goodfire's. Which one a file is of is told by the names of its tensors; how a we
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,19 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ember_widgets import _formats, _hub, _sites
+from ember_widgets import _files, _formats, _hub, _sae_source, _sites, _tensor_files
 from ember_widgets._formats import NotThisFormat, Reading
+from ember_widgets._sae_source import FORMATS
 from ember_widgets._sites import DEFAULT_SITE as DEFAULT_SITE
 from ember_widgets.sae import SAE
 
 EMBER_FILE = "sae.safetensors"
 SAELENS_FILE = "sae_weights.safetensors"
-UNIT_FILE = "unit.safetensors"
-FORMATS = ("ember", "sdxl-unbox", "saelens", "dictionary_learning", "sparsify", "state_dict")
 GOODFIRE_K = 10
-
-_WEIGHTS = (".safetensors", ".pth", ".pt")
-_BESIDE = {"mean.pt", "std.pt", UNIT_FILE}
 
 
 def load_sae(
@@ -80,24 +74,24 @@ def load_sae(
     site = None if site is None else _sites.full(site)
     if isinstance(source, Mapping):
         tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in source.items()}
-        config, mean, label, digest = {}, None, "a state dict", _hash_of(tensors)
+        config, mean, label, digest = {}, None, "a state dict", _tensor_files.sha256_of_tensors(tensors)
         named = None
     else:
-        file = _weights_file(
+        file = _sae_source.weights_file(
             source,
             site,
             _hub.Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only),
             revision,
         )
         if file.suffix == ".safetensors":
-            tensors, facts = _load_safetensors(file)
+            tensors, facts = _tensor_files.load_safetensors(file)
             if "ember" in facts or format == "ember":
                 return _ember(file, tensors, facts, site, target)
         else:
-            loaded = _load_pickled(file)
+            loaded = _tensor_files.load_pickled(file)
             tensors = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
-        config, mean = _config(file.parent), _mean(file.parent)
-        label, digest = str(source), _sha256(file)
+        config, mean = _sae_source.config_beside(file.parent), _sae_source.unit_beside(file.parent)
+        label, digest = str(source), _tensor_files.sha256_of_file(file)
         named = _sites.named_in(file.resolve().as_posix()) or _sites.named_in(str(source))
         if k is None and file.name.startswith("SDXL-Turbo-SAE-l"):
             k = GOODFIRE_K
@@ -162,7 +156,7 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
     facts |= {"site": sae.site, "positional": list(sae.positional)}
     if not sae.unit_known:
         facts["unit_known"] = False
-    return _save_tensors(place / EMBER_FILE, tensors, {"ember": json.dumps(facts)})
+    return _tensor_files.save_tensors(place / EMBER_FILE, tensors, {"ember": json.dumps(facts)})
 
 
 # our own format
@@ -189,7 +183,7 @@ def _ember(
             unit=tensors["unit"],
             positional=tuple(told["positional"]),
             source=str(file),
-            sha256=_sha256(file),
+            sha256=_tensor_files.sha256_of_file(file),
             unit_known=told.get("unit_known", True),
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
@@ -228,73 +222,9 @@ def _save_saelens(sae: SAE, folder: Path) -> Path:
         tensors["threshold"] = level.expand(sae.n_features).contiguous()
     if sae.unit_known:
         # Beside the weights: SAELens loads those strictly, and would refuse a tensor that it does not know.
-        _save_tensors(folder / UNIT_FILE, {"unit": sae.unit.contiguous().cpu()}, {})
-    _replace(folder / "cfg.json", lambda path: path.write_text(json.dumps(config, indent=2), "utf-8"))
-    return _save_tensors(folder / SAELENS_FILE, tensors, {})
-
-
-# finding the file
-
-
-def _weights_file(
-    source: str | os.PathLike[str], site: str | None, hub: _hub.Hub, revision: str | None
-) -> Path:
-    path = Path(source)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        files = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file()]
-        return path / _chosen(files, site, str(path))
-    named = _hub.repo_in(source) if isinstance(source, str) else None
-    if named is None:
-        raise FileNotFoundError(
-            f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({', '.join(FORMATS)}), "
-            "or a hub id 'owner/name'"
-        )
-    listing, wanted = on_hub(named, site, hub, revision)
-    return hub.fetch(listing, wanted, revision) / wanted[0]
-
-
-def on_hub(
-    named: tuple[str, str], site: str | None, hub: _hub.Hub, revision: str | None = None
-) -> tuple[_hub.Listing, list[str]]:
-    """A checkpoint's files in a repository: its weights first, then what lies beside them and tells of them.
-
-    Args:
-        named: (repository, path inside it), see `_hub.repo_in`.
-        site: Module path; chooses where there are several.
-
-    Raises:
-        FileNotFoundError, ValueError: No such SAE there, or several.
-    """
-    repo, inside = named
-    listing = hub.listing(repo, revision)
-    below = [f for f in listing.sizes if not inside or f == inside or f.startswith(f"{inside}/")]
-    if not below:
-        raise FileNotFoundError(f"{repo} has no {inside!r}; give one of its folders, or the id alone")
-    chosen = _chosen(below, site, "/".join(filter(None, named)))
-    folder, names = chosen.rpartition("/")[0], {"config.json", "cfg.json", *_BESIDE}
-    beside = [f for f in listing.sizes if f.rpartition("/")[0] == folder and f.split("/")[-1] in names]
-    return listing, [chosen, *beside]
-
-
-def _chosen(files: list[str], site: str | None, source: str) -> str:
-    """The one file with an SAE's weights, by the site that its path names if there are several."""
-    found = sorted(f for f in files if f.endswith(_WEIGHTS) and f.split("/")[-1] not in _BESIDE)
-    if not found:
-        raise ValueError(f"{source} holds no SAE checkpoint that is known; give one of: {', '.join(FORMATS)}")
-    if len(found) > 1:
-        at_site = [f for f in found if _sites.named_in(f) == (site or DEFAULT_SITE)]
-        found = at_site or found
-    if len(found) > 1:
-        found = [f for f in found if "/final/" in f"/{f}"] or found
-    if len(found) > 1:
-        listed = ", ".join(repr(f) for f in found[:6]) + (", ..." if len(found) > 6 else "")
-        raise ValueError(
-            f"{source} holds {len(found)} SAEs ({listed}); "
-            "add the folder of one to the source, or give site= where that tells them apart"
-        )
-    return found[0]
+        _tensor_files.save_tensors(folder / _sae_source.UNIT_FILE, {"unit": sae.unit.contiguous().cpu()}, {})
+    _files.write(folder / "cfg.json", json.dumps(config, indent=2).encode())
+    return _tensor_files.save_tensors(folder / SAELENS_FILE, tensors, {})
 
 
 # readings
@@ -344,87 +274,6 @@ def _sae(reading: Reading, site: str, source: str, digest: str) -> SAE:
         sha256=digest,
         unit_known=known,
     )
-
-
-# files
-
-
-def _load_pickled(file: Path) -> Any:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{file} cannot be read as plain tensors ({reason}); files that run code are refused. "
-            "If it was cut off, download it again; if it is a whole pickled model, save its state_dict()"
-        ) from None
-
-
-def _load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt") as f:
-            return {name: f.get_tensor(name) for name in f.keys()}, f.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{file} is not a readable safetensors file ({error}); it was cut off or is something else: "
-            "download it again, or write it with save_sae"
-        ) from None
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    for name in ("cfg.json", "config.json"):
-        if (folder / name).is_file():
-            try:
-                content = json.loads((folder / name).read_text("utf-8"))
-            except ValueError:
-                raise ValueError(f"{folder / name} is not JSON, or cut off; download it again") from None
-            return content if isinstance(content, dict) else {}
-    return {}
-
-
-def _mean(folder: Path) -> Tensor | None:
-    """Typical activations beside the weights: sdxl-unbox's mean.pt, or ours."""
-    if (folder / UNIT_FILE).is_file():
-        return _load_safetensors(folder / UNIT_FILE)[0]["unit"].float()
-    if (folder / "mean.pt").is_file():
-        mean = _load_pickled(folder / "mean.pt")
-        return mean.float() if isinstance(mean, Tensor) else None
-    return None
-
-
-def _save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
-    from safetensors.torch import save_file
-
-    return _replace(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
-
-
-def _replace(path: Path, write: Any) -> Path:
-    """All of the new file, or the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _hash_of(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].float().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _article(kind: str) -> str:

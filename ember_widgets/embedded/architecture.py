@@ -7,7 +7,6 @@ are 64×64 like SDXL-Turbo's, hence `down_blocks.2.attentions.1` works on 16×16
 from __future__ import annotations
 
 import json
-import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from diffusers import AutoencoderTiny, EulerAncestralDiscreteScheduler, UNet2DCo
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from ember_widgets import _files
 from ember_widgets.embedded import captions, world
 
 D_MODEL = 160
@@ -92,9 +92,7 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
         "merges.txt": "#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n",
     }
     for name, text in texts.items():  # several training processes may do this at once
-        temporary = folder / f".{name}.{os.getpid()}"
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, folder / name)
+        _files.write(folder / name, text.encode())
     return CLIPTokenizer(
         str(folder / "vocab.json"),
         str(folder / "merges.txt"),

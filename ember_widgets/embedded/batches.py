@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ember_widgets.embedded import architecture, captions, scenes, world
 from ember_widgets.embedded.model import Model
-from ember_widgets.embedded.pool import captioned, loosened
+from ember_widgets.embedded.pool import captioned
 from ember_widgets.staged_unet import SiteState
 
 N_CONTEXTS = 48
@@ -81,14 +81,7 @@ class Batches:
     def painted(self, styles: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
         chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
-        labels = self._tensor(
-            np.stack(
-                [
-                    loosened(self.pool["backgrounds"][i], self.pool["things"][i].astype(int), self.rng)
-                    for i in chosen
-                ]
-            )
-        )
+        labels = self._tensor(self.pool["labels"][chosen].astype(np.int64))
         latents = self._tensor(self.pool["latents"][chosen]).float()
         return latents, self.roughened(labels), object_weight(labels)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ember_widgets._files import replacing
 from ember_widgets.embedded.muon import Muon, suits
 
 
@@ -88,9 +88,8 @@ def train(
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         }
         state["modules"] = {k: {n: p.detach() for n, p in named.items()} for k, named in trained.items()}
-        temporary = checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, checkpoint)
+        with replacing(checkpoint) as temporary:
+            torch.save(state, temporary)
 
     total, last_save = 60 * minutes, seconds
     sums: dict[str, float] = {}

@@ -12,11 +12,10 @@ from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
-from ember_widgets.embedded.scenes import Layout, Thing
+from ember_widgets.embedded.scenes import Layout
 from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
-MAX_THINGS = 5
 STYLED = 0.3  # share of the scenes that are drawn in a style
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
@@ -37,38 +36,6 @@ def captioned(seed: int) -> tuple[Spec, Array, Layout]:
     return spec, noise, layout
 
 
-def pack(things: tuple[Thing, ...]) -> Array:
-    """Objects as rows (label, row, col, height, width), int64, padded with zeros to `MAX_THINGS`."""
-    rows = [(t.label, t.row, t.col, t.height, t.width) for t in things]
-    return np.array(rows + [(0,) * 5] * (MAX_THINGS - len(rows)), np.int64)
-
-
-def loosened(background: Array, things: Array, rng: np.random.Generator) -> Array:
-    """Patch labels as a person would paint the scene: objects as silhouettes, ellipses, boxes or blobs.
-
-    The shape always reaches all four sides of the object's box, which tells where the sprite sits and how
-    big it is.
-    """
-    labels: Array = background.astype(np.int64)
-    for label, row, col, height, width in things:
-        if label == 0:
-            continue
-        rows, cols = np.mgrid[:height, :width]
-        rows, cols = (rows - (height - 1) / 2) / (height / 2), (cols - (width - 1) / 2) / (width / 2)
-        ellipse = rows**2 + cols**2 <= 1.05
-        style = rng.random()
-        if style < 0.4:
-            shape = scenes.silhouette(int(label), int(height), int(width))
-        elif style < 0.7:
-            shape = ellipse
-        elif style < 0.8:
-            shape = np.ones((height, width), bool)
-        else:
-            shape = ellipse | (rng.random((height, width)) < 0.4)
-        labels[row : row + height, col : col + width][shape] = label
-    return labels
-
-
 def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu", batch: int = 32) -> None:
     """Draw and encode `n_free` free and `n_captioned` captioned scenes into `out/pool.npz`."""
     vae = load_vae(out).to(device, memory_format=torch.channels_last)
@@ -86,8 +53,7 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
     np.savez(
         out / "pool.npz",
         latents=latents,
-        backgrounds=np.stack([layout.background for layout in layouts]).astype(np.int8),
-        things=np.stack([pack(layout.things) for layout in layouts]).astype(np.int8),
+        labels=np.stack([scenes.painted_patches(layout) for layout in layouts]).astype(np.int8),
         styles=np.array([layout.style for layout in layouts], np.int8),
         n_free=n_free,
     )

@@ -8,8 +8,8 @@ that captions ask for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ember_widgets.embedded.molding import mold
 from ember_widgets.embedded.styles import restyle
 from ember_widgets.embedded.world import (
     FIRST_GROUND,
@@ -40,13 +41,17 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: its label, and its box in patches."""
+    """One object: its label, its box in patches, and which of them it fills, (height, width) bool.
+
+    Without a shape it has its own, see `silhouette`.
+    """
 
     label: int
     row: int
     col: int
     height: int
     width: int
+    shape: Array | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,40 @@ def sprite(label: int, height: int, width: int) -> tuple[Array, Array]:
 @cache
 def silhouette(label: int, height: int, width: int) -> Array:
     """The patches (height, width) of its box that a sprite covers by more than 30 %, bool."""
-    opacity = sprite(label, height, width)[1][..., 0]
+    return _covered(sprite(label, height, width)[1])
+
+
+def _covered(opacity: Array) -> Array:
+    height, width = opacity.shape[0] // CELL, opacity.shape[1] // CELL
     covered: Array = opacity.reshape(height, CELL, width, CELL).mean((1, 3)) > 0.3
     return covered
+
+
+def molded(label: int, shape: Array) -> tuple[Array, Array]:
+    """A sprite stretched to fill a shape; colours and opacity as `sprite` gives them."""
+    return _molded(label, shape.shape, shape.tobytes())
+
+
+@lru_cache(maxsize=64)  # pixels and labels of one layout ask for the same
+def _molded(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Array]:
+    rgb, opacity = sprite(label, *size)
+    shape = np.frombuffer(filled, bool).reshape(size)
+    rgba = mold(np.concatenate([rgb, opacity], -1), shape, CELL)
+    return rgba[..., :3], rgba[..., 3:]
+
+
+def drawn(thing: Thing) -> tuple[Array, Array]:
+    """Premultiplied colours (H, W, 3) and opacity (H, W, 1) of a thing in its box."""
+    if thing.shape is None:
+        return sprite(thing.label, thing.height, thing.width)
+    return molded(thing.label, thing.shape)
+
+
+def covered(thing: Thing) -> Array:
+    """The patches of its box that a thing is seen in, (height, width) bool."""
+    if thing.shape is None:
+        return silhouette(thing.label, thing.height, thing.width)
+    return _covered(drawn(thing)[1])
 
 
 # backgrounds
@@ -157,7 +193,7 @@ def draw(layout: Layout) -> tuple[Array, Array]:
     """
     image = _landscape(layout.background)
     for thing in layout.things:
-        rgb, opacity = sprite(thing.label, thing.height, thing.width)
+        rgb, opacity = drawn(thing)
         r0, r1, c0, c1 = _clip(thing)
         inside = np.s_[
             CELL * (r0 - thing.row) : CELL * (r1 - thing.row),
@@ -175,11 +211,25 @@ def label_patches(layout: Layout) -> Array:
     """The label of every patch, (16, 16) int64: the foremost object that covers it, else the background."""
     labels = layout.background.astype(np.int64)
     for thing in layout.things:
-        solid = silhouette(thing.label, thing.height, thing.width)
+        solid = covered(thing)
         r0, r1, c0, c1 = _clip(thing)
         labels[r0:r1, c0:c1][solid[r0 - thing.row : r1 - thing.row, c0 - thing.col : c1 - thing.col]] = (
             thing.label
         )
+    return labels
+
+
+def painted_patches(layout: Layout) -> Array:
+    """The labels that a person would paint for the layout, (16, 16) int64: all that a shape takes in.
+
+    What is seen of a thing can be less: the corners beside a roof.
+    """
+    labels = layout.background.astype(np.int64)
+    for thing in layout.things:
+        shape = covered(thing) if thing.shape is None else thing.shape
+        r0, r1, c0, c1 = _clip(thing)
+        inside = shape[r0 - thing.row : r1 - thing.row, c0 - thing.col : c1 - thing.col]
+        labels[r0:r1, c0:c1][inside] = thing.label
     return labels
 
 
@@ -190,7 +240,7 @@ def _clip(thing: Thing) -> tuple[int, int, int, int]:
     return r0, r1, c0, c1
 
 
-def free_layout(rng: np.random.Generator, *, styled: float = 0.0) -> Layout:
+def free_layout(rng: np.random.Generator, *, styled: float = 0.0, shaped: float = 0.7) -> Layout:
     """Anything anywhere: landscapes with lakes and holes of blank paper, zero to five objects.
 
     Half of the objects have their natural size, the others any box of `SMALLEST` to `LARGEST` patches not far
@@ -199,6 +249,7 @@ def free_layout(rng: np.random.Generator, *, styled: float = 0.0) -> Layout:
     Args:
         rng: Where all chance comes from.
         styled: Share of the layouts that get a style.
+        shaped: Share of the objects that fill a shape as a hand paints it.
     """
     background = np.full((GRID, GRID), PAPER)
     if rng.random() > 0.2:
@@ -219,11 +270,40 @@ def free_layout(rng: np.random.Generator, *, styled: float = 0.0) -> Layout:
             height, width = (
                 int(np.clip(side + rng.integers(-2, 3), SMALLEST, LARGEST)) for side in (height, width)
             )
+        shape = hand_shape(rng, height, width) if rng.random() < shaped else None
+        height, width = (height, width) if shape is None else shape.shape
         row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
-        things.append(Thing(label, row, col, height, width))
+        things.append(Thing(label, row, col, height, width, shape))
     if rng.random() < 0.7:  # nearer objects stand in front
         things.sort(key=lambda t: t.row + t.height)
     return Layout(background, tuple(things), _style(rng, styled))
+
+
+def hand_shape(rng: np.random.Generator, height: int, width: int) -> Array:
+    """A shape as a hand paints it: an ellipse, dabs of a round brush, a box, or something frayed.
+
+    Returns:
+        Bool, in a box of at most (height, width) patches, all four sides of which it touches.
+    """
+    rows, cols = np.mgrid[:height, :width]
+    y, x = (rows - (height - 1) / 2) / (height / 2), (cols - (width - 1) / 2) / (width / 2)
+    ellipse = y**2 + x**2 <= 1.05
+    kind = rng.random()
+    if kind < 0.4:
+        shape = ellipse
+    elif kind < 0.8:
+        radius, shape = min(height, width) / rng.uniform(2.4, 3.6), np.zeros((height, width), bool)
+        for _ in range(int(rng.integers(8, 25))):
+            at_row = rng.uniform(radius - 0.5, height - 0.5 - radius)
+            at_col = rng.uniform(radius - 0.5, width - 0.5 - radius)
+            shape |= (rows - at_row) ** 2 + (cols - at_col) ** 2 <= radius**2
+    elif kind < 0.9:
+        shape = np.ones((height, width), bool)
+    else:
+        shape = ellipse | (rng.random((height, width)) < 0.4)
+    kept_rows, kept_cols = np.flatnonzero(shape.any(1)), np.flatnonzero(shape.any(0))
+    kept: Array = shape[kept_rows[0] : kept_rows[-1] + 1, kept_cols[0] : kept_cols[-1] + 1]
+    return kept
 
 
 def _style(rng: np.random.Generator, share: float) -> int:

@@ -69,7 +69,7 @@ def _finish(stage: str, out: Path, device: str) -> None:
     """The stages that one process does."""
     if stage == "pool":
         if not (out / "pool.npz").exists():
-            build_pool(out, n_free=10_000, n_captioned=4000, device=device)
+            build_pool(out, n_free=12_000, n_captioned=4000, device=device)
     elif stage == "export":
         export(out)
     elif stage == "sae":

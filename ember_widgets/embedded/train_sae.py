@@ -111,7 +111,7 @@ def places(layout: scenes.Layout) -> NDArray[np.int64]:
     for thing in layout.things:  # as `label_patches`, with the part for a label
         rows, cols = np.mgrid[: thing.height, : thing.width]
         raster = 3 * (3 * rows // thing.height) + 3 * cols // thing.width
-        for r, c in np.argwhere(scenes.silhouette(thing.label, thing.height, thing.width)):
+        for r, c in np.argwhere(scenes.covered(thing)):
             row, col = thing.row + r, thing.col + c
             if 0 <= row < scenes.GRID and 0 <= col < scenes.GRID:
                 parts[row, col] = raster[r, c]

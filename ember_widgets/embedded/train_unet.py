@@ -2,7 +2,7 @@
 
 The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at
 16×16 and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true
-codes of scenes, whose objects are loosened to the shapes a person paints. It is built from below: its
+codes of scenes, whose objects fill shapes as a person paints them. It is built from below: its
 *trunk*, the 16×16 level, first; on the frozen trunk the *upper* levels; then all of it.
 """
 
@@ -158,7 +158,7 @@ def train_renderer(
     *,
     device: str = "cpu",
     batch: int = 16,
-    later: float = 0.4,
+    later: float = 0.3,
     compile: bool = False,
 ) -> None:
     """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step."""

@@ -5,8 +5,8 @@
 The oracle (tests/benchmarks/oracle.py) is a classifier of patches, trained on drawn scenes only; its own
 accuracy is printed first. Seeds and captions are none that anything was trained on. Concepts are taken from
 pictures as a user takes them: analyse a caption that names the thing, borrow the factor that stands where the
-thing is seen. "Ceiling" is what the oracle reads when the thing is drawn into the painted shape's box by the
-world itself: what a thing leaves free of it (the corners beside a pine) is read as background there too.
+thing is seen. "Ceiling" is what the oracle reads when the world itself draws the thing into the shape;
+what a thing leaves free of it (the corners beside a pine) is read as background there too.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def factor_at(scene: Scene, where: Array) -> int:
 
 
 def free_shape(label: int, rng: np.random.Generator) -> tuple[Array, scenes.Thing]:
-    """A shape as a hand paints it, and the box it fills: an ellipse, or a few dabs of a round brush."""
+    """A shape as a hand paints it, and the thing that fills it: an ellipse, or dabs of a round brush."""
     look = world.look(label)
     height, width = (int(np.clip(s + rng.integers(-1, 2), 3, 8)) for s in (look.height, look.width))
     row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
@@ -111,7 +111,8 @@ def free_shape(label: int, rng: np.random.Generator) -> tuple[Array, scenes.Thin
             mask |= (rows - y) ** 2 + (cols - x) ** 2 <= radius**2
     hit_rows, hit_cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = int(hit_rows[0]), int(hit_cols[0])
-    return mask, scenes.Thing(label, top, left, int(hit_rows[-1]) - top + 1, int(hit_cols[-1]) - left + 1)
+    shape = mask[top : int(hit_rows[-1]) + 1, left : int(hit_cols[-1]) + 1]
+    return mask, scenes.Thing(label, top, left, *shape.shape, shape)
 
 
 def all_looks() -> range:

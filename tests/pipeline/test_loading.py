@@ -401,7 +401,7 @@ def undecided(painter: Painter, target: str, folder: Path) -> Path:
 def test_what_is_encoded_is_measured_said_and_remembered(
     pipe: Any, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("EMBER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("EMBER_WIDGETS_CACHE", str(tmp_path / "cache"))
     file = undecided(Painter(pipe, tiny.sae(), name="x"), target, tmp_path)
     sae = load_sae(file, k=1)
     assert len(sae.alternatives) == 3

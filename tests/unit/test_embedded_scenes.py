@@ -75,6 +75,56 @@ def test_free_layouts_hold_every_look_in_many_sizes() -> None:
     assert all(scenes.SMALLEST <= side <= scenes.LARGEST for pair in sides for side in pair)
 
 
+WIDE = np.mgrid[:5, :8][1] >= np.array([[3], [1], [0], [0], [2]])  # a shape with a slanting side
+
+
+@pytest.mark.parametrize("name", [look.name for look in LOOKS])
+def test_a_thing_fills_the_shape_that_a_hand_painted(name: str) -> None:
+    label, plain = LABELS.index(name), Layout(np.full((16, 16), LABELS.index("night")))
+    thing = Thing(label, 4, 5, 5, 8, WIDE)
+    layout = Layout(plain.background, (thing,))
+    image, labels = scenes.draw(layout)
+    seen = (labels == label)[4:9, 5:13]
+    assert (seen & WIDE).sum() >= 0.65 * WIDE.sum()
+    alone = scenes.draw(Layout(plain.background, (Thing(label, 4, 5, 5, 8),)))[1] == label
+    assert (seen & WIDE).sum() >= (alone[4:9, 5:13] & WIDE).sum()
+    assert not (seen & ~WIDE).any()
+    assert np.array_equal(scenes.painted_patches(layout)[4:9, 5:13] == label, WIDE)
+    far = np.ones((16, 16), bool)
+    far[4:9, 5:13] = False
+    assert np.array_equal(_patches(image)[far], _patches(scenes.draw(plain)[0])[far])
+
+
+def test_in_its_own_silhouette_a_thing_looks_like_itself() -> None:
+    plain = np.full((16, 16), LABELS.index("day"))
+    for name in ("pine", "lion", "car", "apple"):
+        label = LABELS.index(name)
+        own = scenes.silhouette(label, 6, 6)
+        rows, cols = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+        shape = own[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        box = (4 + int(rows[0]), 5 + int(cols[0]), *shape.shape)
+        shaped = scenes.draw(Layout(plain, (Thing(label, *box, shape),)))[0]
+        itself = scenes.draw(Layout(plain, (Thing(label, 4, 5, 6, 6),)))[0]
+        nothing = scenes.draw(Layout(plain))[0]
+
+        def apart(a: np.ndarray, b: np.ndarray) -> float:
+            return float(np.square(a.astype(float) - b).mean())
+
+        assert apart(shaped, itself) < 0.5 * apart(nothing, itself), name
+
+
+def test_hand_shapes_touch_all_sides_of_their_box() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        shape = scenes.hand_shape(rng, *rng.integers(scenes.SMALLEST, scenes.LARGEST + 1, 2))
+        assert shape[[0, -1]].any(1).all()
+        assert shape[:, [0, -1]].any(0).all()
+
+
+def _patches(image: np.ndarray) -> np.ndarray:
+    return image.reshape(16, 16, 16, 16, 3).transpose(0, 2, 1, 3, 4)
+
+
 @pytest.mark.parametrize("style", range(len(STYLES)))
 def test_a_style_changes_pixels_and_no_label(style: int) -> None:
     layout = Layout(np.full((16, 16), 1), (Thing(LABELS.index("castle"), 5, 5, 6, 6),))
