@@ -80,7 +80,7 @@ class Factors:
         codes = _codes(activations)
         ignored = _feature_mask(ignore, codes.shape[1])
         # Of ten thousand features a picture has a few hundred: nothing below looks at the others.
-        active = np.flatnonzero(codes.any(axis=0))
+        active = np.flatnonzero(codes.max(axis=0))
         codes, late = codes[:, active].astype(np.float64), ignored[active]
         _check_there_are(n_factors, codes, codes[:, ~late])
 
@@ -199,10 +199,22 @@ def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any])
 
 
 def _codes(activations: FloatArray, n_features: int | str = "n_features") -> NDArray[np.float32]:
-    array = _checks.frozen_array("activations", activations, (GRID, GRID, n_features))
-    if array.size and array.min() < 0:
-        raise ValueError(f"activations go down to {array.min()}; SAE codes are never negative, give those")
+    array = activations
+    if not (isinstance(array, np.ndarray) and array.dtype == np.float32 and _is_fine(array, n_features)):
+        array = _checks.frozen_array("activations", activations, (GRID, GRID, n_features))
+        if array.size and array.min() < 0:
+            raise ValueError(
+                f"activations go down to {array.min()}; SAE codes are never negative, give those"
+            )
     return array.reshape(N_PATCHES, -1)
+
+
+def _is_fine(array: NDArray[np.float32], n_features: int | str) -> bool:
+    """Whether the array can be used as it is; a copy of ten thousand features takes as long as NMF."""
+    if array.ndim != 3 or array.shape[:2] != (GRID, GRID) or n_features not in ("n_features", array.shape[2]):
+        return False
+    # What is not finite shows in one of the two.
+    return array.size == 0 or bool(array.min() >= 0 and array.max() < np.inf)
 
 
 def _feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: int) -> NDArray[np.bool_]:

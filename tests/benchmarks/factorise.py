@@ -118,7 +118,7 @@ def edit(codes: NDArray[np.float32], repeats: int, clock: Callable[[], float]) -
     sae, factors = an_sae("topk"), Factors.fit(codes, 5)
     names = tuple("abcde")
     scene = Scene(
-        prompt="", seed=0, strengths=factors.strengths, remainder=np.ones((16, 16), np.float32),
+        prompt="", seed=0, n_steps=1, strengths=factors.strengths, remainder=np.ones((16, 16), np.float32),
         basis=factors.basis, names=names, colors=palette(5), base_strengths=factors.strengths,
         base_basis=factors.basis, unit=np.ones(N_FEATURES, np.float32), model={},
     )  # fmt: skip
