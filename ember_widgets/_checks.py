@@ -106,6 +106,11 @@ def n_steps(value: object, guidance: float = 0.0) -> int:
     )
 
 
+def most_steps(guidance: float) -> int:
+    """How many sampling steps there may be."""
+    return MAX_GUIDED_STEPS if guidance > 1 else MAX_STEPS
+
+
 def guidance(value: object) -> float:
     """A scale of classifier-free guidance; 0 for SDXL-Turbo."""
     hint = "give 0 for SDXL-Turbo, 5 to 8 for SDXL base"

@@ -184,6 +184,23 @@ class FactorEdits:
                 "their features mean different things, so analyse the other picture with this painter first"
             )
 
+    def keep_top(self, factor: int | str, top: int = 1) -> Self:
+        """Reduce a factor to its strongest features, to see how much of the picture they alone carry.
+
+        Args:
+            factor: index or name.
+            top: how many features stay, 1..n_features; the others get weight 0.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or a top out of range.
+        """
+        f = self._factor(factor)
+        kept = list(self.weights(f, top))
+        basis = writable(self.basis)
+        basis[f] = 0
+        basis[f, kept] = self.basis[f, kept]
+        return self.replace(basis=basis)
+
     def reset_weights(self, factor: int | str) -> Self:
         """Make a factor of the features again that it was analysed as.
 

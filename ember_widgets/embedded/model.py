@@ -8,6 +8,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
+from ember_widgets import loading
 from ember_widgets.checkpoints import DEFAULT_SITE
 from ember_widgets.embedded import architecture, scenes
 from ember_widgets.staged_unet import SiteState, StagedUNet
@@ -37,7 +38,10 @@ class Model(nn.Module):
         self.to(device)
         self.unet.to(memory_format=torch.channels_last)
         self.staged = StagedUNet(self.unet, DEFAULT_SITE)
-        self._suffix = torch.compile(self._run_suffix) if compile else self._run_suffix
+        if compile:
+            # Not all of it at once: where the compiler gives up between two parts (it does in upsamplers),
+            # no gradient passes under autocast, and what lies before is not trained.
+            loading.compile_blocks(self.unet)
         self.device_name = device
         alphas = architecture.build_scheduler().alphas_cumprod.float()
         self.alphas: Tensor = alphas.to(device)
@@ -69,11 +73,7 @@ class Model(nn.Module):
     def suffix(self, state: SiteState, update: Tensor) -> Tensor:
         """The prediction when `update` is what the site adds to its input."""
         hidden_out = state.hidden_in + update.to(state.hidden_in.dtype)
-        prediction: Tensor = self._suffix(state.skips, hidden_out, state.emb, state.encoder_hidden_states)
-        return prediction
-
-    def _run_suffix(self, skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
-        return self.staged.suffix(SiteState(hidden_out, hidden_out, skips, emb, text), hidden_out)
+        return self.staged.suffix(state, hidden_out)
 
     def only(self, stage: str) -> list[nn.Parameter]:
         """The parameters that a stage trains; all others are frozen."""

@@ -72,7 +72,10 @@ class Answers:
     def search(self, message: _wire.Search) -> None:
         """Send the features that a text finds."""
         if now := self._now():
-            features = found(message.text, now.state.painted.n_features, labels_of(now.painter))
+            scene = now.state.painted
+            features = found(
+                message.text, scene.n_features, labels_of(now.painter), scene.sites, message.site
+            )
             self._send({**_to("found", message), "features": features}, [])
 
     def thumbnails(self, message: _wire.Thumbnails) -> None:
@@ -94,6 +97,10 @@ class Answers:
     def original(self, message: _wire.Original) -> None:
         """Send the picture that nobody edited."""
         self._aside.want("original", lambda: self._draw_original(message))
+
+    def top(self, message: _wire.Top) -> None:
+        """Send the picture with only one factor's strongest feature in it."""
+        self._aside.want("top", lambda: self._draw_top(message))
 
     def export(self, message: _wire.Export) -> None:
         """Send the scene as a file."""
@@ -167,7 +174,7 @@ class Answers:
             scene = now.state.painted
             n_factors = facts(scene)["n_factors"]
             new = NewScene(prompt=message.prompt, seed=scene.seed, n_steps=scene.n_steps, n_factors=n_factors)
-            lender = new.drawn(now.painter)
+            lender = new.guided_as(scene, now.painter).drawn(now.painter)
             self.lend(Loan(lender, message.prompt, _python.analyzed(lender, n_factors)), message)
 
     def _draw_icon(self, key: str) -> None:
@@ -207,6 +214,11 @@ class Answers:
         if now := self._now():
             picture = rendered(now.painter, now.state.painted.original())
             self._send(_to("original", message), [picture.encoded("final")])
+
+    def _draw_top(self, message: _wire.Top) -> None:
+        if now := self._now():
+            picture = rendered(now.painter, now.state.scene.keep_top(message.factor))
+            self._send(_to("top", message), [picture.encoded("final")])
 
     def _export(self, message: _wire.Export) -> None:
         now = self._now()

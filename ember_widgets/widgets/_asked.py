@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from PIL import Image
 
-from ember_widgets import _checks
+from ember_widgets import _checks, _sites
 from ember_widgets._checks import shown
 from ember_widgets.scene import GRID, Scene
 from ember_widgets.widgets._picture import Picture
@@ -39,10 +39,16 @@ class NewScene:
     n_steps: int
     n_factors: int
     style: str = ""
+    guidance: float | None = None
+    """Where it is not the painter's own."""
 
     @classmethod
-    def checked(cls, wanted: Mapping[str, Any]) -> NewScene:
+    def checked(cls, wanted: Mapping[str, Any], guidance: float = 0.0) -> NewScene:
         """Read ``wanted``; what is None gets its default.
+
+        Args:
+            wanted: fields by their names.
+            guidance: the scale it will be drawn with, which says how many steps there may be.
 
         Raises:
             TypeError: a value of the wrong type.
@@ -54,16 +60,23 @@ class NewScene:
             prompt=_text("prompt", given["prompt"]),
             style=_text("style", given["style"]),
             seed=_checks.seed(given["seed"]),
-            n_steps=_checks.n_steps(given["n_steps"]),
+            n_steps=_checks.n_steps(given["n_steps"], guidance),
             n_factors=_n_factors(given["n_factors"]),
         )
 
+    def guided_as(self, scene: Scene, painter: PainterLike | None) -> NewScene:
+        """The same, with the guidance that a scene has."""
+        own = scene.guidance == guidance_of(painter)
+        return self if own else replace(self, guidance=scene.guidance)
+
     def drawn(self, painter: PainterLike) -> Scene:
         """Ask a painter for it."""
-        # Only painters that know styles are asked for one.
-        style = {"style": self.style} if self.style else {}
+        # Only painters that know styles, and guidance, are asked for them.
+        more: dict[str, Any] = {"style": self.style} if self.style else {}
+        if self.guidance is not None:
+            more["guidance"] = self.guidance
         scene: object = painter.analyze(
-            self.prompt, seed=self.seed, n_steps=self.n_steps, n_factors=self.n_factors, **style
+            self.prompt, seed=self.seed, n_steps=self.n_steps, n_factors=self.n_factors, **more
         )
         if not isinstance(scene, Scene):
             raise TypeError(f"painter.analyze() gave {shown(scene)}; it has to give a Scene")
@@ -140,6 +153,16 @@ def _n_factors(value: object) -> int:
     return number
 
 
+def has_previews(painter: object) -> bool:
+    """Whether a painter has a small decoder for previews."""
+    return bool(getattr(painter, "has_previews", False))
+
+
+def guidance_of(painter: object) -> float:
+    """The scale of guidance that a painter draws new scenes with; 0 where it knows none."""
+    return float(getattr(painter, "guidance", 0.0))
+
+
 def facts(scene: Scene) -> dict[str, Any]:
     """The fields of ``NewScene`` that a scene comes from."""
     return {
@@ -148,15 +171,24 @@ def facts(scene: Scene) -> dict[str, Any]:
         "seed": scene.seed,
         "n_steps": scene.n_steps,
         # A blank canvas was not taken apart at all; the form then offers the default.
-        "n_factors": scene.base_strengths.shape[2] or DEFAULT_N_FACTORS,
+        "n_factors": max(n_analyzed(scene).values()) or DEFAULT_N_FACTORS,
     }
 
 
-def rendered(painter: PainterLike, scene: Scene) -> Picture:
-    """Ask a painter for a scene's picture, and take the time."""
+def n_analyzed(scene: Scene) -> dict[str, int]:
+    """How many factors the picture was taken apart into, for each site by its short name."""
+    if scene.sites is None:
+        return {"": scene.base_strengths.shape[2]}
+    analysed = scene.original()
+    found = [analysed.site(factor) for factor in range(analysed.n_factors)]
+    return {_sites.short(site): found.count(site) for site in scene.sites}
+
+
+def rendered(painter: PainterLike, scene: Scene, *, rough: bool = False) -> Picture:
+    """Ask a painter for a scene's picture, ``rough``: with its small decoder, and take the time."""
     began = time.perf_counter()
-    image = painter.render(scene)
-    return Picture.of(image, 1000 * (time.perf_counter() - began))
+    image = painter.render(scene, preview=True) if rough else painter.render(scene)  # type: ignore[call-arg]
+    return Picture.of(image, 1000 * (time.perf_counter() - began), rough)
 
 
 def check_painter(painter: object) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ember_widgets.renderer import Renderer
@@ -18,7 +18,14 @@ from ember_widgets.scene import Scene
 from ember_widgets.widgets import _python, _told
 from ember_widgets.widgets._answers import Answers, Now
 from ember_widgets.widgets._aside import Aside
-from ember_widgets.widgets._asked import NewScene, PainterLike, Variation, last_line, rendered
+from ember_widgets.widgets._asked import (
+    NewScene,
+    PainterLike,
+    Variation,
+    has_previews,
+    last_line,
+    rendered,
+)
 from ember_widgets.widgets._features import labels_of
 from ember_widgets.widgets._history import History, State
 from ember_widgets.widgets._icons import key_of_step, keys_of_seeds
@@ -26,6 +33,10 @@ from ember_widgets.widgets._picture import Kind, Picture
 
 ABILITIES = ("refit", "reseed", "sweep")
 """What a painter need not be able to do; browsers show no button for what it cannot."""
+
+
+PREVIEW_ABOVE_MS = 40.0
+"""A painter's small decoder is used while the hand moves if a full picture takes longer than this."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,8 @@ class Easel:
         self._picture = picture
         self._pictured = self._state
         self._shown: Kind = "final"
+        self._drawn: _Job | None = None
+        self._full_ms = picture.ms
         self._task = ""
         self._analysis: _Job | None = None
         self._failed: _Job | None = None
@@ -140,8 +153,9 @@ class Easel:
         self._on_scene()
 
     def analyze(self, new_scene: NewScene, client: str = "", seq: int = 0) -> None:
-        """Have a new scene made, and go on from it when it is there."""
-        self._wish(new_scene, client, seq)
+        """Have a new scene made, guided as this one is, and go on from it when it is there."""
+        self._refuse_closed()
+        self._wish(new_scene.guided_as(self.state.painted, self.painter), client, seq)
 
     def vary(self, variation: Variation, client: str = "", seq: int = 0) -> None:
         """Have a variation of the scene made, and go on from it when it is there."""
@@ -205,7 +219,7 @@ class Easel:
         self._renderer.close()
         self._aside.close()
         with self._lock:
-            self.painter = self.last_error = self._fault = self._failed = self._analysis = None
+            self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
 
     def _now(self) -> Now | None:
         with self._lock:
@@ -229,7 +243,9 @@ class Easel:
             if current is None:
                 self._acknowledge(job)
                 return
-            picture = rendered(painter, current.state.scene)
+            # Where a picture takes long, one that comes soon is worth more while the hand moves.
+            rough = not current.final and self._full_ms > PREVIEW_ABOVE_MS and has_previews(painter)
+            picture = rendered(painter, current.state.scene, rough=rough)
         except Exception as fault:
             with self._lock:
                 if self.painter is None:
@@ -242,8 +258,11 @@ class Easel:
             if self.painter is None:
                 return  # closed meanwhile
             self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
-            self._pictured = current.state
-            self._answers.settled(current.state, picture)
+            self._drawn = current
+            if not rough:
+                self._full_ms = picture.ms
+                self._pictured = current.state
+                self._answers.settled(current.state, picture)
         newer = self._renderer.waiting
         kind: Kind = "final" if job.final and not newer else "preview"
         self._show(picture, kind, job.client, job.seq, early)
@@ -281,8 +300,11 @@ class Easel:
                 return state
 
     def _settle(self) -> None:
+        if self._picture.rough and self._fault is None and (last := self._drawn) is not None:
+            self._work(replace(last, client="", seq=0, final=True))
         with self._lock:
-            picture, behind = self._picture, self._shown != "final" and self._fault is None
+            picture = self._picture
+            behind = self._shown != "final" and self._fault is None and not picture.rough
         if behind:
             self._show(picture, "final", "", 0)
         with self._lock:
@@ -294,7 +316,7 @@ class Easel:
         if kind == "final":
             self._tell(lambda: self._on_final(data))
         width, height = picture.image.size
-        frame = {"type": "frame", "client": client, "seq": seq, "kind": kind}
+        frame = {"type": "frame", "client": client, "seq": seq, "kind": kind, "rough": picture.rough}
         times = {"ms": round(picture.ms, 1), "early": round(1000 * early, 1)}
         with self._lock:
             self._shown = kind

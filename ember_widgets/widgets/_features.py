@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from ember_widgets import _sites
 from ember_widgets.labels import Labels
 from ember_widgets.scene import Scene
 
@@ -33,9 +35,26 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def found(text: str, n_features: int, labels: Labels) -> list[dict[str, Any]]:
-    """Features for a text: the one of that number first, then those whose label holds all its words."""
+def found(
+    text: str, n_features: int, labels: Labels, sites: Mapping[str, int] | None = None, site: str = ""
+) -> list[dict[str, Any]]:
+    """Features for a text: the one of that number first, then those whose label holds all its words.
+
+    Args:
+        text: what to look for.
+        n_features: how many there are.
+        labels: of these.
+        sites: how many of them each site has, where there are several.
+        site: short name of the only site whose features will do; "" = any.
+    """
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
-    features = [f for f in [*numbered, *labels.search(text)] if 0 <= f < n_features]
-    return [{"feature": f, "label": labels.get(f, "")} for f in dict.fromkeys(features)][:FOUND]
+    ends = np.cumsum(list((sites or {}).values())).tolist()
+    named = list(zip(ends, map(_sites.short, sites or {}), strict=True))
+    hits = []
+    for f in dict.fromkeys([*numbered, *labels.search(text)]):
+        if 0 <= f < n_features:
+            where = next((name for end, name in named if f < end), "")
+            if site in ("", where):
+                hits.append({"feature": f, "label": labels.get(f, ""), **({"site": where} if where else {})})
+    return hits[:FOUND]

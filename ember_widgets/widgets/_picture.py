@@ -22,17 +22,19 @@ class Picture:
     Args:
         image: RGB.
         ms: time of the rendering, in milliseconds.
+        rough: drawn with the small decoder: a little off in colour.
     """
 
     image: Image.Image
     ms: float
+    rough: bool = False
 
     @classmethod
-    def of(cls, image: object, ms: float) -> Picture:
+    def of(cls, image: object, ms: float, rough: bool = False) -> Picture:
         """Check what a painter gave back."""
         if not isinstance(image, Image.Image):
             raise TypeError(f"painter.render() gave {shown(image)}; it has to give a PIL image")
-        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms)
+        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, rough)
 
     def encoded(self, kind: Kind) -> bytes:
         """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture."""

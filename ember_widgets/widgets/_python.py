@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ember_widgets._checks import FloatArray
 from ember_widgets.scene import AREAS, GRID, Scene
+from ember_widgets.widgets._asked import n_analyzed
 from ember_widgets.widgets._history import State
 
 # What the browser may say of a stroke, besides its shares.
@@ -41,15 +42,16 @@ def begun_with(scene: Scene) -> tuple[str, ...]:
         names=original.names, colors=original.colors
     )
     if untouched:
-        return (f"scene = {analyzed(scene, scene.n_factors)}",)
+        return (f"scene = {analyzed(scene, n_analyzed(scene) if scene.sites else scene.n_factors)}",)
     return ('scene = ember.Scene.load("begun.json")  # the scene that the widget was given: save it there',)
 
 
-def analyzed(scene: Scene, n_factors: int) -> str:
+def analyzed(scene: Scene, n_factors: int | dict[str, int]) -> str:
     """How a scene's picture was made and taken apart."""
     style = f", style={scene.style!r}" if scene.style else ""
     asked = f"{scene.prompt!r}, seed={scene.seed}, n_steps={scene.n_steps}, n_factors={n_factors}"
-    return f"painter.analyze({asked}{style})"
+    guidance = f", guidance={scene.guidance:g}" if scene.guidance else ""
+    return f"painter.analyze({asked}{style}{guidance})"
 
 
 def painted(before: Scene, after: State, deed: object) -> tuple[str, ...]:

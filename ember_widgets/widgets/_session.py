@@ -26,7 +26,7 @@ class Session(Easel):
         """Handle a message from a browser; a wrong one changes nothing and is reported to all."""
         client, seq = _wire.address(content)
         try:
-            self._handle(_wire.parse(content), buffers)
+            self._handle(_wire.parse(content, self.state.painted.guidance), buffers)
         except Exception as fault:  # nobody would see what escapes from here
             with self._lock:
                 self._report(fault, client, seq)
@@ -50,6 +50,8 @@ class Session(Easel):
             self._acknowledge_to(message.client, message.seq)
         elif isinstance(message, _wire.Original):
             self._answers.original(message)
+        elif isinstance(message, _wire.Top):
+            self._answers.top(message)
         elif isinstance(message, _wire.Export):
             self._answers.export(message)
         elif isinstance(message, _wire.Vary):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ember_widgets import _checks, _sites
 from ember_widgets.labels import Labels
 from ember_widgets.widgets._asked import facts
 from ember_widgets.widgets._features import made_of
@@ -22,6 +23,7 @@ def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
         "type": "state",
         **facts(painted),
         "seed": str(painted.seed),
+        "most_steps": _checks.most_steps(painted.guidance),
         "names": list(painted.names),
         "colors": list(painted.colors),
         "gains": state.gains.tolist(),
@@ -31,4 +33,7 @@ def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
         "icons": [key_of(painted, factor) for factor in range(painted.n_factors)],
         "features": [made_of(painted, factor, labels) for factor in range(painted.n_factors)],
     }
+    sites = list(painted.sites or ())
+    message["sites"] = [sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else []
+    message["site_names"] = [_sites.short(site) for site in sites]
     return message, [array.astype("<f4").tobytes() for array in (painted.strengths, painted.remainder)]

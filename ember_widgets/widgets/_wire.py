@@ -89,9 +89,10 @@ class Palette(_Said):
 
 @dataclass(frozen=True)
 class Search(_Said):
-    """Find features by label or number."""
+    """Find features by label or number, of one site or ("") of any."""
 
     text: str
+    site: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,13 @@ class Thumbnails(_Said):
 @dataclass(frozen=True)
 class Original(_Said):
     """Send the picture that nobody edited."""
+
+
+@dataclass(frozen=True)
+class Top(_Said):
+    """Send the picture with only one factor's strongest feature in it."""
+
+    factor: int
 
 
 @dataclass(frozen=True)
@@ -144,20 +152,21 @@ class Go(_Said):
     step: int
 
 
-Question = Search | Thumbnails | Original | Export | Lend
+Question = Search | Thumbnails | Original | Top | Export | Lend
 Message = Hello | Ping | Edit | Analyze | Vary | Step | Go | Retry | Palette | Open | Question
 
 _TYPES = (
     *("hello", "ping", "edit", "analyze", "undo", "redo", "go", "retry", "palette", "search", "icons"),
-    *("original", "export", "open", "vary", "lend"),
+    *("original", "top", "export", "open", "vary", "lend"),
 )
 
 
-def parse(content: object) -> Message:
+def parse(content: object, guidance: float = 0.0) -> Message:
     """Read a message's content.
 
     Args:
         content: what ipywidgets hands over; a dict if the browser did right.
+        guidance: the scene's, which says how many steps a new one may have.
 
     Raises:
         ValueError: it is not one of the messages above; the text says why.
@@ -168,12 +177,12 @@ def parse(content: object) -> Message:
     if kind not in _TYPES:
         raise ValueError(f"message type {shown(kind)} is unknown; send one of {', '.join(_TYPES)}")
     try:
-        return _message(str(kind), content)
+        return _message(str(kind), content, guidance)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{kind}: {error}") from None
 
 
-def _message(kind: str, content: Mapping[Any, Any]) -> Message:
+def _message(kind: str, content: Mapping[Any, Any], guidance: float) -> Message:
     client = _client(content)
     if kind == "ping":
         return Ping(client)
@@ -185,11 +194,12 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
     if kind in ("undo", "redo"):
         return Step(client, seq, -1 if kind == "undo" else 1)
     if kind == "analyze":
-        return Analyze(client, seq, _new_scene(content))
+        return Analyze(client, seq, _new_scene(content, guidance))
     if kind == "vary":
         return Vary(client, seq, Variation.checked(content.get("verb"), content.get("value")))
     if kind == "search":
-        return Search(client, seq, _short("text", content.get("text")))
+        site = _short("site", content.get("site", ""))
+        return Search(client, seq, _short("text", content.get("text")), site)
     if kind == "lend":
         return Lend(client, seq, _short("prompt", content.get("prompt")), _short("file", content.get("file")))
     if kind == "icons":
@@ -199,6 +209,8 @@ def _message(kind: str, content: Mapping[Any, Any]) -> Message:
         return Thumbnails(client, seq, tuple(keys))
     if kind == "original":
         return Original(client, seq)
+    if kind == "top":
+        return Top(client, seq, _count("factor", content.get("factor")))
     if kind == "export":
         form = content.get("form")
         if not isinstance(form, str) or form not in MIME:
@@ -241,14 +253,14 @@ def _count(name: str, value: object) -> int:
     return value
 
 
-def _new_scene(content: Mapping[Any, Any]) -> NewScene:
+def _new_scene(content: Mapping[Any, Any], guidance: float) -> NewScene:
     wanted = {name: content.get(name) for name in ("prompt", "seed", "n_steps", "n_factors")}
     wanted["style"] = content.get("style", "")
     for name, value in wanted.items():
         if value is None:
             raise ValueError(f"{name} is missing")
     wanted["seed"] = digits(wanted["seed"])
-    return NewScene.checked(wanted)
+    return NewScene.checked(wanted, guidance)
 
 
 def _short(name: str, value: object) -> str:

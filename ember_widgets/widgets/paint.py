@@ -25,6 +25,7 @@ from ember_widgets.widgets._asked import (
     check_painter,
     check_scene,
     facts,
+    guidance_of,
     rendered,
 )
 from ember_widgets.widgets._python import program
@@ -68,7 +69,7 @@ class PaintWidget(anywidget.AnyWidget):
         prompt: text of the new scene; "" if left out.
         style: how it shall look, text that does not change what stands where; "" if left out.
         seed: its seed, 0 if left out.
-        n_steps: its sampling steps, 1..4; 1 if left out.
+        n_steps: its sampling steps, 1..4 (with guidance 1..100); 1 if left out.
         n_factors: how many factors it is taken apart into, 1..256 (3..8 reads best); 5 if left out.
         layout: an ipywidgets layout.
 
@@ -99,7 +100,7 @@ class PaintWidget(anywidget.AnyWidget):
     style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
     prompt = traitlets.Unicode(help="The scene's prompt; draw another one with analyze(prompt=...).")
     seed = traitlets.Int(help="The scene's seed; draw another one with analyze(seed=...).")
-    n_steps = traitlets.Int(1, help="The scene's sampling steps, 1..4.")
+    n_steps = traitlets.Int(1, help="The scene's sampling steps, 1..4; with guidance 1..100.")
     n_factors = traitlets.Int(DEFAULT_N_FACTORS, help="How many factors the picture was taken apart into.")
 
     # None until the constructor is through: ipywidgets closes what it could not construct.
@@ -134,7 +135,7 @@ class PaintWidget(anywidget.AnyWidget):
         else:
             check_painter(painter)
             if scene is None:
-                scene = NewScene.checked(wanted).drawn(painter)
+                scene = NewScene.checked(wanted, guidance_of(painter)).drawn(painter)
             else:
                 check_scene(scene)
                 if given:
@@ -184,7 +185,7 @@ class PaintWidget(anywidget.AnyWidget):
             prompt: text; may be empty.
             style: text that does not change what stands where; may be empty.
             seed: 0..2**63-1.
-            n_steps: sampling steps, 1..4.
+            n_steps: sampling steps, 1..4; 1..100 where the scene has guidance, which it keeps.
             n_factors: how many factors it is taken apart into, 1..256.
 
         Raises:
@@ -193,7 +194,8 @@ class PaintWidget(anywidget.AnyWidget):
         """
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         known = facts(self.scene)
-        new = NewScene.checked({name: known[name] if v is None else v for name, v in wanted.items()})
+        given = {name: known[name] if v is None else v for name, v in wanted.items()}
+        new = NewScene.checked(given, self.scene.guidance)
         self._open.analyze(new)
 
     def add_feature(self, feature: int) -> str:

@@ -1,5 +1,7 @@
 /** From the pointer to patches: positions are in patch units, (0, 0) the grid's upper left corner. */
-import { emptyMask, GRID, type Mask, type Shares } from "./grid.ts";
+
+import { colOf, emptyMask, GRID, type Mask, rowOf, type Shares } from "./grid.ts";
+import { floor, max, min, round } from "./numbers.ts";
 
 export interface Point {
   readonly row: number;
@@ -26,13 +28,13 @@ export function toPoint(clientX: number, clientY: number, box: Box): Point {
 /** The patch under a point, or null outside the grid. */
 export function patchAt({ row, col }: Point): number | null {
   const inside = row >= 0 && row < GRID && col >= 0 && col < GRID;
-  return inside ? Math.floor(row) * GRID + Math.floor(col) : null;
+  return inside ? floor(row) * GRID + floor(col) : null;
 }
 
 /** The middle of a patch, as a point. */
 export const middleOf = (patch: number): Point => ({
-  row: Math.floor(patch / GRID) + 0.5,
-  col: (patch % GRID) + 0.5,
+  row: rowOf(patch) + 0.5,
+  col: colOf(patch) + 0.5,
 });
 
 /**
@@ -40,17 +42,17 @@ export const middleOf = (patch: number): Point => ({
  * patch corners, so that its shape is the same wherever it stands. A soft one reaches half a patch farther and fades out.
  */
 export function stamp(shares: Shares, point: Point, size: number, soft = false): void {
-  const snap = size % 2 ? (v: number) => Math.floor(v) + 0.5 : Math.round;
+  const snap = size % 2 ? (v: number) => floor(v) + 0.5 : round;
   const row = snap(point.row);
   const col = snap(point.col);
   const radius = size / 2 + (soft ? 0.5 : 1e-9);
-  for (let r = Math.max(0, Math.floor(row - radius)); r < Math.min(GRID, row + radius); r++) {
-    for (let c = Math.max(0, Math.floor(col - radius)); c < Math.min(GRID, col + radius); c++) {
+  for (let r = max(0, floor(row - radius)); r < min(GRID, row + radius); r++) {
+    for (let c = max(0, floor(col - radius)); c < min(GRID, col + radius); c++) {
       const away = Math.hypot(r + 0.5 - row, c + 0.5 - col) / radius;
       if (away > 1) continue;
-      const share = (soft ? Math.min(1, 2 - 2 * away) : 1) * (point.pressure ?? 1);
+      const share = (soft ? min(1, 2 - 2 * away) : 1) * (point.pressure ?? 1);
       // The strongest touch counts, so that going over a patch again in one stroke adds nothing.
-      shares[r * GRID + c] = Math.max(share, shares[r * GRID + c] ?? 0);
+      shares[r * GRID + c] = max(share, shares[r * GRID + c] ?? 0);
     }
   }
 }
@@ -58,7 +60,7 @@ export function stamp(shares: Shares, point: Point, size: number, soft = false):
 /** Marks all that the brush passes from one pointer sample to the next, so that a fast stroke has no gaps. */
 export function stampLine(shares: Shares, from: Point, to: Point, size: number, soft = false): void {
   // Half a patch per stop: a line through the grid then misses no patch by more than a corner.
-  const stops = Math.max(1, Math.ceil(2 * Math.hypot(to.row - from.row, to.col - from.col)));
+  const stops = max(1, Math.ceil(2 * Math.hypot(to.row - from.row, to.col - from.col)));
   for (let i = 1; i <= stops; i++) {
     const t = i / stops;
     const point = { row: from.row + (to.row - from.row) * t, col: from.col + (to.col - from.col) * t };

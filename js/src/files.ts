@@ -17,25 +17,23 @@ export class Files {
   ) {}
 
   want(form: FileForm, factor = 0): void {
-    this.making.value = form;
+    this.making.val = form;
     this.ask({ type: "export", form, factor });
   }
 
   received({ name, mime }: FileMessage, view: ArrayBufferView | undefined): void {
-    this.making.value = null;
+    this.making.val = null;
     if (!view) return;
     const bytes = copied(view);
     const keep = () => this.save(name, mime, bytes);
-    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(bytes);
+    if (name.endsWith(".py")) this.program.val = new TextDecoder().decode(bytes);
     else if (name.endsWith("-sweep.png")) {
-      this.closeSheet();
-      const address = URL.createObjectURL(new Blob([bytes as BlobPart], { type: mime }));
-      this.sheet.value = { name, address, keep };
+      // As text: where pages are locked up, as in VS Code, pictures may not come from a blob.
+      const reader = new FileReader();
+      reader.onload = () => {
+        this.sheet.val = { name, address: reader.result as string, keep };
+      };
+      reader.readAsDataURL(new Blob([bytes as BlobPart], { type: mime }));
     } else keep();
-  }
-
-  closeSheet(): void {
-    if (this.sheet.value) URL.revokeObjectURL(this.sheet.value.address);
-    this.sheet.value = null;
   }
 }

@@ -3,6 +3,8 @@
  * Nothing here touches the DOM, and every edit returns new arrays, so a stroke can always be taken back.
  */
 
+import { abs, floor, max } from "./numbers.ts";
+
 export const GRID = 16;
 export const PATCHES = GRID * GRID;
 
@@ -14,6 +16,8 @@ export interface Layers {
   readonly strengths: Float32Array;
   readonly remainder: Float32Array;
   readonly nFactors: number;
+  /** Per factor the number of its site, where several are steered; nothing else is where there is one. */
+  readonly sites?: readonly number[];
 }
 
 /** 256 flags, one per patch, in C order. */
@@ -33,10 +37,23 @@ export function emptyLayers(nFactors: number): Layers {
 }
 
 export const copyLayers = (layers: Layers): Layers => ({
+  ...layers,
   strengths: layers.strengths.slice(),
   remainder: layers.remainder.slice(),
-  nFactors: layers.nFactors,
 });
+
+const siteOf = ({ sites }: Layers, factor: number): number => sites?.[factor] ?? 0;
+
+/** Whether what happens to `factor` (null: to all) happens to another one too: those of other sites are let be. */
+const isBeside = (layers: Layers, other: number, factor: number | null): boolean =>
+  factor === null || siteOf(layers, other) === siteOf(layers, factor);
+
+/** The remainder is the first site's. */
+const isFirst = (layers: Layers, factor: number | null): boolean => factor === null || !siteOf(layers, factor);
+
+export const rowOf = (patch: number): number => floor(patch / GRID);
+
+export const colOf = (patch: number): number => patch % GRID;
 
 export type PaintMode = "over" | "add";
 
@@ -63,10 +80,11 @@ export function paint(
       continue;
     }
     for (let f = 0; f < nFactors; f++) {
+      if (!isBeside(layers, f, factor)) continue;
       const painted = f === factor ? opacity * strength : 0;
       strengths[at + f] = (1 - opacity) * value(strengths, at + f) + painted;
     }
-    remainder[p] = (1 - opacity) * value(remainder, p);
+    if (isFirst(layers, factor)) remainder[p] = (1 - opacity) * value(remainder, p);
   }
   return next;
 }
@@ -76,14 +94,24 @@ export function paint(
  * shows what stood there, goes too, except where one factor is taken out of a patch that otherwise stays as it is.
  */
 export function erase(layers: Layers, patches: Mask, factor: number | null = null, healed = false): Layers {
+  if (factor === null || healed) return emptied(layers, patches, factor, healed);
+  const next = copyLayers(layers);
+  for (let p = 0; p < PATCHES; p++) if (patches[p]) next.strengths[p * layers.nFactors + factor] = 0;
+  return next;
+}
+
+/** Takes out of patches, or heals there, all that is at a factor's site (null: at any). */
+function emptied(layers: Layers, patches: Mask, factor: number | null, healed: boolean): Layers {
   const next = healed ? heal(layers, patches, factor) : copyLayers(layers);
   const { strengths, remainder, nFactors } = next;
   for (let p = 0; p < PATCHES; p++) {
     if (!patches[p]) continue;
-    if (factor === null || healed) remainder[p] = 0;
-    if (healed) continue;
-    if (factor === null) strengths.fill(0, p * nFactors, (p + 1) * nFactors);
-    else strengths[p * nFactors + factor] = 0;
+    if (isFirst(layers, factor)) remainder[p] = 0;
+    for (let f = 0; f < nFactors; f++) {
+      const at = p * nFactors + f;
+      if (!isBeside(layers, f, factor)) strengths[at] = value(layers.strengths, at);
+      else if (!healed) strengths[at] = 0;
+    }
   }
   return next;
 }
@@ -115,15 +143,16 @@ export function move(
   const from = patches ?? region(layers, factor ?? 0);
   const { nFactors } = layers;
   // Healing looks at the picture before the region lands: its surroundings are still whole then.
-  const next = erase(layers, from, healed ? factor : null, healed);
+  const next = emptied(layers, from, factor, healed);
   for (let p = 0; p < PATCHES; p++) {
     const to = from[p] ? shifted(p, dRow, dCol) : -1;
     if (to < 0) continue;
     for (let f = 0; f < nFactors; f++) {
+      if (!isBeside(layers, f, factor)) continue;
       const carried = factor === null || f === factor;
       next.strengths[to * nFactors + f] = carried ? value(layers.strengths, p * nFactors + f) : 0;
     }
-    next.remainder[to] = value(layers.remainder, p);
+    if (isFirst(layers, factor)) next.remainder[to] = value(layers.remainder, p);
   }
   return next;
 }
@@ -166,12 +195,22 @@ export function heal(layers: Layers, hole: Mask, exclude: number | null = null):
 /** Where a factor stands: above REGION_SHARE of its strongest patch; negative strengths count by their size. */
 export function region(layers: Layers, factor: number): Mask {
   const { strengths, nFactors } = layers;
-  const size = (p: number) => Math.abs(value(strengths, p * nFactors + factor));
-  let max = 0;
-  for (let p = 0; p < PATCHES; p++) max = Math.max(max, size(p));
+  const size = (p: number) => abs(value(strengths, p * nFactors + factor));
+  let most = 0;
+  for (let p = 0; p < PATCHES; p++) most = max(most, size(p));
   const mask = emptyMask();
-  for (let p = 0; p < PATCHES; p++) mask[p] = size(p) > REGION_SHARE * max ? 1 : 0;
+  for (let p = 0; p < PATCHES; p++) mask[p] = size(p) > REGION_SHARE * most ? 1 : 0;
   return mask;
+}
+
+/** Per factor the size of its largest strength. */
+export function peaksOf({ strengths, nFactors }: Layers): number[] {
+  const peaks = Array<number>(nFactors).fill(0);
+  for (const [at, strength] of strengths.entries()) {
+    const f = at % nFactors;
+    peaks[f] = max(value(peaks, f), abs(strength));
+  }
+  return peaks;
 }
 
 /** The part of a mask that hangs together with one patch (8 neighbours): one of two trees. */
@@ -191,7 +230,7 @@ export function strongestAt(layers: Layers, patch: number, gains: readonly numbe
   let best: number | null = null;
   let most = 1e-6;
   for (let f = 0; f < layers.nFactors; f++) {
-    const s = Math.abs(value(layers.strengths, patch * layers.nFactors + f) * (gains[f] ?? 1));
+    const s = abs(value(layers.strengths, patch * layers.nFactors + f) * (gains[f] ?? 1));
     if (s > most) [best, most] = [f, s];
   }
   return best;
@@ -218,15 +257,15 @@ export function area(layers: Layers, patch: number, gains: readonly number[]): M
 
 /** `next`, but with the strengths of some factors as they were `before`. */
 export function withFactorsOf(next: Layers, before: Layers, factors: Iterable<number>): Layers {
-  const { strengths, remainder, nFactors } = copyLayers(next);
+  const kept = copyLayers(next);
   for (const f of factors)
-    for (let at = f; at < strengths.length; at += nFactors) strengths[at] = value(before.strengths, at);
-  return { strengths, remainder, nFactors };
+    for (let at = f; at < kept.strengths.length; at += next.nFactors) kept.strengths[at] = value(before.strengths, at);
+  return kept;
 }
 
 function shifted(patch: number, dRow: number, dCol: number): number {
-  const row = Math.floor(patch / GRID) + dRow;
-  const col = (patch % GRID) + dCol;
+  const row = rowOf(patch) + dRow;
+  const col = colOf(patch) + dCol;
   return row >= 0 && row < GRID && col >= 0 && col < GRID ? row * GRID + col : -1;
 }
 

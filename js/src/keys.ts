@@ -1,8 +1,9 @@
 /** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
 
+import { clamp } from "./numbers.ts";
 import { MAX_BRUSH } from "./settings.ts";
 import { AREAS } from "./shapes.ts";
-import type { Signal } from "./signals.ts";
+import { put } from "./signals.ts";
 import { TOOLS, type ToolName } from "./tools/index.ts";
 import type { Shape } from "./tools/tool.ts";
 import type { View } from "./view.ts";
@@ -61,33 +62,33 @@ export function actionOf(
   }
   if (held.alt) return null;
   const { size, selection, soloed } = store;
-  const factor = store.factor.value;
-  const everywhere = selection.value ?? AREAS.everything;
+  const factor = store.factor.val;
+  const everywhere = selection.val ?? AREAS.everything;
   const scale = (gain: number) => () => everywhere && store.useOn(everywhere, "gain", { gain });
-  const resize = (by: number) => () => set(size, Math.min(MAX_BRUSH, Math.max(1, size.value + by)));
+  const resize = (by: number) => put(size, clamp(size.val + by, 1, MAX_BRUSH));
   if (key === "Escape") {
     if (store.isStroking) return () => store.cancelStroke();
-    if (view.help.value) return () => set(view.help, false);
-    return selection.value && (() => set(selection, null));
+    if (view.help.val) return put(view.help, false);
+    return selection.val && put(selection, null);
   }
-  const selected = selection.value;
+  const selected = selection.val;
   if (key === "Delete" || key === "Backspace") return selected && (() => store.useOn(selected, "erase"));
-  if (letter === "c") return () => set(view.holding, true);
-  if (key === "?") return () => set(view.help, !view.help.value);
+  if (letter === "c") return put(view.holding, true);
+  if (key === "?") return put(view.help, !view.help.val);
   if (key === "+" || key === "=") return scale(STEP);
   if (key === "-") return scale(1 / STEP);
   if (key === "[") return resize(-1);
   if (key === "]") return resize(1);
-  const nFactors = store.info.value?.names.length ?? 0;
+  const nFactors = store.info.val?.names.length ?? 0;
   if (factor < nFactors) {
     if (letter === "h") return () => store.toggle("hidden", factor);
     if (letter === "k") return () => store.toggle("locked", factor);
-    if (letter === "s") return () => set(soloed, soloed.value === factor ? null : factor);
+    if (letter === "s") return put(soloed, soloed.val === factor ? null : factor);
   }
   for (const [name, tool] of Object.entries(TOOLS))
-    if (tool.key.toLowerCase() === letter) return () => set(store.tool, name as ToolName);
+    if (tool.key.toLowerCase() === letter) return put(store.tool, name as ToolName);
   const picked = /^[1-9]$/.test(key) ? Number(key) - 1 : -1;
-  return picked >= 0 && picked < nFactors ? () => set(store.factor, picked) : null;
+  return picked >= 0 && picked < nFactors ? put(store.factor, picked) : null;
 }
 
 /**
@@ -125,11 +126,9 @@ export function listenToReleases(view: View, signal: AbortSignal): void {
     window.addEventListener(
       kind,
       // Elements lose the focus too, for instance to the button that is held.
-      ({ type, target }) => (type === "keyup" || target === window) && set(view.holding, false),
+      ({ type, target }) => {
+        if (type === "keyup" || target === window) view.holding.val = false;
+      },
       { capture: true, signal },
     );
-}
-
-function set<T>(signal: Signal<T>, value: T): void {
-  signal.value = value;
 }

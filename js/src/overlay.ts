@@ -1,6 +1,8 @@
 /** Draws the strengths on the grid: a tint per patch, the picked factor's outline, and the brush. */
+
 import { footprint, type Point } from "./brush.ts";
 import { GRID, type Layers, type Mask, PATCHES, region } from "./grid.ts";
+import { abs, max, min, round } from "./numbers.ts";
 
 export interface OverlayState {
   readonly layers: Layers;
@@ -45,7 +47,7 @@ export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
       const visible = solo === null ? !hidden.has(f) : f === solo;
       const color = palette[f];
       if (!visible || !color) continue;
-      const strength = Math.min(1.2, Math.abs((strengths[p * nFactors + f] ?? 0) * (gains[f] ?? 1)));
+      const strength = min(1.2, abs((strengths[p * nFactors + f] ?? 0) * (gains[f] ?? 1)));
       // Squared, so that a patch takes the colour of what rules it instead of everyone's grey.
       const weight = strength * strength;
       r += weight * color[0];
@@ -53,7 +55,7 @@ export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
       b += weight * color[2];
       total += weight;
       const most = beside ? 0.95 : opacity * (f === picked || solo !== null ? 0.76 : 0.3);
-      alpha = Math.max(alpha, Math.min(1, strength) * most);
+      alpha = max(alpha, min(1, strength) * most);
     }
     if (total > 0) pixels.set([r / total, g / total, b / total, 255 * alpha], 4 * p);
   }
@@ -103,7 +105,7 @@ export class Overlay {
     const { width, height } = this.canvas;
     context.beginPath();
     for (let i = 1; i < GRID; i++) {
-      const [x, y] = [Math.round((i * width) / GRID) + 0.5, Math.round((i * height) / GRID) + 0.5];
+      const [x, y] = [round((i * width) / GRID) + 0.5, round((i * height) / GRID) + 0.5];
       context.moveTo(x, 0);
       context.lineTo(x, height);
       context.moveTo(0, y);

@@ -36,20 +36,21 @@ export class Palette {
     this.next();
   }
 
-  search(text: string): void {
-    this.searched = text.trim() ? this.ask({ type: "search", text }) : null;
-    if (this.searched === null) this.found.value = [];
+  /** Finds features of one site, or ("") of all. */
+  search(text: string, site = ""): void {
+    this.searched = text.trim() ? this.ask({ type: "search", text, site }) : null;
+    if (this.searched === null) this.found.val = [];
   }
 
   /** Has the factors of a prompt's picture, or of the scene in a file, shown; of neither: no longer. */
   lend(prompt: string, file = "", bytes: ArrayBuffer[] = []): void {
-    this.fetching.value = prompt;
+    this.fetching.val = prompt;
     this.ask({ type: "lend", prompt, file }, bytes);
   }
 
   lent(loan: Loan | null): void {
-    this.fetching.value = "";
-    this.loan.value = loan;
+    this.fetching.val = "";
+    this.loan.val = loan;
   }
 
   /** False while what was found is the answer to an earlier text. */
@@ -59,8 +60,8 @@ export class Palette {
 
   /** Keeps these thumbnails and no others, and asks for those that nobody has asked for yet. */
   want(keys: readonly string[]): void {
-    const kept = Object.entries(this.icons.value).filter(([key]) => keys.includes(key));
-    if (kept.length < Object.keys(this.icons.value).length) this.icons.value = Object.fromEntries(kept);
+    const kept = Object.entries(this.icons.val).filter(([key]) => keys.includes(key));
+    if (kept.length < Object.keys(this.icons.val).length) this.icons.val = Object.fromEntries(kept);
     for (const key of this.asked) if (!keys.includes(key)) this.asked.delete(key);
     const missing = keys.filter((key) => !this.asked.has(key));
     for (const key of missing) this.asked.add(key);
@@ -70,11 +71,11 @@ export class Palette {
   foundFor({ seq, features }: FoundMessage): void {
     if (seq !== this.searched) return;
     this.searched = null;
-    this.found.value = features;
+    this.found.val = features;
   }
 
   received({ key, address }: IconMessage): void {
-    this.icons.value = { ...this.icons.value, [key]: address };
+    this.icons.val = { ...this.icons.val, [key]: address };
   }
 
   answered(seq: number): void {
@@ -86,10 +87,10 @@ export class Palette {
   /** The kernel is gone: nothing will be answered, and what it never drew may be asked for again. */
   forget(): void {
     this.flying = null;
-    this.fetching.value = "";
+    this.fetching.val = "";
     this.queue = [];
     this.asked.clear();
-    for (const key of Object.keys(this.icons.value)) this.asked.add(key);
+    for (const key of Object.keys(this.icons.val)) this.asked.add(key);
   }
 
   private next(): void {

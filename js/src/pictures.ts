@@ -1,4 +1,5 @@
 /** Pictures as they arrive: the newest is shown, whatever order they are decoded in, and old ones are let go. */
+import { max } from "./numbers.ts";
 import { batch, type Signal, signal } from "./signals.ts";
 import type { FrameMessage } from "./wire.ts";
 
@@ -36,10 +37,10 @@ export class Pictures {
       return;
     }
     this.shown = turn;
-    const old = this.picture.value;
+    const old = this.picture.val;
     batch(() => {
-      this.picture.value = { bitmap, frame };
-      if (frame?.client === this.client) this.shownSeq.value = Math.max(this.shownSeq.value, frame.seq);
+      this.picture.val = { bitmap, frame };
+      if (frame?.client === this.client) this.shownSeq.val = max(this.shownSeq.val, frame.seq);
     });
     old?.bitmap.close();
   }
@@ -47,28 +48,28 @@ export class Pictures {
   async showOriginal(bytes: ArrayBufferView): Promise<void> {
     const turn = this.originals;
     const bitmap = await this.decoded(bytes);
-    if (turn === this.originals) this.original.value = bitmap;
+    if (turn === this.originals) this.original.val = bitmap;
     else bitmap?.close();
   }
 
   /** Another scene: what nobody edited is another picture. */
   forgetOriginal(): void {
     this.originals++;
-    this.original.value?.close();
-    this.original.value = null;
+    this.original.val?.close();
+    this.original.val = null;
   }
 
   close(): void {
-    this.picture.value?.bitmap.close();
-    this.picture.value = null;
+    this.picture.val?.bitmap.close();
+    this.picture.val = null;
     this.forgetOriginal();
   }
 
-  private async decoded(bytes: ArrayBufferView): Promise<ImageBitmap | null> {
+  async decoded(bytes: ArrayBufferView): Promise<ImageBitmap | null> {
     try {
       return await this.decode(copied(bytes));
     } catch {
-      this.fault.value = { message: "The picture that arrived cannot be read.", traceback: "" };
+      this.fault.val = { message: "The picture that arrived cannot be read.", traceback: "" };
       return null;
     }
   }

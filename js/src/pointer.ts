@@ -37,7 +37,7 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     flush();
     painting = null;
     store.endStroke();
-    if (event.pointerType !== "mouse") view.hover.value = null;
+    if (event.pointerType !== "mouse") view.hover.val = null;
   };
 
   canvas.addEventListener(
@@ -45,11 +45,11 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     (event) => {
       if (event.button !== 0 || painting !== null) return;
       canvas.focus({ preventScroll: true });
-      view.cursor.value = null;
+      view.cursor.val = null;
       const point = pointOf(event);
-      view.hover.value = point;
+      view.hover.val = point;
       const held = { shift: event.shiftKey, alt: event.altKey };
-      const tool = held.alt && !held.shift ? "pick" : store.tool.value;
+      const tool = held.alt && !held.shift ? "pick" : store.tool.val;
       if (!store.beginStroke(point, shapeOf(held), tool)) return;
       painting = event.pointerId;
       canvas.setPointerCapture(event.pointerId);
@@ -61,7 +61,7 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     (event) => {
       const point = pointOf(event);
       if (painting === null || event.pointerId === painting)
-        view.hover.value = painting === null && patchAt(point) === null ? null : point;
+        view.hover.val = painting === null && patchAt(point) === null ? null : point;
       if (event.pointerId !== painting) return;
       // A released button outside the window, or a stroke that Escape or the kernel ended.
       if (!event.buttons) finish(event);
@@ -76,7 +76,7 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
   canvas.addEventListener(
     "pointerleave",
     () => {
-      if (painting === null) view.hover.value = null;
+      if (painting === null) view.hover.val = null;
     },
     { signal },
   );

@@ -1,6 +1,7 @@
 /** How the hand is set: tool, picked factor, brush, and what is protected from it. */
 
 import type { Mask, PaintMode } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { signal } from "./signals.ts";
 import type { ToolName } from "./tools/index.ts";
 import type { BrushSettings } from "./tools/tool.ts";
@@ -34,22 +35,22 @@ export class Settings {
 
   get brush(): BrushSettings {
     return {
-      factor: this.factor.value,
-      size: this.size.value,
-      strength: this.strength.value,
-      opacity: this.opacity.value,
-      soft: this.soft.value,
-      mode: this.mode.value,
-      gain: this.gain.value,
-      eraseOnlyFactor: this.eraseOnlyFactor.value,
-      heal: this.heal.value,
+      factor: this.factor.val,
+      size: this.size.val,
+      strength: this.strength.val,
+      opacity: this.opacity.val,
+      soft: this.soft.val,
+      mode: this.mode.val,
+      gain: this.gain.val,
+      eraseOnlyFactor: this.eraseOnlyFactor.val,
+      heal: this.heal.val,
     };
   }
 
   toggle(what: "hidden" | "locked", factor: number): void {
-    const next = new Set(this[what].value);
+    const next = new Set(this[what].val);
     if (!next.delete(factor)) next.add(factor);
-    this[what].value = next;
+    this[what].val = next;
   }
 
   /** Factors were renamed, added, taken away or put in another order: what is set for each goes along. */
@@ -61,12 +62,12 @@ export class Settings {
       return found < 0 && renamed ? now.findIndex((name) => !before.includes(name)) : found;
     };
     const moved = (set: Factors): Factors => new Set([...set].map(to).filter((factor) => factor >= 0));
-    this.hidden.value = moved(this.hidden.value);
-    this.locked.value = moved(this.locked.value);
-    const soloed = this.soloed.value === null ? -1 : to(this.soloed.value);
-    this.soloed.value = soloed < 0 ? null : soloed;
+    this.hidden.val = moved(this.hidden.val);
+    this.locked.val = moved(this.locked.val);
+    const soloed = this.soloed.val === null ? -1 : to(this.soloed.val);
+    this.soloed.val = soloed < 0 ? null : soloed;
     // What was just added is what one wants to paint with.
-    const picked = added >= 0 ? added : to(this.factor.value);
-    this.factor.value = Math.max(0, Math.min(picked < 0 ? this.factor.value : picked, now.length - 1));
+    const picked = added >= 0 ? added : to(this.factor.val);
+    this.factor.val = clamp(picked < 0 ? this.factor.val : picked, 0, now.length - 1);
   }
 }

@@ -1,9 +1,11 @@
 /** Areas of the grid: boxes, loops, and those that have a name. */
+
 import { middleOf, type Point, stampLine } from "./brush.ts";
-import { emptyMask, GRID, type Mask } from "./grid.ts";
+import { colOf, emptyMask, type Mask, rowOf } from "./grid.ts";
+import { floor, max, min } from "./numbers.ts";
 
 const maskOf = (inside: (row: number, col: number) => boolean): Mask =>
-  emptyMask().map((_, p) => (inside(Math.floor(p / GRID), p % GRID) ? 1 : 0));
+  emptyMask().map((_, p) => (inside(rowOf(p), colOf(p)) ? 1 : 0));
 
 /** Areas with a name; ember_widgets/_grid.py has the same. */
 export const AREAS: Readonly<Record<string, Mask>> = {
@@ -16,8 +18,7 @@ export const AREAS: Readonly<Record<string, Mask>> = {
 
 /** All patches of the box that two points span. */
 export function box(from: Point, to: Point): Mask {
-  const between = (v: number, a: number, b: number) =>
-    v >= Math.floor(Math.min(a, b)) && v <= Math.floor(Math.max(a, b));
+  const between = (v: number, a: number, b: number) => v >= floor(min(a, b)) && v <= floor(max(a, b));
   return maskOf((row, col) => between(row, from.row, to.row) && between(col, from.col, to.col));
 }
 

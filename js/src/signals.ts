@@ -1,6 +1,7 @@
 /**
  * Values that know who read them: an effect runs again when one of them changes. The same three functions as in
  * @preact/signals-core, without what a widget of this size does not need; every widget sends and saves its bundle again.
+ * (And `val`, which is no name of the DOM's, so that the build may shorten it.)
  */
 
 interface Run {
@@ -17,7 +18,7 @@ export class Signal<T> {
 
   constructor(private now: T) {}
 
-  get value(): T {
+  get val(): T {
     if (running) {
       this.readers.add(running);
       running.read.add(this as Signal<unknown>);
@@ -25,7 +26,7 @@ export class Signal<T> {
     return this.now;
   }
 
-  set value(next: T) {
+  set val(next: T) {
     if (Object.is(next, this.now)) return;
     this.now = next;
     for (const reader of this.readers) due.add(reader);
@@ -39,9 +40,23 @@ export class Signal<T> {
 
 export const signal = <T>(value: T): Signal<T> => new Signal(value);
 
+/** A handler that takes a value over. */
+export const into =
+  <T>(signal: Signal<T>) =>
+  (value: T): void => {
+    signal.val = value;
+  };
+
+/** A handler that puts this value there. */
+export const put =
+  <T>(signal: Signal<T>, value: T) =>
+  (): void => {
+    signal.val = value;
+  };
+
 /** A handler that turns a switch over. */
 export const toggle = (signal: Signal<boolean>) => () => {
-  signal.value = !signal.value;
+  signal.val = !signal.val;
 };
 
 /** Makes several changes one: effects run when the outermost batch is over. */

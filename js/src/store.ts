@@ -2,7 +2,8 @@
 
 import type { Point } from "./brush.ts";
 import { Files } from "./files.ts";
-import { emptyLayers, type Layers, type Mask, withFactorsOf } from "./grid.ts";
+import { emptyLayers, type Layers, type Mask, peaksOf, withFactorsOf } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { Palette } from "./palette.ts";
 import { Pictures } from "./pictures.ts";
 import { Settings } from "./settings.ts";
@@ -17,6 +18,7 @@ import {
   type FrameMessage,
   type KernelMessage,
   type Model,
+  type Request,
   readLayers,
   type SceneInfo,
   type StateMessage,
@@ -35,6 +37,8 @@ export class Store extends Settings {
   readonly gains = signal<readonly number[]>([]);
   /** Replaced as a whole by every edit. */
   readonly layers = signal<Layers>(emptyLayers(0));
+  /** Per factor its largest strength. Not another list with every stroke, as rows are drawn again then. */
+  readonly peaks = signal<readonly number[]>([]);
   readonly canUndo = signal(false);
   readonly canRedo = signal(false);
   readonly film = signal<Pick<StateMessage, "steps" | "step" | "seeds" | "able" | "frozen">>({
@@ -58,10 +62,12 @@ export class Store extends Settings {
   readonly pictures: Pictures;
   readonly files: Files;
   readonly palette = new Palette(
-    (request, buffers) => this.transport.request(request, buffers),
-    () => this.info.value?.revision ?? -1,
+    (request, buffers) => this.ask(request, buffers),
+    () => this.info.val?.revision ?? -1,
   );
-  private readonly transport: Transport;
+  /** A comparison that is shown instead of the picture: it with only the strongest feature of one factor. */
+  readonly trial = signal<{ factor: number; seq: number; bitmap: ImageBitmap | null } | null>(null);
+  private readonly line: Transport;
   private gesture: { tool: Tool; hand: Hand; deed: Deed | null } | null = null;
   private originalAsked = false;
   private readonly stops: (() => void)[] = [];
@@ -72,16 +78,16 @@ export class Store extends Settings {
   ) {
     super();
     const onLost = (lost: boolean) => {
-      this.lost.value = lost;
+      this.lost.val = lost;
       if (!lost) return;
-      this.task.value = "";
+      this.task.val = "";
       this.palette.forget();
       this.originalAsked = false;
     };
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
-    this.files = new Files((request) => this.transport.request(request), options.save);
+    this.files = new Files((request) => this.ask(request), options.save);
     this.pictures = new Pictures(options.client, options.decode, this.error);
-    this.transport = new Transport(model, options.client, onLost, options.clock);
+    this.line = new Transport(model, options.client, onLost, options.clock);
   }
 
   /** Starts listening, and asks the kernel for the scene. */
@@ -92,10 +98,14 @@ export class Store extends Settings {
     const image = this.model.get("image");
     if (ArrayBuffer.isView(image) && image.byteLength) void this.pictures.show(image, null);
     this.model.on("change:selected_factor", this.onSelected);
-    this.transport.request({ type: "hello" });
+    this.ask({ type: "hello" });
     this.stops.push(
       effect(() => this.tellSelected()),
       effect(() => this.wantIcons()),
+      effect(() => {
+        const peaks = peaksOf(this.layers.val);
+        if (`${peaks}` !== `${this.peaks.val}`) this.peaks.val = peaks;
+      }),
     );
   }
 
@@ -104,36 +114,36 @@ export class Store extends Settings {
     this.model.off("comm_live_update", this.onConnection);
     this.model.off("change:selected_factor", this.onSelected);
     for (const stop of this.stops) stop();
-    this.transport.close();
+    this.line.close();
     this.pictures.close();
-    this.files.closeSheet();
+    this.compareTop(null);
   }
 
   private readonly onSelected = (): void => {
-    const last = (this.info.value?.names.length ?? 1) - 1;
-    this.factor.value = Math.max(0, Math.min(last, Number(this.model.get("selected_factor"))));
+    const last = (this.info.val?.names.length ?? 1) - 1;
+    this.factor.val = clamp(Number(this.model.get("selected_factor")), 0, last);
   };
 
   /** The picked factor is a trait, so that Python and other widgets know it. */
   private tellSelected(): void {
-    const { value } = this.factor;
-    if (!this.info.value || this.model.get("selected_factor") === value) return;
-    this.model.set("selected_factor", value);
+    const factor = this.factor.val;
+    if (!this.info.val || this.model.get("selected_factor") === factor) return;
+    this.model.set("selected_factor", factor);
     this.model.save_changes();
   }
 
   private wantIcons(): void {
-    const info = this.info.value;
+    const info = this.info.val;
     if (!info) return;
-    const { steps, seeds } = this.film.value;
-    const rows = [...steps, ...(this.seedsOpen.value ? seeds : [])];
-    const lent = this.palette.loan.value?.factors ?? [];
+    const { steps, seeds } = this.film.val;
+    const rows = [...steps, ...(this.seedsOpen.val ? seeds : [])];
+    const lent = this.palette.loan.val?.factors ?? [];
     this.palette.want([...info.icons, ...lent.map(({ icon }) => icon), ...rows.map(([, key]) => key)]);
   }
 
   /** False while there is nothing to paint on, or a new scene is on its way. */
   get editable(): boolean {
-    return this.info.value !== null && this.task.value !== "draw" && !this.film.value.frozen;
+    return this.info.val !== null && this.task.val !== "draw" && !this.film.val.frozen;
   }
 
   get isStroking(): boolean {
@@ -141,7 +151,7 @@ export class Store extends Settings {
   }
 
   /** Puts the hand down. False where the tool has nothing to do. */
-  beginStroke(start: Point, shape: Shape = "free", tool = this.tool.value): boolean {
+  beginStroke(start: Point, shape: Shape = "free", tool = this.tool.val): boolean {
     if (!this.editable || this.gesture) return false;
     const gesture = { tool: TOOLS[tool].start(), hand: this.hand(shape), deed: null };
     const change = gesture.tool.down(gesture.hand, start);
@@ -164,23 +174,23 @@ export class Store extends Settings {
   cancelStroke(): void {
     if (!this.gesture) return;
     const { before, selection } = this.gesture.hand;
-    this.layers.value = before;
-    this.selection.value = selection;
+    this.layers.val = before;
+    this.selection.val = selection;
     this.letGo(true);
   }
 
   /** Does with an area what the tool would do there; tools that do not paint select it. */
-  useOn(patches: Mask, tool = this.tool.value, settings: Partial<BrushSettings> = {}): void {
+  useOn(patches: Mask, tool = this.tool.val, settings: Partial<BrushSettings> = {}): void {
     if (!this.editable || this.gesture) return;
     const { act } = TOOLS[tool];
     const { selection } = this;
     if (!act) {
-      selection.value = patches;
+      selection.val = patches;
       return;
     }
     const free = this.hand("free");
     const hand = { ...free, brush: { ...free.brush, ...settings } };
-    const within = selection.value;
+    const within = selection.val;
     const change = act(hand, within ? patches.map((p, i) => p && (within[i] ?? 0)) : patches, null);
     if (!change) return;
     this.gesture = { tool: TOOLS[tool].start(), hand, deed: null };
@@ -191,12 +201,12 @@ export class Store extends Settings {
   private hand(shape: Shape): Hand {
     const { layers, gains, selection, locked } = this;
     return {
-      before: layers.value,
-      gains: gains.value,
+      before: layers.val,
+      gains: gains.val,
       brush: this.brush,
       shape,
-      selection: selection.value,
-      locked: locked.value,
+      selection: selection.val,
+      locked: locked.val,
     };
   }
 
@@ -204,102 +214,122 @@ export class Store extends Settings {
     const { gesture } = this;
     if (!gesture) return;
     batch(() => {
-      if (change.factor !== undefined) this.factor.value = change.factor;
-      if (change.selection !== undefined) this.selection.value = change.selection;
-      if (change.ghost) this.ghost.value = change.ghost;
+      if (change.factor !== undefined) this.factor.val = change.factor;
+      if (change.selection !== undefined) this.selection.val = change.selection;
+      if (change.ghost) this.ghost.val = change.ghost;
       if (!change.layers) return;
+      this.compareTop(null);
       const { before, locked } = gesture.hand;
-      this.layers.value = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
+      this.layers.val = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
       gesture.deed = change.deed ?? null;
-      this.transport.stream(() => this.edit(false));
+      this.line.stream(() => this.edit(false));
     });
   }
 
   private letGo(cancelled = false): void {
     const deed = this.gesture?.deed;
     this.gesture = null;
-    this.ghost.value = null;
-    if (deed) this.transport.commit(cancelled ? this.edit(true) : { ...this.edit(true), deed });
+    this.ghost.val = null;
+    if (deed) this.line.commit(cancelled ? this.edit(true) : { ...this.edit(true), deed });
   }
 
   setGain(factor: number, gain: number, commit: boolean): void {
-    this.gains.value = this.gains.value.map((g, f) => (f === factor ? gain : g));
-    if (commit) this.transport.commit(this.edit(true));
-    else this.transport.stream(() => this.edit(false));
+    this.compareTop(null);
+    this.gains.val = this.gains.val.map((g, f) => (f === factor ? gain : g));
+    if (commit) this.line.commit(this.edit(true));
+    else this.line.stream(() => this.edit(false));
   }
 
   /** Asks for a new scene from what the form says. */
   draw(): void {
     this.gesture = null;
-    this.task.value = "draw";
-    this.transport.request({ type: "analyze", ...this.draft.value });
+    this.task.val = "draw";
+    this.ask({ type: "analyze", ...this.draft.val });
   }
 
   undo(): void {
     if (this.gesture) this.cancelStroke();
-    else if (this.canUndo.value) this.transport.request({ type: "undo" });
+    else if (this.canUndo.val) this.ask({ type: "undo" });
   }
 
   redo(): void {
-    if (this.canRedo.value) this.transport.request({ type: "redo" });
+    if (this.canRedo.val) this.ask({ type: "redo" });
   }
 
   /** Goes to a step of the history. */
   go(step: number): void {
     if (this.gesture) this.cancelStroke();
-    if (step !== this.film.value.step) this.transport.request({ type: "go", step });
+    if (step !== this.film.val.step) this.ask({ type: "go", step });
   }
 
   /** Goes on from the picture taken apart into so many factors, or from the same painting on another seed's noise. */
   vary(verb: "refit" | "reseed", value: number | string): void {
     if (this.gesture) this.cancelStroke();
-    this.task.value = "draw";
-    this.transport.request({ type: "vary", verb, value });
+    this.task.val = "draw";
+    this.ask({ type: "vary", verb, value });
   }
 
   /** Goes on from the scene in a file. */
   openFile(bytes: ArrayBuffer): void {
-    this.transport.request({ type: "open" }, [bytes]);
+    this.ask({ type: "open" }, [bytes]);
   }
 
   /** Has the picture that nobody edited sent, unless it is there or on its way. */
   wantOriginal(): void {
-    if (this.originalAsked || !this.info.value) return;
+    if (this.originalAsked || !this.info.val) return;
     this.originalAsked = true;
-    this.transport.request({ type: "original" });
+    this.ask({ type: "original" });
   }
 
   retry(): void {
-    this.error.value = null;
-    this.transport.request({ type: "retry" });
+    this.error.val = null;
+    this.ask({ type: "retry" });
+  }
+
+  /** Asks for the picture with only the strongest feature of a factor in it; null goes back to the picture itself. */
+  compareTop(factor: number | null): void {
+    this.trial.val?.bitmap?.close();
+    this.trial.val = factor === null ? null : { factor, seq: this.ask({ type: "top", factor }), bitmap: null };
+  }
+
+  private async onTop(seq: number, bytes: ArrayBufferView): Promise<void> {
+    const bitmap = await this.pictures.decoded(bytes);
+    const trial = this.trial.val;
+    if (trial?.seq === seq) this.trial.val = { ...trial, bitmap };
+    else bitmap?.close();
+  }
+
+  private ask(request: Request, buffers?: ArrayBuffer[]): number {
+    return this.line.request(request, buffers);
   }
 
   private edit(commit: boolean): Edit {
     return {
-      gains: this.gains.value,
-      revision: this.info.value?.revision ?? -1,
+      gains: this.gains.val,
+      revision: this.info.val?.revision ?? -1,
       commit,
-      layers: this.layers.value,
+      layers: this.layers.val,
     };
   }
 
-  private readonly onConnection = (): void => this.transport.ping();
+  private readonly onConnection = (): void => this.line.ping();
 
   private readonly onMessage = (message: KernelMessage, buffers: readonly ArrayBufferView[]): void => {
-    this.transport.heard();
+    this.line.heard();
     const mine = "client" in message && message.client === this.options.client;
     if (message.type === "state") this.onState(message, buffers, mine);
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
     else if (message.type === "found" && mine) this.palette.foundFor(message);
     else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
+    else if (message.type === "top" && mine && buffers[0]) void this.onTop(message.seq, buffers[0]);
     else if (message.type === "file" && mine) this.files.received(message, buffers[0]);
     else if (message.type === "loan" && mine) this.palette.lent(message.loan);
     else if (message.type === "icon") this.palette.received(message);
-    else if (message.type === "status") this.task.value = message.busy ? message.task || "render" : "";
+    else if (message.type === "status") this.task.val = message.busy ? message.task || "render" : "";
     // Room in the window is given back last, so that the next edit carries what this message brought.
     if (!mine || !("seq" in message)) return;
-    this.transport.answered(message.seq, message.type === "frame" ? message : undefined);
+    this.line.answered(message.seq, message.type === "frame" ? message : undefined);
     this.palette.answered(message.seq);
   };
 
@@ -307,15 +337,16 @@ export class Store extends Settings {
     const answer = message.why === "hello" || message.why === "refused";
     if (answer && !mine) return;
     batch(() => {
-      this.canUndo.value = message.can_undo;
-      this.canRedo.value = message.can_redo;
-      this.film.value = message;
+      this.canUndo.val = message.can_undo;
+      this.canRedo.val = message.can_redo;
+      this.film.val = message;
       // After one's own edit the hand may be further on already.
       if (message.why === "edit" && mine) return;
-      const layers = readLayers(buffers, message.names.length);
+      const layers = readLayers(buffers, message);
       if (!layers) return;
-      const known = this.info.value;
-      const draft: Record<string, unknown> = { ...this.draft.value };
+      this.compareTop(null);
+      const known = this.info.val;
+      const draft: Record<string, unknown> = { ...this.draft.val };
       let another = false;
       for (const key of ["prompt", "style", "seed", "n_steps", "n_factors"] as const) {
         if (known?.[key] === message[key]) continue;
@@ -323,30 +354,31 @@ export class Store extends Settings {
         draft[key] = message[key];
         another ||= key !== "n_factors";
       }
-      this.draft.value = draft as unknown as DrawRequest;
+      this.draft.val = draft as unknown as DrawRequest;
       if (another) {
         this.pictures.forgetOriginal();
         this.originalAsked = false;
       }
-      if (known?.revision !== message.revision) this.gesture = this.ghost.value = null;
-      this.info.value = message;
-      this.gains.value = message.gains;
-      this.layers.value = layers;
+      if (known?.revision !== message.revision) this.gesture = this.ghost.val = null;
+      this.info.val = message;
+      this.gains.val = message.gains;
+      this.layers.val = layers;
       if (known) this.follow(known.names, message.names);
     });
   }
 
   private onFrame(frame: FrameMessage, buffers: readonly ArrayBufferView[]): void {
-    this.error.value = null;
+    this.error.val = null;
     const bytes = buffers[0];
     if (bytes) void this.pictures.show(bytes, frame);
   }
 
   private onError({ message, traceback }: ErrorMessage): void {
     batch(() => {
-      this.error.value = { message, traceback };
-      this.task.value = this.palette.fetching.value = "";
-      this.files.making.value = null;
+      this.error.val = { message, traceback };
+      this.task.val = this.palette.fetching.val = "";
+      this.compareTop(null);
+      this.files.making.val = null;
     });
   }
 }

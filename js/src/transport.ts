@@ -4,6 +4,7 @@
  * that wait are dropped. A committed edit (the end of a stroke) is a step of the history and is never dropped. If
  * nothing is heard although something is awaited, it asks, and then says that the kernel is gone.
  */
+import { clamp } from "./numbers.ts";
 import { type Edit, editBuffers, type FrameMessage, isAside, type Model, type Request } from "./wire.ts";
 
 /** Two keep the kernel's worker fed while an answer travels; more would only add latency. */
@@ -96,8 +97,7 @@ export class Transport {
 
   /** Edits that come too early or too late move the time at which the next ones leave. */
   private learn(early: number): void {
-    const change = Math.max(-20, Math.min(20, 0.3 * (EARLY_MS - early)));
-    this.leadMs = Math.max(0, Math.min(200, this.leadMs + change));
+    this.leadMs = clamp(this.leadMs + clamp(0.3 * (EARLY_MS - early), -20, 20), 0, 200);
   }
 
   /** Sends what waits, if it is time to. */

@@ -1,7 +1,8 @@
 /** What is each view's own: two views of one widget may look at it in different ways. */
 
 import { middleOf, type Point } from "./brush.ts";
-import { GRID } from "./grid.ts";
+import { colOf, GRID, rowOf } from "./grid.ts";
+import { clamp } from "./numbers.ts";
 import { signal } from "./signals.ts";
 import type { Store } from "./store.ts";
 import { TOOLS } from "./tools/index.ts";
@@ -44,26 +45,25 @@ export class View {
 
   /** Where the brush would paint. */
   get aim(): Point | null {
-    if (this.hover.value) return this.hover.value;
-    return this.cursor.value === null ? null : middleOf(this.cursor.value);
+    if (this.hover.val) return this.hover.val;
+    return this.cursor.val === null ? null : middleOf(this.cursor.val);
   }
 
   /** Moves the keyboard's cursor, and with it a stroke that is under way. */
   moveCursor(dRow: number, dCol: number): void {
-    const from = this.cursor.value ?? (GRID / 2) * GRID + GRID / 2 - 1;
-    const clamp = (v: number) => Math.min(GRID - 1, Math.max(0, v));
-    const row = clamp(Math.floor(from / GRID) + dRow);
-    const col = clamp((from % GRID) + dCol);
-    this.hover.value = null;
-    this.cursor.value = row * GRID + col;
-    if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.value)]);
+    const from = this.cursor.val ?? (GRID / 2) * GRID + GRID / 2 - 1;
+    const row = clamp(rowOf(from) + dRow, 0, GRID - 1);
+    const col = clamp(colOf(from) + dCol, 0, GRID - 1);
+    this.hover.val = null;
+    this.cursor.val = row * GRID + col;
+    if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.val)]);
   }
 
   /** Space dabs, and with tools that drag it picks up and sets down, as Enter (`hold`) does with all of them. */
   press(shape: Shape = "free", hold = false): void {
-    if (this.cursor.value === null) this.moveCursor(0, 0);
+    if (this.cursor.val === null) this.moveCursor(0, 0);
     const { store } = this;
-    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.value ?? 0), shape);
-    if (!begun || !(hold || TOOLS[store.tool.value].drags)) store.endStroke();
+    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.val ?? 0), shape);
+    if (!begun || !(hold || TOOLS[store.tool.val].drags)) store.endStroke();
   }
 }

@@ -1,5 +1,6 @@
 /** The messages between browser and kernel; ember_widgets/widgets/_wire.py is the other end. */
 import { type Layers, PATCHES } from "./grid.ts";
+import { copied } from "./pictures.ts";
 import type { Deed } from "./tools/tool.ts";
 
 /** What anywidget hands to the front end, as far as it is used here. */
@@ -16,6 +17,8 @@ export interface FeatureInfo {
   readonly feature: number;
   /** Empty where none is known. */
   readonly label: string;
+  /** The short name of the site it belongs to, where several are steered. */
+  readonly site?: string;
 }
 
 export interface PartInfo extends FeatureInfo {
@@ -33,6 +36,8 @@ export interface SceneInfo {
   readonly seed: string;
   readonly n_steps: number;
   readonly n_factors: number;
+  /** How many steps there may be: few for a distilled model, many with guidance. */
+  readonly most_steps: number;
   readonly names: readonly string[];
   readonly colors: readonly string[];
   /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
@@ -43,7 +48,14 @@ export interface SceneInfo {
   readonly icons: readonly string[];
   /** Per factor its strongest features. */
   readonly features: readonly (readonly PartInfo[])[];
+  /** Per factor the number of its site, and what those are called; both empty where there is only one. */
+  readonly sites: readonly number[];
+  readonly site_names: readonly string[];
 }
+
+/** The short name of a factor's site; empty where there is only one. */
+export const siteOf = ({ sites, site_names }: SceneInfo, factor: number): string =>
+  site_names[sites[factor] ?? -1] ?? "";
 
 export interface StateMessage extends SceneInfo {
   readonly type: "state";
@@ -72,6 +84,8 @@ export interface FrameMessage {
   /** How long the edit had waited, in ms, when the kernel's worker was free for it; negative if the worker waited. */
   readonly early: number;
   readonly kind: "preview" | "final";
+  /** Drawn with the small decoder: a little off in colour. */
+  readonly rough?: boolean;
   readonly width: number;
   readonly height: number;
 }
@@ -138,6 +152,13 @@ export interface OriginalMessage {
   readonly seq: number;
 }
 
+/** The picture with only one factor's strongest feature in it, as PNG in the buffer. */
+export interface TopMessage {
+  readonly type: "top";
+  readonly client: string;
+  readonly seq: number;
+}
+
 /** A file in the buffer. */
 export interface FileMessage {
   readonly type: "file";
@@ -149,6 +170,7 @@ export interface FileMessage {
 
 export type KernelMessage =
   | OriginalMessage
+  | TopMessage
   | FileMessage
   | StateMessage
   | FrameMessage
@@ -176,7 +198,8 @@ export type Request =
   | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
   | { readonly type: "lend"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
-  | { readonly type: "search"; readonly text: string }
+  | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {
       readonly type: "palette";
@@ -187,7 +210,7 @@ export type Request =
     };
 
 /** These ask without changing the scene, so a state that waits to be sent stays the newest. */
-const ASIDE: readonly string[] = ["search", "icons", "original", "export", "lend"];
+const ASIDE: readonly string[] = ["search", "icons", "original", "top", "export", "lend"];
 
 export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
 
@@ -201,12 +224,11 @@ export interface Edit {
 }
 
 /** The layers in the two buffers of a state message, copied; null if their sizes do not fit. */
-export function readLayers(buffers: readonly ArrayBufferView[], nFactors: number): Layers | null {
-  const [strengths, remainder] = buffers.map(
-    (b) => new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) as ArrayBuffer),
-  );
+export function readLayers(buffers: readonly ArrayBufferView[], { names, sites }: SceneInfo): Layers | null {
+  const nFactors = names.length;
+  const [strengths, remainder] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
   if (strengths?.length !== PATCHES * nFactors || remainder?.length !== PATCHES) return null;
-  return { strengths, remainder, nFactors };
+  return { strengths, remainder, nFactors, sites };
 }
 
 export const editBuffers = ({ layers }: Edit): ArrayBuffer[] => [

@@ -66,9 +66,9 @@ function assertClose(actual: Float32Array, expected: Float32Array): void {
   }
 }
 
-for (const [i, { op, args, before, after }] of parity.ops.entries()) {
+for (const [i, { op, args, sites, before, after }] of parity.ops.entries()) {
   test(`edit ${i} (${op}) does what Python's does`, () => {
-    const start = layersOf(before);
+    const start = { ...layersOf(before), sites };
     const kept = copyLayers(start);
     const edited = OPS[op]?.(start, args as unknown as Args);
     assert.ok(edited, `no edit called ${op}`);

@@ -64,7 +64,7 @@ test("each thumbnail is asked for once, and again if the kernel went away before
   kernel.state({ revision: 2, icons: ["k1", "k2"] });
   assert.deepEqual(kernel.of("icons")[1].keys, ["k2"]);
   kernel.say({ type: "icon", key: "k1", address: "data:," });
-  assert.equal(store.palette.icons.value.k1, "data:,");
+  assert.equal(store.palette.icons.val.k1, "data:,");
   kernel.state({ revision: 2, icons: ["k1", "k2"] });
   assert.equal(kernel.of("icons").length, 2, "what is on its way is not asked for again");
   store.palette.forget();
@@ -76,7 +76,7 @@ test("thumbnails that nothing shows any more are let go, and asked for again whe
   const { kernel, store } = setUp();
   kernel.say({ type: "icon", key: "k0", address: "data:," });
   kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7"]] });
-  assert.deepEqual(store.palette.icons.value, {});
+  assert.deepEqual(store.palette.icons.val, {});
   kernel.state({ revision: 3, icons: ["k0", "k1"] });
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0"]);
 });
@@ -87,9 +87,9 @@ test("features are searched for in the kernel, and nothing is without a text", (
   const { seq, text } = kernel.of("search")[0];
   assert.equal(text, "tree");
   kernel.say({ type: "found", client: "other", seq, features: [{ feature: 1, label: "" }] });
-  assert.deepEqual(store.palette.found.value, []);
+  assert.deepEqual(store.palette.found.val, []);
   kernel.say({ type: "found", client: "me", seq, features: [{ feature: 5, label: "tree" }] });
-  assert.deepEqual(store.palette.found.value, [{ feature: 5, label: "tree" }]);
+  assert.deepEqual(store.palette.found.val, [{ feature: 5, label: "tree" }]);
   store.palette.search("tre");
   store.palette.search("trees");
   assert.equal(store.palette.isFound, false);
@@ -99,14 +99,14 @@ test("features are searched for in the kernel, and nothing is without a text", (
   kernel.say({ type: "found", client: "me", seq: last.seq, features: [] });
   assert.ok(store.palette.isFound);
   store.palette.search(" ");
-  assert.deepEqual(store.palette.found.value, []);
+  assert.deepEqual(store.palette.found.val, []);
   assert.equal(kernel.of("search").length, 3);
 });
 
 test("to search in the middle of a stroke does not cost its newest state", () => {
   const { kernel, store } = setUp();
   const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
-  store.size.value = 1;
+  store.size.val = 1;
   store.beginStroke(middle(0, 0));
   for (const col of [1, 2, 3]) store.continueStroke([middle(0, col)]);
   const sent = kernel.of("edit").length;

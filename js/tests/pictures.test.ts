@@ -24,13 +24,13 @@ test("the unedited picture is asked for once, and again when there is another sc
   assert.equal(kernel.of("original").length, 1);
   answer({ type: "original" }, 7);
   await tick();
-  const shown = store.pictures.original.value as unknown as FakeBitmap;
+  const shown = store.pictures.original.val as unknown as FakeBitmap;
   assert.equal(shown.byte, 7);
   kernel.state({ revision: 2 });
   assert.equal(shown.closed, false, "strokes leave it as it is");
   kernel.state({ revision: 3, seed: "4" });
   assert.equal(shown.closed, true);
-  assert.equal(store.pictures.original.value, null);
+  assert.equal(store.pictures.original.val, null);
   store.wantOriginal();
   assert.equal(kernel.of("original").length, 2);
 });
@@ -41,7 +41,7 @@ test("an unedited picture that comes too late is not shown", async () => {
   answer({ type: "original" }, 7);
   kernel.state({ revision: 3, seed: "4" });
   await tick();
-  assert.equal(store.pictures.original.value, null);
+  assert.equal(store.pictures.original.val, null);
 });
 
 test("C held shows the unedited picture", () => {
@@ -49,7 +49,7 @@ test("C held shows the unedited picture", () => {
   const view = new View(store);
   const held = { command: false, shift: false, alt: false };
   actionOf("c", held, { onGrid: false, inText: false }, view)?.();
-  assert.ok(view.holding.value);
+  assert.ok(view.holding.val);
 });
 
 test("a step of the film is gone to, unless it is the one that shows", () => {
@@ -81,7 +81,7 @@ test("a file that was asked for is saved as it is, Python is shown", () => {
   assert.deepEqual(kernel.saved, [["a.png", "image/png", new Uint8Array([9])]]);
   store.files.want("py");
   answer({ type: "file", name: "a.py", mime: "text/x-python" }, 65);
-  assert.equal(store.files.program.value, "A");
+  assert.equal(store.files.program.val, "A");
   assert.equal(kernel.saved.length, 1);
 });
 
@@ -90,4 +90,48 @@ test("a file is opened by the kernel, which gets its bytes", () => {
   store.openFile(new Uint8Array([1, 2, 3]).buffer);
   assert.equal(kernel.of("open").length, 1);
   assert.deepEqual(new Uint8Array(kernel.buffers.at(-1)?.[0] as ArrayBuffer), new Uint8Array([1, 2, 3]));
+});
+
+test("a comparison with a factor's top feature is shown until it is ended, and changes nothing", async () => {
+  const { kernel, store, answer } = setUp();
+  store.compareTop(1);
+  assert.deepEqual([kernel.of("top").length, kernel.of("top")[0].factor], [1, 1]);
+  assert.equal(store.trial.val?.bitmap, null, "it is on its way");
+  answer({ type: "top" }, 7);
+  await tick();
+  const shown = store.trial.val?.bitmap as unknown as FakeBitmap;
+  assert.equal(shown.byte, 7);
+  store.compareTop(null);
+  assert.deepEqual([store.trial.val, shown.closed], [null, true]);
+  assert.equal(kernel.of("edit").length + kernel.of("palette").length, 0);
+});
+
+test("a comparison that comes too late, or for another factor, is not shown", async () => {
+  const { kernel, store, answer } = setUp();
+  store.compareTop(0);
+  const { seq } = kernel.sent.at(-1);
+  store.compareTop(1);
+  kernel.say({ type: "top", client: "me", seq }, bytes(7));
+  await tick();
+  assert.deepEqual([store.trial.val?.factor, store.trial.val?.bitmap], [1, null]);
+  answer({ type: "top" }, 8);
+  store.compareTop(null);
+  await tick();
+  assert.equal(store.trial.val, null);
+});
+
+test("painting, a slider, another scene and a fault end a comparison", () => {
+  const { kernel, store } = setUp();
+  const ends: Record<string, () => void> = {
+    stroke: () => store.beginStroke({ row: 3, col: 3 }) && store.endStroke(),
+    slider: () => store.setGain(0, 0.5, false),
+    scene: () => kernel.state({ revision: 9 }),
+    fault: () => kernel.say({ type: "error", client: "", seq: 0, message: "no", traceback: "" }),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    store.compareTop(0);
+    assert.ok(store.trial.val);
+    end();
+    assert.equal(store.trial.val, null, what);
+  }
 });

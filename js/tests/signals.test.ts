@@ -5,20 +5,20 @@ import { batch, effect, signal } from "../src/signals.ts";
 test("an effect runs at once, and again when what it read changes", () => {
   const [a, b] = [signal(1), signal(10)];
   const seen: number[] = [];
-  effect(() => seen.push(a.value));
-  a.value = 2;
-  a.value = 2;
-  b.value = 20;
+  effect(() => seen.push(a.val));
+  a.val = 2;
+  a.val = 2;
+  b.val = 20;
   assert.deepEqual(seen, [1, 2]);
 });
 
 test("what it does not read any more does not wake it", () => {
   const [which, a, b] = [signal(true), signal("a"), signal("b")];
   const seen: string[] = [];
-  effect(() => seen.push(which.value ? a.value : b.value));
-  which.value = false;
-  a.value = "A";
-  b.value = "B";
+  effect(() => seen.push(which.val ? a.val : b.val));
+  which.val = false;
+  a.val = "A";
+  b.val = "B";
   assert.deepEqual(seen, ["a", "b", "B"]);
 });
 
@@ -26,28 +26,28 @@ test("a stopped effect stays still", () => {
   const a = signal(1);
   let runs = 0;
   const stop = effect(() => {
-    runs += a.value;
+    runs += a.val;
   });
   stop();
-  a.value = 5;
+  a.val = 5;
   assert.equal(runs, 1);
 });
 
 test("a batch is one change, a batch in a batch too, and a fault in it loses nothing", () => {
   const [a, b] = [signal(1), signal(1)];
   const seen: number[] = [];
-  effect(() => seen.push(a.value + b.value));
+  effect(() => seen.push(a.val + b.val));
   batch(() => {
-    a.value = 2;
+    a.val = 2;
     batch(() => {
-      b.value = 2;
+      b.val = 2;
     });
-    a.value = 3;
+    a.val = 3;
   });
   assert.deepEqual(seen, [2, 5]);
   assert.throws(() =>
     batch(() => {
-      a.value = 0;
+      a.val = 0;
       throw new Error("broken");
     }),
   );
@@ -62,13 +62,13 @@ test("an effect in an effect reads for itself", () => {
     outer++;
     if (outer === 1)
       effect(() => {
-        inner += b.value;
+        inner += b.val;
       });
-    a.value;
+    a.val;
   });
-  b.value = 2;
+  b.val = 2;
   assert.deepEqual([outer, inner], [1, 3]);
-  a.value = 2;
+  a.val = 2;
   assert.equal(outer, 2);
 });
 
@@ -76,11 +76,11 @@ test("an effect that changes what another one reads wakes it", () => {
   const [a, b] = [signal(1), signal(0)];
   const seen: number[] = [];
   effect(() => {
-    seen.push(b.value);
+    seen.push(b.val);
   });
   effect(() => {
-    b.value = 2 * a.value;
+    b.val = 2 * a.val;
   });
-  a.value = 2;
+  a.val = 2;
   assert.deepEqual(seen, [0, 2, 4]);
 });

@@ -20,9 +20,9 @@ test("before a scene has come nothing can be painted", () => {
 test("a stroke paints at once, streams, and ends with a commit", () => {
   const { kernel, store } = openStore();
   kernel.state({ revision: 7 });
-  store.size.value = 1;
+  store.size.val = 1;
   assert.ok(store.beginStroke(middle(0, 0)));
-  assert.equal(store.layers.value.strengths[0], 1);
+  assert.equal(store.layers.val.strengths[0], 1);
   store.continueStroke([middle(0, 1)]);
   store.endStroke();
   assert.deepEqual(
@@ -40,10 +40,10 @@ test("a stroke paints at once, streams, and ends with a commit", () => {
 test("a cancelled stroke leaves everything as it was, in the kernel too", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  const before = store.layers.value;
+  const before = store.layers.val;
   store.beginStroke(middle(0, 0));
   store.cancelStroke();
-  assert.equal(store.layers.value, before);
+  assert.equal(store.layers.val, before);
   assert.equal(kernel.of("edit").at(-1)?.commit, true);
 });
 
@@ -52,15 +52,15 @@ test("the answer to one's own stroke does not take back what was painted since",
   kernel.state();
   store.beginStroke(middle(0, 0));
   kernel.state({ why: "edit", client: "me", can_undo: true });
-  assert.equal(store.layers.value.strengths[0], 1);
-  assert.equal(store.canUndo.value, true);
+  assert.equal(store.layers.val.strengths[0], 1);
+  assert.equal(store.canUndo.val, true);
 });
 
 test("what another page painted shows", () => {
   const { kernel, store } = openStore();
   kernel.state();
   kernel.state({ why: "edit", client: "someone else" }, 0.75);
-  assert.equal(store.layers.value.strengths[0], 0.75);
+  assert.equal(store.layers.val.strengths[0], 0.75);
 });
 
 test("an answer to another page's hello is not for this one", () => {
@@ -68,7 +68,7 @@ test("an answer to another page's hello is not for this one", () => {
   kernel.state();
   store.beginStroke(middle(0, 0));
   kernel.state({ why: "hello", client: "someone else" });
-  assert.equal(store.layers.value.strengths[0], 1);
+  assert.equal(store.layers.val.strengths[0], 1);
   assert.ok(store.isStroking);
 });
 
@@ -79,26 +79,26 @@ test("a scene that comes in the middle of a stroke ends it", () => {
   kernel.state({ revision: 2 }, 0.5);
   store.continueStroke([middle(5, 5)]);
   store.endStroke();
-  assert.equal(store.layers.value.strengths[0], 0.5);
+  assert.equal(store.layers.val.strengths[0], 0.5);
   assert.equal(kernel.of("edit").length, 1);
 });
 
 test("a scene with fewer factors picks one that is there", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.factor.value = 1;
+  store.factor.val = 1;
   kernel.state({ revision: 2, names: ["sky"] });
-  assert.equal(store.factor.value, 0);
+  assert.equal(store.factor.val, 0);
 });
 
 test("locked factors stay as they are, whatever is done to the others", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.size.value = 1;
+  store.size.val = 1;
   store.toggle("locked", 1);
   store.beginStroke(middle(0, 0));
-  assert.deepEqual([...store.layers.value.strengths.slice(0, 2)], [1, 0.25]);
-  assert.equal(store.layers.value.remainder[0], 0);
+  assert.deepEqual([...store.layers.val.strengths.slice(0, 2)], [1, 0.25]);
+  assert.equal(store.layers.val.remainder[0], 0);
 });
 
 test("what is set for a factor goes along when others come, go or change their names", () => {
@@ -106,17 +106,17 @@ test("what is set for a factor goes along when others come, go or change their n
   kernel.state({ names: ["sky", "tree", "sun"] });
   store.toggle("locked", 1);
   store.toggle("hidden", 2);
-  store.soloed.value = 2;
-  store.factor.value = 2;
+  store.soloed.val = 2;
+  store.factor.val = 2;
   kernel.state({ revision: 2, names: ["sky", "pine", "sun"] });
-  assert.deepEqual([...store.locked.value], [1]);
+  assert.deepEqual([...store.locked.val], [1]);
   kernel.state({ revision: 3, names: ["sun", "pine"] });
-  assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[1], [0]]);
-  assert.deepEqual([store.soloed.value, store.factor.value], [0, 0]);
+  assert.deepEqual([[...store.locked.val], [...store.hidden.val]], [[1], [0]]);
+  assert.deepEqual([store.soloed.val, store.factor.val], [0, 0]);
   kernel.state({ revision: 4, names: ["pine", "sun"] });
-  assert.deepEqual([[...store.locked.value], [...store.hidden.value]], [[0], [1]]);
+  assert.deepEqual([[...store.locked.val], [...store.hidden.val]], [[0], [1]]);
   kernel.state({ revision: 5, names: ["sun", "pine", "lion"] });
-  assert.equal(store.factor.value, 2, "what was added is picked");
+  assert.equal(store.factor.val, 2, "what was added is picked");
 });
 
 test("selecting is not told to the kernel, and painting says which verb it was", () => {
@@ -126,7 +126,7 @@ test("selecting is not told to the kernel, and painting says which verb it was",
   store.continueStroke([middle(3, 3)]);
   store.endStroke();
   assert.equal(kernel.of("edit").length, 0);
-  store.size.value = 1;
+  store.size.val = 1;
   store.beginStroke(middle(3, 3));
   store.endStroke();
   const { verb, factor, shares } = kernel.of("edit").at(-1)?.deed ?? {};
@@ -139,27 +139,27 @@ test("an area is painted, erased or selected as the tool says, in one step of th
   kernel.state();
   const left = new Uint8Array(256).fill(1, 0, 2);
   store.useOn(left);
-  assert.deepEqual([...store.layers.value.strengths.slice(0, 5)], [1, 0, 1, 0, 0.25]);
+  assert.deepEqual([...store.layers.val.strengths.slice(0, 5)], [1, 0, 1, 0, 0.25]);
   assert.equal(kernel.of("edit").filter(({ commit }) => commit).length, 1);
-  store.tool.value = "lasso";
+  store.tool.val = "lasso";
   store.useOn(left);
-  assert.equal(store.selection.value, left);
-  store.factor.value = 1;
+  assert.equal(store.selection.val, left);
+  store.factor.val = 1;
   store.useOn(new Uint8Array(256).fill(1), "paint");
-  assert.deepEqual([...store.layers.value.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
+  assert.deepEqual([...store.layers.val.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
 });
 
 test("a cancelled move puts the selection back too", () => {
   const { kernel, store } = openStore();
   kernel.state();
   const selection = new Uint8Array(256).fill(1, 0, 1);
-  store.selection.value = selection;
+  store.selection.val = selection;
   store.beginStroke(middle(0, 0), "free", "move");
   store.continueStroke([middle(4, 4)]);
-  assert.ok(store.ghost.value);
+  assert.ok(store.ghost.val);
   store.cancelStroke();
-  assert.equal(store.selection.value, selection);
-  assert.equal(store.ghost.value, null);
+  assert.equal(store.selection.val, selection);
+  assert.equal(store.ghost.val, null);
 });
 
 test("buffers that do not fit are not taken over", () => {
@@ -178,17 +178,17 @@ test("buffers that do not fit are not taken over", () => {
     },
     [new Float32Array(3), new Float32Array(256)],
   );
-  assert.equal(store.info.value?.revision, 1);
+  assert.equal(store.info.val?.revision, 1);
 });
 
 test("a typed prompt stays while only the painting changes, and follows another scene", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.draft.value = { ...store.draft.value, prompt: "half typed" };
+  store.draft.val = { ...store.draft.val, prompt: "half typed" };
   kernel.state({ revision: 2 });
-  assert.equal(store.draft.value.prompt, "half typed");
+  assert.equal(store.draft.val.prompt, "half typed");
   kernel.state({ revision: 3, prompt: "a lion", seed: "9223372036854775807" });
-  assert.deepEqual(store.draft.value, {
+  assert.deepEqual(store.draft.val, {
     prompt: "a lion",
     style: "",
     seed: "9223372036854775807",
@@ -235,7 +235,7 @@ test("undo in the middle of a stroke takes the stroke back", () => {
   kernel.state({ can_undo: true });
   store.beginStroke(middle(0, 0));
   store.undo();
-  assert.equal(store.layers.value.strengths[0], 0.25);
+  assert.equal(store.layers.val.strengths[0], 0.25);
   assert.equal(kernel.of("undo").length, 0);
   store.undo();
   assert.equal(kernel.of("undo").length, 1);
@@ -245,11 +245,11 @@ test("a frame shows, and the one before is let go", async () => {
   const { kernel, store } = openStore();
   kernel.frame(4);
   await tick();
-  const first = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
-  assert.equal(store.pictures.shownSeq.value, 4);
+  const first = store.pictures.picture.val?.bitmap as unknown as FakeBitmap;
+  assert.equal(store.pictures.shownSeq.val, 4);
   kernel.frame(5);
   await tick();
-  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 5);
+  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 5);
   assert.equal(first.closed, true);
 });
 
@@ -264,22 +264,22 @@ test("a frame that is decoded late does not replace a newer one", async () => {
   await tick();
   waiting[0]?.();
   await tick();
-  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 2);
+  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 2);
 });
 
 test("another page's frames show too, but are no answer to this one", async () => {
   const { kernel, store } = openStore();
   kernel.frame(90, "someone else", 7);
   await tick();
-  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 7);
-  assert.equal(store.pictures.shownSeq.value, 0);
+  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 7);
+  assert.equal(store.pictures.shownSeq.val, 0);
 });
 
 test("a picture that cannot be read is said to be so", async () => {
   const { kernel, store } = openStore(() => Promise.reject(new Error("broken")));
   kernel.frame(1);
   await tick();
-  assert.equal(store.error.value?.message, "The picture that arrived cannot be read.");
+  assert.equal(store.error.val?.message, "The picture that arrived cannot be read.");
 });
 
 test("a fault shows, the painting stays, and the next picture ends it", async () => {
@@ -287,10 +287,10 @@ test("a fault shows, the painting stays, and the next picture ends it", async ()
   kernel.state();
   store.beginStroke(middle(0, 0));
   kernel.say({ type: "error", client: "me", seq: 2, message: "out of memory", traceback: "Traceback" });
-  assert.deepEqual(store.error.value, { message: "out of memory", traceback: "Traceback" });
-  assert.equal(store.layers.value.strengths[0], 1);
+  assert.deepEqual(store.error.val, { message: "out of memory", traceback: "Traceback" });
+  assert.equal(store.layers.val.strengths[0], 1);
   kernel.frame(3);
-  assert.equal(store.error.value, null);
+  assert.equal(store.error.val, null);
 });
 
 test("retry asks for the picture again", () => {
@@ -304,20 +304,47 @@ test("the saved picture shows before the kernel has said anything", async () => 
   kernel.image = new DataView(new Uint8Array([42]).buffer);
   store.open();
   await tick();
-  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 42);
+  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 42);
 });
 
 test("a closed store listens no more and lets its picture go", async () => {
   const { kernel, store } = openStore();
   kernel.frame(1);
   await tick();
-  const shown = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
+  const shown = store.pictures.picture.val?.bitmap as unknown as FakeBitmap;
   store.close();
   kernel.state();
-  assert.equal(store.info.value, null);
+  assert.equal(store.info.val, null);
   assert.equal(shown.closed, true);
   assert.equal(
     [...kernel.listeners.values()].reduce((n, set) => n + set.size, 0),
     0,
   );
+});
+
+test("where several sites are steered, a stroke covers the factors of its own", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ names: ["sky", "tree", "bark"], sites: [0, 0, 1], site_names: ["down.2.1", "up.0.1"] });
+  store.factor.val = 2;
+  store.beginStroke({ row: 3.5, col: 3.5 });
+  store.endStroke();
+  const { strengths } = store.layers.val;
+  const at = 3 * (3 * 16 + 3);
+  assert.deepEqual([...strengths.slice(at, at + 3)], [0.25, 0.25, 1]);
+  store.factor.val = 1;
+  store.beginStroke({ row: 3.5, col: 3.5 });
+  store.endStroke();
+  assert.deepEqual([...store.layers.val.strengths.slice(at, at + 3)], [0, 1, 1]);
+});
+
+test("how strong each factor is at most is told again only when that changes", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  assert.deepEqual(store.peaks.val, [0.25, 0.25]);
+  store.beginStroke({ row: 3, col: 3 });
+  const { val: peaks } = store.peaks;
+  assert.deepEqual(peaks, [1, 0.25]);
+  store.continueStroke([{ row: 9, col: 9 }]);
+  assert.equal(store.peaks.val, peaks);
+  store.endStroke();
 });

@@ -26,20 +26,20 @@ function setUp() {
 test("letters pick tools, brackets the size, digits the factor", () => {
   const { store, press } = setUp();
   press("e");
-  assert.equal(store.tool.value, "erase");
+  assert.equal(store.tool.val, "erase");
   press("M");
-  assert.equal(store.tool.value, "move");
+  assert.equal(store.tool.val, "move");
   press("b");
-  assert.equal(store.tool.value, "paint");
+  assert.equal(store.tool.val, "paint");
   press("]");
-  assert.equal(store.size.value, 3);
+  assert.equal(store.size.val, 3);
   for (let i = 0; i < 20; i++) press("[");
-  assert.equal(store.size.value, 1);
+  assert.equal(store.size.val, 1);
   press("2");
-  assert.equal(store.factor.value, 1);
+  assert.equal(store.factor.val, 1);
   for (const [name, { key }] of Object.entries(TOOLS)) {
     press(key.toLowerCase());
-    assert.equal(store.tool.value, name);
+    assert.equal(store.tool.val, name);
   }
   assert.equal(press("3"), false);
 });
@@ -64,12 +64,12 @@ test("Ctrl+Z undoes, Shift+Ctrl+Z and Ctrl+Y redo, other combinations are the no
 
 test("arrows move the cursor within the grid, Space paints one dab there", () => {
   const { kernel, store, view, press } = setUp();
-  store.size.value = 1;
+  store.size.val = 1;
   for (let i = 0; i < 20; i++) press("ArrowUp");
   for (let i = 0; i < 20; i++) press("ArrowLeft");
-  assert.equal(view.cursor.value, 0);
+  assert.equal(view.cursor.val, 0);
   press(" ");
-  assert.equal(store.layers.value.strengths[0], 1);
+  assert.equal(store.layers.val.strengths[0], 1);
   assert.equal(kernel.of("edit").at(-1)?.commit, true);
   assert.equal(store.isStroking, false);
 });
@@ -77,16 +77,16 @@ test("arrows move the cursor within the grid, Space paints one dab there", () =>
 test("with the move tool Space picks up, arrows carry, Space sets down", () => {
   const { kernel, store, view, press } = setUp();
   kernel.state({ revision: 2 }, 0);
-  store.layers.value = emptyLayers(2);
-  store.layers.value.strengths[2 * (4 * GRID + 4)] = 1;
-  store.tool.value = "move";
-  view.cursor.value = 4 * GRID + 4;
+  store.layers.val = emptyLayers(2);
+  store.layers.val.strengths[2 * (4 * GRID + 4)] = 1;
+  store.tool.val = "move";
+  view.cursor.val = 4 * GRID + 4;
   press(" ");
   press("ArrowRight");
   press("ArrowRight");
   press(" ");
-  assert.equal(store.layers.value.strengths[2 * (4 * GRID + 6)], 1);
-  assert.equal(store.layers.value.strengths[2 * (4 * GRID + 4)], 0);
+  assert.equal(store.layers.val.strengths[2 * (4 * GRID + 6)], 1);
+  assert.equal(store.layers.val.strengths[2 * (4 * GRID + 4)], 0);
   assert.equal(kernel.of("edit").at(-1)?.commit, true);
 });
 
@@ -95,20 +95,20 @@ test("Escape takes a stroke back, and is the notebook's otherwise", () => {
   assert.equal(press("Escape"), false);
   store.beginStroke({ row: 0.5, col: 0.5 });
   assert.equal(press("Escape"), true);
-  assert.equal(store.layers.value.strengths[0], 0.25);
+  assert.equal(store.layers.val.strengths[0], 0.25);
 });
 
 test("Enter puts a tool down, arrows drag it, Enter lifts it; with Shift the line is straight", () => {
   const { kernel, store, view, press } = setUp();
-  store.size.value = 1;
-  view.cursor.value = 0;
+  store.size.val = 1;
+  view.cursor.val = 0;
   press("Enter", { shift: true });
   assert.ok(store.isStroking);
   press("ArrowDown");
   press("ArrowRight");
   press("Enter");
   assert.deepEqual(
-    [0, 1, GRID, GRID + 1].map((p) => store.layers.value.strengths[2 * p]),
+    [0, 1, GRID, GRID + 1].map((p) => store.layers.val.strengths[2 * p]),
     [1, 0.25, 0.25, 1],
   );
   assert.deepEqual(kernel.of("edit").at(-1)?.deed.verb, "paint");
@@ -116,28 +116,28 @@ test("Enter puts a tool down, arrows drag it, Enter lifts it; with Shift the lin
 
 test("with a selection tool Space marks one corner and the other", () => {
   const { store, view, press } = setUp();
-  store.tool.value = "rect";
-  view.cursor.value = 0;
+  store.tool.val = "rect";
+  view.cursor.val = 0;
   press(" ");
   press("ArrowRight");
   press(" ");
-  assert.deepEqual([...(store.selection.value ?? [])].slice(0, 3), [1, 1, 0]);
+  assert.deepEqual([...(store.selection.val ?? [])].slice(0, 3), [1, 1, 0]);
 });
 
 test("plus and minus scale the picked factor in the selection, Delete erases all of it, Escape lets go of it", () => {
   const { store, press } = setUp();
-  store.heal.value = false;
+  store.heal.val = false;
   assert.equal(press("Delete"), false);
-  store.selection.value = emptyMask().fill(1, 0, 1);
+  store.selection.val = emptyMask().fill(1, 0, 1);
   press("+");
-  const strengths = () => [...store.layers.value.strengths.slice(0, 4)].map((s) => Number(s.toFixed(3)));
+  const strengths = () => [...store.layers.val.strengths.slice(0, 4)].map((s) => Number(s.toFixed(3)));
   assert.deepEqual(strengths(), [0.275, 0.25, 0.25, 0.25]);
   press("-");
   assert.deepEqual(strengths(), [0.25, 0.25, 0.25, 0.25]);
   press("Delete");
   assert.deepEqual(strengths(), [0, 0, 0.25, 0.25]);
   press("Escape");
-  assert.equal(store.selection.value, null);
+  assert.equal(store.selection.val, null);
   press("+");
   assert.deepEqual(strengths(), [0, 0, 0.275, 0.25]);
 });
@@ -146,16 +146,16 @@ test("H, S and K hide, solo and lock the picked factor, and again take it back",
   const { store, press } = setUp();
   for (const on of [true, false]) {
     for (const key of "hsk") press(key);
-    assert.deepEqual([store.hidden.value.has(0), store.soloed.value === 0, store.locked.value.has(0)], [on, on, on]);
+    assert.deepEqual([store.hidden.val.has(0), store.soloed.val === 0, store.locked.val.has(0)], [on, on, on]);
   }
 });
 
 test("a question mark opens the sheet of keys, Escape closes it", () => {
   const { view, press } = setUp();
   press("?");
-  assert.ok(view.help.value);
+  assert.ok(view.help.val);
   press("Escape");
-  assert.equal(view.help.value, false);
+  assert.equal(view.help.val, false);
 });
 
 test("a pen's pressure counts, a mouse's does not", () => {

@@ -74,7 +74,10 @@ class FakePainter:
             raise RuntimeError(self.fault)
         self.n_renders += 1
         colors = np.array([ImageColor.getrgb(color) for color in scene.colors], np.float32).reshape(-1, 3)
-        patches = scene.strengths @ colors + 60.0 * scene.remainder[..., None] * _paper(scene)
+        # A factor made of more, or of less, is brighter or darker.
+        patches = (scene.strengths * scene.basis.sum(axis=1)) @ colors + 60.0 * scene.remainder[
+            ..., None
+        ] * _paper(scene)
         pixels = patches.clip(0, 255).astype(np.uint8).repeat(PATCH_PIXELS, 0).repeat(PATCH_PIXELS, 1)
         return Image.fromarray(pixels)
 

@@ -99,16 +99,7 @@ def test_at_360_pixels_nothing_is_cut_off(view: PaintView, screenshots: Path) ->
     view.settle()
     view.root.screenshot(path=screenshots / "lab-360.png")
 
-    cut = view.root.evaluate(
-        """root => {
-          const right = root.getBoundingClientRect().right + 0.5;
-          return [...root.querySelectorAll('button, input, canvas, span, p')]
-            .filter(element => element.checkVisibility() && !element.closest('.e-film'))
-            .filter(element => element.getBoundingClientRect().right > right)
-            .map(element => element.outerHTML.slice(0, 80));
-        }"""
-    )
-    assert cut == []
+    assert view.cut_off() == []
     assert view.root.evaluate("root => root.scrollWidth - root.clientWidth") == 0
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.lab.browser import new_context
 from tests.lab.conftest import FAKE_CELLS
 from tests.lab.notebook import Notebook
 from tests.lab.server import LabServer
+from tests.lab.test_access import violations
 from tests.lab.view import PaintView
 
 CONTRAST = """root => {
@@ -59,11 +60,7 @@ def test_the_light_theme_is_legible(view: PaintView, screenshots: Path) -> None:
 
 
 def test_the_dark_theme_is_legible(dark_page: Page, dark_server: LabServer, screenshots: Path) -> None:
-    name = dark_server.write_notebook("dark.ipynb", FAKE_CELLS)
-    notebook = Notebook(dark_page, dark_server.address(name))
-    notebook.run_all()
-    view = PaintView(notebook)
-    view.settle()
+    view = opened_in_the_dark(dark_page, dark_server, "dark.ipynb", FAKE_CELLS)
 
     assert dark_page.locator("body").get_attribute("data-jp-theme-light") == "false"
     check_and_shoot(view, screenshots / "lab-dark.png")
@@ -131,3 +128,80 @@ def test_the_studio_in_use(view: PaintView, screenshots: Path) -> None:
     view.part("python").click()
     view.part("program").wait_for()
     view.root.screenshot(path=screenshots / "studio-python.png")
+
+
+def test_small_and_dark_every_part_is_whole(
+    dark_page: Page, dark_server: LabServer, screenshots: Path
+) -> None:
+    view = opened_in_the_dark(dark_page, dark_server, "dark-360.ipynb", FAKE_CELLS)
+    view.page.set_viewport_size({"width": 1280, "height": 2400})  # or the page scrolls under the camera
+    view.root.evaluate("root => { root.style.width = '360px'; }")
+
+    def check(name: str) -> None:
+        view.page.mouse.move(0, 0)
+        view.settle()
+        view.root.screenshot(path=screenshots / f"dark-360-{name}.png")
+        assert view.cut_off() == [], name
+        assert violations(view) == [], name
+        faint = [(text, value) for text, value in view.root.evaluate(CONTRAST) if value < 3]
+        assert faint == [], name
+
+    check("rest")
+    view.part("more-1").click()
+    view.part("search-drawer").fill("lantern at night")
+    view.part("found-10").click()
+    view.settle()
+    view.part("top-only").click()
+    expect(view.part("tag")).to_contain_text("only")
+    view.part("search-drawer").fill("lantern")
+    expect(view.part("found")).to_be_visible()
+    check("drawer")
+    view.part("more-1").click()
+    view.part("search-palette").fill("a pyramid at sunset")
+    view.part("fetch").click()
+    expect(view.part("lender")).to_have_text("From a pyramid at sunset")
+    check("borrow")
+    view.part("seeds").click()
+    for seed in (4, 7):
+        expect(view.part(f"seed-{seed}").locator("img")).to_be_visible()
+    check("seeds")
+    view.part("more-0").click()
+    view.part("sweep").click()
+    expect(view.part("sheet")).to_be_visible()
+    check("sweep")
+    view.part("sheet-close").click()
+    view.part("python").click()
+    expect(view.part("program")).to_be_visible()
+    check("python")
+
+
+PARTS = [
+    FAKE_CELLS[0],
+    """before = painter.analyze("a meadow", seed=3, n_factors=5)
+widget = ember.Picture(painter, before)
+widget""",
+    "sliders = ember.FactorSliders(widget)\nsliders",
+]
+
+
+def test_small_and_dark_the_parts_apart_are_whole(
+    dark_page: Page, dark_server: LabServer, screenshots: Path
+) -> None:
+    picture = opened_in_the_dark(dark_page, dark_server, "dark-360-parts.ipynb", PARTS)
+    for view, name in ((picture, "picture"), (PaintView(picture.notebook, 1), "sliders")):
+        view.root.wait_for()
+        view.root.evaluate("root => { root.style.width = '360px'; }")
+        if name == "sliders":
+            view.part("more-2").click()
+        view.settle()
+        view.root.screenshot(path=screenshots / f"dark-360-{name}.png")
+        assert view.cut_off() == [], name
+        assert violations(view) == [], name
+
+
+def opened_in_the_dark(page: Page, server: LabServer, name: str, cells: list[str]) -> PaintView:
+    notebook = Notebook(page, server.address(server.write_notebook(name, cells)))
+    notebook.run_all()
+    view = PaintView(notebook)
+    view.settle()
+    return view

@@ -186,3 +186,95 @@ def test_a_saved_page_works_without_kernel_and_network(
     assert not faults
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     page.screenshot(path=screenshots / f"saved-page-{'dark' if dark else 'light'}.png")
+
+
+def test_a_factor_is_compared_with_its_top_feature(view: PaintView) -> None:
+    view.part("more-1").click()
+    expect(view.part("top-only")).to_be_disabled()
+    fill(view, "search-drawer", "lantern at night")
+    assert view.notebook.ask("widget.scene == before.set_weight(1, 10, 1.0)")
+    painted = view.picture()
+    view.part("top-only").click()
+    expect(view.part("top-only")).to_have_attribute("aria-pressed", "true")
+    expect(view.part("tag")).to_have_text("meadow: only feature #1")
+    assert view.patch_changes(painted).max() > 20
+    view.part("top-only").click()
+    expect(view.part("tag")).to_have_count(0)
+    assert view.patch_changes(painted).max() == 0
+    assert view.notebook.ask("widget.scene == before.set_weight(1, 10, 1.0)")
+    view.part("top-only").focus()
+    view.page.keyboard.press("Enter")
+    expect(view.part("tag")).to_be_visible()
+    view.pick(0)
+    view.use("paint", size=1)
+    view.drag([(1, 1)])
+    expect(view.part("tag")).to_have_count(0)
+    expect(view.part("step-2")).to_be_visible()
+    expect(view.part("step-3")).to_have_count(0)
+
+
+def test_where_two_sites_are_steered_each_is_painted_apart(view: PaintView) -> None:
+    view.notebook.tell(
+        "before = before.replace("
+        "sites={'down_blocks.2.attentions.1': 3, 'up_blocks.0.attentions.1': 21}); widget.scene = before"
+    )
+    expect(view.part("factor-0")).to_contain_text("down.2.1")
+    expect(view.part("factor-4")).to_contain_text("up.0.1")
+    view.settle()
+    view.use("paint", size=2)
+    view.pick(4)
+    view.drag([(3, 3), (12, 12)])
+    view.pick(1)
+    view.drag([(3, 12), (12, 3)])
+    view.settle()
+    assert view.notebook.ask("float(widget.scene.remainder.min())") == 0
+    program = view.notebook.ask("widget.to_python()")
+    assert program.count("scene.paint(") == 2, "what the page did is what Python does"
+    view.part("search-palette").fill("lantern")
+    expect(view.part("found-9")).to_contain_text("up.0.1")
+    view.part("more-0").click()
+    view.part("search-drawer").fill("lantern")
+    expect(view.part("found")).to_contain_text("Nothing found")
+
+
+def test_a_stroke_is_previewed_and_says_so(view: PaintView) -> None:
+    view.notebook.tell(
+        """full = painter.render
+painter.render = lambda scene, preview=False: full(scene)
+painter.has_previews = True
+painter.delay_ms = 80"""
+    )
+    view.use("paint", size=2)
+    view.drag([(1, 1)])
+    view.settle()
+    expect(view.part("tag")).to_have_count(0)
+    view.root.evaluate(
+        """root => {
+          window.tags = new Set();
+          const tell = () => window.tags.add(root.querySelector('[data-testid=tag]')?.textContent ?? '');
+          new MutationObserver(tell).observe(root, { childList: true, subtree: true });
+        }"""
+    )
+    view.drag([(12, 3), (12, 12)], release=False)
+    view.page.wait_for_function("() => window.tags.has('Preview')")
+    view.page.mouse.up()
+    expect(view.part("tag")).to_have_count(0)
+    view.settle()
+
+
+def test_a_guided_scene_may_have_many_steps(view: PaintView) -> None:
+    expect(view.part("steps")).to_have_attribute("max", "4")
+    view.notebook.tell("widget.scene = before.replace(guidance=5.0, n_steps=25)")
+    expect(view.part("steps")).to_have_attribute("max", "100")
+    expect(view.part("steps")).to_have_value("25")
+    view.part("steps").fill("300")
+    view.part("steps").blur()
+    expect(view.part("steps")).to_have_value("100")
+
+
+def test_sliders_apart_have_no_picture_to_compare(fresh_view: PaintView) -> None:
+    fresh_view.notebook.add_and_run_cell("ember.FactorSliders(widget)")
+    sliders = PaintView(fresh_view.notebook, 1)
+    sliders.part("more-0").click()
+    expect(sliders.part("reset")).to_be_visible()
+    expect(sliders.part("top-only")).to_have_count(0)

@@ -52,6 +52,20 @@ _test_differences = _test_np.argwhere(~_test_np.isclose(*_test_maps, atol=1e-6))
 """
 
 
+CUT_OFF = """root => {
+  const right = root.getBoundingClientRect().right + 0.5;
+  const out = [...root.querySelectorAll('button, input, canvas, span, p, small, img, textarea, section')]
+    .filter(element => element.checkVisibility() && !element.closest('.e-film'))
+    .filter(element => element.getBoundingClientRect().right > right);
+  const short = [...root.querySelectorAll('button, span, p, small, label, summary, dt, dd')]
+    .filter(element => element.checkVisibility() && element.textContent.trim())
+    .filter(element => element.scrollWidth > element.clientWidth + 1 && element.clientWidth)
+    .filter(element => getComputedStyle(element).textOverflow !== 'ellipsis');
+  const all = [...out, ...short].map(element => element.outerHTML.slice(0, 100));
+  return root.scrollWidth > root.clientWidth ? ['the widget itself', ...all] : all;
+}"""
+
+
 class PaintView:
     """The ``index``-th view of a PaintWidget in the notebook; in the kernel it is ``widget``."""
 
@@ -89,6 +103,11 @@ class PaintView:
         height, width = change.shape
         means: NDArray[np.float64] = change.reshape(16, height // 16, 16, width // 16).mean(axis=(1, 3))
         return means
+
+    def cut_off(self) -> list[str]:
+        """What the widget is too narrow for: it sticks out, or its text is cut and not by dots."""
+        found: list[str] = self.root.evaluate(CUT_OFF)
+        return found
 
     def pick(self, factor: int) -> None:
         row = self.part(f"factor-{factor}")

@@ -86,17 +86,37 @@ EDITS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+# Of a scene whose third factor belongs to another site than the first two.
+APART: list[tuple[str, dict[str, Any]]] = [
+    ("paint", {"factor": 1, "patches": BLOCK, "strength": 0.9, "opacity": 0.6, "mode": "over"}),
+    ("paint", {"factor": 2, "patches": "right", "strength": 1.1, "opacity": 0.6, "mode": "over"}),
+    ("erase", {"patches": "right", "factor": None, "heal": True}),
+    ("erase", {"patches": "right", "factor": 2, "heal": True}),
+    ("erase", {"patches": BLOCK, "factor": 1, "heal": True}),
+    ("erase", {"patches": "right", "factor": 2, "heal": False}),
+    ("move", {"factor": 2, "d_row": 3, "d_col": -6, "patches": None, "heal": True}),
+    ("move", {"factor": 2, "d_row": 3, "d_col": -6, "patches": None, "heal": False}),
+    ("move", {"factor": 1, "d_row": -2, "d_col": 4, "patches": None, "heal": True}),
+    ("move", {"factor": None, "d_row": 1, "d_col": -2, "patches": "right", "heal": True}),
+]
+SITES = [0, 0, 1]
+
+
 def parity() -> dict[str, Any]:
-    """{n_factors, ops: [{op, args, before, after}]}; strengths are flat, C order (row, col, factor)."""
-    scene = start()
+    """{n_factors, ops: [{op, args, sites, before, after}]}; strengths are flat: row, column, factor."""
+    apart = start().replace(sites={"down_blocks.2.attentions.1": 2, "up_blocks.0.attentions.1": 1})
+    return {"n_factors": N_FACTORS, "ops": [*_done(start(), EDITS, []), *_done(apart, APART, SITES)]}
+
+
+def _done(scene: Scene, edits: list[tuple[str, dict[str, Any]]], sites: list[int]) -> list[dict[str, Any]]:
     ops = []
-    for op, args in EDITS:
+    for op, args in edits:
         given = dict(args)
         if isinstance(opacity := args.get("opacity"), list):
             given["opacity"] = np.array(opacity)
         after = getattr(scene, op)(**given)
-        ops.append({"op": op, "args": args, "before": _maps(scene), "after": _maps(after)})
-    return {"n_factors": N_FACTORS, "ops": ops}
+        ops.append({"op": op, "args": args, "sites": sites, "before": _maps(scene), "after": _maps(after)})
+    return ops
 
 
 def _maps(scene: Scene) -> dict[str, list[float]]:
@@ -117,4 +137,4 @@ def text() -> str:
 
 if __name__ == "__main__":
     PATH.write_text(text(), encoding="utf-8")
-    print(f"wrote {PATH.name}: {len(EDITS)} edits")
+    print(f"wrote {PATH.name}: {len(EDITS) + len(APART)} edits")

@@ -37,6 +37,9 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "seed": "3",
         "n_steps": 1,
         "n_factors": 5,
+        "most_steps": 4,
+        "sites": [],
+        "site_names": [],
         "names": list(scene.names),
         "colors": list(scene.colors),
         "gains": [1.0] * 5,
@@ -339,7 +342,7 @@ ANALYZE = {
     "n_factors": 5,
 }
 KINDS = (
-    "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, export, open, "
+    "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, top, export, open, "
     "vary, lend"
 )
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}

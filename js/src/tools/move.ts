@@ -1,6 +1,8 @@
 /** Move: takes along the selection, or the connected region of the factor under the pointer. */
+
 import { type Point, patchAt } from "../brush.ts";
 import { connected, type Mask, move, region, shiftedMask, strongestAt } from "../grid.ts";
+import { floor } from "../numbers.ts";
 import type { Hand, Tool } from "./tool.ts";
 
 interface Grasp {
@@ -25,8 +27,8 @@ export function moveTool(): Tool {
   let start: Point;
   let last: Point;
   const carried = (hand: Hand) => {
-    const dRow = Math.floor(last.row) - Math.floor(start.row);
-    const dCol = Math.floor(last.col) - Math.floor(start.col);
+    const dRow = floor(last.row) - floor(start.row);
+    const dCol = floor(last.col) - floor(start.col);
     const { factor, patches } = grasp;
     const { heal } = hand.brush;
     const there = shiftedMask(patches, dRow, dCol);

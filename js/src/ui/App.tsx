@@ -41,23 +41,23 @@ function Widget({ view }: { view: View }) {
   const { store } = view;
   const { panel } = store;
   const all = panel === "all";
-  const zoom = view.sideBySide.value ? null : view.zoom.value;
-  const frame = store.pictures.picture.value?.frame;
+  const zoom = view.sideBySide.val ? null : view.zoom.val;
+  const frame = store.pictures.picture.val?.frame;
   return (
     <div
       class="ember-paint"
       data-testid="ember-paint"
-      data-seq={store.pictures.shownSeq.value}
+      data-seq={store.pictures.shownSeq.val}
       data-kind={frame?.kind ?? "final"}
-      data-busy={store.task.value !== ""}
-      data-revision={store.info.value?.revision ?? ""}
+      data-busy={store.task.val !== ""}
+      data-revision={store.info.val?.revision ?? ""}
       data-panel={store.panel}
-      data-frozen={store.film.value.frozen}
+      data-frozen={store.film.val.frozen}
       data-lm-suppress-shortcuts
     >
       <div class="e-card">
         {all && <DrawForm store={store} />}
-        <div class={view.sideBySide.value ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
+        <div class={view.sideBySide.val ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
           {panel !== "factors" && (
             <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
               <Stage view={view} />
@@ -78,7 +78,7 @@ function Widget({ view }: { view: View }) {
         </div>
         <Notice view={view} />
         {all && <Footer view={view} />}
-        {view.help.value && <Keys view={view} />}
+        {view.help.val && <Keys view={view} />}
         <Program files={store.files} />
         <Sheet files={store.files} />
       </div>

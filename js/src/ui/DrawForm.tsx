@@ -1,19 +1,22 @@
 /** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
+import { clamp, floor } from "../numbers.ts";
+import { toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { DrawRequest } from "../wire.ts";
-import { IconButton, submitOnEnter } from "./controls.tsx";
+import { IconButton, submitOnEnter, TextField, textOf } from "./controls.tsx";
 
 export function DrawForm({ store }: { store: Store }) {
-  const draft = store.draft.value;
-  const drawing = store.task.value === "draw";
-  const info = store.info.value;
+  const draft = store.draft.val;
+  const drawing = store.task.val === "draw";
+  const info = store.info.val;
   const changed = info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== draft[key]);
   const set = (change: Partial<DrawRequest>) => {
-    store.draft.value = { ...store.draft.value, ...change };
+    store.draft.val = { ...store.draft.val, ...change };
   };
-  const held = store.holdSeed.value;
+  const held = store.holdSeed.val;
+  const mostSteps = info?.most_steps ?? 4;
   const restyle = () => {
-    const { style } = store.draft.value;
+    const { style } = store.draft.val;
     if (info && style !== info.style) store.palette.change("restyle", { style });
   };
   const next = () => set({ seed: String((BigInt(draft.seed) + 1n) % 2n ** 63n) });
@@ -22,9 +25,7 @@ export function DrawForm({ store }: { store: Store }) {
       .replace(/\D/g, "")
       .replace(/^0+(?=\d)/, "")
       .slice(0, 19) || "0";
-  const field = (event: Event) => (event.currentTarget as HTMLInputElement).value;
-  const whole = (event: Event, low: number, high: number) =>
-    Math.min(high, Math.max(low, Number.parseInt(field(event), 10) || low));
+  const whole = (event: Event, most: number) => clamp(Number.parseInt(textOf(event), 10) || 1, 1, most);
   return (
     <form
       class="e-form"
@@ -38,14 +39,11 @@ export function DrawForm({ store }: { store: Store }) {
     >
       <label class="e-prompt">
         <span>Prompt</span>
-        <input
-          type="text"
-          data-testid="prompt"
+        <TextField
+          testid="prompt"
           placeholder="A scene, a style, or nothing at all"
-          spellcheck={false}
-          autocomplete="off"
           value={draft.prompt}
-          onInput={(event) => set({ prompt: field(event) })}
+          onText={(prompt) => set({ prompt })}
         />
       </label>
       <label
@@ -53,38 +51,31 @@ export function DrawForm({ store }: { store: Store }) {
         title="How it looks: words that only what comes after the grid reads, so that all stays where it is"
       >
         <span>Style</span>
-        <input
-          type="text"
-          data-testid="style"
+        <TextField
+          testid="style"
           data-live
           placeholder="pixel art, sepia…"
-          spellcheck={false}
-          autocomplete="off"
           value={draft.style}
-          onInput={(event) => set({ style: field(event) })}
-          onChange={() => restyle()}
+          onText={(style) => set({ style })}
+          onChange={restyle}
         />
       </label>
       <label class="e-seed">
         <span>Seed</span>
         <span class="e-joined">
-          <input
-            type="text"
+          <TextField
             inputMode="numeric"
-            data-testid="seed"
-            autocomplete="off"
+            testid="seed"
             value={draft.seed}
-            onInput={(event) => set({ seed: digits(field(event)) })}
+            onText={(text) => set({ seed: digits(text) })}
           />
           <span class="e-inside">
             <IconButton
               icon="lock"
               label="Hold this seed"
               testid="hold-seed"
-              pressed={held}
-              onClick={() => {
-                store.holdSeed.value = !held;
-              }}
+              isOn={held}
+              onClick={toggle(store.holdSeed)}
             />
             <IconButton
               icon="next"
@@ -102,22 +93,22 @@ export function DrawForm({ store }: { store: Store }) {
               testid="dice"
               disabled={drawing || held}
               onClick={() => {
-                set({ seed: String(Math.floor(Math.random() * 1e6)) });
+                set({ seed: String(floor(Math.random() * 1e6)) });
                 store.draw();
               }}
             />
           </span>
         </span>
       </label>
-      <label title="Sampling steps, 1 to 4; one is the fastest to edit">
+      <label title={`Sampling steps, 1 to ${mostSteps}; the fewer, the faster to edit`}>
         <span>Steps</span>
         <input
           type="number"
           min={1}
-          max={4}
+          max={mostSteps}
           data-testid="steps"
           value={draft.n_steps}
-          onChange={(event) => set({ n_steps: whole(event, 1, 4) })}
+          onChange={(event) => set({ n_steps: whole(event, mostSteps) })}
         />
       </label>
       <label title="How many factors the picture is taken apart into; 3 to 8 read best. What was painted stays.">
@@ -131,10 +122,10 @@ export function DrawForm({ store }: { store: Store }) {
           value={draft.n_factors}
           disabled={drawing}
           onChange={(event) => {
-            set({ n_factors: whole(event, 1, 16) });
-            const { n_factors } = store.draft.value;
+            set({ n_factors: whole(event, 16) });
+            const { n_factors } = store.draft.val;
             // Beside another prompt it belongs to the scene that Draw will make.
-            if (info && !changed && n_factors !== info.n_factors && store.film.value.able.includes("refit"))
+            if (info && !changed && n_factors !== info.n_factors && store.film.val.able.includes("refit"))
               store.vary("refit", n_factors);
           }}
         />

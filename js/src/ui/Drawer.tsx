@@ -1,7 +1,10 @@
 /** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
+
+import { floor, max, min, round } from "../numbers.ts";
+import { put } from "../signals.ts";
 import type { View } from "../view.ts";
-import type { PartInfo, SceneInfo } from "../wire.ts";
-import { IconButton, Slider, submitOnEnter } from "./controls.tsx";
+import { type PartInfo, type SceneInfo, siteOf } from "../wire.ts";
+import { IconButton, Slider, submitOnEnter, TextButton, textOf } from "./controls.tsx";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -9,18 +12,19 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const { palette, soloed } = store;
   const nFactors = info.names.length;
   const change = (verb: string, args: object = {}, commit = true) => palette.change(verb, { factor, ...args }, commit);
-  const text = (event: Event) => (event.currentTarget as HTMLInputElement).value;
   const shift = (by: number) => {
     const order = info.names.map((_, f) => f);
     order.splice(factor + by, 0, ...order.splice(factor, 1));
     palette.change("reorder", { order });
-    view.drawer.value = factor + by;
+    view.drawer.val = factor + by;
   };
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
   const name = info.names[factor];
   const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
-  const solo = soloed.value === factor;
-  const locked = store.locked.value.has(factor);
+  const solo = soloed.val === factor;
+  const only = store.trial.val?.factor === factor;
+  const features = info.features[factor];
+  const locked = store.locked.val.has(factor);
   return (
     <div class="e-drawer" data-testid="drawer">
       <form
@@ -31,13 +35,19 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           rename(event.currentTarget.querySelector("input")?.value);
         }}
       >
-        <input type="text" aria-label="Name" data-testid="name" value={name} onBlur={(event) => rename(text(event))} />
+        <input
+          type="text"
+          aria-label="Name"
+          data-testid="name"
+          value={name}
+          onBlur={(event) => rename(textOf(event))}
+        />
         <input
           type="color"
           aria-label="Colour"
           data-testid="color"
           value={info.colors[factor] ?? ""}
-          onChange={(event) => change("recolor", { color: text(event) })}
+          onChange={(event) => change("recolor", { color: textOf(event) })}
         />
       </form>
       <div class="e-line">
@@ -45,16 +55,14 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           icon="solo"
           label="Show only this one on the grid (S)"
           testid="solo"
-          pressed={solo}
-          onClick={() => {
-            soloed.value = solo ? null : factor;
-          }}
+          isOn={solo}
+          onClick={put(soloed, solo ? null : factor)}
         />
         <IconButton
           icon="lock"
           label="Lock: no tool changes it (K)"
           testid="lock"
-          pressed={locked}
+          isOn={locked}
           onClick={() => store.toggle("locked", factor)}
         />
         <IconButton icon="up" label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
@@ -71,39 +79,51 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
           label="Delete; undo brings it back"
           testid="remove"
           onClick={() => {
-            view.drawer.value = null;
+            view.drawer.val = null;
             change("remove");
           }}
         />
-        {store.film.value.able.includes("sweep") && (
+        {store.film.val.able.includes("sweep") && (
           <IconButton
             icon="lines"
             label="A sheet of strengths and seeds"
             testid="sweep"
-            disabled={store.files.making.value !== null}
+            disabled={store.files.making.val !== null}
             onClick={() => store.files.want("sweep", factor)}
           />
         )}
+      </div>
+      <ul aria-label="Features">
+        {features?.map((part) => (
+          <Part key={part.feature} part={part} weigh={weigh} />
+        ))}
+      </ul>
+      <div class="e-line">
+        {store.panel === "all" && (
+          <TextButton
+            title="Compare: what the picture would be if this factor had only its strongest feature"
+            testid="top-only"
+            isOn={only}
+            disabled={(features?.length ?? 0) < 2}
+            onClick={() => store.compareTop(only ? null : factor)}
+          >
+            Only its top feature
+          </TextButton>
+        )}
         <span class="e-gap" />
-        <button
-          type="button"
-          class="e-button e-labelled"
+        <TextButton
           title="Make it again of what the picture was taken apart into"
-          data-testid="reset"
+          testid="reset"
           disabled={!info.analysed[factor]}
           onClick={() => change("reset_weights")}
         >
           Reset
-        </button>
+        </TextButton>
       </div>
-      <ul aria-label="Features">
-        {info.features[factor]?.map((part) => (
-          <Part key={part.feature} part={part} weigh={weigh} />
-        ))}
-      </ul>
       <Search
         view={view}
         where="drawer"
+        site={siteOf(info, factor)}
         label="Add a feature to this factor"
         onPick={({ feature }) => weigh(feature, 1)}
       />
@@ -124,13 +144,13 @@ function Part({
       <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
         {label} <small>#{feature}</small>
       </span>
-      <small>{Math.round(100 * share)} %</small>
+      <small>{round(100 * share)} %</small>
       <Slider
         label={`Weight of ${name}; 1 is its typical activation`}
         testid={`weight-${feature}`}
         value={weight}
-        min={Math.min(0, Math.floor(weight))}
-        max={Math.max(2, Math.ceil(weight))}
+        min={min(0, floor(weight))}
+        max={max(2, Math.ceil(weight))}
         step={0.01}
         rest={1}
         text={weight.toFixed(2)}

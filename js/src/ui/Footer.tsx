@@ -1,28 +1,24 @@
 /** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
+
 import { patchAt } from "../brush.ts";
-import { GRID } from "../grid.ts";
-import { toggle } from "../signals.ts";
+import { colOf, rowOf } from "../grid.ts";
+import { abs, round } from "../numbers.ts";
+import { into, toggle } from "../signals.ts";
 import { OPACITY, type View } from "../view.ts";
-import { IconButton, Slider } from "./controls.tsx";
+import { Button, IconButton, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
-  const { store } = view;
-  const { task, lost } = store;
-  const mood = lost.value ? "lost" : store.error.value ? "fault" : task.value ? "busy" : "idle";
   return (
     <footer class="e-footer">
-      <span class="e-status" data-testid="status" data-mood={mood} role="status">
-        <i class="e-dot" />
-        {statusText(view, mood)}
-      </span>
-      <span class="e-under">{underPointer(view)}</span>
+      <Status view={view} />
+      <Under view={view} />
       <span class="e-gap" />
       <IconButton
         icon="layers"
         label="Show the factors over the picture"
         testid="overlay-toggle"
-        pressed={view.overlay.value || view.sideBySide.value}
-        disabled={view.sideBySide.value}
+        isOn={view.overlay.val || view.sideBySide.val}
+        disabled={view.sideBySide.val}
         onClick={toggle(view.overlay)}
       >
         Overlay
@@ -30,29 +26,21 @@ export function Footer({ view }: { view: View }) {
       <Slider
         label="Opacity of the overlay"
         testid="overlay-opacity"
-        value={view.opacity.value}
+        value={view.opacity.val}
         min={0.1}
         max={1}
         step={0.05}
         rest={OPACITY}
-        text={`${Math.round(100 * view.opacity.value)} %`}
-        disabled={view.sideBySide.value}
-        onInput={(value) => {
-          view.opacity.value = value;
-        }}
+        text={`${round(100 * view.opacity.val)} %`}
+        disabled={view.sideBySide.val}
+        onInput={into(view.opacity)}
       />
-      <IconButton
-        icon="lines"
-        label="Grid lines"
-        testid="lines"
-        pressed={view.lines.value}
-        onClick={toggle(view.lines)}
-      />
+      <IconButton icon="lines" label="Grid lines" testid="lines" isOn={view.lines.val} onClick={toggle(view.lines)} />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
         testid="side-by-side"
-        pressed={view.sideBySide.value}
+        isOn={view.sideBySide.val}
         onClick={toggle(view.sideBySide)}
       >
         Side by side
@@ -60,81 +48,88 @@ export function Footer({ view }: { view: View }) {
       <Slider
         label="Size of the picture in pixels of the screen"
         testid="zoom"
-        value={view.zoom.value ?? 512}
+        value={view.zoom.val ?? 512}
         min={256}
         max={1024}
         step={16}
         rest={512}
-        text={`${view.zoom.value ?? 512} px`}
-        disabled={view.sideBySide.value}
+        text={`${view.zoom.val ?? 512} px`}
+        disabled={view.sideBySide.val}
         onInput={(value) => {
-          view.zoom.value = value === 512 ? null : value;
+          view.zoom.val = value === 512 ? null : value;
         }}
       />
-      <IconButton icon="help" label="Keys (?)" testid="help" pressed={view.help.value} onClick={toggle(view.help)} />
+      <IconButton icon="help" label="Keys (?)" testid="help" isOn={view.help.val} onClick={toggle(view.help)} />
     </footer>
   );
 }
 
+// Apart from the rest, which need not be drawn again with every picture and every move of the pointer.
+function Status({ view }: { view: View }) {
+  const { task, lost, error } = view.store;
+  const mood = lost.val ? "lost" : error.val ? "fault" : task.val ? "busy" : "idle";
+  return (
+    <span class="e-status" data-testid="status" data-mood={mood} role="status">
+      <i class="e-dot" />
+      {statusText(view, mood)}
+    </span>
+  );
+}
+
+const Under = ({ view }: { view: View }) => <span class="e-under">{underPointer(view)}</span>;
+
 function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
   const { store } = view;
-  const frame = store.pictures.picture.value?.frame;
-  if (store.film.value.frozen) return "Saved page";
+  const frame = store.pictures.picture.val?.frame;
+  if (store.film.val.frozen) return "Saved page";
   if (mood === "lost") return "No kernel";
   if (mood === "fault") return "Not drawn";
-  if (store.task.value === "draw") return "Drawing a new scene";
-  const steps = store.info.value?.n_steps ?? 1;
-  if (frame) return `${Math.round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"}`;
+  if (store.task.val === "draw") return "Drawing a new scene";
+  const steps = store.info.val?.n_steps ?? 1;
+  if (frame) return `${round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"}`;
   if (mood === "busy") return "Rendering";
-  return store.info.value ? "Ready" : "Connecting";
+  return store.info.val ? "Ready" : "Connecting";
 }
 
 function underPointer(view: View): string {
   const { store } = view;
   const aim = view.aim;
   const patch = aim && patchAt(aim);
-  const info = store.info.value;
+  const info = store.info.val;
   if (patch === null || !info) return "";
-  const { strengths, nFactors } = store.layers.value;
+  const { strengths, nFactors } = store.layers.val;
   let [best, most] = [-1, 0.05];
   for (let f = 0; f < nFactors; f++) {
-    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.value[f] ?? 1);
-    if (Math.abs(strength) > Math.abs(most)) [best, most] = [f, strength];
+    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.val[f] ?? 1);
+    if (abs(strength) > abs(most)) [best, most] = [f, strength];
   }
-  const place = `${Math.floor(patch / GRID)}, ${patch % GRID}`;
+  const place = `${rowOf(patch)}, ${colOf(patch)}`;
   return best < 0 ? place : `${place}  ${info.names[best]} ${most.toFixed(2)}`;
 }
 
 export function Notice({ view }: { view: View }) {
   const { store } = view;
-  const open = view.details.value;
-  if (store.lost.value)
+  const open = view.details.val;
+  if (store.lost.val)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
         <p>Kernel gone, or too busy to answer. Re-run the cell; if another cell is running, wait for it first.</p>
       </div>
     );
-  const error = store.error.value;
+  const error = store.error.val;
   if (!error) return null;
   return (
     <div class="e-notice e-bad" role="alert" data-testid="error">
       <p>{error.message}</p>
       <div class="e-actions">
         {error.traceback && (
-          <button
-            type="button"
-            data-testid="error-details"
-            aria-expanded={open}
-            onClick={() => {
-              view.details.value = !open;
-            }}
-          >
+          <Button testid="error-details" aria-expanded={open} onClick={toggle(view.details)}>
             {open ? "Hide details" : "Details"}
-          </button>
+          </Button>
         )}
-        <button type="button" data-testid="retry" onClick={() => store.retry()}>
+        <Button testid="retry" onClick={() => store.retry()}>
           Retry
-        </button>
+        </Button>
       </div>
       {open && <pre>{error.traceback}</pre>}
     </div>

@@ -1,22 +1,15 @@
 /** The sheet of keys. */
 import { KEYS } from "../keys.ts";
+import { put } from "../signals.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { View } from "../view.ts";
-import { IconButton } from "./controls.tsx";
+import { Over } from "./controls.tsx";
 
 export function Keys({ view }: { view: View }) {
   const tools = Object.values(TOOLS).map(({ key, label }) => [key, label] as const);
   return (
-    <section class="e-keys" aria-label="Keys" data-testid="keys">
-      <IconButton
-        icon="close"
-        label="Close (Esc)"
-        testid="keys-close"
-        onClick={() => {
-          view.help.value = false;
-        }}
-      />
-      <dl>
+    <Over label="Keys" testid="keys" hint="Close (Esc)" onClose={put(view.help, false)}>
+      <dl data-testid="keys">
         {[...tools, ...KEYS].map(([keys, what]) => (
           <div key={keys}>
             <dt>{keys}</dt>
@@ -24,6 +17,6 @@ export function Keys({ view }: { view: View }) {
           </div>
         ))}
       </dl>
-    </section>
+    </Over>
   );
 }

@@ -1,15 +1,18 @@
 /** The palette: a row per factor, and a way to more of them. */
-import { PATCHES } from "../grid.ts";
+
+import { max } from "../numbers.ts";
+import { put } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { IconButton, pickFile, Slider } from "./controls.tsx";
+import { siteOf } from "../wire.ts";
+import { Button, IconButton, pickFile, Slider } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
 
 export function Palette({ view }: { view: View }) {
   const { store } = view;
-  const info = store.info.value;
+  const info = store.info.val;
   if (!info) return <div class="e-palette" />;
   return (
     <div class="e-factors">
@@ -38,8 +41,8 @@ export function Palette({ view }: { view: View }) {
 
 /** Factors of another picture, to be borrowed by a click. */
 function Lender({ store: { palette } }: { store: Store }) {
-  const loan = palette.loan.value;
-  const fetching = palette.fetching.value;
+  const loan = palette.loan.val;
+  const fetching = palette.fetching.val;
   return (
     <section class="e-lender" aria-label="Concepts to borrow">
       <div class="e-line">
@@ -59,16 +62,15 @@ function Lender({ store: { palette } }: { store: Store }) {
         <ul>
           {loan.factors.map(({ name, color, icon, label }) => (
             <li key={name} style={{ "--color": color }}>
-              <button
-                type="button"
+              <Button
                 class="e-factor"
                 title={label ? `Borrow ${name}: ${label}` : `Borrow ${name}`}
-                data-testid={`borrow-${name}`}
+                testid={`borrow-${name}`}
                 onClick={() => palette.change("borrow", { factor: name })}
               >
-                <Swatch address={palette.icons.value[icon]} />
+                <Swatch address={palette.icons.val[icon]} />
                 <span class="e-label">{name}</span>
-              </button>
+              </Button>
             </li>
           ))}
         </ul>
@@ -83,17 +85,16 @@ function Swatch({ address, testid }: { address: string | undefined; testid?: str
 
 function Row({ view, name, factor }: { view: View; name: string; factor: number }) {
   const { store } = view;
-  const info = store.info.value;
-  const picked = store.factor.value === factor;
-  const hidden = store.hidden.value.has(factor);
-  const open = view.drawer.value === factor;
-  const gain = store.gains.value[factor] ?? 1;
-  const icon = store.palette.icons.value[info?.icons[factor] ?? ""];
-  const seen = Math.max(1, info?.seen[factor] ?? 1);
-  const most = strongest(store, factor);
-  const solo = (on: boolean) => () => {
-    view.solo.value = on ? factor : null;
-  };
+  const info = store.info.val;
+  const picked = store.factor.val === factor;
+  const site = info && siteOf(info, factor);
+  const hidden = store.hidden.val.has(factor);
+  const open = view.drawer.val === factor;
+  const gain = store.gains.val[factor] ?? 1;
+  const icon = store.palette.icons.val[info?.icons[factor] ?? ""];
+  const seen = max(1, info?.seen[factor] ?? 1);
+  const most = store.peaks.val[factor] ?? 0;
+  const solo = (on: boolean) => put(view.solo, on ? factor : null);
   return (
     <li
       class={picked ? "e-row e-picked" : "e-row"}
@@ -101,20 +102,18 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
       onPointerEnter={(event) => event.pointerType === "mouse" && solo(true)()}
       onPointerLeave={solo(false)}
     >
-      <button
-        type="button"
+      <Button
         class="e-factor"
-        aria-pressed={picked}
+        isOn={picked}
         title={factor < 9 ? `${name} (${factor + 1})` : name}
-        data-testid={`factor-${factor}`}
-        onClick={() => {
-          store.factor.value = factor;
-        }}
+        testid={`factor-${factor}`}
+        onClick={put(store.factor, factor)}
       >
         <Swatch address={icon} testid={`icon-${factor}`} />
         <span class="e-label">{name}</span>
-        {store.locked.value.has(factor) && <Icon name="lock" />}
-      </button>
+        {site && <small class="e-site">{site}</small>}
+        {store.locked.val.has(factor) && <Icon name="lock" />}
+      </Button>
       <Slider
         label={`Strength of ${name}`}
         testid={`strength-${factor}`}
@@ -130,38 +129,28 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         onInput={(value) => store.setGain(factor, value, false)}
         onCommit={(value) => store.setGain(factor, value, true)}
       />
-      <button
-        type="button"
+      <IconButton
+        icon={hidden ? "eyeOff" : "eye"}
         class="e-button e-square e-eye"
         title={hidden ? "Show on the grid (H)" : "Hide on the grid (H)"}
-        aria-label={`Show ${name} on the grid`}
-        aria-pressed={!hidden}
-        data-testid={`eye-${factor}`}
+        label={`Show ${name} on the grid`}
+        isOn={!hidden}
+        testid={`eye-${factor}`}
         onClick={() => store.toggle("hidden", factor)}
-      >
-        <Icon name={hidden ? "eyeOff" : "eye"} />
-      </button>
-      <button
-        type="button"
+      />
+      <IconButton
+        icon="more"
         class="e-button e-more"
         title="Name, colour, features"
-        aria-label={`More about ${name}`}
+        label={`More about ${name}`}
         aria-expanded={open}
-        data-testid={`more-${factor}`}
+        testid={`more-${factor}`}
         onClick={() => {
-          view.drawer.value = open ? null : factor;
+          store.compareTop(null);
+          view.drawer.val = open ? null : factor;
         }}
-      >
-        <Icon name="more" />
-      </button>
+      />
       {open && info && <Drawer view={view} factor={factor} info={info} />}
     </li>
   );
-}
-
-function strongest(store: Store, factor: number): number {
-  const { strengths, nFactors } = store.layers.value;
-  let most = 0;
-  for (let p = 0; p < PATCHES; p++) most = Math.max(most, Math.abs(strengths[p * nFactors + factor] ?? 0));
-  return most;
 }

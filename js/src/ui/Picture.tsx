@@ -1,8 +1,9 @@
 /** Below the picture: compare it with the unedited one, take it along, go back to an earlier step. */
-import { toggle } from "../signals.ts";
+import type { ComponentChildren } from "preact";
+import { into, put, toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { Choice, IconButton, pickFile } from "./controls.tsx";
+import { Button, Choice, IconButton, pickFile, TextButton } from "./controls.tsx";
 
 const COMPARE = [
   ["now", "Picture", "The picture as it is painted"],
@@ -12,9 +13,7 @@ const COMPARE = [
 
 export function Picture({ view }: { view: View }) {
   const { store } = view;
-  const hold = (on: boolean) => () => {
-    view.holding.value = on;
-  };
+  const hold = (on: boolean) => put(view.holding, on);
   return (
     <div class="e-below">
       <div class="e-line">
@@ -23,47 +22,43 @@ export function Picture({ view }: { view: View }) {
             icon="undo"
             label="Undo (Ctrl+Z)"
             testid="undo"
-            disabled={!store.canUndo.value}
+            disabled={!store.canUndo.val}
             onClick={() => store.undo()}
           />
           <IconButton
             icon="redo"
             label="Redo (Shift+Ctrl+Z)"
             testid="redo"
-            disabled={!store.canRedo.value}
+            disabled={!store.canRedo.val}
             onClick={() => store.redo()}
           />
         </span>
-        <button
-          type="button"
-          class="e-button e-labelled"
+        <TextButton
           title="Hold to see the picture that nobody edited (C)"
-          aria-pressed={view.holding.value}
-          data-testid="unedited"
+          isOn={view.holding.val}
+          testid="unedited"
           onPointerDown={hold(true)}
           onPointerUp={hold(false)}
           onPointerLeave={hold(false)}
           onKeyDown={({ key }) => " Enter".includes(key) && hold(true)()}
         >
           Unedited
-        </button>
+        </TextButton>
         <Choice
           label="What the picture shows"
           testid="compare"
-          value={view.compare.value}
+          value={view.compare.val}
           options={COMPARE}
-          onChoose={(compare) => {
-            view.compare.value = compare;
-          }}
+          onChoose={into(view.compare)}
         />
         <span class="e-gap" />
         <span class="e-line e-edits">
-          {store.film.value.able.includes("reseed") && (
+          {store.film.val.able.includes("reseed") && (
             <IconButton
               icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
-              pressed={store.seedsOpen.value}
+              isOn={store.seedsOpen.val}
               onClick={toggle(store.seedsOpen)}
             />
           )}
@@ -89,7 +84,7 @@ export function Picture({ view }: { view: View }) {
             icon="film"
             label="Record all steps as a GIF"
             testid="record"
-            disabled={store.files.making.value === "gif"}
+            disabled={store.files.making.val === "gif"}
             onClick={() => store.files.want("gif")}
           />
           <IconButton
@@ -100,7 +95,7 @@ export function Picture({ view }: { view: View }) {
           />
         </span>
       </div>
-      {view.compare.value === "split" && (
+      {view.compare.val === "split" && (
         <input
           type="range"
           class="e-split"
@@ -109,27 +104,26 @@ export function Picture({ view }: { view: View }) {
           min={0}
           max={1}
           step={0.01}
-          value={view.split.value}
+          value={view.split.val}
           onInput={(event) => {
-            view.split.value = event.currentTarget.valueAsNumber;
+            view.split.val = event.currentTarget.valueAsNumber;
           }}
         />
       )}
       <Film store={store} />
-      {store.seedsOpen.value && (
+      {store.seedsOpen.val && (
         <ol class="e-film e-seeds" aria-label="Seeds">
-          {store.film.value.seeds.map(([seed, key]) => (
-            <li key={seed}>
-              <button
-                type="button"
-                title={`Go on with seed ${seed}`}
-                data-testid={`seed-${seed}`}
-                onClick={() => store.vary("reseed", seed)}
-              >
-                {store.palette.icons.value[key] && <img src={store.palette.icons.value[key]} alt="" />}
-                <small>{seed}</small>
-              </button>
-            </li>
+          {store.film.val.seeds.map(([seed, picture]) => (
+            <Thumb
+              key={seed}
+              store={store}
+              picture={picture}
+              title={`Go on with seed ${seed}`}
+              testid={`seed-${seed}`}
+              onClick={() => store.vary("reseed", seed)}
+            >
+              <small>{seed}</small>
+            </Thumb>
           ))}
         </ol>
       )}
@@ -138,14 +132,14 @@ export function Picture({ view }: { view: View }) {
 }
 
 async function copyPicture(store: Store): Promise<void> {
-  const bitmap = store.pictures.picture.value?.bitmap;
+  const bitmap = store.pictures.picture.val?.bitmap;
   if (!bitmap) return;
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
   try {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
   } catch {
-    store.error.value = {
+    store.error.val = {
       message: "The browser does not allow to copy pictures here; save it instead.",
       traceback: "",
     };
@@ -153,29 +147,54 @@ async function copyPicture(store: Store): Promise<void> {
 }
 
 function Film({ store }: { store: Store }) {
-  const { steps, step: now } = store.film.value;
+  const { steps, step: now } = store.film.val;
   if (steps.length < 2) return null;
   return (
     <ol class="e-film" aria-label="Steps">
-      {steps.map(([step, key], i) => (
-        <li key={step}>
-          <button
-            type="button"
-            title={`Step ${i}`}
-            aria-label={`Step ${i}`}
-            aria-current={step === now ? "step" : undefined}
-            data-testid={`step-${i}`}
-            ref={(button) => {
-              const film = button?.closest("ol");
-              if (button && film && step === now) film.scrollLeft = button.offsetLeft - film.clientWidth / 2;
-            }}
-            onClick={() => store.go(step)}
-          >
-            {store.palette.icons.value[key] && <img src={store.palette.icons.value[key]} alt="" />}
-          </button>
-        </li>
+      {steps.map(([step, picture], i) => (
+        <Thumb
+          key={step}
+          store={store}
+          picture={picture}
+          title={`Step ${i}`}
+          testid={`step-${i}`}
+          current={step === now}
+          onClick={() => store.go(step)}
+        />
       ))}
     </ol>
+  );
+}
+
+function Thumb(props: {
+  store: Store;
+  /** Its key. */
+  picture: string;
+  title: string;
+  testid: string;
+  current?: boolean;
+  onClick: () => void;
+  children?: ComponentChildren;
+}) {
+  const { store, picture, title, testid, current, onClick, children } = props;
+  const address = store.palette.icons.val[picture];
+  const show = (item: HTMLElement | null) => {
+    const film = item?.parentElement;
+    if (film && current) film.scrollLeft = item.offsetLeft - film.clientWidth / 2;
+  };
+  return (
+    <li ref={show}>
+      <Button
+        title={title}
+        aria-label={title}
+        aria-current={current ? "step" : undefined}
+        testid={testid}
+        onClick={onClick}
+      >
+        {address && <img src={address} alt="" />}
+        {children}
+      </Button>
+    </li>
   );
 }
 

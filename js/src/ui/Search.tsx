@@ -1,23 +1,25 @@
 /** Finds features by label or number. */
 import type { View } from "../view.ts";
 import type { FeatureInfo } from "../wire.ts";
-import { submitOnEnter } from "./controls.tsx";
+import { Button, submitOnEnter, TextField } from "./controls.tsx";
 
 export function Search(props: {
   view: View;
   where: string;
+  /** The only site whose features will do. */
+  site?: string;
   label: string;
   hint?: string;
   onPick: (feature: FeatureInfo) => void;
   onFetch?: (prompt: string) => void;
 }) {
-  const { view, where, label, hint = "Add a feature: label or number", onPick, onFetch } = props;
+  const { view, where, site = "", label, hint = "Add a feature: label or number", onPick, onFetch } = props;
   const { palette } = view.store;
-  const { value: query } = view.query;
+  const query = view.query.val;
   const text = query.where === where ? query.text : "";
   const search = (text: string) => {
-    view.query.value = { where, text };
-    palette.search(text);
+    view.query.val = { where, text };
+    palette.search(text, site);
   };
   const pick = (feature: FeatureInfo | undefined) => {
     if (!feature) return;
@@ -30,40 +32,39 @@ export function Search(props: {
       onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
-        if (palette.isFound) pick(palette.found.value[0]);
+        if (palette.isFound) pick(palette.found.val[0]);
       }}
     >
-      <input
+      <TextField
         type="search"
         aria-label={label}
         placeholder={hint}
-        autocomplete="off"
-        data-testid={`search-${where}`}
+        testid={`search-${where}`}
         value={text}
-        onInput={(event) => search(event.currentTarget.value)}
+        onText={search}
       />
       {text && (
         <ul aria-label="Features found" data-testid="found">
-          {palette.found.value.map((feature) => (
+          {palette.found.val.map((feature) => (
             <li key={feature.feature}>
-              <button type="button" data-testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
+              <Button testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
                 {feature.label} <small>#{feature.feature}</small>
-              </button>
+                {feature.site && <small class="e-site">{feature.site}</small>}
+              </Button>
             </li>
           ))}
-          {palette.isFound && !palette.found.value.length && <li class="e-name">Nothing found</li>}
+          {palette.isFound && !palette.found.val.length && <li class="e-name">Nothing found</li>}
           {onFetch && (
             <li>
-              <button
-                type="button"
-                data-testid="fetch"
+              <Button
+                testid="fetch"
                 onClick={() => {
                   onFetch(text);
                   search("");
                 }}
               >
                 Concepts of a picture of “{text}”…
-              </button>
+              </Button>
             </li>
           )}
         </ul>

@@ -1,42 +1,60 @@
 /** The picture and the grid to paint on, over it or beside it. */
 
+import { round } from "../numbers.ts";
 import { Overlay } from "../overlay.ts";
-import { effect } from "../signals.ts";
+import { effect, put } from "../signals.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { View } from "../view.ts";
 
 export function Stage({ view }: { view: View }) {
   const { store } = view;
-  const drawing = store.task.value === "draw";
+  const drawing = store.task.val === "draw";
+  const tag = tagOf(view);
   return (
-    <div class={view.sideBySide.value ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
+    <div class={view.sideBySide.val ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
       <div class="e-picture">
         <canvas data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
-        {!store.pictures.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
+        {!store.pictures.picture.val && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
       {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
       <canvas
         class="e-grid"
         data-testid="grid"
-        data-tool={store.tool.value}
-        data-locked={store.locked.value.has(store.factor.value)}
+        data-tool={store.tool.val}
+        data-locked={store.locked.val.has(store.factor.val)}
         tabIndex={0}
         role="application"
         aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, question mark lists the keys."
-        onBlur={() => {
-          view.cursor.value = null;
-        }}
+        onBlur={put(view.cursor, null)}
       />
+      {tag && (
+        <span class="e-tag e-label" data-testid="tag">
+          {tag}
+        </span>
+      )}
     </div>
   );
+}
+
+/** What the picture is, where it is not simply the picture. */
+function tagOf({ store, holding }: View): string {
+  const trial = store.trial.val;
+  const info = store.info.val;
+  if (holding.val) return "Unedited";
+  if (trial) {
+    const top = info?.features[trial.factor]?.[0];
+    const name = `${info?.names[trial.factor]}: only ${top?.label || "feature"} #${top?.feature}`;
+    return trial.bitmap ? name : "Drawing the comparison…";
+  }
+  return store.pictures.picture.val?.frame?.rough ? "Preview" : "";
 }
 
 export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const stop = effect(() => {
     const { store } = view;
-    const bitmap = store.pictures.picture.value?.bitmap;
-    const [holding, compare] = [view.holding.value, view.compare.value];
-    const original = store.pictures.original.value;
+    const bitmap = store.trial.val?.bitmap ?? store.pictures.picture.val?.bitmap;
+    const [holding, compare] = [view.holding.val, view.compare.val];
+    const original = store.pictures.original.val;
     if (holding || compare !== "now") store.wantOriginal();
     if (!bitmap) return;
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
@@ -51,7 +69,7 @@ export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: Abort
     if (!original) return;
     if (holding) context.drawImage(original, 0, 0);
     else if (compare === "split") {
-      const at = Math.round(view.split.value * width);
+      const at = round(view.split.val * width);
       context.drawImage(original, 0, 0, at, height, 0, 0, at, height);
       context.fillStyle = "#fff";
       context.fillRect(at - 1, 0, 2, height);
@@ -75,27 +93,27 @@ export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: Abort
     overlay.draw(state());
   };
   const state = () => ({
-    layers: store.layers.value,
-    gains: store.gains.value,
-    colors: store.info.value?.colors ?? [],
-    hidden: store.hidden.value,
-    picked: store.factor.value,
-    solo: view.solo.value ?? store.soloed.value,
+    layers: store.layers.val,
+    gains: store.gains.val,
+    colors: store.info.val?.colors ?? [],
+    hidden: store.hidden.val,
+    picked: store.factor.val,
+    solo: view.solo.val ?? store.soloed.val,
     aim: view.aim,
-    brushSize: TOOLS[store.tool.value].uses.includes("size") ? store.size.value : 1,
-    selection: store.selection.value,
-    ghost: store.ghost.value,
-    opacity: view.opacity.value,
-    lines: view.lines.value,
-    beside: view.sideBySide.value,
-    tinted: view.overlay.value || view.sideBySide.value,
+    brushSize: TOOLS[store.tool.val].uses.includes("size") ? store.size.val : 1,
+    selection: store.selection.val,
+    ghost: store.ghost.val,
+    opacity: view.opacity.val,
+    lines: view.lines.val,
+    beside: view.sideBySide.val,
+    tinted: view.overlay.val || view.sideBySide.val,
   });
   const stop = effect(() => {
     state();
     if (!frame) frame = requestAnimationFrame(draw);
   });
   const sizes = new ResizeObserver(() => {
-    const side = Math.round(canvas.clientWidth * devicePixelRatio);
+    const side = round(canvas.clientWidth * devicePixelRatio);
     if (!side || canvas.width === side) return;
     canvas.width = side;
     canvas.height = side;

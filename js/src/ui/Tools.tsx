@@ -2,15 +2,15 @@
 
 import { MAX_BRUSH } from "../settings.ts";
 import { AREAS } from "../shapes.ts";
-import type { Signal } from "../signals.ts";
+import { into, put, type Signal } from "../signals.ts";
 import type { Store } from "../store.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
 import type { View } from "../view.ts";
-import { Check, Choice, IconButton, Slider } from "./controls.tsx";
+import { Button, Check, Choice, IconButton, Slider, TextButton } from "./controls.tsx";
 
 export function Tools({ view }: { view: View }) {
   const { store } = view;
-  const picked = store.tool.value;
+  const picked = store.tool.val;
   return (
     <div class="e-tools" role="toolbar" aria-label="Tools">
       {Object.entries(TOOLS).map(([name, { label, key }]) => (
@@ -19,10 +19,8 @@ export function Tools({ view }: { view: View }) {
           icon={name as ToolName}
           label={`${label} (${key})`}
           testid={`tool-${name}`}
-          pressed={picked === name}
-          onClick={() => {
-            store.tool.value = name as ToolName;
-          }}
+          isOn={picked === name}
+          onClick={put(store.tool, name as ToolName)}
         />
       ))}
     </div>
@@ -39,7 +37,7 @@ const SCOPES = [
 ] as const;
 
 export function Brush({ store }: { store: Store }) {
-  const { label, hint, uses, act } = TOOLS[store.tool.value];
+  const { label, hint, uses, act } = TOOLS[store.tool.val];
   const used = (setting: (typeof uses)[number]) => uses.includes(setting);
   const slider = (
     name: string,
@@ -52,19 +50,17 @@ export function Brush({ store }: { store: Store }) {
     <Slider
       label={title}
       testid={testid}
-      value={value.value}
+      value={value.val}
       min={min}
       max={max}
       step={step}
       rest={rest}
-      text={step === 1 ? `${value.value}` : value.value.toFixed(2)}
-      onInput={(now) => {
-        value.value = now;
-      }}
+      text={step === 1 ? `${value.val}` : value.val.toFixed(2)}
+      onInput={into(value)}
     />,
   ];
   return (
-    <div class="e-brush" data-tool={store.tool.value}>
+    <div class="e-brush" data-tool={store.tool.val}>
       <p class="e-hint">
         <b>{label}</b> {hint}
       </p>
@@ -87,21 +83,19 @@ export function Brush({ store }: { store: Store }) {
           <Choice
             label="How paint meets what is there"
             testid="mode"
-            value={store.mode.value}
+            value={store.mode.val}
             options={MODES}
-            onChoose={(mode) => {
-              store.mode.value = mode;
-            }}
+            onChoose={into(store.mode)}
           />
         )}
         {used("scope") && (
           <Choice
             label="What the eraser takes"
             testid="erase-scope"
-            value={store.eraseOnlyFactor.value ? "one" : "all"}
+            value={store.eraseOnlyFactor.val ? "one" : "all"}
             options={SCOPES}
             onChoose={(scope) => {
-              store.eraseOnlyFactor.value = scope === "one";
+              store.eraseOnlyFactor.val = scope === "one";
             }}
           />
         )}
@@ -113,29 +107,20 @@ export function Brush({ store }: { store: Store }) {
         )}
         <fieldset class="e-areas" aria-label={act ? `${label} an area` : "Select an area"}>
           {Object.entries(AREAS).map(([name, mask]) => (
-            <button
-              type="button"
+            <Button
               key={name}
               class={`e-area e-area-${name}`}
               title={`${act ? label : "Select"}: ${name}`}
               aria-label={name}
-              data-testid={`area-${name}`}
+              testid={`area-${name}`}
               onClick={() => store.useOn(mask)}
             />
           ))}
         </fieldset>
-        {store.selection.value && (
-          <button
-            type="button"
-            class="e-button e-labelled"
-            title="Let go of the selection (Esc)"
-            data-testid="deselect"
-            onClick={() => {
-              store.selection.value = null;
-            }}
-          >
+        {store.selection.val && (
+          <TextButton title="Let go of the selection (Esc)" testid="deselect" onClick={put(store.selection, null)}>
             Deselect
-          </button>
+          </TextButton>
         )}
       </div>
     </div>

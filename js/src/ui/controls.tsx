@@ -1,33 +1,64 @@
 /** The few controls everything is made of. */
 
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, ComponentProps } from "preact";
 import type { Signal } from "../signals.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
-export function IconButton(props: {
-  icon: IconName;
-  label: string;
-  testid: string;
-  onClick: () => void;
-  disabled?: boolean;
-  pressed?: boolean;
-  children?: ComponentChildren;
-}) {
-  const { icon, label, testid, onClick, disabled = false, pressed, children } = props;
+type ButtonProps = Omit<ComponentProps<"button">, "type" | "icon"> & { testid: string; isOn?: boolean };
+
+export function Button({ testid, isOn, ...props }: ButtonProps) {
+  return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
+}
+
+/** A button in words. */
+export function TextButton(props: ButtonProps) {
+  return <Button class="e-button e-labelled" {...props} />;
+}
+
+export function IconButton({ icon, label, children, ...props }: ButtonProps & { icon: IconName; label: string }) {
   return (
-    <button
-      type="button"
-      class={children ? "e-button e-labelled" : "e-button e-square"}
-      title={label}
-      aria-label={label}
-      aria-pressed={pressed}
-      data-testid={testid}
-      disabled={disabled}
-      onClick={onClick}
-    >
+    <Button class={children ? "e-button e-labelled" : "e-button e-square"} title={label} aria-label={label} {...props}>
       <Icon name={icon} />
       {children}
-    </button>
+    </Button>
+  );
+}
+
+export const textOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value;
+
+/** A field for words, which no browser has to know better. */
+export function TextField({
+  testid,
+  onText,
+  ...props
+}: ComponentProps<"input"> & { testid: string; onText: (text: string) => void }) {
+  return (
+    <input
+      type="text"
+      spellcheck={false}
+      autocomplete="off"
+      data-testid={testid}
+      onInput={(event) => onText(textOf(event))}
+      {...props}
+    />
+  );
+}
+
+/** What lies over the widget for a while. */
+export function Over(props: {
+  label: string;
+  testid: string;
+  class?: string;
+  hint?: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
+  const { label, testid, class: kind = "", hint = "Close", onClose, children } = props;
+  return (
+    <section class={`e-keys ${kind}`} aria-label={label}>
+      <IconButton icon="close" label={hint} testid={`${testid}-close`} onClick={onClose} />
+      {children}
+    </section>
   );
 }
 
@@ -91,16 +122,15 @@ export function Choice<T extends string>(props: {
   return (
     <fieldset class="e-choice" aria-label={label} data-testid={testid} data-value={value}>
       {options.map(([option, text, title]) => (
-        <button
-          type="button"
+        <Button
           key={option}
           title={title}
-          aria-pressed={option === value}
-          data-testid={`${testid}-${option}`}
+          isOn={option === value}
+          testid={`${testid}-${option}`}
           onClick={() => onChoose(option)}
         >
           {text}
-        </button>
+        </Button>
       ))}
     </fieldset>
   );
@@ -125,9 +155,9 @@ export function Check(props: { label: string; title: string; testid: string; val
       <input
         type="checkbox"
         data-testid={testid}
-        checked={value.value}
+        checked={value.val}
         onChange={(event) => {
-          value.value = event.currentTarget.checked;
+          value.val = event.currentTarget.checked;
         }}
       />
       {label}

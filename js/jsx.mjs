@@ -1,0 +1,2 @@
+/** What JSX becomes; esbuild puts it where it is used. */
+export { h } from "preact";
