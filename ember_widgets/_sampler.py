@@ -8,101 +8,26 @@ What precedes the first edit is computed once per prompt, seed and number of ste
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers.utils.torch_utils import randn_tensor
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from ember_widgets._decoding import Decoding
+from ember_widgets._runs import Edit, Run, Start, Words
 from ember_widgets._seats import Seats
+from ember_widgets._stale import Stale
+from ember_widgets._twin import Twin
 from ember_widgets.staged_unet import GRID, SiteState, StagedUNet
-
-Words = tuple[Tensor, Tensor]
-"""A text as the UNet reads it: token embeddings (batch, tokens, d_text), and the pooled (batch, d_pooled)."""
-
-Edit = Callable[[int, SiteState], Tensor]
-"""(step, state) -> the site's output to go on with, (batch, d_model, 16, 16)."""
 
 CACHED_TEXTS = 16
 
 
-@dataclass(frozen=True)
-class Run:
-    """What is asked for, before any edit.
-
-    Attributes:
-        prompt, seed, n_steps, guidance: As in `Scene`.
-        image: Latents of a photograph to start from, (4, height, width), or None.
-        image_strength: How much of it is made anew.
-    """
-
-    prompt: str
-    seed: int
-    n_steps: int
-    guidance: float = 0.0
-    image: NDArray[np.float32] | None = field(default=None, compare=False)
-    image_strength: float = 0.5
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Equal for equal runs."""
-        digest = "" if self.image is None else hashlib.sha256(self.image.tobytes()).hexdigest()
-        strength = self.image_strength if digest else 0.0
-        return self.prompt, self.seed, self.n_steps, self.guidance, digest, strength
-
-
-@dataclass(frozen=True)
-class Start:
-    """Everything of a run that no edit can change; with guidance, the unconditional half comes first."""
-
-    text: Tensor
-    added: dict[str, Tensor]
-    latents: Tensor
-    noise_state: Tensor
-    scheduler: Any
-    timesteps: Tensor
-    states: tuple[SiteState, ...]
-    guidance: float = 0.0
-
-    @property
-    def first(self) -> SiteState:
-        """The first step at the first site."""
-        return self.states[0]
-
-
-def repeated(start: Start, n: int) -> Start:
-    """The start of a batch of n runs that begin alike; not for guided ones."""
-
-    def times(tensor: Tensor) -> Tensor:
-        return tensor.expand(n, *tensor.shape[1:])
-
-    states = tuple(
-        SiteState(
-            times(state.hidden_in),
-            times(state.hidden_out),
-            tuple(times(skip) for skip in state.skips),
-            times(state.emb),
-            times(state.encoder_hidden_states),
-        )
-        for state in start.states
-    )
-    return replace(
-        start,
-        text=times(start.text),
-        added={name: times(tensor) for name, tensor in start.added.items()},
-        latents=times(start.latents),
-        states=states,
-    )
-
-
-class Sampler:
+class Sampler(Decoding):
     """Runs one pipeline's parts.
 
     Args:
@@ -115,11 +40,18 @@ class Sampler:
     def __init__(
         self, pipeline: Any, *sites: str, seats: Seats | None = None, preview_vae: Any = None
     ) -> None:
-        self.pipeline = pipeline
-        self.stages = sorted((StagedUNet(pipeline.unet, site) for site in sites), key=lambda s: s.order)
-        self.seats = seats or Seats(pipeline, pipeline._execution_device)
-        self.preview_vae = preview_vae
+        super().__init__(pipeline, seats, preview_vae)
+        self._sites = sites
+        self.stages: list[StagedUNet] = []
+        self._unet_twin = Twin()
+        self._cut()
         self._texts: OrderedDict[tuple[str, bool], tuple[Tensor, Tensor]] = OrderedDict()
+
+    def _cut(self) -> None:
+        """Cut the UNet at the sites; anew where the user has changed it."""
+        unet = self._twin(self._unet_twin, self.pipeline.unet)
+        if not self.stages or self.staged.unet is not unet:
+            self.stages = sorted((StagedUNet(unet, site) for site in self._sites), key=lambda s: s.order)
 
     @property
     def staged(self) -> StagedUNet:
@@ -134,6 +66,7 @@ class Sampler:
     @torch.no_grad()
     def begin(self, run: Run) -> Start:
         """Encode the text, draw the noise and run the first step up to the sites."""
+        self._cut()
         pipe, device = self.pipeline, self.seats.device
         guided = run.guidance > 1
         text, pooled = self.words(run.prompt, guided)
@@ -185,7 +118,13 @@ class Sampler:
         )
 
     @torch.no_grad()
-    def run(self, start: Start, *edits: Edit | None, late: Words | None = None) -> Tensor:
+    def run(
+        self,
+        start: Start,
+        *edits: Edit | None,
+        late: Words | None = None,
+        stale: Callable[[], bool] | None = None,
+    ) -> Tensor:
         """Denoise from a start.
 
         Args:
@@ -193,13 +132,16 @@ class Sampler:
             edits: One per site, in the order of `stages`: decides the site's output at every step; None
                 leaves the site alone.
             late: What comes after the last site reads these words (see `words`); None = the start's own.
+            stale: Asked before every step whether to give up.
 
         Returns:
             Final latents (1, 4, height, width).
 
         Raises:
+            Stale: It said so.
             ValueError: More edits than there are sites.
         """
+        self._cut()
         if len(edits) > len(self.stages):
             raise ValueError(f"{len(edits)} edits, but only {len(self.stages)} sites; give one per site")
         scheduler = copy.deepcopy(start.scheduler)  # steps count inside it
@@ -209,6 +151,7 @@ class Sampler:
         latents = start.latents
         with self.seats.at_work("unet"):
             for i, t in enumerate(start.timesteps):
+                give_up(stale)
                 doubled = torch.cat([latents] * 2) if start.guidance > 1 else latents
                 scaled = scheduler.scale_model_input(doubled, t)
                 prediction = self._predict(start, i, scaled, t, edits, late)
@@ -242,6 +185,7 @@ class Sampler:
         Raises:
             ValueError: There is no such block behind the first site.
         """
+        self._cut()
         last = max((i for i, stage in enumerate(self.stages) if stage.leads_to(site)), default=0)
         found: SiteState | None = None
 
@@ -293,68 +237,17 @@ class Sampler:
             out = state.hidden_out if edit is None else edit(step, state)
             if i + 1 < len(self.stages):
                 state = self.stages[i].onward(state, out, self.stages[i + 1].site)
-        return self.stages[-1].suffix(self._reworded(state, start, t, late), out)
+        return self._rest(self._reworded(state, start, t, late), out)
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
-        """Latents to a picture, with the pipeline's upcast and scaling rules.
+    def _rest(self, state: SiteState, out: Tensor) -> Tensor:
+        """From the last site's edited output to the UNet's prediction."""
+        stage = self.stages[-1]
 
-        What float16 cannot hold is decoded once more in float32: no picture is black by overflow.
+        def work(out: Tensor, emb: Tensor, text: Tensor, *skips: Tensor) -> Tensor:
+            return stage.suffix(SiteState(out, out, skips, emb, text), out)
 
-        Args:
-            latents: From `run`.
-            preview: With the small decoder, if there is one.
-
-        Raises:
-            FloatingPointError: Values are not finite even so.
-        """
-        pipe = self.pipeline
-        if not bool(torch.isfinite(latents).all()):
-            raise FloatingPointError(
-                f"the UNet returned values that are not finite in {_name(latents.dtype)}; "
-                "weaken the strengths, or load the painter with dtype='bfloat16' or 'float32'"
-            )
-        if preview and self.preview_vae is not None:
-            pixels = _decoded(self.preview_vae, latents.to(self.preview_vae.dtype))
-            if bool(torch.isfinite(pixels).all()):
-                return self._picture(pixels)
-        vae = pipe.vae
-        half = vae.dtype != torch.float32
-        with self.seats.at_work("vae"):
-            if vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False):
-                pixels = _in_float32(vae, latents)
-            else:
-                pixels = _decoded(vae, latents if latents.dtype == vae.dtype else latents.to(vae.dtype))
-                if half and not bool(torch.isfinite(pixels).all()):
-                    pixels = _in_float32(vae, latents)
-        if not bool(torch.isfinite(pixels).all()):
-            raise FloatingPointError(
-                f"the VAE returned values that are not finite in {_name(pixels.dtype)}; "
-                "weaken the strengths, or load the painter with dtype='float32' or another vae="
-            )
-        return self._picture(pixels)
-
-    @torch.no_grad()
-    def encode(self, image: Image.Image) -> NDArray[np.float32]:
-        """Latents of a picture, (4, height, width) float32, scaled as the sampler has them, without noise."""
-        from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl_img2img import (
-            retrieve_latents,
-        )
-
-        pipe, vae = self.pipeline, self.pipeline.vae
-        pixels = pipe.image_processor.preprocess(image).to(self.seats.device, torch.float32)
-        with self.seats.at_work("vae"):
-            dtype = vae.dtype
-            _cast(vae, torch.float32)
-            try:
-                # The middle of what the encoder allows, not a draw from it: same photograph, same start.
-                latents = retrieve_latents(vae.encode(pixels), sample_mode="argmax")
-            finally:
-                _cast(vae, dtype)
-        mean, std = _moments(vae.config, latents)
-        latents = (latents - mean) * vae.config.scaling_factor / std
-        found: NDArray[np.float32] = latents[0].float().cpu().numpy()
-        return found
+        given = (out, state.emb, state.encoder_hidden_states, *state.skips)
+        return self._unet_graphs.run(self.pipeline.unet, work, *given)
 
     def _reworded(self, state: SiteState, start: Start, t: Tensor, late: Words | None) -> SiteState:
         """The state at the last site, with the words that are read behind it."""
@@ -363,8 +256,10 @@ class Sampler:
         return self.staged.reworded(state, t, late[0], {**start.added, "text_embeds": late[1]})
 
     def forget(self) -> None:
-        """Let go of encoded texts."""
+        """Let go of encoded texts and of graphs."""
         self._texts.clear()
+        self._unet_graphs.forget()
+        self._vae_graphs.forget()
 
     @torch.no_grad()
     def words(self, prompt: str, guided: bool = False) -> Words:
@@ -383,12 +278,11 @@ class Sampler:
         self._texts.move_to_end(key)
         return self._texts[key]
 
-    def _picture(self, pixels: Tensor) -> Image.Image:
-        pipe = self.pipeline
-        if pipe.watermark is not None:
-            pixels = pipe.watermark.apply_watermark(pixels)
-        image: Image.Image = pipe.image_processor.postprocess(pixels, output_type="pil")[0]
-        return image
+
+def give_up(stale: Callable[[], bool] | None) -> None:
+    """Raises: Stale: the work is."""
+    if stale is not None and stale():
+        raise Stale
 
 
 def _photograph_steps(scheduler: Any, n_steps: int, strength: float, device: Any) -> Tensor:
@@ -402,43 +296,3 @@ def _photograph_steps(scheduler: Any, n_steps: int, strength: float, device: Any
         scheduler.set_begin_index(skipped)
     timesteps: Tensor = scheduler.timesteps[skipped:]
     return timesteps
-
-
-def _decoded(vae: Any, latents: Tensor) -> Tensor:
-    config = vae.config
-    if getattr(config, "latents_mean", None) is not None and getattr(config, "latents_std", None) is not None:
-        mean, std = _moments(config, latents)
-        latents = latents * std / config.scaling_factor + mean
-    else:
-        latents = latents / config.scaling_factor
-    pixels: Tensor = vae.decode(latents, return_dict=False)[0]
-    return pixels
-
-
-def _in_float32(vae: Any, latents: Tensor) -> Tensor:
-    dtype = vae.dtype
-    _cast(vae, torch.float32)
-    try:
-        return _decoded(vae, latents.float())
-    finally:
-        _cast(vae, dtype)
-
-
-def _cast(vae: Any, dtype: torch.dtype) -> None:
-    """Without the warning that diffusers' own `to` has for casts of a model that loads in another dtype."""
-    torch.nn.Module.to(vae, dtype=dtype)
-
-
-def _moments(config: Any, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread per channel, 0 and 1 where the VAE has none."""
-    found = []
-    for name, neutral in (("latents_mean", 0.0), ("latents_std", 1.0)):
-        value = getattr(config, name, None)
-        n_channels = like.shape[1]
-        moments = torch.full((n_channels,), neutral) if value is None else torch.tensor(value)
-        found.append(moments.view(1, n_channels, 1, 1).to(like.device, like.dtype))
-    return found[0], found[1]
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ember_widgets._sampler import Edit
+from ember_widgets._runs import Edit
 from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Scene
 from ember_widgets.staged_unet import SiteState
+
+KEPT = 8
+"""Products of basis and decoder, per SAE."""
 
 
 def target(sae: SAE, state: SiteState) -> Tensor:
@@ -37,6 +43,27 @@ def edits(scene: Scene, saes: Sequence[SAE]) -> list[Edit | None]:
     return found
 
 
+_lock = threading.Lock()
+_known: WeakKeyDictionary[SAE, OrderedDict[bytes, Tensor]] = WeakKeyDictionary()
+
+
+def _directions(basis: NDArray[np.float32], sae: SAE) -> Tensor:
+    """What one unit of each factor is at the site, H·W_dec: (K, F) -> (K, d_model).
+
+    A stroke changes strengths and no basis, and at ten thousand features this product takes longer than all
+    the rest of an edit; so the last few are kept.
+    """
+    key = basis.tobytes()
+    with _lock:
+        known = _known.setdefault(sae, OrderedDict())
+        if key not in known:
+            known[key] = torch.tensor(basis, device=sae.W_dec.device) @ sae.W_dec
+        known.move_to_end(key)
+        while len(known) > KEPT:
+            known.popitem(last=False)
+        return known[key]
+
+
 def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None:
     def tensor(array: NDArray[np.float32]) -> Tensor:
         return torch.tensor(array, device=sae.W_dec.device)
@@ -44,7 +71,7 @@ def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None
     def analysed(factors: list[int]) -> Tensor:
         """What some of the analysed factors made, S0·H0·W_dec."""
         strengths = tensor(scene.base_strengths[..., factors]).reshape(GRID * GRID, len(factors))
-        return strengths @ (tensor(scene.base_basis[factors, here]) @ sae.W_dec)
+        return strengths @ _directions(scene.base_basis[factors, here], sae)
 
     # Each analysed factor is set against the first of the scene's that it is; a copy is one more factor.
     heirs = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
@@ -62,9 +89,9 @@ def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None
     if not (moved.any() or reweighted.any() or gone.any() or removed):
         return None
     flat = (GRID * GRID, len(basis))
-    delta = tensor(moved).view(flat) @ (tensor(basis) @ sae.W_dec)
+    delta = tensor(moved).view(flat) @ _directions(basis, sae)
     if reweighted.any():
-        delta = delta + tensor(base).view(flat) @ (tensor(reweighted) @ sae.W_dec)
+        delta = delta + tensor(base).view(flat) @ _directions(reweighted, sae)
     if removed:
         delta = delta - analysed(removed)
     if gone.any():

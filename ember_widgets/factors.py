@@ -7,10 +7,11 @@ strengths say where and how much of it there is.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from ember_widgets import _checks
 from ember_widgets._checks import FloatArray
 from ember_widgets._grid import GRID
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 N_PATCHES = GRID * GRID
 
@@ -74,23 +78,26 @@ class Factors:
         """
         n_factors = _n_factors(n_factors)
         codes = _codes(activations)
-        active = (codes > 0).any(axis=0)
         ignored = _feature_mask(ignore, codes.shape[1])
-        sought, late = active & ~ignored, active & ignored
-        _check_there_are(n_factors, codes[:, active], codes[:, sought])
+        # Of ten thousand features a picture has a few hundred: nothing below looks at the others.
+        active = np.flatnonzero(codes.max(axis=0))
+        codes, late = codes[:, active].astype(np.float64), ignored[active]
+        _check_there_are(n_factors, codes, codes[:, ~late])
 
-        basis = np.zeros((n_factors, codes.shape[1]))
-        strengths, basis[:, sought] = _factorise(codes[:, sought], n_factors)
-        basis[:, late] = _non_negative_mix(codes[:, late].T, strengths.T).T
-        strengths = _non_negative_mix(codes[:, active], basis[:, active])
+        weights = np.zeros((n_factors, len(active)))
+        strengths, weights[:, ~late] = _factorise(codes[:, ~late], n_factors)
+        weights[:, late] = _non_negative_mix(codes[:, late].T, strengths.T).T
+        strengths = _non_negative_mix(codes, weights)
 
         typical = np.array([typical_strength(column) for column in strengths.T])
-        strengths, basis = strengths / typical, basis * typical[:, None]
-        energy = (strengths**2).sum(axis=0) * (basis**2).sum(axis=1)
+        strengths, weights = strengths / typical, weights * typical[:, None]
+        energy = (strengths**2).sum(axis=0) * (weights**2).sum(axis=1)
         order = np.argsort(-energy, kind="stable")
+        basis = np.zeros((n_factors, len(ignored)), np.float32)
+        basis[:, active] = weights[order]
         return cls(
             strengths=strengths[:, order].reshape(GRID, GRID, n_factors).astype(np.float32),
-            basis=basis[order].astype(np.float32),
+            basis=basis,
             ignore=tuple(np.flatnonzero(ignored).tolist()),
         )
 
@@ -109,7 +116,9 @@ class Factors:
         """
         codes = _codes(activations, self.basis.shape[1])
         used = (self.basis != 0).any(axis=0)
-        strengths = _non_negative_mix(codes[:, used], self.basis[:, used].astype(np.float64))
+        strengths = _non_negative_mix(
+            codes[:, used].astype(np.float64), self.basis[:, used].astype(np.float64)
+        )
         return strengths.reshape(GRID, GRID, len(self.basis)).astype(np.float32)
 
 
@@ -131,32 +140,37 @@ def typical_strength(strengths: NDArray[np.float64]) -> float:
 
 def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """NMF: (n, m) -> (n, n_factors), (n_factors, m)."""
-    # sklearn is loaded here and below because it takes longer to import than all the rest of the package.
+    # sklearn and scipy are loaded here and below because they take longer to import than all the rest.
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
     model = NMF(n_factors, init="nndsvda", random_state=0, max_iter=400, tol=1e-4)
     # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
     # (a browser, a render) up to forty times more.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+    with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):
         # What is reached after max_iter reads as well as what comes later, and a user could not act on it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64
     return strengths.astype(np.float64), model.components_.astype(np.float64)
 
 
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """Looking for the libraries that have threads takes milliseconds; they are loaded once."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The weights >= 0 with which the rows come nearest to each target: (n, m), (k, m) -> (n, k)."""
-    from sklearn.linear_model import LinearRegression
+    from scipy.optimize import nnls
 
     if not targets.size:
         return np.zeros((len(targets), len(rows)))
     # Only what lies in the span of the rows can be matched: k numbers per target, however large m is.
     span, mixed = np.linalg.qr(rows.T)
-    solver = LinearRegression(fit_intercept=False, positive=True)
-    weights: NDArray[np.float64] = solver.fit(mixed, (targets @ span).T).coef_
-    return weights
+    return np.array([nnls(mixed, target)[0] for target in targets @ span])
 
 
 def _n_factors(value: object) -> int:
@@ -184,11 +198,23 @@ def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any])
         )
 
 
-def _codes(activations: FloatArray, n_features: int | str = "n_features") -> NDArray[np.float64]:
-    array = _checks.frozen_array("activations", activations, (GRID, GRID, n_features))
-    if array.size and array.min() < 0:
-        raise ValueError(f"activations go down to {array.min()}; SAE codes are never negative, give those")
-    return array.reshape(N_PATCHES, -1).astype(np.float64)
+def _codes(activations: FloatArray, n_features: int | str = "n_features") -> NDArray[np.float32]:
+    array = activations
+    if not (isinstance(array, np.ndarray) and array.dtype == np.float32 and _is_fine(array, n_features)):
+        array = _checks.frozen_array("activations", activations, (GRID, GRID, n_features))
+        if array.size and array.min() < 0:
+            raise ValueError(
+                f"activations go down to {array.min()}; SAE codes are never negative, give those"
+            )
+    return array.reshape(N_PATCHES, -1)
+
+
+def _is_fine(array: NDArray[np.float32], n_features: int | str) -> bool:
+    """Whether the array can be used as it is; a copy of ten thousand features takes as long as NMF."""
+    if array.ndim != 3 or array.shape[:2] != (GRID, GRID) or n_features not in ("n_features", array.shape[2]):
+        return False
+    # What is not finite shows in one of the two.
+    return array.size == 0 or bool(array.min() >= 0 and array.max() < np.inf)
 
 
 def _feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: int) -> NDArray[np.bool_]:

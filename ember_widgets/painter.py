@@ -24,52 +24,27 @@ picture.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import hashlib
-import os
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from ember_widgets import _checks, _photo, _sites, _steering, _verdict, icons, loading
-from ember_widgets._hub import Hub
+from ember_widgets import _checks, _photo, _sites, _steering
+from ember_widgets._all_features import DISC, AllFeatures
+from ember_widgets._opening import Opening
 from ember_widgets._palette import free_name, palette
-from ember_widgets._sampler import Edit, Run, Sampler, Start, Words, repeated
-from ember_widgets._seats import Seats
-from ember_widgets._statistics import FILE as STATISTICS_FILE
-from ember_widgets._statistics import Statistics, joined
-from ember_widgets._store import cache_folder, data_folder
+from ember_widgets._runs import Edit, Run, Words
+from ember_widgets._sampler import give_up
 from ember_widgets._variations import Variations
-from ember_widgets.checkpoints import load_sae
-from ember_widgets.collection import Collection, collect
 from ember_widgets.factors import Factors
-from ember_widgets.icons import Icons
 from ember_widgets.inspection import Inspection
-from ember_widgets.labels import Labels
 from ember_widgets.sae import SAE
-from ember_widgets.scene import AREAS, GRID, Scene
-from ember_widgets.staged_unet import SiteState
-
-ASSETS = Path(__file__).parent / "embedded" / "assets"
-EMBEDDED_SAES = {"down_blocks.2.attentions.1": "sae", "up_blocks.0.attentions.1": "sae-up.0.1"}
-CACHED_STARTS = 8
-_DISC = AREAS["centre"]
-
-SAESource = str | os.PathLike[str] | Mapping[str, Tensor] | SAE
-"""What an SAE can be given as; see `load_sae`."""
+from ember_widgets.scene import GRID, Scene
 
 
-class Painter(Variations):
+class Painter(Opening, AllFeatures, Variations):
     """A diffusion pipeline with SAEs at its sites: analyses pictures into scenes, renders scenes.
 
     Make one with `Painter.embedded` or `Painter.from_pretrained`. Methods may be called from several threads.
@@ -92,210 +67,6 @@ class Painter(Variations):
         labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
         guidance: As given.
     """
-
-    def __init__(
-        self,
-        pipeline: Any,
-        sae: SAE | Mapping[str, SAE],
-        *,
-        name: str,
-        revision: str | None = None,
-        labels: Mapping[int, str] | None = None,
-        guidance: float = 0.0,
-        seats: Seats | None = None,
-        preview_vae: Any = None,
-    ) -> None:
-        self.pipeline = pipeline
-        self.guidance = _checks.guidance(guidance)
-        given = [sae] if isinstance(sae, SAE) else [_at(site, one) for site, one in sae.items()]
-        if not given:
-            raise ValueError("sae={} names no site; give at least one, as {'down.2.1': ...}")
-        sites = [one.site for one in given]
-        if len(set(sites)) < len(sites):
-            raise ValueError(f"two SAEs are of the same site ({', '.join(sites)}); give one per site")
-        self._sampler = Sampler(pipeline, *sites, seats=seats, preview_vae=preview_vae)
-        self._device = self._sampler.seats.device
-        by_site = {_sites.full(one.site): one for one in given}
-        self._steered: dict[str, SAE] = {}
-        for stage in self._sampler.stages:
-            one = by_site[stage.site]
-            d_model = pipeline.unet.get_submodule(stage.site).config.in_channels
-            if d_model != one.d_model:
-                raise ValueError(
-                    f"the SAE encodes {one.d_model} channels, but {one.site} has {d_model}; "
-                    "load the SAE of this model and site"
-                )
-            self._steered[stage.site] = one.to(self._device)
-        # What the user called a feature belongs to the dictionary, whatever model or file it came with.
-        own = data_folder() / "labels" / f"{self._hash()}.json" if self._hashed() else None
-        self.labels = Labels(labels, n_features=self.n_features, own_file=own)
-        self._starts: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
-        self._lock = threading.RLock()
-        self._settle(name)
-        self.saes = dict(self._steered)
-        self._identity = {
-            "id": name,
-            "revision": revision or "",
-            "site": ",".join(self._steered),
-            "sae": ",".join(one.sha256[:16] for one in self._steered.values()),
-            **{package: _version(package) for package in ("ember_widgets", "diffusers", "torch")},
-        }
-
-    @property
-    def n_features(self) -> int:
-        """Of all sites together."""
-        return sum(one.n_features for one in self._steered.values())
-
-    @property
-    def has_previews(self) -> bool:
-        """Whether there is a small decoder for `render(scene, preview=True)`."""
-        return self._sampler.preview_vae is not None
-
-    # loading
-
-    @classmethod
-    def embedded(cls, *, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto") -> Painter:
-        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
-
-        Args:
-            sites: Which of its SAEs to steer with: "down.2.1", whose features were taught; "up.0.1", whose
-                features were found; or both.
-            dtype: "float32", "bfloat16" (half the time where the CPU has matrix units for it, the same
-                picture to the eye), or "auto": what is fastest here.
-
-        Raises:
-            ValueError: There is no SAE of such a site.
-        """
-        if not (ASSETS / "pipeline" / "model_index.json").exists():
-            raise FileNotFoundError(
-                f"the embedded model is missing from {ASSETS}; install ember_widgets again"
-            )
-        wanted = [_sites.full(site) for site in ([sites] if isinstance(sites, str) else sites)]
-        if not wanted or set(wanted) - set(EMBEDDED_SAES):
-            have = ", ".join(map(_sites.short, EMBEDDED_SAES))
-            raise ValueError(
-                f"sites={sites!r}, but the embedded model has SAEs of {have}; choose among these"
-            )
-        cpu = torch.device("cpu")
-        with loading.quietly():
-            loaded = loading.load_pipeline(
-                ASSETS / "pipeline", dtype=loading.pick_dtype(dtype, cpu), device=cpu, hub=Hub()
-            )
-        saes: dict[str, SAE] = {}
-        labels = Labels()
-        for site, folder in EMBEDDED_SAES.items():
-            if site in wanted:
-                begin = sum(one.n_features for one in saes.values())
-                labels.add(Labels.load(ASSETS / folder / "labels.json").moved(begin))
-                saes[site] = load_sae(ASSETS / folder)
-        return cls(
-            loaded.pipeline,
-            saes,
-            name="embedded",
-            revision=_version("ember_widgets"),
-            labels=labels,
-        )
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        model: str | os.PathLike[str],
-        *,
-        sae: SAESource | Mapping[str, SAESource],
-        site: str | None = None,
-        device: str | None = None,
-        dtype: str = "auto",
-        vae: str | os.PathLike[str] | None = None,
-        preview_vae: str | os.PathLike[str] | None = None,
-        guidance: float = 0.0,
-        revision: str | None = None,
-        variant: str | None = "auto",
-        cache_dir: str | os.PathLike[str] | None = None,
-        token: str | None = None,
-        local_files_only: bool = False,
-        config: str | os.PathLike[str] | None = None,
-        labels: str | os.PathLike[str] | Mapping[int, str] | None = None,
-        cpu_offload: bool = False,
-        release_text_encoders: bool | None = None,
-        compile: bool = False,
-    ) -> Painter:
-        """Load SDXL-Turbo, or a model of its architecture, and SAEs for it.
-
-        Args:
-            model: Hub id, folder in diffusers' layout, or a .safetensors file that holds all of it.
-            sae: Hub id, folder, file or state dict with a checkpoint (see `load_sae`), or an SAE; or several:
-                {"down.2.1": ..., "up.0.1": ...}.
-            site: Attention block a single SAE belongs to: a module path or a short name such as "up.0.1";
-                None = what the checkpoint says, and else "down.2.1".
-            device: "cuda", "mps", "cpu"; None takes the best there is.
-            dtype: "auto" (bfloat16 where the device computes in it, else float16 on a GPU and float32 on a
-                CPU), "float32", "float16" or "bfloat16". SAEs always compute in float32.
-            vae: Hub id or folder of another VAE, such as "madebyollin/sdxl-vae-fp16-fix", which is safe in
-                float16 and so decodes faster there; None = the model's own, decoded in float32 where float16
-                would overflow.
-            preview_vae: Hub id or folder of a small decoder, such as "madebyollin/taesdxl", for
-                `render(scene, preview=True)`.
-            guidance: Scale of classifier-free guidance: 0 for SDXL-Turbo; 5 to 8 for SDXL base, with 20 to 50
-                steps. Edits steer the conditional half.
-            revision: Branch, tag or commit of the model.
-            variant: "fp16" takes those weights where the model has them; "auto" does for 16-bit dtypes.
-            cache_dir: Where downloads are kept; None = the hub's usual cache.
-            token: For gated or private repositories.
-            local_files_only: Never ask the network.
-            config: For a single file: hub id or folder with configurations and tokenizers; None =
-                "stabilityai/sdxl-turbo".
-            labels: {feature: text}, or a file of them.
-            cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
-            release_text_encoders: Keep the text encoders on the device only while they encode; None = where
-                the GPU has less than 11 GiB.
-            compile: Compile the UNet's blocks: the first picture takes a minute or more, the others less.
-
-        Raises:
-            ValueError: Something does not fit or is damaged; the message says what, and which knob to turn.
-            FileNotFoundError: No such model or SAE, or offline and not in the cache.
-            PermissionError: Gated or private.
-            ConnectionError: The line broke; calling again fetches what is missing.
-            MemoryError: The device is too small.
-        """
-        if compile and cpu_offload:
-            raise ValueError(
-                "compile=True and cpu_offload=True exclude each other: compiled code holds on to the "
-                "weights where they lie, and offloading moves them; choose one"
-            )
-        place = loading.pick_device(device)
-        kind = loading.pick_dtype(dtype, place)
-        hub = Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only)
-        if isinstance(labels, (str, os.PathLike)):
-            labels = Labels.load(Path(labels))
-        saes = _load_saes(sae, site, hub)
-        if release_text_encoders is None:
-            release_text_encoders = loading.memory_is_short(place)
-        keep = "one at a time" if cpu_offload else "all but text" if release_text_encoders else "all"
-        with loading.memory(place, "loading"):
-            loaded = loading.load_pipeline(
-                model,
-                dtype=kind,
-                device=place,
-                hub=hub,
-                revision=revision,
-                variant=variant,
-                vae=vae,
-                config=config,
-                move=keep == "all",
-            )
-            preview = None if preview_vae is None else loading.load_vae(preview_vae, kind, hub).to(place)
-            if compile:
-                loading.compile_blocks(loaded.pipeline.unet)
-            return cls(
-                loaded.pipeline,
-                saes,
-                name=str(model),
-                revision=loaded.revision,
-                labels=labels,
-                guidance=guidance,
-                seats=Seats(loaded.pipeline, place, keep),
-                preview_vae=preview,
-            )
 
     # pictures to scenes
 
@@ -414,23 +185,34 @@ class Painter(Variations):
 
     # scenes to pictures
 
-    def render(self, scene: Scene, *, preview: bool = False) -> Image.Image:
+    def render(
+        self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+    ) -> Image.Image:
         """Draw a scene.
 
         Args:
             scene: What to draw.
-            preview: With the small decoder, if the painter has one: faster, and a little off in colour.
+            preview: As fast as it goes, for a hand that still moves: in one step, where one shows the same
+                composition (not with guidance or a photograph, nor where edits begin later), and with the
+                small decoder, if the painter has one, which is a little off in colour.
+            stale: Asked before every step and before decoding whether the picture is still wanted. A widget
+                lets a new stroke end the careful picture of the last one; previews are to be drawn to the
+                end, or none would ever be seen.
 
         Raises:
             ValueError: The scene belongs to another model, site or SAE.
             FloatingPointError: Values overflowed, even in float32; the message names the knob.
             MemoryError: The device ran out of memory; the painter can be used on.
+            Stale: `stale` said so.
         """
         self._check(scene)
+        if preview:
+            scene = self._in_one_step(scene)
         with self._lock, self._memory("drawing"):
             start = self._start(_run_of(scene))
             edits = _steering.edits(scene, list(self._steered.values()))
-            latents = self._sampler.run(start, *edits, late=self._late(scene))
+            latents = self._sampler.run(start, *edits, late=self._late(scene), stale=stale)
+            give_up(stale)
             return self._sampler.decode(latents, preview=preview)
 
     def icon(self, feature: int, *, seed: int = 0, strength: float | None = None) -> Image.Image:
@@ -444,178 +226,15 @@ class Painter(Variations):
         """
         if strength is None:
             strength = self._alone(feature)
-        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, _DISC, strength))
-
-    # all features
-
-    @functools.cached_property
-    def key(self) -> str:
-        """Says which weights these are, of model and SAE: files made with others are of no use here."""
-        return self._key(self._hash())
-
-    def _key(self, saes: str) -> str:
-        parts = hashlib.sha256(saes.encode())
-        # All vectors among the weights change with any training, and are a thousandth of them.
-        for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
-            for p in weights:
-                if p.ndim == 1:
-                    parts.update(p.detach().bfloat16().float().cpu().numpy().tobytes())  # in any dtype alike
-        return parts.hexdigest()[:32]
-
-    def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
-        """`icon` for several features, run through the model as one batch: features -> pictures."""
-        if len(self._steered) > 1 or self.guidance:
-            return [self.icon(feature) for feature in features]
-        sae = next(iter(self._steered.values()))
-        disc = torch.from_numpy(_DISC.reshape(-1, 1)).to(sae.W_dec)
-        with self._lock, self._memory("drawing icons"):
-            start = self._start(Run("", 0, 1))
-            blank = start.first.hidden_out - (self._target(start.first) - sae.b_dec).T.reshape(
-                start.first.hidden_out.shape
-            ).to(start.first.hidden_out.dtype)
-            strengths = disc * self._alone(0)
-            changes = torch.stack([(strengths * (sae.unit[f] * sae.W_dec[f])).T for f in features])
-            edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
-            latents = self._sampler.run(repeated(start, len(features)), lambda step, state: edited)
-            # One by one: a batch of large pictures takes much memory, and no less time.
-            return [self._sampler.decode(one) for one in latents[:, None]]
-
-    @functools.cached_property
-    def icons(self) -> Icons:
-        """{feature: small picture of `icon`}, as far as they were made.
-
-        Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
-        background) keep what they draw.
-        """
-        shipped = {
-            begin + feature: picture
-            for begin, folder, key in self._shipped()
-            for feature, picture in icons.read(folder / icons.FILE, key).items()
-        }
-        return Icons(
-            self.n_features,
-            self.draw_icons,
-            key=self.key,
-            file=cache_folder() / "icons" / f"{self.key}.zip" if self._hashed() else None,
-            shipped=shipped,
-            # A processor gains nothing from drawing many at once, and painting waits meanwhile.
-            batch=2 if self._device.type == "cpu" else 16,
-        )
-
-    @functools.cached_property
-    def statistics(self) -> Statistics | None:
-        """How often and how strongly each feature is active, as measured when the SAE was made.
-
-        None where that did not come with it; `painter.collect(prompts).statistics` measures it.
-        """
-        known = [Statistics.load(folder / STATISTICS_FILE, key) for _, folder, key in self._shipped()]
-        if len(known) < len(self._steered) or None in known:
-            return None
-        return joined([one for one in known if one is not None])
-
-    def collect(
-        self,
-        prompts: Iterable[str],
-        folder: str | os.PathLike[str] | None = None,
-        *,
-        seeds: Iterable[int] = (0,),
-        pictures: bool = True,
-        progress: bool = True,
-    ) -> Collection:
-        """Generate many pictures and keep their codes on disk; go on where an earlier call was interrupted.
-
-        Args:
-            prompts: what to generate; every prompt with every seed.
-            folder: where; it is made, or added to if it is a collection of this model and SAE. None = one in
-                the cache, which all calls without a folder share.
-            seeds: seeds of the noise, each 0..2**63-1.
-            pictures: keep the pictures too, 256×256 pixels each; without them it takes half the time.
-            progress: show a progress bar.
-
-        Returns:
-            The collection, with whatever was in it before.
-
-        Raises:
-            TypeError, ValueError: no prompts, an invalid one, or the folder is of something else.
-        """
-        if isinstance(prompts, str):
-            raise TypeError(f"prompts={_checks.shown(prompts)} is one text; give a list of them")
-        texts, numbers = list(prompts), [_checks.seed(seed) for seed in seeds]
-        runs = [(_checks.text("prompts", text), seed) for text in texts for seed in numbers]
-        if not runs:
-            raise ValueError("prompts and seeds make no pictures; give at least one of each")
-        if folder is None:
-            folder = cache_folder() / "collections" / self.key
-        collection = Collection.create(Path(folder), self.n_features, self._identity)
-
-        def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
-            with self._lock:
-                start = self._sampler.begin(Run(prompt, seed, 1))
-                codes = np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
-                if not pictures:
-                    return codes, None
-                latents = self._sampler.run(start)
-                return codes, self._sampler.decode(latents)
-
-        collect(collection, runs, analyse, progress=progress)
-        return collection
+        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, DISC, strength))
 
     # inside
-
-    def _alone(self, feature: int) -> float:
-        """How strong a feature is painted where it stands alone; see `icon`."""
-        for one in self._steered.values():
-            if feature < one.n_features:
-                return 1.0 if one.site == _sites.DEFAULT_SITE else float(one.k or 1)
-            feature -= one.n_features
-        return 1.0
-
-    def _shipped(self) -> Iterator[tuple[int, Path, str]]:
-        """Of each SAE: where its features begin, the folder where files about them may lie, their key."""
-        begin = 0
-        for one in self._steered.values():
-            if one.source:
-                source = Path(one.source)
-                yield begin, source if source.is_dir() else source.parent, self._key(one.sha256[:32])
-            begin += one.n_features
-
-    def _hash(self) -> str:
-        """Of all SAEs together; of one, its own."""
-        hashes = [one.sha256 for one in self._steered.values()]
-        return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
-
-    def _hashed(self) -> bool:
-        return all(one.sha256 for one in self._steered.values())
-
-    def _memory(self, doing: str) -> Any:
-        return loading.memory(self._device, doing, self._starts.clear, self._sampler.forget)
-
-    def _start(self, run: Run) -> Start:
-        with self._lock:
-            if run.key not in self._starts:
-                with self._memory("starting a picture"):
-                    self._starts[run.key] = self._sampler.begin(run)
-                while len(self._starts) > CACHED_STARTS:
-                    self._starts.popitem(last=False)
-            self._starts.move_to_end(run.key)
-            return self._starts[run.key]
 
     def _encoded(self, image: Any) -> NDArray[np.float32]:
         side = self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
         picture = _photo.square(image, side)
         with self._lock, self._memory("encoding the photograph"):
             return self._sampler.encode(picture)
-
-    def _settle(self, name: str) -> None:
-        """Measure what the SAEs' files leave open, on one picture."""
-        for i, (site, one) in enumerate(self._steered.items()):
-            if one.alternatives or not one.unit_known:
-
-                def measure(reading: SAE, i: int = i) -> Tensor:
-                    start = self._start(Run("a garden with a house and a tree", 0, 1, self.guidance))
-                    return _steering.target(reading, start.states[i])
-
-                self._steered[site] = _verdict.settle(_on(one, self._device), name, measure)
 
     def _late(self, scene: Scene) -> Words | None:
         """The words that what comes behind the site reads, where they are others."""
@@ -646,15 +265,6 @@ class Painter(Variations):
         self._check(scene)
         return self._taken_apart(_run_of(scene), n_factors)
 
-    def _target(self, state: SiteState) -> Tensor:
-        """What the first site's SAE encodes, (256, d_model) float32."""
-        return _steering.target(next(iter(self._steered.values())), state)
-
-    def _codes(self, start: Start, i: int) -> NDArray[np.float32]:
-        one = list(self._steered.values())[i]
-        codes = one.encode(_steering.target(one, start.states[i]))
-        return codes.reshape(GRID, GRID, -1).cpu().numpy()
-
     def _factor_counts(self, n_factors: int | Mapping[str, int]) -> dict[str, int]:
         if not isinstance(n_factors, Mapping):
             return dict.fromkeys(self._steered, n_factors)
@@ -665,6 +275,14 @@ class Painter(Variations):
                 "give a number for each of these"
             )
         return given
+
+    def _in_one_step(self, scene: Scene) -> Scene:
+        """The scene in one step, where that begins as its own first step does; else the scene."""
+        trailing = self.pipeline.scheduler.config.get("timestep_spacing") == "trailing"
+        edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
+        if scene.n_steps > 1 and trailing and edited and not scene.guidance and scene.image is None:
+            return scene.replace(n_steps=1, edit_steps=None)
+        return scene
 
     def _scene(
         self,
@@ -737,38 +355,3 @@ def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
 
 def _run_of(scene: Scene) -> Run:
     return Run(scene.prompt, scene.seed, scene.n_steps, scene.guidance, scene.image, scene.image_strength)
-
-
-def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str | None, hub: Hub) -> SAE | dict[str, SAE]:
-    def load(source: SAESource, at: str | None) -> SAE:
-        if isinstance(source, SAE):
-            return source
-        return load_sae(
-            source,
-            site=at,
-            cache_dir=hub.cache_dir,
-            token=hub.token,
-            local_files_only=hub.local_files_only,
-        )
-
-    if isinstance(sae, Mapping) and not any(isinstance(value, Tensor) for value in sae.values()):
-        return {at: load(cast(SAESource, source), at) for at, source in sae.items()}
-    return load(cast(SAESource, sae), site)
-
-
-def _at(site: str, sae: SAE) -> SAE:
-    if _sites.full(site) == sae.site:
-        return sae
-    others = tuple(dataclasses.replace(other, site=_sites.full(site)) for other in sae.alternatives)
-    return dataclasses.replace(sae, site=_sites.full(site), alternatives=others)
-
-
-def _on(sae: SAE, device: torch.device) -> SAE:
-    return dataclasses.replace(sae, alternatives=tuple(other.to(device) for other in sae.alternatives))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a source tree that was never installed
-        return ""

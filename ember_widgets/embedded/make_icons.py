@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from ember_widgets import icons
+from ember_widgets._opening import EMBEDDED_SAES
 from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets.embedded import captions
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.feature_map import FILE as MAP_FILE
 from ember_widgets.feature_map import make_map
-from ember_widgets.painter import EMBEDDED_SAES, Painter
+from ember_widgets.painter import Painter
 
 N_PROMPTS = 150
 SEEDS = range(60_000, 60_004)

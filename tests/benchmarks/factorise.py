@@ -1,6 +1,6 @@
 """Encoding and factorising one picture at SDXL-Turbo's size, next to the plain ways.
 
-    python -m tests.benchmarks.factorise [--repeats 5]
+    python -m tests.benchmarks.factorise [--repeats 5] [--cpu-time]
 
 256 patches, 1,280 channels, 10,240 features of which 10 fire per patch, made by chance out of 5 overlapping
 blobs: no weights needed. Timed in turns, so that the ratios hold on a busy machine too.
@@ -9,15 +9,21 @@ blobs: no weights needed. Timed in turns, so that the ratios hold on a busy mach
 from __future__ import annotations
 
 import argparse
+import itertools
+import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ember_widgets._palette import palette
+from ember_widgets._steering import edits
 from ember_widgets.factors import Factors
 from ember_widgets.sae import SAE
+from ember_widgets.scene import Scene
 from tests.benchmarks.render import timed
 
 D_MODEL, N_FEATURES, K = 1280, 10_240, 10
@@ -54,7 +60,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
+    options = parser.parse_args()
+    repeats, clock = options.repeats, time.process_time if options.cpu_time else time.perf_counter
     rng = np.random.default_rng(0)
     codes = picture(rng)
     active = int((codes > 0).any((0, 1)).sum())
@@ -67,26 +75,65 @@ def main() -> None:
                 "dense": partial(dense, codes, n_factors),
             },
             repeats,
+            clock,
         )
         name = f"factorise, {n_factors} factors"
         print(f"{name:28s}{took['ours']:9.1f} ms{took['dense']:9.1f} ms{took['dense'] / took['ours']:8.1f}")
 
+    for activation in ("topk", "batchtopk"):
+        encode(activation, repeats, clock)
+    edit(codes, repeats, clock)
+
+
+def an_sae(activation: str) -> SAE:
     generator = torch.Generator().manual_seed(0)
     W = torch.randn(D_MODEL, N_FEATURES, generator=generator) / D_MODEL**0.5
-    sae = SAE(
+    return SAE(
         W_enc=W, b_enc=torch.zeros(N_FEATURES), W_dec=W.T.contiguous(), b_dec=torch.zeros(D_MODEL),
-        activation="batchtopk", k=K, threshold=None, site="down_blocks.2.attentions.1", target="update",
+        activation=activation, k=K, threshold=None, site="down_blocks.2.attentions.1", target="update",
         unit=torch.ones(N_FEATURES),
     )  # fmt: skip
-    x = torch.randn(256, D_MODEL, generator=generator)
 
-    def sorted_top_k() -> torch.Tensor:
+
+def encode(activation: str, repeats: int, clock: Callable[[], float]) -> None:
+    """Next to a dense pass that sorts all codes; and next to the matrix product alone, the floor."""
+    sae = an_sae(activation)
+    x = torch.randn(256, D_MODEL, generator=torch.Generator().manual_seed(1))
+
+    def plain() -> torch.Tensor:
         z = torch.relu((x - sae.b_dec) @ sae.W_enc + sae.b_enc)
-        values, indices = z.sort(dim=-1, descending=True)
-        return torch.zeros_like(z).scatter(-1, indices[:, :K], values[:, :K])
+        rows, k = (z, K) if activation == "topk" else (z.view(1, -1), K * 256)
+        values, indices = rows.sort(dim=-1, descending=True)
+        return torch.zeros_like(rows).scatter(-1, indices[:, :k], values[:, :k])
 
-    took = timed({"ours": lambda: sae.encode(x), "plain": sorted_top_k}, repeats)
-    print(f"{'encode':28s}{took['ours']:9.1f} ms{took['plain']:9.1f} ms{took['plain'] / took['ours']:8.1f}")
+    ways = {"ours": lambda: sae.encode(x), "plain": plain, "product": lambda: x @ sae.W_enc}
+    took = timed(ways, repeats, clock)
+    ours, dense, product = took.values()
+    print(f"{'encode, ' + activation:28s}{ours:9.1f} ms{dense:9.1f} ms{dense / ours:8.1f}", end="")
+    print(f"   of it the matrix product {product:.1f} ms")
+
+
+def edit(codes: NDArray[np.float32], repeats: int, clock: Callable[[], float]) -> None:
+    """A stroke's change of the site's output, next to the equation as it is written."""
+    sae, factors = an_sae("topk"), Factors.fit(codes, 5)
+    names = tuple("abcde")
+    scene = Scene(
+        prompt="", seed=0, n_steps=1, strengths=factors.strengths, remainder=np.ones((16, 16), np.float32),
+        basis=factors.basis, names=names, colors=palette(5), base_strengths=factors.strengths,
+        base_basis=factors.basis, unit=np.ones(N_FEATURES, np.float32), model={},
+    )  # fmt: skip
+    painted = [scene.scale(0, 1 + i / 100) for i in range(1, 8)]
+    strokes = itertools.cycle(painted)
+
+    def plain() -> torch.Tensor:
+        now = next(strokes)
+        made = torch.tensor(now.strengths.reshape(256, 5)) @ torch.tensor(now.basis)
+        begun = torch.tensor(now.base_strengths.reshape(256, 5)) @ torch.tensor(now.base_basis)
+        return (made - begun) @ sae.W_dec
+
+    took = timed({"ours": lambda: edits(next(strokes), [sae]), "plain": plain}, repeats, clock)
+    ours, dense = took.values()
+    print(f"{'edit, 5 factors':28s}{ours:9.1f} ms{dense:9.1f} ms{dense / ours:8.1f}")
 
 
 if __name__ == "__main__":

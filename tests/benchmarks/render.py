@@ -1,9 +1,10 @@
 """What an edit costs, next to the plain way: the whole pipeline with a forward hook.
 
-    python -m tests.benchmarks.render [--repeats 30]
+    python -m tests.benchmarks.render [--repeats 30] [--cpu-time]
 
 Prints times of this machine and, since machines differ, ratios within the one run: what is compared is timed
-in turns. "Plain" is the pipeline as diffusers loads it, in float32; "same" is the painter's own pipeline.
+in turns. Where others use the machine too, `OMP_NUM_THREADS=1` and `--cpu-time` leave them out of it.
+"Plain" is the pipeline as diffusers loads it, in float32; "same" is the painter's own pipeline.
 """
 
 from __future__ import annotations
@@ -24,23 +25,29 @@ import torch
 WORDS, SEED = "a lion in a meadow", 3
 
 
-def timed(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def timed(
+    works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median milliseconds of each, timed in turns."""
     samples: dict[str, list[float]] = {name: [] for name in works}
     for round_ in range(repeats + 2):
         for name, work in works.items():
-            started = time.perf_counter()
+            started = clock()
             work()
             if round_ >= 2:
-                samples[name].append(1e3 * (time.perf_counter() - started))
+                samples[name].append(1e3 * (clock() - started))
     return {name: statistics.median(values) for name, values in samples.items()}
 
 
 def flops(work: Callable[[], object]) -> float:
     """GFLOP of the matrix multiplications and convolutions in it."""
-    from torch.utils.flop_counter import FlopCounterMode
+    from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-    with FlopCounterMode(display=False) as counter:
+    def packed_convolution(x: Any, weight: Any, *args: Any, out_shape: Any, **kwargs: Any) -> int:
+        return int(conv_flop_count(x, weight, out_shape, transposed=False))
+
+    ours = {torch.ops.mkldnn._convolution_pointwise: packed_convolution}
+    with FlopCounterMode(display=False, custom_mapping=ours) as counter:
         work()
     return float(counter.get_total_flops()) / 1e9
 
@@ -95,7 +102,7 @@ def edited(painter: Any, changed: Iterator[Any]) -> None:
     painter.render(next(changed))
 
 
-def edits(painter: Any, repeats: int) -> None:
+def edits(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
     from ember_widgets import Painter
 
     site = next(iter(painter.saes))
@@ -111,13 +118,14 @@ def edits(painter: Any, repeats: int) -> None:
                 "plain": hooked(plain, site, n_steps),
             },
             repeats,
+            clock,
         )
         ours, same, full = took.values()
         steps = f"{n_steps} step{'s' if n_steps > 1 else ''}"
         print(f"{steps:8s}{ours:13.1f} ms{same:11.1f} ms{full:11.1f} ms{same / ours:10.2f}{full / ours:6.2f}")
 
 
-def breakdown(painter: Any, repeats: int) -> None:
+def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
     """Where one edit's time goes, with the arithmetic beside it."""
     from ember_widgets import _steering
 
@@ -146,7 +154,7 @@ def breakdown(painter: Any, repeats: int) -> None:
         "decode to a picture": lambda: sampler.decode(latents),
         "picture to JPEG": lambda: picture.save(io.BytesIO(), "JPEG", quality=80),
     }
-    took = timed(parts, repeats)
+    took = timed(parts, repeats, clock)
     print()
     for name, work in parts.items():
         print(f"{name:42s}{took[name]:9.1f} ms{flops(work):9.2f} GFLOP")
@@ -157,10 +165,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=30)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
+    options = parser.parse_args()
+    clock = time.process_time if options.cpu_time else time.perf_counter
     painter = start_up()
-    edits(painter, repeats)
-    breakdown(painter, repeats)
+    edits(painter, options.repeats, clock)
+    breakdown(painter, options.repeats, clock)
 
 
 if __name__ == "__main__":

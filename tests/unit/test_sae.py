@@ -98,3 +98,32 @@ def test_activations_of_another_width_are_refused() -> None:
     with pytest.raises(ValueError) as caught:
         make().decode(torch.zeros(2, 5))
     assert str(caught.value) == "codes have 5 features, but this SAE has 6"
+
+
+@pytest.mark.parametrize("activation", ["topk", "batchtopk"])
+@pytest.mark.parametrize("n_features", [6, 1024, 5120, 1000])
+def test_codes_of_many_features_are_those_of_sorting_them_all(activation: str, n_features: int) -> None:
+    """They are sought in pieces where there are many; 1000 cannot be cut, 6 need not be."""
+    generator = torch.Generator().manual_seed(2)
+    w = torch.randn(n_features, 4, generator=generator)
+    sae = make(
+        W_enc=w.T.contiguous(), W_dec=w, b_enc=torch.zeros(n_features), unit=torch.ones(n_features),
+        activation=activation, k=3,
+    )  # fmt: skip
+    x = torch.randn(16, 4, generator=generator)
+    full = torch.relu(torch.addmm(sae.b_enc, x - sae.b_dec, sae.W_enc))
+    rows = full if activation == "topk" else full.view(1, -1)
+    k = 3 if activation == "topk" else 48
+    least = rows.sort(dim=1, descending=True).values[:, k - 1 : k]
+    assert torch.equal(sae.encode(x), torch.where(rows >= least, rows, 0).view_as(full))
+
+
+def test_a_threshold_per_feature_takes_only_what_is_above_it(patches: torch.Tensor) -> None:
+    sae = make(threshold=torch.tensor([0.0, 1, 2, 3, 4, 5]), activation="jumprelu")
+    full = dense(sae, patches)
+    torch.testing.assert_close(sae.encode(patches), full * (full > sae.threshold))
+
+
+def test_patches_may_stand_in_a_grid(patches: torch.Tensor) -> None:
+    sae = make(activation="topk")
+    assert torch.equal(sae.encode(patches.view(2, 4, 4)), sae.encode(patches).view(2, 4, 6))

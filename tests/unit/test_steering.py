@@ -17,10 +17,8 @@ D_MODEL = 6
 N_FEATURES = 8
 
 
-def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The change that the painter makes of the site's output, and the one that the equation asks for."""
-    random = torch.Generator().manual_seed(1)
-    sae = SAE(
+def an_sae(random: torch.Generator) -> SAE:
+    return SAE(
         W_enc=torch.zeros(D_MODEL, N_FEATURES),
         b_enc=torch.zeros(N_FEATURES),
         W_dec=torch.randn(N_FEATURES, D_MODEL, generator=random),
@@ -32,6 +30,12 @@ def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         site="down_blocks.2.attentions.1",
         unit=torch.ones(N_FEATURES),
     )
+
+
+def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The change that the painter makes of the site's output, and the one that the equation asks for."""
+    random = torch.Generator().manual_seed(1)
+    sae = an_sae(random)
     target = torch.randn(256, D_MODEL, generator=random)
     out = target.T.reshape(1, D_MODEL, 16, 16)
     state = SiteState(torch.zeros_like(out), out, (), out, out)
@@ -81,3 +85,39 @@ def test_it_is_the_equation(scene: Scene) -> None:
 )
 def test_a_palette_that_is_only_arranged_changes_nothing_at_all(scene: Scene) -> None:
     assert not steered(scene)[0].any()
+
+
+def test_a_stroke_does_not_multiply_basis_and_decoder_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    sae = an_sae(torch.Generator())
+    scene = make_scene().paint("sky", "floor")
+    _steering.edits(scene, [sae])
+    monkeypatch.setattr(_steering.torch, "tensor", spied := Spied(torch.tensor))
+    _steering.edits(scene.paint("sky", "left").scale("lion", 1.5), [sae])
+    assert scene.basis.shape not in spied.shapes
+    _steering.edits(scene.set_weight("sky", 1, 3.0), [sae])
+    assert scene.basis.shape in spied.shapes
+    assert len(_steering._known[sae]) == 3  # the basis, the other basis, and the difference
+
+
+class Spied:
+    """A function that notes the shapes it was called with."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, array: np.ndarray[Any, Any], **given: Any) -> torch.Tensor:
+        self.shapes.append(array.shape)
+        made: torch.Tensor = self.function(array, **given)
+        return made
+
+
+def test_what_is_kept_goes_with_the_sae_and_is_little() -> None:
+    sae = an_sae(torch.Generator())
+    scene = make_scene()
+    for weight in range(1, 20):
+        _steering.edits(scene.set_weight("sky", 1, float(weight)), [sae])
+    assert len(_steering._known[sae]) == _steering.KEPT
+    before = len(_steering._known)
+    del sae
+    assert len(_steering._known) == before - 1

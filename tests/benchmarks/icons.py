@@ -1,0 +1,53 @@
+"""Icons per second: features drawn one by one and in batches, and what each part of an icon takes.
+
+    python -m tests.benchmarks.icons [--repeats 5] [--cpu-time]
+
+Timed in turns; with `--cpu-time` by the processor's time, for a machine that others use too. "Alone"
+is `painter.icon`, the way a user draws one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+import ember_widgets as ember
+from ember_widgets.icons import packed
+from tests.benchmarks.render import flops, timed
+
+BATCHES = (1, 2, 4, 8, 16)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
+    options = parser.parse_args()
+    repeats, clock = options.repeats, time.process_time if options.cpu_time else time.perf_counter
+    painter = ember.Painter.embedded()
+    features = list(painter.icons)[: max(BATCHES)]
+    print(f"threads {torch.get_num_threads()}, torch {torch.__version__}, {painter.pipeline.dtype}\n")
+
+    ways: dict[str, Callable[[], object]] = {"alone": lambda: [painter.icon(f) for f in features[:4]]}
+    ways |= {f"batches of {n}": partial(painter.draw_icons, features[:n]) for n in BATCHES}
+    took = timed(ways, repeats, clock)
+    each = {"alone": took["alone"] / 4} | {f"batches of {n}": took[f"batches of {n}"] / n for n in BATCHES}
+    print(f"{'':16s}{'per icon':>12s}{'icons/s':>10s}{'ratio':>8s}{'GFLOP':>8s}")
+    for way, ms in each.items():
+        n = 4 if way == "alone" else int(way.split()[-1])
+        gflop = flops(ways[way]) / n
+        print(f"{way:16s}{ms:9.1f} ms{1000 / ms:10.1f}{each['alone'] / ms:8.2f}{gflop:8.2f}")
+
+    picture = painter.icon(features[0])
+    (small,) = timed({"pack": lambda: packed(picture)}, repeats, clock).values()
+    print(f"\nto a small WebP{small:10.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

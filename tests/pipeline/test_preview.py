@@ -1,0 +1,74 @@
+"""While the hand moves: one step, and no work on what nobody wants to see any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ember_widgets import Painter, Scene
+from ember_widgets._stale import Stale
+
+
+@pytest.fixture(scope="module")
+def scene(painter: Painter) -> Scene:
+    return painter.analyze("a lion in a meadow", seed=3, n_steps=4).scale(0, 1.3)
+
+
+def same(painter: Painter, one: Scene, other: Scene) -> bool:
+    return np.array_equal(np.asarray(painter.render(one, preview=True)), np.asarray(painter.render(other)))
+
+
+def test_a_preview_is_drawn_in_one_step(painter: Painter, scene: Scene) -> None:
+    assert same(painter, scene, scene.replace(n_steps=1))
+    assert not same(painter, scene, scene)
+
+
+def test_a_preview_has_all_steps_where_edits_begin_later(painter: Painter, scene: Scene) -> None:
+    later = scene.replace(edit_steps=(1, 4))
+    assert same(painter, later, later)
+    assert same(painter, scene.replace(edit_steps=(0, 2)), scene.replace(n_steps=1))
+
+
+def test_a_preview_of_one_step_is_the_picture(painter: Painter, scene: Scene) -> None:
+    single = scene.replace(n_steps=1)
+    assert same(painter, single, single)
+
+
+def after(n: int) -> tuple[Callable[[], bool], list[int]]:
+    asked: list[int] = []
+
+    def stale() -> bool:
+        asked.append(len(asked))
+        return len(asked) > n
+
+    return stale, asked
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4])
+def test_stale_work_is_dropped_between_steps(painter: Painter, scene: Scene, n: int) -> None:
+    """Before each of four steps, and before decoding."""
+    stale, asked = after(n)
+    with pytest.raises(Stale):
+        painter.render(scene, stale=stale)
+    assert len(asked) == n + 1
+
+
+def test_work_that_is_wanted_is_asked_about_and_done(painter: Painter, scene: Scene) -> None:
+    stale, asked = after(99)
+    picture = painter.render(scene, stale=stale)
+    assert len(asked) == 5
+    assert np.array_equal(np.asarray(picture), np.asarray(painter.render(scene)))
+
+
+def test_a_painter_whose_work_was_dropped_paints_on(painter: Painter, scene: Scene) -> None:
+    before = np.asarray(painter.render(scene))
+    with pytest.raises(Stale):
+        painter.render(scene, stale=after(2)[0])
+    drawn: list[np.ndarray] = []  # type: ignore[type-arg]
+    other = threading.Thread(target=lambda: drawn.append(np.asarray(painter.render(scene))))
+    other.start()  # in another thread: the lock was let go of
+    other.join(60)
+    assert np.array_equal(drawn[0], before)
