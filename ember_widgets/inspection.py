@@ -22,7 +22,7 @@ from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Patches, Scene, patch_mask
 
 # Below this part of what one feature at its typical activation brings, all there is to explain is rounding.
-NOTHING = 1e-4
+NOTHING = 1e-3
 
 
 class Inspecting(Protocol):
