@@ -140,6 +140,9 @@ def typical_strength(strengths: NDArray[np.float64]) -> float:
 
 def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """NMF: (n, m) -> (n, n_factors), (n_factors, m)."""
+    if codes.shape[1] == n_factors:
+        # Every feature a factor of its own leaves nothing; the search can stop before it finds that.
+        return codes, np.eye(n_factors)
     # sklearn and scipy are loaded here and below because they take longer to import than all the rest.
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning

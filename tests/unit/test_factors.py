@@ -88,6 +88,14 @@ class TestFit:
             warnings.simplefilter("error")
             Factors.fit(noise(300), 8)  # needs more than 400 iterations
 
+    def test_as_many_factors_as_features_leave_nothing(self) -> None:
+        # A small thing in a large landscape, where the search stops before it has seen it.
+        sky, ball, ground = np.zeros((3, 16, 16))
+        sky[:8], ground[8:], ball[2, 3:6] = 3, 4, 1.6
+        codes = np.stack([ball, sky, ground], axis=2).astype(np.float32)
+        factors = Factors.fit(codes, 3)
+        np.testing.assert_allclose(factors.strengths @ factors.basis, codes, atol=1e-5)
+
     def test_survives_parts_that_are_the_same(self) -> None:
         """Three features always together are one part, so two of three factors find nothing."""
         picture = np.ones((16, 16, 3), np.float32) * [1, 2, 3]
