@@ -138,16 +138,24 @@ def typical_strength(strengths: NDArray[np.float64]) -> float:
     return float((strengths**2).sum() / total) if total > 0 else 1.0
 
 
+def n_apart(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
+    """How many maps (16, 16, n) are of different things: those of which no earlier one is alike (cosine)."""
+    columns = maps.reshape(N_PATCHES, -1) / np.linalg.norm(maps.reshape(N_PATCHES, -1), axis=0)
+    first: list[int] = []
+    for i, column in enumerate(columns.T):
+        if all(column @ columns[:, k] < alike for k in first):
+            first.append(i)
+    return len(first)
+
+
 def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """NMF: (n, m) -> (n, n_factors), (n_factors, m)."""
-    if codes.shape[1] == n_factors:
-        # Every feature a factor of its own leaves nothing; the search can stop before it finds that.
-        return codes, np.eye(n_factors)
     # sklearn and scipy are loaded here and below because they take longer to import than all the rest.
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
-    model = NMF(n_factors, init="nndsvda", random_state=0, max_iter=400, tol=1e-4)
+    # Not "nndsvda": in pictures of few features it stops before it has seen a small thing.
+    model = NMF(n_factors, init="nndsvd", random_state=0, max_iter=400, tol=1e-4)
     # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
     # (a browser, a render) up to forty times more.
     with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):

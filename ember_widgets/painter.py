@@ -38,7 +38,7 @@ from ember_widgets._palette import free_name, palette
 from ember_widgets._runs import Edit, Run, Words
 from ember_widgets._sampler import give_up
 from ember_widgets._variations import Variations
-from ember_widgets.factors import Factors
+from ember_widgets.factors import Factors, n_apart
 from ember_widgets.inspection import Inspection
 from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Scene
@@ -348,8 +348,8 @@ class Painter(Opening, AllFeatures, Variations):
 def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
     active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(sae.positional)
     # What is no number of factors at all is left for `fit` to refuse.
-    if isinstance(n_factors, int) and 0 < len(active) < n_factors <= GRID * GRID:
-        n_factors = len(active)  # a plain picture: each feature is a factor of its own
+    if isinstance(n_factors, int) and 0 < len(active) <= n_factors <= GRID * GRID:
+        n_factors = n_apart(codes[..., sorted(active)])  # a plain picture: no factor twice
     return Factors.fit(codes, n_factors, ignore=sae.positional)
 
 

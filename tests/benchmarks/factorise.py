@@ -106,7 +106,11 @@ def encode(activation: str, repeats: int, clock: Callable[[], float]) -> None:
         values, indices = rows.sort(dim=-1, descending=True)
         return torch.zeros_like(rows).scatter(-1, indices[:, :k], values[:, :k])
 
-    ways = {"ours": lambda: sae.encode(x), "plain": plain, "product": lambda: x @ sae.W_enc}
+    ways: dict[str, Callable[[], object]] = {
+        "ours": lambda: sae.encode(x),
+        "plain": plain,
+        "product": lambda: x @ sae.W_enc,
+    }
     took = timed(ways, repeats, clock)
     ours, dense, product = took.values()
     print(f"{'encode, ' + activation:28s}{ours:9.1f} ms{dense:9.1f} ms{dense / ours:8.1f}", end="")

@@ -112,7 +112,7 @@ def free_shape(label: int, rng: np.random.Generator) -> tuple[Array, scenes.Thin
     hit_rows, hit_cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = int(hit_rows[0]), int(hit_cols[0])
     shape = mask[top : int(hit_rows[-1]) + 1, left : int(hit_cols[-1]) + 1]
-    return mask, scenes.Thing(label, top, left, *shape.shape, shape)
+    return mask, scenes.Thing(label, top, left, len(shape), len(shape[0]), shape)
 
 
 def all_looks() -> range:

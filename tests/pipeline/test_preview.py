@@ -67,7 +67,7 @@ def test_a_painter_whose_work_was_dropped_paints_on(painter: Painter, scene: Sce
     before = np.asarray(painter.render(scene))
     with pytest.raises(Stale):
         painter.render(scene, stale=after(2)[0])
-    drawn: list[np.ndarray] = []  # type: ignore[type-arg]
+    drawn: list[np.ndarray] = []
     other = threading.Thread(target=lambda: drawn.append(np.asarray(painter.render(scene))))
     other.start()  # in another thread: the lock was let go of
     other.join(60)

@@ -432,7 +432,8 @@ class TestTwoSites:
         assert ("site", "up.0.1") in atlas._panel.details["facts"]
         assert atlas._panel.details["label"] == "cat, bottom"
         atlas._panel.color_by = "site"
-        kinds = {kind["name"]: kind["count"] for kind in atlas._panel.legend["kinds"]}
+        legend: dict[str, Any] = atlas._panel.legend
+        kinds = {kind["name"]: kind["count"] for kind in legend["kinds"]}
         assert kinds == {"down.2.1": N, "up.0.1": 20}
 
     def test_positional_features_are_those_of_their_site(self, atlas: FeatureAtlas) -> None:

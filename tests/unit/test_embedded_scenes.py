@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ember_widgets.embedded import scenes, world
 from ember_widgets.embedded.scenes import Layout, Thing
@@ -102,12 +105,12 @@ def test_in_its_own_silhouette_a_thing_looks_like_itself() -> None:
         own = scenes.silhouette(label, 6, 6)
         rows, cols = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
         shape = own[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-        box = (4 + int(rows[0]), 5 + int(cols[0]), *shape.shape)
-        shaped = scenes.draw(Layout(plain, (Thing(label, *box, shape),)))[0]
+        thing = Thing(label, 4 + int(rows[0]), 5 + int(cols[0]), len(shape), len(shape[0]), shape)
+        shaped = scenes.draw(Layout(plain, (thing,)))[0]
         itself = scenes.draw(Layout(plain, (Thing(label, 4, 5, 6, 6),)))[0]
         nothing = scenes.draw(Layout(plain))[0]
 
-        def apart(a: np.ndarray, b: np.ndarray) -> float:
+        def apart(a: NDArray[Any], b: NDArray[Any]) -> float:
             return float(np.square(a.astype(float) - b).mean())
 
         assert apart(shaped, itself) < 0.5 * apart(nothing, itself), name
@@ -121,8 +124,9 @@ def test_hand_shapes_touch_all_sides_of_their_box() -> None:
         assert shape[:, [0, -1]].any(0).all()
 
 
-def _patches(image: np.ndarray) -> np.ndarray:
-    return image.reshape(16, 16, 16, 16, 3).transpose(0, 2, 1, 3, 4)
+def _patches(image: NDArray[Any]) -> NDArray[Any]:
+    patches: NDArray[Any] = image.reshape(16, 16, 16, 16, 3).transpose(0, 2, 1, 3, 4)
+    return patches
 
 
 @pytest.mark.parametrize("style", range(len(STYLES)))

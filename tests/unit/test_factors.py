@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ember_widgets._checks import FloatArray
-from ember_widgets.factors import Factors, typical_strength
+from ember_widgets.factors import Factors, n_apart, typical_strength
 
 N_FEATURES = 40
 
@@ -111,6 +111,15 @@ class TestFit:
         start = time.process_time()
         Factors.fit(picture, 5)
         assert time.process_time() - start < 1.0
+
+
+def test_maps_that_are_alike_count_once() -> None:
+    maps = np.zeros((16, 16, 4), np.float32)
+    maps[2:6, 2:6, 0] = 1
+    maps[2:6, 2:6, 1] = np.random.default_rng(0).uniform(1.8, 2.2, (4, 4))  # the same thing's other feature
+    maps[2:6, :, 2] = 1  # around it
+    maps[10:, :, 3] = 1
+    assert n_apart(maps) == 3
 
 
 class TestIgnore:

@@ -32,7 +32,8 @@ GLOBAL_WRITE = r"\b(?:window|globalThis|self|top|parent)(?:\.[\w$]+|\[[^\]]*\])\
 
 @pytest.fixture(params=["paint.js", "atlas.js"])
 def script(request: pytest.FixtureRequest) -> str:
-    return (STATIC / request.param).read_text(encoding="utf-8")
+    name: str = request.param
+    return (STATIC / name).read_text(encoding="utf-8")
 
 
 def test_it_is_one_module_with_one_default_export(script: str) -> None:

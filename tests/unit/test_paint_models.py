@@ -37,7 +37,7 @@ class SitesPainter(FakePainter):
 class GuidedPainter(FakePainter):
     guidance = 7.0
 
-    def analyze(  # type: ignore[override]
+    def analyze(
         self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5, **more: Any
     ) -> Scene:
         self._begin("analyze", more)

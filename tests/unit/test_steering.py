@@ -91,7 +91,7 @@ def test_a_stroke_does_not_multiply_basis_and_decoder_again(monkeypatch: pytest.
     sae = an_sae(torch.Generator())
     scene = make_scene().paint("sky", "floor")
     _steering.edits(scene, [sae])
-    monkeypatch.setattr(_steering.torch, "tensor", spied := Spied(torch.tensor))
+    monkeypatch.setattr(torch, "tensor", spied := Spied(torch.tensor))
     _steering.edits(scene.paint("sky", "left").scale("lion", 1.5), [sae])
     assert scene.basis.shape not in spied.shapes
     _steering.edits(scene.set_weight("sky", 1, 3.0), [sae])

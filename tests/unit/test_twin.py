@@ -20,7 +20,8 @@ class Block(nn.Module):
         self.time_emb_proj = nn.Linear(16, 8)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        return x + self.conv(x) + self.time_emb_proj(emb)[:, :, None, None]
+        out: Tensor = x + self.conv(x) + self.time_emb_proj(emb)[:, :, None, None]
+        return out
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=str)
