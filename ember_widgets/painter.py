@@ -43,6 +43,9 @@ from ember_widgets.inspection import Inspection
 from ember_widgets.sae import SAE
 from ember_widgets.scene import GRID, Scene
 
+TRACE = 1e-4
+"""Of a picture's codes, squared: features with less are in no one's sight."""
+
 
 class Painter(Opening, AllFeatures, Variations):
     """A diffusion pipeline with SAEs at its sites: analyses pictures into scenes, renders scenes.
@@ -346,10 +349,11 @@ class Painter(Opening, AllFeatures, Variations):
 
 
 def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
-    active = set(np.flatnonzero((codes > 0).any((0, 1))).tolist()) - set(sae.positional)
+    energy = np.square(codes).sum((0, 1))
+    seen = set(np.flatnonzero(energy > TRACE * energy.sum()).tolist()) - set(sae.positional)
     # What is no number of factors at all is left for `fit` to refuse.
-    if isinstance(n_factors, int) and 0 < len(active) <= n_factors <= GRID * GRID:
-        n_factors = n_apart(codes[..., sorted(active)])  # a plain picture: no factor twice
+    if isinstance(n_factors, int) and 0 < len(seen) <= n_factors <= GRID * GRID:
+        n_factors = n_apart(codes[..., sorted(seen)])  # a plain picture: no factor twice, none of a trace
     return Factors.fit(codes, n_factors, ignore=sae.positional)
 
 
