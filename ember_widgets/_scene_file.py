@@ -23,7 +23,6 @@ import numpy as np
 
 from ember_widgets import _png
 from ember_widgets._checks import FloatArray, shown
-from ember_widgets._files import write as write
 
 FORMAT = "ember-scene"
 VERSION = 1

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ember_widgets import _checks, _png, _scene_file
+from ember_widgets import _checks, _files, _png, _scene_file
 from ember_widgets._checks import FloatArray
 from ember_widgets._grid import AREAS, GRID, REGION_SHARE, Patches, heal, patch_mask, region
 from ember_widgets._palette import PALETTE, free_name, palette
@@ -196,7 +196,7 @@ class Scene(PatchEdits):
                 f"cannot save to {path}: a .png, and nothing else, holds a picture; "
                 "use scene.save('scene.json') or scene.save('scene.png', painter.render(scene))"
             )
-        _scene_file.write(path, self.to_bytes(picture))
+        _files.write(path, self.to_bytes(picture))
 
     def to_bytes(self, picture: Picture | None = None) -> bytes:
         """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture."""

@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 from ipywidgets import Layout
 
-from ember_widgets import _checks, _scene_file
+from ember_widgets import _checks, _files
 from ember_widgets._checks import shown
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _html
@@ -241,7 +241,7 @@ class PaintWidget(anywidget.AnyWidget):
                 f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
             )
         ms = _checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
-        _scene_file.write(target, self._open.film(form, ms))
+        _files.write(target, self._open.film(form, ms))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page that shows the widget without kernel or network: to look at, not to paint.
@@ -252,7 +252,7 @@ class PaintWidget(anywidget.AnyWidget):
             OSError: the file cannot be written there.
         """
         page = _html.page(self._esm, self._css, self._open.told(), self.scene.prompt)
-        _scene_file.write(Path(path), page.encode())
+        _files.write(Path(path), page.encode())
 
     def to_python(self) -> str:
         """What was done since the scene was new, as a program with the scene's own verbs.

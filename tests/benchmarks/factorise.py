@@ -8,9 +8,7 @@ blobs: no weights needed. Timed in turns, so that the ratios hold on a busy mach
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +22,7 @@ from ember_widgets._steering import edits
 from ember_widgets.factors import Factors
 from ember_widgets.sae import SAE
 from ember_widgets.scene import Scene
-from tests.benchmarks.render import timed
+from tests.benchmarks.render import asked, timed
 
 D_MODEL, N_FEATURES, K = 1280, 10_240, 10
 
@@ -56,13 +54,7 @@ def dense(codes: NDArray[np.float32], n_factors: int) -> object:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
-    options = parser.parse_args()
-    repeats, clock = options.repeats, time.process_time if options.cpu_time else time.perf_counter
+    repeats, clock = asked(__doc__, 5)
     rng = np.random.default_rng(0)
     codes = picture(rng)
     active = int((codes > 0).any((0, 1)).sum())

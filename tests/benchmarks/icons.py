@@ -8,8 +8,6 @@ is `painter.icon`, the way a user draws one.
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -17,19 +15,13 @@ import torch
 
 import ember_widgets as ember
 from ember_widgets.icons import packed
-from tests.benchmarks.render import flops, timed
+from tests.benchmarks.render import asked, flops, timed
 
 BATCHES = (1, 2, 4, 8, 16)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
-    options = parser.parse_args()
-    repeats, clock = options.repeats, time.process_time if options.cpu_time else time.perf_counter
+    repeats, clock = asked(__doc__, 5)
     painter = ember.Painter.embedded()
     features = list(painter.icons)[: max(BATCHES)]
     print(f"threads {torch.get_num_threads()}, torch {torch.__version__}, {painter.pipeline.dtype}\n")

@@ -25,6 +25,15 @@ import torch
 WORDS, SEED = "a lion in a meadow", 3
 
 
+def asked(doc: str | None, repeats: int) -> tuple[int, Callable[[], float]]:
+    """From the command line: how often, and by which clock."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
+    options = parser.parse_args()
+    return options.repeats, time.process_time if options.cpu_time else time.perf_counter
+
+
 def timed(
     works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
@@ -161,16 +170,10 @@ def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=30)
-    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
-    options = parser.parse_args()
-    clock = time.process_time if options.cpu_time else time.perf_counter
+    repeats, clock = asked(__doc__, 30)
     painter = start_up()
-    edits(painter, options.repeats, clock)
-    breakdown(painter, options.repeats, clock)
+    edits(painter, repeats, clock)
+    breakdown(painter, repeats, clock)
 
 
 if __name__ == "__main__":
