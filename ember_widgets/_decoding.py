@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ember_widgets._graphs import Graphs
+from ember_widgets._graphs import Graphs, Recorded
 from ember_widgets._seats import Seats
+from ember_widgets._traces import Traced
 from ember_widgets._twin import Twin
 
 
@@ -29,10 +30,18 @@ class Decoding:
         self.pipeline = pipeline
         self.seats = seats or Seats(pipeline, pipeline._execution_device)
         self.preview_vae = preview_vae
-        self._vae_twin, self._preview_twin = Twin(), Twin()
-        # Neither on a processor, nor where parts come and go, nor where memory is short.
-        graphs = self.seats.keep == "all" and self.seats.device.type == "cuda"
-        self._unet_graphs, self._vae_graphs = Graphs(graphs), Graphs(graphs)
+        self._unet_twin, self._vae_twin, self._preview_twin = Twin(), Twin(), Twin()
+        # Not where parts come and go, nor where memory is short.
+        device = self.seats.device.type if self.seats.keep == "all" else "none"
+        if device == "cpu":
+            self._unet_graphs = Graphs(Traced, self._unet_twin.watch)
+            self._prefix_graphs = Graphs(Traced, self._unet_twin.watch)
+            self._vae_graphs = Graphs(Traced, self._vae_twin.watch)
+        else:
+            kind = Recorded if device == "cuda" else None
+            self._unet_graphs, self._vae_graphs = Graphs(kind), Graphs(kind)
+            # Not on a GPU: what lies in one graph's memory would have to be copied into the next one's.
+            self._prefix_graphs = Graphs(None)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
@@ -53,13 +62,14 @@ class Decoding:
             if all(_are_finite(latents, pixels)):
                 return self._picture(pixels)
         with self.seats.at_work("vae"):
-            if vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False):
+            dtype = next(vae.parameters()).dtype  # `vae.dtype` looks at all of them
+            if dtype == torch.float16 and getattr(vae.config, "force_upcast", False):
                 pixels = _in_float32(vae, latents)
             else:
                 decoder = self._twin(self._vae_twin, vae)
-                pixels = self._vae_graphs.run(vae, partial(_decoded, decoder), latents.to(vae.dtype))
+                pixels = self._vae_graphs.run(vae, partial(_decoded, decoder), latents.to(dtype))
             are_finite = _are_finite(latents, pixels)
-            if are_finite == [True, False] and vae.dtype != torch.float32:
+            if are_finite == [True, False] and dtype != torch.float32:
                 pixels = _in_float32(vae, latents)
                 are_finite = _are_finite(latents, pixels)
         if not are_finite[0]:

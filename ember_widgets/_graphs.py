@@ -1,7 +1,8 @@
-"""CUDA graphs: what a picture costs a GPU is mostly the launching of a thousand small kernels, one by one.
+"""Recorded work. What a picture costs a GPU is mostly the launching of a thousand small kernels, one by one.
 
-A graph is recorded once, with buffers of its own for what goes in, and launched as a whole. It does the very
-same work on the same weights. Where it cannot be recorded the work is done as ever, and the log says so once.
+A CUDA graph is recorded once, with buffers of its own for what goes in, and launched as a whole. It does the
+very same work on the same weights. Where it cannot be recorded the work is done as ever, and the log says so.
+A processor has `_traces` instead.
 
 Written and tested without a GPU, and so not measured: on a CPU the buffers are used, and nothing is recorded.
 """
@@ -16,30 +17,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ember_widgets._twin import Watch
+from ember_widgets._traces import Traced
+from ember_widgets._watch import Watch
 
 LOG = logging.getLogger(__name__)
-SHAPES = 2
-"""Each graph keeps memory of its own: for a picture, and for a batch of icons."""
 
-Work = Callable[..., Tensor]
-"""Tensors in, a tensor out, and nothing else changed; the answer is valid until the next call."""
+Work = Callable[..., Any]
+"""Tensors in, tensors out, and nothing else changed; the answer is valid until the next call."""
 
 
 class Graphs:
     """Recorded work of one network.
 
     Args:
-        enabled: Whether to record at all; where not, work is called as it is.
+        kind: How to record: `Recorded` on a GPU, `_traces.Traced` on a processor; None = not at all.
+        watch: One that has always just been asked about the network, which takes a while; None = its own.
     """
 
-    def __init__(self, enabled: bool) -> None:
-        self.enabled = enabled
-        self._watch = Watch()
+    def __init__(self, kind: type[Recorded] | type[Traced] | None, watch: Watch | None = None) -> None:
+        self.kind = kind
+        self._asked = watch is not None
+        self._watch = watch or Watch()
         self._version: object = None
-        self._recorded: OrderedDict[Any, Recorded] = OrderedDict()
+        self._recorded: OrderedDict[Any, Recorded | Traced] = OrderedDict()
 
-    def run(self, network: nn.Module, work: Work, *given: Tensor) -> Tensor:
+    def run(self, network: nn.Module, work: Work, *given: Tensor, n_lasting: int = 0) -> Any:
         """What `work(*given)` gives.
 
         Args:
@@ -47,24 +49,32 @@ class Graphs:
                 while others run hooks in it, not at all.
             work: The same work at each call for inputs of the same shapes.
             given: Its inputs.
+            n_lasting: How many of them, the last ones, mostly stay as they are.
         """
-        version = self._watch.version(network) if self.enabled else None
+        if self.kind is None:
+            return work(*given)
+        version = self._watch.current if self._asked else self._watch.version(network)
         if version is None:
             return work(*given)
-        where = version, tuple(p.data_ptr() for p in self._watch.parameters)
-        if where != self._version:
+        if version != self._version:
             self._recorded.clear()
-            self._version = where
-        key = tuple((t.shape, t.dtype, t.stride()) for t in given)
+            self._version = version
+        # Sums may be in another order with another number of threads.
+        key = torch.get_num_threads(), *((t.shape, t.dtype, t.stride()) for t in given)
         if key not in self._recorded:
-            while len(self._recorded) >= SHAPES:
+            while len(self._recorded) >= self.kind.KEPT:
                 self._recorded.popitem(last=False)
-            self._recorded[key] = Recorded(work, given)
+            self._recorded[key] = self.kind(work, given, n_lasting)
         self._recorded.move_to_end(key)
+        recorded = self._recorded[key]
+        if not isinstance(recorded, Recorded):
+            return recorded(*given)
         try:
-            return self._recorded[key](*given)
-        except Exception as fault:
-            self.enabled = False
+            return recorded(*given)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as fault:
+            self.kind = None
             self.forget()
             LOG.warning("CUDA graphs are off, pictures take a little longer: %s", str(fault).split("\n")[0])
             return work(*given)
@@ -80,16 +90,19 @@ class Recorded:
     Args:
         work: See `Work`.
         given: Its first inputs.
+        n_lasting: Of no use here: what stays is seen by itself.
     """
 
-    def __init__(self, work: Work, given: Sequence[Tensor]) -> None:
+    KEPT = 2  # each has memory of its own: for a picture, and for a batch of icons
+
+    def __init__(self, work: Work, given: Sequence[Tensor], n_lasting: int = 0) -> None:
         self._work = work
         self._buffers = [tensor.clone() for tensor in given]
         self._held: list[tuple[Tensor, int]] = [(tensor, tensor._version) for tensor in given]
         self._graph: Any = None
-        self._answer: Tensor | None = None
+        self._answer: Any = None
 
-    def __call__(self, *given: Tensor) -> Tensor:
+    def __call__(self, *given: Tensor) -> Any:
         for i, (tensor, buffer) in enumerate(zip(given, self._buffers, strict=True)):
             held, version = self._held[i]
             if tensor is not held or tensor._version != version:  # else it is there already
@@ -100,7 +113,6 @@ class Recorded:
         if self._graph is None:
             self._record()
         self._graph.replay()
-        assert self._answer is not None  # recorded above
         return self._answer
 
     def _record(self) -> None:

@@ -56,6 +56,7 @@ class Start:
     scheduler: Any
     timesteps: Tensor
     states: tuple[SiteState, ...]
+    extra: dict[str, Any] = field(default_factory=dict)  # what the scheduler's steps take besides
     guidance: float = 0.0
 
     @property

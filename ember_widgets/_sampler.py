@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -21,7 +22,6 @@ from ember_widgets._decoding import Decoding
 from ember_widgets._runs import Edit, Run, Start, Words
 from ember_widgets._seats import Seats
 from ember_widgets._stale import Stale
-from ember_widgets._twin import Twin
 from ember_widgets.staged_unet import GRID, SiteState, StagedUNet
 
 CACHED_TEXTS = 16
@@ -43,7 +43,6 @@ class Sampler(Decoding):
         super().__init__(pipeline, seats, preview_vae)
         self._sites = sites
         self.stages: list[StagedUNet] = []
-        self._unet_twin = Twin()
         self._cut()
         self._texts: OrderedDict[tuple[str, bool], tuple[Tensor, Tensor]] = OrderedDict()
 
@@ -100,9 +99,7 @@ class Sampler(Decoding):
         time_ids = torch.cat([time_ids] * 2) if guided else time_ids
         added = {"text_embeds": pooled, "time_ids": time_ids.to(device)}
         t = timesteps[0]
-        scaled = copy.deepcopy(scheduler).scale_model_input(
-            torch.cat([latents] * 2) if guided else latents, t
-        )
+        scaled = _copied(scheduler).scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
         with self.seats.at_work("unet"):
             states = [self.staged.prefix(scaled, t, text, added)]
             for here, there in zip(self.stages, self.stages[1:], strict=False):
@@ -113,8 +110,10 @@ class Sampler(Decoding):
                     f"{stage.site} works on {grid[0]}×{grid[1]} patches, but the grid is {GRID}×{GRID}; "
                     "choose down.2.1, mid.0, up.0.0 or up.0.1 of a 512 px model"
                 )
+        extra = pipe.prepare_extra_step_kwargs(None, 0.0)
+        noise_state = generator.get_state()
         return Start(
-            text, added, latents, generator.get_state(), scheduler, timesteps, tuple(states), run.guidance
+            text, added, latents, noise_state, scheduler, timesteps, tuple(states), extra, run.guidance
         )
 
     @torch.no_grad()
@@ -144,10 +143,10 @@ class Sampler(Decoding):
         self._cut()
         if len(edits) > len(self.stages):
             raise ValueError(f"{len(edits)} edits, but only {len(self.stages)} sites; give one per site")
-        scheduler = copy.deepcopy(start.scheduler)  # steps count inside it
+        scheduler = _copied(start.scheduler)  # steps count inside it
         generator = torch.Generator("cpu")
         generator.set_state(start.noise_state)
-        extra = self.pipeline.prepare_extra_step_kwargs(generator, 0.0)
+        extra = {name: generator if name == "generator" else value for name, value in start.extra.items()}
         latents = start.latents
         with self.seats.at_work("unet"):
             for i, t in enumerate(start.timesteps):
@@ -231,7 +230,7 @@ class Sampler(Decoding):
         if step == 0:  # up to the first edit all is known
             edited = (i for i, edit in enumerate(edits) if edit is not None)
             first = next(edited, len(self.stages) - 1)
-        state = start.states[first] if step == 0 else self.staged.prefix(scaled, t, start.text, start.added)
+        state = start.states[first] if step == 0 else self._prefix(scaled, t, start)
         for i in range(first, len(self.stages)):
             edit = edits[i] if i < len(edits) else None
             out = state.hidden_out if edit is None else edit(step, state)
@@ -239,15 +238,30 @@ class Sampler(Decoding):
                 state = self.stages[i].onward(state, out, self.stages[i + 1].site)
         return self._rest(self._reworded(state, start, t, late), out)
 
+    def _prefix(self, scaled: Tensor, t: Tensor, start: Start) -> SiteState:
+        """From noisy latents to the first site's output, at a later step."""
+        names = list(start.added)
+
+        def work(scaled: Tensor, t: Tensor, text: Tensor, *added: Tensor) -> tuple[Tensor, ...]:
+            state = self.staged.prefix(scaled, t, text, dict(zip(names, added, strict=True)))
+            return state.hidden_in, state.hidden_out, state.emb, *state.skips
+
+        given = (scaled, t, start.text, *start.added.values())
+        made = self._prefix_graphs.run(self.pipeline.unet, work, *given, n_lasting=len(given) - 1)
+        hidden_in, hidden_out, emb, *skips = made
+        return SiteState(hidden_in, hidden_out, tuple(skips), emb, start.text)
+
     def _rest(self, state: SiteState, out: Tensor) -> Tensor:
         """From the last site's edited output to the UNet's prediction."""
         stage = self.stages[-1]
 
-        def work(out: Tensor, emb: Tensor, text: Tensor, *skips: Tensor) -> Tensor:
-            return stage.suffix(SiteState(out, out, skips, emb, text), out)
+        def work(out: Tensor, *others: Tensor) -> Tensor:
+            *skips, emb, text = others
+            return stage.suffix(SiteState(out, out, tuple(skips), emb, text), out)
 
-        given = (out, state.emb, state.encoder_hidden_states, *state.skips)
-        return self._unet_graphs.run(self.pipeline.unet, work, *given)
+        given = (out, *state.skips, state.emb, state.encoder_hidden_states)
+        prediction: Tensor = self._unet_graphs.run(self.pipeline.unet, work, *given, n_lasting=2)
+        return prediction
 
     def _reworded(self, state: SiteState, start: Start, t: Tensor, late: Words | None) -> SiteState:
         """The state at the last site, with the words that are read behind it."""
@@ -259,6 +273,7 @@ class Sampler(Decoding):
         """Let go of encoded texts and of graphs."""
         self._texts.clear()
         self._unet_graphs.forget()
+        self._prefix_graphs.forget()
         self._vae_graphs.forget()
 
     @torch.no_grad()
@@ -277,6 +292,12 @@ class Sampler(Decoding):
                 self._texts.popitem(last=False)
         self._texts.move_to_end(key)
         return self._texts[key]
+
+
+def _copied(scheduler: Any) -> Any:
+    """A copy that counts its own steps. Its tensors and settings, which steps only read, are the same."""
+    kept = [v for v in vars(scheduler).values() if isinstance(v, (Tensor, FrozenDict))]
+    return copy.deepcopy(scheduler, {id(v): v for v in kept})
 
 
 def give_up(stale: Callable[[], bool] | None) -> None:

@@ -16,12 +16,17 @@ parts of the network change, there is a new twin; of a network that others run h
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ember_widgets._watch import Watch, version_of
 
 LARGE = 2_000_000
 """Weights in a convolution from which on their layout costs little beside the arithmetic, but much memory."""
@@ -31,37 +36,11 @@ SHAPES = 4
 """A layout is for an input's shape; so many are kept, for pictures one by one and in batches."""
 
 
-class Watch:
-    """Notices what is done to a network, but for its weights."""
-
-    def __init__(self) -> None:
-        self.parameters: list[Tensor] = []
-        self._network: nn.Module | None = None
-        self._seen: list[tuple[dict[str, Any], tuple[Any, ...]]] = []
-        self._settings: tuple[Any, ...] = ()
-        self._version = 0
-
-    def version(self, network: Any) -> int | None:
-        """A number for the network as it is; None while there are hooks in it, or where it is compiled."""
-        if self._network is not network or self._has_changed():
-            states = [module.__dict__ for module in network.modules()]
-            self._seen = [(state, _anatomy(state)) for state in states]
-            self._network, self._settings = network, _settings(network)
-            self.parameters = list(network.parameters())
-            self._version += 1
-        hooked = _hooked_everywhere() or any(_is_hooked(state) for state, _ in self._seen)
-        return None if hooked else self._version
-
-    def _has_changed(self) -> bool:
-        changed = any(_anatomy(state) != anatomy for state, anatomy in self._seen)
-        return changed or _settings(self._network) != self._settings
-
-
 class Twin:
     """Makes a network's twin, and makes it anew when the network has changed."""
 
     def __init__(self) -> None:
-        self._watch = Watch()
+        self.watch = Watch()
         self._made: tuple[int, nn.Module] | None = None
 
     def of(self, network: Any) -> Any:
@@ -70,32 +49,12 @@ class Twin:
         Args:
             network: Any module. It is not changed.
         """
-        version = self._watch.version(network)
+        version = self.watch.version(network)
         if version is None:
             return network
         if self._made is None or self._made[0] != version:
             self._made = version, _twin(network)
         return self._made[1]
-
-
-def _anatomy(state: dict[str, Any]) -> tuple[Any, ...]:
-    """What a module is made of."""
-    parts = (*state["_modules"].values(), *map(id, state["_parameters"].values()))
-    return (state["training"], state.get("processor"), *parts)
-
-
-def _settings(network: Any) -> tuple[Any, ...]:
-    """Such as whether a VAE decodes in tiles, or a method that was replaced."""
-    return tuple(v for v in network.__dict__.values() if isinstance(v, (bool, int, float)) or callable(v))
-
-
-def _is_hooked(state: dict[str, Any]) -> bool:
-    return bool(state["_forward_hooks"] or state["_forward_pre_hooks"] or state.get("_compiled_call_impl"))
-
-
-def _hooked_everywhere() -> bool:
-    module = nn.modules.module
-    return bool(module._global_forward_hooks or module._global_forward_pre_hooks)
 
 
 def _twin(network: nn.Module) -> nn.Module:
@@ -133,7 +92,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.plain.weight
-        key = (x.shape, x.stride(), x.dtype, weight.data_ptr(), weight._version)
+        key = (x.shape, x.stride(), x.dtype, weight.data_ptr(), version_of(weight))
         if key not in self._packed:
             while len(self._packed) >= SHAPES:
                 del self._packed[next(iter(self._packed))]
@@ -169,7 +128,7 @@ class Convolution(nn.Module):
                 conv.padding, conv.stride, conv.dilation, conv.groups, list(x.shape),
             )  # fmt: skip
             ours, plain = self._fast(x, packed), self._plainly(x)
-        except (RuntimeError, TypeError):  # another processor, or another torch
+        except (AttributeError, RuntimeError, TypeError):  # another processor, or another torch
             return None
         return packed if ours.stride() == plain.stride() and torch.equal(ours, plain) else None
 
@@ -185,23 +144,41 @@ class Remembered(nn.Module):
     def __init__(self, plain: nn.Linear) -> None:
         super().__init__()
         self.plain = plain
-        self._weights: tuple[int, ...] = ()
+        self._weights: tuple[int | None, ...] = ()
         self._answers: list[tuple[Tensor, int, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
+        if _FORGETFUL.get():
+            fresh: Tensor = self.plain(x)
+            return fresh
         parts = [p for p in (self.plain.weight, self.plain.bias) if p is not None]
-        weights = tuple(number for p in parts for number in (p.data_ptr(), p._version))
+        weights = tuple(number for p in parts for number in (p.data_ptr(), version_of(p)))
         if weights != self._weights:
             self._weights, self._answers = weights, []
         for asked, version, answer in self._answers:
-            if version == asked._version and _same(x, asked):
+            if version == version_of(asked) and same(x, asked):
                 return answer
         made: Tensor = self.plain(x)
-        self._answers = [(x, x._version, made), *self._answers[: ANSWERS - 1]]
+        if (now := version_of(x)) is not None:
+            self._answers = [(x, now, made), *self._answers[: ANSWERS - 1]]
         return made
 
 
-def _same(x: Tensor, asked: Tensor) -> bool:
+_FORGETFUL = ContextVar("forgetful", default=False)
+
+
+@contextlib.contextmanager
+def forgetful() -> Iterator[None]:
+    """No layer answers from memory here."""
+    token = _FORGETFUL.set(True)
+    try:
+        yield
+    finally:
+        _FORGETFUL.reset(token)
+
+
+def same(x: Tensor, asked: Tensor) -> bool:
+    """Whether two tensors hold the same; on a GPU, whether they are the same, since looking would wait."""
     if x is asked:
         return True
     return x.device.type == "cpu" and x.dtype == asked.dtype and torch.equal(x, asked)

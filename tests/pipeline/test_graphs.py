@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ember_widgets import Painter, Scene
-from ember_widgets._graphs import Graphs
+from ember_widgets._graphs import Graphs, Recorded
+from ember_widgets._traces import Traced
 
 
 def scenes(painter: Painter) -> list[Scene]:
@@ -16,14 +17,34 @@ def scenes(painter: Painter) -> list[Scene]:
     return [one, one.scale(0, 1.5), one.scale(0, 0.5), many, styled, one.erase("left"), many]
 
 
-def test_pictures_by_recorded_work_are_the_same(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = [np.asarray(painter.render(scene)) for scene in scenes(painter)]
-    unet, vae = Graphs(True), Graphs(True)
-    monkeypatch.setattr(painter._sampler, "_unet_graphs", unet)
-    monkeypatch.setattr(painter._sampler, "_vae_graphs", vae)
-    for scene, picture in zip(scenes(painter), plain, strict=True):
-        assert np.array_equal(np.asarray(painter.render(scene)), picture)
-    assert unet._recorded
-    assert vae._recorded
+@pytest.mark.parametrize("kind", [Recorded, Traced])
+def test_pictures_by_recorded_work_are_the_same(
+    painter: Painter, monkeypatch: pytest.MonkeyPatch, kind: type[Recorded] | type[Traced]
+) -> None:
+    def drawn(kind: type[Recorded] | type[Traced] | None) -> list[np.ndarray]:
+        for name in names:
+            monkeypatch.setattr(painter._sampler, name, Graphs(kind))
+        return [np.asarray(painter.render(scene)) for scene in (*scenes(painter), *scenes(painter))]
+
+    # On a GPU what precedes the site is not recorded.
+    names = ["_unet_graphs", "_vae_graphs", *(["_prefix_graphs"] if kind is Traced else [])]
+    plain, ours = drawn(None), drawn(kind)
+    for picture, expected in zip(ours, plain, strict=True):
+        assert np.array_equal(picture, expected)
+    for name in names:
+        recorded = list(getattr(painter._sampler, name)._recorded.values())
+        assert recorded
+        assert all(one._trace is not None for one in recorded if isinstance(one, Traced))
     painter._sampler.forget()
-    assert not unet._recorded
+    assert not any(getattr(painter._sampler, name)._recorded for name in names)
+
+
+def test_the_embedded_models_pictures_come_from_traces() -> None:
+    painter = Painter.embedded()
+    scene = painter.analyze("a lion in a meadow", seed=3)
+    for strength in (1.1, 1.2, 1.3):
+        painter.render(scene.scale(0, strength))
+    for graphs in (painter._sampler._unet_graphs, painter._sampler._vae_graphs):
+        (traced,) = graphs._recorded.values()
+        assert isinstance(traced, Traced)
+        assert traced._trace is not None
