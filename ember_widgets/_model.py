@@ -91,11 +91,6 @@ class Model:
         """Of all sites together."""
         return sum(one.n_features for one in self._steered.values())
 
-    @property
-    def has_previews(self) -> bool:
-        """Whether there is a small decoder for `render(scene, preview=True)`."""
-        return self._sampler.preview_vae is not None
-
     @functools.cached_property
     def key(self) -> str:
         """Says which weights these are, of model and SAE: files made with others are of no use here."""

@@ -218,6 +218,10 @@ class Painter(Opening, AllFeatures, Variations):
             give_up(stale)
             return self._sampler.decode(latents, preview=preview)
 
+    def previews(self, scene: Scene) -> bool:
+        """Whether `render(scene, preview=True)` is sooner done than the picture itself."""
+        return self._sampler.preview_vae is not None or self._in_one_step(scene) is not scene
+
     def icon(self, feature: int, *, seed: int = 0, strength: float | None = None) -> Image.Image:
         """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas.
 

@@ -153,9 +153,10 @@ def _n_factors(value: object) -> int:
     return number
 
 
-def has_previews(painter: object) -> bool:
-    """Whether a painter has a small decoder for previews."""
-    return bool(getattr(painter, "has_previews", False))
+def previews(painter: object, scene: Scene) -> bool:
+    """Whether a painter can show a scene sooner than in full; it then takes ``preview=`` and ``stale=``."""
+    can = getattr(painter, "previews", None)
+    return callable(can) and bool(can(scene))
 
 
 def guidance_of(painter: object) -> float:
@@ -184,10 +185,23 @@ def n_analyzed(scene: Scene) -> dict[str, int]:
     return {_sites.short(site): found.count(site) for site in scene.sites}
 
 
-def rendered(painter: PainterLike, scene: Scene, *, rough: bool = False) -> Picture:
-    """Ask a painter for a scene's picture, ``rough``: with its small decoder, and take the time."""
+def rendered(
+    painter: PainterLike, scene: Scene, *, rough: bool = False, stale: Callable[[], bool] | None = None
+) -> Picture:
+    """Ask a painter for a scene's picture, and take the time.
+
+    Args:
+        painter: draws.
+        scene: what to draw.
+        rough: as fast as it goes; only where there are ``previews``.
+        stale: whether to give up, which is asked now and then; only there, too.
+
+    Raises:
+        Stale: it said so.
+    """
     began = time.perf_counter()
-    image = painter.render(scene, preview=True) if rough else painter.render(scene)  # type: ignore[call-arg]
+    wishes: dict[str, Any] = {"preview": True} if rough else {} if stale is None else {"stale": stale}
+    image = painter.render(scene, **wishes)
     return Picture.of(image, 1000 * (time.perf_counter() - began), rough)
 
 

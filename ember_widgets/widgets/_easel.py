@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from ember_widgets._stale import Stale
 from ember_widgets.labels import labels_of
 from ember_widgets.renderer import Renderer
 from ember_widgets.scene import Scene
@@ -23,8 +24,8 @@ from ember_widgets.widgets._asked import (
     NewScene,
     PainterLike,
     Variation,
-    has_previews,
     last_line,
+    previews,
     rendered,
 )
 from ember_widgets.widgets._history import History, State
@@ -36,7 +37,7 @@ ABILITIES = ("refit", "reseed", "sweep")
 
 
 PREVIEW_ABOVE_MS = 40.0
-"""A painter's small decoder is used while the hand moves if a full picture takes longer than this."""
+"""While the hand moves, pictures are previews if full ones take longer than this."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class Easel:
 
     # The worker
 
-    def _work(self, job: _Job) -> None:
+    def _work(self, job: _Job, stale: Callable[[], bool] | None = None) -> None:
         painter = self.painter
         if painter is None:
             return
@@ -244,8 +245,11 @@ class Easel:
                 self._acknowledge(job)
                 return
             # Where a picture takes long, one that comes soon is worth more while the hand moves.
-            rough = not current.final and self._full_ms > PREVIEW_ABOVE_MS and has_previews(painter)
-            picture = rendered(painter, current.state.scene, rough=rough)
+            scene = current.state.scene
+            rough = not current.final and self._full_ms > PREVIEW_ABOVE_MS and previews(painter, scene)
+            picture = rendered(painter, scene, rough=rough, stale=stale)
+        except Stale:
+            return  # its preview is seen, and what comes next is newer
         except Exception as fault:
             with self._lock:
                 if self.painter is None:
@@ -301,7 +305,7 @@ class Easel:
 
     def _settle(self) -> None:
         if self._picture.rough and self._fault is None and (last := self._drawn) is not None:
-            self._work(replace(last, client="", seq=0, final=True))
+            self._work(replace(last, client="", seq=0, final=True), lambda: self._renderer.waiting)
         with self._lock:
             picture = self._picture
             behind = self._shown != "final" and self._fault is None and not picture.rough

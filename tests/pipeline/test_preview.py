@@ -37,6 +37,12 @@ def test_a_preview_of_one_step_is_the_picture(painter: Painter, scene: Scene) ->
     assert same(painter, single, single)
 
 
+def test_says_where_a_preview_is_worth_it(painter: Painter, scene: Scene) -> None:
+    assert painter.previews(scene)
+    assert not painter.previews(scene.replace(n_steps=1))
+    assert not painter.previews(scene.replace(edit_steps=(1, 4)))
+
+
 def after(n: int) -> tuple[Callable[[], bool], list[int]]:
     asked: list[int] = []
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ember_widgets._stale import Stale
 from ember_widgets.labels import Labels
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _easel
@@ -46,14 +48,22 @@ class GuidedPainter(FakePainter):
 
 
 class SlowPainter(FakePainter):
-    """Has a small decoder, whose pictures are white; others take as long as said."""
+    """Has previews, which are white; other pictures take as long as said, in steps of 5 ms."""
 
-    has_previews = True
     ms = 60.0
 
-    def render(self, scene: Scene, *, preview: bool = False) -> Image.Image:
+    def previews(self, scene: Scene) -> bool:
+        return True
+
+    def render(
+        self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+    ) -> Image.Image:
         self._begin("preview" if preview else "render", scene)
-        time.sleep(0 if preview else self.ms / 1000)
+        for _ in range(0 if preview else int(self.ms / 5)):
+            if stale is not None and stale():
+                self.calls.append(("stale", {}))
+                raise Stale
+            time.sleep(0.005)
         return Image.new("RGB", (16, 16), "white" if preview else "black")
 
 
@@ -147,6 +157,22 @@ class TestPreviews:
         assert Image.open(io.BytesIO(buffers[0])).getpixel((0, 0)) == (0, 0, 0)
         widget.close()
 
+    def test_a_new_stroke_ends_the_careful_picture_of_the_last_one(self) -> None:
+        painter = SlowPainter()
+        widget, browser = opened(painter, make_scene())
+        painter.ms = 20_000  # a careful picture would take longer than the test may
+        browser.edit(make_scene().scale(0, 0.5), commit=False)
+        begun = time.monotonic()
+        while [call for call, _ in painter.calls].count("render") < 2:
+            assert time.monotonic() < begun + SOON_S
+            time.sleep(0.005)
+        painter.ms = 60
+        browser.edit(make_scene().scale(0, 0.7), commit=False)
+        widget.wait(SOON_S)
+        assert [call for call, _ in painter.calls].count("stale") == 1
+        assert [frame["rough"] for frame, _ in browser.frames()] == [True, True, False]
+        widget.close()
+
     def test_pictures_that_come_soon_enough_need_no_previews(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_easel, "PREVIEW_ABOVE_MS", 60_000)  # whatever else the machine does
         widget, browser = opened(SlowPainter(), make_scene())
@@ -159,10 +185,12 @@ class TestPreviews:
         class Faulty(SlowPainter):
             broken = False
 
-            def render(self, scene: Scene, *, preview: bool = False) -> Image.Image:
+            def render(
+                self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+            ) -> Image.Image:
                 if self.broken and not preview:
                     raise OSError("out of paint")
-                return super().render(scene, preview=preview)
+                return super().render(scene, preview=preview, stale=stale)
 
         painter = Faulty()
         widget, browser = opened(painter, make_scene())
