@@ -10,6 +10,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -81,6 +82,8 @@ def demo(folder: Path, *, browser: bool) -> int:
     print(f"Notebooks: {notebooks}")
     print(f"{'Opening' if browser else 'Open this address in a browser:'} {address}")
     print("Ctrl-C stops the server.", flush=True)
+    # Whoever ends the demo ends its server: as Ctrl-C does, so does a plain kill.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(command, env={**os.environ, "JUPYTER_TOKEN": token}) as server:
         try:
             return server.wait()

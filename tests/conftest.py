@@ -16,8 +16,11 @@ RINGS = ("unit", "pipeline", "lab")
 
 
 # What users of this machine keep is none of the tests' business, nor the other way round.
-for variable in ("EMBER_WIDGETS_CACHE", "EMBER_WIDGETS_DATA"):
-    os.environ[variable] = tempfile.mkdtemp(prefix="ember-tests-")
+FOLDERS = {
+    variable: tempfile.TemporaryDirectory(prefix="ember-tests-")  # gone when the tests end
+    for variable in ("EMBER_WIDGETS_CACHE", "EMBER_WIDGETS_DATA")
+}
+os.environ.update({variable: folder.name for variable, folder in FOLDERS.items()})
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 GRACE_S = 8.0  # A Jupyter server needs a moment to shut its kernels down.
@@ -39,19 +40,34 @@ def main(command: list[str]) -> int:
 
     def stop_when_let_go() -> None:
         sys.stdin.buffer.read()
+        let_go.set()
         _signal_group(child.pid, signal.SIGTERM)
-        try:
-            child.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            _signal_group(child.pid, signal.SIGKILL)
+        deadline = time.monotonic() + GRACE_S
+        # Not only the command: what it started may take longer to end than it does itself.
+        while _has_members(child.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        _signal_group(child.pid, signal.SIGKILL)
 
-    threading.Thread(target=stop_when_let_go, daemon=True).start()
-    return child.wait()
+    let_go = threading.Event()
+    stopping = threading.Thread(target=stop_when_let_go, daemon=True)
+    stopping.start()
+    code = child.wait()
+    if let_go.is_set():
+        stopping.join()
+    return code
 
 
 def _signal_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
