@@ -7,6 +7,7 @@ are 64×64 like SDXL-Turbo's, hence `down_blocks.2.attentions.1` works on 16×16
 from __future__ import annotations
 
 import json
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -195,6 +196,7 @@ def label_attributes() -> torch.Tensor:
     return has
 
 
+@cache
 def site_codes() -> torch.Tensor:
     """The code of each label at the site, (n_labels, D_MODEL): the sum of its attributes' directions.
 

@@ -18,6 +18,8 @@ from ember_widgets.embedded.pool import captioned
 from ember_widgets.staged_unet import SiteState
 
 N_CONTEXTS = 48
+N_LAYOUTS = 8
+HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
 
 
 class Batches:
@@ -40,16 +42,17 @@ class Batches:
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
 
-    def captioned(self, seeds: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Noise, patch labels, tokens and styles (-1: none)."""
+    def captioned(self, seeds: Any, n_layouts: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Noise, labels (B, n_layouts, 16, 16) of layouts that are right, tokens and styles (-1: none)."""
         items = [captioned(int(s)) for s in seeds]
         noise = self._tensor(np.stack([n for _, n, _ in items]))
-        labels = self._tensor(np.stack([scenes.label_patches(layout) for _, _, layout in items]))
+        layouts = [captions.near_layouts(spec, n, n_layouts, self.rng) for spec, n, _ in items]
+        labels = self._tensor(np.array([[scenes.label_patches(near) for near in those] for those in layouts]))
         styles = self._tensor(np.array([spec.style for spec, _, _ in items]))
         return noise, labels, self.model.tokens([spec.words for spec, _, _ in items]), styles
 
     def fresh(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch))
+        return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch), N_LAYOUTS)
 
     def from_pool(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Captioned scenes whose pictures are known: latents, noise, labels, tokens, styles."""
@@ -81,32 +84,44 @@ class Batches:
     def painted(self, styles: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
         chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
-        labels = self._tensor(self.pool["labels"][chosen].astype(np.int64))
-        latents = self._tensor(self.pool["latents"][chosen]).float()
-        return latents, self.roughened(labels), object_weight(labels)
+        labels, below = (self._tensor(self.pool[k][chosen].astype(np.int64)) for k in ("labels", "below"))
+        latents, opacity = (self._tensor(self.pool[k][chosen]).float() for k in ("latents", "opacity"))
+        return latents, self.roughened(labels, below, opacity), object_weight(labels)
 
-    def roughened(self, labels: Tensor) -> Tensor:
+    def roughened(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
         """Codes (B, D, 16, 16) as SAE, NMF and a person give them.
 
-        Attributes have strengths of their own, a kind may come without its variant (then it is the first)
-        or the other way round, edges bleed, and there is noise.
+        A thing's opacity is its strength, full from `FULL` on; what is below it may be taken away in the
+        measure it is covered, or stay. Attributes have strengths of their own, a kind may come without its
+        variant (then it is the first) or the other way round, edges bleed, and there is noise.
         """
         b, device = len(labels), labels.device
 
         def rand(low: float, high: float, *shape: int) -> Tensor:
             return torch.empty(b, *shape, device=device).uniform_(low, high)
 
-        strengths = rand(0.5, 1.4, 1) * rand(0.85, 1.2, len(world.ATTRIBUTES))
+        strengths = rand(0.85, 1.2, len(world.ATTRIBUTES))
         for kind, variants in world.VARIANTS_OF.items():
             chance = torch.rand(b, device=device)
             strengths[:, world.ATTRIBUTES.index(kind)] *= chance > 0.12
             strengths[:, world.ATTRIBUTES.index(variants[0])] *= chance < 0.88
-        codes = torch.einsum("brca,ba,ad->bdrc", self.has[labels], strengths, self.directions)
+        states = [world.ATTRIBUTES.index(state) for state in world.STATES]
+        strengths[:, states] *= rand(0.6, 1.3, len(states))
+        background, thing = rand(0.5, 1.4, 1, 1), rand(FULL, 1.4, 1, 1)
+        thing = torch.where(opacity == 1, thing, HIDDEN + (FULL - HIDDEN) * opacity)
+        top = torch.where(labels >= world.FIRST_THING, thing, background)
+        kept = torch.where(rand(0, 1, 1, 1) < 0.5, 1 - opacity, (opacity < 1).float())
+        codes = self._codes(labels, strengths, top) + self._codes(below, strengths, kept * background)
         soft = F.avg_pool2d(codes, 3, 1, 1, count_include_pad=False)
         mix = rand(0, 0.45, 1, 1, 1) * (rand(0, 1, 1, 1, 1) < 0.3)
         codes = codes + mix * (soft - codes)
         codes = codes * rand(0.85, 1.15, 1, scenes.GRID, scenes.GRID)
         return codes + 0.3 * rand(0, 1, 1, 1, 1) * torch.randn_like(codes)
+
+    def _codes(self, labels: Tensor, strengths: Tensor, where: Tensor) -> Tensor:
+        """Codes (B, D, 16, 16) of labels (B, 16, 16), with strengths of attributes (B, A) and places."""
+        attributes = self.has[labels] * strengths[:, None, None] * where[..., None]
+        return (attributes @ self.directions).permute(0, 3, 1, 2)
 
 
 def object_weight(labels: Tensor, weight: float = 3.0) -> Tensor:

@@ -37,6 +37,7 @@ KIND_ALONE = {look.attributes[0]: i for i, look in reversed(list(enumerate(LOOKS
 ANIMALS = tuple(look.attributes[0] for look in LOOKS if look.attributes[1:] == ("in love",))
 MAX_WORDS = 30  # with commas; what the text encoders read
 MAX_THINGS = 4  # one latent channel each
+READING_ERROR = 0.25  # of a field, whose values are N(0, 1)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,21 @@ def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, in
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.
     """
+    return _compose(spec, fields(noise))
+
+
+def near_layouts(spec: Spec, noise: Array, n: int, rng: np.random.Generator) -> list[Layout]:
+    """The layout of `spec`, and n - 1 others that nearly the same noise would give.
+
+    Where two places are almost as good as each other, a network that reads the noise with an error cannot
+    know which one is meant; trained on one of them, it learns to draw half of both.
+    """
     f = fields(noise)
+    nearly = (f + READING_ERROR * rng.standard_normal(f.shape) for _ in range(n - 1))
+    return [_compose(spec, f)[0], *(_compose(spec, near)[0] for near in nearly)]
+
+
+def _compose(spec: Spec, f: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
     cells: list[tuple[int, int, int]] = []
     background = np.full((GRID, GRID), FIRST_SKY + (spec.sky or 0))
     background[HORIZON:] = FIRST_GROUND + (spec.ground or 0)

@@ -12,11 +12,13 @@ from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
+from ember_widgets.embedded.free_layouts import free_layout
 from ember_widgets.embedded.scenes import Layout
 from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
 STYLED = 0.3  # share of the scenes that are drawn in a style
+FADED = 0.3  # share of the free scenes' things that are seen through
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
@@ -40,7 +42,7 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
     """Draw and encode `n_free` free and `n_captioned` captioned scenes into `out/pool.npz`."""
     vae = load_vae(out).to(device, memory_format=torch.channels_last)
     rng = np.random.default_rng(21)
-    free = [scenes.free_layout(rng, styled=STYLED) for _ in range(n_free)]
+    free = [free_layout(rng, styled=STYLED, faded=FADED) for _ in range(n_free)]
     layouts = free + [captioned(seed)[2] for seed in range(n_captioned)]
     latents = np.empty((len(layouts), 4, 64, 64), np.float16)
     for i in tqdm(range(0, len(layouts), batch), desc="pool", mininterval=10):
@@ -50,10 +52,15 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
             latents[i : i + batch] = (
                 vae.encoder(pixels.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
             )
+    labels, below, opacity = (
+        np.stack(maps) for maps in zip(*map(scenes.painted_patches, layouts), strict=True)
+    )
     np.savez(
         out / "pool.npz",
         latents=latents,
-        labels=np.stack([scenes.painted_patches(layout) for layout in layouts]).astype(np.int8),
+        labels=labels.astype(np.int8),
+        below=below.astype(np.int8),
+        opacity=opacity.astype(np.float16),
         styles=np.array([layout.style for layout in layouts], np.int8),
         n_free=n_free,
     )

@@ -1,9 +1,8 @@
 """The world the embedded model knows: composed 256×256 pictures with a label for each of their 16×16 patches.
 
 A *layout* says what stands where, in whole patches; `draw` turns it into pixels as a pure function of the
-patch labels, so that codes at the steering site can determine the picture. `free_layout` puts anything
-anywhere, in any size, also on blank paper, which is what a person paints; `captions.py` makes the layouts
-that captions ask for.
+patch labels, so that codes at the steering site can determine the picture. `free_layouts.py` puts anything
+anywhere, which is what a person paints; `captions.py` makes the layouts that captions ask for.
 """
 
 from __future__ import annotations
@@ -19,17 +18,7 @@ from PIL import Image
 
 from ember_widgets.embedded.molding import mold
 from ember_widgets.embedded.styles import restyle
-from ember_widgets.embedded.world import (
-    FIRST_GROUND,
-    FIRST_SKY,
-    FIRST_THING,
-    GROUNDS,
-    LOOKS,
-    PAPER,
-    SKIES,
-    STYLES,
-    look,
-)
+from ember_widgets.embedded.world import FIRST_THING, PAPER
 
 SIZE, GRID = 256, 16
 CELL = SIZE // GRID
@@ -41,9 +30,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: its label, its box in patches, and which of them it fills, (height, width) bool.
+    """One object: its label, box in patches, which of them it fills, (height, width) bool, and opacity.
 
-    Without a shape it has its own, see `silhouette`.
+    Without a shape it has its own, see `silhouette`. What shows through is what lies below or, `over_paper`,
+    blank paper: a thing made weaker leaves nothing, one painted with a pale brush leaves what was there.
     """
 
     label: int
@@ -52,6 +42,8 @@ class Thing:
     height: int
     width: int
     shape: Array | None = field(default=None, compare=False)
+    opacity: float = 1.0
+    over_paper: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +177,15 @@ def _landscape(background: Array) -> Array:
     return image
 
 
+def _hole(mask: Array) -> Array:
+    """Opacity (SIZE, SIZE, 1) of the patches in a mask (16, 16), with the soft edges of a landscape."""
+    up = _smooth()
+    within = (up @ mask.astype(np.float32) @ up.T) ** 6
+    around = (up @ (~mask).astype(np.float32) @ up.T) ** 6
+    share: Array = (within / (within + around))[..., None]
+    return share
+
+
 def draw(layout: Layout) -> tuple[Array, Array]:
     """Pixels and patch labels of a layout.
 
@@ -199,9 +200,14 @@ def draw(layout: Layout) -> tuple[Array, Array]:
             CELL * (r0 - thing.row) : CELL * (r1 - thing.row),
             CELL * (c0 - thing.col) : CELL * (c1 - thing.col),
         ]
+        without = image if thing.opacity == 1 else image.copy()
         target = image[CELL * r0 : CELL * r1, CELL * c0 : CELL * c1]
         target *= 1 - opacity[inside]
         target += rgb[inside]
+        if thing.opacity < 1:
+            if thing.over_paper:
+                without += _hole(_inside(thing)) * (_backgrounds()[PAPER] - without)
+            image += (1 - thing.opacity) * (without - image)
     if layout.style >= 0:
         image = restyle(image, layout.style)
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8), label_patches(layout)
@@ -211,26 +217,38 @@ def label_patches(layout: Layout) -> Array:
     """The label of every patch, (16, 16) int64: the foremost object that covers it, else the background."""
     labels = layout.background.astype(np.int64)
     for thing in layout.things:
-        solid = covered(thing)
-        r0, r1, c0, c1 = _clip(thing)
-        labels[r0:r1, c0:c1][solid[r0 - thing.row : r1 - thing.row, c0 - thing.col : c1 - thing.col]] = (
-            thing.label
-        )
+        labels[_on_grid(thing, covered(thing))] = thing.label
     return labels
 
 
-def painted_patches(layout: Layout) -> Array:
-    """The labels that a person would paint for the layout, (16, 16) int64: all that a shape takes in.
+def painted_patches(layout: Layout) -> tuple[Array, Array, Array]:
+    """What a person would paint for the layout: all that a shape takes in.
 
     What is seen of a thing can be less: the corners beside a roof.
+
+    Returns:
+        int64 labels (16, 16), the labels below them, and the opacity of the upper ones in 0..1.
     """
-    labels = layout.background.astype(np.int64)
+    labels, opacity = layout.background.astype(np.int64), np.ones((GRID, GRID))
+    below = labels.copy()
     for thing in layout.things:
-        shape = covered(thing) if thing.shape is None else thing.shape
-        r0, r1, c0, c1 = _clip(thing)
-        inside = shape[r0 - thing.row : r1 - thing.row, c0 - thing.col : c1 - thing.col]
-        labels[r0:r1, c0:c1][inside] = thing.label
-    return labels
+        inside = _inside(thing)
+        below[inside] = PAPER if thing.over_paper else labels[inside]
+        labels[inside], opacity[inside] = thing.label, thing.opacity
+    return labels, below, opacity
+
+
+def _inside(thing: Thing) -> Array:
+    """The patches of the grid that an object's shape takes in, (16, 16) bool."""
+    return _on_grid(thing, covered(thing) if thing.shape is None else thing.shape)
+
+
+def _on_grid(thing: Thing, mask: Array) -> Array:
+    """A mask of an object's box, (height, width) bool, as one of the grid, (16, 16)."""
+    r0, r1, c0, c1 = _clip(thing)
+    on_grid = np.zeros((GRID, GRID), bool)
+    on_grid[r0:r1, c0:c1] = mask[r0 - thing.row : r1 - thing.row, c0 - thing.col : c1 - thing.col]
+    return on_grid
 
 
 def _clip(thing: Thing) -> tuple[int, int, int, int]:
@@ -238,83 +256,6 @@ def _clip(thing: Thing) -> tuple[int, int, int, int]:
     r0, r1 = max(0, thing.row), max(0, min(GRID, thing.row + thing.height))
     c0, c1 = max(0, thing.col), max(0, min(GRID, thing.col + thing.width))
     return r0, r1, c0, c1
-
-
-def free_layout(rng: np.random.Generator, *, styled: float = 0.0, shaped: float = 0.7) -> Layout:
-    """Anything anywhere: landscapes with lakes and holes of blank paper, zero to five objects.
-
-    Half of the objects have their natural size, the others any box of `SMALLEST` to `LARGEST` patches not far
-    from it.
-
-    Args:
-        rng: Where all chance comes from.
-        styled: Share of the layouts that get a style.
-        shaped: Share of the objects that fill a shape as a hand paints it.
-    """
-    background = np.full((GRID, GRID), PAPER)
-    if rng.random() > 0.2:
-        if rng.random() < 0.8:
-            background[:] = FIRST_SKY + rng.integers(len(SKIES))
-        horizon = int(rng.integers(5, 12)) + np.cumsum(
-            rng.integers(-1, 2, GRID) * (rng.random(GRID) < rng.choice([0, 0.4]))
-        )
-        if rng.random() < 0.85:
-            background[np.arange(GRID)[:, None] >= horizon] = FIRST_GROUND + rng.integers(len(GROUNDS))
-        for _ in range(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15])):
-            background[_blob(rng)] = rng.choice([PAPER, 1 + int(rng.integers(FIRST_THING - 1))], p=[0.3, 0.7])
-    things = []
-    for _ in range(rng.choice([0, 1, 2, 3, 4, 5], p=[0.06, 0.24, 0.3, 0.22, 0.12, 0.06])):
-        label = FIRST_THING + int(rng.integers(len(LOOKS)))
-        height, width = look(label).height, look(label).width
-        if rng.random() < 0.5:
-            height, width = (
-                int(np.clip(side + rng.integers(-2, 3), SMALLEST, LARGEST)) for side in (height, width)
-            )
-        shape = hand_shape(rng, height, width) if rng.random() < shaped else None
-        height, width = (height, width) if shape is None else shape.shape
-        row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
-        things.append(Thing(label, row, col, height, width, shape))
-    if rng.random() < 0.7:  # nearer objects stand in front
-        things.sort(key=lambda t: t.row + t.height)
-    return Layout(background, tuple(things), _style(rng, styled))
-
-
-def hand_shape(rng: np.random.Generator, height: int, width: int) -> Array:
-    """A shape as a hand paints it: an ellipse, dabs of a round brush, a box, or something frayed.
-
-    Returns:
-        Bool, in a box of at most (height, width) patches, all four sides of which it touches.
-    """
-    rows, cols = np.mgrid[:height, :width]
-    y, x = (rows - (height - 1) / 2) / (height / 2), (cols - (width - 1) / 2) / (width / 2)
-    ellipse = y**2 + x**2 <= 1.05
-    kind = rng.random()
-    if kind < 0.4:
-        shape = ellipse
-    elif kind < 0.8:
-        radius, shape = min(height, width) / rng.uniform(2.4, 3.6), np.zeros((height, width), bool)
-        for _ in range(int(rng.integers(8, 25))):
-            at_row = rng.uniform(radius - 0.5, height - 0.5 - radius)
-            at_col = rng.uniform(radius - 0.5, width - 0.5 - radius)
-            shape |= (rows - at_row) ** 2 + (cols - at_col) ** 2 <= radius**2
-    elif kind < 0.9:
-        shape = np.ones((height, width), bool)
-    else:
-        shape = ellipse | (rng.random((height, width)) < 0.4)
-    kept_rows, kept_cols = np.flatnonzero(shape.any(1)), np.flatnonzero(shape.any(0))
-    kept: Array = shape[kept_rows[0] : kept_rows[-1] + 1, kept_cols[0] : kept_cols[-1] + 1]
-    return kept
-
-
-def _style(rng: np.random.Generator, share: float) -> int:
-    return int(rng.integers(len(STYLES))) if rng.random() < share else -1
-
-
-def _blob(rng: np.random.Generator) -> Array:
-    r, c = rng.uniform(0, GRID, 2)
-    h, w = rng.uniform(1.5, 6, 2)
-    rows, cols = np.mgrid[:GRID, :GRID]
-    return np.asarray(((rows - r) / h) ** 2 + ((cols - c) / w) ** 2 <= 1)
 
 
 def sample(seed: int) -> tuple[Array, Array, str]:

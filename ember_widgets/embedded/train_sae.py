@@ -17,12 +17,19 @@ from torch import Tensor
 
 from ember_widgets.checkpoints import DEFAULT_SITE, save_sae
 from ember_widgets.embedded import captions, scenes, world
+from ember_widgets.embedded.architecture import site_codes
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.sae import SAE
 from ember_widgets.training.activations import collect
-from ember_widgets.training.batchtopk import measure, positional_features, train_sae
+from ember_widgets.training.batchtopk import (
+    measure,
+    positional_features,
+    train_sae,
+    typical_activations,
+)
 
 MIN_PRECISION, MIN_RECALL = 0.2, 0.1
+N_NEAR = 16  # layouts to look at
 DETAIL_SITE = "up_blocks.0.attentions.1"
 
 
@@ -46,25 +53,49 @@ RECIPES = (
 )
 
 
-def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500) -> None:
-    """Collect, train, measure on held-out scenes, label, and write the SAE of every recipe under `assets`."""
+def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordinary: int = 400) -> None:
+    """Collect, train, measure on held-out scenes, label, and write the SAE of every recipe under `assets`.
+
+    The scenes are crowded, so that everything is in many of them. Strength 1 shall be what an ordinary scene
+    has, where things are further apart and so clearer; it is measured there.
+    """
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
     rng = np.random.default_rng(31)
     specs = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)) for _ in range(n_scenes)]
     runs = [(spec.words, 10_000 + i) for i, spec in enumerate(specs)]
-    facts = {}
+    ordinary = [(captions.random_spec(rng).words, 20_000 + i) for i in range(n_ordinary)]
+    facts, layouts = {}, []
     for recipe in RECIPES:
         activations, noise = collect(pipeline, recipe.site, runs)
-        layouts = [captions.caption_layout(spec, noise[i].numpy())[0] for i, spec in enumerate(specs)]
-        facts[recipe.site] = build_sae(recipe, activations, layouts, assets / recipe.folder)
+        if recipe.taught:
+            layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, activations, strict=True)]
+        usual, _ = collect(pipeline, recipe.site, ordinary)
+        facts[recipe.site] = build_sae(recipe, activations, usual, layouts, assets / recipe.folder)
         print(recipe.site, facts[recipe.site])
     (out / "sae.json").write_text(json.dumps(facts) + "\n")
 
 
+def drawn_layout(
+    spec: captions.Spec, noise: Tensor, update: Tensor, rng: np.random.Generator
+) -> scenes.Layout:
+    """Of the layouts that near ties of the noise leave open, the one that the taught site says."""
+    near = captions.near_layouts(spec, noise.numpy(), N_NEAR, rng)
+    labels = torch.from_numpy(np.stack([scenes.label_patches(layout) for layout in near]))
+    distance = (site_codes()[labels.flatten(1)] - update).pow(2).sum((1, 2))
+    return near[int(distance.argmin())]
+
+
 def build_sae(
-    recipe: Recipe, activations: Tensor, layouts: list[scenes.Layout], folder: Path
+    recipe: Recipe, activations: Tensor, usual: Tensor, layouts: list[scenes.Layout], folder: Path
 ) -> dict[str, float]:
-    """Train one site's SAE on nine tenths of its activations and say how good it is on the others."""
+    """Train one site's SAE on nine tenths of its activations and say how good it is on the others.
+
+    Args:
+        activations: (n_scenes, 256, d_model).
+        usual: The same of other scenes, for strength 1.
+        layouts: Of the scenes.
+        folder: Where it is written.
+    """
     n_train = len(activations) * 9 // 10
     sae = train_sae(
         activations[:n_train].flatten(0, 1),
@@ -77,6 +108,7 @@ def build_sae(
         merge=0.03 if recipe.taught else 0.0,
         centred=not recipe.taught,
     )
+    sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     quality = measure(sae, activations[n_train:].flatten(0, 1))
     # A rare feature may be silent on so few pictures: dead is what fires on none of all.
     dead = measure(sae, activations.flatten(0, 1)).dead

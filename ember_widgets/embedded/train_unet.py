@@ -31,17 +31,24 @@ def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE."""
+    """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE.
+
+    Of each sample's layouts in `labels` (B, n, 16, 16) the one counts that the update is nearest to
+    (multiple choice learning, Guzman-Rivera et al. 2012): all are right, half of each is not.
+    """
     update = update.float()
-    sigma2 = float(codes[1].pow(2).sum()) / 10
-    logits = (
-        torch.einsum("bdrc,kd->bkrc", update, codes) / sigma2
-        - (codes.pow(2).sum(1) / (2 * sigma2))[:, None, None]
-    )
+    size2 = codes.pow(2).sum(1)
+    sigma2 = float(size2[1]) / 10
+    products = torch.einsum("bdrc,kd->bkrc", update, codes)
+    told = ((products - size2[:, None, None] / 2) / sigma2).log_softmax(1)
     weight = torch.ones(len(codes), device=codes.device)
     weight[world.FIRST_THING :] = 3.0
-    mse = (update - codes[labels].permute(0, 3, 1, 2)).pow(2).mean() / codes[1].pow(2).mean()
-    return F.cross_entropy(logits, labels, weight=weight), mse
+    w = weight[labels]
+    ce = -(w * told.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
+    distance2 = update.pow(2).sum(1, keepdim=True) - 2 * products.gather(1, labels) + size2[labels]
+    mse = distance2.mean((2, 3)) / size2[1]
+    nearest = (ce + mse).detach().argmin(1, keepdim=True)
+    return ce.gather(1, nearest).mean(), mse.gather(1, nearest).mean()
 
 
 def loudness(state: SiteState) -> Tensor:

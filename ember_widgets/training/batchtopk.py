@@ -66,8 +66,7 @@ def train_sae(
         seed: Of the initialisation and the order.
 
     Returns:
-        The SAE, with unit decoder rows. `unit` is each feature's mean activation weighted by itself, so that
-        many faint firings beside few strong ones do not count as typical.
+        The SAE, with unit decoder rows; `unit` is what `typical_activations` finds.
     """
     generator = torch.Generator().manual_seed(seed)
     n, d_model = activations.shape
@@ -121,15 +120,29 @@ def train_sae(
             site=site,
             unit=torch.ones(n_features),
         )
-        total, squares = torch.zeros(n_features), torch.zeros(n_features)
-        for part in torch.split(activations, 8192):
-            codes = sae.encode(part)
-            total += codes.sum(0)
-            squares += codes.pow(2).sum(0)
+        sae.unit.copy_(typical_activations(sae, activations))
+    return sae
+
+
+def typical_activations(sae: SAE, activations: Tensor) -> Tensor:
+    """How strongly each feature fires where it does: its mean activation weighted by itself.
+
+    Many faint firings beside few strong ones do not count as typical. A factor's strength is told likewise.
+
+    Args:
+        activations: (n, d_model), of what the features shall be typical for.
+
+    Returns:
+        (n_features,) > 0; what never fires gets the others' median.
+    """
+    total, squares = torch.zeros(sae.n_features), torch.zeros(sae.n_features)
+    for part in torch.split(activations, 8192):
+        codes = sae.encode(part)
+        total += codes.sum(0)
+        squares += codes.pow(2).sum(0)
     typical = squares / total.clamp(min=1e-9)
     typical[total == 0] = typical[total > 0].median()
-    sae.unit.copy_(typical)
-    return sae
+    return typical
 
 
 def measure(sae: SAE, activations: Tensor) -> SAEQuality:

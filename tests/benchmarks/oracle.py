@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from ember_widgets.embedded import captions, scenes, world
+from ember_widgets.embedded.free_layouts import free_layout
 from ember_widgets.embedded.loop import train
 
 Array = NDArray[Any]
@@ -69,7 +70,7 @@ def _pixels(pictures: Array) -> Tensor:
 def _layouts(n: int, seed: int) -> list[scenes.Layout]:
     """Half free, half captioned, a third in a style."""
     rng = np.random.default_rng(seed)
-    layouts = [scenes.free_layout(rng, styled=0.3) for _ in range(n // 2)]
+    layouts = [free_layout(rng, styled=0.3) for _ in range(n // 2)]
     for _ in range(n - n // 2):
         spec = captions.random_spec(rng, styled=0.3)
         layouts.append(captions.caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))[0])

@@ -24,8 +24,11 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     notebook.run_all()
     notebook.scroll_to_cell("FeatureAtlas(painter")
     panel = page.get_by_test_id("ember-atlas")
-    expect(panel.get_by_test_id("title")).to_have_text("4 features selected", timeout=SOON_MS)
-    page.wait_for_timeout(1500)  # it is on its way to these four
+    expect(panel.get_by_test_id("title")).to_contain_text("features selected", timeout=SOON_MS)
+    cats = notebook.ask("painter.labels.search('cat')")
+    assert notebook.ask("list(atlas.selected)") == cats
+    assert panel.get_by_test_id("title").inner_text() == f"{len(cats)} features selected"
+    page.wait_for_timeout(1500)  # it is on its way to these
     page.screenshot(path=screenshots / "atlas-light.png")
 
     # Search, by keyboard

@@ -44,12 +44,13 @@ class TestWhatIsShipped:
         assert len(packed(painter.icon(feature))) < 4000
 
     def test_typical_activation_is_near_the_saes_unit(self, painter: ember.Painter) -> None:
-        """Both are Σa²/Σa, over other pictures."""
+        """Both are Σa²/Σa; the statistics are over crowded scenes, where things are fainter."""
         assert painter.statistics is not None
         unit = next(iter(painter.saes.values())).unit.numpy()
         often = painter.statistics.frequency > 0.01
         ratio = painter.statistics.typical[often] / unit[often]
-        assert np.abs(np.log(ratio)).max() < 0.5
+        assert ratio.min() > 0.5
+        assert ratio.max() < 1.1
 
 
 def test_a_collection_is_of_the_models_own_codes(painter: ember.Painter, tmp_path: Path) -> None:

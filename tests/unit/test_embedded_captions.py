@@ -7,7 +7,7 @@ import pytest
 
 from ember_widgets.embedded import captions, world
 from ember_widgets.embedded.architecture import MAX_TOKENS, caption_words
-from ember_widgets.embedded.captions import Spec, caption_layout, random_spec, say
+from ember_widgets.embedded.captions import Spec, caption_layout, near_layouts, random_spec, say
 from ember_widgets.embedded.world import LABELS
 
 
@@ -34,6 +34,18 @@ def test_other_noise_composes_the_same_caption_otherwise() -> None:
     }
     assert len(places) > 10
     assert {height for _, _, height in places} == {4, 5}
+
+
+def test_nearly_the_same_noise_gives_the_same_caption_now_and_then_elsewhere() -> None:
+    spec = Spec((label("lion"), label("pine")))
+    moved = 0
+    for seed in range(20):
+        exact, *others = near_layouts(spec, noise(seed), 6, np.random.default_rng(seed))
+        assert exact.things == caption_layout(spec, noise(seed))[0].things
+        for near in others:
+            assert {t.label for t in near.things} == set(spec.things)
+            moved += near.things != exact.things
+    assert 10 <= moved <= 90
 
 
 def test_four_things_find_room_and_stay_apart() -> None:

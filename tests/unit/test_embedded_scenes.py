@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ember_widgets.embedded import scenes, world
+from ember_widgets.embedded.free_layouts import free_layout, hand_shape
 from ember_widgets.embedded.scenes import Layout, Thing
 from ember_widgets.embedded.styles import restyle
 from ember_widgets.embedded.world import LABELS, LOOKS, STYLES
@@ -71,7 +72,7 @@ def test_objects_cut_by_the_border_are_drawn_as_far_as_they_go() -> None:
 
 def test_free_layouts_hold_every_look_in_many_sizes() -> None:
     rng = np.random.default_rng(0)
-    things = [t for _ in range(400) for t in scenes.free_layout(rng).things]
+    things = [t for _ in range(400) for t in free_layout(rng).things]
     assert {t.label for t in things} == set(range(world.FIRST_THING, len(LABELS)))
     sides = {(t.height, t.width) for t in things}
     assert len(sides) > 20
@@ -92,7 +93,7 @@ def test_a_thing_fills_the_shape_that_a_hand_painted(name: str) -> None:
     alone = scenes.draw(Layout(plain.background, (Thing(label, 4, 5, 5, 8),)))[1] == label
     assert (seen & WIDE).sum() >= (alone[4:9, 5:13] & WIDE).sum()
     assert not (seen & ~WIDE).any()
-    assert np.array_equal(scenes.painted_patches(layout)[4:9, 5:13] == label, WIDE)
+    assert np.array_equal(scenes.painted_patches(layout)[0][4:9, 5:13] == label, WIDE)
     far = np.ones((16, 16), bool)
     far[4:9, 5:13] = False
     assert np.array_equal(_patches(image)[far], _patches(scenes.draw(plain)[0])[far])
@@ -119,7 +120,7 @@ def test_in_its_own_silhouette_a_thing_looks_like_itself() -> None:
 def test_hand_shapes_touch_all_sides_of_their_box() -> None:
     rng = np.random.default_rng(3)
     for _ in range(200):
-        shape = scenes.hand_shape(rng, *rng.integers(scenes.SMALLEST, scenes.LARGEST + 1, 2))
+        shape = hand_shape(rng, *rng.integers(scenes.SMALLEST, scenes.LARGEST + 1, 2))
         assert shape[[0, -1]].any(1).all()
         assert shape[:, [0, -1]].any(0).all()
 
@@ -148,3 +149,37 @@ def test_styles_are_what_they_are_called() -> None:
     assert red > blue
     red, _, blue = restyle(image, STYLES.index("blueprint")).mean((0, 1))
     assert blue > red
+
+
+@pytest.mark.parametrize("over_paper", [False, True])
+def test_a_thing_fades_to_what_lies_below_or_to_paper(over_paper: bool) -> None:
+    background = np.full((16, 16), LABELS.index("grass"))
+
+    def drawn(opacity: float, shown: bool = True) -> NDArray[Any]:
+        things = (Thing(LABELS.index("lion"), 5, 5, 5, 5, None, opacity, over_paper),) if shown else ()
+        return scenes.draw(Layout(background, things))[0].astype(float)
+
+    full, half, gone, meadow = drawn(1.0), drawn(0.5), drawn(0.0), drawn(1.0, shown=False)
+    assert abs(half - (full + gone) / 2).max() <= 1
+    middle = gone[112:128, 112:128].mean((0, 1))
+    expected = 0.965 * 255 * np.ones(3) if over_paper else meadow[112:128, 112:128].mean((0, 1))
+    assert abs(middle - expected).max() < 1
+    assert np.array_equal(
+        drawn(1.0), scenes.draw(Layout(background, (Thing(LABELS.index("lion"), 5, 5, 5, 5),)))[0]
+    )
+
+
+def test_painted_patches_tell_what_lies_below_and_how_much_of_it_shows() -> None:
+    grass, lion, pine = (LABELS.index(name) for name in ("grass", "lion", "pine"))
+    box = np.ones((4, 4), bool)
+    things = (
+        Thing(lion, 2, 2, 4, 4, box),
+        Thing(pine, 4, 4, 4, 4, box, 0.3),
+        Thing(lion, 10, 10, 4, 4, box, 0.6, True),
+    )
+    labels, below, opacity = scenes.painted_patches(Layout(np.full((16, 16), grass), things))
+    assert (labels[2, 2], below[2, 2], opacity[2, 2]) == (lion, grass, 1)
+    assert (labels[4, 4], below[4, 4], opacity[4, 4]) == (pine, lion, 0.3)
+    assert (labels[7, 7], below[7, 7], opacity[7, 7]) == (pine, grass, 0.3)
+    assert (labels[11, 11], below[11, 11], opacity[11, 11]) == (lion, 0, 0.6)
+    assert (labels[0, 0], below[0, 0], opacity[0, 0]) == (grass, grass, 1)

@@ -1,0 +1,92 @@
+"""What the embedded model is trained on: losses, and codes as painting would put them at the site."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ember_widgets.embedded import architecture, captions, scenes, world
+from ember_widgets.embedded.batches import FULL, Batches
+from ember_widgets.embedded.model import Model
+from ember_widgets.embedded.train_sae import drawn_layout
+from ember_widgets.embedded.train_unet import code_loss
+from ember_widgets.embedded.world import LABELS
+
+GRASS, LION, PINE, PAPER = (LABELS.index(name) for name in ("grass", "lion", "pine", "paper"))
+
+
+def labels_of(*names: int) -> Tensor:
+    """Layouts (1, n, 16, 16): grass, with something on it in one place each."""
+    labels = torch.full((1, len(names), 16, 16), GRASS)
+    for i, label in enumerate(names):
+        labels[0, i, 4 * i : 4 * i + 4, 4:8] = label
+    return labels
+
+
+def test_with_one_layout_the_loss_is_cross_entropy_and_mse() -> None:
+    codes, labels = architecture.site_codes(), labels_of(LION)
+    update = 5 * torch.randn(1, architecture.D_MODEL, 16, 16, generator=torch.Generator().manual_seed(0))
+    ce, mse = code_loss(update, labels, codes)
+    target = codes[labels[:, 0]].permute(0, 3, 1, 2)
+    torch.testing.assert_close(mse, (update - target).pow(2).mean() / codes[1].pow(2).mean())
+    distance = (update[:, None] - codes[None, :, :, None, None]).pow(2).sum(2)
+    weight = torch.where(torch.arange(len(codes)) >= world.FIRST_THING, 3.0, 1.0)
+    logits = -distance / 2 / (codes[1].pow(2).sum() / 10)
+    torch.testing.assert_close(ce, F.cross_entropy(logits, labels[:, 0], weight=weight))
+
+
+def test_of_several_layouts_the_nearest_counts_and_half_of_each_is_right_for_none() -> None:
+    codes, labels = architecture.site_codes(), labels_of(LION, PINE)
+    first, second = codes[labels[0]].permute(0, 3, 1, 2)[:, None]
+    for exact in (first, second):
+        assert float(code_loss(exact, labels, codes)[1]) < 1e-5
+    assert float(code_loss((first + second) / 2, labels, codes)[1]) > 0.01
+
+
+def test_the_layout_drawn_is_the_one_that_the_site_says() -> None:
+    spec, told = captions.Spec((LION, PINE)), 0
+    for seed in range(8):
+        noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((4, 64, 64), dtype=np.float32))
+        near = captions.near_layouts(spec, noise.numpy(), 4, np.random.default_rng(seed))
+        wanted = scenes.label_patches(near[-1])
+        update = architecture.site_codes()[torch.from_numpy(wanted).flatten()]
+        drawn = scenes.label_patches(drawn_layout(spec, noise, update, np.random.default_rng(seed)))
+        assert (drawn != wanted).mean() < 0.02
+        told += bool((wanted != scenes.label_patches(near[0])).any())
+    assert told >= 3  # else the exact layout would always do
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> Batches:
+    return Batches(Model(tmp_path_factory.mktemp("model"), "cpu"), None, 64, 0)
+
+
+def strength_of(codes: Tensor, name: str) -> Tensor:
+    """How strong an attribute is in the middle of the codes (B, D, 16, 16), per sample."""
+    direction = architecture.site_directions()[world.ATTRIBUTES.index(name)]
+    return codes[:, :, 8, 8] @ direction / direction.pow(2).sum()
+
+
+@pytest.mark.parametrize("opacity", [0.2, 0.5, 0.9, 1.0])
+def test_a_thing_is_as_strong_as_it_is_opaque(batches: Batches, opacity: float) -> None:
+    labels = torch.full((64, 16, 16), LION)
+    codes = batches.roughened(labels, torch.full_like(labels, GRASS), torch.full(labels.shape, opacity))
+    lion, grass = strength_of(codes, "lion"), strength_of(codes, "grass")
+    if opacity == 1:
+        assert float(lion.mean()) > FULL
+        assert float(grass.abs().max()) < 0.1  # hidden
+    else:
+        assert float(lion.mean()) == pytest.approx(0.1 + opacity * (FULL - 0.1), abs=0.08)
+        share = grass / grass.max()
+        assert float((share > 0.6).float().mean()) > 0.2  # left below
+        if opacity > 0.6:
+            assert float((share < 0.3).float().mean()) > 0.2  # or covered
+
+
+def test_paper_below_adds_nothing(batches: Batches) -> None:
+    labels = torch.full((64, 16, 16), PAPER)
+    codes = batches.roughened(labels, labels, torch.ones(labels.shape))
+    assert float(codes.abs().mean()) < 0.5
