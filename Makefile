@@ -33,7 +33,7 @@ js: js/node_modules/.package-lock.json
 	cd js && npm run --silent check && npm run --silent test
 	rm -rf build/static && mkdir -p build && cp -R $(STATIC) build/static
 	cd js && npm run --silent build
-	diff -r build/static $(STATIC)
+	diff -rq build/static $(STATIC)
 else
 js:
 	@echo "No Node >= 20 with npm: js/ is not checked, and the committed bundle is used as it is."

@@ -20,6 +20,7 @@ export class Palette {
   private queue: Change[] = [];
   private flying: number | null = null;
   private searched: number | null = null;
+  private picking: ((feature: FeatureInfo) => void) | null = null;
 
   constructor(
     private readonly ask: (request: Request, buffers?: ArrayBuffer[]) => number,
@@ -38,6 +39,7 @@ export class Palette {
 
   /** Finds features of one site, or ("") of all. */
   search(text: string, site = ""): void {
+    this.picking = null;
     this.searched = text.trim() ? this.ask({ type: "search", text, site }) : null;
     if (this.searched === null) this.found.val = [];
   }
@@ -68,10 +70,24 @@ export class Palette {
     if (missing.length) this.ask({ type: "icons", keys: missing });
   }
 
+  /** Takes the best of what is found, now or, of a text whose answer is under way, as soon as it comes. */
+  pickFirst(pick: (feature: FeatureInfo) => void): void {
+    this.picking = pick;
+    if (this.isFound) this.pickNow();
+  }
+
   foundFor({ seq, features }: FoundMessage): void {
     if (seq !== this.searched) return;
     this.searched = null;
     this.found.val = features;
+    this.pickNow();
+  }
+
+  private pickNow(): void {
+    const [first] = this.found.val;
+    const pick = this.picking;
+    this.picking = null;
+    if (first) pick?.(first);
   }
 
   received({ key, address }: IconMessage): void {

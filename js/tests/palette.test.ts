@@ -103,6 +103,32 @@ test("features are searched for in the kernel, and nothing is without a text", (
   assert.equal(kernel.of("search").length, 3);
 });
 
+test("Enter takes the best feature found, also where it was pressed before the answer came", () => {
+  const { kernel, store } = setUp();
+  const { palette } = store;
+  const picked: number[] = [];
+  const enter = () => palette.pickFirst(({ feature }) => picked.push(feature));
+  const answer = (...found: number[]) => {
+    const { seq } = kernel.of("search").at(-1);
+    kernel.say({ type: "found", client: "me", seq, features: found.map((feature) => ({ feature, label: "" })) });
+  };
+  palette.search("tree");
+  enter();
+  assert.deepEqual(picked, []);
+  answer(5, 6);
+  assert.deepEqual(picked, [5]);
+  enter();
+  assert.deepEqual(picked, [5, 5]);
+  palette.search("no such thing");
+  enter();
+  answer();
+  palette.search("lake");
+  enter();
+  palette.search("lakes");
+  answer(7);
+  assert.deepEqual(picked, [5, 5], "nothing was found, and of a text that was changed nothing is taken");
+});
+
 test("to search in the middle of a stroke does not cost its newest state", () => {
   const { kernel, store } = setUp();
   const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });

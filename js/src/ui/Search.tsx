@@ -21,8 +21,7 @@ export function Search(props: {
     view.query.val = { where, text };
     palette.search(text, site);
   };
-  const pick = (feature: FeatureInfo | undefined) => {
-    if (!feature) return;
+  const pick = (feature: FeatureInfo) => {
     onPick(feature);
     search("");
   };
@@ -32,7 +31,7 @@ export function Search(props: {
       onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
-        if (palette.isFound) pick(palette.found.val[0]);
+        palette.pickFirst(pick);
       }}
     >
       <TextField
