@@ -63,11 +63,19 @@ def test_auto_is_float16_on_a_mac() -> None:
     assert loading.pick_dtype("auto", torch.device("mps")) == torch.float16
 
 
-@pytest.mark.parametrize(("units", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_goes_by_the_matrix_units_of_a_cpu(
-    units: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("units", "dtype"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_goes_by_what_a_cpu_computes_in(
+    units: dict[str, bool], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units}, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
     assert loading.pick_dtype("auto", torch.device("cpu")) == dtype
 
 
@@ -162,6 +170,12 @@ def test_a_folder_draws_as_the_pipeline_it_came_from(folder: Path, pipe: Any) ->
         PROMPT, num_inference_steps=1, guidance_scale=0.0, generator=torch.Generator().manual_seed(4)
     )
     assert np.array_equal(pixels(ours, scene), np.asarray(plain.images[0]))
+
+
+def test_weights_lie_where_processors_read_from_best(folder: Path) -> None:
+    for part in load(folder).pipeline.components.values():
+        for weight in part.parameters() if isinstance(part, torch.nn.Module) else ():
+            assert weight.data_ptr() % 64 == 0
 
 
 def test_sdxl_base_draws_at_512(tmp_path: Path) -> None:
