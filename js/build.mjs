@@ -1,21 +1,25 @@
 // node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}
 // node build.mjs --tests    bundles the tests for node's test runner
 // node build.mjs --dev      builds build/dev/index.html, the widget with a mock kernel
-import { copyFileSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { minify } from "terser";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 // Names of the paint widget's own that are long and often said; none is a name of the DOM, of the wire, or reached by a text.
 const OURS =
-  "again answered arrived beginStroke bitmap brush brushSize cancelStroke canRedo canUndo clock compareTop " +
-  "continueStroke decoded draft drawer drawMs editable endStroke eraseOnlyFactor fetching flying forget " +
-  "forgetOriginal foundFor gesture ghost heard holding holdSeed hover isFound isOn isStroking leadMs learn " +
-  "letGo listen making moveCursor nFactors onChoose onCommit onConnection onError onFetch onFrame onGrid onLost " +
-  "onMessage onPick onSelected onState onText onTop openFile originalAsked originals overlay pace palette " +
-  "patches pictures quiet readers remainder searched seedsOpen selection sendEdit setGain shownSeq showOriginal " +
-  "sideBySide soloed strengths tellSelected testid timer tinted trial useOn val wantIcons wantOriginal";
+  "act again aim answered arrived asked beginStroke bitmap brush brushSize cancelStroke canRedo canUndo " +
+  "changeOf clock compareTop continueStroke cssWidth decoded draft drags drawer drawMs due editable endStroke " +
+  "eraseOn eraseOnlyFactor fetching film flying follow forget forgetOriginal foundFor gesture ghost healed " +
+  "heard holding holdSeed hover inText isFound isOn isStroking leadMs learn lent letGo listen lookAt lose " +
+  "making mood moveCursor nFactors onChoose onCommit onConnection onError onFetch onFrame onGrid onLost " +
+  "onMessage onPick onSelected onState onText onTop openFile originalAsked originals overlay pace paintOn " +
+  "palette patches peaks pickFirst picking pickNow pictures post quiet readers received remainder run " +
+  "samplesOf scaleOn searched seedsOpen selection sendEdit setGain shown shownSeq showOriginal sideBySide " +
+  "soloed stops strengths tellSelected testid timer tinted toPoint trial useOn uses val wantIcons " +
+  "wantOriginal weigh";
 const namesIn = (path, name) => [...readFileSync(here(path), "utf8").matchAll(name)].map(([, found]) => found);
 const [types] = readdirSync(here("node_modules/@typescript")).map((found) => `node_modules/@typescript/${found}/lib`);
 const taken = readdirSync(here(types))
@@ -42,6 +46,9 @@ const shipped = {
   ...JSX,
   logLevel: "warning",
 };
+// What esbuild leaves; every widget sends and saves its bundle again.
+const smaller = async (code) =>
+  (await minify(code, { module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true } })).code ?? code;
 const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
 const paint = { entryPoints: both("paint", "paint"), mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`) };
 const atlas = { entryPoints: both("atlas/panel", "atlas") };
@@ -78,7 +85,10 @@ if (process.argv.includes("--tests")) {
   });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
-  for (const widget of [paint, atlas]) await esbuild.build({ ...shipped, ...widget });
+  for (const widget of [paint, atlas]) {
+    const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
+    for (const { path, text } of outputFiles) writeFileSync(path, path.endsWith(".js") ? await smaller(text) : text);
+  }
   for (const name of readdirSync(shipped.outdir)) {
     const { size } = statSync(`${shipped.outdir}/${name}`);
     console.log(`${name}  ${(size / 1024).toFixed(1)} KB`);

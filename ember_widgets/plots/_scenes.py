@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets import _checks
+from ember_widgets._edited import edited_patches, pixel_change
 from ember_widgets.labels import labels_of
 from ember_widgets.plots._canvas import (
     CHANGE,
@@ -102,7 +103,9 @@ def plot_difference(painter: Inspecting, before: Scene, after: Scene, *, ax: Any
         ax: 3 Axes to draw into.
 
     Returns:
-        (3,) Axes: before, after, and the mean absolute difference of each pixel's channels, 0..255.
+        (3,) Axes: before, after, and the mean absolute difference of each pixel's channels, 0..255. Where
+        `before` is the unedited scene of `after` (`after.original()`), its title says how far the picture
+        changed inside the edited patches, and how far beyond them and their rim of one patch.
     """
     axes = several(ax, 1, 3, (3.0, 3.0))
     pictures = [painter.render(scene).convert("RGB") for scene in (before, after)]
@@ -114,7 +117,13 @@ def plot_difference(painter: Inspecting, before: Scene, after: Scene, *, ax: Any
     top = max(1.0, float(difference.max()))
     image = axes[2].imshow(difference, cmap=HEAT, vmin=0, vmax=top, extent=(-0.5, 15.5, 15.5, -0.5))
     bare(axes[2])
-    axes[2].set_title(f"difference (mean {difference.mean():.1f})")
+    is_edit = np.array_equal(before.strengths, after.base_strengths) and not edited_patches(before).any()
+    change = pixel_change(first, second, edited_patches(after)) if is_edit else None
+    axes[2].set_title(
+        f"difference (mean {difference.mean():.1f})"
+        if change is None
+        else f"difference ({change[0]:.1f} in the edit, {change[1]:.2f} beyond)"
+    )
     ramp(axes[2], image, "of 255")
     return axes
 

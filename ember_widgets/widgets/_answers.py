@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ember_widgets._edited import edited_patches, pixel_change
 from ember_widgets.labels import labels_of
 from ember_widgets.scene import Scene
 from ember_widgets.widgets import _picture, _python, _wire
@@ -22,7 +25,7 @@ from ember_widgets.widgets._asked import (
 )
 from ember_widgets.widgets._features import found, made_of
 from ember_widgets.widgets._history import History, State
-from ember_widgets.widgets._icons import Icons, alone, key_of, key_of_step, keys_of_seeds
+from ember_widgets.widgets._icons import Icons, alone, feature_of, key_of, key_of_step, keys_of_seeds
 from ember_widgets.widgets._picture import Picture
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -69,6 +72,7 @@ class Answers:
         self._aside = aside
         self._icons = Icons()
         self.loan: Loan | None = None
+        self._original: tuple[tuple[Any, ...], Picture] | None = None
 
     def search(self, message: _wire.Search) -> None:
         """Send the features that a text finds."""
@@ -184,18 +188,28 @@ class Answers:
             return
         address = self._icons.get(key)
         if address is None:
-            scene = self._scene_of(key, now)
-            if scene is None:
-                return  # it is gone meanwhile
             try:
-                picture = rendered(now.painter, scene)
+                address = self._drawn(key, now)
             except Exception:
                 return  # it keeps its colour; what is wrong shows with the picture itself
-            address = self._icons.keep(key, picture)
-        self._send_icon(key, address)
+        if address is not None:
+            self._send_icon(key, address)
+
+    def _drawn(self, key: str, now: Now) -> str | None:
+        """A thumbnail's address, drawn now; None if what it shows is gone meanwhile."""
+        feature = feature_of(key)
+        icons: Any = getattr(now.painter, "icons", None)
+        if feature is not None and icons is not None and feature in icons:
+            return str(icons.address(feature))
+        if feature is not None and callable(icon := getattr(now.painter, "icon", None)):
+            return self._icons.keep(key, Picture.of(icon(feature), 0))
+        scene = self._scene_of(key, now)
+        return None if scene is None else self._icons.keep(key, rendered(now.painter, scene))
 
     def _scene_of(self, key: str, now: Now) -> Scene | None:
         """What a thumbnail shows."""
+        if (feature := feature_of(key)) is not None:
+            return alone(now.state.painted.add_factor({feature: 1.0}), -1)
         for scene in (now.state.painted, *([self.loan.scene] if self.loan else [])):
             for factor in range(scene.n_factors):
                 if key_of(scene, factor) == key:
@@ -214,7 +228,16 @@ class Answers:
     def _draw_original(self, message: _wire.Original) -> None:
         if now := self._now():
             picture = rendered(now.painter, now.state.painted.original())
-            self._send(_to("original", message), [picture.encoded("final")])
+            self._original = _drawn_from(now.state.painted), picture
+            told = self.change(now.shown.scene, now.picture)
+            self._send({**_to("original", message), "change": told}, [picture.encoded("final")])
+
+    def change(self, scene: Scene, picture: Picture) -> tuple[float, float] | None:
+        """How far a scene's picture is from the unedited one, if that was asked for; see ``pixel_change``."""
+        if self._original is None or self._original[0] != _drawn_from(scene):
+            return None
+        before, after = (np.asarray(one.image) for one in (self._original[1], picture))
+        return pixel_change(before, after, edited_patches(scene)) if before.shape == after.shape else None
 
     def _draw_top(self, message: _wire.Top) -> None:
         if now := self._now():
@@ -248,6 +271,11 @@ class Answers:
         name = f"{'-'.join(words)[:60]}-{scene.seed}"
         name += "-sweep.png" if message.form == "sweep" else f".{message.form}"
         self._send({**_to("file", message), "name": name, "mime": _wire.MIME[message.form]}, [data])
+
+
+def _drawn_from(scene: Scene) -> tuple[Any, ...]:
+    """What the unedited picture depends on."""
+    return scene.prompt, scene.style, scene.seed, scene.n_steps
 
 
 def _to(kind: str, message: _wire.Question) -> dict[str, Any]:

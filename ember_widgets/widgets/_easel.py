@@ -193,6 +193,20 @@ class Easel:
         self._on_scene()
         return True
 
+    def keep(self, name: str, step: int | None = None) -> None:
+        """Give a step, or (None) the current one, a name, under which it is kept; "" takes it back."""
+        self._refuse_closed()
+        with self._lock:
+            self._history.keep(self._history.step if step is None else step, name)
+            self._send_state("kept", "")
+
+    @property
+    def kept(self) -> dict[str, Scene]:
+        """The scenes that were given a name."""
+        with self._lock:
+            named = [(name, self._history.state(step)) for step, name in self._history.names.items()]
+            return {name: state.scene for name, state in named if state is not None}
+
     def wait(self, timeout: float | None) -> None:
         """Block until the picture shows the scene; see ``PaintWidget.wait``."""
         if not self._renderer.wait(timeout):
@@ -322,9 +336,10 @@ class Easel:
         width, height = picture.image.size
         frame = {"type": "frame", "client": client, "seq": seq, "kind": kind, "rough": picture.rough}
         times = {"ms": round(picture.ms, 1), "early": round(1000 * early, 1)}
+        change = self._answers.change(self._pictured.scene, picture) if kind == "final" else None
         with self._lock:
             self._shown = kind
-            self._send({**frame, **times, "width": width, "height": height}, [data])
+            self._send({**frame, **times, "width": width, "height": height, "change": change}, [data])
 
     def _tell(self, callback: Callable[[], None]) -> None:
         """Call out to where observers of traits may run; a fault of theirs must not cost the picture."""
@@ -364,10 +379,11 @@ class Easel:
 
     def _state_message(self, why: str, client: str) -> tuple[dict[str, Any], list[bytes]]:
         message, buffers = _told.state(self._state, labels_of(self.painter))
+        names = self._history.names
         history = {
             "can_undo": self._history.beside(-1) is not None,
             "can_redo": self._history.beside(1) is not None,
-            "steps": [[step, key_of_step(step)] for step in self._history.steps],
+            "steps": [[step, key_of_step(step), names.get(step, "")] for step in self._history.steps],
             "step": self._history.step,
             "seeds": [[str(seed), key] for seed, key in keys_of_seeds(self._history)],
             "able": [verb for verb in ABILITIES if callable(getattr(self.painter, verb, None))],

@@ -10,6 +10,7 @@ import numpy as np
 from ember_widgets import _sites
 from ember_widgets.labels import Labels
 from ember_widgets.scene import Scene
+from ember_widgets.widgets._icons import key_of_feature
 
 SHOWN = 12
 FOUND = 30
@@ -22,6 +23,7 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
         {
             "feature": feature,
             "label": labels.get(feature, ""),
+            "icon": key_of_feature(feature),
             "weight": weight,
             "share": abs(weight) * float(scene.unit[feature]) / total,
         }
@@ -50,5 +52,6 @@ def found(
         if 0 <= f < n_features:
             where = next((name for end, name in named if f < end), "")
             if site in ("", where):
-                hits.append({"feature": f, "label": labels.get(f, ""), **({"site": where} if where else {})})
+                hit = {"feature": f, "label": labels.get(f, ""), "icon": key_of_feature(f)}
+                hits.append({**hit, "site": where} if where else hit)
     return hits[:FOUND]

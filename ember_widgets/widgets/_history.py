@@ -56,10 +56,16 @@ class State:
 
 
 class History:
-    """The committed states, and which of them is current; steps beyond ``LIMIT`` are forgotten."""
+    """The committed states, and which of them is current.
+
+    Undo and redo go along a line. What was undone is forgotten when something else is done, and so are states
+    more than ``LIMIT`` back; but not those that were given a name.
+    """
 
     def __init__(self, state: State) -> None:
         self._states = {0: state}
+        self._line = [0]
+        self._names: dict[int, str] = {}
         self._step = 0
         self._count = 1
 
@@ -75,8 +81,13 @@ class History:
 
     @property
     def steps(self) -> list[int]:
-        """The numbers of all states, in their order."""
-        return list(self._states)
+        """The numbers of all states, in the order they came about."""
+        return sorted(self._states)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the states that are kept."""
+        return {step: self._names[step] for step in sorted(self._names)}
 
     def state(self, step: int) -> State | None:
         """The state of a number; None if there is none."""
@@ -84,21 +95,42 @@ class History:
 
     def beside(self, by: int) -> int | None:
         """The number of the state so many steps on (positive) or back; None if there is none."""
-        steps = self.steps
-        at = steps.index(self._step) + by
-        return steps[at] if 0 <= at < len(steps) else None
+        at = self._line.index(self._step) + by
+        return self._line[at] if 0 <= at < len(self._line) else None
 
     def commit(self, state: State) -> None:
         """Go on to a state, unless it is the current one; what was undone before is forgotten."""
         if state.same(self.current):
             return
-        steps = self.steps
-        kept = steps[: steps.index(self._step) + 1][-LIMIT:]
-        self._states = {step: self._states[step] for step in kept} | {self._count: state}
+        self._line = [*self._line[: self._line.index(self._step) + 1][-LIMIT:], self._count]
+        self._states[self._count] = state
         self._step = self._count
         self._count += 1
+        self._forget()
 
     def go(self, step: int) -> State:
-        """Go to a state that is there."""
+        """Go to a state that is there; one off the line becomes its end, so that undo leads back from it."""
+        if step not in self._line:
+            self._line.append(step)
         self._step = step
         return self.current
+
+    def keep(self, step: int, name: str) -> None:
+        """Give a state a name, under which it is kept; "" takes it back.
+
+        Raises:
+            ValueError: it is not there any more, or another one has this name.
+        """
+        if step not in self._states:
+            raise ValueError(f"step {step} is not in the film any more; choose one that is")
+        if any(name == other and step != at for at, other in self._names.items()):
+            raise ValueError(f"name={name!r} is taken by another step; choose another name")
+        if name:
+            self._names[step] = name
+        else:
+            self._names.pop(step, None)
+            self._forget()
+
+    def _forget(self) -> None:
+        kept = {*self._line, *self._names}
+        self._states = {step: state for step, state in self._states.items() if step in kept}

@@ -26,6 +26,17 @@ def key_of_step(step: int) -> str:
     return f"step {step}"
 
 
+def key_of_feature(feature: int) -> str:
+    """Says which feature a thumbnail is of."""
+    return f"feature {feature}"
+
+
+def feature_of(key: str) -> int | None:
+    """The feature that a thumbnail is of; None if it is of something else."""
+    number = key.removeprefix("feature ")
+    return int(number) if number != key and number.isdecimal() and len(number) < 10 else None
+
+
 def keys_of_seeds(history: History) -> list[tuple[int, str]]:
     """The next seeds of the current painting, and what their thumbnails are called."""
     first = history.current.painted.seed + 1

@@ -62,6 +62,9 @@ class Session(Easel):
             self._open(message, buffers)
         elif isinstance(message, _wire.Go):
             self.go(message.step, message.client, message.seq)
+        elif isinstance(message, _wire.Keep):
+            self.keep(message.name, message.step)
+            self._acknowledge_to(message.client, message.seq)
         else:
             with self._lock:
                 self._send_status()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ember_widgets import _checks, _sites
+from ember_widgets._edited import unedited
 from ember_widgets.labels import Labels
 from ember_widgets.widgets._asked import facts
 from ember_widgets.widgets._features import made_of
@@ -15,7 +16,7 @@ from ember_widgets.widgets._icons import key_of
 
 
 def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
-    """A scene and its sliders as a message and its buffers: strengths and remainder, float32, C order."""
+    """A scene and its sliders as a message and float32 buffers: strengths, remainder, ``unedited``."""
     painted = state.painted
     origins = painted.origins or ()
     seen = np.abs(painted.base_strengths).max(axis=(0, 1))
@@ -36,4 +37,5 @@ def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
     sites = list(painted.sites or ())
     message["sites"] = [sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else []
     message["site_names"] = [_sites.short(site) for site in sites]
-    return message, [array.astype("<f4").tobytes() for array in (painted.strengths, painted.remainder)]
+    maps = (painted.strengths, painted.remainder, unedited(painted))
+    return message, [array.astype("<f4").tobytes() for array in maps]

@@ -152,12 +152,20 @@ class Go(_Said):
     step: int
 
 
+@dataclass(frozen=True)
+class Keep(_Said):
+    """Give a step of the history a name, so that it is not forgotten; "" takes it back."""
+
+    step: int
+    name: str
+
+
 Question = Search | Thumbnails | Original | Top | Export | Lend
-Message = Hello | Ping | Edit | Analyze | Vary | Step | Go | Retry | Palette | Open | Question
+Message = Hello | Ping | Edit | Analyze | Vary | Step | Go | Keep | Retry | Palette | Open | Question
 
 _TYPES = (
     *("hello", "ping", "edit", "analyze", "undo", "redo", "go", "retry", "palette", "search", "icons"),
-    *("original", "top", "export", "open", "vary", "lend"),
+    *("original", "top", "export", "open", "vary", "lend", "keep"),
 )
 
 
@@ -220,6 +228,8 @@ def _message(kind: str, content: Mapping[Any, Any], guidance: float) -> Message:
         return Open(client, seq)
     if kind == "go":
         return Go(client, seq, _count("step", content.get("step")))
+    if kind == "keep":
+        return Keep(client, seq, _count("step", content.get("step")), _short("name", content.get("name")))
     revision = _count("revision", content.get("revision"))
     commit = content.get("commit")
     if not isinstance(commit, bool):

@@ -270,6 +270,25 @@ class PaintWidget(anywidget.AnyWidget):
         """Go one step forward again; False if there is none."""
         return self._open.step(1)
 
+    def keep(self, name: str) -> None:
+        """Give the current step of the history a name, under which it stays: see ``kept``.
+
+        Other steps are forgotten when something else is done after undo, and after a hundred further steps.
+
+        Args:
+            name: a text that no other step has; "" takes the name back.
+
+        Raises:
+            TypeError: no text.
+            ValueError: another step has this name.
+        """
+        self._open.keep(_checks.text("name", name).strip())
+
+    @property
+    def kept(self) -> dict[str, Scene]:
+        """The scenes that were given a name, here or in the browser, by their names."""
+        return self._open.kept
+
     def wait(self, timeout: float | None = None) -> None:
         """Block until the picture shows the scene.
 

@@ -108,12 +108,16 @@ export class MockModel implements Model {
           { feature: 10 + f, label: name, weight: 1, share: 0.8 },
           { feature: 40 + f, label: "", weight: 0.4, share: 0.2 },
         ]),
-        steps: [...this.past, null].map((_, step) => [step, `step ${step}`]),
+        steps: [...this.past, null].map((_, step) => [step, `step ${step}`, ""]),
         step: this.past.length,
         can_undo: this.past.length > 0,
         can_redo: false,
       },
-      [names.length ? this.strengths : new Float32Array(0), this.remainder],
+      [
+        names.length ? this.strengths : new Float32Array(0),
+        this.remainder,
+        new Float32Array(PATCHES * (names.length + 1)),
+      ],
     );
   }
 

@@ -275,5 +275,15 @@ const NEIGHBOURS: readonly (readonly number[])[] = Array.from({ length: PATCHES 
 
 const neighbours = (patch: number): readonly number[] => NEIGHBOURS[patch] ?? [];
 
+/** As layers, how far each factor is from what it is in the unedited picture, which has one number more per patch. */
+export function changeOf(layers: Layers, gains: readonly number[], unedited: Float32Array): Layers {
+  const { nFactors } = layers;
+  const strengths = layers.strengths.map((strength, i) => {
+    const factor = i % nFactors;
+    return abs(strength * (gains[factor] ?? 1) - value(unedited, i + floor(i / nFactors)));
+  });
+  return { ...layers, strengths };
+}
+
 // An index that the loops above keep in range; the fallback only satisfies the type checker.
 const value = (array: ArrayLike<number>, index: number): number => array[index] ?? 0;

@@ -2,6 +2,9 @@
 import { signal } from "./signals.ts";
 import type { FeatureInfo, FoundMessage, IconMessage, Loan, Request } from "./wire.ts";
 
+/** So many of the features found are seen without scrolling. */
+const SEEN = 6;
+
 interface Change {
   readonly verb: string;
   readonly arguments: Readonly<Record<string, unknown>>;
@@ -60,12 +63,18 @@ export class Palette {
     return this.searched === null;
   }
 
-  /** Keeps these thumbnails and no others, and asks for those that nobody has asked for yet. */
+  /** Keeps these thumbnails and those of features, and asks for what nobody has asked for yet. */
   want(keys: readonly string[]): void {
-    const kept = Object.entries(this.icons.val).filter(([key]) => keys.includes(key));
+    const isOld = (key: string) => !keys.includes(key) && !key.startsWith("feature");
+    const kept = Object.entries(this.icons.val).filter(([key]) => !isOld(key));
     if (kept.length < Object.keys(this.icons.val).length) this.icons.val = Object.fromEntries(kept);
-    for (const key of this.asked) if (!keys.includes(key)) this.asked.delete(key);
-    const missing = keys.filter((key) => !this.asked.has(key));
+    for (const key of this.asked) if (isOld(key)) this.asked.delete(key);
+    this.lookAt(keys);
+  }
+
+  /** Asks for thumbnails that nobody has asked for yet. */
+  lookAt(keys: readonly string[]): void {
+    const missing = keys.filter((key) => key && !this.asked.has(key));
     for (const key of missing) this.asked.add(key);
     if (missing.length) this.ask({ type: "icons", keys: missing });
   }
@@ -80,6 +89,7 @@ export class Palette {
     if (seq !== this.searched) return;
     this.searched = null;
     this.found.val = features;
+    this.lookAt(features.slice(0, SEEN).map(({ icon = "" }) => icon));
     this.pickNow();
   }
 

@@ -1,7 +1,7 @@
 /** Pictures as they arrive: the newest is shown, whatever order they are decoded in, and old ones are let go. */
 import { max } from "./numbers.ts";
 import { batch, type Signal, signal } from "./signals.ts";
-import type { FrameMessage } from "./wire.ts";
+import type { FrameMessage, PixelChange } from "./wire.ts";
 
 export interface Picture {
   readonly bitmap: ImageBitmap;
@@ -16,6 +16,8 @@ export class Pictures {
   readonly picture = signal<Picture | null>(null);
   /** The picture that nobody edited, once someone wanted to see it. */
   readonly original = signal<ImageBitmap | null>(null);
+  /** How far the picture is from the unedited one. */
+  readonly change = signal<PixelChange>(null);
   /** The sequence number of the last own edit that the picture shows. */
   readonly shownSeq = signal(0);
   private arrived = 0;
@@ -40,13 +42,15 @@ export class Pictures {
     const old = this.picture.val;
     batch(() => {
       this.picture.val = { bitmap, frame };
+      this.change.val = frame?.change ?? null;
       if (frame?.client === this.client) this.shownSeq.val = max(this.shownSeq.val, frame.seq);
     });
     old?.bitmap.close();
   }
 
-  async showOriginal(bytes: ArrayBufferView): Promise<void> {
+  async showOriginal(bytes: ArrayBufferView, change: PixelChange = null): Promise<void> {
     const turn = this.originals;
+    this.change.val = change;
     const bitmap = await this.decoded(bytes);
     if (turn === this.originals) this.original.val = bitmap;
     else bitmap?.close();

@@ -37,6 +37,8 @@ export class Store extends Settings {
   readonly gains = signal<readonly number[]>([]);
   /** Replaced as a whole by every edit. */
   readonly layers = signal<Layers>(emptyLayers(0));
+  /** How strong each factor is in the unedited picture; last, what none of them stands for any more. */
+  readonly unedited = signal<Float32Array>(new Float32Array(0));
   /** Per factor its largest strength. Not another list with every stroke, as rows are drawn again then. */
   readonly peaks = signal<readonly number[]>([]);
   readonly canUndo = signal(false);
@@ -262,6 +264,11 @@ export class Store extends Settings {
     if (step !== this.film.val.step) this.ask({ type: "go", step });
   }
 
+  /** Gives the step that is shown a name, so that it is not forgotten; "" takes it back. */
+  keep(name: string): void {
+    this.ask({ type: "keep", step: this.film.val.step, name });
+  }
+
   /** Goes on from the picture taken apart into so many factors, or from the same painting on another seed's noise. */
   vary(verb: "refit" | "reseed", value: number | string): void {
     if (this.gesture) this.cancelStroke();
@@ -321,7 +328,8 @@ export class Store extends Settings {
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
     else if (message.type === "found" && mine) this.palette.foundFor(message);
-    else if (message.type === "original" && mine && buffers[0]) void this.pictures.showOriginal(buffers[0]);
+    else if (message.type === "original" && mine && buffers[0])
+      void this.pictures.showOriginal(buffers[0], message.change);
     else if (message.type === "top" && mine && buffers[0]) void this.onTop(message.seq, buffers[0]);
     else if (message.type === "file" && mine) this.files.received(message, buffers[0]);
     else if (message.type === "loan" && mine) this.palette.lent(message.loan);
@@ -341,9 +349,9 @@ export class Store extends Settings {
       this.canRedo.val = message.can_redo;
       this.film.val = message;
       // After one's own edit the hand may be further on already.
-      if (message.why === "edit" && mine) return;
-      const layers = readLayers(buffers, message);
-      if (!layers) return;
+      if (message.why === "kept" || (message.why === "edit" && mine)) return;
+      const read = readLayers(buffers, message);
+      if (!read) return;
       this.compareTop(null);
       const known = this.info.val;
       const draft: Record<string, unknown> = { ...this.draft.val };
@@ -362,7 +370,7 @@ export class Store extends Settings {
       if (known?.revision !== message.revision) this.gesture = this.ghost.val = null;
       this.info.val = message;
       this.gains.val = message.gains;
-      this.layers.val = layers;
+      [this.layers.val, this.unedited.val] = read;
       if (known) this.follow(known.names, message.names);
     });
   }

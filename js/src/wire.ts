@@ -17,6 +17,8 @@ export interface FeatureInfo {
   readonly feature: number;
   /** Empty where none is known. */
   readonly label: string;
+  /** The key of its thumbnail. */
+  readonly icon?: string;
   /** The short name of the site it belongs to, where several are steered. */
   readonly site?: string;
 }
@@ -59,14 +61,14 @@ export const siteOf = ({ sites, site_names }: SceneInfo, factor: number): string
 
 export interface StateMessage extends SceneInfo {
   readonly type: "state";
-  /** Why it was sent; "hello" and "refused" answer one client, an "edit" is news to all the others. */
-  readonly why: "hello" | "edit" | "refused" | "scene";
+  /** Why it was sent; "hello" and "refused" answer one client, an "edit" is news to all the others, "kept" is the film. */
+  readonly why: "hello" | "edit" | "refused" | "scene" | "kept";
   readonly client: string;
   readonly gains: readonly number[];
   readonly can_undo: boolean;
   readonly can_redo: boolean;
-  /** All steps of the history, and the keys of their thumbnails. */
-  readonly steps: readonly (readonly [step: number, key: string])[];
+  /** All steps of the history, the keys of their thumbnails, and the names of those that are kept. */
+  readonly steps: readonly (readonly [step: number, key: string, name: string])[];
   readonly step: number;
   /** The next seeds, and the keys of the same painting's thumbnails on their noise. */
   readonly seeds: readonly (readonly [seed: string, key: string])[];
@@ -75,6 +77,9 @@ export interface StateMessage extends SceneInfo {
   /** In a saved page: there is no kernel, and nothing can be changed. */
   readonly frozen?: boolean;
 }
+
+/** Mean change of a colour value since the unedited picture, 0..255; null where nobody asked, or nothing is edited. */
+export type PixelChange = readonly [inEdit: number, beyond: number] | null;
 
 export interface FrameMessage {
   readonly type: "frame";
@@ -86,6 +91,7 @@ export interface FrameMessage {
   readonly kind: "preview" | "final";
   /** Drawn with the small decoder: a little off in colour. */
   readonly rough?: boolean;
+  readonly change?: PixelChange;
   readonly width: number;
   readonly height: number;
 }
@@ -148,6 +154,7 @@ export interface IconMessage {
 /** The picture that nobody edited, as PNG in the buffer. */
 export interface OriginalMessage {
   readonly type: "original";
+  readonly change?: PixelChange;
   readonly client: string;
   readonly seq: number;
 }
@@ -195,6 +202,7 @@ export type Request =
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
   | { readonly type: "go"; readonly step: number }
+  | { readonly type: "keep"; readonly step: number; readonly name: string }
   | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
   | { readonly type: "lend"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
@@ -210,7 +218,7 @@ export type Request =
     };
 
 /** These ask without changing the scene, so a state that waits to be sent stays the newest. */
-const ASIDE: readonly string[] = ["search", "icons", "original", "top", "export", "lend"];
+const ASIDE: readonly string[] = ["search", "icons", "original", "top", "export", "lend", "keep"];
 
 export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
 
@@ -223,12 +231,19 @@ export interface Edit {
   readonly deed?: Deed;
 }
 
-/** The layers in the two buffers of a state message, copied; null if their sizes do not fit. */
-export function readLayers(buffers: readonly ArrayBufferView[], { names, sites }: SceneInfo): Layers | null {
+/**
+ * The layers in the first two buffers of a state message, copied, and in the third how strong each factor is in the
+ * unedited picture; last, what none of them stands for any more. Null if their sizes do not fit.
+ */
+export function readLayers(
+  buffers: readonly ArrayBufferView[],
+  { names, sites }: SceneInfo,
+): [Layers, unedited: Float32Array] | null {
   const nFactors = names.length;
-  const [strengths, remainder] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
+  const [strengths, remainder, unedited] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
   if (strengths?.length !== PATCHES * nFactors || remainder?.length !== PATCHES) return null;
-  return { strengths, remainder, nFactors, sites };
+  if (unedited?.length !== PATCHES * (nFactors + 1)) return null;
+  return [{ strengths, remainder, nFactors, sites }, unedited];
 }
 
 export const editBuffers = ({ layers }: Edit): ArrayBuffer[] => [

@@ -75,7 +75,8 @@ export class FakeKernel implements Model {
       ...change,
     };
     const layers = emptyLayers(names.length);
-    this.say(message, [layers.strengths.fill(strength), layers.remainder]);
+    const unedited = new Float32Array(256 * (names.length + 1)).fill(strength);
+    this.say(message, [layers.strengths.fill(strength), layers.remainder, unedited]);
   }
 
   frame(seq: number, client = "me", byte = seq, kind = "preview"): void {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import parity from "../../tests/unit/parity.json" with { type: "json" };
 import {
+  changeOf,
   connected,
   copyLayers,
   emptyLayers,
@@ -122,4 +123,16 @@ test("a blank canvas without factors can be erased and is still blank", () => {
   const erased = erase(emptyLayers(0), new Uint8Array(PATCHES).fill(1), null, true);
   assert.equal(erased.strengths.length, 0);
   assert.equal(Math.max(...erased.remainder), 0);
+});
+
+test("a change is how far each factor, slider included, is from the unedited picture", () => {
+  const layers = { ...emptyLayers(2), strengths: new Float32Array(2 * PATCHES).fill(0.5) };
+  const unedited = new Float32Array(3 * PATCHES).fill(0.5);
+  for (let p = 0; p < PATCHES; p++) unedited[3 * p + 2] = 9; // of no factor here
+  assert.ok(changeOf(layers, [1, 1], unedited).strengths.every((change) => change === 0));
+  layers.strengths[2 * 20] = 0;
+  const { strengths } = changeOf(layers, [1, 2], unedited);
+  assert.equal(strengths[2 * 20], 0.5);
+  assert.equal(strengths[2 * 20 + 1], 0.5);
+  assert.equal(strengths[0], 0);
 });

@@ -75,10 +75,27 @@ test("each thumbnail is asked for once, and again if the kernel went away before
 test("thumbnails that nothing shows any more are let go, and asked for again when they are back", () => {
   const { kernel, store } = setUp();
   kernel.say({ type: "icon", key: "k0", address: "data:," });
-  kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7"]] });
+  kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7", ""]] });
   assert.deepEqual(store.palette.icons.val, {});
   kernel.state({ revision: 3, icons: ["k0", "k1"] });
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0"]);
+});
+
+test("thumbnails of features are asked for when they are looked at, and stay", () => {
+  const { kernel, store } = setUp();
+  store.palette.lookAt(["feature 5", ""]);
+  store.palette.lookAt(["feature 5", "feature 6"]);
+  assert.deepEqual(
+    kernel.of("icons").map(({ keys }) => keys),
+    [["k0", "k1"], ["feature 5"], ["feature 6"]],
+  );
+  kernel.say({ type: "icon", key: "feature 5", address: "data:," });
+  kernel.state({ revision: 2, icons: [] });
+  assert.equal(store.palette.icons.val["feature 5"], "data:,");
+  store.palette.search("tree");
+  const found = [5, 7].map((feature) => ({ feature, label: "", icon: `feature ${feature}` }));
+  kernel.say({ type: "found", client: "me", seq: kernel.of("search")[0].seq, features: found });
+  assert.deepEqual(kernel.of("icons").at(-1).keys, ["feature 7"]);
 });
 
 test("features are searched for in the kernel, and nothing is without a text", () => {

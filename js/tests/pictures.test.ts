@@ -9,7 +9,7 @@ const bytes = (byte: number) => [new Uint8Array([byte])];
 
 function setUp() {
   const { kernel, store } = openStore();
-  kernel.state({ steps: [[0, "step 0"]], step: 0 });
+  kernel.state({ steps: [[0, "step 0", ""]], step: 0 });
   const answer = (content: object, byte: number) => {
     const { seq } = kernel.sent.at(-1);
     kernel.say({ client: "me", seq, ...content }, bytes(byte));
@@ -44,6 +44,33 @@ test("an unedited picture that comes too late is not shown", async () => {
   assert.equal(store.pictures.original.val, null);
 });
 
+test("how far the picture is from the unedited one is what the last answer or settled frame says", async () => {
+  const { kernel, store, answer } = setUp();
+  const { change } = store.pictures;
+  store.wantOriginal();
+  answer({ type: "original", change: [31.2, 0.02] }, 7);
+  assert.deepEqual(change.val, [31.2, 0.02]);
+  const frame = { type: "frame", client: "me", seq: 0, kind: "final", ms: 1, early: 0, width: 1, height: 1 };
+  kernel.say({ ...frame, kind: "preview" }, bytes(1));
+  await tick();
+  assert.equal(change.val, null, "what it was before the hand moved");
+  kernel.say({ ...frame, change: [40, 0.1] }, bytes(2));
+  await tick();
+  assert.deepEqual(change.val, [40, 0.1]);
+});
+
+test("a step that is given a name keeps it, and what is painted meanwhile stays", () => {
+  const { kernel, store } = setUp();
+  const painted = { ...store.layers.val };
+  store.layers.val = painted;
+  store.keep("the best");
+  const { type, step, name } = kernel.sent.at(-1);
+  assert.deepEqual({ type, step, name }, { type: "keep", step: 0, name: "the best" });
+  kernel.state({ why: "kept", steps: [[0, "step 0", "the best"]] }, 0.75);
+  assert.deepEqual(store.film.val.steps, [[0, "step 0", "the best"]]);
+  assert.equal(store.layers.val, painted);
+});
+
 test("C held shows the unedited picture", () => {
   const { store } = setUp();
   const view = new View(store);
@@ -57,8 +84,8 @@ test("a step of the film is gone to, unless it is the one that shows", () => {
   kernel.state({
     revision: 2,
     steps: [
-      [0, "step 0"],
-      [4, "step 4"],
+      [0, "step 0", ""],
+      [4, "step 4", ""],
     ],
     step: 4,
   });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.lab.view import PaintView
@@ -66,9 +68,12 @@ def test_a_weight_changes_what_a_factor_is_made_of(view: PaintView) -> None:
     view.settle()
     assert view.notebook.ask("widget.scene == before.set_weight(0, 0, 0.5)")
 
+    expect(view.part("part-0")).to_have_attribute("src", re.compile("^data:image/"))
     view.part("search-drawer").fill("7")
+    expect(view.part("found-7").locator("img")).to_be_visible()
     view.part("found-7").click()
     expect(view.part("weight-7")).to_have_value("1")
+    expect(view.part("part-7")).to_have_attribute("src", re.compile("^data:image/"))
     view.settle()
     assert view.notebook.ask("widget.scene == before.set_weight(0, 0, 0.5).set_weight(0, 7, 1)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,15 @@ from tests.lab.view import PaintView
 
 EMPTY_ROW = 9
 STROKE = f"before.paint(0, [({EMPTY_ROW}, 5), ({EMPTY_ROW}, 6)])"
+
+# How opaque the grid is in the middle of each patch.
+ALPHA = """grid => {
+  const patch = grid.width / 16;
+  const middle = at => Math.floor((at + 0.5) * patch);
+  const pixels = grid.getContext('2d').getImageData(0, 0, grid.width, grid.width);
+  return Array.from({ length: 256 }, (_, p) => pixels.data[
+    4 * (middle(Math.floor(p / 16)) * grid.width + middle(p % 16)) + 3]);
+}"""
 
 
 def paint(view: PaintView) -> None:
@@ -64,8 +74,53 @@ def test_split_shows_both_and_difference_what_changed(view: PaintView) -> None:
     wait_for_picture(view, halves)
     view.part("compare-difference").click()
     wait_for_picture(view, np.minimum(255, 4 * np.abs(painted - before)))
+    change = re.compile(r"Change \d+\.\d in the edit, 0\.00 beyond \(locality 0\.000\)")
+    expect(view.part("tag")).to_have_text(change)
     view.part("compare-now").click()
     wait_for_picture(view, painted)
+    expect(view.part("tag")).to_have_count(0)
+
+
+def test_the_difference_tints_only_what_was_edited(view: PaintView) -> None:
+    def tinted() -> list[list[int]]:
+        """The patches that the overlay covers."""
+        view.page.mouse.move(0, 0)
+        view.settle()
+        alpha: NDArray[np.uint8] = np.array(view.part("grid").evaluate(ALPHA), np.uint8)
+        patches: list[list[int]] = np.argwhere(alpha.reshape(16, 16) > 0).tolist()
+        return patches
+
+    paint(view)
+    assert len(tinted()) > 30
+    view.part("compare-difference").click()
+    assert tinted() == [[EMPTY_ROW, col] for col in (5, 6)]
+    view.part("strength-1").fill("0.5")
+    expect(view.part("tag")).to_contain_text("in the edit")
+    assert len(tinted()) > 10
+
+
+def test_a_step_with_a_name_stays(view: PaintView) -> None:
+    paint(view)
+    name = view.part("keep")
+    name.fill("the best")
+    name.press("Enter")
+    expect(view.part("step-1").locator("small")).to_have_text("the best")
+    view.part("undo").click()
+    expect(name).to_have_value("")
+    view.settle()
+    view.drag([(EMPTY_ROW, 9)])
+    view.settle()
+    expect(view.part("step-2")).to_have_attribute("aria-current", "step")
+    assert view.notebook.ask("list(widget.kept)") == ["the best"]
+    assert view.notebook.ask(f"widget.kept['the best'] == {STROKE}")
+
+    view.part("step-1").click()
+    expect(name).to_have_value("the best")
+    assert view.differences_from(STROKE) == []
+    name.fill("")
+    name.blur()
+    expect(view.part("step-1").locator("small")).to_have_count(0)
+    assert view.notebook.ask("widget.kept") == {}
 
 
 def test_every_stroke_is_a_step_of_the_film(view: PaintView) -> None:

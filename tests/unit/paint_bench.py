@@ -116,7 +116,7 @@ class Browser:
     def maps(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Strengths and remainder of the last state."""
         message, buffers = next(heard for heard in reversed(self.heard) if heard[0]["type"] == "state")
-        strengths, remainder = (np.frombuffer(buffer, "<f4") for buffer in buffers)
+        strengths, remainder, _ = (np.frombuffer(buffer, "<f4") for buffer in buffers)
         return strengths.reshape(16, 16, len(message["names"])), remainder.reshape(16, 16)
 
     def frames(self) -> list[tuple[dict[str, Any], Image.Image]]:

@@ -40,7 +40,7 @@ def test_every_step_has_a_number_of_its_own_and_can_be_gone_to(
     first, second = scene.scale(0, 0.5), scene.scale(0, 0.25)
     browser.edit(first)
     browser.edit(second)
-    assert [step for step, _ in browser.state()["steps"]] == [0, 1, 2]
+    assert [step for step, *_ in browser.state()["steps"]] == [0, 1, 2]
 
     browser.ask("go", step=1)
     assert widget.scene == first
@@ -48,9 +48,9 @@ def test_every_step_has_a_number_of_its_own_and_can_be_gone_to(
 
     third = scene.scale(0, 0.75)
     browser.edit(third)
-    assert [step for step, _ in browser.state()["steps"]] == [0, 1, 3]
+    assert [step for step, *_ in browser.state()["steps"]] == [0, 1, 3]
     browser.edit(scene)
-    assert [step for step, _ in browser.state()["steps"]] == [0, 1, 3, 4]
+    assert [step for step, *_ in browser.state()["steps"]] == [0, 1, 3, 4]
     browser.ask("go", step=0)
     assert widget.scene == scene
     widget.redo()
@@ -69,7 +69,7 @@ def test_a_step_shows_the_picture_that_was_drawn_of_it(
     browser.edit(scene.scale(0, 0.5))
     widget.wait(SOON_S)
     count = len(painter.rendered)
-    (_, key) = browser.state()["steps"][1]
+    (_, key, _) = browser.state()["steps"][1]
     browser.ask("icons", keys=[key])
     assert answer(browser, "icon")[0]["key"] == key
     assert len(painter.rendered) == count

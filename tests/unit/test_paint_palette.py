@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ember_widgets.icons import Icons, packed
 from ember_widgets.labels import Labels
 from ember_widgets.scene import AREAS, Scene
 from ember_widgets.widgets import _aside
@@ -137,7 +138,9 @@ def test_what_was_added_was_never_analysed(browser: Browser) -> None:
     state = browser.state()
     assert state["analysed"] == [True, True, True, False]
     assert state["seen"][-1] == 1
-    assert state["features"][-1] == [{"feature": 5, "label": "tree", "weight": pytest.approx(1), "share": 1}]
+    (part,) = state["features"][-1]
+    named = {"feature": 5, "label": "tree", "icon": "feature 5"}
+    assert part == {**named, "weight": pytest.approx(1), "share": 1}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def test_a_painter_without_labels_finds_numbers(scene: Scene) -> None:
     widget = PaintWidget(FakePainter(), scene)
     browser = Browser(widget)
     browser.ask("search", text="3")
-    assert browser.of("found")[-1]["features"] == [{"feature": 3, "label": ""}]
+    assert browser.of("found")[-1]["features"] == [{"feature": 3, "label": "", "icon": "feature 3"}]
     widget.close()
 
 
@@ -186,6 +189,26 @@ def test_thumbnails_show_each_factor_alone_and_are_drawn_once(
     browser.ask("icons", keys=keys[:2])
     assert len(icons(browser, 4)) == 4
     assert len(painter.rendered) == count
+
+
+def test_a_features_thumbnail_shows_it_alone(browser: Browser, painter: FakePainter, scene: Scene) -> None:
+    browser.ask("icons", keys=["feature 5", "feature 99", "feature x", "feature -1"])
+    (icon,) = icons(browser, 1)
+    assert icon["key"] == "feature 5"
+    (drawn,) = [s for s in painter.rendered if s.remainder.max() == 0]
+    assert drawn.weights(drawn.n_factors - 1) == {5: pytest.approx(1)}
+    assert not drawn.strengths[..., :-1].any()
+    assert (drawn.strengths[..., -1] == AREAS["centre"]).all()
+
+
+def test_a_features_thumbnail_is_the_painters_own_where_it_has_one(browser: Browser, painter: Any) -> None:
+    painter.icon = lambda feature: Image.new("RGB", (16, 16), (10 * feature, 0, 0))
+    painter.icons = Icons(8, shipped={3: packed(Image.new("RGB", (64, 64), (0, 0, 200)))})
+    browser.ask("icons", keys=["feature 3", "feature 7"])
+    shipped, drawn = icons(browser, 2)
+    assert (shipped["key"], shipped["address"]) == ("feature 3", painter.icons.address(3))
+    assert (drawn["key"], drawn["address"][:22]) == ("feature 7", "data:image/jpeg;base64")
+    assert not [s for s in painter.rendered if s.remainder.max() == 0]
 
 
 def test_a_factor_made_of_something_else_has_another_thumbnail(browser: Browser) -> None:

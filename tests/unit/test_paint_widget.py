@@ -357,6 +357,7 @@ def test_a_closed_widget_keeps_its_scene_and_nothing_else(
 
 
 def test_a_closed_widget_that_is_kept_lets_go_of_its_painter(scene: Scene) -> None:
+    others = set(threading.enumerate())
     painter = FakePainter()
     widget = PaintWidget(painter, scene)
     painter.fault = OSError("its traceback holds the frames it went through")
@@ -366,16 +367,15 @@ def test_a_closed_widget_that_is_kept_lets_go_of_its_painter(scene: Scene) -> No
     gone = weakref.ref(painter)
     widget.close()
     del painter
-    for thread in threading.enumerate():
-        if thread.name == "ember-renderer":
-            thread.join(SOON_S)
+    for thread in set(threading.enumerate()) - others:
+        thread.join(SOON_S)
     gc.collect()
     assert gone() is None
     assert widget.scene == scene.scale(0, 0.5)
 
 
 def test_closed_widgets_are_freed_with_their_painters_and_threads(scene: Scene) -> None:
-    before = threading.active_count()
+    others = set(threading.enumerate())
     gone: list[weakref.ref[object]] = []
     for _ in range(3):
         painter = FakePainter()
@@ -389,12 +389,11 @@ def test_closed_widgets_are_freed_with_their_painters_and_threads(scene: Scene) 
         gone += [weakref.ref(widget), weakref.ref(painter)]
         widget.close()
         del widget, painter
-    for thread in threading.enumerate():
-        if thread.name == "ember-renderer":
-            thread.join(SOON_S)
+    for thread in set(threading.enumerate()) - others:
+        thread.join(SOON_S)
     gc.collect()
     assert [ref() for ref in gone] == [None] * 6
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= others
 
 
 def test_a_widget_closed_in_the_middle_of_a_picture_sends_nothing_more(

@@ -46,10 +46,7 @@ export function DrawForm({ store }: { store: Store }) {
           onText={(prompt) => set({ prompt })}
         />
       </label>
-      <label
-        class="e-style"
-        title="How it looks: words that only what comes after the grid reads, so that all stays where it is"
-      >
+      <label class="e-style" title="How it looks: read only behind the grid, so that all stays where it is">
         <span>Style</span>
         <TextField
           testid="style"
@@ -88,7 +85,6 @@ export function DrawForm({ store }: { store: Store }) {
               }}
             />
             <IconButton
-              icon="dice"
               label="Draw with any other seed"
               testid="dice"
               disabled={drawing || held}

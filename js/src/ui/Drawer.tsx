@@ -4,7 +4,7 @@ import { floor, max, min, round } from "../numbers.ts";
 import { put } from "../signals.ts";
 import type { View } from "../view.ts";
 import { type PartInfo, type SceneInfo, siteOf } from "../wire.ts";
-import { IconButton, Slider, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -25,6 +25,8 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const only = store.trial.val?.factor === factor;
   const features = info.features[factor];
   const locked = store.locked.val.has(factor);
+  const icons = palette.icons.val;
+  palette.lookAt(features?.map(({ icon = "" }) => icon) ?? []);
   return (
     <div class="e-drawer" data-testid="drawer">
       <form
@@ -52,30 +54,21 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
       </form>
       <div class="e-line">
         <IconButton
-          icon="solo"
           label="Show only this one on the grid (S)"
           testid="solo"
           isOn={solo}
           onClick={put(soloed, solo ? null : factor)}
         />
         <IconButton
-          icon="lock"
           label="Lock: no tool changes it (K)"
           testid="lock"
           isOn={locked}
           onClick={() => store.toggle("locked", factor)}
         />
-        <IconButton icon="up" label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
-        <IconButton
-          icon="down"
-          label="Move down"
-          testid="down"
-          disabled={factor === nFactors - 1}
-          onClick={() => shift(1)}
-        />
+        <IconButton label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
+        <IconButton label="Move down" testid="down" disabled={factor === nFactors - 1} onClick={() => shift(1)} />
         <IconButton icon="copy" label="Duplicate" testid="duplicate" onClick={() => change("duplicate")} />
         <IconButton
-          icon="remove"
           label="Delete; undo brings it back"
           testid="remove"
           onClick={() => {
@@ -95,13 +88,13 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
       </div>
       <ul aria-label="Features">
         {features?.map((part) => (
-          <Part key={part.feature} part={part} weigh={weigh} />
+          <Part key={part.feature} part={part} address={icons[part.icon ?? ""]} weigh={weigh} />
         ))}
       </ul>
       <div class="e-line">
         {store.panel === "all" && (
           <TextButton
-            title="Compare: what the picture would be if this factor had only its strongest feature"
+            title="Compare: the picture if it had only its strongest feature"
             testid="top-only"
             isOn={only}
             disabled={(features?.length ?? 0) < 2}
@@ -133,14 +126,17 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
 
 function Part({
   part: { feature, label, weight, share },
+  address,
   weigh,
 }: {
   part: PartInfo;
+  address: string | undefined;
   weigh: (feature: number, weight: number, commit?: boolean) => void;
 }) {
   const name = label || `feature ${feature}`;
   return (
     <li class="e-part">
+      <Swatch address={address} testid={`part-${feature}`} />
       <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
         {label} <small>#{feature}</small>
       </span>

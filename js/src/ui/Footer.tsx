@@ -35,7 +35,7 @@ export function Footer({ view }: { view: View }) {
         disabled={view.sideBySide.val}
         onInput={into(view.opacity)}
       />
-      <IconButton icon="lines" label="Grid lines" testid="lines" isOn={view.lines.val} onClick={toggle(view.lines)} />
+      <IconButton label="Grid lines" testid="lines" isOn={view.lines.val} onClick={toggle(view.lines)} />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
@@ -59,7 +59,7 @@ export function Footer({ view }: { view: View }) {
           view.zoom.val = value === 512 ? null : value;
         }}
       />
-      <IconButton icon="help" label="Keys (?)" testid="help" isOn={view.help.val} onClick={toggle(view.help)} />
+      <IconButton label="Keys (?)" testid="help" isOn={view.help.val} onClick={toggle(view.help)} />
     </footer>
   );
 }

@@ -5,7 +5,7 @@ import { put } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
 import { siteOf } from "../wire.ts";
-import { Button, IconButton, pickFile, Slider } from "./controls.tsx";
+import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
@@ -77,10 +77,6 @@ function Lender({ store: { palette } }: { store: Store }) {
       )}
     </section>
   );
-}
-
-function Swatch({ address, testid }: { address: string | undefined; testid?: string }) {
-  return address ? <img class="e-swatch" src={address} alt="" data-testid={testid} /> : <span class="e-swatch" />;
 }
 
 function Row({ view, name, factor }: { view: View; name: string; factor: number }) {

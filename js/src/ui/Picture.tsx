@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../signals.ts";
 import type { Store } from "../store.ts";
 import type { View } from "../view.ts";
-import { Button, Choice, IconButton, pickFile, TextButton } from "./controls.tsx";
+import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
 
 const COMPARE = [
   ["now", "Picture", "The picture as it is painted"],
@@ -18,15 +18,8 @@ export function Picture({ view }: { view: View }) {
     <div class="e-below">
       <div class="e-line">
         <span class="e-line e-edits">
+          <IconButton label="Undo (Ctrl+Z)" testid="undo" disabled={!store.canUndo.val} onClick={() => store.undo()} />
           <IconButton
-            icon="undo"
-            label="Undo (Ctrl+Z)"
-            testid="undo"
-            disabled={!store.canUndo.val}
-            onClick={() => store.undo()}
-          />
-          <IconButton
-            icon="redo"
             label="Redo (Shift+Ctrl+Z)"
             testid="redo"
             disabled={!store.canRedo.val}
@@ -63,17 +56,11 @@ export function Picture({ view }: { view: View }) {
             />
           )}
           <IconButton
-            icon="open"
             label="Open a scene, or a picture with one in it; dropping it here does the same"
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
-          <IconButton
-            icon="save"
-            label="Save as PNG with the scene in it"
-            testid="save"
-            onClick={() => store.files.want("png")}
-          />
+          <IconButton label="Save as PNG with the scene in it" testid="save" onClick={() => store.files.want("png")} />
           <IconButton
             icon="copy"
             label="Copy the picture"
@@ -149,20 +136,36 @@ async function copyPicture(store: Store): Promise<void> {
 function Film({ store }: { store: Store }) {
   const { steps, step: now } = store.film.val;
   if (steps.length < 2) return null;
+  const [, , kept = ""] = steps.find(([step]) => step === now) ?? [];
   return (
-    <ol class="e-film" aria-label="Steps">
-      {steps.map(([step, picture], i) => (
-        <Thumb
-          key={step}
-          store={store}
-          picture={picture}
-          title={`Step ${i}`}
-          testid={`step-${i}`}
-          current={step === now}
-          onClick={() => store.go(step)}
-        />
-      ))}
-    </ol>
+    <div class="e-line">
+      <ol class="e-film" aria-label="Steps">
+        {steps.map(([step, picture, name], i) => (
+          <Thumb
+            key={step}
+            store={store}
+            picture={picture}
+            title={name || `Step ${i}`}
+            testid={`step-${i}`}
+            current={step === now}
+            onClick={() => store.go(step)}
+          >
+            {name && <small>{name}</small>}
+          </Thumb>
+        ))}
+      </ol>
+      <TextField
+        class="e-keep"
+        aria-label="Name of this step, to keep it"
+        placeholder="Name it to keep it"
+        testid="keep"
+        value={kept}
+        maxLength={60}
+        data-live
+        onKeyDown={submitOnEnter}
+        onChange={(event) => store.keep(textOf(event).trim())}
+      />
+    </div>
   );
 }
 

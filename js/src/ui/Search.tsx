@@ -1,7 +1,7 @@
 /** Finds features by label or number. */
 import type { View } from "../view.ts";
 import type { FeatureInfo } from "../wire.ts";
-import { Button, submitOnEnter, TextField } from "./controls.tsx";
+import { Button, Swatch, submitOnEnter, TextField } from "./controls.tsx";
 
 export function Search(props: {
   view: View;
@@ -47,6 +47,7 @@ export function Search(props: {
           {palette.found.val.map((feature) => (
             <li key={feature.feature}>
               <Button testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
+                <Swatch address={palette.icons.val[feature.icon ?? ""]} />
                 {feature.label} <small>#{feature.feature}</small>
                 {feature.site && <small class="e-site">{feature.site}</small>}
               </Button>

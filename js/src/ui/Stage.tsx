@@ -1,5 +1,6 @@
 /** The picture and the grid to paint on, over it or beside it. */
 
+import { changeOf } from "../grid.ts";
 import { round } from "../numbers.ts";
 import { Overlay } from "../overlay.ts";
 import { effect, put } from "../signals.ts";
@@ -37,14 +38,19 @@ export function Stage({ view }: { view: View }) {
 }
 
 /** What the picture is, where it is not simply the picture. */
-function tagOf({ store, holding }: View): string {
+function tagOf({ store, holding, compare }: View): string {
   const trial = store.trial.val;
+  const change = compare.val === "difference" && store.pictures.change.val;
   const info = store.info.val;
   if (holding.val) return "Unedited";
   if (trial) {
     const top = info?.features[trial.factor]?.[0];
     const name = `${info?.names[trial.factor]}: only ${top?.label || "feature"} #${top?.feature}`;
     return trial.bitmap ? name : "Drawing the comparison…";
+  }
+  if (change) {
+    const [inside, beyond] = change;
+    return `Change ${inside.toFixed(1)} in the edit, ${beyond.toFixed(2)} beyond (locality ${(beyond / inside).toFixed(3)})`;
   }
   return store.pictures.picture.val?.frame?.rough ? "Preview" : "";
 }
@@ -92,9 +98,14 @@ export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: Abort
     frame = 0;
     overlay.draw(state());
   };
+  // Where pixels are compared, so are strengths.
+  const painted = () => {
+    const [layers, gains] = [store.layers.val, store.gains.val];
+    if (view.compare.val !== "difference") return { layers, gains };
+    return { layers: changeOf(layers, gains, store.unedited.val), gains: [] };
+  };
   const state = () => ({
-    layers: store.layers.val,
-    gains: store.gains.val,
+    ...painted(),
     colors: store.info.val?.colors ?? [],
     hidden: store.hidden.val,
     picked: store.factor.val,

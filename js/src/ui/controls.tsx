@@ -15,10 +15,19 @@ export function TextButton(props: ButtonProps) {
   return <Button class="e-button e-labelled" {...props} />;
 }
 
-export function IconButton({ icon, label, children, ...props }: ButtonProps & { icon: IconName; label: string }) {
+/** A button with an icon: its own, or the one of its test id. */
+export function IconButton({
+  icon,
+  label,
+  children,
+  ...props
+}: Omit<ButtonProps, "testid"> & { label: string } & (
+    | { icon: IconName; testid: string }
+    | { icon?: undefined; testid: IconName }
+  )) {
   return (
     <Button class={children ? "e-button e-labelled" : "e-button e-square"} title={label} aria-label={label} {...props}>
-      <Icon name={icon} />
+      <Icon name={(icon ?? props.testid) as IconName} />
       {children}
     </Button>
   );
@@ -31,18 +40,22 @@ export function TextField({
   testid,
   onText,
   ...props
-}: ComponentProps<"input"> & { testid: string; onText: (text: string) => void }) {
+}: ComponentProps<"input"> & { testid: string; onText?: (text: string) => void }) {
   return (
     <input
       type="text"
       spellcheck={false}
       autocomplete="off"
       data-testid={testid}
-      onInput={(event) => onText(textOf(event))}
+      onInput={(event) => onText?.(textOf(event))}
       {...props}
     />
   );
 }
+
+/** A small picture; without one, room for it. */
+export const Swatch = ({ address, testid }: { address: string | undefined; testid?: string }) =>
+  address ? <img class="e-swatch" src={address} alt="" data-testid={testid} /> : <span class="e-swatch" />;
 
 /** What lies over the widget for a while. */
 export function Over(props: {
