@@ -128,6 +128,14 @@ def test_nothing_moves_for_those_who_asked_for_stillness(view: PaintView) -> Non
         view.page.emulate_media(reduced_motion="no-preference")
 
 
+def test_every_icon_is_drawn(view: PaintView) -> None:
+    view.part("more-1").click()
+    expect(view.part("drawer")).to_be_visible()
+    paths = view.root.evaluate("root => [...root.querySelectorAll('svg path')].map(p => p.getAttribute('d'))")
+    assert len(paths) > 30
+    assert all(paths)
+
+
 def test_the_overlay_fades_and_lines_show(view: PaintView) -> None:
     alpha = """grid => grid.getContext('2d').getImageData(0, 0, grid.width, grid.height).data
       .filter((_, i) => i % 4 === 3).reduce((most, value) => Math.max(most, value), 0)"""

@@ -41,7 +41,7 @@ export function DrawForm({ store }: { store: Store }) {
         <span>Prompt</span>
         <TextField
           testid="prompt"
-          placeholder="A scene, a style, or nothing at all"
+          placeholder="A scene, a style, or nothing"
           value={draft.prompt}
           onText={(prompt) => set({ prompt })}
         />

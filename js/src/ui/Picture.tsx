@@ -8,7 +8,7 @@ import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextFi
 const COMPARE = [
   ["now", "Picture", "The picture as it is painted"],
   ["split", "Split", "The unedited picture on the left"],
-  ["difference", "Difference", "What is not as in the unedited picture, four times as bright"],
+  ["difference", "Difference", "What is not as in the unedited picture, 4 × as bright"],
 ] as const;
 
 export function Picture({ view }: { view: View }) {
@@ -56,7 +56,7 @@ export function Picture({ view }: { view: View }) {
             />
           )}
           <IconButton
-            label="Open a scene, or a picture with one in it; dropping it here does the same"
+            label="Open a scene, or a picture with one in it; dropping does the same"
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
@@ -127,7 +127,7 @@ async function copyPicture(store: Store): Promise<void> {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
   } catch {
     store.error.val = {
-      message: "The browser does not allow to copy pictures here; save it instead.",
+      message: "No pictures can be copied in this browser; save it instead.",
       traceback: "",
     };
   }

@@ -100,7 +100,7 @@ export function Brush({ store }: { store: Store }) {
           />
         )}
         {used("soft") && (
-          <Check label="Soft edge" testid="soft" title="Let strokes fade out at their edge" value={store.soft} />
+          <Check label="Soft edge" testid="soft" title="Strokes fade out at their edge" value={store.soft} />
         )}
         {used("heal") && (
           <Check label="Fill in" testid="heal" title="Fill what is uncovered from around it" value={store.heal} />
