@@ -139,9 +139,18 @@ class Easel:
             return self._state
 
     @property
+    def picture(self) -> Picture:
+        """The last picture."""
+        return self._picture
+
+    @property
     def busy(self) -> bool:
         """Whether the picture is behind the scene."""
         return self._renderer.busy
+
+    def show(self) -> None:
+        """Send the last picture to all who look."""
+        self._show(self._picture, "final", "", 0)
 
     def assign(self, scene: Scene, client: str = "", seq: int = 0) -> None:
         """Go on from another scene."""
@@ -304,7 +313,7 @@ class Easel:
             self._send_state("scene", "")
             self._announce("render")
             job = _Job(job.client, job.seq, self._revision, self._state, final=True)
-        self._tell(self._on_scene)
+        self.tell(self._on_scene)
         return job
 
     def _granted(self, painter: PainterLike, wish: NewScene | Variation) -> State:
@@ -332,7 +341,7 @@ class Easel:
     def _show(self, picture: Picture, kind: Kind, client: str, seq: int, early: float = 0) -> None:
         data = picture.encoded(kind)
         if kind == "final":
-            self._tell(lambda: self._on_final(data))
+            self.tell(lambda: self._on_final(data))
         width, height = picture.image.size
         frame = {"type": "frame", "client": client, "seq": seq, "kind": kind, "rough": picture.rough}
         times = {"ms": round(picture.ms, 1), "early": round(1000 * early, 1)}
@@ -341,7 +350,7 @@ class Easel:
             self._shown = kind
             self._send({**frame, **times, "width": width, "height": height, "change": change}, [data])
 
-    def _tell(self, callback: Callable[[], None]) -> None:
+    def tell(self, callback: Callable[[], None]) -> None:
         """Call out to where observers of traits may run; a fault of theirs must not cost the picture."""
         try:
             callback()

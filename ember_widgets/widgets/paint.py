@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
 import traitlets
@@ -22,12 +24,10 @@ from ember_widgets.widgets._asked import (
     PainterLike,
     Variation,
     check_keywords,
-    check_painter,
     check_scene,
     facts,
-    guidance_of,
-    rendered,
 )
+from ember_widgets.widgets._opener import Opener, begun, opens_a_painter
 from ember_widgets.widgets._python import program
 from ember_widgets.widgets._session import Session
 
@@ -64,7 +64,9 @@ class PaintWidget(anywidget.AnyWidget):
 
     Args:
         painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``; a thread of
-            the widget's own calls it. Or another of these widgets, to show and edit the same scene as it.
+            the widget's own calls it. Or another of these widgets, to show and edit the same scene as it. Or
+            what gives a painter when it is called, e.g. ``ember.Painter.embedded``: then the widget is there
+            before the model is, and ``scene`` waits for it.
         scene: the scene to show; None = analyse one from the keywords below.
         prompt: text of the new scene; "" if left out.
         style: how it shall look, text that does not change what stands where; "" if left out.
@@ -105,11 +107,13 @@ class PaintWidget(anywidget.AnyWidget):
 
     # None until the constructor is through: ipywidgets closes what it could not construct.
     _session: Session | None = None
+    _opener: Opener | None = None
+    _seen: Scene | None = None
     _link: traitlets.link | None = None
 
     def __init__(
         self,
-        painter: PainterLike | PaintWidget,
+        painter: PainterLike | PaintWidget | Callable[[], PainterLike],
         scene: Scene | None = None,
         *,
         prompt: str | None = None,
@@ -130,21 +134,29 @@ class PaintWidget(anywidget.AnyWidget):
                     f"{name} shows the scene of the widget it was given, so {[*given, 'scene'][0]}= has "
                     "nothing to do; leave it out, or give a painter"
                 )
-            session = painter._open
-            image = painter.image
+            self._show(painter._open, painter.image, kwargs)
+            self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
+            return
+        if scene is not None:
+            check_scene(scene)
+            if given:
+                raise TypeError(
+                    f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
+                )
+        if opens_a_painter(painter):
+            opens = cast(Callable[[], PainterLike], painter)
+            super().__init__(**kwargs)
+            self._mirrored, self._seen = {key: getattr(self, key) for key in _FACTS}, None
+            opener = self._opener = Opener(
+                lambda: begun(opens(), scene, wanted), self._opened, lambda message: self.send(message, [])
+            )
+            self.on_msg(lambda _, content, buffers: opener.receive(content, buffers))
         else:
-            check_painter(painter)
-            if scene is None:
-                scene = NewScene.checked(wanted, guidance_of(painter)).drawn(painter)
-            else:
-                check_scene(scene)
-                if given:
-                    raise TypeError(
-                        f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
-                    )
-            picture = rendered(painter, scene)
-            image = picture.encoded("final")
-            session = Session(painter, scene, picture)
+            session = begun(cast(PainterLike, painter), scene, wanted)
+            self._show(session, session.picture.encoded("final"), kwargs)
+
+    def _show(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
+        """Construct a widget of a session that is there."""
         self._mirrored = facts(session.state.scene)
         self._seen = session.state.scene
         self._session = session
@@ -152,8 +164,13 @@ class PaintWidget(anywidget.AnyWidget):
         super().__init__(image=image, **self._mirrored, **kwargs)
         self.on_msg(lambda _, content, buffers: session.receive(content, buffers))
         session.join(self)
-        if isinstance(painter, PaintWidget):
-            self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
+
+    def _opened(self, session: Session) -> None:
+        """Go on with a session that has come; in the opener's thread."""
+        self._session = session
+        session.join(self)
+        self.on_final(session.picture.encoded("final"))
+        session.tell(self.on_scene)
 
     @property
     def painter(self) -> PainterLike | None:
@@ -162,12 +179,16 @@ class PaintWidget(anywidget.AnyWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether the picture is behind the scene."""
+        """Whether the picture is behind the scene, or the painter is still being opened."""
+        if self._session is None and self._opener is not None:
+            return self._opener.fault is None
         return self._open.busy
 
     @property
     def last_error(self) -> Exception | None:
         """What went wrong last; None again as soon as a picture was drawn."""
+        if self._session is None and self._opener is not None:
+            return self._opener.fault
         return self._open.last_error
 
     def analyze(
@@ -299,6 +320,11 @@ class PaintWidget(anywidget.AnyWidget):
             TimeoutError: it was not there in time.
             RuntimeError: it could not be drawn; the cause is ``last_error``.
         """
+        if self._session is None and self._opener is not None:
+            began = time.monotonic()
+            self._opener.session(timeout)
+            if timeout is not None:
+                timeout = max(0.0, timeout - (time.monotonic() - began))
         self._open.wait(timeout)
 
     def close(self) -> None:
@@ -309,19 +335,23 @@ class PaintWidget(anywidget.AnyWidget):
         if self._link is not None:
             self._link.unlink()
             self._link = None
+        if self._opener is not None:
+            self._opener.close()
         if self._session is not None:
             self._session.leave(self)
         super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
+        if bundle is not None and self.image:
             # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
             bundle[0]["image/png"] = base64.b64encode(self.image).decode("ascii")
         return bundle
 
     @property
     def _open(self) -> Session:
+        if self._session is None and self._opener is not None:
+            return self._opener.session()
         if self._session is None:
             raise RuntimeError("this widget could not be constructed")
         return self._session
