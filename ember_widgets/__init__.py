@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ember_widgets.scene import Scene
     from ember_widgets.widgets.atlas import FeatureAtlas
     from ember_widgets.widgets.inspect import PatchInspector
-    from ember_widgets.widgets.paint import FactorSliders, PaintWidget, Picture
+    from ember_widgets.widgets.paint import PaintWidget
+    from ember_widgets.widgets.parts import FactorSliders, Picture
 
 __all__ = [
     "SAE",
@@ -42,13 +43,13 @@ __all__ = [
 
 _HOME = {
     "SAE": "sae",
-    "FactorSliders": "widgets.paint",
+    "FactorSliders": "widgets.parts",
     "Factors": "factors",
     "FeatureAtlas": "widgets.atlas",
     "PaintWidget": "widgets.paint",
     "Painter": "painter",
     "PatchInspector": "widgets.inspect",
-    "Picture": "widgets.paint",
+    "Picture": "widgets.parts",
     "Scene": "scene",
     "load_sae": "checkpoints",
 }

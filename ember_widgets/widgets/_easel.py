@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -29,12 +28,7 @@ from ember_widgets.widgets._asked import (
     rendered,
 )
 from ember_widgets.widgets._history import History, State
-from ember_widgets.widgets._icons import key_of_step, keys_of_seeds
 from ember_widgets.widgets._picture import Kind, Picture
-
-ABILITIES = ("refit", "reseed", "sweep")
-"""What a painter need not be able to do; browsers show no button for what it cannot."""
-
 
 PREVIEW_ABOVE_MS = 40.0
 """While the hand moves, pictures are previews if full ones take longer than this."""
@@ -388,26 +382,15 @@ class Easel:
 
     def _state_message(self, why: str, client: str) -> tuple[dict[str, Any], list[bytes]]:
         message, buffers = _told.state(self._state, labels_of(self.painter))
-        names = self._history.names
-        history = {
-            "can_undo": self._history.beside(-1) is not None,
-            "can_redo": self._history.beside(1) is not None,
-            "steps": [[step, key_of_step(step), names.get(step, "")] for step in self._history.steps],
-            "step": self._history.step,
-            "seeds": [[str(seed), key] for seed, key in keys_of_seeds(self._history)],
-            "able": [verb for verb in ABILITIES if callable(getattr(self.painter, verb, None))],
-        }
-        whole = {**message, "why": why, "client": client, "revision": self._revision, **history}
-        return whole, buffers
+        message |= {"why": why, "client": client, "revision": self._revision}
+        return message | _told.film(self._history) | {"able": _told.abilities(self.painter)}, buffers
 
     def _report(self, fault: Exception, client: str, seq: int) -> None:
         self.last_error = fault
         self._send_error(fault, client, seq)
 
     def _send_error(self, fault: Exception, client: str, seq: int) -> None:
-        lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
-        message = {"type": "error", "client": client, "seq": seq, "message": last_line(fault)}
-        self._send({**message, "traceback": lines}, [])
+        self._send(_told.error(fault, client, seq), [])
 
     def _acknowledge(self, job: _Job) -> None:
         self._acknowledge_to(job.client, job.seq)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ember_widgets.scene import Scene
-from ember_widgets.widgets import _wire
+from ember_widgets.widgets import _told, _wire
 from ember_widgets.widgets._asked import (
     NewScene,
     PainterLike,
@@ -121,8 +120,5 @@ class Opener:
     def _tell(self) -> None:
         opening = self.fault is None
         self._send({"type": "status", "busy": opening, "task": "draw" if opening else ""})
-        if (fault := self.fault) is not None:
-            lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
-            self._send(
-                {"type": "error", "client": "", "seq": 0, "message": last_line(fault), "traceback": lines}
-            )
+        if self.fault is not None:
+            self._send(_told.error(self.fault))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from ember_widgets import _checks, _sites
 from ember_widgets._edited import unedited
 from ember_widgets.labels import Labels
-from ember_widgets.widgets._asked import facts
+from ember_widgets.widgets._asked import facts, last_line
 from ember_widgets.widgets._features import made_of
-from ember_widgets.widgets._history import State
-from ember_widgets.widgets._icons import key_of
+from ember_widgets.widgets._history import History, State
+from ember_widgets.widgets._icons import key_of, key_of_step, keys_of_seeds
+
+ABILITIES = ("refit", "reseed", "sweep")
 
 
 def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
@@ -39,3 +42,27 @@ def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
     message["site_names"] = [_sites.short(site) for site in sites]
     maps = (painted.strengths, painted.remainder, unedited(painted))
     return message, [array.astype("<f4").tobytes() for array in maps]
+
+
+def film(history: History) -> dict[str, Any]:
+    """The steps of a history, and what else there is to see of it."""
+    names = history.names
+    return {
+        "can_undo": history.beside(-1) is not None,
+        "can_redo": history.beside(1) is not None,
+        "steps": [[step, key_of_step(step), names.get(step, "")] for step in history.steps],
+        "step": history.step,
+        "seeds": [[str(seed), key] for seed, key in keys_of_seeds(history)],
+    }
+
+
+def abilities(painter: object) -> list[str]:
+    """What a painter can do of what it need not; browsers show no button for what it cannot."""
+    return [verb for verb in ABILITIES if callable(getattr(painter, verb, None))]
+
+
+def error(fault: BaseException, client: str = "", seq: int = 0) -> dict[str, Any]:
+    """A fault, in a line and at length."""
+    lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
+    told = {"type": "error", "client": client, "seq": seq, "message": last_line(fault)}
+    return {**told, "traceback": lines}

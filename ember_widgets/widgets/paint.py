@@ -1,4 +1,4 @@
-"""The paint studio and its parts: widgets that show one scene, and each other's edits of it."""
+"""The paint studio: a widget that shows one scene, and what hands, sliders and Python make of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import anywidget
 import traitlets
-from ipywidgets import Layout
 
 from ember_widgets import _checks, _files
 from ember_widgets._checks import shown
@@ -31,7 +30,7 @@ from ember_widgets.widgets._opener import Opener, begun, opens_a_painter
 from ember_widgets.widgets._python import program
 from ember_widgets.widgets._session import Session
 
-__all__ = ["FactorSliders", "PaintWidget", "PainterLike", "Picture"]
+__all__ = ["PaintWidget", "PainterLike"]
 
 _STATIC = Path(__file__).parent / "static"
 _KEYWORDS = ("prompt", "style", "seed", "n_steps", "n_factors", "layout")
@@ -381,36 +380,3 @@ class PaintWidget(anywidget.AnyWidget):
                 f"{name} belongs to the scene; draw another one with analyze({name}={shown(value)})"
             )
         return value
-
-
-class FactorSliders(PaintWidget):
-    """The palette alone: a row per factor, with its strength.
-
-    Args:
-        painter: a painter, as for ``PaintWidget``; or a widget, to show and edit the same scene as it.
-
-    Example:
-        >>> picture = ember.Picture(painter, scene)                                      # doctest: +SKIP
-        >>> ipywidgets.HBox([picture, ember.FactorSliders(picture)])                     # doctest: +SKIP
-    """
-
-    _panel = traitlets.Unicode("factors").tag(sync=True)
-
-    @traitlets.default("layout")
-    def _own_width(self) -> Layout:
-        return Layout(flex="1 1 320px", width="auto", min_width="280px", max_width="460px")
-
-
-class Picture(PaintWidget):
-    """The picture alone, with the grid over it to paint on.
-
-    Args:
-        painter: a painter, as for ``PaintWidget``; or a widget, to show and edit the same scene as it.
-    """
-
-    _panel = traitlets.Unicode("picture").tag(sync=True)
-
-    @traitlets.default("layout")
-    def _own_width(self) -> Layout:
-        # In a box, what fits itself to its width has none of its own.
-        return Layout(flex="1 1 480px", width="auto", min_width="280px")

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ember_widgets.widgets.paint import PaintWidget, Picture
+from ember_widgets.widgets.paint import PaintWidget
+from ember_widgets.widgets.parts import Picture
 from tests.unit.paint_bench import SOON_S, FakePainter
 from tests.unit.scenes import make_scene
 

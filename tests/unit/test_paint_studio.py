@@ -19,7 +19,8 @@ from PIL import Image
 
 import ember_widgets as ember
 from ember_widgets.scene import Scene
-from ember_widgets.widgets.paint import FactorSliders, PaintWidget, Picture
+from ember_widgets.widgets.paint import PaintWidget
+from ember_widgets.widgets.parts import FactorSliders, Picture
 from tests.unit.paint_bench import SOON_S, Browser, FakePainter
 from tests.unit.scenes import make_scene
 
