@@ -153,7 +153,7 @@ class FactorEdits:
 
         Returns:
             This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number
-            behind it if that is taken) and its colour.
+            behind it if that is taken) and its colour (unless that is taken).
 
         Raises:
             TypeError: ``other`` is no scene.
@@ -161,7 +161,8 @@ class FactorEdits:
         """
         self.check_lender(other)
         f = other._factor(factor)
-        return self._append(other.basis[f], other.names[f], other.colors[f])
+        color = next_color(self.colors) if other.colors[f] in self.colors else other.colors[f]
+        return self._append(other.basis[f], other.names[f], color)
 
     def check_lender(self, other: FactorEdits) -> None:
         """Refuse a scene that nothing can be borrowed from.

@@ -18,7 +18,7 @@ const OURS =
   "onPick onSelected onState onText onTop openFile originalAsked originals overlay pace paintOn palette " +
   "patches peaks pickFirst picking pickNow pictures post quiet readers received remainder run samplesOf " +
   "scaleOn searched seedsOpen selection sendEdit setGain shown shownSeq showOriginal sideBySide soloed stops " +
-  "strengths tellSelected testid timer tinted toPoint trial useOn uses val wantIcons wantOriginal weigh store view info";
+  "strengths tellSelected testid timer tinted toPoint trial useOn uses val wantIcons wantOriginal weigh store view info followers hand picture tool";
 const namesIn = (path, name) => [...readFileSync(here(path), "utf8").matchAll(name)].map(([, found]) => found);
 const filesIn = (folder) =>
   readdirSync(here(folder), { withFileTypes: true })
@@ -31,7 +31,7 @@ const taken = readdirSync(here(types))
   .concat(namesIn("src/wire.ts", /(\w+)\??: /g))
   .concat(filesIn("src").flatMap((path) => namesIn(path, /"(\w+)"/g)));
 // Said as texts too, but never to reach a member; and members of the DOM's that nothing here uses.
-const harmless = ["act", "drawer", "ghost", "palette", "testid", "store", "view", "info"];
+const harmless = ["act", "drawer", "ghost", "palette", "testid", "store", "view", "info", "picture"];
 const clash = OURS.split(" ").find((name) => taken.includes(name) && !harmless.includes(name));
 if (clash) throw new Error(`the DOM, wire.ts or a text says ${clash}, so it cannot be shortened`);
 

@@ -35,6 +35,8 @@ const model = {{
         const mine = {{ ...content, client: message.client, frozen: true }};
         for (const callback of heard) callback(mine, buffers.map(bytes));
       }}
+    if (message.type === "ping")
+      for (const callback of heard) callback({{ type: "status", busy: false, task: "" }}, []);
   }},
 }};
 const widget = ember_widget();

@@ -26,7 +26,12 @@ DEEDS: Mapping[str, tuple[str, ...]] = {
 MAX_CALLS = 8
 """A soft edge with more shares than this is told as an array."""
 
-_IMPORTS = "import base64\nimport zlib\n\nimport numpy as np\n\n"
+_OPENED = '''def opened(text):
+    """A scene as the widget wrote it."""
+    return ember.Scene.from_bytes(zlib.decompress(base64.b64decode(text)))
+
+
+'''
 _ARRAY = '''def array(text, *shape):
     """An array of float32 as the widget wrote it."""
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f4").reshape(shape)
@@ -43,7 +48,12 @@ def begun_with(scene: Scene) -> tuple[str, ...]:
     )
     if untouched:
         return (f"scene = {analyzed(scene, n_analyzed(scene) if scene.sites else scene.n_factors)}",)
-    return ('scene = ember.Scene.load("begun.json")  # the scene that the widget was given: save it there',)
+    return (f"scene = {opened(scene)}",)
+
+
+def opened(scene: Scene) -> str:
+    """A scene that came from elsewhere, all of it."""
+    return f"opened({base64.b64encode(zlib.compress(scene.to_bytes(), 9)).decode('ascii')!r})"
 
 
 def analyzed(scene: Scene, n_factors: int | dict[str, int]) -> str:
@@ -86,9 +96,13 @@ def scaled(state: State) -> tuple[str, ...]:
 def program(state: State) -> str:
     """A program that ends with the scene; a ``painter`` must be there."""
     text = "\n".join([*scaled(state), "painter.render(scene)", ""])
-    if "=array(" in text:
-        return f"{_IMPORTS}import ember_widgets as ember\n\n\n{_ARRAY}{text}"
-    return f"import ember_widgets as ember\n\n{text}"
+    arrays, scenes = "=array(" in text, "opened(" in text
+    helpers = (_ARRAY if arrays else "") + (_OPENED if scenes else "")
+    standard = "import base64\nimport zlib\n\n" if helpers else ""
+    numpy = "import numpy as np\n\n" if arrays else ""
+    return (
+        f"{standard}{numpy}import ember_widgets as ember\n" + ("\n\n" if helpers else "\n") + helpers + text
+    )
 
 
 def _verbs(scene: Scene, deed: object) -> list[tuple[str, dict[str, Any]]]:

@@ -138,8 +138,8 @@ class Session(Easel):
 
     def _lend(self, message: _wire.Lend, buffers: Sequence[Any]) -> None:
         if message.file:
-            code = f"ember.Scene.load({message.file!r})"
-            self._answers.lend(Loan(_scene_in("lend", buffers), message.file, code), message)
+            scene = _scene_in("lend", buffers)
+            self._answers.lend(Loan(scene, message.file, _python.opened(scene)), message)
         elif message.prompt:
             self._answers.fetch(message)
         else:

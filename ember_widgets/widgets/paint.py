@@ -64,8 +64,8 @@ class PaintWidget(anywidget.AnyWidget):
     Args:
         painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``; a thread of
             the widget's own calls it. Or another of these widgets, to show and edit the same scene as it. Or
-            what gives a painter when it is called, e.g. ``ember.Painter.embedded``: then the widget is there
-            before the model is, and ``scene`` waits for it.
+            what gives a painter when it is called, e.g. ``lambda: ember.Painter.embedded()``: then the widget
+            is there before the model is, and ``scene`` waits for it.
         scene: the scene to show; None = analyse one from the keywords below.
         prompt: text of the new scene; "" if left out.
         style: how it shall look, text that does not change what stands where; "" if left out.

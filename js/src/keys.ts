@@ -28,6 +28,7 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["Esc", "Take the stroke back, then the selection"],
   ["Ctrl Z", "Undo; with Shift redo"],
   ["C held", "The unedited picture"],
+  ["Shift drag", "Straight line; with Alt a box"],
   ["Alt click", "Eyedropper"],
   ["Arrows", "Move the cursor on the grid"],
   ["Space", "Dab, or pick up and set down"],
@@ -49,6 +50,11 @@ export function actionOf(
   view: View,
 ): (() => void) | null {
   const { store } = view;
+  const { program, sheet } = store.files;
+  if (key === "Escape" && (sheet.val || program.val !== null))
+    return () => {
+      program.val = sheet.val = null;
+    };
   if (where.inText) return null;
   const letter = key.toLowerCase();
   if (held.command) {

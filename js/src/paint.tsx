@@ -31,8 +31,12 @@ export default () => {
       return () => store.close();
     },
     render({ el }: { el: HTMLElement }) {
-      mount(<App view={new View(store)} el={el} />, el);
-      return () => mount(null, el);
+      const view = new View(store);
+      mount(<App view={view} el={el} />, el);
+      return () => {
+        mount(null, el);
+        view.close();
+      };
     },
   };
 };

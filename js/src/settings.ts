@@ -32,6 +32,8 @@ export class Settings {
   readonly holdSeed = signal(false);
   /** The one factor with a tint, if only one is to have it. */
   readonly soloed = signal<number | null>(null);
+  /** What else names a factor, and goes along with it. */
+  readonly followers = new Set([this.soloed]);
 
   get brush(): BrushSettings {
     return {
@@ -64,8 +66,10 @@ export class Settings {
     const moved = (set: Factors): Factors => new Set([...set].map(to).filter((factor) => factor >= 0));
     this.hidden.val = moved(this.hidden.val);
     this.locked.val = moved(this.locked.val);
-    const soloed = this.soloed.val === null ? -1 : to(this.soloed.val);
-    this.soloed.val = soloed < 0 ? null : soloed;
+    for (const named of this.followers) {
+      const factor = named.val === null ? -1 : to(named.val);
+      named.val = factor < 0 ? null : factor;
+    }
     // What was just added is what one wants to paint with.
     const picked = added >= 0 ? added : to(this.factor.val);
     this.factor.val = clamp(picked < 0 ? this.factor.val : picked, 0, now.length - 1);

@@ -41,7 +41,13 @@ export class View {
   /** A factor to look at alone: its row is pointed at. */
   readonly solo = signal<number | null>(null);
 
-  constructor(readonly store: Store) {}
+  constructor(readonly store: Store) {
+    store.followers.add(this.drawer);
+  }
+
+  close(): void {
+    this.store.followers.delete(this.drawer);
+  }
 
   /** Where the brush would paint. */
   get aim(): Point | null {

@@ -164,10 +164,19 @@ test("the eraser takes all of a patch and leaves a gap if it is not to fill it",
 
 test("filling the gap, the eraser does not bring back in the middle of a thing what it took out", () => {
   const layers = emptyLayers(2);
-  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([1, 0.25], 2 * p);
-  const erased = draw("erase", { layers, brush: { heal: true, factor: 1 } }, [[7, 7]])?.layers;
-  assert.equal(strength(erased, 0, 7, 7), 0);
-  assert.equal(strength(erased, 1, 7, 7), 0.25);
+  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([p < 64 ? 1 : 0, 0.25], 2 * p);
+  const erased = draw("erase", { layers, brush: { heal: true, factor: 1 } }, [[2, 7]])?.layers;
+  assert.equal(strength(erased, 0, 2, 7), 0);
+  assert.equal(strength(erased, 1, 2, 7), 0.25);
+});
+
+test("filling the gap, a background closes over it, and what lay on it goes", () => {
+  const layers = emptyLayers(2);
+  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([1, p === 7 * GRID + 7 ? 0.9 : 0], 2 * p);
+  const drawn = draw("erase", { layers, brush: { heal: true, factor: 1 } }, [[7, 7]]);
+  assert.equal(strength(drawn?.layers, 0, 7, 7), 1);
+  assert.equal(strength(drawn?.layers, 1, 7, 7), 0);
+  assert.equal(drawn?.deed?.verb === "erase" && drawn.deed.factor, null);
 });
 
 test("gain makes the picked factor stronger where the brush passes, once per stroke", () => {

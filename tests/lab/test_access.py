@@ -128,6 +128,23 @@ def test_nothing_moves_for_those_who_asked_for_stillness(view: PaintView) -> Non
         view.page.emulate_media(reduced_motion="no-preference")
 
 
+def test_the_picture_keeps_its_size_whatever_the_pointer_is_over(view: PaintView) -> None:
+    def width() -> float:
+        box = view.part("grid").bounding_box()
+        assert box is not None
+        return box["width"]
+
+    view.use("paint", size=2)
+    view.page.mouse.move(0, 0)
+    sizes = {width()}
+    for patch in ((2, 2), (12, 3), (15, 15), (4, 9)):
+        view.page.mouse.move(*view.point(patch))
+        view.page.wait_for_timeout(50)
+        sizes.add(width())
+        assert view.cut_off() == []
+    assert len(sizes) == 1
+
+
 def test_every_icon_is_drawn(view: PaintView) -> None:
     view.part("more-1").click()
     expect(view.part("drawer")).to_be_visible()

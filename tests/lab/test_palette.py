@@ -62,6 +62,16 @@ def test_factors_are_copied_moved_and_deleted(view: PaintView) -> None:
     expect(view.part("factor-5")).to_have_count(1)
 
 
+def test_a_drawer_stays_with_its_factor(view: PaintView) -> None:
+    open_drawer(view, 1)
+    view.part("down").click()
+    expect(view.part("more-2")).to_have_attribute("aria-expanded", "true")
+    expect(view.part("name")).to_have_value("meadow")
+    view.part("remove").click()
+    expect(view.part("factor-4")).to_have_count(0)
+    expect(view.part("drawer")).to_have_count(0)
+
+
 def test_a_weight_changes_what_a_factor_is_made_of(view: PaintView) -> None:
     open_drawer(view, 0)
     view.part("weight-0").fill("0.5")

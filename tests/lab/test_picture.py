@@ -74,7 +74,7 @@ def test_split_shows_both_and_difference_what_changed(view: PaintView) -> None:
     wait_for_picture(view, halves)
     view.part("compare-difference").click()
     wait_for_picture(view, np.minimum(255, 4 * np.abs(painted - before)))
-    change = re.compile(r"Change \d+\.\d in the edit, 0\.00 beyond \(locality 0\.000\)")
+    change = re.compile(r"Change of 255: \d+\.\d in the edit, 0\.00 beyond; locality 0\.000")
     expect(view.part("tag")).to_have_text(change)
     view.part("compare-now").click()
     wait_for_picture(view, painted)
@@ -203,6 +203,10 @@ def test_what_was_done_is_python_that_runs(view: PaintView) -> None:
     view.notebook.tell(f"exec({program!r})")
     assert view.differences_from("scene") == []
     view.part("program-close").click()
+    expect(view.part("program")).to_be_hidden()
+    view.part("python").click()
+    view.part("program").focus()
+    view.page.keyboard.press("Escape")
     expect(view.part("program")).to_be_hidden()
 
 

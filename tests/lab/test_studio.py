@@ -33,6 +33,13 @@ def test_the_number_of_factors_changes_live(view: PaintView) -> None:
     assert view.notebook.ask("widget.scene == before.paint(2, [(1, 1)])")
 
 
+def test_enter_in_a_field_draws_what_it_says_on_the_same_seed(view: PaintView) -> None:
+    fill(view, "steps", "2")
+    assert view.notebook.ask("(widget.scene.n_steps, widget.scene.seed)") == [2, 3]
+    fill(view, "steps", "2")
+    assert view.notebook.ask("(widget.scene.n_steps, widget.scene.seed)") == [2, 4]
+
+
 def test_a_number_typed_beside_another_prompt_waits_for_draw(view: PaintView) -> None:
     view.part("prompt").fill("a lake")
     fill(view, "n-factors", "3")
@@ -179,6 +186,8 @@ def test_a_saved_page_works_without_kernel_and_network(
     assert (saved.picture() == shown).all()
     expect(saved.part("factor-4")).to_be_visible()
     expect(saved.part("draw")).not_to_be_visible()
+    expect(saved.part("strength-1")).to_be_disabled()
+    expect(saved.part("keep")).not_to_be_visible()
     saved.part("compare-split").click()
     saved.drag([(8, 8), (10, 10)])
     saved.part("compare-now").click()
@@ -186,6 +195,10 @@ def test_a_saved_page_works_without_kernel_and_network(
     assert not faults
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     page.screenshot(path=screenshots / f"saved-page-{'dark' if dark else 'light'}.png")
+    if not dark:  # nobody may look for a kernel, however long the page is open
+        page.wait_for_timeout(10_000)
+        expect(saved.part("status")).to_have_text("Saved page")
+        expect(saved.part("lost")).to_have_count(0)
 
 
 def test_a_factor_is_compared_with_its_top_feature(view: PaintView) -> None:

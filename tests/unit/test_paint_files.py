@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -298,17 +297,16 @@ def test_a_scene_of_one_factor_can_be_told_too(painter: FakePainter) -> None:
     widget.close()
 
 
-def test_a_scene_that_was_painted_before_is_loaded(
-    widget: PaintWidget, browser: Browser, scene: Scene, monkeypatch: pytest.MonkeyPatch
+def test_a_scene_that_was_painted_before_is_in_the_program(
+    widget: PaintWidget, browser: Browser, scene: Scene
 ) -> None:
-    begun = scene.paint(0, "left").add_factor({1: 1})
-    widget.scene = begun
-    text = program(browser)
-    assert 'scene = ember.Scene.load("begun.json")' in text
-    monkeypatch.setattr("ember_widgets.Scene", SimpleNamespace(load=lambda path: begun), raising=False)
-    names: dict[str, Any] = {"painter": FakePainter()}
-    exec(text, names)
-    assert names["scene"] == widget.scene
+    widget.scene = begun = scene.paint(0, "left").add_factor({1: 1})
+    browser.edit(
+        begun.paint(1, "floor"),
+        deed=deed("paint", AREAS["floor"], factor=1, strength=1, opacity=1, mode="over"),
+    )
+    assert widget.to_python().count("scene.paint(") == 1
+    assert run(widget.to_python(), FakePainter()) == widget.scene
 
 
 def test_undone_strokes_are_not_in_the_program(widget: PaintWidget, browser: Browser, scene: Scene) -> None:

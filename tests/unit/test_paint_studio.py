@@ -73,10 +73,9 @@ def file(browser: Browser, form: str, factor: int = 0) -> tuple[dict[str, Any], 
     return found[0]
 
 
-def run(program: str, painter: Any, **files: Scene) -> Scene:
-    """What a program from the widget leads to; ``ember.Scene.load`` gives these scenes."""
-    program = re.sub(r"ember\.Scene\.load\('(\w+)\.json'\)", r"files['\1']", program)
-    space: dict[str, Any] = {"painter": painter, "files": files}
+def run(program: str, painter: Any) -> Scene:
+    """What a program from the widget leads to."""
+    space: dict[str, Any] = {"painter": painter}
     exec(program, space)
     scene: Scene = space["scene"]
     return scene
@@ -127,7 +126,7 @@ def test_a_variation_goes_on_from_the_sliders_and_python_says_so(
     assert widget.scene == scene.scale(1, 0.5).replace(seed=8)
     program = widget.to_python()
     assert "painter.reseed(scene, seed=8)" in program
-    assert run(program, painter, begun=scene) == widget.scene
+    assert run(program, painter) == widget.scene
 
 
 @pytest.mark.parametrize(
@@ -183,7 +182,7 @@ def test_concepts_of_a_prompt_are_shown_and_borrowed(
     browser.ask("palette", revision=0, commit=True, verb="borrow", arguments={"factor": "lion"})
     widget.wait(SOON_S)
     assert widget.scene == scene.borrow(painter.analyze("a pyramid", seed=3, n_factors=3), "lion")
-    assert run(widget.to_python(), painter, begun=scene) == widget.scene
+    assert run(widget.to_python(), painter) == widget.scene
 
 
 def test_factors_of_a_file_are_borrowed(
@@ -196,7 +195,7 @@ def test_factors_of_a_file_are_borrowed(
     browser.ask("palette", revision=0, commit=True, verb="borrow", arguments={"factor": "castle"})
     widget.wait(SOON_S)
     assert widget.scene == scene.borrow(other, "castle")
-    assert run(widget.to_python(), painter, begun=scene, boat=other) == widget.scene
+    assert run(widget.to_python(), painter) == widget.scene
 
 
 def test_thumbnails_of_what_may_be_borrowed_are_drawn(browser: Browser) -> None:
@@ -228,7 +227,7 @@ def test_a_style_is_an_edit_and_keeps_the_painting(
     widget.wait(SOON_S)
     assert widget.scene == scene.paint(0, [(1, 1)]).restyle("in sepia")
     assert widget.style == browser.state()["style"] == "in sepia"
-    assert run(widget.to_python(), painter, begun=scene) == widget.scene
+    assert run(widget.to_python(), painter) == widget.scene
 
 
 def test_a_new_scene_keeps_the_style_unless_told(widget: PaintWidget) -> None:

@@ -1,6 +1,6 @@
 /** Brush, eraser and gain: they do one thing to all patches that they pass over. */
 import { type Point, patchAt, stamp, stampLine } from "../brush.ts";
-import { erase, type Mask, PATCHES, paint, type Shares, scale, strongestAt } from "../grid.ts";
+import { erase, type Mask, PATCHES, paint, region, type Shares, scale, strongestAt } from "../grid.ts";
 import { box } from "../shapes.ts";
 import type { Change, Hand, Tool } from "./tool.ts";
 
@@ -25,14 +25,18 @@ export const scaleOn: Act = (hand, shares) => {
   return { layers: scale(hand.before, factor, gain, masked(shares)), deed: { verb: "scale", shares, factor, gain } };
 };
 
+const isBackground = ({ before }: Hand, factor: number) =>
+  4 * region(before, factor).reduce((count, is) => count + is, 0) > PATCHES;
+
 /**
  * Where the eraser fills the gap from around, it must know what it takes out: else the middle of a tree would be filled
- * with tree again.
+ * with tree again. A background is not taken out: what lay on it goes, and it closes over the gap.
  */
 export const eraseOn: Act = (hand, shares, under) => {
   const { eraseOnlyFactor, factor, heal } = hand.brush;
   if (eraseOnlyFactor && !canUse(hand)) return null;
-  const erased = eraseOnlyFactor ? factor : heal ? under : null;
+  const thing = heal && under !== null && !isBackground(hand, under) ? under : null;
+  const erased = eraseOnlyFactor ? factor : thing;
   return {
     layers: erase(hand.before, masked(shares), erased, heal),
     deed: { verb: "erase", shares, factor: erased, heal },

@@ -9,7 +9,9 @@ export function DrawForm({ store }: { store: Store }) {
   const draft = store.draft.val;
   const drawing = store.task.val === "draw";
   const info = store.info.val;
-  const changed = info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== draft[key]);
+  const isChanged = (draft: DrawRequest) =>
+    info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== draft[key]);
+  const changed = isChanged(draft);
   const set = (change: Partial<DrawRequest>) => {
     store.draft.val = { ...store.draft.val, ...change };
   };
@@ -33,7 +35,8 @@ export function DrawForm({ store }: { store: Store }) {
       onSubmit={(event) => {
         event.preventDefault();
         if (drawing) return;
-        if (!changed && !held) next();
+        // Enter in a field may just have changed it.
+        if (!isChanged(store.draft.val) && !held) next();
         store.draw();
       }}
     >
@@ -107,7 +110,7 @@ export function DrawForm({ store }: { store: Store }) {
           onChange={(event) => set({ n_steps: whole(event, mostSteps) })}
         />
       </label>
-      <label title="How many factors the picture is taken apart into; 3 to 8 read best. What was painted stays.">
+      <label title="Factors to take the picture apart into, as far as there are; what was painted stays">
         <span>Factors</span>
         <input
           type="number"
@@ -121,8 +124,11 @@ export function DrawForm({ store }: { store: Store }) {
             set({ n_factors: whole(event, 16) });
             const { n_factors } = store.draft.val;
             // Beside another prompt it belongs to the scene that Draw will make.
-            if (info && !changed && n_factors !== info.n_factors && store.film.val.able.includes("refit"))
+            if (info && !changed && n_factors !== info.n_factors && store.film.val.able.includes("refit")) {
               store.vary("refit", n_factors);
+              // How many there are then is for the answer to say: a plain picture has few.
+              set({ n_factors: info.n_factors });
+            }
           }}
         />
       </label>

@@ -16,7 +16,6 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
     const order = info.names.map((_, f) => f);
     order.splice(factor + by, 0, ...order.splice(factor, 1));
     palette.change("reorder", { order });
-    view.drawer.val = factor + by;
   };
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
   const name = info.names[factor];
@@ -68,14 +67,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
         <IconButton label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
         <IconButton label="Move down" testid="down" disabled={factor === nFactors - 1} onClick={() => shift(1)} />
         <IconButton icon="copy" label="Duplicate" testid="duplicate" onClick={() => change("duplicate")} />
-        <IconButton
-          label="Delete; undo brings it back"
-          testid="remove"
-          onClick={() => {
-            view.drawer.val = null;
-            change("remove");
-          }}
-        />
+        <IconButton label="Delete; undo brings it back" testid="remove" onClick={() => change("remove")} />
         {store.film.val.able.includes("sweep") && (
           <IconButton
             icon="lines"
@@ -105,7 +97,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
         )}
         <span class="e-gap" />
         <TextButton
-          title="Make it again of what the picture was taken apart into"
+          title="Make it again as it was analysed"
           testid="reset"
           disabled={!info.analysed[factor]}
           onClick={() => change("reset_weights")}

@@ -84,7 +84,7 @@ function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): strin
   if (store.film.val.frozen) return "Saved page";
   if (mood === "lost") return "No kernel";
   if (mood === "fault") return "Not drawn";
-  if (store.task.val === "draw") return "Drawing a new scene";
+  if (store.task.val === "draw") return store.info.val ? "Drawing a new scene" : "Opening the model";
   const steps = store.info.val?.n_steps ?? 1;
   if (frame) return `${round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"} · ${frame.kind}`;
   if (mood === "busy") return "Rendering";
@@ -113,7 +113,7 @@ export function Notice({ view }: { view: View }) {
   if (store.lost.val)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
-        <p>Kernel gone, or too busy to answer. Re-run the cell; if another cell is running, wait for it first.</p>
+        <p>Kernel gone, or too busy to answer. Re-run the cell; if another one runs, wait for it first.</p>
       </div>
     );
   const error = store.error.val;

@@ -27,7 +27,7 @@ export function Palette({ view }: { view: View }) {
       <Search
         view={view}
         where="palette"
-        label="Add a feature to paint with, or fetch concepts from a prompt"
+        label="Add a feature, or fetch concepts of a prompt"
         hint="Add: a feature, or a prompt’s concepts"
         onFetch={(prompt) => store.palette.lend(prompt)}
         onPick={({ feature, label }) =>
@@ -106,8 +106,10 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         onClick={put(store.factor, factor)}
       >
         <Swatch address={icon} testid={`icon-${factor}`} />
-        <span class="e-label">{name}</span>
-        {site && <small class="e-site">{site}</small>}
+        <span class="e-label">
+          {name}
+          {site && <small class="e-site">{site}</small>}
+        </span>
         {store.locked.val.has(factor) && <Icon name="lock" />}
       </Button>
       <Slider
@@ -120,6 +122,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         rest={1}
         text={gain.toFixed(2)}
         mark={seen / most}
+        disabled={store.film.val.frozen}
         // A little room: painting at 1.0 and rounding are no reason for a warning.
         warn={gain * most > 1.05 * seen && "Stronger than the model made it itself: expect surprises"}
         onInput={(value) => store.setGain(factor, value, false)}

@@ -56,7 +56,7 @@ export function Picture({ view }: { view: View }) {
             />
           )}
           <IconButton
-            label="Open a scene, or a picture with one in it; dropping does the same"
+            label="Open a scene, or a picture with one in it; or drop it here"
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
@@ -127,7 +127,7 @@ async function copyPicture(store: Store): Promise<void> {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
   } catch {
     store.error.val = {
-      message: "No pictures can be copied in this browser; save it instead.",
+      message: "This browser copies no pictures; save it instead.",
       traceback: "",
     };
   }
@@ -183,7 +183,10 @@ function Thumb(props: {
   const address = store.palette.icons.val[picture];
   const show = (item: HTMLElement | null) => {
     const film = item?.parentElement;
-    if (film && current) film.scrollLeft = item.offsetLeft - film.clientWidth / 2;
+    if (film && current)
+      requestAnimationFrame(() => {
+        film.scrollLeft = item.offsetLeft - film.clientWidth / 2;
+      });
   };
   return (
     <li ref={show}>

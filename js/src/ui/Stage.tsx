@@ -50,7 +50,7 @@ function tagOf({ store, holding, compare }: View): string {
   }
   if (change) {
     const [inside, beyond] = change;
-    return `Change ${inside.toFixed(1)} in the edit, ${beyond.toFixed(2)} beyond (locality ${(beyond / inside).toFixed(3)})`;
+    return `Change of 255: ${inside.toFixed(1)} in the edit, ${beyond.toFixed(2)} beyond; locality ${(beyond / inside).toFixed(3)}`;
   }
   return store.pictures.picture.val?.frame?.rough ? "Preview" : "";
 }
@@ -114,7 +114,7 @@ export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: Abort
     brushSize: TOOLS[store.tool.val].uses.includes("size") ? store.size.val : 1,
     selection: store.selection.val,
     ghost: store.ghost.val,
-    opacity: view.opacity.val,
+    opacity: view.opacity.val * (view.compare.val === "difference" ? 2 : 1),
     lines: view.lines.val,
     beside: view.sideBySide.val,
     tinted: view.overlay.val || view.sideBySide.val,

@@ -88,7 +88,7 @@ export function Slider(props: {
   warn?: string | false;
   /** From here on the track is tinted: nobody knows what comes. */
   mark?: number;
-  disabled?: boolean;
+  disabled?: boolean | undefined;
   onInput: (value: number) => void;
   onCommit?: (value: number) => void;
 }) {
