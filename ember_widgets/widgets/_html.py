@@ -35,8 +35,9 @@ const model = {{
         const mine = {{ ...content, client: message.client, frozen: true }};
         for (const callback of heard) callback(mine, buffers.map(bytes));
       }}
+    // Later, as from a kernel: who asks has to be waiting.
     if (message.type === "ping")
-      for (const callback of heard) callback({{ type: "status", busy: false, task: "" }}, []);
+      setTimeout(() => heard.forEach(callback => callback({{ type: "status", busy: false, task: "" }}, [])));
   }},
 }};
 const widget = ember_widget();

@@ -33,7 +33,7 @@ def test_a_widget_waits_for_its_painter(open_notebook: OpenNotebook) -> None:
     view = PaintView(notebook)
     expect(view.root).to_be_visible()
     expect(view.root).to_contain_text("Waiting for the picture")
-    expect(view.part("status")).to_have_text("Drawing a new scene")
+    expect(view.part("status")).to_have_text("Opening the model")
     expect(view.part("draw")).to_be_disabled()
     notebook.tell("fault.append(OSError('no such model')); may_open.set()")
     expect(view.part("error")).to_contain_text("OSError: no such model")
