@@ -30,7 +30,7 @@ def contact_sheet(
     """
     import matplotlib  # for its font, which knows more letters than Pillow's own
 
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 14)
     margin = max((round(font.getlength(row)) for row in rows), default=0)
     left = GAP + (margin + GAP if margin else 0)
     top = GAP + (16 + GAP if columns else 0)

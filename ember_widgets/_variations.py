@@ -106,6 +106,6 @@ class Variations:
             [other.scale(factor, gain) for gain in gains] for other in (self.reseed(scene, s) for s in seeds)
         ]
         pictures = [[self.render(one) for one in row] for row in swept]
-        return contact_sheet(
-            pictures, [f"×{gain:g}" for gain in gains], [f"seed {seed}" for seed in seeds], side
-        )
+        name = scene.names[_checks.factor_index(factor, scene.names)]
+        columns = [f"{name} × {gain:g}" for gain in gains]
+        return contact_sheet(pictures, columns, [f"seed {seed}" for seed in seeds], side)

@@ -86,7 +86,7 @@ function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): strin
   if (mood === "fault") return "Not drawn";
   if (store.task.val === "draw") return store.info.val ? "Drawing a new scene" : "Opening the model";
   const steps = store.info.val?.n_steps ?? 1;
-  if (frame) return `${round(frame.ms)} ms · ${steps} ${steps === 1 ? "step" : "steps"} · ${frame.kind}`;
+  if (frame) return `${round(frame.ms)} ms · ${steps > 1 ? `${steps} steps · ` : ""}${frame.kind}`;
   if (mood === "busy") return "Rendering";
   return store.info.val ? "Ready" : "Connecting";
 }
