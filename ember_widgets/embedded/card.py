@@ -31,7 +31,13 @@ def make_card(out: Path = ASSETS / "card") -> None:
     painter = Painter.embedded()
     pages = {"captions": _captions, "painted": _painted, "strength": _strength, "drag": _drag}
     for name, page in pages.items():
-        _sheet(page(painter)).save(out / f"{name}.jpg", quality=88)
+        try:
+            rows = page(painter)
+        except (TypeError, ValueError) as fault:
+            # A model that was hardly trained has no such concepts; what it has is worth seeing all the same.
+            print(f"no {name}.jpg: {fault}")
+        else:
+            _sheet(rows).save(out / f"{name}.jpg", quality=88)
 
 
 Row = list[tuple[str, Image.Image]]
