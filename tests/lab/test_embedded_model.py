@@ -75,7 +75,8 @@ def test_the_picture_shown_is_the_picture_that_the_painter_renders(view: PaintVi
 
 def test_undo_brings_back_the_very_same_picture(view: PaintView) -> None:
     picture = view.picture()
-    view.use("erase", size=4)
+    view.pick(0)
+    view.use("paint", size=4)
     view.drag([(7, 4), (7, 11)])
     view.settle()
     assert view.patch_changes(picture).max() > 8
