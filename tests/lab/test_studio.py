@@ -234,6 +234,13 @@ def test_where_two_sites_are_steered_each_is_painted_apart(view: PaintView) -> N
     expect(view.part("factor-0")).to_contain_text("down.2.1")
     expect(view.part("factor-4")).to_contain_text("up.0.1")
     view.settle()
+    for row in (0, 4):  # the name has room of its own, above the site
+        label = view.part(f"factor-{row}").locator(".e-label")
+        name, site = label.bounding_box(), label.locator("small").bounding_box()
+        assert name is not None
+        assert site is not None
+        assert name["width"] > 40
+        assert site["y"] > name["y"] + 8
     view.use("paint", size=2)
     view.pick(4)
     view.drag([(3, 3), (12, 12)])

@@ -240,7 +240,9 @@ class TestBorrow:
         assert (borrowed.strengths[..., -1] == 0).all()
 
     def test_numbers_a_name_that_is_taken(self, scene: Scene) -> None:
-        assert scene.borrow(scene, "lion").names[-1] == "lion 2"
+        again = scene.borrow(scene, "lion")
+        assert again.names[-1] == "lion 2"
+        assert len(set(again.colors)) == again.n_factors  # one that is taken is not taken twice
 
 
 class TestThePalette:
