@@ -44,6 +44,10 @@ _IN_PLACE = {
 _HIDDEN_VIEWS = {_ATEN._unsafe_view.default, _ATEN.lift.default, _ATEN._reshape_alias.default}
 
 
+class Untraceable(Exception):
+    """Some work cannot be written down as operators; it is then done as ever."""
+
+
 class Traced:
     """Work that is traced when it is asked for a second time: what is done once is not worth it.
 
@@ -95,14 +99,14 @@ class Trace:
         n_passing: How many these are.
 
     Raises:
-        NotImplementedError: The work changes tensors in place, looks at values, or computes too much; or a
+        Untraceable: The work changes tensors in place, looks at values, or computes too much; or a
             tensor was given twice.
     """
 
     def __init__(self, work: Work, given: Sequence[Tensor], n_passing: int) -> None:
         ours = {id(t) for t in given}
         if len(ours) < len(given):
-            raise NotImplementedError("the same tensor is given twice")
+            raise Untraceable("the same tensor is given twice")
         with forgetful(), _Tape() as tape:
             answer = work(*given)
         steps = tape.steps
@@ -167,17 +171,17 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func._schema.is_mutable:
-            raise NotImplementedError(f"{func} changes what it is given")
+            raise Untraceable(f"{func} changes what it is given")
         answer = func(*args, **(kwargs or {}))
         step = _Step(func, args, kwargs or {}, answer)
         made, read = step.makes(), {id(t) for t in step.inputs()}
         if not made:
-            raise NotImplementedError(f"{func} looks at values, which may be others the next time")
+            raise Untraceable(f"{func} looks at values, which may be others the next time")
         if any(id(t) in read for t in made):
             return answer  # what it was given
         self._held += 0 if _is_view(func) else sum(t.numel() * t.element_size() for t in made)
         if self._held > HELD:
-            raise NotImplementedError("too much is computed to hold all of it")
+            raise Untraceable("too much is computed to hold all of it")
         self.steps.append(step)
         return answer
 
@@ -216,7 +220,7 @@ def _packed(step: _Step, changing: set[int]) -> _Step:
         args: Any = (x, layout, bias[0] if bias else None, "none", [], "")
         linear = mkldnn._linear_pointwise.default
         return _Step(linear, args, {}, step.answer) if torch.equal(linear(*args), step.answer) else step
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError):  # another torch, another dtype
+    except (AttributeError, RuntimeError, TypeError):  # another torch, another dtype
         return step
 
 

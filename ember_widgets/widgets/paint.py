@@ -133,7 +133,7 @@ class PaintWidget(anywidget.AnyWidget):
                     f"{name} shows the scene of the widget it was given, so {[*given, 'scene'][0]}= has "
                     "nothing to do; leave it out, or give a painter"
                 )
-            self._show(painter._open, painter.image, kwargs)
+            self._construct(painter._open, painter.image, kwargs)
             self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
             return
         if scene is not None:
@@ -152,9 +152,9 @@ class PaintWidget(anywidget.AnyWidget):
             self.on_msg(lambda _, content, buffers: opener.receive(content, buffers))
         else:
             session = begun(cast(PainterLike, painter), scene, wanted)
-            self._show(session, session.picture.encoded("final"), kwargs)
+            self._construct(session, session.picture.encoded("final"), kwargs)
 
-    def _show(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
+    def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
         """Construct a widget of a session that is there."""
         self._mirrored = facts(session.state.scene)
         self._seen = session.state.scene
@@ -179,15 +179,15 @@ class PaintWidget(anywidget.AnyWidget):
     @property
     def busy(self) -> bool:
         """Whether the picture is behind the scene, or the painter is still being opened."""
-        if self._session is None and self._opener is not None:
-            return self._opener.fault is None
+        if (opener := self._pending) is not None:
+            return opener.fault is None
         return self._open.busy
 
     @property
     def last_error(self) -> Exception | None:
         """What went wrong last; None again as soon as a picture was drawn."""
-        if self._session is None and self._opener is not None:
-            return self._opener.fault
+        if (opener := self._pending) is not None:
+            return opener.fault
         return self._open.last_error
 
     def analyze(
@@ -319,9 +319,9 @@ class PaintWidget(anywidget.AnyWidget):
             TimeoutError: it was not there in time.
             RuntimeError: it could not be drawn; the cause is ``last_error``.
         """
-        if self._session is None and self._opener is not None:
+        if (opener := self._pending) is not None:
             began = time.monotonic()
-            self._opener.session(timeout)
+            opener.session(timeout)
             if timeout is not None:
                 timeout = max(0.0, timeout - (time.monotonic() - began))
         self._open.wait(timeout)
@@ -348,9 +348,14 @@ class PaintWidget(anywidget.AnyWidget):
         return bundle
 
     @property
+    def _pending(self) -> Opener | None:
+        """What still opens the painter; None once there is a session."""
+        return self._opener if self._session is None else None
+
+    @property
     def _open(self) -> Session:
-        if self._session is None and self._opener is not None:
-            return self._opener.session()
+        if (opener := self._pending) is not None:
+            return opener.session()
         if self._session is None:
             raise RuntimeError("this widget could not be constructed")
         return self._session
