@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING, Any
 from ember_widgets._version import __version__
 
 if TYPE_CHECKING:
-    from ember_widgets.checkpoints import load_sae
-    from ember_widgets.factors import Factors
-    from ember_widgets.painter import Painter
-    from ember_widgets.sae import SAE
-    from ember_widgets.scene import Scene
-    from ember_widgets.widgets.atlas import FeatureAtlas
-    from ember_widgets.widgets.inspect import PatchInspector
-    from ember_widgets.widgets.paint import PaintWidget
-    from ember_widgets.widgets.parts import FactorSliders, Picture
+    from ember_widgets.dictionary.factors import Factors
+    from ember_widgets.dictionary.load import load_sae, save_sae
+    from ember_widgets.dictionary.sae import SAE
+    from ember_widgets.features.collection import Collection
+    from ember_widgets.painter.painter import Painter
+    from ember_widgets.scene.scene import Scene
+    from ember_widgets.widgets.atlas.widget import FeatureAtlas
+    from ember_widgets.widgets.inspect.widget import PatchInspector
+    from ember_widgets.widgets.paint.parts import FactorSliders, Picture
+    from ember_widgets.widgets.paint.widget import PaintWidget
 
 __all__ = [
     "SAE",
+    "Collection",
     "FactorSliders",
     "Factors",
     "FeatureAtlas",
@@ -39,19 +41,22 @@ __all__ = [
     "Scene",
     "__version__",
     "load_sae",
+    "save_sae",
 ]
 
 _HOME = {
-    "SAE": "sae",
-    "FactorSliders": "widgets.parts",
-    "Factors": "factors",
-    "FeatureAtlas": "widgets.atlas",
-    "PaintWidget": "widgets.paint",
-    "Painter": "painter",
-    "PatchInspector": "widgets.inspect",
-    "Picture": "widgets.parts",
-    "Scene": "scene",
-    "load_sae": "checkpoints",
+    "SAE": "dictionary.sae",
+    "FactorSliders": "widgets.paint.parts",
+    "Collection": "features.collection",
+    "Factors": "dictionary.factors",
+    "FeatureAtlas": "widgets.atlas.widget",
+    "PaintWidget": "widgets.paint.widget",
+    "Painter": "painter.painter",
+    "PatchInspector": "widgets.inspect.widget",
+    "Picture": "widgets.paint.parts",
+    "Scene": "scene.scene",
+    "load_sae": "dictionary.load",
+    "save_sae": "dictionary.load",
 }
 
 

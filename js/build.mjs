@@ -28,7 +28,7 @@ const [types] = readdirSync(here("node_modules/@typescript")).map((found) => `no
 const taken = readdirSync(here(types))
   .filter((file) => /^lib\.(dom|es).*\.d\.ts$/.test(file))
   .flatMap((file) => namesIn(`${types}/${file}`, /^\s+(?:readonly |get |set )?(\w+)\??[(:<]/gm))
-  .concat(namesIn("src/wire.ts", /(\w+)\??: /g))
+  .concat(namesIn("src/paint/transport/messages.ts", /(\w+)\??: /g))
   .concat(filesIn("src").flatMap((path) => namesIn(path, /"(\w+)"/g)));
 // Said as texts too, but never to reach a member; and members of the DOM's that nothing here uses.
 const harmless = ["act", "drawer", "ghost", "palette", "testid", "store", "view", "info", "picture"];
@@ -56,7 +56,10 @@ const shipped = {
 const smaller = async (code) =>
   (await minify(code, { module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true } })).code ?? code;
 const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
-const paint = { entryPoints: both("paint", "paint"), mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`) };
+const paint = {
+  entryPoints: both("paint/paint", "paint"),
+  mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`),
+};
 const atlas = { entryPoints: both("atlas/panel", "atlas") };
 
 if (process.argv.includes("--tests")) {
@@ -79,7 +82,7 @@ if (process.argv.includes("--tests")) {
   });
 } else if (process.argv.includes("--dev")) {
   const outdir = here("build/dev");
-  const entryPoints = [here("dev/page.ts"), here("src/paint.css")];
+  const entryPoints = [here("dev/page.ts"), here("src/paint/paint.css")];
   await esbuild.build({
     ...shipped,
     ...paint,

@@ -16,8 +16,8 @@ from diffusers import AutoencoderTiny, EulerAncestralDiscreteScheduler, UNet2DCo
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ember_widgets import _files
 from ember_widgets.embedded import captions, world
+from ember_widgets.util import files
 
 D_MODEL = 160
 D_TEXT = 64
@@ -93,7 +93,7 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
         "merges.txt": "#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n",
     }
     for name, text in texts.items():  # several training processes may do this at once
-        _files.write(folder / name, text.encode())
+        files.write(folder / name, text.encode())
     return CLIPTokenizer(
         str(folder / "vocab.json"),
         str(folder / "merges.txt"),

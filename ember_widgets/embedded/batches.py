@@ -15,7 +15,7 @@ from torch import Tensor
 from ember_widgets.embedded import architecture, captions, scenes, world
 from ember_widgets.embedded.model import Model
 from ember_widgets.embedded.pool import captioned
-from ember_widgets.staged_unet import SiteState
+from ember_widgets.model.sdxl.staged_unet import SiteState
 
 N_CONTEXTS = 48
 N_LAYOUTS = 8

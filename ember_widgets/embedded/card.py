@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ember_widgets.embedded import world
 from ember_widgets.embedded.export import ASSETS
-from ember_widgets.painter import Painter
-from ember_widgets.scene import Scene
+from ember_widgets.painter.painter import Painter
+from ember_widgets.scene.scene import Scene
 
 SIDE, GAP, LINE = 192, 8, 36
 CAPTIONS = (

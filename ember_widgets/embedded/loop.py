@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ember_widgets._files import replacing
 from ember_widgets.embedded.muon import Muon, suits
+from ember_widgets.util.files import replacing
 
 
 def train(

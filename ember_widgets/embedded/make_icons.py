@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ember_widgets import icons
-from ember_widgets._opening import EMBEDDED_SAES
-from ember_widgets._statistics import FILE as STATISTICS_FILE
 from ember_widgets.embedded import captions
 from ember_widgets.embedded.export import ASSETS
-from ember_widgets.feature_map import FILE as MAP_FILE
-from ember_widgets.feature_map import make_map
-from ember_widgets.painter import Painter
+from ember_widgets.features import icons
+from ember_widgets.features.feature_map import FILE as MAP_FILE
+from ember_widgets.features.feature_map import make_map
+from ember_widgets.features.statistics import FILE as STATISTICS_FILE
+from ember_widgets.painter.open import EMBEDDED_SAES
+from ember_widgets.painter.painter import Painter
 
 N_PROMPTS = 150
 SEEDS = range(60_000, 60_004)

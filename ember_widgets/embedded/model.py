@@ -8,10 +8,10 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
-from ember_widgets import loading
-from ember_widgets.checkpoints import DEFAULT_SITE
+from ember_widgets.dictionary.load import DEFAULT_SITE
 from ember_widgets.embedded import architecture, scenes
-from ember_widgets.staged_unet import SiteState, StagedUNet
+from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl.staged_unet import SiteState, StagedUNet
 
 TRUNK = ("mid_block.", "up_blocks.0.resnets.", "up_blocks.0.attentions.")
 UPPER = ("up_blocks.0.upsamplers.", "up_blocks.1.", "up_blocks.2.", "conv_norm_out.", "conv_out.")

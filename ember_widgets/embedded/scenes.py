@@ -256,18 +256,3 @@ def _clip(thing: Thing) -> tuple[int, int, int, int]:
     r0, r1 = max(0, thing.row), max(0, min(GRID, thing.row + thing.height))
     c0, c1 = max(0, thing.col), max(0, min(GRID, thing.col + thing.width))
     return r0, r1, c0, c1
-
-
-def sample(seed: int) -> tuple[Array, Array, str]:
-    """One captioned scene of the world; `captions.describe` says more about it.
-
-    Args:
-        seed: Any non-negative integer; the same seed gives the same scene.
-
-    Returns:
-        uint8 image (256, 256, 3), int64 patch labels (16, 16) into `world.LABELS`, caption.
-    """
-    from ember_widgets.embedded.captions import describe  # captions stand on scenes
-
-    scene = describe(seed)
-    return scene.image, scene.labels, scene.caption

@@ -15,11 +15,11 @@ from diffusers import StableDiffusionXLPipeline
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ember_widgets.checkpoints import DEFAULT_SITE, save_sae
+from ember_widgets.dictionary.load import DEFAULT_SITE, save_sae
+from ember_widgets.dictionary.sae import SAE
 from ember_widgets.embedded import captions, scenes, world
 from ember_widgets.embedded.architecture import site_codes
 from ember_widgets.embedded.export import ASSETS
-from ember_widgets.sae import SAE
 from ember_widgets.training.activations import collect
 from ember_widgets.training.batchtopk import (
     measure,

@@ -18,7 +18,7 @@ from ember_widgets.embedded import architecture, world
 from ember_widgets.embedded.batches import Batches
 from ember_widgets.embedded.loop import train
 from ember_widgets.embedded.model import Model, load_trained
-from ember_widgets.staged_unet import SiteState
+from ember_widgets.model.sdxl.staged_unet import SiteState
 
 QUIET = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends

@@ -8,9 +8,9 @@ is told apart without colour too: ramps rise in lightness, and bars have their n
 >>> plots.plot_factors(painter, scene)                                  # doctest: +SKIP
 """
 
-from ember_widgets.plots._features import plot_feature_count, plot_feature_map, plot_features
-from ember_widgets.plots._sae import plot_sae_report
-from ember_widgets.plots._scenes import contact_sheet, plot_basis, plot_difference, plot_factors, plot_sweep
+from ember_widgets.plots.features import plot_feature_count, plot_feature_map, plot_features
+from ember_widgets.plots.sae import plot_sae_report
+from ember_widgets.plots.scenes import contact_sheet, plot_basis, plot_difference, plot_factors, plot_sweep
 
 __all__ = [
     "contact_sheet",

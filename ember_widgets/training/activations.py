@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ember_widgets._sampler import Sampler
+from ember_widgets.model.sdxl.sampler import Sampler
 
 
 def collect(

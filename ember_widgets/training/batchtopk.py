@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import trange
 
-from ember_widgets.sae import SAE
+from ember_widgets.dictionary.sae import SAE
 
 AUX_K = 64
 DEAD_AFTER = 80  # batches without firing, after which a feature is revived by the auxiliary loss

@@ -1,6 +1,6 @@
 /** A kernel in the page, for looking at the widget without one: it keeps the wire and draws a toy landscape. */
-import { GRID, PATCHES } from "../src/grid.ts";
-import type { Model } from "../src/wire.ts";
+import { GRID, PATCHES } from "../src/paint/store/grid.ts";
+import type { Model } from "../src/paint/transport/messages.ts";
 
 const SIDE = 256;
 const NAMES = ["dusk sky", "meadow", "pine tree", "sun", "a lake with a long name"];

@@ -1,4 +1,4 @@
-import paint from "../src/paint.tsx";
+import paint from "../src/paint/paint.tsx";
 import { MockModel } from "./mock.ts";
 
 const query = new URLSearchParams(location.search);

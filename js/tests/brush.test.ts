@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { footprint, middleOf, patchAt, stamp, stampLine, toPoint } from "../src/brush.ts";
-import { emptyMask, GRID, type Mask } from "../src/grid.ts";
+import { emptyMask, GRID, type Mask } from "../src/paint/store/grid.ts";
+import { footprint, middleOf, patchAt, stamp, stampLine, toPoint } from "../src/paint/tools/brush.ts";
 
 const patches = (mask: Mask) =>
   [...mask.keys()].filter((p) => mask[p]).map((p) => `${Math.floor(p / GRID)},${p % GRID}`);

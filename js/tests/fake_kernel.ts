@@ -1,7 +1,7 @@
 /** A model whose kernel is the test: it records what the widget sends and says what it is told. */
-import { emptyLayers } from "../src/grid.ts";
-import { Store } from "../src/store.ts";
-import type { Model, StateMessage } from "../src/wire.ts";
+import { emptyLayers } from "../src/paint/store/grid.ts";
+import { Store } from "../src/paint/store/store.ts";
+import type { Model, StateMessage } from "../src/paint/transport/messages.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
 type Sent = any;

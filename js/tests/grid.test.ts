@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import parity from "../../tests/unit/parity.json" with { type: "json" };
+import parity from "../../tests/unit/scene/parity.json" with { type: "json" };
 import {
   changeOf,
   connected,
@@ -18,8 +18,8 @@ import {
   region,
   scale,
   strongestAt,
-} from "../src/grid.ts";
-import { AREAS } from "../src/shapes.ts";
+} from "../src/paint/store/grid.ts";
+import { AREAS } from "../src/paint/tools/shapes.ts";
 
 interface Args {
   factor: number | null;

@@ -1,8 +1,8 @@
 /** A stroke against a kernel with a clock of its own: what the pacing of edits is worth, without any real time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers } from "../src/grid.ts";
-import { Transport } from "../src/transport.ts";
+import { emptyLayers } from "../src/paint/store/grid.ts";
+import { Transport } from "../src/paint/transport/transport.ts";
 
 interface Course {
   /** Per picture, how old the newest thing it knew of was when the kernel began to draw it, in ms. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { actionOf } from "../src/keys.ts";
-import { View } from "../src/view.ts";
+import { View } from "../src/paint/store/view.ts";
+import { actionOf } from "../src/paint/ui/keys.ts";
 import { type FakeBitmap, openStore } from "./fake_kernel.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));

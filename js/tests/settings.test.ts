@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { View } from "../src/view.ts";
+import { View } from "../src/paint/store/view.ts";
 import { openStore } from "./fake_kernel.ts";
 
 const NAMES = ["sky", "tree", "sun"];

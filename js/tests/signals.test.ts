@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { batch, effect, signal } from "../src/signals.ts";
+import { batch, effect, signal } from "../src/shared/signals.ts";
 
 test("an effect runs at once, and again when what it read changes", () => {
   const [a, b] = [signal(1), signal(10)];

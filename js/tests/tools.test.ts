@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers, emptyMask, GRID, type Layers, type Mask } from "../src/grid.ts";
-import { AREAS } from "../src/shapes.ts";
-import { TOOLS, type ToolName } from "../src/tools/index.ts";
-import type { BrushSettings, Change, Hand, Shape } from "../src/tools/tool.ts";
+import { emptyLayers, emptyMask, GRID, type Layers, type Mask } from "../src/paint/store/grid.ts";
+import { TOOLS, type ToolName } from "../src/paint/tools/index.ts";
+import { AREAS } from "../src/paint/tools/shapes.ts";
+import type { BrushSettings, Change, Hand, Shape } from "../src/paint/tools/tool.ts";
 
 const BRUSH: BrushSettings = {
   factor: 0,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers } from "../src/grid.ts";
-import { EARLY_MS, Transport, WINDOW } from "../src/transport.ts";
-import type { Edit } from "../src/wire.ts";
+import { emptyLayers } from "../src/paint/store/grid.ts";
+import type { Edit } from "../src/paint/transport/messages.ts";
+import { EARLY_MS, Transport, WINDOW } from "../src/paint/transport/transport.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
 type Sent = any;

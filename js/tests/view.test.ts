@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers, emptyMask, GRID } from "../src/grid.ts";
-import { actionOf } from "../src/keys.ts";
-import { type OverlayState, outline, rgb, tint } from "../src/overlay.ts";
-import { pressureOf, samplesOf } from "../src/pointer.ts";
-import { TOOLS } from "../src/tools/index.ts";
-import { View } from "../src/view.ts";
+import { emptyLayers, emptyMask, GRID } from "../src/paint/store/grid.ts";
+import { View } from "../src/paint/store/view.ts";
+import { TOOLS } from "../src/paint/tools/index.ts";
+import { pressureOf, samplesOf } from "../src/paint/tools/pointer.ts";
+import { actionOf } from "../src/paint/ui/keys.ts";
+import { type OverlayState, outline, rgb, tint } from "../src/paint/ui/overlay.ts";
 import { openStore } from "./fake_kernel.ts";
 
 const NONE = { command: false, shift: false, alt: false };

@@ -30,9 +30,9 @@ import torch
 from PIL import Image
 
 from ember_widgets import SAE, FeatureAtlas, Painter
-from ember_widgets._statistics import Statistics
-from ember_widgets.icons import Icons, packed, write
-from ember_widgets.labels import Labels
+from ember_widgets.features.icons import Icons, packed, write
+from ember_widgets.features.labels import Labels
+from ember_widgets.features.statistics import Statistics
 
 D_MODEL, N_FEATURES = 1280, 10_240
 WORDS = ("red", "blue", "night", "sky", "tree", "cat", "dog", "face", "hand", "wheel", "edge", "left", "soft")

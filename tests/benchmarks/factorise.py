@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ember_widgets._palette import palette
-from ember_widgets._steering import edits
-from ember_widgets.factors import Factors
-from ember_widgets.sae import SAE
-from ember_widgets.scene import Scene
+from ember_widgets.dictionary.factors import Factors
+from ember_widgets.dictionary.sae import SAE
+from ember_widgets.painter.steering import edits
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
 from tests.benchmarks.render import asked, timed
 
 D_MODEL, N_FEATURES, K = 1280, 10_240, 10

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 import ember_widgets as ember
-from ember_widgets.icons import packed
+from ember_widgets.features.icons import packed
 from tests.benchmarks.render import asked, hooked, timed
 
 BATCHES = (1, 4, 16)

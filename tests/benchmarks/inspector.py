@@ -26,7 +26,7 @@ painter = ember.Painter.embedded()
 scene = painter.analyze("a pine and a sun in the snow", seed=30)
 painter.inspect(scene), painter.render(scene)""",
     "1280 -> 10,240": """import ember_widgets as ember
-from tests.unit.inspect_bench import StillPainter
+from tests.unit.widgets.inspect.inspect_bench import StillPainter
 painter = StillPainter(d_model=1280, n_features=10_240, k=10, n_steps=1)
 scene = painter.analyze()
 painter.inspect(scene), painter.render(scene)""",

@@ -46,7 +46,7 @@ widget""",
 }
 
 OTHER_BUNDLE = """import pathlib
-from ember_widgets.widgets.paint import PaintWidget
+from ember_widgets.widgets.paint.widget import PaintWidget
 
 PaintWidget._esm.default_value = pathlib.Path({path!r}).read_text()
 """

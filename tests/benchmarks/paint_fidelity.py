@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
-from ember_widgets import Painter, Scene, _steering
+from ember_widgets import Painter, Scene
 from ember_widgets.embedded import captions, scenes, world
 from ember_widgets.embedded.world import FIRST_THING, LABELS, LOOKS, VARIANTS_OF
+from ember_widgets.painter import steering
 from tests.benchmarks.oracle import Oracle, accuracy, load_oracle
 
 Array = NDArray[Any]
@@ -155,7 +156,7 @@ def true_activations(b: Bench, base: Scene, label: int, mask: Array, concept: tu
     seen = torch.from_numpy((b.see(concept[0])[1] == label).ravel())
     update = (source.first.hidden_out - source.first.hidden_in)[0].flatten(1)[:, seen].mean(1)
     start = b.painter._sampler.start(base.prompt, base.seed, base.n_steps)
-    plain, where = _steering.edits(base, list(b.painter.saes.values()))[0], torch.from_numpy(mask)
+    plain, where = steering.edits(base, list(b.painter.saes.values()))[0], torch.from_numpy(mask)
 
     def edit(step: int, state: Any) -> torch.Tensor:
         out = (state.hidden_out if plain is None else plain(step, state)).clone()

@@ -141,12 +141,12 @@ def edits(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
 
 def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
     """Where one edit's time goes, with the arithmetic beside it."""
-    from ember_widgets import _steering
+    from ember_widgets.painter import steering
 
     sampler, saes = painter._sampler, list(painter.saes.values())
     start = sampler.start(WORDS, SEED, 1)
     scene = painter.analyze(WORDS, seed=SEED).scale(0, 1.1)
-    (steer,) = _steering.edits(scene, saes)
+    (steer,) = steering.edits(scene, saes)
     assert steer is not None  # the scene is edited
     changed = steer(0, start.first)
     latents = sampler.run(start, steer)
@@ -157,7 +157,7 @@ def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
         return sampler._rest(start.first, changed)
 
     def edit() -> object:
-        (made,) = _steering.edits(scene, saes)
+        (made,) = steering.edits(scene, saes)
         assert made is not None
         return made(0, start.first)
 

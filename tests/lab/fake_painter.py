@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from ember_widgets import Scene
-from ember_widgets.labels import Labels
+from ember_widgets.features.labels import Labels
 
 PATCH_PIXELS = 16
 N_FEATURES = 24

@@ -16,7 +16,7 @@ from tests.lab.notebook import LIMIT_MS, Notebook
 
 CELLS = [
     """import ember_widgets as ember
-from tests.unit.inspect_bench import StillPainter
+from tests.unit.widgets.inspect.inspect_bench import StillPainter
 
 painter = StillPainter()""",
     """scene = painter.analyze("a lion", n_steps=2)

@@ -20,7 +20,7 @@ from tests.lab.server import REPOSITORY
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """What the demo prints where there is no browser."""
-    command = [sys.executable, "-m", "ember_widgets.cli", "demo", "--no-browser"]
+    command = [sys.executable, "-m", "ember_widgets.cli.main", "demo", "--no-browser"]
     demo = leash.start(
         command,
         cwd=REPOSITORY,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import ember_widgets as ember
-from ember_widgets._opening import ASSETS
-from ember_widgets.feature_map import FILE as MAP_FILE
-from ember_widgets.feature_map import FeatureMap
-from ember_widgets.icons import Icons, packed
+from ember_widgets.features.feature_map import FILE as MAP_FILE
+from ember_widgets.features.feature_map import FeatureMap
+from ember_widgets.features.icons import Icons, packed
+from ember_widgets.painter.open import ASSETS
 
 PROMPTS = ["a dog in the snow", "a cat on a beach"]
 AGAIN = "make it anew: python -m ember_widgets.embedded.train icons"

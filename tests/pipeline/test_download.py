@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ember_widgets import Painter, cli
+from ember_widgets import Painter
+from ember_widgets.cli import main
 from tests.pipeline import hub as stand_in
 from tests.pipeline.test_hub import MODEL, SAES, VAE, hub, repositories
 
@@ -19,7 +20,7 @@ __all__ = ["hub", "repositories"]
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own, as a user would."""
-    command = [sys.executable, "-m", "ember_widgets.cli", "download", *arguments]
+    command = [sys.executable, "-m", "ember_widgets.cli.main", "download", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ, stdin=subprocess.DEVNULL)
 
 
@@ -66,7 +67,7 @@ def test_it_fetches_all_that_is_needed_once_and_then_offline_is_enough(
 def test_a_wrong_revision_is_one_line(
     hub: stand_in.Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["download", "--cache-dir", str(tmp_path), "--revision", "v9"]) == 2
+    assert main.main(["download", "--cache-dir", str(tmp_path), "--revision", "v9"]) == 2
     printed = capsys.readouterr()
     assert printed.err == (
         f"ember-widgets: revision='v9' is not in {MODEL}; "

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ember_widgets import Painter, Scene
-from ember_widgets.staged_unet import StagedUNet
+from ember_widgets.model.sdxl.staged_unet import StagedUNet
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])

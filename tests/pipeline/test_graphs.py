@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ember_widgets import Painter, Scene
-from ember_widgets._graphs import Graphs, Recorded
-from ember_widgets._traces import Traced
+from ember_widgets.model.engine.graphs import Graphs, Recorded
+from ember_widgets.model.engine.traces import Traced
 
 
 def scenes(painter: Painter) -> list[Scene]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ember_widgets import Painter, load_sae
-from ember_widgets.checkpoints import save_sae
+from ember_widgets.dictionary.load import save_sae
 from tests.pipeline import hub as stand_in
 from tests.pipeline import tiny
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ember_widgets import SAE, Painter, Scene
-from ember_widgets.inspection import Inspection
+from ember_widgets.painter.inspection import Inspection
 
 SITE = "down_blocks.2.attentions.1"
 BEHIND = "mid_block.attentions.0"

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from ember_widgets import Painter, Scene, load_sae, loading
-from ember_widgets._sampler import Sampler
-from ember_widgets._seats import Seats
-from ember_widgets.loading import pipeline_files
+from ember_widgets import Painter, Scene, load_sae
+from ember_widgets.model.placement import Seats
+from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl.loading import pipeline_files
+from ember_widgets.model.sdxl.sampler import Sampler
 from tests.pipeline import ldm, tiny
 
 PROMPT = "a lion in a meadow"
@@ -189,7 +190,7 @@ def test_sdxl_base_draws_at_512(tmp_path: Path) -> None:
 
 
 def test_an_sae_is_put_where_its_file_says_unless_told(folder: Path, tmp_path: Path) -> None:
-    from ember_widgets.checkpoints import save_sae
+    from ember_widgets.dictionary.load import save_sae
 
     save_sae(tiny.sae("up.0.1"), tmp_path / "sae", format="saelens")
     assert list(load(folder, sae=tmp_path / "sae").saes) == [tiny.SITES["up.0.1"]]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ember_widgets import Painter, Scene
-from ember_widgets._stale import Stale
+from ember_widgets.util.cancelled import Stale
 
 
 @pytest.fixture(scope="module")

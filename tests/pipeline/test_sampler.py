@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ember_widgets import Painter, Scene
-from ember_widgets._sampler import Sampler
+from ember_widgets.model.sdxl.sampler import Sampler
 from tests.pipeline import tiny
 
 PROMPT = "a lion in a meadow"
@@ -104,11 +104,11 @@ def change_of(scene: Scene, painter: Painter, site: str) -> Tensor:
 
 
 def latents_of(painter: Painter, scene: Scene) -> Tensor:
-    from ember_widgets import _steering
+    from ember_widgets.painter import steering
 
     sampler = painter._sampler
     start = sampler.start(scene.prompt, scene.seed, scene.n_steps, scene.guidance)
-    return sampler.run(start, *_steering.edits(scene, list(painter.saes.values())))
+    return sampler.run(start, *steering.edits(scene, list(painter.saes.values())))
 
 
 @pytest.mark.parametrize("steps", [None, (0, 2), (2, 4)])

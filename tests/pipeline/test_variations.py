@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets import Painter, Scene
-from ember_widgets._sampler import Sampler
+from ember_widgets.model.sdxl.sampler import Sampler
 
 
 def pixels(image: Image.Image) -> NDArray[np.int16]:

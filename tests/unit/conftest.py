@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ember_widgets.scene import Scene
-from ember_widgets.widgets.paint import PaintWidget
-from tests.unit.paint_bench import Browser, FakePainter
-from tests.unit.scenes import make_scene
+from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint.widget import PaintWidget
+from tests.unit.scene.scenes import make_scene
+from tests.unit.widgets.paint.paint_bench import Browser, FakePainter
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Imports go down only, each layer leans on what it may, and importing the package is cheap."""
+"""Imports run only downward in the house, and importing the package is cheap."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,116 +16,44 @@ import ember_widgets
 
 PACKAGE = Path(ember_widgets.__file__).parent
 
-# Lowest first. A module may import from the layers before its own, and a folder's modules from each other.
-# The package itself ("") only names what stands in the others; above it is the command line alone.
-LAYERS = (
-    "_version",
-    "_sites",
-    "_checks",
-    "_palette",
-    "_grid",
-    "_png",
-    "_files",
-    "_scene_file",
-    "_store",
-    "_factor_edits",
-    "_patch_edits",
-    "scene",
-    "_edited",
-    "_label_file",
-    "labels",
-    "factors",
-    "_statistics",
-    "icons",
-    "_contact_sheet",
-    "_collection_file",
-    "collection",
-    "feature_map",
-    "sae",
-    "_hub",
-    "_tensor_files",
-    "_sae_source",
-    "_formats",
-    "checkpoints",
-    "_verdict",
-    "staged_unet",
-    "_stale",
-    "_runs",
-    "_seats",
-    "_watch",
-    "_twin",
-    "_traces",
-    "_graphs",
-    "_decoding",
-    "_sampler",
-    "_steering",
-    "_photo",
-    "loading",
-    "_download",
-    "inspection",
-    "_refit",
-    "_variations",
-    "_pages",
-    "_model",
-    "_opening",
-    "_all_features",
-    "painter",
-    "training",
-    "embedded",
-    "plots",
-    "renderer",
-    "widgets",
-    "",
-    "cli",
+# From the top of the house to the bottom: a room imports from itself and from the rooms after it.
+# Rooms in one line stand beside each other: neither imports from the other.
+ROOMS = (
+    ("cli",),
+    ("widgets.inspect", "widgets.atlas"),
+    ("widgets.paint",),
+    ("widgets.shared",),
+    ("embedded",),
+    ("plots",),
+    ("painter",),
+    ("training",),
+    ("model",),
+    ("features",),
+    ("dictionary",),
+    ("scene",),
+    ("util",),
 )
+# The package itself only names, lazily, what stands in the rooms; the version is a number.
+OUTSIDE = {"", "_version", "widgets"}
 
 NOTEBOOK = {"anywidget", "ipycanvas", "ipywidgets", "traitlets", "IPython"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
-# All third-party packages a layer may import, wherever in the file.
+# All third-party packages that a room may import, wherever in a file.
 MAY_IMPORT = {
-    "_version": set[str](),
-    "_sites": set[str](),
-    "_stale": set[str](),
-    "_pages": set[str](),
-    "_checks": {"numpy"},
-    "_palette": set[str](),
-    "_grid": {"numpy"},
-    "_png": set[str](),
-    "_files": set[str](),
-    "_scene_file": {"numpy"},
-    "_factor_edits": {"numpy", "typing_extensions"},
-    "_patch_edits": {"numpy", "typing_extensions"},
-    "_edited": {"numpy"},
-    "scene": {"numpy"},
-    "_label_file": {"numpy"},
-    "labels": {"numpy"},
-    "_statistics": {"numpy"},
-    "icons": {"PIL", "tqdm"},
-    "collection": {"numpy", "PIL", "tqdm"},
-    "feature_map": {"numpy", "sklearn", "umap"},
-    "_store": {"platformdirs"},
-    "factors": {"numpy", "scipy", "sklearn", "threadpoolctl"},
-    "sae": {"torch"},
-    "_hub": {"huggingface_hub"},
-    "_tensor_files": {"torch", "safetensors"},
-    "_sae_source": {"torch"},
-    "_formats": {"torch"},
+    "scene": {"numpy", "typing_extensions"},
+    "util": {"numpy", "PIL", "huggingface_hub", "matplotlib", "platformdirs"},
+    "features": {"numpy", "PIL", "sklearn", "tqdm", "umap"},
 }
-# Packages a layer must not import, wherever in the file.
-MUST_NOT_IMPORT = {
-    "renderer": TORCH | NOTEBOOK,
-    "painter": NOTEBOOK,
-    "_model": NOTEBOOK,
-    "_opening": NOTEBOOK,
-    "loading": NOTEBOOK,
-    "staged_unet": NOTEBOOK,
-}
-# Packages a layer must not import when it is loaded; inside a function it may.
+# Packages that a room must not import, wherever in a file.
+MUST_NOT_IMPORT = dict.fromkeys(("painter", "training", "model", "features", "dictionary"), NOTEBOOK)
+# Packages that a room must not import when it is loaded; inside a function it may.
 MUST_NOT_LOAD = {
-    "plots": TORCH | {"matplotlib"},
-    "widgets": TORCH,
     "cli": TORCH | NOTEBOOK,
-    "": TORCH | NOTEBOOK,
+    "plots": TORCH | {"matplotlib"},
+    "widgets.paint": TORCH,
+    "widgets.shared": TORCH,
+    "widgets.inspect": TORCH,
+    "widgets.atlas": TORCH,
 }
 
 Imports = Iterator[tuple[str, bool]]
@@ -154,23 +83,41 @@ def modules() -> list[Path]:
 
 
 def name_of(module: Path) -> str:
-    return ".".join(module.relative_to(PACKAGE).with_suffix("").parts)
+    """Dotted, inside the package: "" is the package itself, "scene" the folder, "scene.grid" a file."""
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def layer_of(name: str) -> str:
-    """The layer of a dotted name inside the package: "widgets.paint" is in "widgets"."""
-    first = name.split(".")[0]
-    return first if (PACKAGE / first).is_dir() or (PACKAGE / f"{first}.py").is_file() else ""
+def room_of(name: str) -> str | None:
+    """The room of a dotted name inside the package; None for what stands in no room."""
+    found = (room for line in ROOMS for room in line if f"{name}.".startswith(f"{room}."))
+    return next(found, None)
 
 
-def own_layer(module: Path) -> str:
-    return "" if module == PACKAGE / "__init__.py" else layer_of(name_of(module))
+def floor_of(room: str) -> int:
+    """Which line of `ROOMS` a room stands in; 0 is the top."""
+    return next(i for i, line in enumerate(ROOMS) if room in line)
 
 
-def upward(layer: str, source: str) -> list[str]:
-    """The imports of a file in this layer that do not go down."""
-    ours = [name for name, _ in imports_of(source) if name.split(".")[0] == PACKAGE.name]
-    return [name for name in ours if LAYERS.index(layer_of(name.partition(".")[2])) > LAYERS.index(layer)]
+def imported(source: str) -> Iterator[str]:
+    """What a file imports from the package, as dotted names inside it."""
+    for name, _ in imports_of(source):
+        if name.split(".")[0] == PACKAGE.name:
+            yield name.partition(".")[2]
+
+
+def upward(room: str, source: str) -> list[str]:
+    """The imports of a file in this room that go up, or to a room beside it."""
+
+    def allowed(name: str) -> bool:
+        if name.split(".")[0] in ("__version__", "_version"):
+            return True
+        other = room_of(name)
+        if other is None:  # the package's public names: above every room but the command line
+            return room == "cli"
+        return other == room or floor_of(other) > floor_of(room)
+
+    return [name for name in imported(source) if not allowed(name)]
 
 
 def third_party(source: str) -> dict[str, bool]:
@@ -185,23 +132,44 @@ def third_party(source: str) -> dict[str, bool]:
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)
 class TestEveryModule:
-    def test_has_a_layer(self, module: Path) -> None:
-        assert own_layer(module) in LAYERS, "give the new module its place in LAYERS"
+    def test_stands_in_a_room(self, module: Path) -> None:
+        name = name_of(module)
+        assert name in OUTSIDE or room_of(name), "move the module into a room of ROOMS"
+
+    def test_needs_no_underscore(self, module: Path) -> None:
+        assert not module.name.startswith("_") or module.name in ("__init__.py", "_version.py")
 
     def test_imports_by_full_names(self, module: Path) -> None:
         relative = [name for name, _ in imports_of(module.read_text("utf-8")) if name.startswith(".")]
         assert relative == []
 
     def test_imports_only_from_below(self, module: Path) -> None:
-        if own_layer(module):  # the package names everything, lazily
-            assert upward(own_layer(module), module.read_text("utf-8")) == []
+        room = room_of(name_of(module))
+        if room:
+            assert upward(room, module.read_text("utf-8")) == []
 
-    def test_leans_on_no_package_that_is_not_its_layers(self, module: Path) -> None:
-        layer, found = own_layer(module), third_party(module.read_text("utf-8"))
-        assert set(found) <= MAY_IMPORT.get(layer, set(found))
-        assert set(found).isdisjoint(MUST_NOT_IMPORT.get(layer, set()))
+    def test_needs_only_packages_of_its_room(self, module: Path) -> None:
+        room, found = room_of(name_of(module)) or "", third_party(module.read_text("utf-8"))
+        assert set(found) <= MAY_IMPORT.get(room, set(found))
+        assert set(found).isdisjoint(MUST_NOT_IMPORT.get(room, set()))
         at_load = {package for package, loads in found.items() if loads}
-        assert at_load.isdisjoint(MUST_NOT_LOAD.get(layer, set()))
+        assert at_load.isdisjoint(MUST_NOT_LOAD.get(room, set()))
+
+
+def test_no_file_imports_itself_in_a_circle() -> None:
+    names = {name_of(module): module for module in modules()}
+
+    def targets(module: Path) -> set[str]:
+        found = set()
+        for name in imported(module.read_text("utf-8")):
+            found |= {name, name.rpartition(".")[0]} & names.keys()
+        return found
+
+    order = TopologicalSorter({name: targets(module) for name, module in names.items()})
+    try:
+        order.prepare()
+    except CycleError as circle:
+        pytest.fail(" imports ".join(reversed(circle.args[1])))
 
 
 class TestTheseTests:
@@ -210,11 +178,11 @@ class TestTheseTests:
     @pytest.mark.parametrize(
         "source",
         [
-            "import ember_widgets.painter",
+            "import ember_widgets.painter.painter",
             "from ember_widgets import painter",
-            "from ember_widgets.painter import Painter",
-            "def lazy():\n    from ember_widgets.painter import Painter",
-            "if TYPE_CHECKING:\n    from ember_widgets.painter import Painter",
+            "from ember_widgets.painter.painter import Painter",
+            "def lazy():\n    from ember_widgets.painter.painter import Painter",
+            "if TYPE_CHECKING:\n    from ember_widgets.painter.painter import Painter",
             "from ember_widgets import Painter",
         ],
     )

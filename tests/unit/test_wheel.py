@@ -71,7 +71,7 @@ def test_the_wheel_holds_every_module_and_nothing_else_of_the_repository(wheel: 
 def test_the_wheel_has_the_command_the_licences_and_the_version(wheel: zipfile.Path) -> None:
     information = wheel / f"ember_widgets-{__version__}.dist-info"
 
-    assert "ember-widgets = ember_widgets.cli:main" in (information / "entry_points.txt").read_text()
+    assert "ember-widgets = ember_widgets.cli.main:main" in (information / "entry_points.txt").read_text()
     assert (information / "licenses" / "LICENSE").is_file()
     assert (information / "licenses" / "NOTICE").is_file()
     assert Parser().parsestr((information / "METADATA").read_text())["Version"] == __version__

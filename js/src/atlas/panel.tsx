@@ -2,7 +2,7 @@
 import { render as mount } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { groundOf } from "./color.ts";
-import { type Ask, type Details, KEYS, type Legend, type Model, type State } from "./wire.ts";
+import { type Ask, type Details, KEYS, type Legend, type Model, type State } from "./traits.ts";
 
 const SEARCH_AFTER_MS = 120;
 

@@ -1,0 +1,1 @@
+"""SAEs and factors: what a dictionary is, how files of it are read, what files leave open."""

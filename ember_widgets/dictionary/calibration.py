@@ -1,0 +1,132 @@
+"""What an SAE file does not say, measured: what it encodes, and how strong its features typically are.
+
+One picture's activations are encoded in every way the file can be read; the reading that explains most
+of their variance with few codes is kept. The answer is written down, so that a file is measured once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ember_widgets.dictionary.sae import SAE
+from ember_widgets.util import files
+from ember_widgets.util.user_folders import cache_folder
+
+log = logging.getLogger("ember_widgets")
+
+Measure = Callable[[SAE], Tensor]
+"""A reading -> what it would encode of one picture, (256, d_model)."""
+
+DENSE = 0.25  # share of all features; a reading that uses more of them is no sparse code
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """How well a reading explains what it encodes.
+
+    Attributes:
+        unexplained: Fraction of variance unexplained, 0 is perfect, 1 is no better than the mean.
+        l0: Codes per patch, on average.
+    """
+
+    unexplained: float
+    l0: float
+
+
+def fit(sae: SAE, vectors: Tensor) -> Fit:
+    """Encode and decode vectors (n, d_model), and see what is lost."""
+    vectors = vectors.float()
+    codes = sae.encode(vectors)
+    lost = (vectors - sae.decode(codes)).square().sum()
+    spread = (vectors - vectors.mean(0)).square().sum()
+    return Fit(float(lost / spread.clamp_min(1e-12)), float((codes > 0).sum(-1).float().mean()))
+
+
+def settle(sae: SAE, model: str, measure: Measure) -> SAE:
+    """Decide what the file left open; an SAE that leaves nothing open is returned as it is.
+
+    Args:
+        sae: As `load_sae` gave it.
+        model: Identity of the model, since the answer holds for it alone.
+        measure: What a reading would encode of one picture.
+    """
+    if sae.alternatives:
+        sae = _chosen(sae, model, measure)
+    if not sae.unit_known:
+        sae = _with_units(sae, measure(sae))
+    return sae
+
+
+def _chosen(sae: SAE, model: str, measure: Measure) -> SAE:
+    readings = [dataclasses.replace(sae, alternatives=()), *sae.alternatives]
+    file = _cache_file(sae, model)
+    known = _read(file)
+    if known is not None and 0 <= known[0] < len(readings):
+        return dataclasses.replace(readings[known[0]], verdict=known[1])
+    fits = [fit(reading, measure(reading)) for reading in readings]
+    most = [max(DENSE * r.n_features, 1) if r.k is None else 4 * r.k for r in readings]
+    sparse = [i for i, f in enumerate(fits) if 0 < f.l0 <= most[i]] or list(range(len(fits)))
+    best = min(sparse, key=lambda i: fits[i].unexplained)
+    told = "; ".join(f"{_words(r, readings)}: {_told(f)}" for r, f in zip(readings, fits, strict=True))
+    verdict = f"read as {_words(readings[best], readings)} ({told})"
+    log.warning(
+        "%s does not say what it encodes. Measured on one picture, %s. "
+        "Kept in %s; load_sae(target=...) decides otherwise.",
+        *(sae.source, verdict, file),
+    )
+    _write(file, {"reading": best, "verdict": verdict, "source": sae.source, "model": model})
+    if fits[best].unexplained > 0.9:
+        log.warning(
+            "%s explains next to nothing of %s: it may be of another model or site (site=...)",
+            *(sae.source, sae.site),
+        )
+    return dataclasses.replace(readings[best], verdict=verdict)
+
+
+def _with_units(sae: SAE, vectors: Tensor) -> SAE:
+    """Each feature's mean where it is active in the picture; the median of these for the others."""
+    codes = sae.encode(vectors.float())
+    count = (codes > 0).sum(0)
+    mean = codes.sum(0) / count.clamp_min(1)
+    if not bool(count.any()):
+        return sae
+    return dataclasses.replace(sae, unit=torch.where(count > 0, mean, mean[count > 0].median()))
+
+
+def _words(sae: SAE, among: list[SAE]) -> str:
+    several = len({(s.b_enc - among[0].b_enc).abs().max().item() > 0 for s in among}) > 1
+    centred = bool(torch.equal(sae.b_enc, among[0].b_enc))
+    return f"{sae.target}{'' if not several else ', centred' if centred else ', not centred'}"
+
+
+def _told(found: Fit) -> str:
+    return f"{found.unexplained:.0%} unexplained, {found.l0:.1f} codes a patch"
+
+
+def _cache_file(sae: SAE, model: str) -> Path:
+    name = "".join(c if c.isalnum() else "-" for c in f"{model.split('/')[-1]}-{sae.site}")[-60:]
+    return cache_folder() / "verdicts" / f"{sae.sha256[:16]}-{name}-{1 + len(sae.alternatives)}.json"
+
+
+def _read(file: Path) -> tuple[int, str] | None:
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        return int(content["reading"]), str(content["verdict"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        files.write(file, json.dumps(content, indent=1).encode())
+    except OSError as error:  # measured again next time, and that is all
+        log.info("cannot keep the verdict in %s: %s", file, error)

@@ -1,0 +1,241 @@
+"""Factors: one picture's SAE codes, bundled into a few parts that can be painted with.
+
+Non-negative matrix factorisation of the 256 patches' codes: activations ≈ strengths · basis, all of it >= 0.
+Each row of the basis is a bundle of features that go together in this picture ("sky", "lion", ...), and its
+strengths say where and how much of it there is.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets.scene.grid import GRID
+from ember_widgets.util import checks
+from ember_widgets.util.checks import FloatArray
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+N_PATCHES = GRID * GRID
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Factors:
+    """The factors of one picture, the one that carries most of it first.
+
+    Args:
+        strengths: (16, 16, n_factors) float32 >= 0. 1.0 = the factor's own typical activation in the picture.
+        basis: (n_factors, n_features) float32 >= 0, in units of SAE codes.
+        ignore: features that had no say in what the factors are, such as those that only mark a position.
+
+    Example:
+        >>> import numpy as np
+        >>> activations = np.zeros((16, 16, 100), np.float32)
+        >>> activations[:8, :, 3] = 2.0   # feature 3 above, feature 7 below
+        >>> activations[8:, :, 7] = 0.5
+        >>> factors = Factors.fit(activations, n_factors=2)
+        >>> factors.basis.argmax(axis=1)
+        array([3, 7])
+        >>> factors.strengths[0, 0].round(3), factors.strengths[15, 0].round(3)
+        (array([1., 0.], dtype=float32), array([0., 1.], dtype=float32))
+    """
+
+    strengths: FloatArray
+    basis: FloatArray
+    ignore: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        basis = checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
+        strengths = checks.frozen_array("strengths", self.strengths, (GRID, GRID, len(basis)))
+        object.__setattr__(self, "basis", basis)
+        object.__setattr__(self, "strengths", strengths)
+
+    @classmethod
+    def fit(
+        cls, activations: FloatArray, n_factors: int, ignore: Iterable[int] | NDArray[np.bool_] | None = None
+    ) -> Factors:
+        """Find the factors of a picture. The same activations give the same factors.
+
+        Args:
+            activations: (16, 16, n_features) float32 >= 0, the SAE's codes of every patch.
+            n_factors: how many, 1..256; 3 to 8 read best.
+            ignore: features to leave out while the factors are sought, as indices or as bool (n_features,).
+                Their weights in the basis are found afterwards, and ``transform`` takes them into account.
+
+        Returns:
+            The factors, by their share in the picture's codes, largest first.
+
+        Raises:
+            TypeError, ValueError: activations of another shape, negative, not finite or all zero; more
+                factors than there are active patches or active features; an unknown feature in ``ignore``.
+        """
+        n_factors = _n_factors(n_factors)
+        codes = _codes(activations)
+        ignored = _feature_mask(ignore, codes.shape[1])
+        # Of ten thousand features a picture has a few hundred: nothing below looks at the others.
+        active = np.flatnonzero(codes.max(axis=0))
+        codes, late = codes[:, active].astype(np.float64), ignored[active]
+        _check_there_are(n_factors, codes, codes[:, ~late])
+
+        weights = np.zeros((n_factors, len(active)))
+        strengths, weights[:, ~late] = _factorise(codes[:, ~late], n_factors)
+        weights[:, late] = _non_negative_mix(codes[:, late].T, strengths.T).T
+        strengths = _non_negative_mix(codes, weights)
+
+        typical = np.array([typical_strength(column) for column in strengths.T])
+        strengths, weights = strengths / typical, weights * typical[:, None]
+        energy = (strengths**2).sum(axis=0) * (weights**2).sum(axis=1)
+        order = np.argsort(-energy, kind="stable")
+        basis = np.zeros((n_factors, len(ignored)), np.float32)
+        basis[:, active] = weights[order]
+        return cls(
+            strengths=strengths[:, order].reshape(GRID, GRID, n_factors).astype(np.float32),
+            basis=basis,
+            ignore=tuple(np.flatnonzero(ignored).tolist()),
+        )
+
+    def transform(self, activations: FloatArray) -> FloatArray:
+        """How strong each of these factors is in a picture, this one or another.
+
+        Args:
+            activations: (16, 16, n_features) float32 >= 0, the SAE's codes of every patch.
+
+        Returns:
+            (16, 16, n_factors) float32 >= 0, the strengths whose sum of factors comes nearest to the
+            activations. For the activations that were fitted these are ``strengths``.
+
+        Raises:
+            TypeError, ValueError: activations of another shape, negative or not finite.
+        """
+        codes = _codes(activations, self.basis.shape[1])
+        used = (self.basis != 0).any(axis=0)
+        strengths = _non_negative_mix(
+            codes[:, used].astype(np.float64), self.basis[:, used].astype(np.float64)
+        )
+        return strengths.reshape(GRID, GRID, len(self.basis)).astype(np.float32)
+
+
+def typical_strength(strengths: NDArray[np.float64]) -> float:
+    """How strong a factor is where it is: the mean of its strengths, weighted by themselves.
+
+    A plain mean would say more about how large the factor is in the picture than about how strong, and a
+    maximum would be one patch's. So a factor on 200 patches and one on 3 can both be painted at strength 1.0.
+
+    Args:
+        strengths: (n,) >= 0 in any unit.
+
+    Returns:
+        Σs² / Σs in that unit; 1.0 for a factor that is nowhere.
+    """
+    total = strengths.sum()
+    return float((strengths**2).sum() / total) if total > 0 else 1.0
+
+
+def n_apart(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
+    """How many maps (16, 16, n) are of different things: those of which no earlier one is alike (cosine)."""
+    columns = maps.reshape(N_PATCHES, -1) / np.linalg.norm(maps.reshape(N_PATCHES, -1), axis=0)
+    first: list[int] = []
+    for i, column in enumerate(columns.T):
+        if all(column @ columns[:, k] < alike for k in first):
+            first.append(i)
+    return len(first)
+
+
+def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """NMF: (n, m) -> (n, n_factors), (n_factors, m)."""
+    # sklearn and scipy are loaded here and below because they take longer to import than all the rest.
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    # Not "nndsvda": in pictures of few features it stops before it has seen a small thing.
+    model = NMF(n_factors, init="nndsvd", random_state=0, max_iter=400, tol=1e-4)
+    # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
+    # (a browser, a render) up to forty times more.
+    with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):
+        # What is reached after max_iter reads as well as what comes later, and a user could not act on it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64
+    return strengths.astype(np.float64), model.components_.astype(np.float64)
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """Looking for the libraries that have threads takes milliseconds; they are loaded once."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights >= 0 with which the rows come nearest to each target: (n, m), (k, m) -> (n, k)."""
+    from scipy.optimize import nnls
+
+    if not targets.size:
+        return np.zeros((len(targets), len(rows)))
+    # Only what lies in the span of the rows can be matched: k numbers per target, however large m is.
+    span, mixed = np.linalg.qr(rows.T)
+    return np.array([nnls(mixed, target)[0] for target in targets @ span])
+
+
+def _n_factors(value: object) -> int:
+    n_factors = checks.whole("n_factors", value, 1, N_PATCHES)
+    if not 1 <= n_factors <= N_PATCHES:
+        raise ValueError(
+            f"n_factors={n_factors}, but an image has {N_PATCHES} patches; "
+            f"choose 1..{N_PATCHES} (3..8 reads best)"
+        )
+    return n_factors
+
+
+def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any]) -> None:
+    """More factors than active features or patches cannot be told apart."""
+    if not active.size:
+        raise ValueError("activations are all zero: this image has no active features; give another image")
+    if not sought.size:
+        raise ValueError("ignore names every active feature of this image; ignore fewer")
+    n_patches, n_features = int((sought > 0).any(axis=1).sum()), sought.shape[1]
+    limit = min(n_patches, n_features)
+    if n_factors > limit:
+        raise ValueError(
+            f"n_factors={n_factors}, but this image has only {n_features} active features "
+            f"in {n_patches} patches; choose 1..{limit}"
+        )
+
+
+def _codes(activations: FloatArray, n_features: int | str = "n_features") -> NDArray[np.float32]:
+    array = activations
+    if not (isinstance(array, np.ndarray) and array.dtype == np.float32 and _is_fine(array, n_features)):
+        array = checks.frozen_array("activations", activations, (GRID, GRID, n_features))
+        if array.size and array.min() < 0:
+            raise ValueError(
+                f"activations go down to {array.min()}; SAE codes are never negative, give those"
+            )
+    return array.reshape(N_PATCHES, -1)
+
+
+def _is_fine(array: NDArray[np.float32], n_features: int | str) -> bool:
+    """Whether the array can be used as it is; a copy of ten thousand features takes as long as NMF."""
+    if array.ndim != 3 or array.shape[:2] != (GRID, GRID) or n_features not in ("n_features", array.shape[2]):
+        return False
+    # What is not finite shows in one of the two.
+    return array.size == 0 or bool(array.min() >= 0 and array.max() < np.inf)
+
+
+def _feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: int) -> NDArray[np.bool_]:
+    mask = np.zeros(n_features, np.bool_)
+    if ignore is None:
+        return mask
+    if isinstance(ignore, np.ndarray) and ignore.dtype == np.bool_:
+        if ignore.shape != mask.shape:
+            raise ValueError(f"ignore has shape {ignore.shape}; give indices, or bool ({n_features},)")
+        return ignore
+    for feature in ignore:
+        mask[checks.feature_index(feature, n_features)] = True
+    return mask

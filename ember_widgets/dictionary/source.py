@@ -1,0 +1,119 @@
+"""Where an SAE's files are: in a folder, in a repository of the hub, and what lies beside the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ember_widgets.dictionary import tensor_files
+from ember_widgets.scene import site_names
+from ember_widgets.scene.site_names import DEFAULT_SITE
+from ember_widgets.util import hub as hub_access
+
+FORMATS = ("ember", "sdxl-unbox", "saelens", "dictionary_learning", "sparsify", "state_dict")
+UNIT_FILE = "unit.safetensors"
+
+_WEIGHTS = (".safetensors", ".pth", ".pt")
+_BESIDE = {"mean.pt", "std.pt", UNIT_FILE}
+
+
+def weights_file(
+    source: str | os.PathLike[str], site: str | None, hub: hub_access.Hub, revision: str | None
+) -> Path:
+    """The file with the weights, fetched from the hub where need be.
+
+    Args:
+        source: Folder, file or hub id.
+        site: Module path; chooses where there are several.
+        hub: How to reach it.
+        revision: Branch, tag or commit there.
+
+    Raises:
+        FileNotFoundError, ValueError: No such SAE, or several.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        files = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file()]
+        return path / _chosen(files, site, str(path))
+    named = hub_access.repo_in(source) if isinstance(source, str) else None
+    if named is None:
+        raise FileNotFoundError(
+            f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({', '.join(FORMATS)}), "
+            "or a hub id 'owner/name'"
+        )
+    listing, wanted = on_hub(named, site, hub, revision)
+    return hub.fetch(listing, wanted, revision) / wanted[0]
+
+
+def on_hub(
+    named: tuple[str, str], site: str | None, hub: hub_access.Hub, revision: str | None = None
+) -> tuple[hub_access.Listing, list[str]]:
+    """A checkpoint's files in a repository: its weights first, then what lies beside them and tells of them.
+
+    Args:
+        named: (repository, path inside it), see `_hub.repo_in`.
+        site: Module path; chooses where there are several.
+
+    Raises:
+        FileNotFoundError, ValueError: No such SAE there, or several.
+    """
+    repo, inside = named
+    listing = hub.listing(repo, revision)
+    below = [f for f in listing.sizes if not inside or f == inside or f.startswith(f"{inside}/")]
+    if not below:
+        raise FileNotFoundError(f"{repo} has no {inside!r}; give one of its folders, or the id alone")
+    chosen = _chosen(below, site, "/".join(filter(None, named)))
+    folder, names = chosen.rpartition("/")[0], {"config.json", "cfg.json", *_BESIDE}
+    beside = [f for f in listing.sizes if f.rpartition("/")[0] == folder and f.split("/")[-1] in names]
+    return listing, [chosen, *beside]
+
+
+def _chosen(files: list[str], site: str | None, source: str) -> str:
+    """The one file with an SAE's weights, by the site that its path names if there are several."""
+    found = sorted(f for f in files if f.endswith(_WEIGHTS) and f.split("/")[-1] not in _BESIDE)
+    if not found:
+        raise ValueError(f"{source} holds no SAE checkpoint that is known; give one of: {', '.join(FORMATS)}")
+    if len(found) > 1:
+        at_site = [f for f in found if site_names.named_in(f) == (site or DEFAULT_SITE)]
+        found = at_site or found
+    if len(found) > 1:
+        found = [f for f in found if "/final/" in f"/{f}"] or found
+    if len(found) > 1:
+        listed = ", ".join(repr(f) for f in found[:6]) + (", ..." if len(found) > 6 else "")
+        raise ValueError(
+            f"{source} holds {len(found)} SAEs ({listed}); "
+            "add the folder of one to the source, or give site= where that tells them apart"
+        )
+    return found[0]
+
+
+def config_beside(folder: Path) -> dict[str, Any]:
+    """What the checkpoint's own configuration says, {} where there is none.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    for name in ("cfg.json", "config.json"):
+        if (folder / name).is_file():
+            try:
+                content = json.loads((folder / name).read_text("utf-8"))
+            except ValueError:
+                raise ValueError(f"{folder / name} is not JSON, or cut off; download it again") from None
+            return content if isinstance(content, dict) else {}
+    return {}
+
+
+def unit_beside(folder: Path) -> Tensor | None:
+    """Typical activations beside the weights: sdxl-unbox's mean.pt, or ours."""
+    if (folder / UNIT_FILE).is_file():
+        return tensor_files.load_safetensors(folder / UNIT_FILE)[0]["unit"].float()
+    if (folder / "mean.pt").is_file():
+        mean = tensor_files.load_pickled(folder / "mean.pt")
+        return mean.float() if isinstance(mean, Tensor) else None
+    return None

@@ -1,0 +1,1 @@
+"""What is known of features: labels, icons, statistics, collections, the map."""

@@ -1,0 +1,302 @@
+"""Collection: the SAE's codes of many pictures, on disk, and what they say about each feature.
+
+A folder with `collection.json` (which model and SAE, written once) and shards of up to 32 pictures each,
+`shard-00000.npz`: sparse codes, small pictures, sums per feature, and each feature's strongest patch per
+picture. A shard is written whole or not at all, and is all there is of its pictures, so a collection that was
+interrupted goes on where it was. Reading keeps one shard in memory at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from ember_widgets.features.collection_file import N_PATCHES, Record, load, packed
+from ember_widgets.features.statistics import Statistics
+from ember_widgets.scene.grid import GRID
+from ember_widgets.util import checks, files
+from ember_widgets.util.contact_sheet import contact_sheet
+
+SHARD = 32
+_MANIFEST = "collection.json"
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A picture in which a feature is active.
+
+    Args:
+        index: the picture's place in the collection.
+        prompt: what it was generated from.
+        seed: its seed.
+        row: of the patch where the feature is strongest, 0..15.
+        col: of that patch, 0..15.
+        activation: the feature's code there, in the SAE's own unit.
+    """
+
+    index: int
+    prompt: str
+    seed: int
+    row: int
+    col: int
+    activation: float
+
+
+class Collection:
+    """Many pictures' codes. Make or continue one with `painter.collect`, open one with `Collection.open`.
+
+    Attributes:
+        folder: where it is.
+        n_features: of the SAE.
+        model: {"id", "site", "sae", ...} of the painter it was made with.
+    """
+
+    def __init__(self, folder: Path, n_features: int, model: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.n_features = n_features
+        self.model = dict(model)
+        self._batch: list[Record] = []
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Collection:
+        """Open a collection that is there.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is damaged.
+        """
+        path = Path(folder)
+        if not (path / _MANIFEST).exists():
+            raise FileNotFoundError(
+                f"there is no collection in {path}; make one with painter.collect(prompts, folder)"
+            )
+        try:
+            facts = json.loads((path / _MANIFEST).read_text("utf-8"))
+            if facts["format"] != "ember-collection" or facts["version"] != 1:
+                raise ValueError
+            return cls(path, int(facts["n_features"]), checks.model(facts["model"]))
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{path / _MANIFEST} is not a collection's; delete the folder, or choose another"
+            ) from None
+
+    @classmethod
+    def create(cls, folder: Path, n_features: int, model: Mapping[str, str]) -> Collection:
+        """Open a collection to add to, made if there is none.
+
+        Raises:
+            ValueError: the one that is there is of another model, site or SAE, or the folder is of something
+                else.
+        """
+        if (folder / _MANIFEST).exists():
+            collection = cls.open(folder)
+            collection.check(model)
+            return collection
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"{folder} is there already and is no collection; choose an empty or new folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
+        files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
+        return cls(folder, n_features, model)
+
+    def check(self, model: Mapping[str, str]) -> None:
+        """Refuse a model with another name, site or SAE than this collection's."""
+        for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
+            ours, theirs = self.model.get(key, ""), model.get(key, "")
+            if ours != theirs:
+                raise ValueError(
+                    f"the collection in {self.folder} was made with {noun} {ours!r}, but this painter has "
+                    f"{theirs!r}; choose another folder"
+                )
+
+    def __len__(self) -> int:
+        return sum(len(seeds) for _, seeds in self._shard_runs)
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """(prompt, seed) of every picture, in the collection's order."""
+        return [run for shard in self._shard_runs for run in zip(*shard, strict=True)]
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Frequency and typical activation of every feature."""
+        active, total, squares = (np.zeros(self.n_features) for _ in range(3))
+        for shard in self._shards:
+            with load(shard) as file:
+                features = file["features"]
+                active[features] += file["active"]
+                total[features] += file["total"]
+                squares[features] += file["squares"]
+        frequency = active / max(1, len(self) * N_PATCHES)
+        typical = np.divide(squares, total, out=np.zeros_like(total), where=total > 0)
+        return Statistics(frequency.astype(np.float32), typical.astype(np.float32), len(self))
+
+    def codes(self, index: int) -> NDArray[np.float32]:
+        """A picture's codes, (16, 16, n_features) float32, ≥ 0."""
+        shard, place = self._find(index)
+        codes = np.zeros((N_PATCHES, self.n_features), np.float32)
+        with load(shard) as file:
+            ends = file["ends"]
+            first = place * N_PATCHES
+            begin, end = int(ends[first]), int(ends[first + N_PATCHES])
+            rows = np.repeat(np.arange(N_PATCHES), np.diff(ends[first : first + N_PATCHES + 1].astype(int)))
+            codes[rows, file["code_features"][begin:end]] = file["code_values"][begin:end]
+        return codes.reshape(GRID, GRID, self.n_features)
+
+    def picture(self, index: int) -> Image.Image:
+        """A picture as the model drew it, 256×256 pixels."""
+        shard, place = self._find(index)
+        with load(shard) as file:
+            ends = file["picture_ends"]
+            data = file["pictures"][ends[place] : ends[place + 1]].tobytes()
+        if not data:
+            raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
+        return Image.open(io.BytesIO(data)).convert("RGB")
+
+    def top(self, feature: int, n: int = 12) -> list[Hit]:
+        """The pictures in which a feature is strongest, strongest first; one patch of each.
+
+        Args:
+            feature: the feature.
+            n: how many at most; fewer, or none, if the feature is active in fewer.
+        """
+        feature = checks.feature_index(feature, self.n_features)
+        n = checks.integer("n", n, 1, 10_000, hint="say how many pictures")
+        return list(heapq.nsmallest(n, self._hits(feature), key=lambda hit: (-hit.activation, hit.index)))
+
+    def marked(self, hit: Hit, side: int = 160) -> Image.Image:
+        """A hit's picture with its patch framed.
+
+        Args:
+            hit: from `top`.
+            side: of the picture, in pixels.
+        """
+        picture = self.picture(hit.index).resize((side, side), Image.Resampling.LANCZOS)
+        step = side / GRID
+        box = (hit.col * step, hit.row * step, (hit.col + 1) * step, (hit.row + 1) * step)
+        draw = ImageDraw.Draw(picture)
+        for grown, color in ((2, "black"), (1, "white"), (0, "white")):
+            draw.rectangle([box[0] - grown, box[1] - grown, box[2] + grown, box[3] + grown], outline=color)
+        return picture
+
+    def contact_sheet(self, feature: int, n: int = 12, *, columns: int = 4, side: int = 160) -> Image.Image:
+        """The pictures in which a feature is strongest, each with the patch framed where it is strongest.
+
+        Args:
+            feature: the feature.
+            n: how many pictures at most.
+            columns: how many side by side.
+            side: of each, in pixels.
+
+        Raises:
+            ValueError: the feature is active in no picture.
+        """
+        hits = self.top(feature, n)
+        if not hits:
+            raise ValueError(
+                f"feature {feature} is active in none of the {len(self)} pictures of {self.folder}; "
+                "choose another feature, or collect more prompts"
+            )
+        columns = checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
+        pictures = [self.marked(hit, side) for hit in hits]
+        return contact_sheet([pictures[i : i + columns] for i in range(0, len(hits), columns)], side=side)
+
+    # adding
+
+    def add(self, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> None:
+        """Add a picture; what was added is on disk after 32 of them, or `flush`."""
+        self._batch.append(Record.of(prompt, seed, codes.reshape(N_PATCHES, -1), picture))
+        if len(self._batch) >= SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added since the last shard."""
+        if self._batch:
+            taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
+            stream = io.BytesIO()
+            np.savez_compressed(stream, allow_pickle=False, **packed(self._batch))
+            files.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
+            self._batch = []
+            for name in ("_shards", "_shard_runs", "statistics"):
+                self.__dict__.pop(name, None)
+
+    # inside
+
+    @cached_property
+    def _shards(self) -> list[Path]:
+        return sorted(self.folder.glob("shard-*.npz"))
+
+    @cached_property
+    def _shard_runs(self) -> list[tuple[list[str], list[int]]]:
+        runs = []
+        for shard in self._shards:
+            with load(shard) as file:
+                runs.append((json.loads(file["prompts"].tobytes()), file["seeds"].tolist()))
+        return runs
+
+    def _find(self, index: int) -> tuple[Path, int]:
+        index = checks.integer(
+            "index", index, 0, max(0, len(self) - 1), hint=f"there are {checks.plural(len(self), 'picture')}"
+        )
+        for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True):
+            if index < len(seeds):
+                return shard, index
+            index -= len(seeds)
+        raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+
+    def _hits(self, feature: int) -> Iterator[Hit]:
+        first = 0
+        for shard, (prompts, seeds) in zip(self._shards, self._shard_runs, strict=True):
+            with load(shard) as file:
+                begin, end = np.searchsorted(file["peak_features"], [feature, feature + 1])
+                if begin < end:
+                    columns = (file[f"peak_{name}"][begin:end] for name in ("images", "patches", "values"))
+                    for image, patch, value in zip(*columns, strict=True):
+                        row, col = divmod(int(patch), GRID)
+                        yield Hit(first + int(image), prompts[image], seeds[image], row, col, float(value))
+            first += len(seeds)
+
+    def __repr__(self) -> str:
+        return f"Collection({str(self.folder)!r}, {checks.plural(len(self), 'picture')})"
+
+
+def collect(
+    collection: Collection,
+    runs: list[tuple[str, int]],
+    analyse: Callable[[str, int], tuple[NDArray[np.float32], Image.Image | None]],
+    *,
+    progress: bool,
+) -> None:
+    """Add the runs that are not in the collection yet; what was done when it is interrupted stays.
+
+    Args:
+        collection: is added to.
+        runs: (prompt, seed) pairs.
+        analyse: (prompt, seed) -> codes (16, 16, n_features) and picture.
+        progress: show a progress bar.
+    """
+    from tqdm.auto import tqdm
+
+    done = set(collection.runs)
+    wanted = list(dict.fromkeys(runs))
+    missing = [run for run in wanted if run not in done]
+    bar = tqdm(
+        missing, desc="pictures", total=len(wanted), initial=len(wanted) - len(missing), disable=not progress
+    )
+    try:
+        for prompt, seed in bar:
+            codes, picture = analyse(prompt, seed)
+            collection.add(prompt, seed, codes, picture)
+    finally:
+        bar.close()
+        collection.flush()

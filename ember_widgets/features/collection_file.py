@@ -1,0 +1,86 @@
+"""A shard of a collection: up to 32 pictures' codes, sparse, in one file of arrays."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ember_widgets.scene.grid import GRID
+
+SIDE = 256
+N_PATCHES = GRID * GRID
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture's codes, sparse: per patch, per active feature."""
+
+    prompt: str
+    seed: int
+    counts: NDArray[np.uint32]
+    features: NDArray[np.int32]
+    values: NDArray[np.float32]
+    picture: bytes = field(default=b"")
+
+    @classmethod
+    def of(cls, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> Record:
+        """Of codes (256, n_features), and a picture that is kept at 256×256 pixels."""
+        patches, features = np.nonzero(codes)
+        stream = io.BytesIO()
+        if picture is not None:
+            small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+            small.save(stream, "JPEG", quality=85, subsampling=0)
+        return cls(
+            prompt,
+            seed,
+            np.bincount(patches, minlength=N_PATCHES).astype(np.uint32),
+            features.astype(np.int32),
+            codes[patches, features],
+            stream.getvalue(),
+        )
+
+
+def packed(records: list[Record]) -> dict[str, NDArray[Any]]:
+    """A shard's arrays: codes, pictures, sums per feature, each feature's strongest patch per picture."""
+    features = np.concatenate([r.features for r in records])
+    values = np.concatenate([r.values for r in records])
+    counts = np.concatenate([r.counts for r in records])
+    where = np.repeat(np.arange(len(counts)), counts)  # picture · 256 + patch
+    used, place = np.unique(features, return_inverse=True)
+    exact = values.astype(np.float64)
+
+    # The strongest patch of each feature in each picture: the last of those sorted by strength.
+    images = where // N_PATCHES
+    order = np.lexsort((-where, values, images, features))
+    f, i = features[order], images[order]
+    last = order[np.append((f[1:] != f[:-1]) | (i[1:] != i[:-1]), True)] if len(order) else order
+    pictures = [np.frombuffer(r.picture, np.uint8) for r in records]
+    return {
+        "prompts": np.frombuffer(json.dumps([r.prompt for r in records]).encode(), np.uint8),
+        "seeds": np.array([r.seed for r in records], np.int64),
+        "ends": np.append(0, counts.cumsum()).astype(np.uint32),
+        "code_features": features,
+        "code_values": values,
+        "pictures": np.concatenate(pictures),
+        "picture_ends": np.cumsum([0, *(len(p) for p in pictures)]),
+        "features": used,
+        "active": np.bincount(place, minlength=len(used)),
+        "total": np.bincount(place, exact, len(used)),
+        "squares": np.bincount(place, exact**2, len(used)),
+        "peak_features": features[last],
+        "peak_images": images[last].astype(np.int32),
+        "peak_patches": (where[last] % N_PATCHES).astype(np.uint8),
+        "peak_values": values[last],
+    }
+
+
+def load(shard: Path) -> Any:
+    """Open a shard; its arrays are read one by one."""
+    return np.load(shard, allow_pickle=False)

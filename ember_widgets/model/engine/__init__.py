@@ -1,0 +1,1 @@
+"""How a fixed network is run fast."""

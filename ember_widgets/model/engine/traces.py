@@ -1,0 +1,287 @@
+"""Work on a CPU as one flat list of operators: the same bits in less time.
+
+A good part of what a small network takes is Python finding out which operator comes next. A trace has the
+operators written down in order, so that they are just called. And on a flat list more can be seen than in any
+one layer: what depends on nothing that changes is done once; what nobody reads again may be overwritten; a
+division by 1 may go; and weights of linear layers are laid out as the processor reads them, where that gives
+the very bits that the plain operator gives.
+
+A trace is kept only if it gives the bits of the work, tried on two inputs.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from ember_widgets.model.engine.twin import ANSWERS, forgetful, same
+from ember_widgets.model.engine.watch import version_of
+
+LOG = logging.getLogger(__name__)
+
+Work = Callable[..., Any]
+"""Tensors in, a tensor or a tuple of them out, and nothing else changed."""
+SMALL = 500_000
+"""Weights in a linear layer up to which their layout costs much beside the arithmetic, and little memory."""
+HELD = 500_000_000
+"""Bytes that work may compute: they are held while it is traced, and beside more Python does not count."""
+
+_ATEN: Any = torch.ops.aten
+_IN_PLACE = {
+    _ATEN.silu.default: _ATEN.silu_.default,
+    _ATEN.add.Tensor: _ATEN.add_.Tensor,
+    _ATEN.mul.Tensor: _ATEN.mul_.Tensor,
+}
+_HIDDEN_VIEWS = {_ATEN._unsafe_view.default, _ATEN.lift.default, _ATEN._reshape_alias.default}
+
+
+class Untraceable(Exception):
+    """Some work cannot be written down as operators; it is then done as ever."""
+
+
+class Traced:
+    """Work that is traced when it is asked for a second time: what is done once is not worth it.
+
+    In a widget that is when thumbnails are drawn, and so before the first stroke.
+
+    Args:
+        work: What to do.
+        given: Its first inputs; those to come are of their shapes.
+        n_lasting: How many of them, the last ones, mostly stay as they are.
+    """
+
+    KEPT = 4  # for a picture, four seeds, and batches of icons
+
+    def __init__(self, work: Work, given: Sequence[Tensor], n_lasting: int = 0) -> None:
+        self._work = work
+        self._n_passing = len(given) - n_lasting
+        self._calls = 0
+        self._trace: Trace | None = None
+
+    def __call__(self, *given: Tensor) -> Any:
+        self._calls += 1
+        if self._calls == 2 and not torch.is_grad_enabled():
+            self._trace = _proven(self._work, given, self._n_passing)
+        return self._work(*given) if self._trace is None else self._trace(*given)
+
+
+def _proven(work: Work, given: Sequence[Tensor], n_passing: int) -> Trace | None:
+    """The work's trace, if it does the same."""
+    tries = (given, [given[0].flip(-1) * 0.7, *given[1:]])
+    plain = [work(*tried) for tried in tries]  # first of all: weights get their layout at the first call
+    try:
+        trace = Trace(work, given, n_passing)
+        for tried, expected in zip(tries, plain, strict=True):
+            for made, right in zip(tree_leaves(trace(*tried)), tree_leaves(expected), strict=True):
+                if made.stride() != right.stride() or not torch.equal(made, right):
+                    return None
+    except Exception as fault:  # another torch, another processor: then it is done as ever
+        LOG.info("not traced: %s", fault)
+        return None
+    return trace
+
+
+class Trace:
+    """The operators of some work, in two lists: `first` reads only what lasts, `then` all else.
+
+    Args:
+        work: See `Traced`; it is done once.
+        given: Its inputs, the passing ones first.
+        n_passing: How many these are.
+
+    Raises:
+        Untraceable: The work changes tensors in place, looks at values, or computes too much; or a
+            tensor was given twice.
+    """
+
+    def __init__(self, work: Work, given: Sequence[Tensor], n_passing: int) -> None:
+        ours = {id(t) for t in given}
+        if len(ours) < len(given):
+            raise Untraceable("the same tensor is given twice")
+        with forgetful(), _Tape() as tape:
+            answer = work(*given)
+        steps = tape.steps
+        passing = _reached(steps, given[:n_passing])
+        lasting = _reached(steps, given[n_passing:])
+        first = [step for step in steps if not step.reads(passing)]
+        made_first = {id(t) for step in first for t in step.makes()}
+        then = [step for step in steps if step.reads(passing)]
+        then = [_packed(step, passing | lasting) for step in then]
+        then, answer = _without_ones(then, answer)
+        then = list(_overwriting(then, answer))
+        needed = [t for t in _needed(then, answer) if id(t) not in ours]
+        between = [t for t in needed if id(t) in made_first]
+        self._constants = [t for t in needed if id(t) not in made_first]
+        self._then = _compiled(then, [*given, *between, *self._constants], answer)
+        self._first_constants = [t for t in _needed(first, ()) if id(t) not in ours]
+        self._first = _compiled(first, [*given[n_passing:], *self._first_constants], tuple(between))
+        self._n_passing = n_passing
+        self._kept: list[tuple[tuple[Tensor, ...], list[int | None], tuple[Tensor, ...]]] = []
+
+    def __call__(self, *given: Tensor) -> Any:
+        return self._then(*given, *self._lasting(given[self._n_passing :]), *self._constants)
+
+    def _lasting(self, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What `first` makes of them, remembered."""
+        for asked, versions, answer in self._kept:
+            if versions == [version_of(t) for t in asked] and all(map(same, given, asked)):
+                return answer
+        made: tuple[Tensor, ...] = self._first(*given, *self._first_constants)
+        now = [version_of(t) for t in given]
+        if None not in now:
+            self._kept = [(given, now, made), *self._kept[: ANSWERS - 1]]
+        return made
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An operator that was called, with the very tensors that went in and came out."""
+
+    func: Any
+    args: Any
+    kwargs: Any
+    answer: Any
+
+    def inputs(self) -> list[Tensor]:
+        return [t for t in tree_leaves((self.args, self.kwargs)) if isinstance(t, Tensor)]
+
+    def makes(self) -> list[Tensor]:
+        return [t for t in tree_leaves(self.answer) if isinstance(t, Tensor)]
+
+    def reads(self, ids: set[int]) -> bool:
+        return any(id(t) in ids for t in self.inputs())
+
+
+class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down every operator that is called. It holds all tensors, so that no id comes twice."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.steps: list[_Step] = []
+        self._held = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.is_mutable:
+            raise Untraceable(f"{func} changes what it is given")
+        answer = func(*args, **(kwargs or {}))
+        step = _Step(func, args, kwargs or {}, answer)
+        made, read = step.makes(), {id(t) for t in step.inputs()}
+        if not made:
+            raise Untraceable(f"{func} looks at values, which may be others the next time")
+        if any(id(t) in read for t in made):
+            return answer  # what it was given
+        self._held += 0 if _is_view(func) else sum(t.numel() * t.element_size() for t in made)
+        if self._held > HELD:
+            raise Untraceable("too much is computed to hold all of it")
+        self.steps.append(step)
+        return answer
+
+
+def _is_view(func: Any) -> bool:
+    """Whether an operator's answer lies, or may lie, in what it was given."""
+    return func in _HIDDEN_VIEWS or any(returned.alias_info for returned in func._schema.returns)
+
+
+def _reached(steps: Iterable[_Step], sources: Sequence[Tensor]) -> set[int]:
+    """Ids of all tensors that depend on some."""
+    reached = {id(t) for t in sources}
+    for step in steps:
+        if step.reads(reached):
+            reached |= {id(t) for t in step.makes()}
+    return reached
+
+
+def _needed(steps: Sequence[_Step], answer: Any) -> list[Tensor]:
+    """The tensors that some steps and an answer read, and the steps do not make."""
+    made = {id(t) for step in steps for t in step.makes()}
+    read = [*(t for step in steps for t in step.inputs()), *tree_leaves(answer)]
+    return list({id(t): t for t in read if id(t) not in made}.values())
+
+
+def _packed(step: _Step, changing: set[int]) -> _Step:
+    """A small linear layer with its weights in another layout, where that gives the same bits."""
+    if step.func not in (_ATEN.addmm.default, _ATEN.mm.default) or step.kwargs:
+        return step
+    *bias, x, weight = step.args
+    if id(weight) in changing or weight.numel() > SMALL or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return step
+    mkldnn: Any = torch.ops.mkldnn
+    try:
+        layout = mkldnn._reorder_linear_weight(weight.t().contiguous(), len(x))
+        args: Any = (x, layout, bias[0] if bias else None, "none", [], "")
+        linear = mkldnn._linear_pointwise.default
+        return _Step(linear, args, {}, step.answer) if torch.equal(linear(*args), step.answer) else step
+    except (AttributeError, RuntimeError, TypeError):  # another torch, another dtype
+        return step
+
+
+def _without_ones(steps: list[_Step], answer: Any) -> tuple[list[_Step], Any]:
+    """Without divisions by 1, which residual blocks end with."""
+    stands_for: dict[int, Tensor] = {}
+
+    def actual(t: Tensor) -> Tensor:
+        return stands_for.get(id(t), t)
+
+    kept, last = [], {id(t) for t in tree_leaves(answer)}
+    for step in steps:
+        args, kwargs = tree_map_only(Tensor, actual, (step.args, step.kwargs))
+        by_one = step.func is _ATEN.div.Tensor and not isinstance(args[1], Tensor) and args[1] == 1
+        # An answer has to be memory of its own.
+        if by_one and id(step.answer) not in last and _alike(args[0], step.answer):
+            stands_for[id(step.answer)] = args[0]
+        else:
+            kept.append(replace(step, args=args, kwargs=kwargs))
+    return kept, tree_map_only(Tensor, actual, answer)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return (one.shape, one.stride(), one.dtype) == (other.shape, other.stride(), other.dtype)
+
+
+def _overwriting(steps: list[_Step], answer: Any) -> Iterator[_Step]:
+    """With operators in place where their input is read by nobody else, and is memory of its own."""
+    uses = Counter(id(t) for step in steps for t in step.inputs())
+    uses.update(id(t) for t in tree_leaves(answer))
+    own = {id(t) for step in steps if not _is_view(step.func) for t in step.makes()}
+    for step in steps:
+        target = step.args[0] if step.func in _IN_PLACE else None
+        if (
+            isinstance(target, Tensor)
+            and uses[id(target)] == 1
+            and id(target) in own
+            and _alike(target, step.answer)
+        ):
+            step = replace(step, func=_IN_PLACE[step.func])
+        yield step
+
+
+def _compiled(steps: Sequence[_Step], inputs: Sequence[Tensor], answer: Any) -> Callable[..., Any]:
+    """The steps as one Python function of the inputs."""
+    graph = fx.Graph()
+    names = {id(t): graph.placeholder(f"given_{i}") for i, t in enumerate(inputs)}
+
+    def named(value: Any) -> Any:
+        return tree_map_only(Tensor, lambda t: names[id(t)], value)
+
+    for step in steps:
+        node = graph.call_function(step.func, tuple(named(list(step.args))), named(step.kwargs))
+        if isinstance(step.answer, Tensor):
+            names[id(step.answer)] = node
+        else:
+            for i, part in enumerate(step.answer):
+                if isinstance(part, Tensor):
+                    names[id(part)] = graph.call_function(operator.getitem, (node, i))
+    graph.output(named(answer))
+    graph.eliminate_dead_code()
+    module = fx.GraphModule({}, graph)
+    forward: Callable[..., Any] = module.forward
+    return forward

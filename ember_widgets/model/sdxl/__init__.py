@@ -1,0 +1,1 @@
+"""SDXL: cut at its sites, sampled, decoded, loaded."""

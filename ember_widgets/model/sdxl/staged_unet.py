@@ -1,0 +1,244 @@
+"""Run an SDXL UNet up to a steering site once, and from the site on once per edit.
+
+An edit at a site changes nothing before it, so the part before (`prefix`) is worth keeping: for one
+denoising step every further edit of the same picture costs only the part after (`suffix`). Both call the
+UNet's own modules in the UNet's own order; their composition is bit-equal to `unet(...)` and a test holds
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ember_widgets.scene import site_names
+
+GRID = 16
+
+
+@dataclass(frozen=True)
+class SiteState:
+    """All that the rest of the UNet needs: what arrives at the site, what leaves it, and what bypasses it.
+
+    Attributes:
+        hidden_in: Input of the site's attention block, (batch, d_model, 16, 16).
+        hidden_out: Its output, same shape; equal to `hidden_in` plus the block's update.
+        skips: Activations that wait for the up blocks.
+        emb: Time and pooled-text embedding.
+        encoder_hidden_states: Text embedding for the cross-attentions.
+    """
+
+    hidden_in: Tensor
+    hidden_out: Tensor
+    skips: tuple[Tensor, ...]
+    emb: Tensor
+    encoder_hidden_states: Tensor
+
+
+@dataclass
+class _Run:
+    """The moving parts of one forward pass."""
+
+    sample: Tensor
+    skips: list[Tensor]
+    emb: Tensor
+    text: Tensor
+
+
+_Op = Callable[[_Run], None]
+
+
+class StagedUNet:
+    """A UNet cut in two at one attention block; `order` says how far along it that is.
+
+    Args:
+        unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
+            changed.
+        site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names
+            that `_sites` has.
+
+    Raises:
+        ValueError: The UNet has no such block, or has parts that SDXL lacks and this class would skip.
+    """
+
+    def __init__(self, unet: Any, site: str) -> None:
+        self.unet = unet
+        self.site = site_names.full(site)
+        _check_family(unet)
+        ops = list(_program(unet))
+        paths = [path for path, _ in ops]
+        if self.site not in paths:
+            sites = ", ".join(p for p in paths if "attentions" in p)
+            raise ValueError(
+                f"site={site!r}, but this UNet has no such attention block; choose one of {sites}"
+            )
+        self.order = cut = paths.index(self.site)
+        self._before = [op for _, op in ops[:cut]]
+        self._block: nn.Module = unet.get_submodule(self.site)
+        self._after = ops[cut + 1 :]
+
+    def prefix(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
+    ) -> SiteState:
+        """Run from the noisy latents to the site's output.
+
+        Args:
+            sample: Scaled noisy latents (batch, 4, height, width).
+            timestep: Scalar tensor, the scheduler's timestep.
+            encoder_hidden_states: Text embedding (batch, tokens, d_text).
+            added: `{"text_embeds", "time_ids"}` as the SDXL pipeline passes them.
+        """
+        emb = self._embedding(sample, timestep, encoder_hidden_states, added)
+        run = _Run(sample, [], emb, encoder_hidden_states)
+        for op in self._before:
+            op(run)
+        hidden_in = run.sample
+        hidden_out = _attend(self._block, hidden_in, run.text)
+        return SiteState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
+
+    def leads_to(self, site: str) -> bool:
+        """Whether the site is this one or comes after it."""
+        return site == self.site or site in [path for path, _ in self._after]
+
+    def onward(self, state: SiteState, hidden_out: Tensor, site: str) -> SiteState:
+        """Run from the site's (edited) output to another site further on.
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves this site.
+            site: Module path of an attention block after it.
+
+        Raises:
+            ValueError: There is no such block after it.
+        """
+        blocks = [path for path, _ in self._after if "attentions" in path]
+        if site not in blocks:
+            raise ValueError(
+                f"site={site!r} is no attention block behind {self.site}; choose one of {', '.join(blocks)}"
+            )
+        run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
+        for path, op in self._after:
+            if path == site:
+                break
+            op(run)
+        out = _attend(self.unet.get_submodule(site), run.sample, run.text)
+        return SiteState(run.sample, out, tuple(run.skips), run.emb, run.text)
+
+    def reworded(
+        self, state: SiteState, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
+    ) -> SiteState:
+        """The state with another text for what comes after the site; arguments as for `prefix`."""
+        emb = self._embedding(state.hidden_in, timestep, encoder_hidden_states, added)
+        return replace(state, emb=emb, encoder_hidden_states=encoder_hidden_states)
+
+    def _embedding(self, sample: Tensor, timestep: Tensor, text: Tensor, added: dict[str, Tensor]) -> Tensor:
+        """Time and pooled text; of the sample only batch, dtype and device count."""
+        emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
+        aug = self.unet.get_aug_embed(emb=emb, encoder_hidden_states=text, added_cond_kwargs=added)
+        whole: Tensor = emb + aug
+        return whole
+
+    def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
+        """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).
+
+        Args:
+            state: From `prefix`; it is not changed.
+            hidden_out: What leaves the site, (batch, d_model, 16, 16).
+            until: Module path to stop before; then its input is returned.
+        """
+        run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
+        for path, op in self._after:
+            if path == until:
+                break
+            op(run)
+        return run.sample
+
+
+def _check_family(unet: Any) -> None:
+    config = unet.config
+    foreign = {
+        "addition_embed_type": config.addition_embed_type != "text_time",
+        "class_embedding": unet.class_embedding is not None,
+        "encoder_hid_proj": unet.encoder_hid_proj is not None,
+        "time_embed_act": unet.time_embed_act is not None,
+        "center_input_sample": bool(config.center_input_sample),
+        "time_cond_proj_dim": config.time_cond_proj_dim is not None,
+    }
+    if any(foreign.values()):
+        names = ", ".join(name for name, is_foreign in foreign.items() if is_foreign)
+        raise ValueError(
+            f"this UNet is not of SDXL's family ({names}); give SDXL-Turbo or a model of its architecture"
+        )
+
+
+def _attend(block: nn.Module, sample: Tensor, text: Tensor) -> Tensor:
+    out: Tensor = block(sample, encoder_hidden_states=text, return_dict=False)[0]
+    return out
+
+
+def _program(unet: Any) -> Sequence[tuple[str, _Op]]:
+    """The UNet's forward pass as a flat list of (module path, operation), in order."""
+    ops: list[tuple[str, _Op]] = []
+
+    def resnet(path: str) -> None:
+        module = unet.get_submodule(path)
+
+        def op(run: _Run) -> None:
+            run.sample = module(run.sample, run.emb)
+
+        ops.append((path, op))
+
+    def attention(path: str) -> None:
+        module = unet.get_submodule(path)
+
+        def op(run: _Run) -> None:
+            run.sample = _attend(module, run.sample, run.text)
+
+        ops.append((path, op))
+
+    def plain(path: str) -> None:
+        module = unet.get_submodule(path)
+
+        def op(run: _Run) -> None:
+            run.sample = module(run.sample)
+
+        ops.append((path, op))
+
+    def push(run: _Run) -> None:
+        run.skips.append(run.sample)
+
+    def join(run: _Run) -> None:
+        run.sample = torch.cat([run.sample, run.skips.pop()], dim=1)
+
+    plain("conv_in")
+    ops.append(("", push))
+    for i, block in enumerate(unet.down_blocks):
+        attends = bool(getattr(block, "has_cross_attention", False))
+        for j in range(len(block.resnets)):
+            resnet(f"down_blocks.{i}.resnets.{j}")
+            if attends:
+                attention(f"down_blocks.{i}.attentions.{j}")
+            ops.append(("", push))
+        if block.downsamplers is not None:
+            plain(f"down_blocks.{i}.downsamplers.0")
+            ops.append(("", push))
+    resnet("mid_block.resnets.0")
+    for j in range(len(unet.mid_block.attentions)):
+        attention(f"mid_block.attentions.{j}")
+        resnet(f"mid_block.resnets.{j + 1}")
+    for i, block in enumerate(unet.up_blocks):
+        attends = bool(getattr(block, "has_cross_attention", False))
+        for j in range(len(block.resnets)):
+            ops.append(("", join))
+            resnet(f"up_blocks.{i}.resnets.{j}")
+            if attends:
+                attention(f"up_blocks.{i}.attentions.{j}")
+        if block.upsamplers is not None:
+            plain(f"up_blocks.{i}.upsamplers.0")
+    for path in ("conv_norm_out", "conv_act", "conv_out"):
+        plain(path)
+    return ops

@@ -1,0 +1,1 @@
+"""The painter: model, dictionaries and features together."""

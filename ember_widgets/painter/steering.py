@@ -1,0 +1,113 @@
+"""What a scene makes of each site's output: the equation of `painter`, in tensors."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ember_widgets.dictionary.sae import SAE
+from ember_widgets.model.sdxl.runs import Edit
+from ember_widgets.model.sdxl.staged_unet import SiteState
+from ember_widgets.scene.scene import GRID, Scene
+
+KEPT = 8
+"""Products of basis and decoder, per SAE."""
+
+
+def target(sae: SAE, state: SiteState) -> Tensor:
+    """What the SAE encodes, (256, d_model) float32; with guidance, of the conditional half."""
+    vectors = state.hidden_out[-1].float()
+    if sae.target == "update":
+        vectors = vectors - state.hidden_in[-1].float()
+    return vectors.flatten(1).T
+
+
+def edits(scene: Scene, saes: Sequence[SAE]) -> list[Edit | None]:
+    """The edit at each site, in the order of `saes`; None where the scene leaves a site as it is.
+
+    Features of a scene are those of its sites one after the other. The remainder mask is the first site's.
+    """
+    found: list[Edit | None] = []
+    begin = 0
+    for i, sae in enumerate(saes):
+        here = slice(begin, begin + sae.n_features)
+        found.append(_edit(scene, sae, here, is_first=i == 0))
+        begin = here.stop
+    return found
+
+
+_lock = threading.Lock()
+_known: WeakKeyDictionary[SAE, OrderedDict[bytes, Tensor]] = WeakKeyDictionary()
+
+
+def _directions(basis: NDArray[np.float32], sae: SAE) -> Tensor:
+    """What one unit of each factor is at the site, H·W_dec: (K, F) -> (K, d_model).
+
+    A stroke changes strengths and no basis, and at ten thousand features this product takes longer than all
+    the rest of an edit; so the last few are kept.
+    """
+    key = basis.tobytes()
+    with _lock:
+        known = _known.setdefault(sae, OrderedDict())
+        if key not in known:
+            known[key] = torch.tensor(basis, device=sae.W_dec.device) @ sae.W_dec
+        known.move_to_end(key)
+        while len(known) > KEPT:
+            known.popitem(last=False)
+        return known[key]
+
+
+def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None:
+    def tensor(array: NDArray[np.float32]) -> Tensor:
+        return torch.tensor(array, device=sae.W_dec.device)
+
+    def analysed(factors: list[int]) -> Tensor:
+        """What some of the analysed factors made, S0·H0·W_dec."""
+        strengths = tensor(scene.base_strengths[..., factors]).reshape(GRID * GRID, len(factors))
+        return strengths @ _directions(scene.base_basis[factors, here], sae)
+
+    # Each analysed factor is set against the first of the scene's that it is; a copy is one more factor.
+    heirs = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
+    removed = [f for f in range(len(scene.base_basis)) if f not in heirs]
+    removed = [f for f in removed if scene.base_basis[f, here].any()]
+    base, basis = np.zeros_like(scene.strengths), scene.basis[:, here]
+    base_basis = np.zeros_like(basis)
+    for origin, f in heirs.items():
+        base[..., f], base_basis[f] = scene.base_strengths[..., origin], scene.base_basis[origin, here]
+    # Factors of another site have nothing here, neither before nor now.
+    ours = basis.any(axis=1) | base_basis.any(axis=1)
+    basis, base_basis, base = basis[ours], base_basis[ours], base[..., ours]
+    moved, reweighted = scene.strengths[..., ours] - base, basis - base_basis
+    gone = 1 - scene.remainder if is_first else np.zeros_like(scene.remainder)
+    if not (moved.any() or reweighted.any() or gone.any() or removed):
+        return None
+    flat = (GRID * GRID, len(basis))
+    delta = tensor(moved).view(flat) @ _directions(basis, sae)
+    if reweighted.any():
+        delta = delta + tensor(base).view(flat) @ _directions(reweighted, sae)
+    if removed:
+        delta = delta - analysed(removed)
+    if gone.any():
+        explained = analysed(list(range(len(scene.base_basis)))) + sae.b_dec
+        fading = tensor(gone).view(-1, 1)
+    start, stop = scene.edit_steps or (0, scene.n_steps)
+
+    def steer(step: int, state: SiteState) -> Tensor:
+        out = state.hidden_out
+        if not start <= step < stop:
+            return out
+        change = delta
+        if gone.any():
+            change = change - fading * (target(sae, state) - explained)
+        half = change.T.reshape(out[-1:].shape).to(out.dtype)
+        # With guidance the unconditional half comes first, and stays as it is.
+        return out + half if len(out) == 1 else torch.cat([out[:-1], out[-1:] + half])
+
+    return steer

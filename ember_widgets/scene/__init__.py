@@ -1,0 +1,1 @@
+"""The scene: what is painted, where, and how it is saved. numpy only."""

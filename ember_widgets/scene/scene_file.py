@@ -1,0 +1,154 @@
+"""Scenes as files: readable JSON whose arrays are exact.
+
+{"format": "ember-scene", "version": 1, "prompt": ..., "seed": ..., "n_steps": ..., "names": [...], "colors":
+[...],
+ "model": {...}, "arrays": {"strengths": {"shape": [16, 16, 5], "dtype": "<f4", "zlib64": "..."}, ...}}
+
+An array is its little-endian float32 values in C order, zlib-compressed, in base64. Nothing in a file is
+ever run, and none can make the reader allocate more than the shape it states.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ember_widgets.util import png
+from ember_widgets.util.checks import FloatArray, shown
+
+FORMAT = "ember-scene"
+VERSION = 1
+PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
+OPTIONAL_FIELDS = ("origins", "style", "guidance", "edit_steps", "image_strength", "sites")
+ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
+OPTIONAL_ARRAYS = ("image",)
+
+MAX_FILE_BYTES = 2**30
+MAX_ARRAY_BYTES = 2**29
+_DTYPE = "<f4"
+
+
+def text(fields: Mapping[str, Any]) -> str:
+    """A scene's fields as a file has them.
+
+    Args:
+        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and what
+            there is of ``OPTIONAL_FIELDS`` (JSON values) and ``OPTIONAL_ARRAYS``.
+    """
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    content |= {name: fields[name] for name in PLAIN_FIELDS}
+    content |= {name: fields[name] for name in OPTIONAL_FIELDS if name in fields}
+    arrays = ARRAY_FIELDS + tuple(name for name in OPTIONAL_ARRAYS if name in fields)
+    content["arrays"] = {name: _encode(fields[name]) for name in arrays}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def load(path: Path) -> bytes:
+    """What is in a file that may be a scene.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is too large.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"cannot load {path}: there is no such file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes, so it is not a scene")
+    return path.read_bytes()
+
+
+def read(data: bytes) -> dict[str, Any]:
+    """Read what ``text`` made, as it is or inside a PNG.
+
+    Args:
+        data: what a file holds.
+
+    Returns:
+        What ``text`` was given: JSON values as they are, unchecked, and float32 arrays.
+
+    Raises:
+        ValueError: the file is foreign, damaged or newer; the message says which, not the file's name.
+    """
+    content = _parse(data)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(
+            f'it is not a scene (no "format": "{FORMAT}" in it); give a file written by scene.save'
+        )
+    version = content.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ValueError(
+            f"it is a scene of version {version}, and this ember_widgets reads up to {VERSION}; update it"
+        )
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(f"its version is {shown(version)}; this ember_widgets reads {VERSION}")
+    _check_keys(content, ("format", "version", *PLAIN_FIELDS, "arrays"), "the file", OPTIONAL_FIELDS)
+    arrays = content["arrays"]
+    if not isinstance(arrays, dict):
+        raise ValueError("its arrays are not a JSON object; the file is damaged")
+    _check_keys(arrays, ARRAY_FIELDS, "arrays", OPTIONAL_ARRAYS)
+    fields = {name: content[name] for name in PLAIN_FIELDS + OPTIONAL_FIELDS if name in content}
+    return fields | {name: _decode(name, entry) for name, entry in arrays.items()}
+
+
+def _parse(data: bytes) -> Any:
+    if data.startswith(png.SIGNATURE):
+        found = png.text_in(data, FORMAT)
+        if found is None:
+            raise ValueError("it is a picture without a scene in it; give one written by scene.save")
+        data = found.encode("utf-8", "surrogatepass")
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON, or cut off; give a file written by scene.save") from None
+
+
+def _check_keys(
+    found: Mapping[str, Any], wanted: tuple[str, ...], where: str, optional: tuple[str, ...] = ()
+) -> None:
+    missing = [name for name in wanted if name not in found]
+    unknown = [name for name in found if name not in wanted + optional]
+    if missing:
+        raise ValueError(f"{where} lacks {', '.join(missing)}; the file is damaged")
+    if unknown:
+        raise ValueError(f"{where} has unknown entries: {shown(', '.join(unknown))}")
+
+
+def _encode(array: FloatArray) -> dict[str, Any]:
+    packed = zlib.compress(array.astype(_DTYPE, order="C").tobytes(), 6)
+    return {"shape": list(array.shape), "dtype": _DTYPE, "zlib64": base64.b64encode(packed).decode("ascii")}
+
+
+def _decode(name: str, entry: Any) -> FloatArray:
+    if not isinstance(entry, dict) or set(entry) != {"shape", "dtype", "zlib64"}:
+        raise ValueError(f"array {name} is not made of shape, dtype and zlib64; the file is damaged")
+    shape, packed = entry["shape"], entry["zlib64"]
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 3:
+        raise ValueError(f"array {name} has no valid shape ({shown(shape)}); the file is damaged")
+    if entry["dtype"] != _DTYPE:
+        raise ValueError(f"array {name} is of type {shown(entry['dtype'])}; scenes hold {_DTYPE!r} only")
+    n_bytes = 4 * math.prod(shape)
+    if n_bytes > MAX_ARRAY_BYTES:
+        raise ValueError(
+            f"array {name} would be larger than {MAX_ARRAY_BYTES >> 20} MiB; the file is damaged"
+        )
+    if not isinstance(packed, str):
+        raise ValueError(f"array {name} holds no text in zlib64; the file is damaged")
+    unzip = zlib.decompressobj()
+    try:
+        # One byte more than stated is enough to see that there is too much.
+        data = unzip.decompress(base64.b64decode(packed, validate=True), n_bytes + 1)
+    except (ValueError, binascii.Error, zlib.error):
+        raise ValueError(f"array {name} cannot be unpacked; the file is damaged") from None
+    if len(data) != n_bytes or not unzip.eof or unzip.unused_data:
+        raise ValueError(
+            f"array {name} does not have the {n_bytes} bytes of its shape {shape}; the file is damaged"
+        )
+    return np.frombuffer(data, dtype=_DTYPE).reshape(shape).astype(np.float32)

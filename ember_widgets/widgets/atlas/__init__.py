@@ -1,0 +1,1 @@
+"""FeatureAtlas: all features of an SAE on a map."""

@@ -1,0 +1,103 @@
+"""Where the features lie on the atlas's map: as known from before, or laid out in the background."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ember_widgets.features.feature_map import (
+    FILE,
+    METHODS,
+    FeatureMap,
+    best_method,
+    known_map,
+    make_map,
+    side_by_side,
+)
+from ember_widgets.widgets.atlas.catalogue import Catalogue
+
+
+class Arrangement:
+    """A map of each site's features, side by side. Until one was made, PCA lays its features out.
+
+    Args:
+        features: what is laid out.
+        method: "umap", "tsne" or "pca"; None = the best that is installed.
+        cache: folder in which maps are kept; None = as `cache_folder` says.
+        on_made: called, in a thread, when the maps that were missing are there, or could not be made; with
+            what went wrong.
+
+    Attributes:
+        map: as it is now.
+
+    Raises:
+        ValueError: an unknown method.
+    """
+
+    def __init__(
+        self,
+        features: Catalogue,
+        *,
+        method: str | None,
+        cache: str | os.PathLike[str] | None,
+        on_made: Callable[[Exception | None], None],
+    ) -> None:
+        self._features, self._cache, self._on_made = features, cache, on_made
+        self._wanted = method or best_method()
+        known = [self._known(i, method) for i in range(len(features.saes))]
+        self._missing = [] if self._wanted == "pca" else [i for i, one in enumerate(known) if one is None]
+        self._maps = [one or make_map(features.directions[i], method="pca") for i, one in enumerate(known)]
+        self._made = threading.Event()
+        if not self._missing:
+            self._made.set()
+        self.map: FeatureMap = side_by_side(self._maps)
+
+    def start(self) -> None:
+        """Begin to make the maps that are missing."""
+        if self._missing:
+            threading.Thread(target=self._make, name="ember-atlas", daemon=True).start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until all is laid out; False if that took longer than so many seconds."""
+        return self._made.wait(timeout)
+
+    @property
+    def status(self) -> str:
+        """How many features there are, and how they were laid out."""
+        titles = " and ".join(dict.fromkeys(one.title for one in self._maps))
+        where = f" of {', '.join(self._features.sites)}" if len(self._maps) > 1 else ""
+        told = f"{self._features.n_features:,} features{where} · {titles}"
+        return f"{told} for now; {METHODS[self._wanted]} is under way…" if self._missing else told
+
+    def _make(self) -> None:
+        fault: Exception | None = None
+        try:
+            for i in self._missing:
+                rows, key = self._features.directions[i], self._key(i)
+                self._maps[i] = make_map(rows, key, method=self._wanted, cache=self._cache)
+            self.map = side_by_side(self._maps)
+        except Exception as error:  # nobody would see it
+            fault = error
+        self._missing = []
+        try:
+            self._on_made(fault)
+        finally:
+            self._made.set()
+
+    def _known(self, site: int, method: str | None) -> FeatureMap | None:
+        source = Path(self._sae(site).source or "nowhere")
+        shipped = (source if source.is_dir() else source.parent) / FILE
+        known = known_map(self._key(site), method=method, shipped=shipped, cache=self._cache)
+        fits = known is not None and len(known.positions) == self._sae(site).n_features
+        return known if fits else None
+
+    def _key(self, site: int) -> str:
+        sha256: str = self._sae(site).sha256
+        return sha256 or hashlib.sha256(self._features.directions[site].tobytes()).hexdigest()
+
+    def _sae(self, site: int) -> Any:
+        return list(self._features.saes.values())[site]

@@ -1,0 +1,236 @@
+"""What is known of every feature of an SAE: label, statistics, neighbours. The atlas shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets.features.collection import Collection
+from ember_widgets.features.icons import Icons
+from ember_widgets.features.labels import labels_of
+from ember_widgets.features.statistics import Statistics
+from ember_widgets.scene import site_names
+from ember_widgets.util import checks
+
+ALIKE = 24
+_NUMBER = re.compile(r"#?\s*(\d{1,9})")
+_LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
+
+
+class Catalogue:
+    """The features of a painter's SAEs, those of a second site counted on from the first, as in a scene.
+
+    Args:
+        source: a painter, or an SAE alone.
+        collection: pictures that show features, and tell how often they are active where they are more than
+            those that the painter's own statistics are of.
+
+    Raises:
+        TypeError: neither a painter nor an SAE.
+        ValueError: the collection is of another SAE.
+    """
+
+    def __init__(self, source: Any, collection: Collection | None = None) -> None:
+        self.saes: dict[str, Any] = _steered(source)
+        """{site: SAE}, in the order in which their features are counted."""
+        sizes = [int(sae.n_features) for sae in self.saes.values()]
+        self._ends = np.cumsum(sizes)
+        self.n_features = int(self._ends[-1])
+        self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
+        """What scenes and collections call them."""
+        self.labels = labels_of(source)
+        icons = getattr(source, "icons", None)
+        self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
+        self.can_draw = callable(getattr(source, "draw_icons", None))
+        self.collection = collection
+        self.statistics: Statistics | None = getattr(source, "statistics", None)
+        if collection is not None:
+            self._check(collection)
+            measured = collection.statistics
+            # A few pictures tell less of what is dead than the many that may have come with the SAE.
+            if measured.n_images and (not self.statistics or measured.n_images > self.statistics.n_images):
+                self.statistics = measured
+
+    @cached_property
+    def sites(self) -> list[str]:
+        """Short names."""
+        return [site_names.short(site) for site in self.saes]
+
+    def site(self, feature: int) -> int:
+        """Which of the sites a feature is of."""
+        return int(np.searchsorted(self._ends, feature, side="right"))
+
+    def of_site(self, site: int) -> slice:
+        """The features of one site."""
+        end = int(self._ends[site])
+        return slice(end - int(list(self.saes.values())[site].n_features), end)
+
+    @cached_property
+    def directions(self) -> list[NDArray[np.float32]]:
+        """Of each site (n_features, d_model) float32, the decoder's rows at length 1."""
+        return [_unit_rows(sae.W_dec.detach().float().cpu().numpy()) for sae in self.saes.values()]
+
+    @cached_property
+    def positional(self) -> NDArray[np.bool_]:
+        """(n_features,) bool."""
+        mask = np.zeros(self.n_features, np.bool_)
+        for i, sae in enumerate(self.saes.values()):
+            mask[self.of_site(i)][list(sae.positional)] = True
+        return mask
+
+    @cached_property
+    def dead(self) -> NDArray[np.bool_]:
+        """(n_features,) bool; none where nothing was measured."""
+        return self.statistics.dead if self.statistics else np.zeros(self.n_features, np.bool_)
+
+    @cached_property
+    def typical(self) -> NDArray[np.float32]:
+        """(n_features,) typical activation: as measured, else what the SAE says."""
+        unit: NDArray[np.float32] = np.concatenate(
+            [sae.unit.detach().float().cpu().numpy() for sae in self.saes.values()]
+        )
+        return np.where(self.dead, unit, self.statistics.typical) if self.statistics else unit
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n_features,) bool."""
+        mask = np.zeros(self.n_features, np.bool_)
+        labelled = np.fromiter(self.labels, np.intp)
+        mask[labelled[labelled < self.n_features]] = True
+        return mask
+
+    def found(self, text: str) -> tuple[list[int], dict[int, str]]:
+        """Features for a text, best first, and for each a word on how it came to be there, if there is one.
+
+        "like 12" or "~12" gives those most like 12, with the cosine; a number that feature first.
+        """
+        if match := _LIKE.fullmatch(text.strip()):
+            feature = int(match[1])
+            if feature >= self.n_features:
+                return [], {}
+            alike = self.like(feature)
+            return [feature, *(f for f, _ in alike)], {f: f"{cosine:.2f}" for f, cosine in alike}
+        match = _NUMBER.fullmatch(text.strip())
+        numbered = [int(match[1])] if match else []
+        features = dict.fromkeys([*numbered, *self.labels.search(text)])
+        return [feature for feature in features if feature < self.n_features], {}
+
+    def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
+        """The features of its site whose decoder directions are nearest to a feature's, with the cosine.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+        """
+        feature = checks.feature_index(feature, self.n_features)
+        site = self.site(feature)
+        begin, rows = self.of_site(site).start, self.directions[site]
+        cosines = rows @ rows[feature - begin]
+        cosines[feature - begin] = -np.inf
+        n = min(n, len(rows) - 1)
+        nearest = np.argpartition(-cosines, n - 1)[:n] if n else np.zeros(0, np.intp)
+        nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
+        return [(begin + int(f), float(cosines[f])) for f in nearest]
+
+    def passing(self, filters: Iterable[str]) -> NDArray[np.bool_]:
+        """(n_features,) bool: those that these filters leave.
+
+        Args:
+            filters: "live", "labelled", "placeless", or sites by their short names, of which one will do.
+        """
+        mask = np.ones(self.n_features, np.bool_)
+        wanted = set(filters)
+        if sites := [i for i, site in enumerate(self.sites) if site in wanted]:
+            mask[:] = False
+            for site in sites:
+                mask[self.of_site(site)] = True
+        if "live" in wanted:
+            mask &= ~self.dead
+        if "labelled" in wanted:
+            mask &= self.labelled
+        if "placeless" in wanted:
+            mask &= ~self.positional
+        return mask
+
+    def telling_first(self, features: Iterable[int] | NDArray[Any]) -> list[int]:
+        """Features with a label first, then those that are active most often."""
+        chosen = np.fromiter(features, np.intp)
+        often = self.statistics.frequency[chosen] if self.statistics else np.zeros(len(chosen))
+        order = np.lexsort((chosen, -often, ~self.labelled[chosen]))
+        return [int(feature) for feature in chosen[order]]
+
+    def tile(self, feature: int, note: str = "") -> dict[str, Any]:
+        """What the sheet says of a feature."""
+        label = self.labels.get(feature, "")
+        return {"feature": feature, "label": label, "note": note, "dead": bool(self.dead[feature])}
+
+    def details(self, feature: int) -> dict[str, Any]:
+        """What the card says of a feature, without pictures."""
+        facts: list[tuple[str, str]] = []
+        if len(self.sites) > 1:
+            facts.append(("site", self.sites[self.site(feature)]))
+        if self.statistics:
+            share = float(self.statistics.frequency[feature])
+            facts.append(("active in", f"{percent(share)} of patches" if share else "no patch: dead"))
+        facts.append(("typically", f"{self.typical[feature]:.3g}"))
+        if self.positional[feature]:
+            facts.append(("positional", "active along borders"))
+        return {
+            "feature": feature,
+            "label": self.labels.get(feature, ""),
+            "source": self.source(feature),
+            "facts": facts,
+        }
+
+    def source(self, feature: int) -> str:
+        """Where a feature's label comes from, with its scores."""
+        if feature not in self.labels:
+            return "no label yet"
+        label = self.labels.entry(feature)
+        scores = [f"{name} {value:.2f}" for name, value in label.scores.items()]
+        if label.source == "you":
+            return "labelled by you"
+        return ", ".join(scores) or label.source or "label of unknown source"
+
+    def _check(self, collection: Collection) -> None:
+        theirs = collection.model.get("sae", "")
+        if collection.n_features != self.n_features or self.sae != theirs:
+            raise ValueError(
+                f"{collection} was made with SAE {theirs!r}, but this atlas shows {self.sae!r}; "
+                "collect with this painter"
+            )
+
+
+def _steered(source: Any) -> dict[str, Any]:
+    """The SAEs whose features a painter's scenes count: others may follow in `saes`, to look at."""
+    saes = getattr(source, "saes", None) or {getattr(source, "site", ""): source}
+    if not all(hasattr(sae, "W_dec") for sae in saes.values()):
+        raise TypeError(f"painter={checks.shown(source)} has no SAE; give a Painter or an SAE")
+    taken: dict[str, Any] = {}
+    for site, sae in saes.items():
+        if taken and sum(one.n_features for one in taken.values()) >= getattr(source, "n_features", 0):
+            break
+        taken[site] = sae
+    return taken
+
+
+def _unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    directions: NDArray[np.float32] = rows / lengths.clip(min=1e-12)
+    return directions
+
+
+def percent(share: float) -> str:
+    """A share with two digits that count: 12 %, 1.2 %, 0.012 %."""
+    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
+def numbers(value: object, n_features: int) -> tuple[int, ...]:
+    """Feature numbers, each once, in the order given."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray, set, frozenset)):
+        raise TypeError(f"features={checks.shown(value)} is not a list of features; give e.g. [3, 14]")
+    return tuple(dict.fromkeys(checks.feature_index(feature, n_features) for feature in value))

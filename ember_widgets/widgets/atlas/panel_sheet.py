@@ -1,0 +1,140 @@
+"""What the panel shows: a sheet of features with their icons, and the card of one."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ember_widgets.widgets.atlas.catalogue import Catalogue
+from ember_widgets.widgets.atlas.panel import Panel
+
+SHOWN = 96
+"""Tiles of the sheet; more are counted."""
+PICTURES = 4
+ICONS_EVERY_S = 0.7
+
+
+class Sheet:
+    """Fills a panel.
+
+    Args:
+        panel: is filled.
+        features: what is known of them.
+
+    Attributes:
+        notes: {feature: a word more for its tile}, such as how alike it is.
+    """
+
+    def __init__(self, panel: Panel, features: Catalogue) -> None:
+        self.notes: dict[int, str] = {}
+        self._panel = panel
+        self._all = features
+        self._feature: int | None = None
+        self._icons_sent = 0.0
+        self._lock = threading.RLock()
+
+    def show(self, selected: Sequence[int], passing: NDArray[np.bool_]) -> None:
+        """Show what was found or selected; else all features that pass the filters."""
+        with self._panel.hold_sync():
+            self._tell(list(selected), passing)
+
+    def _tell(self, features: list[int], passing: NDArray[np.bool_]) -> None:
+        if self._panel.query.strip():
+            self._panel.title = f"{len(features):,} found" if features else "Nothing found"
+        elif features:
+            self._panel.title = f"{_counted(features)} selected"
+        else:
+            features = self._all.telling_first(np.flatnonzero(passing))
+            self._panel.title = f"All {_counted(features)}" if features else "No features"
+        shown = features[:SHOWN]
+        self._panel.more = len(features) - len(shown)
+        self._panel.tiles = [self._all.tile(feature, self.notes.get(feature, "")) for feature in shown]
+        self._all.icons.forget_wanted()  # those of a sheet that is gone
+        self.want_icons(shown)
+        self._send_icons()
+
+    def look(self, feature: int | None) -> None:
+        """Open a feature's card; None closes it."""
+        self._feature = feature
+        if feature is None:
+            self._panel.details = None
+            return
+        self.want_icons([feature])
+        with self._panel.hold_sync():
+            self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
+            self._send_icons()
+
+    def tell_choices(self) -> None:
+        """What the filters are, and what can be said against them."""
+        n, known = self._all.n_features, self._all.statistics is not None
+        live = n - int(self._all.dead.sum())
+        positional, labelled = int(self._all.positional.sum()), int(self._all.labelled.sum())
+        unknown = "" if known else "Not measured: FeatureAtlas(painter, collection=painter.collect(prompts))"
+        choices = (
+            ("live", "Live", live, unknown),
+            ("labelled", "Labelled", labelled, _none(labelled, "labels")),
+            ("placeless", "Not positional", n - positional, _none(positional, "positional features")),
+        )
+        sizes = [sae.n_features for sae in self._all.saes.values()]
+        sites = [(site, site, size, "") for site, size in zip(self._all.sites, sizes, strict=True)]
+        names = ("key", "title", "count", "advice")
+        every = [*choices, *(sites if len(sites) > 1 else [])]
+        self._panel.filter_choices = [dict(zip(names, choice, strict=True)) for choice in every]
+
+    def want_icons(self, features: Iterable[int]) -> None:
+        """Have icons made that are missing; dead features have none."""
+        if self._all.can_draw:
+            self._all.icons.want([feature for feature in features if not self._all.dead[feature]])
+
+    def icons_made(self, features: Sequence[int]) -> None:
+        """Some were made; they are sent now and then, and with the last of them."""
+        last = self._all.icons.waiting <= len(features)
+        if last or time.monotonic() - self._icons_sent > ICONS_EVERY_S:
+            self._send_icons()
+
+    def _send_icons(self) -> None:
+        icons = self._all.icons
+        with self._lock:
+            self._icons_sent = time.monotonic()
+            shown = [tile["feature"] for tile in self._panel.tiles]
+            if self._feature is not None:
+                shown.append(self._feature)
+            addresses = {f: "blank" if icons.is_blank(f) else icons.address(f) for f in shown}
+            told = {str(feature): address for feature, address in addresses.items() if address}
+            if told != self._panel.icons:
+                self._panel.icons = told
+
+    def _pictures(self, feature: int) -> dict[str, Any]:
+        """The pictures in which it is strongest, framed."""
+        collection = self._all.collection
+        if collection is None:
+            return {"pictures": [], "advice": ""}
+        hits = collection.top(feature, PICTURES)
+        try:
+            pictures = [_jpeg(collection.marked(hit, 128)) for hit in hits]
+        except ValueError:  # collected without pictures
+            pictures = []
+        advice = "" if hits else f"Active in none of the {len(collection)} pictures collected."
+        return {"pictures": pictures, "advice": advice}
+
+
+def _counted(features: Sequence[int]) -> str:
+    return f"{len(features):,} feature{'' if len(features) == 1 else 's'}"
+
+
+def _none(count: int, noun: str) -> str:
+    return "" if count else f"This SAE has no {noun}"
+
+
+def _jpeg(picture: Image.Image) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,0 +1,269 @@
+"""The map itself: jupyter-scatter, told only what changed.
+
+Points have a place and a shade each, which looks up a palette; a selection and a filter are lists of point
+numbers. All of them travel as binary buffers, so that a search over 10,240 features costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets.features.feature_map import FeatureMap
+from ember_widgets.widgets.atlas.catalogue import Catalogue, percent
+from ember_widgets.widgets.atlas.colors import STEPS, Coloring
+
+BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
+EDGE = 1.05
+"""The map's middle part, -1..1, with some room around it."""
+OPACITY, FADED = 0.9, 0.55
+"""Of all points; and by how much those fade that are not selected."""
+SELECTED = "#e4572e"
+LARGER = 2.0
+"""So many pixels larger are selected points."""
+MOVING_MS = 1200
+REPEATS_S = (0.5, 2.0, 6.0)
+# A grey square, where a feature has no icon yet.
+NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
+
+
+class Scatter:
+    """All features as points.
+
+    Args:
+        features: what is known of them.
+        layout: where they lie.
+        height: in pixels.
+        on_select: called with the features that were selected by hand.
+        on_hover: called with the feature under the pointer.
+
+    Raises:
+        ModuleNotFoundError: jupyter-scatter is not installed.
+    """
+
+    def __init__(
+        self,
+        features: Catalogue,
+        layout: FeatureMap,
+        *,
+        height: int,
+        on_select: Callable[[tuple[int, ...]], None],
+        on_hover: Callable[[int], None],
+    ) -> None:
+        try:
+            import jscatter
+            import pandas
+        except ModuleNotFoundError as missing:
+            if missing.name not in ("jscatter", "pandas"):
+                raise
+            raise ModuleNotFoundError(
+                "FeatureAtlas draws its map with jupyter-scatter, which is not installed; "
+                "pip install 'ember-widgets[atlas]'",
+                name=missing.name,
+            ) from None
+        n = features.n_features
+        self._features = features
+        self._on_select, self._on_hover = on_select, on_hover
+        self._frame = pandas.DataFrame(self._columns(layout))
+        self._lock = threading.RLock()  # it is told again from threads of its own
+        self._told: tuple[int, ...] = ()
+        self._shown = np.ones(n, np.bool_)
+        self._zoomed: tuple[int, ...] | None = None
+        self._telling = self._closed = False
+        # What the browser has: (n, 4) place, shade, and a number that differs each time.
+        self._points = np.zeros((n, 4), np.float32)
+        self._points[:, :2] = layout.positions / EDGE
+        self._palette: list[list[float]] = [[0.6, 0.6, 0.6, 1.0]] * STEPS
+        self._odd = 0.0
+        scatter: Any = jscatter.Scatter(
+            data=self._frame, x="x", y="y", x_scale=(-EDGE, EDGE), y_scale=(-EDGE, EDGE), height=height
+        )
+        scatter.axes(False)
+        scatter.legend(False)
+        # White until the browser has told what is there. Not transparent: faint points would vanish in it.
+        scatter.background("#ffffff")
+        scatter.color(by="shade", map=["#999999"] * (STEPS + 1), norm=(0.0, 1.0))
+        scatter.tooltip(
+            True,
+            properties=["feature", "label", "active", "typically"],
+            histograms=False,
+            preview="icon",
+            preview_type="image",
+            preview_image_size="contain",
+            preview_image_height=72,
+        )
+        self.widget: Any = scatter.show(BUTTONS)
+        self.widget.size = 8 if n <= 4000 else 3
+        # Not by jscatter's opacity(): that keeps a list of opacities for a density that is not asked for.
+        self.widget.opacity, self.widget.opacity_by, self.widget.opacity_unselected = [OPACITY], None, FADED
+        self.widget.prevent_filter_reset = True
+        self.widget.transition_points_duration = MOVING_MS
+        # Selected points are larger and wear no ring. (Zero is not taken.)
+        self.widget.regl_scatterplot_options = {"pointSizeSelected": LARGER, "pointOutlineWidth": 0.01}
+        self.widget.observe(self._selected, "selection")
+        self.widget.observe(self._hovered, "hovering")
+        self.widget.observe(self._view_made, "dom_element_id")
+
+    def color(self, coloring: Coloring) -> None:
+        """Colour the points."""
+        from matplotlib.colors import to_rgba
+
+        shades = (np.minimum(coloring.values * STEPS, STEPS - 1).astype(int) + np.float32(0.5)) / STEPS
+        with self._lock, self.widget.hold_sync():
+            self._palette = [[*to_rgba(color)] for color in coloring.map]
+            self._tell_colors()
+            if not np.array_equal(shades, self._points[:, 2]):
+                self._points[:, 2] = shades
+                self._tell_points()
+
+    def ground(self, color: str) -> None:
+        """Draw on a colour "#rrggbb"."""
+        from matplotlib.colors import to_rgba
+
+        # Not by jscatter's background(): it sets the axes' and the legend's colours too, and these then show.
+        ground = to_rgba(color)
+        ink = (1, 1, 1, 1) if sum(ground[:3]) < 1.5 else (0, 0, 0, 1)
+        with self.widget.hold_sync():
+            self.widget.background_color = list(ground)
+            self.widget.tooltip_color = self.widget.reticle_color = list(ink)
+
+    def only(self, mask: NDArray[np.bool_]) -> None:
+        """Hide all but these."""
+        with self._lock:
+            if not np.array_equal(mask, self._shown):
+                self._shown = mask
+                self._tell_filter()
+                self._tell_selection(again=True)  # the browser forgets what it hides
+
+    def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
+        """Select points, and go there."""
+        with self._lock:
+            self._told = tuple(sorted(features))
+            self._tell_selection()
+            if zoom:
+                self.zoom(features)
+
+    def zoom(self, features: tuple[int, ...]) -> None:
+        """Go to where these are; to the whole map if there are none."""
+        with self._lock, self.widget.hold_sync():
+            self._zoomed = features
+            self.widget.zoom_animation = 600
+            self.widget.zoom_padding = 0.6 if len(features) > 1 else 4.0
+            self.widget.zoom_to = np.array(features, np.uint32) if features else None
+            self.widget.zoom_to_call_idx += 1
+
+    def move(self, layout: FeatureMap) -> None:
+        """Lay the points out anew."""
+        with self._lock, self.widget.hold_sync():
+            self._points[:, :2] = layout.positions / EDGE
+            self._tell_points(moved=True)
+        self._repeat_soon()
+
+    def tell(self, feature: int) -> None:
+        """A feature's label or icon has changed."""
+        self._frame.at[feature, "label"] = self._features.labels.get(feature, "–")
+        self._frame.at[feature, "icon"] = self._features.icons.address(feature) or NO_ICON
+
+    def close(self) -> None:
+        """Let go of everything; the class of the widget keeps its instances."""
+        self._closed = True
+        self.widget.unobserve_all()
+        self.widget.data = None
+        self.widget.close()
+
+    def _columns(self, layout: FeatureMap) -> dict[str, Any]:
+        features, n = self._features, self._features.n_features
+        often = features.statistics.frequency if features.statistics else None
+        x, y = layout.positions.astype(np.float64).T
+        return {
+            "x": x,
+            "y": y,
+            "shade": np.full(n, 0.5),
+            "feature": [f"#{feature}" for feature in range(n)],
+            "label": [features.labels.get(feature, "–") for feature in range(n)],
+            "active": ["?" if often is None else percent(float(often[f])) + " of patches" for f in range(n)],
+            "typically": [f"{value:.3g}" for value in features.typical],
+            "icon": [features.icons.address(feature) or NO_ICON for feature in range(n)],
+        }
+
+    # Telling the browser. It looks at nothing that equals what it was told before.
+
+    def _tell_colors(self) -> None:
+        from matplotlib.colors import to_rgba
+
+        # No point has a shade of 1, so none has the last colour.
+        self._odd = 1.0 - self._odd
+        palette = [*self._palette, [self._odd] * 4]
+        self.widget.color = self.widget.color_hover = palette
+        # As many as there are colours, or the browser would take each point's own.
+        self.widget.color_selected = [[*to_rgba(SELECTED)]] * len(palette)
+
+    def _tell_points(self, *, moved: bool = False) -> None:
+        if self._closed:
+            return
+        self._points[:, 3] += 1
+        self.widget.transition_points = moved
+        self.widget.non_spatial_points_update = not moved
+        self.widget.points = self._points.copy()
+
+    def _tell_filter(self, *, again: bool = False) -> None:
+        if self._closed:
+            return
+        shown = np.flatnonzero(self._shown).astype(np.uint32)
+        if again:
+            self.widget.filter = None
+        self.widget.filter = None if self._shown.all() else shown
+
+    def _tell_selection(self, *, again: bool = False) -> None:
+        if self._closed:
+            return
+        chosen = np.array(self._told, np.uint32)
+        self._telling = True
+        try:
+            if again and np.array_equal(chosen, self.widget.selection):
+                self.widget.selection = chosen[:0]
+            self.widget.selection = chosen
+        finally:
+            self._telling = False
+
+    def _selected(self, change: Any) -> None:
+        with self._lock:
+            if self._telling:
+                return
+            new = () if change["new"] is None else np.unique(change["new"])
+            chosen = tuple(int(i) for i in new if self._shown[int(i)])
+            if chosen == self._told:
+                return
+            self._told = chosen
+        self._on_select(chosen)
+
+    def _view_made(self, change: Any) -> None:
+        self._repeat_soon()
+
+    def _repeat_soon(self) -> None:
+        # A view reads what it shows when it is made, listens only from the next animation frame on, and draws
+        # later still; it misses what it is told meanwhile, and does not say when it is ready.
+        for delay in REPEATS_S:
+            timer = threading.Timer(delay, self._repeat, [delay == REPEATS_S[0]])
+            timer.daemon = True
+            timer.start()
+
+    def _repeat(self, zoom: bool) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            with self.widget.hold_sync():
+                self._tell_colors()
+                self._tell_points()
+            self._tell_filter(again=True)
+            self._tell_selection(again=True)
+            if zoom and self._zoomed is not None:
+                self.zoom(self._zoomed)
+
+    def _hovered(self, change: Any) -> None:
+        if change["new"] is not None and 0 <= change["new"] < self._features.n_features:
+            self._on_hover(int(change["new"]))

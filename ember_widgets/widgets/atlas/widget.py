@@ -1,0 +1,356 @@
+"""FeatureAtlas: all features of an SAE on a map, with icons and search, in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets
+import traitlets
+from PIL import Image
+
+from ember_widgets.features.collection import Collection
+from ember_widgets.features.feature_map import FeatureMap
+from ember_widgets.util import checks
+from ember_widgets.widgets.atlas.arrangement import Arrangement
+from ember_widgets.widgets.atlas.catalogue import Catalogue, numbers
+from ember_widgets.widgets.atlas.colors import coloring, modes
+from ember_widgets.widgets.atlas.map_picture import map_picture
+from ember_widgets.widgets.atlas.panel import Panel
+from ember_widgets.widgets.atlas.panel_sheet import Sheet
+from ember_widgets.widgets.atlas.scatter import Scatter
+from ember_widgets.widgets.paint.requests import check_keywords, last_line
+from ember_widgets.widgets.paint.widget import PaintWidget
+
+PANEL_WIDTH = 330
+
+
+class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
+    """All features of an SAE: a map on which similar ones lie together, icons, search.
+
+    Hover a point to see its icon and label; click it, or draw a lasso, to select; the sheet shows what is
+    selected or found. The map is made once per SAE and kept; until it is there, PCA lays the features out.
+
+    Args:
+        painter: a Painter, or an SAE alone (then there are no icons and labels).
+        collection: pictures collected with this painter. They show where each feature is strongest, and tell
+            how often it is active, unless that was measured over more pictures when the SAE was made.
+        paint: a PaintWidget with the same SAE, to which features can be sent as brushes.
+        method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
+        cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
+        height: in pixels.
+        layout: an ipywidgets layout.
+
+    Raises:
+        ModuleNotFoundError: jupyter-scatter is not installed.
+        TypeError, ValueError: no painter, an unknown keyword, or a collection or widget of another SAE.
+
+    Example:
+        >>> atlas = FeatureAtlas(painter, paint=widget)         # doctest: +SKIP
+        >>> atlas.select(atlas.search("cat"))                   # doctest: +SKIP
+        >>> atlas.observe(print, "selected")                    # doctest: +SKIP
+    """
+
+    selected = traitlets.Tuple(help="Numbers of the selected features.")
+    feature = traitlets.Int(None, allow_none=True, help="The feature whose card is open.")
+
+    # As they are while nothing is constructed yet: ipywidgets closes what it could not construct.
+    _closed = True
+
+    def __init__(
+        self,
+        painter: Any,
+        collection: Collection | None = None,
+        *,
+        paint: PaintWidget | None = None,
+        method: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        height: int = 600,
+        **kwargs: Any,
+    ) -> None:
+        check_keywords(kwargs, ("layout",), "FeatureAtlas")
+        height = checks.integer("height", height, 300, 4000, hint="give pixels")
+        self._lock = threading.RLock()
+        self._all = Catalogue(painter, collection)
+        self._paint: PaintWidget | None = None
+        self._query = ""
+        self.last_error: Exception | None = None
+        self._places = Arrangement(self._all, method=method, cache=cache, on_made=self._arranged)
+        self._scatter = Scatter(
+            self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._hovered
+        )
+        self._panel = Panel(
+            height=height,
+            color_modes=[list(mode) for mode in modes(self._all).items()],
+            color_by="frequency" if self._all.statistics else "typical",
+            filters=["live"] if self._all.dead.any() else [],
+        )
+        self._sheet = Sheet(self._panel, self._all)
+        self._panel.layout = ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto")
+        left = ipywidgets.Box(
+            [self._scatter.widget], layout=ipywidgets.Layout(flex="1 1 360px", min_width="300px")
+        )
+        self._scatter.widget.layout.width = "100%"
+        self._end_listening = self._all.icons.on_made(self._icons_made)
+        self._closed = False
+        layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
+        super().__init__([left, self._panel], layout=layout)
+        self._panel.observe(self._asked_query, "query")
+        self._panel.observe(self._asked_colors, ["color_by", "ground"])
+        self._panel.observe(self._asked_filters, "filters")
+        self._panel.on_msg(lambda _, content, __: self._asked(content))
+        if paint is not None:
+            self.link(paint)
+        self._sheet.tell_choices()
+        self._recolor()
+        self._scatter.only(self._passing)
+        self._show()
+        self._panel.status = self._places.status
+        self._places.start()
+
+    # Python's verbs
+
+    def search(self, text: str) -> list[int]:
+        """Find features.
+
+        Args:
+            text: words or beginnings of words of labels; a number; "like 12" for those whose decoder
+                directions are nearest to feature 12's.
+
+        Returns:
+            Feature numbers, best first, whatever filters are set; none for an empty text.
+        """
+        return self._all.found(checks.text("text", text))[0]
+
+    def like(self, feature: int, n: int = 24) -> list[tuple[int, float]]:
+        """The n features most like one: (feature, cosine of the decoder directions), nearest first."""
+        return self._all.like(feature, checks.integer("n", n, 1, 10_000, hint="say how many"))
+
+    def select(self, features: Iterable[int]) -> None:
+        """Select features, show them in the sheet, and go to where they are; [] selects none.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+        """
+        chosen = numbers(features, self._all.n_features)
+        hidden = [feature for feature in chosen if not self._passing[feature]]
+        with self._lock:
+            if hidden:  # what was asked for by number shall be seen
+                self._panel.filters = []
+            self._forget_query()
+            self._choose(chosen, zoom=True)
+            if chosen:
+                self._look(chosen[0])
+
+    def brush(self, feature: int) -> str:
+        """Send a feature to the linked PaintWidget as a factor of its own; returns the factor's name.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+            RuntimeError: no PaintWidget is linked, or it is closed.
+        """
+        feature = checks.feature_index(feature, self._all.n_features)
+        if self._paint is None:
+            raise RuntimeError(
+                "no PaintWidget is linked; make the atlas with FeatureAtlas(painter, paint=widget), "
+                "or call atlas.link(widget)"
+            )
+        self._check_paint(self._paint)  # another scene may have been opened in it
+        return self._paint.add_feature(feature)
+
+    def link(self, paint: PaintWidget | None) -> None:
+        """Send brushes to this PaintWidget; None = to none.
+
+        Raises:
+            TypeError: it is no PaintWidget.
+            ValueError: its scene is of another SAE.
+        """
+        if paint is not None:
+            self._check_paint(paint)
+        self._paint = paint
+        self._panel.has_paint = paint is not None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the map is arranged; False if that took longer than so many seconds."""
+        return self._places.wait(timeout)
+
+    def picture(self, side: int = 900) -> Image.Image:
+        """The map as a picture, with the icons of labelled features; what a saved notebook shows."""
+        return map_picture(self._all, self.map.positions, self._passing, self._coloring(dark=False), side)
+
+    def close(self) -> None:
+        """End the widget in every view and let go of the painter."""
+        if self._closed:
+            return
+        with self._lock:
+            self._closed = True
+        self._end_listening()
+        self._paint = None
+        self._panel.unobserve_all()
+        for widget in (*self.children[0].children, *self.children):
+            widget.close()
+        self._scatter.close()
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            # Notebooks do not keep a widget's state by default; with this a saved one shows the map.
+            stream = io.BytesIO()
+            self.picture().save(stream, "PNG", optimize=True)
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data["image/png"] = base64.b64encode(stream.getvalue()).decode("ascii")
+        return bundle
+
+    # The map
+
+    @property
+    def map(self) -> FeatureMap:
+        """Where each feature lies."""
+        return self._places.map
+
+    def _arranged(self, fault: Exception | None) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if fault is None:
+                self._scatter.move(self.map)
+            else:
+                self._report(fault)
+            self._panel.status = self._places.status
+
+    def _coloring(self, *, dark: bool) -> Any:
+        return coloring(self._panel.color_by, self._all, dark=dark)
+
+    def _recolor(self) -> None:
+        colors = self._coloring(dark=_is_dark(self._panel.ground))
+        self._scatter.color(colors)
+        self._panel.legend = colors.legend
+
+    @property
+    def _passing(self) -> Any:
+        return self._all.passing(self._panel.filters)
+
+    def _choose(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
+        self.selected = features
+        self._scatter.select(features, zoom=zoom)
+        self._show()
+
+    def _show(self) -> None:
+        self._sheet.show(self.selected, self._passing)
+
+    def _look(self, feature: int | None) -> None:
+        self.feature = feature
+        self._sheet.look(feature)
+
+    def _icons_made(self, features: list[int]) -> None:
+        for feature in features:
+            self._scatter.tell(feature)
+        self._sheet.icons_made(features)
+
+    # What browsers ask; an exception that escaped from here nobody would see
+
+    def _hovered(self, feature: int) -> None:
+        self._sheet.want_icons([feature])
+
+    def _by_hand(self, features: tuple[int, ...]) -> None:
+        with self._lock:
+            self._forget_query()
+            self.selected = tuple(self._all.telling_first(features))
+            self._show()
+            if len(features) == 1:
+                self._look(features[0])
+
+    def _asked_query(self, change: Any) -> None:
+        with self._lock:
+            if change["new"].strip() == self._query:
+                return
+            self._query = change["new"].strip()
+            found, notes = self._all.found(self._query)
+            self._sheet.notes = notes
+            passing = self._passing
+            self._choose(tuple(feature for feature in found if passing[feature]))
+
+    def _forget_query(self) -> None:
+        self._query = ""  # nothing is to be looked for
+        self._panel.query = ""
+        self._sheet.notes = {}
+
+    def _asked_colors(self, change: Any) -> None:
+        try:
+            if change["name"] == "ground" and change["new"]:
+                self._scatter.ground(change["new"])
+            self._recolor()
+        except (KeyError, ValueError) as fault:
+            self._report(fault)
+
+    def _asked_filters(self, change: Any) -> None:
+        with self._lock:
+            self._scatter.only(self._passing)
+            self._show()
+
+    def _asked(self, content: Any) -> None:
+        try:
+            self._panel.notice = ""
+            self._do(content)
+        except Exception as fault:
+            self._report(fault)
+
+    def _do(self, content: Any) -> None:
+        asked = content["do"]
+        if asked == "clear":
+            self._forget_query()
+            self._choose(())
+            return
+        feature = checks.feature_index(content["feature"], self._all.n_features)
+        with self._lock:
+            if asked == "look":
+                self._look(feature)
+            elif asked == "brush":
+                name = self.brush(feature)
+                self._panel.notice = f"“{name}” is in the palette now: pick it there and paint."
+            elif asked == "like":
+                self._panel.query = f"like {feature}"
+            elif asked == "show":
+                self._scatter.zoom((feature,))
+            elif asked == "label":
+                self._label(feature, content["text"])
+            else:
+                raise ValueError(f"do={checks.shown(asked)} is unknown")
+
+    def _label(self, feature: int, text: str) -> None:
+        if " ".join(checks.text("text", text).split()) == self._all.labels.get(feature, ""):
+            return
+        self._all.labels.set(feature, text)
+        self._scatter.tell(feature)
+        self._sheet.tell_choices()
+        self._show()
+        self._look(feature)
+        if self._panel.color_by == "source":
+            self._recolor()
+
+    def _check_paint(self, paint: object) -> None:
+        if not isinstance(paint, PaintWidget):
+            raise TypeError(f"paint={checks.shown(paint)} is not a PaintWidget; make one with the painter")
+        scene = paint.scene
+        ours, theirs = self._all.sae, scene.model.get("sae", "")
+        if scene.n_features != self._all.n_features or (ours.strip(",") and theirs and ours != theirs):
+            raise ValueError(
+                f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this "
+                f"atlas shows {ours!r} ({self._all.n_features} features); give a widget of the same painter"
+            )
+
+    def _report(self, fault: Exception) -> None:
+        self.last_error = fault
+        self._panel.notice = last_line(fault)
+
+
+def _is_dark(color: str) -> bool:
+    if len(color) != 7:
+        return False
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 128

@@ -1,0 +1,1 @@
+"""PatchInspector: what each patch is made of."""

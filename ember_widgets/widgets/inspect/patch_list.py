@@ -1,0 +1,247 @@
+"""What PatchInspector writes beside the picture: a patch's features with bars, and one feature's card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ember_widgets.scene.grid import Mask
+from ember_widgets.scene.palette import PALETTE
+from ember_widgets.scene.scene import Scene
+from ember_widgets.util.checks import FloatArray, plural
+
+if TYPE_CHECKING:
+    from ember_widgets.painter.inspection import Inspection
+
+ROWS = 10
+ROW_HEIGHT = 32
+HEAD_HEIGHT = 56
+FOOT_HEIGHT = 24
+
+Icon = Callable[[int], "str | None"]
+"""A feature's thumbnail as a data URL, where it was drawn."""
+
+HELP = """<ul>
+<li><b>Point</b> at a patch to see its features.</li>
+<li><b>Click</b> pins it; click again, or Esc, lets go.</li>
+<li><b>Shift-click</b> a second patch to compare the two.</li>
+<li><b>Drag</b> over patches for a region's mean.</li>
+<li><b>Click a feature</b> to see where it is.</li>
+<li>Arrow keys, Enter and 1…9 do the same.</li>
+</ul>"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """The features of what is shown.
+
+    Args:
+        title: what is shown.
+        note: how it is shown ("pinned", "mean").
+        facts: a line of figures.
+        features: those listed, strongest first.
+        first: their activations.
+        second: their activations in what it is compared with; None = with nothing.
+        second_is: what that is.
+        more: how many are active and not listed.
+    """
+
+    title: str
+    note: str
+    facts: str
+    features: tuple[int, ...]
+    first: tuple[float, ...]
+    second: tuple[float, ...] | None
+    second_is: str
+    more: int
+
+
+def told(
+    now: Inspection, before: Inspection, patches: Mask, *, pinned: bool, compared: tuple[int, int] | None
+) -> Told:
+    """List the features of a patch, or the mean of a region's.
+
+    Args:
+        now: what is inspected.
+        before: the unedited run, which is ``now`` itself where nothing was edited.
+        patches: bool (16, 16), the patch or the region, a box.
+        pinned: whether it is a patch that was clicked.
+        compared: (row, col) of a second patch.
+    """
+    rows, cols = np.nonzero(patches)
+    title, note = f"Patch ({rows[0]}, {cols[0]})", "pinned" if pinned else ""
+    figures = facts(now, patches)
+    if len(rows) > 1:
+        title, note = (
+            f"{len(rows)} patches",
+            f"mean of rows {rows[0]}–{rows[-1]}, columns {cols[0]}–{cols[-1]}",
+        )
+    first, second, second_is = now.mean(patches), None, ""
+    if compared is not None:
+        second, second_is = now.mean([compared]), f"patch ({compared[0]}, {compared[1]})"
+        title = f"{title} against ({compared[0]}, {compared[1]})"
+        note = f"similarity {now.similarity(patches)[compared]:.2f}"
+    elif now is not before:
+        second, second_is = before.mean(patches), "unedited"
+    size = first if second is None else np.maximum(first, second)
+    active = np.flatnonzero(size)
+    order = active[np.argsort(-size[active], kind="stable")]
+    listed = tuple(int(feature) for feature in order[:ROWS])
+    return Told(
+        title=title,
+        note=note,
+        facts=figures,
+        features=listed,
+        first=tuple(float(first[feature]) for feature in listed),
+        second=None if second is None else tuple(float(second[feature]) for feature in listed),
+        second_is=second_is,
+        more=len(order) - len(listed),
+    )
+
+
+def facts(now: Inspection, patches: Mask) -> str:
+    """How many features are active, and what share of the patches is explained."""
+    mean = np.count_nonzero(now.codes[patches], axis=1).mean()  # not now.counts: that counts everywhere
+    n_active = plural(int(mean), "feature") if mean == int(mean) else f"{mean:.1f} features"
+    if not now.energy[patches].any():
+        return f"{n_active} active · nothing there to explain"
+    shares = [f"SAE explains {percent(now.explained(patches))}"]
+    if now.missed_by_factors is not None:
+        shares.append(f"factors {percent(now.explained(patches, by_factors=True))}")
+    return " · ".join([f"{n_active} active", *shares])
+
+
+def percent(share: float) -> str:
+    """A share in words: 93 %."""
+    return "–" if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def list_html(
+    told: Told | None,
+    *,
+    most: float,
+    unit: FloatArray,
+    names: Mapping[int, str],
+    icon: Icon,
+    selected: int | None,
+) -> str:
+    """The list as HTML; rows of ``ROW_HEIGHT`` pixels below a head of ``HEAD_HEIGHT``.
+
+    Args:
+        told: what is shown; None = nothing.
+        most: the activation that fills a bar.
+        unit: (n_features,) typical activations.
+        names: the features' labels.
+        icon: finds thumbnails.
+        selected: the feature that was clicked.
+    """
+    if told is None:
+        return f"<div class='ember-list'><div class='ember-head'><b>No patch yet</b></div>{HELP}</div>"
+    note = f"<span class='ember-note'>{escape(told.note)}</span>" if told.note else ""
+    head = f"<div class='ember-head'><b>{escape(told.title)}</b>{note}<div>{escape(told.facts)}</div></div>"
+    rows = []
+    for i, feature in enumerate(told.features):
+        first = told.first[i]
+        bars = _bar(first / most, "ember-first")
+        if told.second is not None:
+            bars += _bar(told.second[i] / most, "ember-second")
+        typical = f"<u style='left:{100 * min(1, unit[feature] / most):.1f}%'></u>"
+        times = escape(times_typical(first / unit[feature]))
+        on = " ember-on" if feature == selected else ""
+        rows.append(
+            f"<div class='ember-row{on}'>{icon_html(feature, icon(feature), 26)}"
+            f"<span class='ember-name'>{name_html(feature, names)}</span>"
+            f"<span class='ember-bars'>{bars}{typical}</span>"
+            f"<span class='ember-value'>{amount(first)}<small>{times}</small></span></div>"
+        )
+    if not rows:
+        rows.append("<div class='ember-none'>no feature is active here</div>")
+    foot = [f"+ {told.more} more"] if told.more else []
+    if told.second is not None:
+        foot.append(f"<i class='ember-chip ember-second'></i>{escape(told.second_is)}")
+    if told.features:
+        foot.append("<u></u> typical activation (1×)")
+    return (
+        f"<div class='ember-list'>{head}<div class='ember-rows'>{''.join(rows)}</div>"
+        f"<div class='ember-foot'>{''.join(f'<span>{part}</span>' for part in foot)}</div></div>"
+    )
+
+
+def card_html(
+    feature: int,
+    *,
+    now: Inspection,
+    before: Inspection,
+    scene: Scene | None,
+    names: Mapping[int, str],
+    icon: Icon,
+) -> str:
+    """One feature: icon, label, and its statistics in this picture.
+
+    Args:
+        scene: whose factors may hold it; None at a site that is not the scene's.
+        before: the unedited run, which is ``now`` itself where nothing was edited.
+    """
+    codes = now.codes[..., feature]
+    active = np.argwhere(codes > 0)
+    unit = float(now.unit[feature])
+    lines = []
+    if len(active):
+        row, col = np.unravel_index(codes.argmax(), codes.shape)
+        most = float(codes.max())
+        area = f"{len(active)} patch{'' if len(active) == 1 else 'es'} ({100 * len(active) / 256:.0f} %)"
+        lines.append(
+            f"on {area}, strongest at ({row}, {col}): {amount(most)} = {times_typical(most / unit)} typical"
+        )
+    else:
+        lines.append("dead here: active in no patch of this picture")
+    if before is not now:
+        n_before = int((before.codes[..., feature] > 0).sum())
+        lines.append(f"unedited: on {n_before}, at most {amount(before.codes[..., feature].max())}")
+    mark = " · marks a position, whatever the picture" if feature in now.positional else ""
+    lines.append(f"typical activation {amount(unit)}{mark}")
+    if scene is not None:
+        lengths = np.abs(scene.basis).sum(axis=1)
+        share = np.abs(scene.basis[:, now.begin + feature]) / np.where(lengths > 0, lengths, 1)
+        held = [f for f in np.argsort(-share) if share[f] >= 0.005][:3]
+        if held:
+            lines.append("in " + ", ".join(f"{scene.names[f]} ({100 * share[f]:.0f} %)" for f in held))
+    text = "".join(f"<div>{escape(line)}</div>" for line in lines)
+    return (
+        f"<div class='ember-card'>{icon_html(feature, icon(feature), 64)}"
+        f"<div><b>{name_html(feature, names)}</b>{text}</div></div>"
+    )
+
+
+def name_html(feature: int, names: Mapping[int, str]) -> str:
+    """Label and number of a feature; a label is text, whatever is in it."""
+    label = names.get(feature)
+    number = f"<small>#{feature}</small>"
+    return f"{escape(label)} {number}" if label else f"feature {number}"
+
+
+def icon_html(feature: int, address: str | None, side: int) -> str:
+    """A feature's thumbnail, or a swatch until there is one."""
+    size = f"width:{side}px;height:{side}px"
+    if address is None:
+        return f"<i class='ember-icon' style='{size};background:{PALETTE[feature % len(PALETTE)]}55'></i>"
+    return f"<img class='ember-icon' alt='' style='{size}' src='{address}'>"
+
+
+def amount(activation: float) -> str:
+    """An activation with two figures behind the point, or one where it is large."""
+    return f"{activation:.2f}" if abs(activation) < 10 else f"{activation:.1f}"
+
+
+def times_typical(times: float) -> str:
+    """How many times the typical activation."""
+    return "<0.1×" if 0 < times < 0.05 else f"{times:.1f}×"
+
+
+def _bar(share: float, kind: str) -> str:
+    return f"<i class='{kind}' style='width:{100 * min(1.0, max(0.0, share)):.1f}%'></i>"

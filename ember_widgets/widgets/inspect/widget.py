@@ -1,0 +1,398 @@
+"""PatchInspector: point at a patch of a picture and see the features that it is made of."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets
+
+from ember_widgets.features.labels import Labels, labels_of
+from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.util import checks
+from ember_widgets.util.checks import shown
+from ember_widgets.widgets.inspect.canvas import Hand, drawing
+from ember_widgets.widgets.inspect.gestures import Gestures
+from ember_widgets.widgets.inspect.layers import LAYERS
+from ember_widgets.widgets.inspect.layout import Parts
+from ember_widgets.widgets.inspect.view import Sight, View
+from ember_widgets.widgets.paint.requests import check_scene, last_line, rendered
+from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.feature_icons import FeatureIcons
+from ember_widgets.widgets.shared.feature_rows import found
+from ember_widgets.widgets.shared.pictures import Picture
+
+if TYPE_CHECKING:
+    from ember_widgets.painter.inspection import Inspecting, Inspection
+
+
+class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
+    """See what each patch of a picture is made of.
+
+    Point at a patch: its features with bars, how many are active, the share of it that the SAE explains.
+    Click pins it, Shift-click compares a second one, dragging takes a region's mean. Click a feature: where
+    it is. On an edited scene the unedited run stands beside everything.
+
+    Args:
+        painter: an object with ``render`` and ``inspect``, e.g. ``ember.Painter.embedded()``.
+        scene: the scene to inspect; None = the brush's, followed as it is painted.
+        brush: a PaintWidget that features can be taken to, as factors to paint with.
+        atlas: anything with ``select([feature])``, such as a FeatureAtlas of the same SAE.
+
+    Attributes:
+        scene: the scene. Like all that follow, it may be set, observed and linked.
+        step: the sampling step inspected, 0..n_steps-1.
+        site: the site inspected, one of ``painter.saes``.
+        patch: (row, col) that is pinned, or None.
+        compared: (row, col) that ``patch`` is compared with, or None.
+        region: (top, left, bottom, right), all included, whose mean is shown, or None.
+        hovered: (row, col) under the pointer, or None.
+        selected_feature: the feature whose card is shown, or None.
+        layer: what lies over the picture: "picture" (nothing), "count", "strongest", "factors",
+            "unexplained", "unexplained_by_factors", "similarity", "change" or "feature".
+        last_error: what went wrong last, or None.
+
+    Raises:
+        TypeError: no painter, no scene, or a brush or atlas that is none.
+        ValueError: a scene of another model or SAE.
+
+    Example:
+        >>> inspector = PatchInspector(painter, scene)                          # doctest: +SKIP
+        >>> inspector.observe(print, "selected_feature")                        # doctest: +SKIP
+    """
+
+    scene = traitlets.Instance(Scene, allow_none=True)
+    step = traitlets.Int(0)
+    site = traitlets.Unicode(None, allow_none=True)
+    patch: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
+    compared: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
+    hovered: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
+    region: Any = traitlets.Tuple(*[traitlets.Int()] * 4, default_value=None, allow_none=True)
+    selected_feature: Any = traitlets.Int(None, allow_none=True)
+    layer = traitlets.Enum(tuple(LAYERS), "picture")
+
+    # None until the constructor is through: ipywidgets closes what it could not construct.
+    _parts: Parts | None = None
+    _view: View | None = None
+    _now: Inspection
+    _before: Inspection
+    _picture: Picture
+
+    def __init__(
+        self,
+        painter: Inspecting,
+        scene: Scene | None = None,
+        *,
+        brush: PaintWidget | None = None,
+        atlas: Any = None,
+    ) -> None:
+        _check_partners(painter, brush, atlas)
+        if scene is None and brush is None:
+            raise TypeError("there is no scene to inspect; give scene=, or brush= to follow what is painted")
+        if scene is not None:
+            check_scene(scene)
+        self.last_error: Exception | None = None
+        self._painter: Any = painter
+        self._brush, self._atlas = brush, atlas
+        self._lock = threading.RLock()
+        self._plain = "picture"
+        self._most = 1.0
+        self._runs: dict[tuple[int, str | None, bool], Inspection] = {}
+        self._icons = FeatureIcons(
+            painter, wanted=self._sees, drawn=self._safely(self._icon_came), on_error=self._complain
+        )
+        super().__init__()
+        self.scene = brush.scene if scene is None and brush is not None else scene
+        self._parts = self._built()
+        self._view = View(self._parts, self._icons.get)
+        self._adopt()
+        self.add_class("ember-inspect")
+        self.children = self._parts.children
+        self._followed = brush if scene is None else None
+        if self._followed is not None:
+            self._followed.observe(self._follow, "image")
+
+    @property
+    def inspection(self) -> Inspection:
+        """What is shown, as numbers: codes and explained shares of every patch at this site and step."""
+        return self._now
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The features listed, strongest first."""
+        return self._view.listed if self._view is not None else ()
+
+    def close(self) -> None:
+        """End the inspector in every view and let go of the painter."""
+        if self._parts is not None:
+            if self._followed is not None:
+                self._followed.unobserve(self._follow, "image")
+            self._icons.close()
+            self._parts.close()
+            self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
+        super().close()
+
+    def __repr__(self) -> str:
+        where = f"region={self.region}" if self.region else f"patch={self.patch}"
+        return f"PatchInspector({self.scene!r}, {where}, selected_feature={self.selected_feature})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if isinstance(bundle, dict):
+            # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
+            bundle["image/png"] = base64.b64encode(self._picture.encoded("final")).decode("ascii")
+        return bundle
+
+    def _built(self) -> Parts:
+        safely, gestures = self._safely, Gestures(self)
+        hand = Hand(
+            point=safely(gestures.point),
+            click=safely(gestures.click),
+            drag=safely(gestures.drag),
+            key=safely(gestures.key),
+        )
+        with_brush, with_atlas = self._brush is not None, self._atlas is not None
+        parts = Parts(
+            hand, safely(self._draw_all), safely(gestures.pick), with_brush=with_brush, with_atlas=with_atlas
+        )
+        gestures.parts = parts
+        for name, widget in (("layer", parts.layers), ("step", parts.steps), ("site", parts.sites)):
+            widget.observe(safely(lambda change, name=name: self._chosen(name, change.new)), "value")
+        parts.find.observe(safely(lambda change: self._search(change.new)), "value")
+        parts.use.on_click(safely(lambda _: self._use_as_brush()))
+        parts.show.on_click(safely(lambda _: self._find_in_atlas()))
+        parts.drop.on_click(safely(lambda _: setattr(self, "selected_feature", None)))
+        return parts
+
+    # Looking at a scene
+
+    @traitlets.validate("scene", "step", "site")
+    def _look(self, proposal: Any) -> Any:
+        """Inspect before the trait changes: what the painter refuses leaves everything as it was."""
+        name, value = proposal.trait.name, proposal.value
+        scene, runs = self.scene, self._runs
+        wish = {"step": self.step, "site": self.site, name: value}
+        if name == "scene":
+            check_scene(value)
+            scene, runs = value, {}
+            wish["step"] = min(self.step, scene.n_steps - 1)
+        if scene is None:
+            return value
+        edited = scene != scene.original()
+        for kind in {edited, False}:
+            key = wish["step"], wish["site"], kind
+            if key not in runs:
+                run = self._painter.inspect(scene, step=key[0], site=key[1], edited=kind)
+                runs[key] = runs[key[0], run.site, kind] = run  # None is the steered site, whatever its name
+        picture = rendered(self._painter, scene) if name == "scene" else self._picture
+        with self._lock:
+            self._runs, self._picture = runs, picture
+            self._now = runs[wish["step"], wish["site"], edited]
+            self._before = runs[wish["step"], wish["site"], False]
+        return self._now.site if name == "site" else value
+
+    @traitlets.observe("scene", "step", "site")
+    def _adopt(self, _: Any = None) -> None:
+        parts, scene = self._parts, self.scene
+        if parts is None or scene is None:
+            return
+        with self._lock:
+            if self.step != self._now.step or self.site != self._now.site:
+                self.step, self.site = self._now.step, self._now.site  # comes back here
+                return
+            if self.selected_feature is not None and self.selected_feature >= self._now.n_features:
+                self.selected_feature = None
+            if self.layer == "change" and not self._edited:
+                self.layer = "picture"
+            parts.show_choices(
+                edited=self._edited,
+                layer=self.layer,
+                n_steps=scene.n_steps,
+                step=self.step,
+                sites=list(getattr(self._painter, "saes", [self.site])),
+                site=self.site,
+            )
+            self._most = max(float(self._now.codes.max()), float(self._before.codes.max()), 1e-9)
+            self._draw_all()
+
+    def _follow(self, _: Any) -> None:
+        if (brush := self._followed) is not None and brush.scene != self.scene:
+            self._safely(lambda: setattr(self, "scene", brush.scene))()
+
+    @property
+    def _edited(self) -> bool:
+        return self._now is not self._before
+
+    # What is set, by hand or by Python
+
+    @traitlets.validate("patch", "compared", "hovered")
+    def _in_grid(self, proposal: Any) -> Any:
+        if proposal.value is not None and not all(0 <= i < GRID for i in proposal.value):
+            name, value = proposal.trait.name, proposal.value
+            raise traitlets.TraitError(
+                f"{name}={value} is outside the grid; rows and columns go 0..{GRID - 1}"
+            )
+        return proposal.value
+
+    @traitlets.validate("region")
+    def _box_in_grid(self, proposal: Any) -> Any:
+        if proposal.value is not None:
+            top, left, bottom, right = proposal.value
+            if not (0 <= top <= bottom < GRID and 0 <= left <= right < GRID):
+                raise traitlets.TraitError(
+                    f"region={proposal.value} is no box; give (top, left, bottom, right), each 0..{GRID - 1}"
+                )
+        return proposal.value
+
+    @traitlets.validate("selected_feature")
+    def _of_the_sae(self, proposal: Any) -> Any:
+        return None if proposal.value is None else checks.feature_index(proposal.value, self._now.n_features)
+
+    @traitlets.validate("layer")
+    def _of_this_scene(self, proposal: Any) -> Any:
+        if proposal.value == "change" and not self._edited:
+            raise traitlets.TraitError("layer='change' needs an edited scene; this one is as it was analysed")
+        return proposal.value
+
+    @traitlets.observe("patch", "compared", "region", "hovered")
+    def _patches_changed(self, change: Any) -> None:
+        if self._view is None:
+            return
+        self._icons.stir()
+        with self._lock:
+            sight = self._sight
+            pinned = self.patch is not None or self.region is not None
+            stays = change.name == "hovered" and pinned
+            with drawing():
+                self._view.marks(sight)
+                if self.layer == "similarity" and not stays:
+                    self._view.layer(sight)
+            if not stays:
+                self._view.list(sight)
+
+    @traitlets.observe("layer")
+    def _layer_changed(self, change: Any) -> None:
+        if self._parts is None or self._view is None:
+            return
+        with self._lock:
+            if change.new != "feature":
+                self._plain = change.new
+            self._parts.layers.value = change.new
+            with drawing():
+                self._view.layer(self._sight)
+
+    @traitlets.observe("selected_feature")
+    def _feature_changed(self, change: Any) -> None:
+        if self._view is None:
+            return
+        with self._lock:
+            wanted = self._plain if change.new is None else "feature"
+            if self.layer != wanted and "feature" in (self.layer, wanted):
+                self.layer = wanted
+            else:
+                with drawing():
+                    self._view.layer(self._sight)
+            self._say("")
+            sight = self._sight
+            self._view.card(sight)
+            self._view.list(sight)
+
+    def _chosen(self, name: str, value: Any) -> None:
+        if value is not None and value != getattr(self, name):
+            setattr(self, name, value)
+
+    # What is asked for
+
+    def _search(self, text: str) -> None:
+        if not text.strip():
+            return
+        n_features = self._now.n_features
+        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._sight.names))]
+        if not hits:
+            raise ValueError(
+                f"no feature is called {shown(text)}; give a number 0..{n_features - 1} or a word of a label"
+            )
+        active = [feature for feature in hits if self._now.codes[..., feature].any()]
+        self.selected_feature = (active or hits)[0]
+
+    def _use_as_brush(self) -> None:
+        if self._brush is None or self.selected_feature is None:
+            return
+        if not self._sight.own_site:
+            raise ValueError(f"this feature is one of {self.site}, where the brush does not paint")
+        name = self._brush.add_feature(self._now.begin + self.selected_feature)
+        self._say(f"“{name}” is in the palette: pick it there and paint")
+
+    def _find_in_atlas(self) -> None:
+        if self._atlas is not None and self.selected_feature is not None:
+            self._atlas.select([self._now.begin + self.selected_feature])
+
+    # Showing it
+
+    @property
+    def _sight(self) -> Sight:
+        assert self.scene is not None  # or nothing was built
+        return Sight(
+            scene=self.scene,
+            picture=self._picture.image,
+            now=self._now,
+            before=self._before,
+            most=self._most,
+            names=self._now.labels(labels_of(self._painter)),
+            layer=self.layer,
+            feature=self.selected_feature,
+            hovered=self.hovered,
+            patch=self.patch,
+            compared=self.compared,
+            region=self.region,
+        )
+
+    def _draw_all(self) -> None:
+        if self._view is not None:
+            self._view.all(self._sight)
+
+    def _icon_came(self, feature: int) -> None:
+        if self._view is not None and self._sees(feature):
+            self._view.list(self._sight)
+            self._view.card(self._sight)
+
+    def _sees(self, feature: int) -> bool:
+        feature -= self._now.begin
+        return feature in self.features or feature == self.selected_feature
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        if self._view is not None:
+            self._view.say(text, wrong=wrong)
+
+    # Nobody would see an error that escapes from a handler
+
+    def _safely(self, work: Callable[..., None]) -> Callable[..., None]:
+        def handler(*args: Any) -> None:
+            with self._lock:
+                if self._parts is None:
+                    return  # it is closed
+                try:
+                    work(*args)
+                except Exception as fault:
+                    self._complain(fault)
+
+        return handler
+
+    def _complain(self, fault: BaseException) -> None:
+        self.last_error = fault if isinstance(fault, Exception) else RuntimeError(repr(fault))
+        self._say(last_line(fault), wrong=True)
+
+
+def _check_partners(painter: object, brush: object, atlas: object) -> None:
+    for name in ("render", "inspect"):
+        if not callable(getattr(painter, name, None)):
+            raise TypeError(
+                f"painter={shown(painter)} has no {name}(); give a Painter, e.g. ember.Painter.embedded()"
+            )
+    if brush is not None and not isinstance(brush, PaintWidget):
+        raise TypeError(f"brush={shown(brush)} is not a PaintWidget; give one to paint with, or leave it out")
+    if atlas is not None and not callable(getattr(atlas, "select", None)):
+        raise TypeError(f"atlas={shown(atlas)} has no select(); give a FeatureAtlas, or leave it out")

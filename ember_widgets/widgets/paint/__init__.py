@@ -1,0 +1,1 @@
+"""PaintWidget: the widget, its session, its messages."""

@@ -1,0 +1,136 @@
+"""What the widget shows, and the steps that led there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ember_widgets.scene.scene import Scene
+from ember_widgets.util.checks import FloatArray
+
+LIMIT = 100
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A scene with the sliders not yet multiplied into it, so that they can be shown where they stand.
+
+    Args:
+        painted: the scene as painted, all sliders at 1.
+        gains: (n_factors,) float32, the sliders.
+        code: what led there, line by line, as Python.
+    """
+
+    painted: Scene
+    gains: FloatArray
+    code: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, scene: Scene, code: tuple[str, ...] = ()) -> State:
+        """A scene with every slider at 1."""
+        return cls(scene, np.ones(scene.n_factors, dtype=np.float32), code)
+
+    def edited(self, strengths: FloatArray, remainder: FloatArray, gains: FloatArray) -> State:
+        """The state that an edit on the grid leads to.
+
+        Raises:
+            ValueError: sliders times strengths are too large for float32.
+        """
+        state = State(self.painted.replace(strengths=strengths, remainder=remainder), gains, self.code)
+        _ = state.scene  # so that it is refused here, before anyone has taken it over
+        return state
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The scene as it is drawn."""
+        if (self.gains == 1).all():
+            return self.painted
+        with np.errstate(over="ignore"):  # Scene refuses what is then not finite
+            return self.painted.replace(strengths=self.painted.strengths * self.gains)
+
+    def same(self, other: State) -> bool:
+        """Whether both show the same painting and the same sliders."""
+        return self is other or (np.array_equal(self.gains, other.gains) and self.painted == other.painted)
+
+
+class History:
+    """The committed states, and which of them is current.
+
+    Undo and redo go along a line. What was undone is forgotten when something else is done, and so are states
+    more than ``LIMIT`` back; but not those that were given a name.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._states = {0: state}
+        self._line = [0]
+        self._names: dict[int, str] = {}
+        self._step = 0
+        self._count = 1
+
+    @property
+    def current(self) -> State:
+        """The last committed state."""
+        return self._states[self._step]
+
+    @property
+    def step(self) -> int:
+        """The number of the current state; no other ever gets it."""
+        return self._step
+
+    @property
+    def steps(self) -> list[int]:
+        """The numbers of all states, in the order they came about."""
+        return sorted(self._states)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the states that are kept."""
+        return {step: self._names[step] for step in sorted(self._names)}
+
+    def state(self, step: int) -> State | None:
+        """The state of a number; None if there is none."""
+        return self._states.get(step)
+
+    def beside(self, by: int) -> int | None:
+        """The number of the state so many steps on (positive) or back; None if there is none."""
+        at = self._line.index(self._step) + by
+        return self._line[at] if 0 <= at < len(self._line) else None
+
+    def commit(self, state: State) -> None:
+        """Go on to a state, unless it is the current one; what was undone before is forgotten."""
+        if state.same(self.current):
+            return
+        self._line = [*self._line[: self._line.index(self._step) + 1][-LIMIT:], self._count]
+        self._states[self._count] = state
+        self._step = self._count
+        self._count += 1
+        self._forget()
+
+    def go(self, step: int) -> State:
+        """Go to a state that is there; one off the line becomes its end, so that undo leads back from it."""
+        if step not in self._line:
+            self._line.append(step)
+        self._step = step
+        return self.current
+
+    def keep(self, step: int, name: str) -> None:
+        """Give a state a name, under which it is kept; "" takes it back.
+
+        Raises:
+            ValueError: it is not there any more, or another one has this name.
+        """
+        if step not in self._states:
+            raise ValueError(f"step {step} is not in the film any more; choose one that is")
+        if any(name == other and step != at for at, other in self._names.items()):
+            raise ValueError(f"name={name!r} is taken by another step; choose another name")
+        if name:
+            self._names[step] = name
+        else:
+            self._names.pop(step, None)
+            self._forget()
+
+    def _forget(self) -> None:
+        kept = {*self._line, *self._names}
+        self._states = {step: state for step, state in self._states.items() if step in kept}

@@ -1,0 +1,387 @@
+"""The paint studio: a widget that shows one scene, and what hands, sliders and Python make of it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import anywidget
+import traitlets
+
+from ember_widgets.scene.scene import Scene
+from ember_widgets.util import checks, files
+from ember_widgets.util.checks import shown
+from ember_widgets.widgets.paint import to_html
+from ember_widgets.widgets.paint.opener import Opener, begun, opens_a_painter
+from ember_widgets.widgets.paint.requests import (
+    DEFAULT_N_FACTORS,
+    NewScene,
+    PainterLike,
+    Variation,
+    check_keywords,
+    check_scene,
+    facts,
+)
+from ember_widgets.widgets.paint.session import Session
+from ember_widgets.widgets.paint.to_python import program
+
+__all__ = ["PaintWidget", "PainterLike"]
+
+_STATIC = Path(__file__).parents[1] / "static"
+_KEYWORDS = ("prompt", "style", "seed", "n_steps", "n_factors", "layout")
+_FACTS = ("prompt", "style", "seed", "n_steps", "n_factors")
+
+
+class _SceneTrait(traitlets.TraitType[Scene, Scene]):
+    """The session's scene as a trait: it can be observed and linked, and there is only one of it."""
+
+    info_text = "a Scene"
+
+    def get(self, obj: Any, cls: Any = None) -> Scene:
+        scene: Scene = obj._open.state.scene
+        return scene
+
+    def set(self, obj: Any, value: Scene) -> None:
+        check_scene(value)
+        if value is not obj._open.state.scene or obj.painter is None:
+            obj._open.assign(value)
+
+
+class PaintWidget(anywidget.AnyWidget):
+    """Paint a scene by hand.
+
+    The picture follows the hand while it paints, drags, erases and moves sliders; ``scene`` is always what is
+    seen. The browser keeps nothing: a reloaded page, or a second view, shows the same.
+
+    ``scene``, ``image`` and ``selected_factor`` are traits to ``observe`` and to ``link``; ``scene``
+    changes with each finished stroke. ``FactorSliders`` and ``Picture`` are its parts, to use apart.
+
+    Args:
+        painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``; a thread of
+            the widget's own calls it. Or another of these widgets, to show and edit the same scene as it. Or
+            what gives a painter when it is called, e.g. ``lambda: ember.Painter.embedded()``: then the widget
+            is there before the model is, and ``scene`` waits for it.
+        scene: the scene to show; None = analyse one from the keywords below.
+        prompt: text of the new scene; "" if left out.
+        style: how it shall look, text that does not change what stands where; "" if left out.
+        seed: its seed, 0 if left out.
+        n_steps: its sampling steps, 1..4 (with guidance 1..100); 1 if left out.
+        n_factors: how many factors it is taken apart into, 1..256 (3..8 reads best); 5 if left out.
+        layout: an ipywidgets layout.
+
+    Raises:
+        TypeError: no painter, no scene, an unknown keyword, a scene and keywords for a new one, or either of
+            them beside another widget, which has a scene.
+        ValueError: a keyword out of range.
+
+    Example:
+        >>> widget = PaintWidget(ember.Painter.embedded(), seed=3)                       # doctest: +SKIP
+        >>> widget.scene = widget.scene.move(0, d_row=-2, d_col=4)                       # doctest: +SKIP
+    """
+
+    # Text and not a path: anywidget ties every instance that has a path to a watcher that outlives it.
+    _esm = traitlets.Unicode((_STATIC / "paint.js").read_text(encoding="utf-8")).tag(sync=True)
+    _css = traitlets.Unicode((_STATIC / "paint.css").read_text(encoding="utf-8")).tag(sync=True)
+
+    # from_json: bytes from a browser come as a memoryview, which the trait would refuse where nobody sees it.
+    image = traitlets.Bytes(help="The settled picture as PNG; what a saved notebook shows.").tag(
+        sync=True, echo_update=False, from_json=lambda value, widget: bytes(value)
+    )
+    scene = _SceneTrait(help="The scene as painted so far; assign another one to show it in every view.")
+    selected_factor = traitlets.Int(0, min=0, help="Index of the factor that is picked to paint with.").tag(
+        sync=True
+    )
+    _panel = traitlets.Unicode("all").tag(sync=True)
+
+    style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
+    prompt = traitlets.Unicode(help="The scene's prompt; draw another one with analyze(prompt=...).")
+    seed = traitlets.Int(help="The scene's seed; draw another one with analyze(seed=...).")
+    n_steps = traitlets.Int(1, help="The scene's sampling steps, 1..4; with guidance 1..100.")
+    n_factors = traitlets.Int(DEFAULT_N_FACTORS, help="How many factors the picture was taken apart into.")
+
+    # None until the constructor is through: ipywidgets closes what it could not construct.
+    _session: Session | None = None
+    _opener: Opener | None = None
+    _seen: Scene | None = None
+    _link: traitlets.link | None = None
+
+    def __init__(
+        self,
+        painter: PainterLike | PaintWidget | Callable[[], PainterLike],
+        scene: Scene | None = None,
+        *,
+        prompt: str | None = None,
+        style: str | None = None,
+        seed: int | None = None,
+        n_steps: int | None = None,
+        n_factors: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        name = type(self).__name__
+        check_keywords(kwargs, _KEYWORDS, name)
+        wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
+        given = [key for key, value in wanted.items() if value is not None]
+        self._mirroring = threading.RLock()
+        if isinstance(painter, PaintWidget):
+            if scene is not None or given:
+                raise TypeError(
+                    f"{name} shows the scene of the widget it was given, so {[*given, 'scene'][0]}= has "
+                    "nothing to do; leave it out, or give a painter"
+                )
+            self._construct(painter._open, painter.image, kwargs)
+            self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
+            return
+        if scene is not None:
+            check_scene(scene)
+            if given:
+                raise TypeError(
+                    f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
+                )
+        if opens_a_painter(painter):
+            opens = cast(Callable[[], PainterLike], painter)
+            super().__init__(**kwargs)
+            self._mirrored, self._seen = {key: getattr(self, key) for key in _FACTS}, None
+            opener = self._opener = Opener(
+                lambda: begun(opens(), scene, wanted), self._opened, lambda message: self.send(message, [])
+            )
+            self.on_msg(lambda _, content, buffers: opener.receive(content, buffers))
+        else:
+            session = begun(cast(PainterLike, painter), scene, wanted)
+            self._construct(session, session.picture.encoded("final"), kwargs)
+
+    def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
+        """Construct a widget of a session that is there."""
+        self._mirrored = facts(session.state.scene)
+        self._seen = session.state.scene
+        self._session = session
+        # The first picture travels with the widget's first message: a page that only looks needs no more.
+        super().__init__(image=image, **self._mirrored, **kwargs)
+        self.on_msg(lambda _, content, buffers: session.receive(content, buffers))
+        session.join(self)
+
+    def _opened(self, session: Session) -> None:
+        """Go on with a session that has come; in the opener's thread."""
+        self._session = session
+        session.join(self)
+        self.on_final(session.picture.encoded("final"))
+        session.tell(self.on_scene)
+
+    @property
+    def painter(self) -> PainterLike | None:
+        """The painter; None once the widget is closed."""
+        return self._open.painter
+
+    @property
+    def busy(self) -> bool:
+        """Whether the picture is behind the scene, or the painter is still being opened."""
+        if (opener := self._pending) is not None:
+            return opener.fault is None
+        return self._open.busy
+
+    @property
+    def last_error(self) -> Exception | None:
+        """What went wrong last; None again as soon as a picture was drawn."""
+        if (opener := self._pending) is not None:
+            return opener.fault
+        return self._open.last_error
+
+    def analyze(
+        self,
+        prompt: str | None = None,
+        *,
+        style: str | None = None,
+        seed: int | None = None,
+        n_steps: int | None = None,
+        n_factors: int | None = None,
+    ) -> None:
+        """Draw a new scene in the background; what is left out stays as it is. ``wait()`` waits for it.
+
+        Args:
+            prompt: text; may be empty.
+            style: text that does not change what stands where; may be empty.
+            seed: 0..2**63-1.
+            n_steps: sampling steps, 1..4; 1..100 where the scene has guidance, which it keeps.
+            n_factors: how many factors it is taken apart into, 1..256.
+
+        Raises:
+            TypeError: an argument of the wrong type.
+            ValueError: an argument out of range.
+        """
+        wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
+        known = facts(self.scene)
+        given = {name: known[name] if v is None else v for name, v in wanted.items()}
+        new = NewScene.checked(given, self.scene.guidance)
+        self._open.analyze(new)
+
+    def add_feature(self, feature: int) -> str:
+        """Add a feature to the palette as a factor of its own, named after its label; it is nowhere yet.
+
+        Args:
+            feature: index into the SAE, 0..n_features-1.
+
+        Returns:
+            The name of the new factor, the last of ``scene``.
+
+        Raises:
+            TypeError, ValueError: an unknown feature.
+        """
+        return self._open.add_feature(feature)
+
+    def refit(self, n_factors: int) -> None:
+        """Take the picture apart into another number of factors, keeping what was painted.
+
+        See ``Painter.refit``; in the background, as ``analyze``.
+        """
+        self._open.vary(Variation.checked("refit", n_factors))
+
+    def reseed(self, seed: int) -> None:
+        """Have the same painting on another seed's noise, in the background; see ``Painter.reseed``."""
+        self._open.vary(Variation.checked("reseed", seed))
+
+    def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
+        """Write all steps of the history as a moving picture.
+
+        Args:
+            path: a ``.gif`` or ``.webp`` file; one that was there is replaced.
+            ms: how long each step is shown, in milliseconds; the last one stays longer.
+
+        Raises:
+            ValueError: another kind of file, or no such time.
+            OSError: the file cannot be written there.
+        """
+        target = Path(path)
+        form = target.suffix.lower().removeprefix(".")
+        if form not in ("gif", "webp"):
+            raise ValueError(
+                f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
+            )
+        ms = checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
+        files.write(target, self._open.film(form, ms))
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page that shows the widget without kernel or network: to look at, not to paint.
+
+        In it are the picture with the scene inside, the unedited picture, the grid and the palette.
+
+        Raises:
+            OSError: the file cannot be written there.
+        """
+        page = to_html.page(self._esm, self._css, self._open.told(), self.scene.prompt)
+        files.write(Path(path), page.encode())
+
+    def to_python(self) -> str:
+        """What was done since the scene was new, as a program with the scene's own verbs.
+
+        A ``painter`` must be there where it runs. Undone strokes are not in it; a stroke that no verb can say
+        (for instance around a locked factor) is in it as the strengths that came out.
+        """
+        return program(self._open.state)
+
+    def undo(self) -> bool:
+        """Go one step back; False if there is none."""
+        return self._open.step(-1)
+
+    def redo(self) -> bool:
+        """Go one step forward again; False if there is none."""
+        return self._open.step(1)
+
+    def keep(self, name: str) -> None:
+        """Give the current step of the history a name, under which it stays: see ``kept``.
+
+        Other steps are forgotten when something else is done after undo, and after a hundred further steps.
+
+        Args:
+            name: a text that no other step has; "" takes the name back.
+
+        Raises:
+            TypeError: no text.
+            ValueError: another step has this name.
+        """
+        self._open.keep(checks.text("name", name).strip())
+
+    @property
+    def kept(self) -> dict[str, Scene]:
+        """The scenes that were given a name, here or in the browser, by their names."""
+        return self._open.kept
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until the picture shows the scene.
+
+        Args:
+            timeout: seconds; None = as long as it takes.
+
+        Raises:
+            TimeoutError: it was not there in time.
+            RuntimeError: it could not be drawn; the cause is ``last_error``.
+        """
+        if (opener := self._pending) is not None:
+            began = time.monotonic()
+            opener.session(timeout)
+            if timeout is not None:
+                timeout = max(0.0, timeout - (time.monotonic() - began))
+        self._open.wait(timeout)
+
+    def close(self) -> None:
+        """End the widget in every view; the last one of a scene stops its worker and lets go of the painter.
+
+        The scene stays readable.
+        """
+        if self._link is not None:
+            self._link.unlink()
+            self._link = None
+        if self._opener is not None:
+            self._opener.close()
+        if self._session is not None:
+            self._session.leave(self)
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None and self.image:
+            # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
+            bundle[0]["image/png"] = base64.b64encode(self.image).decode("ascii")
+        return bundle
+
+    @property
+    def _pending(self) -> Opener | None:
+        """What still opens the painter; None once there is a session."""
+        return self._opener if self._session is None else None
+
+    @property
+    def _open(self) -> Session:
+        if (opener := self._pending) is not None:
+            return opener.session()
+        if self._session is None:
+            raise RuntimeError("this widget could not be constructed")
+        return self._session
+
+    # What the session tells its widgets
+
+    def on_final(self, png: bytes) -> None:
+        """A settled picture is there."""
+        self.image = png
+
+    def on_scene(self) -> None:
+        """The scene is another one; called by any thread."""
+        # One thread at a time, each with the newest scene: whichever comes last leaves the truth behind.
+        with self._mirroring:
+            old, self._seen = self._seen, self.scene
+            self._mirrored = facts(self._seen)
+            for name, value in self._mirrored.items():
+                setattr(self, name, value)
+            if self._seen is not old:
+                self._notify_trait("scene", old, self._seen)
+
+    @traitlets.validate(*_FACTS)
+    def _only_the_scene_sets(self, proposal: Any) -> Any:
+        name, value = proposal.trait.name, proposal.value
+        if value != self._mirrored[name]:
+            raise traitlets.TraitError(
+                f"{name} belongs to the scene; draw another one with analyze({name}={shown(value)})"
+            )
+        return value

@@ -1,0 +1,1 @@
+"""What the widgets share: the latest-wins worker, the idle queue, pictures, feature rows and icons."""

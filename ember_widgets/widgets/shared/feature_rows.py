@@ -1,0 +1,57 @@
+"""What a factor is made of, and finding features to paint with, in words for the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ember_widgets.features.labels import Labels
+from ember_widgets.scene import site_names
+from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.shared.feature_icons import key_of_feature
+
+SHOWN = 12
+FOUND = 30
+
+
+def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
+    """A factor's features, those that add most first, with their share of what all of them add (0..1)."""
+    total = float(np.abs(scene.basis[factor]).sum())
+    return [
+        {
+            "feature": feature,
+            "label": labels.get(feature, ""),
+            "icon": key_of_feature(feature),
+            "weight": weight,
+            "share": abs(weight) * float(scene.unit[feature]) / total,
+        }
+        for feature, weight in scene.weights(factor, min(SHOWN, scene.n_features)).items()
+    ]
+
+
+def found(
+    text: str, n_features: int, labels: Labels, sites: Mapping[str, int] | None = None, site: str = ""
+) -> list[dict[str, Any]]:
+    """Features for a text: the one of that number first, then those whose label holds all its words.
+
+    Args:
+        text: what to look for.
+        n_features: how many there are.
+        labels: of these.
+        sites: how many of them each site has, where there are several.
+        site: short name of the only site whose features will do; "" = any.
+    """
+    number = text.strip().removeprefix("#")
+    numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
+    ends = np.cumsum(list((sites or {}).values())).tolist()
+    named = list(zip(ends, map(site_names.short, sites or {}), strict=True))
+    hits = []
+    for f in dict.fromkeys([*numbered, *labels.search(text)]):
+        if 0 <= f < n_features:
+            where = next((name for end, name in named if f < end), "")
+            if site in ("", where):
+                hit = {"feature": f, "label": labels.get(f, ""), "icon": key_of_feature(f)}
+                hits.append({**hit, "site": where} if where else hit)
+    return hits[:FOUND]

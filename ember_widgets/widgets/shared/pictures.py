@@ -1,0 +1,80 @@
+"""Pictures as bytes: JPEG while the hand moves, PNG when it rests."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from PIL import Image
+
+from ember_widgets.util.checks import shown
+
+Kind = Literal["preview", "final"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A rendered picture and how long it took.
+
+    Args:
+        image: RGB.
+        ms: time of the rendering, in milliseconds.
+        rough: drawn with the small decoder: a little off in colour.
+    """
+
+    image: Image.Image
+    ms: float
+    rough: bool = False
+
+    @classmethod
+    def of(cls, image: object, ms: float, rough: bool = False) -> Picture:
+        """Check what a painter gave back."""
+        if not isinstance(image, Image.Image):
+            raise TypeError(f"painter.render() gave {shown(image)}; it has to give a PIL image")
+        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, rough)
+
+    def encoded(self, kind: Kind) -> bytes:
+        """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture."""
+        stream = io.BytesIO()
+        if kind == "preview":
+            self.image.save(stream, "JPEG", quality=85, subsampling=0)
+        else:
+            self.image.save(stream, "PNG")
+        return stream.getvalue()
+
+    def address(self, side: int) -> str:
+        """The thumbnail as a data URL."""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.thumbnail(side)).decode('ascii')}"
+
+    def thumbnail(self, side: int) -> bytes:
+        """JPEG, small."""
+        stream = io.BytesIO()
+        self.image.resize((side, side), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=80)
+        return stream.getvalue()
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as PNG."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def film(images: Sequence[Image.Image], form: str, ms: int) -> bytes:
+    """Pictures one after the other, endlessly; the last one stays three times as long.
+
+    Args:
+        images: at least one; all get the size of the last.
+        form: "gif" or "webp".
+        ms: how long each is shown.
+    """
+    size = images[-1].size
+    frames = [image.convert("RGB").resize(size) for image in images]
+    times = [ms] * (len(frames) - 1) + [3 * ms]
+    stream = io.BytesIO()
+    options: dict[str, Any] = {"quality": 85} if form == "webp" else {}
+    frames[0].save(stream, form, save_all=True, append_images=frames[1:], duration=times, loop=0, **options)
+    return stream.getvalue()

@@ -1,0 +1,252 @@
+/** The messages between browser and kernel; ember_widgets/widgets/paint/messages.py is the other end. */
+import { type Layers, PATCHES } from "../store/grid.ts";
+import { copied } from "../store/pictures.ts";
+import type { Deed } from "../tools/tool.ts";
+
+/** What anywidget hands to the front end, as far as it is used here. */
+export interface Model {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
+  on(event: string, callback: (...args: never[]) => void): void;
+  off(event: string, callback: (...args: never[]) => void): void;
+}
+
+export interface FeatureInfo {
+  readonly feature: number;
+  /** Empty where none is known. */
+  readonly label: string;
+  /** The key of its thumbnail. */
+  readonly icon?: string;
+  /** The short name of the site it belongs to, where several are steered. */
+  readonly site?: string;
+}
+
+export interface PartInfo extends FeatureInfo {
+  /** 1 is the feature's typical activation. */
+  readonly weight: number;
+  /** Of all that the factor's features add, 0..1. */
+  readonly share: number;
+}
+
+export interface SceneInfo {
+  readonly revision: number;
+  readonly prompt: string;
+  readonly style: string;
+  /** Text, because seeds go up to 2^63 - 1 and a JS number does not. */
+  readonly seed: string;
+  readonly n_steps: number;
+  readonly n_factors: number;
+  /** How many steps there may be: few for a distilled model, many with guidance. */
+  readonly most_steps: number;
+  readonly names: readonly string[];
+  readonly colors: readonly string[];
+  /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
+  readonly seen: readonly number[];
+  /** Per factor whether it comes from the picture, so that there is something to reset it to. */
+  readonly analysed: readonly boolean[];
+  /** Per factor the key of its thumbnail. */
+  readonly icons: readonly string[];
+  /** Per factor its strongest features. */
+  readonly features: readonly (readonly PartInfo[])[];
+  /** Per factor the number of its site, and what those are called; both empty where there is only one. */
+  readonly sites: readonly number[];
+  readonly site_names: readonly string[];
+}
+
+/** The short name of a factor's site; empty where there is only one. */
+export const siteOf = ({ sites, site_names }: SceneInfo, factor: number): string =>
+  site_names[sites[factor] ?? -1] ?? "";
+
+export interface StateMessage extends SceneInfo {
+  readonly type: "state";
+  /** Why it was sent; "hello" and "refused" answer one client, an "edit" is news to all the others, "kept" is the film. */
+  readonly why: "hello" | "edit" | "refused" | "scene" | "kept";
+  readonly client: string;
+  readonly gains: readonly number[];
+  readonly can_undo: boolean;
+  readonly can_redo: boolean;
+  /** All steps of the history, the keys of their thumbnails, and the names of those that are kept. */
+  readonly steps: readonly (readonly [step: number, key: string, name: string])[];
+  readonly step: number;
+  /** The next seeds, and the keys of the same painting's thumbnails on their noise. */
+  readonly seeds: readonly (readonly [seed: string, key: string])[];
+  /** What this painter can do beside drawing. */
+  readonly able: readonly ("refit" | "reseed" | "sweep")[];
+  /** In a saved page: there is no kernel, and nothing can be changed. */
+  readonly frozen?: boolean;
+}
+
+/** Mean change of a colour value since the unedited picture, 0..255; null where nobody asked, or nothing is edited. */
+export type PixelChange = readonly [inEdit: number, beyond: number] | null;
+
+export interface FrameMessage {
+  readonly type: "frame";
+  readonly client: string;
+  readonly seq: number;
+  readonly ms: number;
+  /** How long the edit had waited, in ms, when the kernel's worker was free for it; negative if the worker waited. */
+  readonly early: number;
+  readonly kind: "preview" | "final";
+  /** Drawn with the small decoder: a little off in colour. */
+  readonly rough?: boolean;
+  readonly change?: PixelChange;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface AckMessage {
+  readonly type: "ack";
+  readonly client: string;
+  readonly seq: number;
+}
+
+export interface ErrorMessage {
+  readonly type: "error";
+  readonly client: string;
+  readonly seq: number;
+  readonly message: string;
+  readonly traceback: string;
+}
+
+export interface StatusMessage {
+  readonly type: "status";
+  readonly busy: boolean;
+  /** "draw" while a new scene is made, "render" while the picture follows an edit. */
+  readonly task: "" | "draw" | "render";
+}
+
+export interface FoundMessage {
+  readonly type: "found";
+  readonly client: string;
+  readonly seq: number;
+  readonly features: readonly FeatureInfo[];
+}
+
+/** A scene whose factors may be borrowed. */
+export interface Loan {
+  readonly name: string;
+  readonly factors: readonly {
+    readonly name: string;
+    readonly color: string;
+    /** The key of its thumbnail. */
+    readonly icon: string;
+    /** What its strongest features are called. */
+    readonly label: string;
+  }[];
+}
+
+export interface LoanMessage {
+  readonly type: "loan";
+  readonly client: string;
+  readonly seq: number;
+  readonly loan: Loan | null;
+}
+
+export interface IconMessage {
+  readonly type: "icon";
+  readonly key: string;
+  /** A JPEG as a data URL. */
+  readonly address: string;
+}
+
+/** The picture that nobody edited, as PNG in the buffer. */
+export interface OriginalMessage {
+  readonly type: "original";
+  readonly change?: PixelChange;
+  readonly client: string;
+  readonly seq: number;
+}
+
+/** The picture with only one factor's strongest feature in it, as PNG in the buffer. */
+export interface TopMessage {
+  readonly type: "top";
+  readonly client: string;
+  readonly seq: number;
+}
+
+/** A file in the buffer. */
+export interface FileMessage {
+  readonly type: "file";
+  readonly client: string;
+  readonly seq: number;
+  readonly name: string;
+  readonly mime: string;
+}
+
+export type KernelMessage =
+  | OriginalMessage
+  | TopMessage
+  | FileMessage
+  | StateMessage
+  | FrameMessage
+  | AckMessage
+  | ErrorMessage
+  | StatusMessage
+  | FoundMessage
+  | LoanMessage
+  | IconMessage;
+
+export interface DrawRequest {
+  readonly prompt: string;
+  readonly style: string;
+  readonly seed: string;
+  readonly n_steps: number;
+  readonly n_factors: number;
+}
+
+export type FileForm = "png" | "py" | "sweep" | "gif";
+
+export type Request =
+  | ({ readonly type: "analyze" } & DrawRequest)
+  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
+  | { readonly type: "go"; readonly step: number }
+  | { readonly type: "keep"; readonly step: number; readonly name: string }
+  | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
+  | { readonly type: "lend"; readonly prompt: string; readonly file: string }
+  | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
+  | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "search"; readonly text: string; readonly site: string }
+  | { readonly type: "icons"; readonly keys: readonly string[] }
+  | {
+      readonly type: "palette";
+      readonly revision: number;
+      readonly verb: string;
+      readonly arguments: Readonly<Record<string, unknown>>;
+      readonly commit: boolean;
+    };
+
+/** These ask without changing the scene, so a state that waits to be sent stays the newest. */
+const ASIDE: readonly string[] = ["search", "icons", "original", "top", "export", "lend", "keep"];
+
+export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
+
+export interface Edit {
+  readonly gains: readonly number[];
+  readonly revision: number;
+  readonly commit: boolean;
+  readonly layers: Layers;
+  /** How Python would have said it, where a tool did it. */
+  readonly deed?: Deed;
+}
+
+/**
+ * The layers in the first two buffers of a state message, copied, and in the third how strong each factor is in the
+ * unedited picture; last, what none of them stands for any more. Null if their sizes do not fit.
+ */
+export function readLayers(
+  buffers: readonly ArrayBufferView[],
+  { names, sites }: SceneInfo,
+): [Layers, unedited: Float32Array] | null {
+  const nFactors = names.length;
+  const [strengths, remainder, unedited] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
+  if (strengths?.length !== PATCHES * nFactors || remainder?.length !== PATCHES) return null;
+  if (unedited?.length !== PATCHES * (nFactors + 1)) return null;
+  return [{ strengths, remainder, nFactors, sites }, unedited];
+}
+
+export const editBuffers = ({ layers }: Edit): ArrayBuffer[] => [
+  layers.strengths.slice().buffer,
+  layers.remainder.slice().buffer,
+];

@@ -1,0 +1,87 @@
+import { Component } from "preact";
+import type { View } from "../store/view.ts";
+import { listenToPointer } from "../tools/pointer.ts";
+import { DrawForm } from "./DrawForm.tsx";
+import { Footer, Notice } from "./Footer.tsx";
+import { Keys } from "./Keys.tsx";
+import { listenToKeys, listenToReleases } from "./keys.ts";
+import { Palette } from "./Palette.tsx";
+import { listenToFiles, Picture } from "./Picture.tsx";
+import { Program, Sheet } from "./Sheets.tsx";
+import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
+import { Brush, Tools } from "./Tools.tsx";
+
+/** One view of the widget. What moves faster than components are drawn, or comes from outside, is wired up here. */
+export class App extends Component<{ view: View; el: HTMLElement }> {
+  private readonly stop = new AbortController();
+
+  override componentDidMount(): void {
+    const { view, el } = this.props;
+    const root = el.firstElementChild as HTMLElement;
+    const [picture, grid] = root.querySelectorAll("canvas");
+    listenToKeys(root, grid, view, this.stop.signal);
+    listenToReleases(view, this.stop.signal);
+    if (!picture || !grid) return;
+    keepPicture(picture, view, this.stop.signal);
+    keepOverlay(grid, view, this.stop.signal);
+    listenToPointer(grid, view, this.stop.signal);
+    listenToFiles(root, view.store, this.stop.signal);
+  }
+
+  override componentWillUnmount(): void {
+    this.stop.abort();
+  }
+
+  override render() {
+    return <Widget view={this.props.view} />;
+  }
+}
+
+function Widget({ view }: { view: View }) {
+  const { store } = view;
+  const { panel } = store;
+  const all = panel === "all";
+  const zoom = view.sideBySide.val ? null : view.zoom.val;
+  const frame = store.pictures.picture.val?.frame;
+  return (
+    <div
+      class="ember-paint"
+      data-testid="ember-paint"
+      data-seq={store.pictures.shownSeq.val}
+      data-kind={frame?.kind ?? "final"}
+      data-busy={store.task.val !== ""}
+      data-revision={store.info.val?.revision ?? ""}
+      data-panel={store.panel}
+      data-frozen={store.film.val.frozen}
+      data-lm-suppress-shortcuts
+    >
+      <div class="e-card">
+        {all && <DrawForm store={store} />}
+        <div class={view.sideBySide.val ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
+          {panel !== "factors" && (
+            <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
+              <Stage view={view} />
+              {all && <Picture view={view} />}
+            </div>
+          )}
+          {panel !== "picture" && (
+            <div class="e-panel">
+              {all && (
+                <div class="e-hand">
+                  <Tools view={view} />
+                  <Brush store={store} />
+                </div>
+              )}
+              <Palette view={view} />
+            </div>
+          )}
+        </div>
+        <Notice view={view} />
+        {all && <Footer view={view} />}
+        {view.help.val && <Keys view={view} />}
+        <Program files={store.files} />
+        <Sheet files={store.files} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,156 @@
+/** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
+
+import { floor, max, min, round } from "../../shared/numbers.ts";
+import { put } from "../../shared/signals.ts";
+import type { View } from "../store/view.ts";
+import { type PartInfo, type SceneInfo, siteOf } from "../transport/messages.ts";
+import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { Search } from "./Search.tsx";
+
+export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
+  const { store } = view;
+  const { palette, soloed } = store;
+  const nFactors = info.names.length;
+  const change = (verb: string, args: object = {}, commit = true) => palette.change(verb, { factor, ...args }, commit);
+  const shift = (by: number) => {
+    const order = info.names.map((_, f) => f);
+    order.splice(factor + by, 0, ...order.splice(factor, 1));
+    palette.change("reorder", { order });
+  };
+  const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
+  const name = info.names[factor];
+  const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
+  const solo = soloed.val === factor;
+  const only = store.trial.val?.factor === factor;
+  const features = info.features[factor];
+  const locked = store.locked.val.has(factor);
+  const icons = palette.icons.val;
+  palette.lookAt(features?.map(({ icon = "" }) => icon) ?? []);
+  return (
+    <div class="e-drawer" data-testid="drawer">
+      <form
+        class="e-line"
+        onKeyDown={submitOnEnter}
+        onSubmit={(event) => {
+          event.preventDefault();
+          rename(event.currentTarget.querySelector("input")?.value);
+        }}
+      >
+        <input
+          type="text"
+          aria-label="Name"
+          data-testid="name"
+          value={name}
+          onBlur={(event) => rename(textOf(event))}
+        />
+        <input
+          type="color"
+          aria-label="Colour"
+          data-testid="color"
+          value={info.colors[factor] ?? ""}
+          onChange={(event) => change("recolor", { color: textOf(event) })}
+        />
+      </form>
+      <div class="e-line">
+        <IconButton
+          label="Show only this one on the grid (S)"
+          testid="solo"
+          isOn={solo}
+          onClick={put(soloed, solo ? null : factor)}
+        />
+        <IconButton
+          label="Lock: no tool changes it (K)"
+          testid="lock"
+          isOn={locked}
+          onClick={() => store.toggle("locked", factor)}
+        />
+        <IconButton label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
+        <IconButton label="Move down" testid="down" disabled={factor === nFactors - 1} onClick={() => shift(1)} />
+        <IconButton icon="copy" label="Duplicate" testid="duplicate" onClick={() => change("duplicate")} />
+        <IconButton label="Delete; undo brings it back" testid="remove" onClick={() => change("remove")} />
+        {store.film.val.able.includes("sweep") && (
+          <IconButton
+            icon="lines"
+            label="A sheet of strengths and seeds"
+            testid="sweep"
+            disabled={store.files.making.val !== null}
+            onClick={() => store.files.want("sweep", factor)}
+          />
+        )}
+      </div>
+      <ul aria-label="Features">
+        {features?.map((part) => (
+          <Part key={part.feature} part={part} address={icons[part.icon ?? ""]} weigh={weigh} />
+        ))}
+      </ul>
+      <div class="e-line">
+        {store.panel === "all" && (
+          <TextButton
+            title="Compare: the picture if it had only its strongest feature"
+            testid="top-only"
+            isOn={only}
+            disabled={(features?.length ?? 0) < 2}
+            onClick={() => store.compareTop(only ? null : factor)}
+          >
+            Only its top feature
+          </TextButton>
+        )}
+        <span class="e-gap" />
+        <TextButton
+          title="Make it again as it was analysed"
+          testid="reset"
+          disabled={!info.analysed[factor]}
+          onClick={() => change("reset_weights")}
+        >
+          Reset
+        </TextButton>
+      </div>
+      <Search
+        view={view}
+        where="drawer"
+        site={siteOf(info, factor)}
+        label="Add a feature to this factor"
+        onPick={({ feature }) => weigh(feature, 1)}
+      />
+    </div>
+  );
+}
+
+function Part({
+  part: { feature, label, weight, share },
+  address,
+  weigh,
+}: {
+  part: PartInfo;
+  address: string | undefined;
+  weigh: (feature: number, weight: number, commit?: boolean) => void;
+}) {
+  const name = label || `feature ${feature}`;
+  return (
+    <li class="e-part">
+      <Swatch address={address} testid={`part-${feature}`} />
+      <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
+        {label} <small>#{feature}</small>
+      </span>
+      <small>{round(100 * share)} %</small>
+      <Slider
+        label={`Weight of ${name}; 1 is its typical activation`}
+        testid={`weight-${feature}`}
+        value={weight}
+        min={min(0, floor(weight))}
+        max={max(2, Math.ceil(weight))}
+        step={0.01}
+        rest={1}
+        text={weight.toFixed(2)}
+        onInput={(value) => weigh(feature, value, false)}
+        onCommit={(value) => weigh(feature, value)}
+      />
+      <IconButton
+        icon="close"
+        label={`Remove ${name}`}
+        testid={`remove-${feature}`}
+        onClick={() => weigh(feature, 0)}
+      />
+    </li>
+  );
+}

@@ -1,0 +1,144 @@
+/** Draws the strengths on the grid: a tint per patch, the picked factor's outline, and the brush. */
+
+import { abs, max, min, round } from "../../shared/numbers.ts";
+import { GRID, type Layers, type Mask, PATCHES, region } from "../store/grid.ts";
+import { footprint, type Point } from "../tools/brush.ts";
+
+export interface OverlayState {
+  readonly layers: Layers;
+  readonly gains: readonly number[];
+  readonly colors: readonly string[];
+  readonly hidden: ReadonlySet<number>;
+  readonly picked: number;
+  readonly solo: number | null;
+  readonly aim: Point | null;
+  readonly brushSize: number;
+  readonly selection: Mask | null;
+  /** What is being carried: where it came from and where it is. */
+  readonly ghost: readonly [Mask, Mask] | null | undefined;
+  /** How much of the tint shows, 0..1. */
+  readonly opacity: number;
+  readonly lines: boolean;
+  /** Over the picture the tint is light; beside it the grid stands for itself. */
+  readonly beside: boolean;
+  /** False hides the tint but keeps the brush. */
+  readonly tinted: boolean;
+}
+
+type Rgb = readonly [number, number, number];
+
+export function rgb(color: string): Rgb {
+  const n = Number.parseInt(color.slice(1), 16);
+  return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
+}
+
+/** Half way to white: a line must stand out from the tint it goes around. */
+const lighter = (color: string): string => `rgb(${rgb(color).map((v) => (v + 255) / 2)})`;
+
+/** One RGBA value per patch: the mean of the factors' colours weighted by strength, opaque as far as they are strong. */
+export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
+  const { layers, gains, colors, hidden, picked, solo, beside, opacity } = state;
+  const { strengths, nFactors } = layers;
+  const palette = colors.map(rgb);
+  const pixels = new Uint8ClampedArray(4 * PATCHES);
+  for (let p = 0; p < PATCHES; p++) {
+    let [r, g, b, total, alpha] = [0, 0, 0, 0, 0];
+    for (let f = 0; f < nFactors; f++) {
+      const visible = solo === null ? !hidden.has(f) : f === solo;
+      const color = palette[f];
+      if (!visible || !color) continue;
+      const strength = min(1.2, abs((strengths[p * nFactors + f] ?? 0) * (gains[f] ?? 1)));
+      // Squared, so that a patch takes the colour of what rules it instead of everyone's grey.
+      const weight = strength * strength;
+      r += weight * color[0];
+      g += weight * color[1];
+      b += weight * color[2];
+      total += weight;
+      const most = beside ? 0.95 : opacity * (f === picked || solo !== null ? 0.76 : 0.3);
+      alpha = max(alpha, min(1, strength) * most);
+    }
+    if (total > 0) pixels.set([r / total, g / total, b / total, 255 * alpha], 4 * p);
+  }
+  return pixels;
+}
+
+/** The edges between a mask and its outside, as [row, col, row, col] lines on the patch corners. */
+export function outline(mask: Mask): number[][] {
+  const inside = (row: number, col: number) =>
+    row >= 0 && row < GRID && col >= 0 && col < GRID && mask[row * GRID + col] ? 1 : 0;
+  const lines: number[][] = [];
+  for (let row = 0; row <= GRID; row++) {
+    for (let col = 0; col <= GRID; col++) {
+      if (inside(row, col) !== inside(row - 1, col)) lines.push([row, col, row, col + 1]);
+      if (inside(row, col) !== inside(row, col - 1)) lines.push([row, col, row + 1, col]);
+    }
+  }
+  return lines;
+}
+
+export class Overlay {
+  private readonly small = new OffscreenCanvas(GRID, GRID);
+
+  constructor(private readonly canvas: HTMLCanvasElement) {}
+
+  draw(state: OverlayState): void {
+    const { canvas } = this;
+    const context = canvas.getContext("2d");
+    const small = this.small.getContext("2d");
+    if (!context || !small || !canvas.width) return;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (state.tinted || state.solo !== null) {
+      small.putImageData(new ImageData(tint(state), GRID, GRID), 0, 0);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(this.small, 0, 0, canvas.width, canvas.height);
+      const named = state.solo ?? state.picked;
+      if (named < state.layers.nFactors && !(state.solo === null && state.hidden.has(named)))
+        this.trace(context, region(state.layers, named), 1.5, lighter(state.colors[named] ?? "#ffffff"));
+    }
+    if (state.beside || state.lines) this.rule(context);
+    for (const mask of state.ghost ?? [state.selection]) if (mask) this.trace(context, mask, 1.5, "#fff", [4, 4]);
+    if (state.aim) this.trace(context, footprint(state.aim, state.brushSize), 1.5, "#fff");
+  }
+
+  /** A hairline grid. */
+  private rule(context: CanvasRenderingContext2D): void {
+    const { width, height } = this.canvas;
+    context.beginPath();
+    for (let i = 1; i < GRID; i++) {
+      const [x, y] = [round((i * width) / GRID) + 0.5, round((i * height) / GRID) + 0.5];
+      context.moveTo(x, 0);
+      context.lineTo(x, height);
+      context.moveTo(0, y);
+      context.lineTo(width, y);
+    }
+    context.strokeStyle = "rgba(128, 128, 128, 0.22)";
+    context.lineWidth = 1;
+    context.stroke();
+  }
+
+  /** A line on a dark halo: it must show on any picture. */
+  private trace(
+    context: CanvasRenderingContext2D,
+    mask: Mask,
+    cssWidth: number,
+    color: string,
+    dashes: number[] = [],
+  ): void {
+    const { width, height } = this.canvas;
+    const pixel = width / (this.canvas.clientWidth || width);
+    context.beginPath();
+    for (const [r0 = 0, c0 = 0, r1 = 0, c1 = 0] of outline(mask)) {
+      context.moveTo((c0 * width) / GRID, (r0 * height) / GRID);
+      context.lineTo((c1 * width) / GRID, (r1 * height) / GRID);
+    }
+    context.lineCap = "round";
+    context.strokeStyle = "rgba(0, 0, 0, 0.5)";
+    context.lineWidth = (cssWidth + 2) * pixel;
+    context.stroke();
+    context.strokeStyle = color;
+    context.lineWidth = cssWidth * pixel;
+    context.setLineDash(dashes.map((dash) => dash * pixel));
+    context.stroke();
+    context.setLineDash([]);
+  }
+}

@@ -1,0 +1,187 @@
+"""The embedded model's world: deterministic, and labels that say what the pixels show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ember_widgets.embedded import scenes, world
+from ember_widgets.embedded.captions import describe
+from ember_widgets.embedded.free_layouts import free_layout, hand_shape
+from ember_widgets.embedded.scenes import Layout, Thing
+from ember_widgets.embedded.styles import restyle
+from ember_widgets.embedded.world import LABELS, LOOKS, STYLES
+
+
+def test_the_same_seed_gives_the_same_scene() -> None:
+    first, again, other = describe(5), describe(5), describe(6)
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.labels, again.labels)
+    assert first.caption == again.caption
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_shapes_and_types() -> None:
+    shown = describe(0)
+    image, labels, caption = shown.image, shown.labels, shown.caption
+    assert image.shape == (256, 256, 3)
+    assert image.dtype == np.dtype("uint8")
+    assert labels.shape == (16, 16)
+    assert labels.dtype == np.dtype("int64")
+    assert isinstance(caption, str)
+
+
+def test_every_label_has_its_own_name_and_attributes() -> None:
+    assert len(set(LABELS)) == len(LABELS)
+    sets = [world.attributes(i) for i in range(len(LABELS))]
+    assert len(set(sets)) == len(LABELS)
+    assert {a for attributes in sets for a in attributes} == set(world.ATTRIBUTES)
+
+
+@pytest.mark.parametrize("name", [look.name for look in LOOKS])
+def test_every_look_is_drawn_where_its_label_stands(name: str) -> None:
+    plain = Layout(np.full((16, 16), LABELS.index("night")))
+    label = LABELS.index(name)
+    image, labels = scenes.draw(Layout(plain.background, (Thing(label, 4, 5, 6, 7),)))
+    changed = (
+        np.abs(image.astype(int) - scenes.draw(plain)[0]).max(-1).reshape(16, 16, 16, 16).mean((1, 3)) > 8
+    )
+    assert (labels == label).sum() >= 12
+    assert changed[labels == label].all()
+    assert not changed[:4].any()
+    assert not changed[10:].any()
+    assert not changed[:, :5].any()
+    assert not changed[:, 12:].any()
+
+
+def test_what_stands_in_front_covers_what_stands_behind() -> None:
+    background = np.ones((16, 16), int)
+    lion, house = LABELS.index("lion"), LABELS.index("house")
+    labels = scenes.label_patches(Layout(background, (Thing(house, 4, 4, 6, 6), Thing(lion, 5, 4, 5, 5))))
+    assert labels[7, 6] == lion
+    assert house in labels
+
+
+def test_objects_cut_by_the_border_are_drawn_as_far_as_they_go() -> None:
+    tree = LABELS.index("broadleaf")
+    _, labels = scenes.draw(Layout(np.ones((16, 16), int), (Thing(tree, -2, 13, 6, 6),)))
+    assert tree in labels[:, 13:]
+    assert tree not in labels[:, :12]
+
+
+def test_free_layouts_hold_every_look_in_many_sizes() -> None:
+    rng = np.random.default_rng(0)
+    things = [t for _ in range(400) for t in free_layout(rng).things]
+    assert {t.label for t in things} == set(range(world.FIRST_THING, len(LABELS)))
+    sides = {(t.height, t.width) for t in things}
+    assert len(sides) > 20
+    assert all(scenes.SMALLEST <= side <= scenes.LARGEST for pair in sides for side in pair)
+
+
+WIDE = np.mgrid[:5, :8][1] >= np.array([[3], [1], [0], [0], [2]])  # a shape with a slanting side
+
+
+@pytest.mark.parametrize("name", [look.name for look in LOOKS])
+def test_a_thing_fills_the_shape_that_a_hand_painted(name: str) -> None:
+    label, plain = LABELS.index(name), Layout(np.full((16, 16), LABELS.index("night")))
+    thing = Thing(label, 4, 5, 5, 8, WIDE)
+    layout = Layout(plain.background, (thing,))
+    image, labels = scenes.draw(layout)
+    seen = (labels == label)[4:9, 5:13]
+    assert (seen & WIDE).sum() >= 0.65 * WIDE.sum()
+    alone = scenes.draw(Layout(plain.background, (Thing(label, 4, 5, 5, 8),)))[1] == label
+    assert (seen & WIDE).sum() >= (alone[4:9, 5:13] & WIDE).sum()
+    assert not (seen & ~WIDE).any()
+    assert np.array_equal(scenes.painted_patches(layout)[0][4:9, 5:13] == label, WIDE)
+    far = np.ones((16, 16), bool)
+    far[4:9, 5:13] = False
+    assert np.array_equal(_patches(image)[far], _patches(scenes.draw(plain)[0])[far])
+
+
+def test_in_its_own_silhouette_a_thing_looks_like_itself() -> None:
+    plain = np.full((16, 16), LABELS.index("day"))
+    for name in ("pine", "lion", "car", "apple"):
+        label = LABELS.index(name)
+        own = scenes.silhouette(label, 6, 6)
+        rows, cols = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+        shape = own[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        thing = Thing(label, 4 + int(rows[0]), 5 + int(cols[0]), len(shape), len(shape[0]), shape)
+        shaped = scenes.draw(Layout(plain, (thing,)))[0]
+        itself = scenes.draw(Layout(plain, (Thing(label, 4, 5, 6, 6),)))[0]
+        nothing = scenes.draw(Layout(plain))[0]
+
+        def apart(a: NDArray[Any], b: NDArray[Any]) -> float:
+            return float(np.square(a.astype(float) - b).mean())
+
+        assert apart(shaped, itself) < 0.5 * apart(nothing, itself), name
+
+
+def test_hand_shapes_touch_all_sides_of_their_box() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        shape = hand_shape(rng, *rng.integers(scenes.SMALLEST, scenes.LARGEST + 1, 2))
+        assert shape[[0, -1]].any(1).all()
+        assert shape[:, [0, -1]].any(0).all()
+
+
+def _patches(image: NDArray[Any]) -> NDArray[Any]:
+    patches: NDArray[Any] = image.reshape(16, 16, 16, 16, 3).transpose(0, 2, 1, 3, 4)
+    return patches
+
+
+@pytest.mark.parametrize("style", range(len(STYLES)))
+def test_a_style_changes_pixels_and_no_label(style: int) -> None:
+    layout = Layout(np.full((16, 16), 1), (Thing(LABELS.index("castle"), 5, 5, 6, 6),))
+    plain, labels = scenes.draw(layout)
+    styled, same = scenes.draw(Layout(layout.background, layout.things, style))
+    assert np.array_equal(labels, same)
+    assert np.abs(styled.astype(int) - plain).mean() > 10
+
+
+def test_styles_are_what_they_are_called() -> None:
+    image = scenes.draw(Layout(np.ones((16, 16), int), (Thing(LABELS.index("car"), 5, 5, 5, 5),)))[0] / 255
+    mosaic = restyle(image, STYLES.index("pixel art")).reshape(32, 8, 32, 8, 3)
+    assert np.ptp(mosaic, axis=(1, 3)).max() == 0
+    pencil = restyle(image, STYLES.index("pencil"))
+    assert np.ptp(pencil, axis=2).max() == 0
+    red, _, blue = restyle(image, STYLES.index("sepia")).mean((0, 1))
+    assert red > blue
+    red, _, blue = restyle(image, STYLES.index("blueprint")).mean((0, 1))
+    assert blue > red
+
+
+@pytest.mark.parametrize("over_paper", [False, True])
+def test_a_thing_fades_to_what_lies_below_or_to_paper(over_paper: bool) -> None:
+    background = np.full((16, 16), LABELS.index("grass"))
+
+    def drawn(opacity: float, shown: bool = True) -> NDArray[Any]:
+        things = (Thing(LABELS.index("lion"), 5, 5, 5, 5, None, opacity, over_paper),) if shown else ()
+        return scenes.draw(Layout(background, things))[0].astype(float)
+
+    full, half, gone, meadow = drawn(1.0), drawn(0.5), drawn(0.0), drawn(1.0, shown=False)
+    assert abs(half - (full + gone) / 2).max() <= 1
+    middle = gone[112:128, 112:128].mean((0, 1))
+    expected = 0.965 * 255 * np.ones(3) if over_paper else meadow[112:128, 112:128].mean((0, 1))
+    assert abs(middle - expected).max() < 1
+    assert np.array_equal(
+        drawn(1.0), scenes.draw(Layout(background, (Thing(LABELS.index("lion"), 5, 5, 5, 5),)))[0]
+    )
+
+
+def test_painted_patches_tell_what_lies_below_and_how_much_of_it_shows() -> None:
+    grass, lion, pine = (LABELS.index(name) for name in ("grass", "lion", "pine"))
+    box = np.ones((4, 4), bool)
+    things = (
+        Thing(lion, 2, 2, 4, 4, box),
+        Thing(pine, 4, 4, 4, 4, box, 0.3),
+        Thing(lion, 10, 10, 4, 4, box, 0.6, True),
+    )
+    labels, below, opacity = scenes.painted_patches(Layout(np.full((16, 16), grass), things))
+    assert (labels[2, 2], below[2, 2], opacity[2, 2]) == (lion, grass, 1)
+    assert (labels[4, 4], below[4, 4], opacity[4, 4]) == (pine, lion, 0.3)
+    assert (labels[7, 7], below[7, 7], opacity[7, 7]) == (pine, grass, 0.3)
+    assert (labels[11, 11], below[11, 11], opacity[11, 11]) == (lion, 0, 0.6)
+    assert (labels[0, 0], below[0, 0], opacity[0, 0]) == (grass, grass, 1)

@@ -1,0 +1,194 @@
+"""Collections: what they say of features is what a plain computation over all codes says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from ember_widgets.features.collection import SHARD, Collection, collect
+from ember_widgets.features.statistics import Statistics
+
+N_FEATURES = 50
+MODEL = {"id": "test", "site": "down", "sae": "abc"}
+
+
+def codes_of(prompt: str, seed: int) -> NDArray[np.float32]:
+    """Sparse codes; feature 7 is never active."""
+    random = np.random.default_rng([len(prompt), seed])
+    codes = random.exponential(size=(16, 16, N_FEATURES)).astype(np.float32)
+    codes[random.random(codes.shape) < 0.95] = 0
+    codes[..., 7] = 0
+    return codes
+
+
+def picture_of(prompt: str, seed: int) -> Image.Image:
+    return Image.new("RGB", (64, 64), (20 * len(prompt) % 256, seed, 90))
+
+
+def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image]:
+    return codes_of(prompt, seed), picture_of(prompt, seed)
+
+
+RUNS = [(prompt, seed) for prompt in ("a", "bb", "a tree") for seed in range(15)]
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    made = Collection.create(tmp_path_factory.mktemp("c"), N_FEATURES, MODEL)
+    collect(made, RUNS, analyse, progress=False)
+    return Collection.open(made.folder)
+
+
+@pytest.fixture(scope="module")
+def all_codes() -> NDArray[np.float32]:
+    return np.stack([codes_of(*run) for run in RUNS])
+
+
+class TestFigures:
+    def test_are_of_more_than_one_shard(self, collection: Collection) -> None:
+        assert len(RUNS) > SHARD
+        assert len(list(collection.folder.glob("shard-*.npz"))) == 2
+        assert collection.runs == RUNS
+        assert len(collection) == len(RUNS)
+
+    def test_codes_are_exact(self, collection: Collection, all_codes: NDArray[np.float32]) -> None:
+        for index in (0, 31, 32, 44):
+            assert np.array_equal(collection.codes(index), all_codes[index])
+
+    def test_frequency_and_typical_activation(
+        self, collection: Collection, all_codes: NDArray[np.float32]
+    ) -> None:
+        flat = all_codes.reshape(-1, N_FEATURES).astype(np.float64)
+        statistics = collection.statistics
+        assert np.allclose(statistics.frequency, (flat > 0).mean(0), rtol=1e-6)
+        total = flat.sum(0)
+        typical = np.divide((flat**2).sum(0), total, out=np.zeros(N_FEATURES), where=total > 0)
+        assert np.allclose(statistics.typical, typical, rtol=1e-5)
+        assert np.flatnonzero(statistics.dead).tolist() == [7]
+        assert statistics.n_images == len(RUNS)
+
+    @pytest.mark.parametrize("feature", [0, 23, 49])
+    def test_the_strongest_pictures(
+        self, collection: Collection, all_codes: NDArray[np.float32], feature: int
+    ) -> None:
+        maps = all_codes[..., feature]
+        strongest = maps.reshape(len(RUNS), -1).max(1)
+        wanted = [int(i) for i in np.argsort(-strongest, kind="stable")[:5]]
+        hits = collection.top(feature, 5)
+        assert [hit.index for hit in hits] == wanted
+        for hit in hits:
+            assert (hit.prompt, hit.seed) == RUNS[hit.index]
+            assert maps[hit.index, hit.row, hit.col] == strongest[hit.index] == np.float32(hit.activation)
+
+    def test_a_dead_feature_has_none(self, collection: Collection) -> None:
+        assert collection.top(7) == []
+        with pytest.raises(ValueError, match="feature 7 is active in none of the 45 pictures"):
+            collection.contact_sheet(7)
+
+    def test_statistics_are_kept_for_their_model_only(self, collection: Collection, tmp_path: Path) -> None:
+        file = tmp_path / "statistics.npz"
+        collection.statistics.save(file, "key")
+        again = Statistics.load(file, "key")
+        assert again is not None
+        assert np.array_equal(again.frequency, collection.statistics.frequency)
+        assert Statistics.load(file, "other") is None
+        assert Statistics.load(tmp_path / "none.npz", "key") is None
+
+
+class TestPictures:
+    def test_are_kept(self, collection: Collection) -> None:
+        pixel = np.asarray(collection.picture(33))[128, 128].astype(int)
+        assert abs(pixel - np.asarray(picture_of(*RUNS[33]))[0, 0]).max() <= 3
+        assert collection.picture(33).size == (256, 256)
+
+    def test_have_the_patch_framed(self, collection: Collection) -> None:
+        hit = collection.top(3, 1)[0]
+        plain = collection.picture(hit.index).resize((160, 160))
+        changed = np.abs(np.asarray(collection.marked(hit)).astype(int) - np.asarray(plain)).max(-1) > 40
+        rows, cols = np.nonzero(changed)
+        assert abs(rows.mean() - (10 * hit.row + 5)) < 3
+        assert abs(cols.mean() - (10 * hit.col + 5)) < 3
+
+    def test_make_a_sheet(self, collection: Collection) -> None:
+        sheet = collection.contact_sheet(3, 6, columns=4, side=80)
+        assert sheet.size == (8 + 4 * 88, 8 + 2 * 88)
+        fifth = collection.marked(collection.top(3, 6)[4], 80)
+        assert np.array_equal(np.asarray(sheet.crop((8, 96, 88, 176))), np.asarray(fifth))
+
+    def test_may_be_left_out(self, tmp_path: Path) -> None:
+        made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
+        collect(made, RUNS[:1], lambda *run: (codes_of(*run), None), progress=False)
+        assert made.top(0, 1)
+        with pytest.raises(ValueError, match="was collected without pictures; collect with pictures=True"):
+            made.picture(0)
+
+
+class TestGoingOn:
+    def test_an_interrupted_collection_is_finished(self, tmp_path: Path) -> None:
+        asked: list[tuple[str, int]] = []
+
+        def interrupted(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image]:
+            if len(asked) == 40:
+                raise KeyboardInterrupt
+            asked.append((prompt, seed))
+            return analyse(prompt, seed)
+
+        made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
+        with pytest.raises(KeyboardInterrupt):
+            collect(made, RUNS, interrupted, progress=False)
+        assert Collection.open(tmp_path / "c").runs == RUNS[:40]
+        asked.clear()
+        again = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
+        collect(again, RUNS, interrupted, progress=False)
+        assert asked == RUNS[40:]
+        assert again.runs == RUNS
+        assert np.array_equal(again.codes(42), codes_of(*RUNS[42]))
+
+    def test_the_same_run_twice_is_one_picture(self, tmp_path: Path) -> None:
+        made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
+        collect(made, [RUNS[0], RUNS[0]], analyse, progress=False)
+        assert len(made) == 1
+
+    def test_keeps_one_shard_in_memory(self, tmp_path: Path) -> None:
+        made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
+        for run in RUNS:
+            made.add(run[0], run[1], *analyse(*run))
+            assert len(made._batch) < SHARD
+
+
+class TestRefusals:
+    def test_another_sae(self, collection: Collection) -> None:
+        with pytest.raises(ValueError, match="was made with SAE 'abc', but this painter has 'xyz'; choose"):
+            Collection.create(collection.folder, N_FEATURES, {**MODEL, "sae": "xyz"})
+
+    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("")
+        with pytest.raises(ValueError, match="is there already and is no collection; choose an empty"):
+            Collection.create(tmp_path, N_FEATURES, MODEL)
+
+    def test_no_collection(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="make one with painter.collect"):
+            Collection.open(tmp_path)
+
+    def test_a_damaged_one(self, tmp_path: Path) -> None:
+        (tmp_path / "collection.json").write_text("{}")
+        with pytest.raises(ValueError, match="is not a collection's; delete the folder"):
+            Collection.open(tmp_path)
+
+    def test_pictures_and_features_that_are_not_there(self, collection: Collection) -> None:
+        with pytest.raises(ValueError, match=r"index=45 is outside 0\.\.44; there are 45 pictures"):
+            collection.codes(45)
+        with pytest.raises(ValueError, match=r"feature=50 is outside 0\.\.49"):
+            collection.top(50)
+
+    def test_an_empty_collection(self, tmp_path: Path) -> None:
+        made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
+        assert len(made) == 0
+        assert made.statistics.dead.all()
+        assert made.top(3) == []
+        with pytest.raises(ValueError, match="holds no pictures yet"):
+            made.picture(0)

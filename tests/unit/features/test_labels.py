@@ -1,0 +1,170 @@
+"""Labels: texts of features with their source and scores, search, files, and the user's own."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from ember_widgets.features.labels import Label, Labels
+
+
+@pytest.fixture
+def labels() -> Labels:
+    return Labels({3: "tree", 1: "palm tree", 8: "Tree at night", 9: "sand"})
+
+
+class TestSearch:
+    def test_wants_every_word_in_any_order_and_case(self, labels: Labels) -> None:
+        assert labels.search("night TREE") == [8]
+        assert labels.search("tree sand") == []
+
+    def test_exact_labels_come_first_and_then_the_given_order(self, labels: Labels) -> None:
+        assert labels.search("tree") == [3, 1, 8]
+        assert Labels({8: "big tree", 2: "tree", 1: "old tree"}).search("tree") == [2, 8, 1]
+
+    def test_words_come_before_beginnings_and_these_before_insides(self) -> None:
+        labels = Labels({1: "sunflower", 2: "flowers", 3: "red flower", 4: "flower"})
+        assert labels.search("flower") == [4, 3, 2, 1]
+
+    def test_beginnings_of_several_words_find_them(self, labels: Labels) -> None:
+        assert labels.search("tr ni") == [8]
+
+    def test_brackets_do_not_hide_a_word(self) -> None:
+        assert Labels({1: "a treehouse", 5: "pine (tree)"}).search("tree") == [5, 1]
+
+    def test_an_empty_query_finds_nothing(self, labels: Labels) -> None:
+        assert labels.search("  ") == []
+        assert labels.search("()") == []
+
+    def test_agrees_with_looking_at_every_label(self) -> None:
+        rng = random.Random(0)
+        words = ["sun", "sunset", "sea", "seal", "red", "tree", "night", "sunny"]
+        labels = Labels({f: " ".join(rng.sample(words, rng.randint(1, 4))) for f in range(300)})
+        for query in ("sun", "se", "sun red", "ight e", "seal"):
+            holds = {f for f, text in labels.items() if all(part in text for part in query.split())}
+            assert set(labels.search(query)) == holds
+
+    def test_finds_what_was_set_since(self, labels: Labels) -> None:
+        labels.search("tree")
+        labels.set(2, "treetop")
+        assert labels.search("tree") == [3, 1, 8, 2]
+
+
+def test_features_without_a_label_are_not_in_it(labels: Labels) -> None:
+    assert labels.get(2) is None
+    assert sorted(labels) == [1, 3, 8, 9]
+
+
+class TestOwnLabels:
+    def test_win_over_others_and_are_taken_away_again(self, labels: Labels) -> None:
+        labels.set(3, "  my\n tree ")
+        assert labels[3] == "my tree"
+        assert labels.entry(3) == Label("my tree", "you")
+        assert len(labels) == 4
+        labels.set(3, "")
+        assert labels.entry(3) == Label("tree")
+
+    def test_are_kept(self, tmp_path: Path) -> None:
+        file = tmp_path / "own" / "sae.json"
+        Labels({3: "tree"}, own_file=file).set(3, "oak")
+        again = Labels({3: "tree", 4: "sand"}, own_file=file)
+        assert dict(again) == {3: "oak", 4: "sand"}
+        assert again.entry(3).source == "you"
+
+    def test_of_two_notebooks_are_both_kept(self, tmp_path: Path) -> None:
+        file = tmp_path / "own.json"
+        one, two = Labels(own_file=file), Labels(own_file=file)
+        one.set(1, "a")
+        two.set(2, "b")
+        assert dict(Labels(own_file=file)) == {1: "a", 2: "b"}
+
+    def test_stay_when_labels_are_added(self, labels: Labels) -> None:
+        labels.set(3, "oak")
+        labels.add({3: "beech", 9: "dune", 20: "sea"})
+        assert (labels[3], labels[9], labels[20]) == ("oak", "dune", "sea")
+        assert labels[1] == "palm tree"
+
+    def test_are_for_features_that_there_are(self) -> None:
+        labels = Labels(n_features=10)
+        with pytest.raises(ValueError, match=r"feature=10 is outside 0\.\.9; the SAE has 10 features"):
+            labels.set(10, "x")
+        with pytest.raises(TypeError, match="text=5 is not text; give a str"):
+            labels.set(1, 5)  # type: ignore[arg-type]
+        with pytest.raises(
+            ValueError, match="name feature 12, but the SAE has 10 features; give the labels of"
+        ):
+            labels.add({12: "x"})
+
+
+class TestFiles:
+    def test_of_our_own_form_keep_source_and_scores(self, tmp_path: Path) -> None:
+        file = tmp_path / "labels.json"
+        content = {"labels": {"7": "tree"}, "source": "measured", "scores": {"7": [0.9, 0.5]}}
+        file.write_text(json.dumps(content))
+        assert Labels.load(file).entry(7) == Label("tree", "measured", {"precision": 0.9, "recall": 0.5})
+
+    @pytest.mark.parametrize("name", ["labels.json", "labels.tsv"])
+    def test_that_are_exported_are_read_back(self, tmp_path: Path, name: str) -> None:
+        file = tmp_path / "given.json"
+        content = {"labels": {"7": "a tree\twith tabs", "2": "día"}, "scores": {"7": {"score": 0.25}}}
+        file.write_text(json.dumps({**content, "source": "someone"}))
+        labels = Labels.load(file)
+        labels.set(3, "mine")
+        again = Labels.load(labels.export(tmp_path / name))
+        assert [again.entry(f) for f in again] == [labels.entry(f) for f in labels]
+        assert list(again) == [3, 7, 2]
+
+    def test_of_other_forms_are_read(self, tmp_path: Path) -> None:
+        forms = {
+            "plain.json": '{"4": "tree"}',
+            "rows.json": '[{"index": 4, "description": "tree"}, {"index": 5, "description": null}]',
+            "lines.jsonl": '{"feature_id": "4", "explanation": "tree"}\n\n',
+            "table.tsv": "feature\tlabel\n4\ttree\n",
+            "table.csv": "Label,Latent\ntree,4\n",
+        }
+        for name, text in forms.items():
+            (tmp_path / name).write_text(text)
+            assert dict(Labels.load(tmp_path / name)) == {4: "tree"}, name
+
+    def test_of_several_sites_are_read_for_one(self, tmp_path: Path) -> None:
+        file = tmp_path / "labels.csv"
+        file.write_text(
+            "block,feature,label,score\nunet.down_blocks.2.attentions.1,4,tree,.5\nmid.0,4,sky,\n"
+        )
+        assert Labels.load(file, site="down.2.1").entry(4) == Label("tree", "", {"score": 0.5})
+        assert dict(Labels.load(file, site="mid_block.attentions.0")) == {4: "sky"}
+        with pytest.raises(ValueError, match=r"labels of several sites \(down\.2\.1, mid\.0\); choose one"):
+            Labels.load(file)
+        with pytest.raises(ValueError, match=r"has no labels of up\.0\.1, only of down\.2\.1, mid\.0"):
+            Labels.load(file, site="up.0.1")
+
+    def test_that_are_not_there_are_missed(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="no label file at"):
+            Labels.load(tmp_path / "none.json")
+
+    @pytest.mark.parametrize(
+        "text", ["[]", "{", '{"labels": {"a": "x"}}', '{"labels": ["x"]}', '{"names": {}}', '{"-1": "x"}']
+    )
+    def test_of_another_kind_are_refused(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "labels.json"
+        file.write_text(text)
+        with pytest.raises(ValueError, match="is not a label file; give JSON of the form"):
+            Labels.load(file)
+
+    def test_without_the_columns_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "labels.tsv").write_text("a\tb\n1\tx\n")
+        with pytest.raises(ValueError, match="or a table with the columns feature and label"):
+            Labels.load(tmp_path / "labels.tsv")
+
+    def test_with_labels_that_are_not_text_are_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "labels.json"
+        file.write_text('{"labels": {"1": ["x"]}}')
+        with pytest.raises(ValueError, match="has labels that are not text; give a string for each feature"):
+            Labels.load(file)
+
+    def test_are_written_in_known_forms_only(self, tmp_path: Path, labels: Labels) -> None:
+        with pytest.raises(ValueError, match=r"choose a name that ends in \.json or \.tsv"):
+            labels.export(tmp_path / "labels.xlsx")

@@ -1,0 +1,124 @@
+"""What a scene makes of the site's output is the equation, whatever was done to the palette."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ember_widgets import SAE
+from ember_widgets.model.sdxl.staged_unet import SiteState
+from ember_widgets.painter import steering
+from ember_widgets.scene.scene import Scene
+from tests.unit.scene.scenes import make_scene
+
+D_MODEL = 6
+N_FEATURES = 8
+
+
+def an_sae(random: torch.Generator) -> SAE:
+    return SAE(
+        W_enc=torch.zeros(D_MODEL, N_FEATURES),
+        b_enc=torch.zeros(N_FEATURES),
+        W_dec=torch.randn(N_FEATURES, D_MODEL, generator=random),
+        b_dec=torch.randn(D_MODEL, generator=random),
+        activation="topk",
+        k=1,
+        threshold=None,
+        target="output",
+        site="down_blocks.2.attentions.1",
+        unit=torch.ones(N_FEATURES),
+    )
+
+
+def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The change that the painter makes of the site's output, and the one that the equation asks for."""
+    random = torch.Generator().manual_seed(1)
+    sae = an_sae(random)
+    target = torch.randn(256, D_MODEL, generator=random)
+    out = target.T.reshape(1, D_MODEL, 16, 16)
+    state = SiteState(torch.zeros_like(out), out, (), out, out)
+    edit = steering.edits(scene, [sae])[0]
+    change = state.hidden_out if edit is None else edit(0, state)
+    change = change - state.hidden_out
+
+    decoder, bias = sae.W_dec.double().numpy(), sae.b_dec.double().numpy()
+    now = scene.strengths.reshape(256, -1).astype(np.float64) @ scene.basis.astype(np.float64) @ decoder
+    then = scene.base_strengths.reshape(256, -1).astype(np.float64) @ scene.base_basis.astype(np.float64)
+    remainder = target.double().numpy() - then @ decoder - bias
+    wanted = now - then @ decoder - (1 - scene.remainder.reshape(256, 1)) * remainder
+    return change[0].flatten(1).T.numpy(), wanted
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        make_scene().remove("lion"),
+        make_scene().remove(0).remove(0).remove(0),
+        make_scene().duplicate("lion").paint("lion 2", "left", 0.7),
+        make_scene().duplicate("lion").remove("lion").set_weight("lion 2", 3, 2.0),
+        make_scene().reorder([2, 0, 1]).paint("sky", "floor"),
+        make_scene().add_factor({2: 1.0}).reorder([3, 1, 0, 2]).paint("feature 2", "right", opacity=0.4),
+        make_scene().erase("centre").set_weight(0, 1, 3.0),
+        make_scene().remove("lion").erase("centre"),
+    ],
+    ids=[
+        "removed",
+        "all removed",
+        "copied",
+        "copy for original",
+        "turned",
+        "added and turned",
+        "erased",
+        "removed and erased",
+    ],
+)
+def test_it_is_the_equation(scene: Scene) -> None:
+    change, wanted = steered(scene)
+    assert np.abs(wanted).max() > 0.1
+    np.testing.assert_allclose(change, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "scene", [make_scene(), make_scene().reorder([2, 0, 1]), make_scene().duplicate("lion")]
+)
+def test_a_palette_that_is_only_arranged_changes_nothing_at_all(scene: Scene) -> None:
+    assert not steered(scene)[0].any()
+
+
+def test_a_stroke_does_not_multiply_basis_and_decoder_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    sae = an_sae(torch.Generator())
+    scene = make_scene().paint("sky", "floor")
+    steering.edits(scene, [sae])
+    monkeypatch.setattr(torch, "tensor", spied := Spied(torch.tensor))
+    steering.edits(scene.paint("sky", "left").scale("lion", 1.5), [sae])
+    assert scene.basis.shape not in spied.shapes
+    steering.edits(scene.set_weight("sky", 1, 3.0), [sae])
+    assert scene.basis.shape in spied.shapes
+    assert len(steering._known[sae]) == 3  # the basis, the other basis, and the difference
+
+
+class Spied:
+    """A function that notes the shapes it was called with."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, array: np.ndarray[Any, Any], **given: Any) -> torch.Tensor:
+        self.shapes.append(array.shape)
+        made: torch.Tensor = self.function(array, **given)
+        return made
+
+
+def test_what_is_kept_goes_with_the_sae_and_is_little() -> None:
+    sae = an_sae(torch.Generator())
+    scene = make_scene()
+    for weight in range(1, 20):
+        steering.edits(scene.set_weight("sky", 1, float(weight)), [sae])
+    assert len(steering._known[sae]) == steering.KEPT
+    before = len(steering._known)
+    del sae
+    assert len(steering._known) == before - 1

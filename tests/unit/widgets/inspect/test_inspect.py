@@ -1,0 +1,429 @@
+"""PatchInspector in the kernel: what it tells is what is there, whatever the hand or Python does."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from html import unescape
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets
+
+from ember_widgets import PaintWidget, PatchInspector, Scene
+from ember_widgets.widgets.inspect.canvas import CELL
+from ember_widgets.widgets.inspect.patch_list import ROW_HEIGHT
+from tests.unit.widgets.inspect.inspect_bench import BEHIND, SITE, StillPainter
+
+SOON_S = 10.0
+
+
+@pytest.fixture
+def painter() -> StillPainter:
+    return StillPainter()
+
+
+@pytest.fixture
+def scene(painter: StillPainter) -> Scene:
+    return painter.analyze("a lion", n_steps=2)
+
+
+@pytest.fixture
+def inspector(painter: StillPainter, scene: Scene) -> Iterator[PatchInspector]:
+    inspector = PatchInspector(painter, scene)
+    yield inspector
+    inspector.close()
+
+
+def send(widget: Any, event: str, **content: Any) -> None:
+    """What ipycanvas's view sends."""
+    data = {"method": "custom", "content": {"event": event, **content}}
+    widget._handle_msg({"content": {"data": data}, "buffers": []})
+
+
+def hand(inspector: PatchInspector, event: str, row: float, col: float) -> None:
+    canvas = inspector._parts.canvas.widget  # type: ignore[union-attr]
+    send(canvas, event, x=(col + 0.5) * CELL, y=(row + 0.5) * CELL)
+
+
+def click(inspector: PatchInspector, row: int, col: int) -> None:
+    for event in ("mouse_move", "mouse_down", "mouse_up"):
+        hand(inspector, event, row, col)
+
+
+def press(inspector: PatchInspector, key: str, shift: bool = False) -> None:
+    canvas = inspector._parts.canvas.widget  # type: ignore[union-attr]
+    send(canvas, "key_down", key=key, shift_key=shift, ctrl_key=False, meta_key=False)
+
+
+def pick(inspector: PatchInspector, row: int) -> None:
+    rows = inspector._parts.rows.widget  # type: ignore[union-attr]
+    send(rows, "mouse_down", x=5, y=row * ROW_HEIGHT + 3)
+
+
+def html(inspector: PatchInspector, part: str) -> str:
+    value: str = getattr(inspector._parts, part).value
+    return value
+
+
+def read(inspector: PatchInspector, part: str = "list") -> str:
+    """A part's text, without its tags."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html(inspector, part))).split())
+
+
+class TestPointing:
+    def test_the_features_listed_are_the_patch_s_own_strongest_first(
+        self, inspector: PatchInspector, painter: StillPainter
+    ) -> None:
+        hand(inspector, "mouse_move", 4, 9)
+        sae = painter.saes[SITE]
+        x = painter.activations[SITE, 0].reshape(16, 16, -1)[4, 9].double().numpy()
+        b_dec, W_enc = sae.b_dec.double().numpy(), sae.W_enc.double().numpy()
+        pre = (x - b_dec) @ W_enc
+        by_hand = [int(f) for f in np.argsort(-pre)[:3] if pre[f] > 0]
+
+        assert inspector.hovered == (4, 9)
+        assert list(inspector.features) == by_hand
+        rest = x - b_dec - sum(pre[f] * sae.W_dec[f].double().numpy() for f in by_hand)
+        share = 1 - rest @ rest / ((x - b_dec) @ (x - b_dec))
+        text = read(inspector)
+        assert text.startswith(f"Patch (4, 9) 3 features active · SAE explains {100 * share:.0f} %")
+        for feature in by_hand:
+            assert f"{pre[feature]:.2f} {pre[feature] / 2:.1f}×" in text
+            assert f"#{feature} " in text
+
+    def test_bars_are_as_long_as_the_activation_is_of_the_picture_s_largest(
+        self, inspector: PatchInspector
+    ) -> None:
+        hand(inspector, "mouse_move", 4, 9)
+        codes = inspector.inspection.codes
+        widths = [
+            float(w) for w in re.findall(r"ember-first' style='width:([\d.]+)%", html(inspector, "list"))
+        ]
+        assert widths == [
+            pytest.approx(100 * codes[4, 9, f] / codes.max(), abs=0.06) for f in inspector.features
+        ]
+
+    def test_the_share_of_the_factors_stands_beside_that_of_the_sae(
+        self, inspector: PatchInspector, painter: StillPainter, scene: Scene
+    ) -> None:
+        hand(inspector, "mouse_move", 2, 2)
+        sae = painter.saes[SITE]
+        x = painter.activations[SITE, 0].reshape(16, 16, -1)[2, 2].double().numpy() - sae.b_dec.numpy()
+        left = x - scene.strengths[2, 2].astype(float) @ scene.basis @ sae.W_dec.double().numpy()
+        assert f"factors {100 * (1 - left @ left / (x @ x)):.0f} %" in read(inspector)
+
+    def test_a_pointer_that_leaves_takes_its_patch_along(self, inspector: PatchInspector) -> None:
+        hand(inspector, "mouse_move", 4, 9)
+        hand(inspector, "mouse_out", 4, 16)
+        assert inspector.hovered is None
+        assert "Point at a patch" in read(inspector)
+
+    def test_within_a_patch_nothing_is_sent(
+        self, inspector: PatchInspector, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hand(inspector, "mouse_move", 4, 9)
+        drawn: list[Any] = []
+        monkeypatch.setattr(inspector._view, "list", lambda sight: drawn.append(1))
+        hand(inspector, "mouse_move", 4.2, 9.3)
+        assert drawn == []
+        hand(inspector, "mouse_move", 4, 10)
+        assert drawn == [1]
+
+
+class TestPinning:
+    def test_a_click_pins_and_a_second_one_lets_go(self, inspector: PatchInspector) -> None:
+        click(inspector, 3, 5)
+        hand(inspector, "mouse_move", 10, 10)
+        assert inspector.patch == (3, 5)
+        assert read(inspector).startswith("Patch (3, 5) pinned")
+        click(inspector, 3, 5)
+        assert inspector.patch is None
+
+    def test_shift_click_compares(self, inspector: PatchInspector) -> None:
+        click(inspector, 3, 5)
+        press(inspector, "Shift", shift=True)
+        click(inspector, 8, 8)
+        codes = inspector.inspection.codes
+        a, b = codes[3, 5].astype(float), codes[8, 8].astype(float)
+        cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+        assert (inspector.patch, inspector.compared) == ((3, 5), (8, 8))
+        assert set(inspector.features) == set(np.flatnonzero(a + b))
+        assert f"Patch (3, 5) against (8, 8) similarity {cosine:.2f} " in read(inspector)
+        click(inspector, 1, 1)
+        assert (inspector.patch, inspector.compared) == ((1, 1), None)
+
+    def test_dragging_takes_the_mean_of_a_region(self, inspector: PatchInspector) -> None:
+        hand(inspector, "mouse_move", 6, 7)
+        hand(inspector, "mouse_down", 6, 7)
+        hand(inspector, "mouse_move", 3, 9)
+        hand(inspector, "mouse_up", 3, 9)
+        mean = inspector.inspection.codes[3:7, 7:10].astype(float).reshape(12, -1).mean(0)
+
+        assert inspector.region == (3, 7, 6, 9)
+        assert inspector.features[0] == mean.argmax()
+        now = inspector.inspection
+        share = 1 - now.missed[3:7, 7:10].sum() / now.energy[3:7, 7:10].sum()
+        text = read(inspector)
+        assert text.startswith("12 patches mean of rows 3–6, columns 7–9 3 features active · SAE explains")
+        assert f"SAE explains {100 * share:.0f} %" in text
+        assert f"{mean.max():.2f}" in text
+
+    def test_keys_do_what_the_pointer_does(self, inspector: PatchInspector) -> None:
+        for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+            press(inspector, key)
+        assert inspector.hovered == (9, 10)
+        press(inspector, "Enter")
+        assert inspector.patch == (9, 10)
+        press(inspector, "1")
+        assert inspector.selected_feature == inspector.features[0]
+        press(inspector, "Escape")
+        assert inspector.patch is None
+        press(inspector, "Tab")  # the focus leaves the canvas
+        assert inspector.last_error is None
+
+    def test_python_pins_too_and_what_is_outside_is_refused(self, inspector: PatchInspector) -> None:
+        inspector.patch = (15, 0)
+        assert read(inspector).startswith("Patch (15, 0) pinned")
+        with pytest.raises(traitlets.TraitError, match=r"patch=\(16, 0\) is outside the grid"):
+            inspector.patch = (16, 0)
+        with pytest.raises(traitlets.TraitError, match="is no box"):
+            inspector.region = (3, 0, 2, 5)
+
+    def test_traits_can_be_observed_and_linked(self, painter: StillPainter, scene: Scene) -> None:
+        one, two = PatchInspector(painter, scene), PatchInspector(painter, scene)
+        seen: list[Any] = []
+        one.observe(lambda change: seen.append(change.new), "patch")
+        traitlets.link((one, "patch"), (two, "patch"))
+        click(one, 2, 3)
+        assert seen == [(2, 3)]
+        assert read(two).startswith("Patch (2, 3) pinned")
+        one.close()
+        two.close()
+
+
+class TestAFeature:
+    def test_a_click_in_the_list_shows_where_it_is(self, inspector: PatchInspector) -> None:
+        click(inspector, 3, 5)
+        pick(inspector, 1)
+        feature = inspector.features[1]
+        codes = inspector.inspection.codes[..., feature]
+        on = int((codes > 0).sum())
+
+        assert inspector.selected_feature == feature
+        assert inspector.layer == "feature"
+        card = read(inspector, "card")
+        assert f"on {on} patch" in card
+        assert f": {codes.max():.2f} = {codes.max() / 2:.1f}× typical" in card
+        pick(inspector, 1)
+        assert inspector.selected_feature is None
+        assert inspector.layer == "picture"
+
+    def test_its_shares_in_the_factors_are_told(self, inspector: PatchInspector, scene: Scene) -> None:
+        feature = int(scene.basis[0].argmax())
+        inspector.selected_feature = feature
+        share = scene.basis[0, feature] / scene.basis[0].sum()
+        assert f"{scene.names[0]} ({100 * share:.0f} %)" in read(inspector, "card")
+
+    def test_a_dead_feature_says_so(self, inspector: PatchInspector, painter: StillPainter) -> None:
+        dead = np.flatnonzero(~inspector.inspection.codes.any((0, 1)))
+        codes = inspector.inspection.codes.copy()
+        feature = int(dead[0]) if len(dead) else 0
+        codes[..., feature] = 0
+        object.__setattr__(inspector.inspection, "codes", codes)
+        inspector.selected_feature = feature
+        assert "dead here: active in no patch" in read(inspector, "card")
+        assert "is active nowhere in this picture" in read(inspector, "legend")
+
+    def test_it_is_found_by_label_or_number(self, inspector: PatchInspector) -> None:
+        find = inspector._parts.find  # type: ignore[union-attr]
+        find.value = "lion"
+        assert inspector.selected_feature == 1
+        find.value = "17"
+        assert inspector.selected_feature == 17
+        find.value = "zebra"
+        assert read(inspector, "said") == (
+            "no feature is called 'zebra'; give a number 0..39 or a word of a label"
+        )
+        assert inspector.selected_feature == 17
+
+    def test_a_label_is_text_whatever_is_in_it(self, inspector: PatchInspector) -> None:
+        inspector.selected_feature = 2
+        assert "&lt;b&gt;meadow&lt;/b&gt;" in html(inspector, "card")
+        assert "<b>meadow" not in html(inspector, "card") + html(inspector, "legend")
+
+    def test_icons_come_once_the_pointer_rests(
+        self, inspector: PatchInspector, painter: StillPainter
+    ) -> None:
+        click(inspector, 3, 5)
+        until = time.monotonic() + SOON_S
+        while html(inspector, "list").count("<img") < len(inspector.features) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert html(inspector, "list").count("<img") == len(inspector.features)
+        assert sorted(painter.drawn) == sorted(inspector.features)
+
+    def test_one_that_the_sae_has_not_is_refused(self, inspector: PatchInspector) -> None:
+        with pytest.raises(ValueError, match=r"feature=40 is outside 0\.\.39"):
+            inspector.selected_feature = 40
+
+
+class TestPartners:
+    def test_a_feature_is_taken_to_the_brush(self, painter: StillPainter, scene: Scene) -> None:
+        brush = PaintWidget(painter, scene)
+        inspector = PatchInspector(painter, scene, brush=brush)
+        inspector.selected_feature = 1
+        inspector._parts.use.click()  # type: ignore[union-attr]
+        assert brush.scene.names == (*scene.names, "lion")
+        assert brush.scene.weights("lion") == {1: pytest.approx(1.0)}
+        assert "“lion” is in the palette" in read(inspector, "said")
+        inspector._parts.use.click()  # type: ignore[union-attr]
+        assert brush.scene.names[-1] == "lion 2"
+        brush.undo()
+        assert brush.scene.names[-1] == "lion"
+        inspector.close()
+        brush.close()
+
+    def test_without_a_scene_it_follows_the_brush(self, painter: StillPainter, scene: Scene) -> None:
+        brush = PaintWidget(painter, scene)
+        inspector = PatchInspector(painter, brush=brush)
+        assert inspector.scene == scene
+        edited = scene.scale(0, 3)
+        brush.scene = edited
+        brush.wait(SOON_S)
+        until = time.monotonic() + SOON_S
+        while inspector.scene != edited and time.monotonic() < until:
+            time.sleep(0.02)
+        assert inspector.scene == edited
+        inspector.close()
+        brush.close()
+
+    def test_a_feature_is_found_in_the_atlas(self, painter: StillPainter, scene: Scene) -> None:
+        class Atlas:
+            chosen: list[int] = []  # noqa: RUF012
+
+            def select(self, features: list[int]) -> None:
+                self.chosen.extend(features)
+
+        atlas = Atlas()
+        inspector = PatchInspector(painter, scene, atlas=atlas)
+        inspector.selected_feature = 5
+        inspector._parts.show.click()  # type: ignore[union-attr]
+        assert atlas.chosen == [5]
+        inspector.close()
+
+    @pytest.mark.parametrize(
+        ("wish", "text"),
+        [
+            ({"brush": 3}, "brush=3 is not a PaintWidget"),
+            ({"atlas": 3}, r"atlas=3 has no select\(\)"),
+            ({"scene": 3}, "is not a Scene"),
+            ({"scene": None}, "there is no scene to inspect"),
+            ({"painter": object()}, r"has no render\(\); give a Painter"),
+        ],
+    )
+    def test_what_is_none_is_refused(
+        self, painter: StillPainter, scene: Scene, wish: dict[str, Any], text: str
+    ) -> None:
+        given: dict[str, Any] = {"painter": painter, "scene": scene, **wish}
+        with pytest.raises((TypeError, traitlets.TraitError), match=text):
+            PatchInspector(given.pop("painter"), given.pop("scene"), **given)
+
+
+class TestScenes:
+    def test_an_edit_shows_beside_the_unedited_run(self, inspector: PatchInspector, scene: Scene) -> None:
+        inspector.patch = (5, 5)
+        before = inspector.inspection.codes[5, 5]
+        inspector.scene = scene.scale(0, 4.0)
+        now = inspector.inspection.codes[5, 5]
+
+        assert set(inspector.features) == set(np.flatnonzero(before + now))
+        assert "unedited" in read(inspector)
+        widths = re.findall(r"ember-second' style='width:([\d.]+)%", html(inspector, "list"))
+        assert [float(w) > 0 for w in widths] == [before[f] > 0 for f in inspector.features]
+        inspector.layer = "change"
+        inspector.scene = scene
+        assert inspector.layer == "picture"
+        with pytest.raises(traitlets.TraitError, match="needs an edited scene"):
+            inspector.layer = "change"
+
+    def test_what_an_edit_does_further_on_shows_at_another_site_and_step(
+        self, inspector: PatchInspector, scene: Scene, painter: StillPainter
+    ) -> None:
+        inspector.scene = scene.scale(0, 4.0)
+        inspector.site, inspector.step = BEHIND, 1
+        expected = painter.inspect(inspector.scene, step=1, site=BEHIND)
+        assert np.array_equal(inspector.inspection.codes, expected.codes)
+        inspector.patch = (5, 5)
+        assert "factors" not in read(inspector)
+        assert "unedited" in read(inspector)
+        inspector.scene = painter.analyze(n_steps=1)  # a step fewer
+        assert inspector.step == 0
+
+    def test_a_scene_of_another_sae_is_refused_and_changes_nothing(
+        self, inspector: PatchInspector, scene: Scene
+    ) -> None:
+        foreign = scene.replace(model={**scene.model, "sae": "another"})
+        with pytest.raises(ValueError, match="made with SAE 'another'"):
+            inspector.scene = foreign
+        assert inspector.scene == scene
+        with pytest.raises(ValueError, match="made with SAE 'another'"):
+            PatchInspector(inspector._painter, foreign)
+
+    @pytest.mark.parametrize("layer", ["factors", "strongest", "unexplained_by_factors", "similarity"])
+    def test_every_layer_can_be_drawn_of_a_scene_with_one_factor_and_of_a_blank_one(
+        self, painter: StillPainter, layer: str
+    ) -> None:
+        for scene in (painter.analyze(n_factors=1), painter.blank()):
+            inspector = PatchInspector(painter, scene)
+            inspector.layer = layer
+            inspector.patch = (0, 0)
+            assert html(inspector, "legend")
+            assert inspector.last_error is None
+            inspector.close()
+
+    def test_an_sae_without_labels_shows_numbers(self, painter: StillPainter, scene: Scene) -> None:
+        del painter.labels
+        inspector = PatchInspector(painter, scene)
+        inspector.patch = (0, 0)
+        assert f"feature #{inspector.features[0]} " in read(inspector)
+        inspector.close()
+
+    def test_an_error_while_pointing_is_shown(
+        self, inspector: PatchInspector, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(sight: object) -> None:
+            raise RuntimeError("out of paint")
+
+        monkeypatch.setattr(inspector._view, "list", fail)
+        hand(inspector, "mouse_move", 4, 9)
+        assert read(inspector, "said") == "RuntimeError: out of paint"
+        assert isinstance(inspector.last_error, RuntimeError)
+
+
+def test_a_new_page_gets_everything_drawn_again(
+    inspector: PatchInspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    canvas = inspector._parts.canvas  # type: ignore[union-attr]
+    for name in ("draw_picture", "draw_layer", "draw_marks"):
+        monkeypatch.setattr(canvas, name, lambda *_, name=name: drawn.append(name))
+    send(canvas.widget, "client_ready")
+    assert drawn == ["draw_picture", "draw_layer", "draw_marks"]
+
+
+def test_closing_ends_its_parts_and_lets_go_of_the_painter(painter: StillPainter, scene: Scene) -> None:
+    inspector = PatchInspector(painter, scene)
+    parts = inspector._parts
+    assert parts is not None
+    inspector.close()
+    assert parts.canvas.widget.comm is None
+    assert parts.find.comm is None
+    assert inspector._painter is None
+    inspector.close()  # again
+
+
+def test_a_saved_notebook_keeps_a_picture(inspector: PatchInspector) -> None:
+    assert inspector._repr_mimebundle_()["image/png"].startswith("iVBOR")

@@ -1,0 +1,106 @@
+"""Steps of the history that are given a name stay, whatever is undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint.history import LIMIT, History, State
+from ember_widgets.widgets.paint.widget import PaintWidget
+from tests.unit.scene.scenes import make_scene
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
+
+
+@pytest.fixture
+def scenes() -> list[Scene]:
+    scene = make_scene()
+    return [scene, *(scene.scale(0, gain) for gain in (0.5, 0.25, 0.75, 0.9))]
+
+
+@pytest.fixture
+def widget(scenes: list[Scene]) -> PaintWidget:
+    return PaintWidget(FakePainter(), scenes[0])
+
+
+@pytest.fixture
+def browser(widget: PaintWidget) -> Browser:
+    return Browser(widget)
+
+
+def steps(browser: Browser) -> list[tuple[int, str]]:
+    return [(step, name) for step, _, name in browser.state()["steps"]]
+
+
+def test_a_named_step_survives_what_is_done_after_undo(
+    widget: PaintWidget, browser: Browser, scenes: list[Scene]
+) -> None:
+    browser.edit(scenes[1])
+    browser.edit(scenes[2])
+    seq = browser.ask("keep", step=2, name="the best")
+    assert browser.of("ack")[-1]["seq"] == seq
+    assert browser.state()["why"] == "kept"
+    assert steps(browser) == [(0, ""), (1, ""), (2, "the best")]
+    widget.undo()
+    widget.undo()
+    browser.edit(scenes[3])
+    assert steps(browser) == [(0, ""), (2, "the best"), (3, "")]
+    assert widget.kept == {"the best": scenes[2]}
+
+
+def test_undo_goes_along_the_line_and_leads_back_from_a_kept_step(
+    widget: PaintWidget, browser: Browser, scenes: list[Scene]
+) -> None:
+    browser.edit(scenes[1])
+    widget.keep("mine")
+    widget.undo()
+    browser.edit(scenes[2])
+    widget.undo()
+    assert widget.scene == scenes[0]
+    widget.redo()
+    assert widget.scene == scenes[2]
+    browser.ask("go", step=1)
+    assert widget.scene == scenes[1]
+    assert browser.state()["can_redo"] is False
+    widget.undo()
+    assert widget.scene == scenes[2]
+
+
+def test_a_name_that_is_taken_back_lets_the_step_go(
+    widget: PaintWidget, browser: Browser, scenes: list[Scene]
+) -> None:
+    browser.edit(scenes[1])
+    browser.ask("keep", step=1, name="mine")
+    widget.undo()
+    browser.edit(scenes[2])
+    browser.ask("keep", step=1, name="")
+    assert steps(browser) == [(0, ""), (2, "")]
+    assert widget.kept == {}
+    browser.ask("keep", step=2, name="now")
+    browser.ask("keep", step=2, name="")
+    assert widget.scene == scenes[2]
+    assert steps(browser) == [(0, ""), (2, "")]
+
+
+def test_names_are_one_steps_own(widget: PaintWidget, browser: Browser, scenes: list[Scene]) -> None:
+    widget.keep("mine")
+    widget.keep(" mine ")  # again, and as it is typed
+    browser.edit(scenes[1])
+    with pytest.raises(ValueError, match="name='mine' is taken by another step; choose another name"):
+        widget.keep("mine")
+    with pytest.raises(TypeError, match="name=3 is not text"):
+        widget.keep(3)  # type: ignore[arg-type]
+    browser.ask("keep", step=9, name="gone")
+    assert browser.of("error")[-1]["message"] == ("step 9 is not in the film any more; choose one that is")
+    assert widget.kept == {"mine": scenes[0]}
+    widget.wait(SOON_S)
+
+
+def test_named_steps_outlive_the_limit() -> None:
+    scene = make_scene()
+    history = History(State.of(scene))
+    history.keep(0, "first")
+    for n in range(LIMIT + 20):
+        history.commit(State.of(scene.scale(0, 1 + n / 1000)))
+    assert len(history.steps) == LIMIT + 2
+    assert history.steps[0] == 0
+    assert history.names == {0: "first"}

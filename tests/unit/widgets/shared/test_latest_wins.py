@@ -1,0 +1,264 @@
+"""The latest-wins worker."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from ember_widgets.widgets.shared.latest_wins import Renderer
+
+SOON_S = 5.0
+
+
+class Work:
+    """Work that records its jobs; with ``hold()`` the next ones wait until ``go`` is set."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+        self.started = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def hold(self) -> None:
+        self.go.clear()
+        self.started.clear()
+
+    def __call__(self, job: object) -> None:
+        self.started.set()
+        if not self.go.wait(SOON_S):
+            raise TimeoutError
+        if isinstance(job, Exception):
+            raise job
+        self.done.append(job)
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def events() -> list[object]:
+    return []
+
+
+@pytest.fixture
+def renderer(work: Work, events: list[object]) -> Iterator[Renderer[object]]:
+    renderer: Renderer[object] = Renderer(
+        work,
+        settle=lambda: events.append("settled"),
+        on_error=lambda fault: events.append(repr(fault)),
+        on_drop=lambda job: events.append(("dropped", job)),
+        settle_after_s=0.01,
+    )
+    yield renderer
+    work.go.set()
+    renderer.close()
+
+
+def test_a_job_is_done_in_a_thread_of_its_own(renderer: Renderer[object], work: Work) -> None:
+    renderer.submit("picture")
+
+    assert renderer.wait(SOON_S)
+    assert work.done == ["picture"]
+
+
+def test_submit_does_not_wait_for_the_work(renderer: Renderer[object], work: Work) -> None:
+    work.hold()
+    began = time.perf_counter()
+
+    for job in range(100):
+        renderer.submit(job)
+
+    assert time.perf_counter() - began < 1
+    assert work.done == []
+
+
+def test_only_the_newest_of_the_waiting_jobs_is_done(
+    renderer: Renderer[object], work: Work, events: list[object]
+) -> None:
+    work.hold()
+    renderer.submit("first")
+    assert work.started.wait(SOON_S)
+    for job in ("second", "third", "newest"):
+        renderer.submit(job)
+    assert renderer.waiting
+    work.go.set()
+
+    assert renderer.wait(SOON_S)
+    assert work.done == ["first", "newest"]
+    assert events == [("dropped", "second"), ("dropped", "third"), "settled"]
+
+
+def test_it_settles_once_after_a_row_of_jobs(
+    renderer: Renderer[object], work: Work, events: list[object]
+) -> None:
+    renderer.submit("first")
+    assert renderer.wait(SOON_S)
+    renderer.submit("second")
+    assert renderer.wait(SOON_S)
+
+    assert work.done == ["first", "second"]
+    assert events == ["settled", "settled"]
+
+
+def test_it_does_not_settle_while_jobs_keep_coming(work: Work, events: list[object]) -> None:
+    renderer: Renderer[object] = Renderer(work, settle=lambda: events.append("settled"), settle_after_s=0.5)
+    for job in range(5):
+        renderer.submit(job)
+        time.sleep(0.02)
+        assert renderer.busy
+
+    assert events == []
+    assert renderer.wait(SOON_S)
+    assert events == ["settled"]
+    renderer.close()
+
+
+def test_a_job_that_comes_while_it_settles_is_done_and_settles_again(work: Work) -> None:
+    settled: list[int] = []
+
+    def settle() -> None:
+        settled.append(len(work.done))
+        if len(settled) == 1:
+            worker.submit("second")
+
+    worker: Renderer[object] = Renderer(work, settle=settle, settle_after_s=0.01)
+    worker.submit("first")
+
+    assert worker.wait(SOON_S)
+    assert work.done == ["first", "second"]
+    assert settled == [1, 2]
+    worker.close()
+
+
+def test_an_error_is_reported_and_the_thread_goes_on(
+    renderer: Renderer[object], work: Work, events: list[object]
+) -> None:
+    renderer.submit(ValueError("bad job"))
+    assert renderer.wait(SOON_S)
+    renderer.submit("good job")
+    assert renderer.wait(SOON_S)
+
+    assert events == ["ValueError('bad job')", "settled", "settled"]
+    assert work.done == ["good job"]
+
+
+def test_an_error_while_settling_does_not_leave_wait_hanging(work: Work) -> None:
+    faults: list[BaseException] = []
+
+    def settle() -> None:
+        raise OSError("disk full")
+
+    renderer: Renderer[object] = Renderer(work, settle=settle, on_error=faults.append, settle_after_s=0.01)
+    renderer.submit("job")
+
+    assert renderer.wait(SOON_S)
+    assert [str(fault) for fault in faults] == ["disk full"]
+    renderer.close()
+
+
+def test_wait_says_when_the_time_is_over(renderer: Renderer[object], work: Work) -> None:
+    work.hold()
+    renderer.submit("job")
+
+    assert renderer.busy
+    assert not renderer.wait(0.02)
+
+
+def test_waiting_for_nothing_does_not_wait(renderer: Renderer[object]) -> None:
+    assert renderer.wait(0)
+    assert not renderer.busy
+
+
+def test_waiting_in_the_worker_is_refused_instead_of_hanging(
+    renderer: Renderer[object], events: list[object]
+) -> None:
+    renderer._work = lambda job: events.append(renderer.wait())
+    renderer.submit("job")
+
+    assert renderer.wait(SOON_S)
+    assert events[0] == "RuntimeError('wait() was called from the worker itself, which would wait forever')"
+
+
+def test_a_closed_renderer_takes_nothing_and_its_thread_ends(renderer: Renderer[object], work: Work) -> None:
+    renderer.submit("before")
+    assert renderer.wait(SOON_S)
+    thread = renderer._thread
+    assert thread is not None
+
+    renderer.close()
+    thread.join(SOON_S)
+    assert not thread.is_alive()
+
+    renderer.submit("after")
+    assert renderer.wait(0)
+    assert work.done == ["before"]
+
+
+def test_closing_in_the_middle_of_a_job_lets_it_end_and_drops_the_next(
+    renderer: Renderer[object], work: Work
+) -> None:
+    work.hold()
+    renderer.submit("running")
+    assert work.started.wait(SOON_S)
+    renderer.submit("waiting")
+
+    renderer.close()
+    assert not renderer.wait(0)
+    work.go.set()
+
+    assert renderer.wait(SOON_S)
+    assert work.done == ["running"]
+
+
+def test_without_a_job_there_is_no_thread(renderer: Renderer[object]) -> None:
+    assert renderer._thread is None
+
+
+def test_the_worker_does_not_keep_what_it_worked_on(work: Work) -> None:
+    class Owner:
+        def work(self, job: object) -> None:
+            pass
+
+    owner = Owner()
+    gone = weakref.ref(owner)
+    renderer: Renderer[object] = Renderer(owner.work, settle_after_s=0.01)
+    job = Work()
+    job_gone = weakref.ref(job)
+    renderer.submit(job)
+    assert renderer.wait(SOON_S)
+    del job
+    gc.collect()
+    assert job_gone() is None
+
+    renderer.close()
+    del owner
+    gc.collect()
+
+    assert gone() is None
+
+
+def test_many_threads_may_submit_at_once(
+    renderer: Renderer[object], work: Work, events: list[object]
+) -> None:
+    def submit(start: int) -> None:
+        for i in range(200):
+            renderer.submit(start + i)
+
+    threads = [threading.Thread(target=submit, args=(1000 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert renderer.wait(SOON_S)
+    dropped = [event[1] for event in events if isinstance(event, tuple)]
+    assert sorted([*work.done, *dropped], key=str) == sorted(  # each job was either done or dropped, once
+        [1000 * k + i for k in range(4) for i in range(200)], key=str
+    )

@@ -1,0 +1,61 @@
+"""What front ends ask of a widget's module, told from its text: tests/lab/test_contract.py runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).parents[3] / "ember_widgets" / "widgets" / "static"
+NAMESPACES = ("http://www.w3.org/",)
+
+# Each reaches for the network or runs text as code: some front ends forbid it.
+FORBIDDEN = (
+    r"\bfetch\(",
+    r"\bXMLHttpRequest\b",
+    r"\bWebSocket\b",
+    r"\bEventSource\b",
+    r"\bsendBeacon\b",
+    r"\bimportScripts\b",
+    r"\bimport\b",
+    r"\brequire\(",
+    r"(?<![.\w])eval\(",
+    r"\bFunction\(",
+    r"\bWorker\(",
+    r"\blocalStorage\b",
+    r"\bdocument\.cookie\b",
+    r"\bdocument\.write\b",
+)
+GLOBAL_WRITE = r"\b(?:window|globalThis|self|top|parent)(?:\.[\w$]+|\[[^\]]*\])\s*=(?!=)"
+
+
+@pytest.fixture(params=["paint.js", "atlas.js"])
+def script(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def test_it_is_one_module_with_one_default_export(script: str) -> None:
+    assert len(re.findall(r"\bexport[\s{*]", script)) == 1
+    assert re.search(r"export\{[\w$]+ as default\};?\s*$", script)
+
+
+@pytest.mark.parametrize("pattern", FORBIDDEN)
+def test_it_reaches_for_nothing_outside(script: str, pattern: str) -> None:
+    assert re.findall(f".{{0,40}}{pattern}", script) == []
+
+
+def test_the_only_addresses_are_names_of_namespaces(script: str) -> None:
+    addresses = re.findall(r"""(?:https?:|wss?:)?//[^"'`\s)]+""", script)
+    assert [address for address in addresses if not address.startswith(NAMESPACES)] == []
+
+
+def test_it_leaves_nothing_in_the_page(script: str) -> None:
+    assert re.findall(GLOBAL_WRITE, script) == []
+
+
+@pytest.mark.parametrize("name", ["paint.css", "atlas.css", "inspect.css"])
+def test_styles_ask_for_nothing_either(name: str) -> None:
+    style = (STATIC / name).read_text(encoding="utf-8")
+    assert re.findall(r"@import|@font-face|url\((?!data:)", style) == []
