@@ -61,6 +61,7 @@ const paint = {
   mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`),
 };
 const atlas = { entryPoints: both("atlas/panel", "atlas") };
+const keys = { entryPoints: [{ in: here("src/shared/keys.ts"), out: "keys" }], inject: [] };
 
 if (process.argv.includes("--tests")) {
   const outdir = here("build/tests");
@@ -94,7 +95,7 @@ if (process.argv.includes("--tests")) {
   });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
-  for (const widget of [paint, atlas]) {
+  for (const widget of [paint, atlas, keys]) {
     const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
     for (const { path, text } of outputFiles) writeFileSync(path, path.endsWith(".js") ? await smaller(text) : text);
   }

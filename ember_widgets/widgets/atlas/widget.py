@@ -25,6 +25,7 @@ from ember_widgets.widgets.atlas.panel_sheet import Sheet
 from ember_widgets.widgets.atlas.scatter import Scatter
 from ember_widgets.widgets.paint.requests import check_keywords, last_line
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 
 PANEL_WIDTH = 330
 
@@ -98,7 +99,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._end_listening = self._all.icons.on_made(self._icons_made)
         self._closed = False
         layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
-        super().__init__([left, self._panel], layout=layout)
+        super().__init__([left, self._panel, NotebookKeys("ember-atlas")], layout=layout)
+        self.add_class("ember-atlas")
         self._panel.observe(self._asked_query, "query")
         self._panel.observe(self._asked_colors, ["color_by", "ground"])
         self._panel.observe(self._asked_filters, "filters")

@@ -12,6 +12,7 @@ from ember_widgets.scene import site_names
 from ember_widgets.widgets.inspect.canvas import Hand, PatchCanvas, RowCanvas
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.patch_list import ROW_HEIGHT, ROWS
+from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 
 _CSS = (Path(__file__).parents[1] / "static" / "inspect.css").read_text(encoding="utf-8")
 
@@ -67,7 +68,8 @@ class Parts:
         body = self._classed(w.HBox([left, right]), "ember-body")
         tools = self._classed(w.HBox([self.find, self.compare, self.steps, self.sites]), "ember-tools")
         self.chosen = self._classed(w.HBox([self.card, w.HBox(buttons)]), "ember-chosen")
-        self.children = [style, self.layers, body, tools, self.chosen, self._classed(self.said, "ember-said")]
+        said = self._classed(self.said, "ember-said")
+        self.children = [style, self.layers, body, tools, self.chosen, said, NotebookKeys("ember-inspect")]
 
     def show_choices(
         self, *, edited: bool, layer: str, n_steps: int, step: int, sites: list[str], site: str

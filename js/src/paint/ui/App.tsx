@@ -53,7 +53,6 @@ function Widget({ view }: { view: View }) {
       data-revision={store.info.val?.revision ?? ""}
       data-panel={store.panel}
       data-frozen={store.film.val.frozen}
-      data-lm-suppress-shortcuts
     >
       <div class="e-card">
         {all && <DrawForm store={store} />}

@@ -4,6 +4,7 @@ import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
+import { isPress } from "./keys.ts";
 
 const COMPARE = [
   ["now", "Picture", "The picture as it is painted"],
@@ -33,7 +34,7 @@ export function Picture({ view }: { view: View }) {
           onPointerDown={hold(true)}
           onPointerUp={hold(false)}
           onPointerLeave={hold(false)}
-          onKeyDown={({ key }) => " Enter".includes(key) && hold(true)()}
+          onKeyDown={({ key }) => isPress(key) && hold(true)()}
         >
           Unedited
         </TextButton>

@@ -1,5 +1,6 @@
 /** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
 
+import { keepKeysFromNotebook } from "../../shared/notebook_keys.ts";
 import { clamp } from "../../shared/numbers.ts";
 import { put } from "../../shared/signals.ts";
 import { MAX_BRUSH } from "../store/settings.ts";
@@ -64,7 +65,7 @@ export function actionOf(
   if (where.onGrid) {
     const arrow = ARROWS[key];
     if (arrow) return () => view.moveCursor(arrow[0], arrow[1]);
-    if (key === " " || key === "Enter") return () => view.press(shapeOf(held), key === "Enter");
+    if (isPress(key)) return () => view.press(shapeOf(held), key === "Enter");
   }
   if (held.alt) return null;
   const { size, selection, soloed } = store;
@@ -97,11 +98,12 @@ export function actionOf(
   return picked >= 0 && picked < nFactors ? put(store.factor, picked) : null;
 }
 
-/**
- * Handles keys of one view until the signal aborts. Notebooks listen on the document while the event still goes down and
- * would add a cell on "b"; so this listens on the window, before them, and only to what happens inside the root.
- */
+/** Whether a key presses what has the focus. */
+export const isPress = (key: string) => key === " " || key === "Enter";
+
+/** Handles keys of one view until the signal aborts; keys that are not ours go on, but not to the notebook. */
 export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, view: View, signal: AbortSignal): void {
+  keepKeysFromNotebook((path) => path.includes(root), signal);
   window.addEventListener(
     "keydown",
     (event) => {
@@ -112,13 +114,11 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
         target instanceof HTMLTextAreaElement ||
         (target instanceof HTMLInputElement && target.type !== "range" && target.type !== "checkbox");
       const command = event.ctrlKey || event.metaKey;
-      // Lumino looks for this attribute; combinations such as Ctrl+S stay the notebook's.
-      root.toggleAttribute("data-lm-suppress-shortcuts", !command);
       const held = { command, shift: event.shiftKey, alt: event.altKey };
       const action = actionOf(event.key, held, { onGrid: target === grid, inText }, view);
       if (!action) return;
       // A held Space must not pick up and set down in turn.
-      if (!(event.repeat && " Enter".includes(event.key))) action();
+      if (!(event.repeat && isPress(event.key))) action();
       event.preventDefault();
       event.stopImmediatePropagation();
     },

@@ -1,0 +1,114 @@
+"""Keys typed in a widget do not act on the notebook: no cell is deleted, cut or added, no dialog opens."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.lab.conftest import FAKE_CELLS, OpenNotebook
+from tests.lab.inspector import CELLS as INSPECTOR_CELLS
+from tests.lab.inspector import InspectorView
+from tests.lab.notebook import LIMIT_MS, Notebook
+from tests.lab.server import LabServer
+from tests.lab.view import PaintView
+
+ATLAS_CELLS = [
+    """import ember_widgets as ember
+
+atlas = ember.FeatureAtlas(ember.Painter.embedded())
+atlas""",
+]
+# In command mode: delete, cut, add above and below, undo, restart, Markdown, heading, copy, paste, merge.
+SEQUENCES = ("dd", "x", "a", "b", "z", "00", "m", "1", "c", "v", "Shift+M")
+
+CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
+  cell => [cell.model.type, cell.model.sharedModel.getSource()])"""
+
+
+def type_all(page: Page, focused: Locator) -> None:
+    """Type every sequence with the focus on an element of a widget."""
+    for sequence in SEQUENCES:
+        focused.focus()
+        if "+" in sequence:
+            page.keyboard.press(sequence)
+        else:
+            page.keyboard.type(sequence)
+    page.wait_for_timeout(300)  # a command would run a little later
+
+
+def assert_untouched(notebook: Notebook, focused: Locator) -> None:
+    before = notebook.page.evaluate(CELLS)
+    # As a user has it: the widget's cell is the active one, in command mode.
+    notebook.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.mode = 'command'; }")
+    type_all(notebook.page, focused)
+    assert notebook.page.evaluate(CELLS) == before
+    expect(notebook.page.locator(".jp-Dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("part", ["grid", "factor-1", "strength-1", "tool-erase", "prompt", "undo"])
+def test_keys_in_the_paint_widget_leave_the_notebook_alone(view: PaintView, part: str) -> None:
+    if part == "undo":  # disabled, with the focus on it, once there is nothing to undo
+        view.pick(1)
+        view.use("paint", size=1)
+        view.drag([(1, 1)])
+        view.settle()
+    focused = view.part(part)
+    # The label of a row may hold the focus in an element of its own.
+    focused.scroll_into_view_if_needed()
+    assert_untouched(view.notebook, focused)
+
+
+def test_saving_and_running_are_left_to_jupyterlab(fresh_view: PaintView) -> None:
+    page = fresh_view.page
+    count = "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.executionCount"
+    fresh_view.notebook.scroll_to_cell("PaintWidget")
+    before = page.evaluate(count)
+    page.evaluate("() => { window.jupyterapp.shell.currentWidget.context.model.dirty = true; }")
+    fresh_view.part("grid").focus()
+    page.keyboard.press("Control+s")
+    page.wait_for_function(
+        "() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=LIMIT_MS
+    )
+    fresh_view.part("grid").focus()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(f"before => ({count})() > before", arg=before, timeout=LIMIT_MS)
+
+
+def test_keys_in_the_inspector_leave_the_notebook_alone(open_notebook: OpenNotebook) -> None:
+    view = InspectorView(open_notebook(INSPECTOR_CELLS))
+    view.settle()
+    for focused in (view.canvas, view.root.locator("button").first, view.root.locator("input").first):
+        assert_untouched(view.notebook, focused)
+
+
+def test_keys_in_the_atlas_leave_the_notebook_alone(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(ATLAS_CELLS)
+    panel = notebook.page.get_by_test_id("ember-atlas")
+    panel.wait_for(timeout=LIMIT_MS)
+    canvas = notebook.page.locator(".ember-atlas canvas").first
+    canvas.evaluate("canvas => { canvas.tabIndex = 0; }")
+    for focused in (panel.locator("input").first, panel.locator("button").first, canvas):
+        assert_untouched(notebook, focused)
+
+
+def test_keys_leave_notebook_7_alone(page: Page, server: LabServer) -> None:
+    name = server.write_notebook("keys-in-notebook-7.ipynb", FAKE_CELLS)
+    page.goto(f"{server.base}/notebooks/{name}?token={server.token}", wait_until="domcontentloaded")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=LIMIT_MS)
+    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute(
+        "data-status", "idle", timeout=LIMIT_MS
+    )
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    root = page.get_by_test_id("ember-paint")
+    root.wait_for(timeout=LIMIT_MS)
+    expect(root).to_have_attribute("data-kind", "final", timeout=LIMIT_MS)
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    before = json.dumps(cells.locator(".cm-content").all_inner_texts())
+    for part in ("grid", "tool-erase", "factor-1", "strength-1"):
+        type_all(page, root.get_by_test_id(part))
+        expect(page.locator(".jp-Dialog")).to_have_count(0)
+        assert json.dumps(cells.locator(".cm-content").all_inner_texts()) == before
+    server.stop_kernel(name)
