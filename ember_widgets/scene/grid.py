@@ -175,3 +175,23 @@ def _sum_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
             if (row, col) != (1, 1):
                 total += padded[row : row + GRID, col : col + GRID]
     return total
+
+
+from dataclasses import dataclass  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Grid:
+    rows: int = 16
+    cols: int = 16
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
+
+    @property
+    def n_patches(self) -> int:
+        return self.rows * self.cols
+
+    def mask(self, patches: Patches) -> Mask:
+        return patch_mask(patches)
