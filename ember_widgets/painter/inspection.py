@@ -113,7 +113,8 @@ class Inspection:
     @property
     def begin(self) -> int:
         """The scene's index of the site's first feature; 0 at the first site."""
-        return self.space.columns(self.site).start
+        begin: int = self.space.columns(self.site).start
+        return begin
 
     @property
     def n_features(self) -> int:

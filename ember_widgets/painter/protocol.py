@@ -40,13 +40,17 @@ class PainterProtocol(Protocol):
 class Styles(Protocol):
     """`analyze` takes `style=`, and `render` draws scenes that have a style."""
 
-    styles: bool
+    @property
+    def styles(self) -> bool:
+        """True."""
 
 
 class Guides(Protocol):
     """`analyze` takes `guidance=`; `guidance` is the default scale."""
 
-    guidance: float
+    @property
+    def guidance(self) -> float:
+        """Scale of classifier-free guidance; 0 = none."""
 
 
 class Previews(Protocol):
@@ -89,7 +93,9 @@ class Sweeps(Protocol):
 class Inspects(Protocol):
     """Runs can be inspected, patch by patch, at the sites of `saes`. Figures and PatchInspector need this."""
 
-    saes: Mapping[str, SAE]
+    @property
+    def saes(self) -> Mapping[str, SAE]:
+        """{site: SAE}, in the order of the network."""
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
@@ -103,7 +109,9 @@ class Inspects(Protocol):
 class HasLabels(Protocol):
     """Features have labels: {feature of a scene: text}."""
 
-    labels: Labels
+    @property
+    def labels(self) -> Labels:
+        """{feature of a scene: text}, may be empty."""
 
 
 class HasIcons(Protocol):
