@@ -238,6 +238,30 @@ def origins(value: object, n_factors: int, n_base: int) -> tuple[int, ...]:
     return tuple(integer("origins", item, -1, n_base - 1, hint=hint) for item in value)
 
 
+def factor_ids(value: object, n_factors: int) -> tuple[int, ...]:
+    """One id per factor, all different; 0, 1, 2, ... for None."""
+    if value is None:
+        return tuple(range(n_factors))
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"factor_ids={shown(value)} is not a tuple; give one whole number per factor")
+    hint = "give one whole number per factor, all different"
+    ids = tuple(integer("factor_ids", item, 0, 2**53, hint=hint) for item in value)
+    if len(ids) != n_factors or len(set(ids)) < len(ids):
+        raise ValueError(
+            f"factor_ids={shown(value)} are not {plural(n_factors, 'different id')}; "
+            f"basis has {plural(n_factors, 'row')}, and each factor has an id of its own"
+        )
+    return ids
+
+
+def next_factor_id(value: object, ids: tuple[int, ...]) -> int:
+    """The id of the next factor: above all that there are."""
+    least = max(ids, default=-1) + 1
+    return (
+        least if value is None else integer("next_factor_id", value, least, 2**53, hint="it is above all ids")
+    )
+
+
 def model(value: object) -> dict[str, str]:
     """Which model a scene belongs to, as a new dict of str to str."""
     if not isinstance(value, Mapping):
