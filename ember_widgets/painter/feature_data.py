@@ -46,7 +46,7 @@ def draw_icons(model: SteeredModel, features: Sequence[int]) -> list[Image.Image
     """
     ((site, sae),) = model.saes.items()
     features = [model.space.index(feature, site) for feature in features]
-    disc = torch.from_numpy(model.grid.mask(DISC).reshape(-1, 1)).to(sae.W_dec)
+    disc = torch.tensor(model.grid.mask(DISC).reshape(-1, 1)).to(sae.W_dec)
     backbone = model.backbone
     with model.lock, model.memory("drawing icons"):
         start = model.start(Run("", 0, 1))

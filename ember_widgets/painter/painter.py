@@ -352,6 +352,7 @@ class Painter:
             step=step,
             space=space,
             scene=scene if site in steered else None,
+            grid=self.grid,
         )
 
     # scenes to pictures

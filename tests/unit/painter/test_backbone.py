@@ -52,7 +52,7 @@ class Toy:
 
     def start(self, run: Run) -> ToyStart:
         seed = sum(run.prompt.encode()) + run.seed
-        noise = torch.rand(1, D_MODEL, *GRID.shape, generator=torch.Generator().manual_seed(seed))
+        noise = torch.rand(1, D_MODEL, *self.grid.shape, generator=torch.Generator().manual_seed(seed))
         return ToyStart((SiteState(noise, 2 * noise),), run.n_steps)
 
     def repeated(self, start: ToyStart, n: int) -> ToyStart:
@@ -91,6 +91,15 @@ class Toy:
     @contextlib.contextmanager
     def memory(self, doing: str, *caches: Callable[[], None]) -> Iterator[None]:
         yield
+
+
+class Square(Toy):
+    """With SDXL-Turbo's grid."""
+
+    grid = Grid(16, 16)
+
+    def weights(self) -> Iterable[bytes]:
+        return [b"square"]
 
 
 def sae(site: str = SITE) -> SAE:
@@ -214,7 +223,8 @@ def test_numpys_integers_are_numbers(painter: Painter, one: Any) -> None:
     assert painter.draw_icons([one])[0].tobytes() == painter.draw_icons([1])[0].tobytes()
     sheet = painter.sweep(two, one, [one], seeds=(one,), side=np.int64(32))
     assert sheet.tobytes() == painter.sweep(two, 1, [1], seeds=[1], side=32).tobytes()
-    assert len(painter.collect(["a"], seeds=[one], progress=False)) >= 1
+    square = Painter(Square(), sae(), name="square")
+    assert len(square.collect(["a"], seeds=[one], progress=False)) == 1
 
 
 def test_a_plain_picture_has_as_many_factors_as_things_whatever_type_the_number_has() -> None:
