@@ -158,6 +158,17 @@ def sites(value: object, n_features: int) -> dict[str, int]:
     return found
 
 
+def n_factors(value: object, n_patches: int) -> int:
+    """A number of factors: no more than there are patches."""
+    number = whole("n_factors", value, 1, n_patches)
+    if not 1 <= number <= n_patches:
+        raise ValueError(
+            f"n_factors={number}, but an image has {n_patches} patches; "
+            f"choose 1..{n_patches} (3..8 reads best)"
+        )
+    return number
+
+
 def factor_index(factor: object, names: tuple[str, ...]) -> int:
     """The index of a factor given by index or by name."""
     if isinstance(factor, str):
