@@ -1,22 +1,22 @@
-"""Painter: the model in the kernel, and how a scene steers it.
+"""Painter: a model with dictionaries, and how a scene steers it.
 
-The equation. In an unedited run the site has input x_in and output x_out, (256, d_model). The SAE's target
-is a = x_out − x_in ("update") or a = x_out ("output"). Its codes are A = encode(a) (256, n_features), and
-non-negative matrix factorisation gives A ≈ S0·H0. What SAE and NMF leave unexplained is the remainder
-r = a − S0·H0·W_dec − b_dec. A scene holds strengths S, basis H and a remainder mask ρ in [0, 1]; the site's
-target becomes
+The equation. In an unedited run the site has input x_in and output x_out, (n_patches, d_model). The SAE's
+target is a = x_out − x_in ("update") or a = x_out ("output"). Its codes are A = encode(a), (n_patches,
+n_features), and non-negative matrix factorisation gives A ≈ S0·H0. What SAE and NMF leave unexplained is the
+remainder r = a − S0·H0·W_dec − b_dec. A scene holds strengths S, basis H and a remainder mask ρ in [0, 1];
+the site's target becomes
 
     a' = S·H·W_dec + b_dec + ρ⊙r,    that is    x_out' = x_out + δ,
     δ  = (S·H − S0·H0)·W_dec − (1 − ρ)⊙r
 
 for either target. Untouched patches have δ exactly 0: it is computed as (S − S0)·(H·W_dec) +
-S0·((H − H0)·W_dec), factor by factor (S0 and H0 are zero for those added later; those removed are subtracted
-as they were), so that "unchanged" is an exact zero and not a rounding error. At steps after the first, x_in,
-x_out and r are the run's own; S0·H0 stays the analysed one.
+S0·((H − H0)·W_dec), factor by factor, so that "unchanged" is an exact zero and not a rounding error. (Factors
+that were added have S0 = H0 = 0. Removed factors are subtracted as they were.) At steps after the first,
+x_in, x_out and r are the run's own; S0·H0 stays the analysed one.
 
-With guidance, a and x_out are those of the conditional half, and δ is added to that half alone. Where several
-sites are steered, each has its own SAE, factors and δ; x_in and x_out of a later one are the run's own, with
-what was painted before it, and ρ masks the first site's remainder only.
+With guidance, a and x_out are those of the conditional half, and δ is added to that half alone. If several
+sites are steered, each has its own SAE, factors and δ. At a later site x_in and x_out are the run's own, so
+they contain what was painted at earlier sites. ρ masks the first site's remainder only.
 
 A blank canvas has no factors and ρ = 0: its target is b_dec everywhere, so only what is painted drives the
 picture.
@@ -24,6 +24,7 @@ picture.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -161,34 +162,34 @@ class Painter:
                 {"down.2.1": ..., "up.0.1": ...}.
             site: Attention block a single SAE belongs to: a module path or a short name such as "up.0.1";
                 None = what the checkpoint says, and else "down.2.1".
-            device: "cuda", "mps", "cpu"; None takes the best there is.
-            dtype: "auto" (bfloat16 where the device computes in it, else float16 on a GPU and float32 on a
+            device: "cuda", "mps" or "cpu"; None = the best there is.
+            dtype: "auto" (bfloat16 if the device computes in it, else float16 on a GPU and float32 on a
                 CPU), "float32", "float16" or "bfloat16". SAEs always compute in float32.
             vae: Hub id or folder of another VAE, such as "madebyollin/sdxl-vae-fp16-fix", which is safe in
-                float16 and so decodes faster there; None = the model's own, decoded in float32 where float16
-                would overflow.
+                float16 and so decodes faster there; None = the model's own, decoded in float32 if float16
+                overflows.
             preview_vae: Hub id or folder of a small decoder, such as "madebyollin/taesdxl", for
                 `render(scene, preview=True)`.
             guidance: Scale of classifier-free guidance: 0 for SDXL-Turbo; 5 to 8 for SDXL base, with 20 to 50
                 steps. Edits steer the conditional half.
             revision: Branch, tag or commit of the model.
-            variant: "fp16" takes those weights where the model has them; "auto" does for 16-bit dtypes.
+            variant: "fp16" takes those weights if the model has them; "auto" does so for 16-bit dtypes.
             cache_dir: Where downloads are kept; None = the hub's usual cache.
             token: For gated or private repositories.
-            local_files_only: Never ask the network.
+            local_files_only: Never use the network.
             config: For a single file: hub id or folder with configurations and tokenizers; None =
                 "stabilityai/sdxl-turbo".
-            labels: {feature: text}, or a file of them.
+            labels: {feature: text}, or a file with labels.
             cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
-            release_text_encoders: Keep the text encoders on the device only while they encode; None = where
+            release_text_encoders: Keep the text encoders on the device only while they encode; None = if
                 the GPU has less than 11 GiB.
             compile: Compile the UNet's blocks: the first picture takes a minute or more, the others less.
 
         Raises:
-            ValueError: Something does not fit or is damaged; the message says what, and which knob to turn.
+            ValueError: Something does not fit or is damaged; the message says what it is and what to do.
             FileNotFoundError: No such model or SAE, or offline and not in the cache.
             PermissionError: Gated or private.
-            ConnectionError: The line broke; calling again fetches what is missing.
+            ConnectionError: The connection failed; calling again fetches what is missing.
             MemoryError: The device is too small.
         """
         return cls(
@@ -278,14 +279,10 @@ class Painter:
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
         """
-        run = self._run(prompt, seed, n_steps, guidance)
-        run = Run(
-            run.prompt,
-            run.seed,
-            run.n_steps,
-            run.guidance,
-            None if image is None else self._encoded(image),
-            checks.image_strength(image_strength),
+        run = dataclasses.replace(
+            self._run(prompt, seed, n_steps, guidance),
+            image=None if image is None else self._encoded(image),
+            image_strength=checks.image_strength(image_strength),
         )
         factors, names = analysis.factors_of(self.model, self.labels, run, n_factors)
         return analysis.scene_of(self.model, run, factors, names, edit_steps=edit_steps, style=style)
