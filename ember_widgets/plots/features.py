@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ember_widgets.features.labels import labels_of
+from ember_widgets.painter.protocol import HasLabels, offered
 from ember_widgets.plots.canvas import (
     AMOUNT,
     FIRST,
@@ -42,7 +43,7 @@ def plot_features(
     """The features of a patch, or the mean of several, as bars, with marks at what is typical of each.
 
     Args:
-        patch: (row, col); or patches: bool (16, 16), pairs, or the name of an area.
+        patch: (row, col); or patches: bool (rows, cols), pairs, or the name of an area.
         top: how many features at most.
         step: sampling step, 0..n_steps-1.
         site: one of ``painter.saes``; None = the steered one.
@@ -53,7 +54,7 @@ def plot_features(
     patches = [given] if single else given
     found = seen.top(patches, top)
     ax = one(ax, (6, 0.6 + 0.32 * max(2, len(found))))
-    labels = seen.labels(labels_of(painter))
+    labels = seen.labels(labels_of(offered(painter, HasLabels)))
     y = np.arange(len(found))
     ax.barh(y, list(found.values()), height=0.6, color=FIRST)
     ink = ax.xaxis.label.get_color()
@@ -87,10 +88,10 @@ def plot_feature_map(
     seen = painter.inspect(scene, step=step, site=site)
     feature = checks.feature_index(feature, seen.n_features)
     ax = one(ax, (4.2, 3.6))
-    show_picture(ax, painter.render(scene), dim=True)
+    show_picture(ax, painter.render(scene), seen.grid, dim=True)
     codes = seen.codes[..., feature]
     image = show_map(ax, codes, cmap=HEAT, over=True)
-    title = name_of(feature, seen.labels(labels_of(painter)))
+    title = name_of(feature, seen.labels(labels_of(offered(painter, HasLabels))))
     ax.set_title(title if codes.any() else f"{title} (active nowhere)")
     ramp(ax, image, "activation")
     return ax
