@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ember_widgets.scene.grid import Grid
 from ember_widgets.util.checks import shown
 
-# Ramps that rise in lightness: they read without colour, and as well on black as on white.
+# Ramps whose lightness rises: they can be read without colour, on black as on white.
 AMOUNT = "cividis"
 HEAT = "inferno"
 CHANGE = "PuOr"
@@ -63,13 +64,18 @@ def checked(ax: Any) -> Any:
     return ax
 
 
-def show_picture(ax: Any, picture: Image.Image, *, dim: bool = False) -> None:
-    """A picture, in units of patches; `dim` for one that something lies over."""
+def show_picture(ax: Any, picture: Image.Image, grid: Grid, *, dim: bool = False) -> None:
+    """Show a picture, in units of patches; `dim` darkens it for a map that is drawn over it."""
     pixels = np.asarray(picture.convert("RGB"), np.float64) / 255
     if dim:
         pixels = 0.3 * pixels + 0.1
-    ax.imshow(pixels, extent=(-0.5, 15.5, 15.5, -0.5), interpolation="bilinear")
+    ax.imshow(pixels, extent=extent(grid), interpolation="bilinear")
     bare(ax)
+
+
+def extent(grid: Grid) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a picture, in units of patches."""
+    return -0.5, grid.cols - 0.5, grid.rows - 0.5, -0.5
 
 
 def show_map(
@@ -78,9 +84,9 @@ def show_map(
     """A map of patches; returns matplotlib's image.
 
     Args:
-        values: (16, 16).
+        values: (rows, cols).
         most: where the ramp ends; None = the largest value.
-        over: lies over a picture, seen where it is strong.
+        over: drawn over a picture, and transparent where it is weak.
     """
     top = float(values.max()) if most is None else most
     alpha = np.clip(values / (top or 1), 0, 1) ** 0.6 if over else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ember_widgets.features.labels import labels_of
+from ember_widgets.painter.protocol import HasLabels, offered
 from ember_widgets.plots.canvas import (
     AMOUNT,
     FIRST,
@@ -25,12 +26,12 @@ from ember_widgets.scene.grid import Patches
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting
+    from ember_widgets.painter.protocol import Inspects
     from ember_widgets.scene.scene import Scene
 
 
 def plot_features(
-    painter: Inspecting,
+    painter: Inspects,
     scene: Scene,
     patch: Patches | tuple[int, int],
     *,
@@ -42,7 +43,7 @@ def plot_features(
     """The features of a patch, or the mean of several, as bars, with marks at what is typical of each.
 
     Args:
-        patch: (row, col); or patches: bool (16, 16), pairs, or the name of an area.
+        patch: (row, col); or patches: bool (rows, cols), pairs, or the name of an area.
         top: how many features at most.
         step: sampling step, 0..n_steps-1.
         site: one of ``painter.saes``; None = the steered one.
@@ -53,7 +54,7 @@ def plot_features(
     patches = [given] if single else given
     found = seen.top(patches, top)
     ax = one(ax, (6, 0.6 + 0.32 * max(2, len(found))))
-    labels = seen.labels(labels_of(painter))
+    labels = seen.labels(labels_of(offered(painter, HasLabels)))
     y = np.arange(len(found))
     ax.barh(y, list(found.values()), height=0.6, color=FIRST)
     ink = ax.xaxis.label.get_color()
@@ -72,7 +73,7 @@ def plot_features(
 
 
 def plot_feature_map(
-    painter: Inspecting,
+    painter: Inspects,
     scene: Scene,
     feature: int,
     *,
@@ -87,17 +88,17 @@ def plot_feature_map(
     seen = painter.inspect(scene, step=step, site=site)
     feature = checks.feature_index(feature, seen.n_features)
     ax = one(ax, (4.2, 3.6))
-    show_picture(ax, painter.render(scene), dim=True)
+    show_picture(ax, painter.render(scene), seen.grid, dim=True)
     codes = seen.codes[..., feature]
     image = show_map(ax, codes, cmap=HEAT, over=True)
-    title = name_of(feature, seen.labels(labels_of(painter)))
+    title = name_of(feature, seen.labels(labels_of(offered(painter, HasLabels))))
     ax.set_title(title if codes.any() else f"{title} (active nowhere)")
     ramp(ax, image, "activation")
     return ax
 
 
 def plot_feature_count(
-    painter: Inspecting, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
+    painter: Inspects, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> Any:
     """How many features are active in each patch; step and site as in `plot_features`."""
     counts = painter.inspect(scene, step=step, site=site).counts

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets.features.labels import labels_of
+from ember_widgets.painter.protocol import HasLabels, offered
 from ember_widgets.plots.canvas import (
     CHANGE,
     HEAT,
     bare,
+    extent,
     name_of,
     one,
     ramp,
@@ -26,7 +28,7 @@ from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting
+    from ember_widgets.painter.protocol import PainterProtocol
     from ember_widgets.scene.scene import Scene
 
 WRAP = 15
@@ -34,7 +36,7 @@ WRAP = 15
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:
+def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:
     """The picture, and each factor's strengths with the features that it is mostly made of.
 
     Args:
@@ -46,9 +48,9 @@ def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = N
     Returns:
         (1 + n_factors,) Axes, the picture's first.
     """
-    labels = labels_of(painter)
+    labels = labels_of(offered(painter, HasLabels))
     axes = several(ax, 1, 1 + scene.n_factors, (2.3, 3.0))
-    show_picture(axes[0], painter.render(scene))
+    show_picture(axes[0], painter.render(scene), scene.grid)
     axes[0].set_title(textwrap.fill(scene.prompt, 24) or "picture", fontsize="medium")
     most = max(1.0, float(np.abs(scene.strengths).max())) if scene.n_factors else 1.0
     for f, axis in enumerate(axes[1:]):
@@ -69,7 +71,12 @@ def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = N
 
 
 def plot_sweep(
-    painter: Inspecting, scene: Scene, factor: int | str, *, gains: Sequence[float] = GAINS, ax: Any = None
+    painter: PainterProtocol,
+    scene: Scene,
+    factor: int | str,
+    *,
+    gains: Sequence[float] = GAINS,
+    ax: Any = None,
 ) -> NDArray[Any]:
     """The picture with one factor made weaker and stronger.
 
@@ -88,12 +95,12 @@ def plot_sweep(
         raise ValueError("gains is empty; give at least one, e.g. (0, 0.5, 1, 2)")
     axes = several(ax, 1, len(gains), (2.2, 2.5))
     for axis, gain in zip(axes, gains, strict=True):
-        show_picture(axis, painter.render(scene.scale(factor, gain)))
+        show_picture(axis, painter.render(scene.scale(factor, gain)), scene.grid)
         axis.set_title(f"{name} × {gain:g}", fontsize="medium")
     return axes
 
 
-def plot_difference(painter: Inspecting, before: Scene, after: Scene, *, ax: Any = None) -> NDArray[Any]:
+def plot_difference(painter: PainterProtocol, before: Scene, after: Scene, *, ax: Any = None) -> NDArray[Any]:
     """Two scenes, and where their pictures differ.
 
     Args:
@@ -110,12 +117,12 @@ def plot_difference(painter: Inspecting, before: Scene, after: Scene, *, ax: Any
     axes = several(ax, 1, 3, (3.0, 3.0))
     pictures = [painter.render(scene).convert("RGB") for scene in (before, after)]
     for axis, picture, title in zip(axes, pictures, ("before", "after"), strict=False):
-        show_picture(axis, picture)
+        show_picture(axis, picture, before.grid)
         axis.set_title(title)
     first, second = (np.asarray(picture, np.float64) for picture in pictures)
     difference = np.abs(second - first).mean(axis=2)
     top = max(1.0, float(difference.max()))
-    image = axes[2].imshow(difference, cmap=HEAT, vmin=0, vmax=top, extent=(-0.5, 15.5, 15.5, -0.5))
+    image = axes[2].imshow(difference, cmap=HEAT, vmin=0, vmax=top, extent=extent(before.grid))
     bare(axes[2])
     is_edit = np.array_equal(before.strengths, after.base_strengths) and not edited_patches(before).any()
     change = pixel_change(first, second, edited_patches(after)) if is_edit else None
@@ -153,7 +160,7 @@ def plot_basis(scene: Scene, painter: object = None, *, top: int = 4, ax: Any = 
         if abs(weight) >= 0.05 * most:
             ink = "white" if abs(weight) > 0.6 * most else "black"
             ax.text(column, row, f"{weight:.2g}", ha="center", va="center", fontsize="small", color=ink)
-    labels = labels_of(painter)
+    labels = labels_of(offered(painter, HasLabels))
     ax.set_yticks(range(len(chosen)), [name_of(feature, labels) for feature in chosen])
     ax.set_xticks(range(scene.n_factors), scene.names, rotation=30, ha="right", rotation_mode="anchor")
     ramp(ax, image, "weight (1 = typical)")

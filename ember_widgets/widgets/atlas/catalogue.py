@@ -1,11 +1,11 @@
-"""What is known of every feature of an SAE: label, statistics, neighbours. The atlas shows it."""
+"""The data that the atlas shows of every feature: label, statistics, neighbours."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import labels_of
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.painter.protocol import DrawsIcons, HasIcons, HasLabels, HasStatistics, offered
 from ember_widgets.scene import site_names
+from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
 
 ALIKE = 24
@@ -22,8 +24,26 @@ _NUMBER = re.compile(r"#?\s*(\d{1,9})")
 _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
 
+@runtime_checkable
+class HasSAEs(Protocol):
+    """A source of features: SAEs by their sites."""
+
+    @property
+    def saes(self) -> Any:
+        """{site: SAE}."""
+
+
+@runtime_checkable
+class HasSpace(Protocol):
+    """Scenes count the features of some of the sites."""
+
+    @property
+    def space(self) -> FeatureSpace:
+        """The sites that scenes have features of."""
+
+
 class Catalogue:
-    """The features of a painter's SAEs, those of a second site counted on from the first, as in a scene.
+    """The features of a painter's SAEs, counted as in its scenes.
 
     Args:
         source: a painter, or an SAE alone.
@@ -36,23 +56,24 @@ class Catalogue:
     """
 
     def __init__(self, source: Any, collection: Collection | None = None) -> None:
-        self.saes: dict[str, Any] = _steered(source)
+        saes, self.space = _read(source)
+        self.saes: dict[str, Any] = {site: saes[site] for site in self.space.sites}
         """{site: SAE}, in the order in which their features are counted."""
-        sizes = [int(sae.n_features) for sae in self.saes.values()]
-        self._ends = np.cumsum(sizes)
-        self.n_features = int(self._ends[-1])
+        self.n_features = self.space.n_features
         self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
         """What scenes and collections call them."""
-        self.labels = labels_of(source)
-        icons = getattr(source, "icons", None)
+        self.labels = labels_of(offered(source, HasLabels))
+        has_icons = offered(source, HasIcons)
+        icons = has_icons.icons if has_icons else None
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
-        self.can_draw = callable(getattr(source, "draw_icons", None))
+        self.can_draw = offered(source, DrawsIcons) is not None
         self.collection = collection
-        self.statistics: Statistics | None = getattr(source, "statistics", None)
+        measured_before = offered(source, HasStatistics)
+        self.statistics: Statistics | None = measured_before.statistics if measured_before else None
         if collection is not None:
             self._check(collection)
             measured = collection.statistics
-            # A few pictures tell less of what is dead than the many that may have come with the SAE.
+            # Statistics of more pictures tell better which features are dead.
             if measured.n_images and (not self.statistics or measured.n_images > self.statistics.n_images):
                 self.statistics = measured
 
@@ -63,12 +84,11 @@ class Catalogue:
 
     def site(self, feature: int) -> int:
         """Which of the sites a feature is of."""
-        return int(np.searchsorted(self._ends, feature, side="right"))
+        return self.space.sites.index(self.space.site(feature))
 
     def of_site(self, site: int) -> slice:
         """The features of one site."""
-        end = int(self._ends[site])
-        return slice(end - int(list(self.saes.values())[site].n_features), end)
+        return self.space.columns(self.space.sites[site])
 
     @cached_property
     def directions(self) -> list[NDArray[np.float32]]:
@@ -127,14 +147,14 @@ class Catalogue:
             TypeError, ValueError: no such feature.
         """
         feature = checks.feature_index(feature, self.n_features)
-        site = self.site(feature)
-        begin, rows = self.of_site(site).start, self.directions[site]
-        cosines = rows @ rows[feature - begin]
-        cosines[feature - begin] = -np.inf
+        site, own = self.space.locate(feature)
+        rows = self.directions[self.space.sites.index(site)]
+        cosines = rows @ rows[own]
+        cosines[own] = -np.inf
         n = min(n, len(rows) - 1)
         nearest = np.argpartition(-cosines, n - 1)[:n] if n else np.zeros(0, np.intp)
         nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
-        return [(begin + int(f), float(cosines[f])) for f in nearest]
+        return [(self.space.index(int(f), site), float(cosines[f])) for f in nearest]
 
     def passing(self, filters: Iterable[str]) -> NDArray[np.bool_]:
         """(n_features,) bool: those that these filters leave.
@@ -205,17 +225,19 @@ class Catalogue:
             )
 
 
-def _steered(source: Any) -> dict[str, Any]:
-    """The SAEs whose features a painter's scenes count: others may follow in `saes`, to look at."""
-    saes = getattr(source, "saes", None) or {getattr(source, "site", ""): source}
-    if not all(hasattr(sae, "W_dec") for sae in saes.values()):
+def _read(source: Any) -> tuple[dict[str, Any], FeatureSpace]:
+    """The SAEs of a painter, or an SAE alone; and those of their features that scenes count."""
+    from ember_widgets.dictionary.sae import SAE  # loads torch
+
+    if isinstance(source, SAE):
+        saes = {source.site: source}
+    elif isinstance(source, HasSAEs) and source.saes:
+        saes = dict(source.saes)
+    else:
         raise TypeError(f"painter={checks.shown(source)} has no SAE; give a Painter or an SAE")
-    taken: dict[str, Any] = {}
-    for site, sae in saes.items():
-        if taken and sum(one.n_features for one in taken.values()) >= getattr(source, "n_features", 0):
-            break
-        taken[site] = sae
-    return taken
+    if isinstance(source, HasSpace):
+        return saes, source.space
+    return saes, FeatureSpace.of({site: sae.n_features for site, sae in saes.items()})
 
 
 def _unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:

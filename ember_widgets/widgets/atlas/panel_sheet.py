@@ -1,4 +1,4 @@
-"""What the panel shows: a sheet of features with their icons, and the card of one."""
+"""The contents of the panel: a sheet of features with their icons, and the card of one feature."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ICONS_EVERY_S = 0.7
 
 
 class Sheet:
-    """Fills a panel.
+    """Fills the panel.
 
     Args:
-        panel: is filled.
-        features: what is known of them.
+        panel: the panel.
+        features: the features.
 
     Attributes:
         notes: {feature: a word more for its tile}, such as how alike it is.
@@ -57,7 +57,7 @@ class Sheet:
         shown = features[:SHOWN]
         self._panel.more = len(features) - len(shown)
         self._panel.tiles = [self._all.tile(feature, self.notes.get(feature, "")) for feature in shown]
-        self._all.icons.forget_wanted()  # those of a sheet that is gone
+        self._all.icons.forget_wanted()  # of the sheet before
         self.want_icons(shown)
         self._send_icons()
 
@@ -73,7 +73,7 @@ class Sheet:
             self._send_icons()
 
     def tell_choices(self) -> None:
-        """What the filters are, and what can be said against them."""
+        """Set the filters; one that cannot be used says why."""
         n, known = self._all.n_features, self._all.statistics is not None
         live = n - int(self._all.dead.sum())
         positional, labelled = int(self._all.positional.sum()), int(self._all.labelled.sum())
@@ -83,19 +83,19 @@ class Sheet:
             ("labelled", "Labelled", labelled, _none(labelled, "labels")),
             ("placeless", "Not positional", n - positional, _none(positional, "positional features")),
         )
-        sizes = [sae.n_features for sae in self._all.saes.values()]
-        sites = [(site, site, size, "") for site, size in zip(self._all.sites, sizes, strict=True)]
+        sizes = zip(self._all.sites, self._all.space.sizes, strict=True)
+        sites = [(site, site, size, "") for site, size in sizes]
         names = ("key", "title", "count", "advice")
         every = [*choices, *(sites if len(sites) > 1 else [])]
         self._panel.filter_choices = [dict(zip(names, choice, strict=True)) for choice in every]
 
     def want_icons(self, features: Iterable[int]) -> None:
-        """Have icons made that are missing; dead features have none."""
+        """Request the icons that are missing; dead features have none."""
         if self._all.can_draw:
             self._all.icons.want([feature for feature in features if not self._all.dead[feature]])
 
     def icons_made(self, features: Sequence[int]) -> None:
-        """Some were made; they are sent now and then, and with the last of them."""
+        """Send new icons, at intervals, and when the last one is drawn."""
         last = self._all.icons.waiting <= len(features)
         if last or time.monotonic() - self._icons_sent > ICONS_EVERY_S:
             self._send_icons()

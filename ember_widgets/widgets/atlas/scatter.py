@@ -1,6 +1,6 @@
-"""The map itself: jupyter-scatter, told only what changed.
+"""The map: jupyter-scatter, which is sent only what changed.
 
-Points have a place and a shade each, which looks up a palette; a selection and a filter are lists of point
+Each point has a place and a shade, an index of a palette; a selection and a filter are lists of point
 numbers. All of them travel as binary buffers, so that a search over 10,240 features costs next to nothing.
 """
 
@@ -24,7 +24,7 @@ OPACITY, FADED = 0.9, 0.55
 """Of all points; and by how much those fade that are not selected."""
 SELECTED = "#e4572e"
 LARGER = 2.0
-"""So many pixels larger are selected points."""
+"""Selected points are larger by so many pixels."""
 MOVING_MS = 1200
 REPEATS_S = (0.5, 2.0, 6.0)
 # A grey square, where a feature has no icon yet.
@@ -169,7 +169,7 @@ class Scatter:
         self._frame.at[feature, "icon"] = self._features.icons.address(feature) or NO_ICON
 
     def close(self) -> None:
-        """Let go of everything; the class of the widget keeps its instances."""
+        """Release all data; the class of the widget keeps its instances."""
         self._closed = True
         self.widget.unobserve_all()
         self.widget.data = None
@@ -190,7 +190,7 @@ class Scatter:
             "icon": [features.icons.address(feature) or NO_ICON for feature in range(n)],
         }
 
-    # Telling the browser. It looks at nothing that equals what it was told before.
+    # Messages to the browser. It ignores a value that equals the one before.
 
     def _tell_colors(self) -> None:
         from matplotlib.colors import to_rgba
@@ -235,7 +235,7 @@ class Scatter:
             if self._telling:
                 return
             new = () if change["new"] is None else np.unique(change["new"])
-            chosen = tuple(int(i) for i in new if self._shown[int(i)])
+            chosen = tuple(int(i) for i in new if 0 <= i < len(self._shown) and self._shown[int(i)])
             if chosen == self._told:
                 return
             self._told = chosen

@@ -25,6 +25,7 @@ from ember_widgets.widgets.atlas.panel_sheet import Sheet
 from ember_widgets.widgets.atlas.scatter import Scatter
 from ember_widgets.widgets.paint.requests import check_keywords, last_line
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.close_tree import close_tree
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 
 PANEL_WIDTH = 330
@@ -40,18 +41,19 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         painter: a Painter, or an SAE alone (then there are no icons and labels).
         collection: pictures collected with this painter. They show where each feature is strongest, and tell
             how often it is active, unless that was measured over more pictures when the SAE was made.
-        paint: a PaintWidget with the same SAE, to which features can be sent as brushes.
+        brush: a PaintWidget with the same SAE, to whose palette features can be added.
         method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
         cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
         height: in pixels.
+        paint: what `brush` was called in 0.1.
         layout: an ipywidgets layout.
 
     Raises:
         ModuleNotFoundError: jupyter-scatter is not installed.
-        TypeError, ValueError: no painter, an unknown keyword, or a collection or widget of another SAE.
+        TypeError, ValueError: not a painter, an unknown keyword, or a collection or widget of another SAE.
 
     Example:
-        >>> atlas = FeatureAtlas(painter, paint=widget)         # doctest: +SKIP
+        >>> atlas = FeatureAtlas(painter, brush=widget)         # doctest: +SKIP
         >>> atlas.select(atlas.search("cat"))                   # doctest: +SKIP
         >>> atlas.observe(print, "selected")                    # doctest: +SKIP
     """
@@ -67,13 +69,17 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         painter: Any,
         collection: Collection | None = None,
         *,
-        paint: PaintWidget | None = None,
+        brush: PaintWidget | None = None,
         method: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         height: int = 600,
+        paint: PaintWidget | None = None,
         **kwargs: Any,
     ) -> None:
         check_keywords(kwargs, ("layout",), "FeatureAtlas")
+        if brush is not None and paint is not None:
+            raise TypeError("brush= and paint= are the same; give brush= only")
+        brush = paint if brush is None else brush
         height = checks.integer("height", height, 300, 4000, hint="give pixels")
         self._lock = threading.RLock()
         self._all = Catalogue(painter, collection)
@@ -85,19 +91,20 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._hovered
         )
         self._panel = Panel(
+            layout=ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto"),
             height=height,
             color_modes=[list(mode) for mode in modes(self._all).items()],
             color_by="frequency" if self._all.statistics else "typical",
             filters=["live"] if self._all.dead.any() else [],
         )
         self._sheet = Sheet(self._panel, self._all)
-        self._panel.layout = ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto")
         left = ipywidgets.Box(
             [self._scatter.widget], layout=ipywidgets.Layout(flex="1 1 360px", min_width="300px")
         )
         self._scatter.widget.layout.width = "100%"
         self._end_listening = self._all.icons.on_made(self._icons_made)
         self._closed = False
+        self._own_layout = kwargs.get("layout") is None
         layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
         super().__init__([left, self._panel, NotebookKeys("ember-atlas")], layout=layout)
         self.add_class("ember-atlas")
@@ -105,8 +112,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._panel.observe(self._asked_colors, ["color_by", "ground"])
         self._panel.observe(self._asked_filters, "filters")
         self._panel.on_msg(lambda _, content, __: self._asked(content))
-        if paint is not None:
-            self.link(paint)
+        if brush is not None:
+            self.link(brush)
         self._sheet.tell_choices()
         self._recolor()
         self._scatter.only(self._passing)
@@ -114,7 +121,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._panel.status = self._places.status
         self._places.start()
 
-    # Python's verbs
+    # Methods for Python
 
     def search(self, text: str) -> list[int]:
         """Find features.
@@ -141,7 +148,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         chosen = numbers(features, self._all.n_features)
         hidden = [feature for feature in chosen if not self._passing[feature]]
         with self._lock:
-            if hidden:  # what was asked for by number shall be seen
+            if hidden:  # features asked for by number must be visible
                 self._panel.filters = []
             self._forget_query()
             self._choose(chosen, zoom=True)
@@ -158,7 +165,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         feature = checks.feature_index(feature, self._all.n_features)
         if self._paint is None:
             raise RuntimeError(
-                "no PaintWidget is linked; make the atlas with FeatureAtlas(painter, paint=widget), "
+                "no PaintWidget is linked; make the atlas with FeatureAtlas(painter, brush=widget), "
                 "or call atlas.link(widget)"
             )
         self._check_paint(self._paint)  # another scene may have been opened in it
@@ -168,7 +175,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         """Send brushes to this PaintWidget; None = to none.
 
         Raises:
-            TypeError: it is no PaintWidget.
+            TypeError: it is not a PaintWidget.
             ValueError: its scene is of another SAE.
         """
         if paint is not None:
@@ -185,7 +192,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         return map_picture(self._all, self.map.positions, self._passing, self._coloring(dark=False), side)
 
     def close(self) -> None:
-        """End the widget in every view and let go of the painter."""
+        """Close the widget in every view and release the painter."""
         if self._closed:
             return
         with self._lock:
@@ -193,10 +200,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._end_listening()
         self._paint = None
         self._panel.unobserve_all()
-        for widget in (*self.children[0].children, *self.children):
-            widget.close()
         self._scatter.close()
+        close_tree(*self.children)
         super().close()
+        if self._own_layout:
+            self.layout.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -254,7 +262,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._scatter.tell(feature)
         self._sheet.icons_made(features)
 
-    # What browsers ask; an exception that escaped from here nobody would see
+    # Events of the browser; an exception that leaves these would not be shown anywhere
 
     def _hovered(self, feature: int) -> None:
         self._sheet.want_icons([feature])
@@ -337,7 +345,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def _check_paint(self, paint: object) -> None:
         if not isinstance(paint, PaintWidget):
-            raise TypeError(f"paint={checks.shown(paint)} is not a PaintWidget; make one with the painter")
+            raise TypeError(f"brush={checks.shown(paint)} is not a PaintWidget; make one with the painter")
         scene = paint.scene
         ours, theirs = self._all.sae, scene.model.get("sae", "")
         if scene.n_features != self._all.n_features or (ours.strip(",") and theirs and ours != theirs):

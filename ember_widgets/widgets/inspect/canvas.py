@@ -1,7 +1,7 @@
-"""The canvas of PatchInspector: a picture, a layer over it, marks on patches, and what a hand does there.
+"""The canvas of PatchInspector: a picture, a layer over it, marks on patches, and the pointer's events.
 
-ipycanvas keeps nothing: a page that is loaded anew starts with an empty canvas, and `on_ready` asks for all
-of it again.
+ipycanvas keeps no drawing: a page that is reloaded starts with an empty canvas. `on_ready` is called then,
+and everything has to be drawn again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from ipycanvas import Canvas, MultiCanvas, hold_canvas
 from ipywidgets import Layout
+from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.scene.scene import GRID
+from ember_widgets.scene.grid import Grid
 from ember_widgets.widgets.inspect.layers import Layer
 
-SIDE = 512  # pixels of the canvas: a whole number of each patch, and SDXL-Turbo's own size
+SIDE = 512  # pixels of the canvas: SDXL-Turbo's own size
 SHOWN = 400  # pixels on the page
-CELL = SIDE // GRID
 
 FIRST, SECOND, POINTER = "#2b8bc6", "#e08214", "#ffffff"
 
@@ -31,7 +31,7 @@ Box = tuple[int, int, int, int]
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Send all drawing at once. Unlike with bare `hold_canvas`, an error inside does not hold it for good."""
+    """Send all drawing at once. Unlike with bare `hold_canvas`, an error inside does not block it."""
     fault: Exception | None = None
     with hold_canvas():
         try:
@@ -49,14 +49,14 @@ def box_of(one: Patch, other: Patch) -> Box:
 
 
 @dataclass(frozen=True)
-class Hand:
-    """What to call when the hand does something; each is called in the comm's thread.
+class Handlers:
+    """Handlers of the pointer's and the keyboard's events; each is called in the comm's thread.
 
     Args:
-        point: it went to another patch, or (None) left the grid.
-        click: it clicked a patch.
-        drag: it drags a box, or (True) let go of it.
-        key: it pressed a key, and whether Shift was down.
+        point: the pointer moved to another patch, or (None) left the picture.
+        click: a patch was clicked.
+        drag: a box is being dragged, or (True) was released.
+        key: a key was pressed, and whether Shift was down.
     """
 
     point: Callable[[Patch | None], None]
@@ -68,13 +68,17 @@ class Hand:
 class PatchCanvas:
     """The picture on the left.
 
+    Attributes:
+        grid: the rows and columns of patches that are drawn and pointed at.
+
     Args:
-        hand: what to call.
+        handlers: what to call.
         on_ready: called when a page shows the canvas and it is empty there.
     """
 
-    def __init__(self, hand: Hand, on_ready: Callable[[], None]) -> None:
-        self._hand = hand
+    def __init__(self, handlers: Handlers, on_ready: Callable[[], None]) -> None:
+        self._handlers = handlers
+        self.grid = Grid()
         self._pointed: Patch | None = None
         self._pressed: Patch | None = None
         # Without a size of its own the canvas would stretch with the notebook.
@@ -89,7 +93,7 @@ class PatchCanvas:
         self.widget.on_touch_move(lambda touches: self._move(*touches[0]) if touches else None)
         self.widget.on_touch_end(lambda touches: self._lift())
         self.widget.on_touch_cancel(lambda touches: self._leave())
-        self.widget.on_key_down(lambda key, shift, ctrl, meta: self._hand.key(key, shift))
+        self.widget.on_key_down(lambda key, shift, ctrl, meta: self._handlers.key(key, shift))
         self.widget.on_client_ready(on_ready)
 
     def draw_picture(self, picture: Image.Image) -> None:
@@ -109,11 +113,12 @@ class PatchCanvas:
         seen = layer.alphas > 0
         if seen.any():
             rows, cols = np.nonzero(seen)
+            x, y = edges(self.grid.cols), edges(self.grid.rows)
             canvas.fill_styled_rects(
-                cols * CELL,
-                rows * CELL,
-                CELL,
-                CELL,
+                x[cols],
+                y[rows],
+                x[cols + 1] - x[cols],
+                y[rows + 1] - y[rows],
                 layer.colors[seen],
                 layer.alphas[seen].astype(np.float64),
             )
@@ -122,9 +127,10 @@ class PatchCanvas:
         """Outline patches in place of those outlined before, the last on top."""
         canvas = self.widget[2]
         canvas.clear()
+        x, y = edges(self.grid.cols).tolist(), edges(self.grid.rows).tolist()
         for (top, left, bottom, right), color in boxes:
-            frame = left * CELL + 4, top * CELL + 4
-            size = (right - left + 1) * CELL - 8, (bottom - top + 1) * CELL - 8
+            frame = x[left] + 4, y[top] + 4
+            size = x[right + 1] - x[left] - 8, y[bottom + 1] - y[top] - 8
             for width, style in ((7, "#000000b0"), (3, color)):
                 canvas.line_width, canvas.stroke_style = width, style
                 canvas.stroke_rect(*frame, *size)
@@ -135,9 +141,9 @@ class PatchCanvas:
             return
         self._pointed = patch
         if self._pressed is not None and patch != self._pressed:
-            self._hand.drag(box_of(self._pressed, patch), False)
+            self._handlers.drag(box_of(self._pressed, patch), False)
         else:
-            self._hand.point(patch)
+            self._handlers.point(patch)
 
     def _press(self, x: float, y: float) -> None:
         self._pressed = self._pointed = self._patch(x, y)
@@ -151,27 +157,36 @@ class PatchCanvas:
         if pressed is None or self._pointed is None:
             return
         if self._pointed == pressed:
-            self._hand.click(pressed)
+            self._handlers.click(pressed)
         else:
-            self._hand.drag(box_of(pressed, self._pointed), True)
+            self._handlers.drag(box_of(pressed, self._pointed), True)
 
     def _leave(self) -> None:
         self._pointed = self._pressed = None
-        self._hand.point(None)
+        self._handlers.point(None)
 
-    @staticmethod
-    def _patch(x: float, y: float) -> Patch:
-        return tuple(min(GRID - 1, max(0, int(v // CELL))) for v in (y, x))  # type: ignore[return-value]
+    def _patch(self, x: float, y: float) -> Patch:
+        return _cell(y, self.grid.rows), _cell(x, self.grid.cols)
+
+
+def edges(n: int) -> NDArray[np.int64]:
+    """(n + 1,) whole pixels between which n rows or columns lie: gaps or overlaps would be seen."""
+    pixels: NDArray[np.int64] = np.linspace(0, SIDE, n + 1).round().astype(np.int64)
+    return pixels
+
+
+def _cell(pixel: float, n: int) -> int:
+    return min(n - 1, max(0, int(np.searchsorted(edges(n), pixel, side="right")) - 1))
 
 
 class RowCanvas:
-    """Nothing but a hand over rows of text: HTML in ipywidgets does not hear clicks.
+    """A transparent canvas over rows of text that listens for clicks: HTML in ipywidgets does not.
 
     Args:
         rows: how many.
         height: of one, in pixels.
         click: called with the number of the row that was clicked.
-        key: see ``Hand``.
+        key: see ``Handlers``.
     """
 
     def __init__(
@@ -189,11 +204,11 @@ class RowCanvas:
         self.widget.on_key_down(lambda name, shift, ctrl, meta: key(name, shift))
 
     def use(self, rows: int) -> None:
-        """Say how many of the rows there are."""
+        """Set how many of the rows are in use."""
         self._used = rows
 
     def _point(self, row: int | None) -> None:
-        row = row if row is not None and row < self._used else None
+        row = row if row is not None and 0 <= row < self._used else None
         if row == self._pointed:
             return
         self._pointed = row

@@ -1,10 +1,9 @@
-"""What a hand on PatchInspector means: pointing, pinning, comparing, dragging, and the same by keys."""
+"""The gestures of PatchInspector: point, pin, compare and drag, by pointer or keyboard."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ember_widgets.scene.scene import GRID
 from ember_widgets.widgets.inspect.canvas import Box, Patch
 from ember_widgets.widgets.inspect.layout import Parts
 
@@ -12,7 +11,7 @@ MOVES = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRi
 
 
 class Gestures:
-    """Turns what the hand does into traits of an inspector.
+    """Sets the traits of an inspector when the pointer or a key is used.
 
     Args:
         inspector: the inspector.
@@ -27,11 +26,11 @@ class Gestures:
         self._of = inspector
 
     def point(self, patch: Patch | None) -> None:
-        """It went to a patch, or left the picture."""
+        """Handle a move: to a patch, or (None) away from the picture."""
         self._of.hovered = patch
 
     def click(self, patch: Patch) -> None:
-        """It pins, lets go, or compares."""
+        """Handle a click: pin, unpin or compare."""
         of = self._of
         compares, self.parts.compare.value = self.parts.compare.value, False
         if compares and of.patch is not None:
@@ -42,37 +41,38 @@ class Gestures:
             of.patch = None if patch == was else patch
 
     def drag(self, box: Box, done: bool) -> None:
-        """It takes a region."""
+        """Handle a drag: select a region."""
         of = self._of
         if not done or box != of.region:
             of.patch = of.compared = of.hovered = None
             of.region = box
 
     def pick(self, row: int) -> None:
-        """It clicks a feature of the list."""
-        if row < len(self._of.features):
+        """Handle a click in the list: select or deselect its feature."""
+        if 0 <= row < len(self._of.features):
             feature = self._of.features[row]
             self._of.selected_feature = None if feature == self._of.selected_feature else feature
 
     def key(self, key: str, shift: bool) -> None:
-        """It presses a key."""
+        """Handle a key."""
         of, parts = self._of, self.parts
         if key in MOVES:
-            row, col = of.hovered or of.patch or (GRID // 2, GRID // 2)
+            rows, cols = of.inspection.grid.shape
+            row, col = of.hovered or of.patch or (rows // 2, cols // 2)
             d_row, d_col = MOVES[key]
-            self.point((min(GRID - 1, max(0, row + d_row)), min(GRID - 1, max(0, col + d_col))))
+            self.point((min(rows - 1, max(0, row + d_row)), min(cols - 1, max(0, col + d_col))))
         elif key in ("Enter", " ") and of.hovered is not None:
             self.click(of.hovered)
         elif key == "Escape":
             parts.compare.value = False
             self._release()
         elif key == "Shift":
-            # ipycanvas tells of no modifiers with a click; that the key went down is all there is to go by.
+            # ipycanvas does not report modifiers with a click, only that the key was pressed.
             parts.compare.value = of.patch is not None
         elif key.isdecimal() and key != "0":
             self.pick(int(key) - 1)
         elif key == "Tab":
-            # ipycanvas swallows every key, so the focus would never get out again.
+            # ipycanvas swallows every key, so Tab would never leave the canvas.
             (parts.layers if shift else parts.find).focus()
 
     def _release(self) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import PALETTE
-from ember_widgets.scene.scene import GRID, Patches, Scene
+from ember_widgets.scene.scene import Scene
 
 if TYPE_CHECKING:
     from ember_widgets.painter.inspection import Inspection
@@ -21,18 +22,18 @@ LAYERS: Mapping[str, tuple[str, str]] = {
     "count": ("Feature count", "how many features are active in each patch"),
     "strongest": ("Strongest", "each patch in the colour of its strongest feature"),
     "factors": ("Factors", "the scene's factors, each in its colour, by strength"),
-    "unexplained": ("Missed by SAE", "the share of each patch that the SAE leaves"),
+    "unexplained": ("Missed by SAE", "the share that the SAE does not explain"),
     "unexplained_by_factors": (
         "Missed by factors",
-        "the share of each patch that the factors leave",
+        "the share that the factors do not explain",
     ),
     "similarity": ("Similar", "how similar each patch's features are to those of the patch shown"),
     "change": ("Changed", "how far the edit changed each patch's features"),
-    "feature": ("Feature", "where the feature that was clicked is active, and how strongly"),
+    "feature": ("Feature", "where the selected feature is active, and how strongly"),
 }
-"""Name of each layer -> its button and what it says."""
+"""{name of a layer: (text of its button, its tooltip)}."""
 
-# Ramps that rise in lightness too, so that they read without colour: cividis, and from vermilion to yellow.
+# Ramps whose lightness rises too, so that they can be read without colour: cividis, and vermilion to yellow.
 CIVIDIS = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
 HEAT = ("#d55e00", "#f0a020", "#fff3a0")
 OTHERS = "#9a9a9a"
@@ -46,8 +47,8 @@ class Layer:
     """What lies over the picture.
 
     Args:
-        colors: (16, 16, 3) uint8.
-        alphas: (16, 16) float32, 0..1.
+        colors: (rows, cols, 3) uint8.
+        alphas: (rows, cols) float32, 0..1.
         legend: HTML.
         veil: 0..1, how much the picture is darkened below it.
     """
@@ -79,6 +80,7 @@ def layer(
         patches: the patch or region shown, for ``similarity``.
         feature: the selected feature, for ``feature``.
     """
+    grid = now.grid
     if name == "count":
         counts = now.counts
         return _ramp(counts, max(1, counts.max()), CIVIDIS, "{:.0f}", "active features", solid=True)
@@ -87,26 +89,26 @@ def layer(
     if name == "factors":
         return _factors(scene)
     if name == "unexplained":
-        return _ramp(now.unexplained(), 1, HEAT, "{:.0%}", "of the patch left unexplained by the SAE")
+        return _ramp(now.unexplained(), 1, HEAT, "{:.0%}", "of the patch is not explained by the SAE")
     if name == "unexplained_by_factors":
         if now.missed_by_factors is None:
-            return _nothing("the factors belong to another site")
+            return _nothing("the factors belong to another site", grid)
         share = now.unexplained(by_factors=True)
-        return _ramp(share, 1, HEAT, "{:.0%}", "of the patch left unexplained by the factors")
+        return _ramp(share, 1, HEAT, "{:.0%}", "of the patch is not explained by the factors")
     if name == "similarity":
         if patches is None:
-            return _nothing("point at a patch: the others show how similar they are")
+            return _nothing("point at a patch to see how similar the others are to it", grid)
         return _ramp(now.similarity(patches), 1, HEAT, "{:.1f}", "cosine with the patch shown")
     if name == "change":
         return _ramp(now.change(before), 1, HEAT, "{:.0%}", "of the patch's codes changed by the edit")
     if name == "feature":
         if feature is None:
-            return _nothing("click a feature to see where it is")
+            return _nothing("click a feature to see where it is active", grid)
         codes, usual = now.codes[..., feature], before.codes[..., feature].max()
         if not codes.any():
-            return _nothing(f"{_name(feature, names)} is active nowhere in this picture")
+            return _nothing(f"{_name(feature, names)} is not active in this picture", grid)
         return _ramp(codes, max(codes.max(), usual), HEAT, "{:.3g}", f"activation of {_name(feature, names)}")
-    return Layer(np.zeros((GRID, GRID, 3), np.uint8), np.zeros((GRID, GRID), np.float32), "", veil=0)
+    return _empty(grid, "", veil=0)
 
 
 def rgb(color: str) -> Rgb:
@@ -119,9 +121,13 @@ def _name(feature: int, names: Mapping[int, str]) -> str:
     return f"{text} (#{feature})" if text else f"feature {feature}"
 
 
-def _nothing(text: str) -> Layer:
-    none = np.zeros((GRID, GRID), np.float32)
-    return Layer(np.zeros((GRID, GRID, 3), np.uint8), none, f"<span>{escape(text)}</span>", veil=0.25)
+def _nothing(text: str, grid: Grid) -> Layer:
+    return _empty(grid, f"<span>{escape(text)}</span>", veil=0.25)
+
+
+def _empty(grid: Grid, legend: str, *, veil: float) -> Layer:
+    colors = np.zeros((*grid.shape, 3), np.uint8)
+    return Layer(colors, np.zeros(grid.shape, np.float32), legend, veil=veil)
 
 
 def _ramp(
@@ -149,8 +155,8 @@ def _strongest(now: Inspection, names: Mapping[int, str]) -> Layer:
     features, counts = np.unique(strongest[strongest >= 0], return_counts=True)
     order = features[np.argsort(-counts, kind="stable")][:NAMED]
     if not len(order):
-        return _nothing("no feature is active anywhere")
-    colors = np.broadcast_to(rgb(OTHERS), (GRID, GRID, 3)).copy()
+        return _nothing("no feature is active", now.grid)
+    colors = np.broadcast_to(rgb(OTHERS), (*now.grid.shape, 3)).copy()
     for color, feature in zip(PALETTE, order, strict=False):
         colors[strongest == feature] = rgb(color)
     alphas = np.where(strongest >= 0, 0.8, 0).astype(np.float32)
@@ -162,7 +168,7 @@ def _strongest(now: Inspection, names: Mapping[int, str]) -> Layer:
 
 def _factors(scene: Scene) -> Layer:
     if not scene.n_factors:
-        return _nothing("the scene has no factors yet")
+        return _nothing("the scene has no factors yet", scene.grid)
     strengths = np.abs(scene.strengths.astype(np.float64))
     total = strengths.sum(axis=2)
     colors = np.array([rgb(color) for color in scene.colors], np.float64)

@@ -1,4 +1,4 @@
-"""The parts of PatchInspector and how they are laid out; what they do is not decided here."""
+"""The parts of PatchInspector and their layout; what they do is in other files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import ipywidgets
 
 from ember_widgets.scene import site_names
-from ember_widgets.widgets.inspect.canvas import Hand, PatchCanvas, RowCanvas
+from ember_widgets.widgets.inspect.canvas import Handlers, PatchCanvas, RowCanvas
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.patch_list import ROW_HEIGHT, ROWS
+from ember_widgets.widgets.shared.close_tree import close_tree
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 
 _CSS = (Path(__file__).parents[1] / "static" / "inspect.css").read_text(encoding="utf-8")
@@ -21,16 +22,16 @@ class Parts:
     """All widgets of an inspector.
 
     Args:
-        hand: what to call when the hand does something on the picture.
+        handlers: of the events on the picture.
         on_ready: called when a page shows an empty canvas.
         on_row: called with the number of a row of the list that was clicked.
-        with_brush: offer to take a feature to a brush.
-        with_atlas: offer to find a feature in an atlas.
+        with_brush: show the button that adds a feature to the palette.
+        with_atlas: show the button that finds a feature in the atlas.
     """
 
     def __init__(
         self,
-        hand: Hand,
+        handlers: Handlers,
         on_ready: Callable[[], None],
         on_row: Callable[[int], None],
         *,
@@ -38,8 +39,8 @@ class Parts:
         with_atlas: bool,
     ) -> None:
         w = ipywidgets
-        self.canvas = PatchCanvas(hand, on_ready)
-        self.rows = RowCanvas(ROWS, ROW_HEIGHT, on_row, hand.key)
+        self.canvas = PatchCanvas(handlers, on_ready)
+        self.rows = RowCanvas(ROWS, ROW_HEIGHT, on_row, handlers.key)
         self.list, self.legend, self.card, self.said = (w.HTML() for _ in range(4))
         self.layers = w.ToggleButtons(options=layer_options(False))
         self.compare = w.ToggleButton(
@@ -74,7 +75,7 @@ class Parts:
     def show_choices(
         self, *, edited: bool, layer: str, n_steps: int, step: int, sites: list[str], site: str
     ) -> None:
-        """Offer what there is to choose from, and hide what there is no choice of."""
+        """Fill the choices, and hide those that have only one option."""
         options = layer_options(edited)
         if options != list(self.layers.options):
             self.layers.options = options
@@ -87,13 +88,8 @@ class Parts:
         self.sites.layout.display = None if len(sites) > 1 else "none"
 
     def close(self) -> None:
-        """End all of them in every view."""
-        widgets = [*self.children, *self._all]
-        while widgets:
-            widget = widgets.pop()
-            widgets.extend(getattr(widget, "children", ()))
-            widgets.extend(getattr(widget, "_canvases", ()))
-            widget.close()
+        """Close all of them, in every view."""
+        close_tree(*self.children, *self._all)
 
     @staticmethod
     def _classed(widget: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What PatchInspector writes beside the picture: a patch's features with bars, and one feature's card."""
+"""The texts beside the picture: the features of a patch with bars, and the card of one feature."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ Icon = Callable[[int], "str | None"]
 
 HELP = """<ul>
 <li><b>Point</b> at a patch to see its features.</li>
-<li><b>Click</b> pins it; click again, or Esc, lets go.</li>
+<li><b>Click</b> pins it; click again, or Esc, unpins it.</li>
 <li><b>Shift-click</b> a second patch to compare the two.</li>
-<li><b>Drag</b> over patches for a region's mean.</li>
-<li><b>Click a feature</b> to see where it is.</li>
+<li><b>Drag</b> over patches to see their mean.</li>
+<li><b>Click a feature</b> to see where it is active.</li>
 <li>Arrow keys, Enter and 1…9 do the same.</li>
 </ul>"""
 
 
 @dataclass(frozen=True)
-class Told:
+class PatchFeatures:
     """The features of what is shown.
 
     Args:
@@ -61,15 +61,15 @@ class Told:
     more: int
 
 
-def told(
+def features_of(
     now: Inspection, before: Inspection, patches: Mask, *, pinned: bool, compared: tuple[int, int] | None
-) -> Told:
+) -> PatchFeatures:
     """List the features of a patch, or the mean of a region's.
 
     Args:
         now: what is inspected.
         before: the unedited run, which is ``now`` itself where nothing was edited.
-        patches: bool (16, 16), the patch or the region, a box.
+        patches: bool (rows, cols), the patch or the region, a box.
         pinned: whether it is a patch that was clicked.
         compared: (row, col) of a second patch.
     """
@@ -92,7 +92,7 @@ def told(
     active = np.flatnonzero(size)
     order = active[np.argsort(-size[active], kind="stable")]
     listed = tuple(int(feature) for feature in order[:ROWS])
-    return Told(
+    return PatchFeatures(
         title=title,
         note=note,
         facts=figures,
@@ -109,7 +109,7 @@ def facts(now: Inspection, patches: Mask) -> str:
     mean = np.count_nonzero(now.codes[patches], axis=1).mean()  # not now.counts: that counts everywhere
     n_active = plural(int(mean), "feature") if mean == int(mean) else f"{mean:.1f} features"
     if not now.energy[patches].any():
-        return f"{n_active} active · nothing there to explain"
+        return f"{n_active} active · nothing to explain"
     shares = [f"SAE explains {percent(now.explained(patches))}"]
     if now.missed_by_factors is not None:
         shares.append(f"factors {percent(now.explained(patches, by_factors=True))}")
@@ -122,7 +122,7 @@ def percent(share: float) -> str:
 
 
 def list_html(
-    told: Told | None,
+    shown: PatchFeatures | None,
     *,
     most: float,
     unit: FloatArray,
@@ -133,23 +133,23 @@ def list_html(
     """The list as HTML; rows of ``ROW_HEIGHT`` pixels below a head of ``HEAD_HEIGHT``.
 
     Args:
-        told: what is shown; None = nothing.
+        shown: the features; None = of no patch.
         most: the activation that fills a bar.
         unit: (n_features,) typical activations.
         names: the features' labels.
         icon: finds thumbnails.
         selected: the feature that was clicked.
     """
-    if told is None:
+    if shown is None:
         return f"<div class='ember-list'><div class='ember-head'><b>No patch yet</b></div>{HELP}</div>"
-    note = f"<span class='ember-note'>{escape(told.note)}</span>" if told.note else ""
-    head = f"<div class='ember-head'><b>{escape(told.title)}</b>{note}<div>{escape(told.facts)}</div></div>"
+    note = f"<span class='ember-note'>{escape(shown.note)}</span>" if shown.note else ""
+    head = f"<div class='ember-head'><b>{escape(shown.title)}</b>{note}<div>{escape(shown.facts)}</div></div>"
     rows = []
-    for i, feature in enumerate(told.features):
-        first = told.first[i]
+    for i, feature in enumerate(shown.features):
+        first = shown.first[i]
         bars = _bar(first / most, "ember-first")
-        if told.second is not None:
-            bars += _bar(told.second[i] / most, "ember-second")
+        if shown.second is not None:
+            bars += _bar(shown.second[i] / most, "ember-second")
         typical = f"<u style='left:{100 * min(1, unit[feature] / most):.1f}%'></u>"
         times = escape(times_typical(first / unit[feature]))
         on = " ember-on" if feature == selected else ""
@@ -161,10 +161,10 @@ def list_html(
         )
     if not rows:
         rows.append("<div class='ember-none'>no feature is active here</div>")
-    foot = [f"+ {told.more} more"] if told.more else []
-    if told.second is not None:
-        foot.append(f"<i class='ember-chip ember-second'></i>{escape(told.second_is)}")
-    if told.features:
+    foot = [f"+ {shown.more} more"] if shown.more else []
+    if shown.second is not None:
+        foot.append(f"<i class='ember-chip ember-second'></i>{escape(shown.second_is)}")
+    if shown.features:
         foot.append("<u></u> typical activation (1×)")
     return (
         f"<div class='ember-list'>{head}<div class='ember-rows'>{''.join(rows)}</div>"
@@ -194,20 +194,22 @@ def card_html(
     if len(active):
         row, col = np.unravel_index(codes.argmax(), codes.shape)
         most = float(codes.max())
-        area = f"{len(active)} patch{'' if len(active) == 1 else 'es'} ({100 * len(active) / 256:.0f} %)"
+        area = (
+            f"{len(active)} patch{'' if len(active) == 1 else 'es'} ({100 * len(active) / codes.size:.0f} %)"
+        )
         lines.append(
             f"on {area}, strongest at ({row}, {col}): {amount(most)} = {times_typical(most / unit)} typical"
         )
     else:
-        lines.append("dead here: active in no patch of this picture")
+        lines.append("not active in this picture")
     if before is not now:
         n_before = int((before.codes[..., feature] > 0).sum())
         lines.append(f"unedited: on {n_before}, at most {amount(before.codes[..., feature].max())}")
-    mark = " · marks a position, whatever the picture" if feature in now.positional else ""
+    mark = " · positional: marks a place in every picture" if feature in now.positional else ""
     lines.append(f"typical activation {amount(unit)}{mark}")
     if scene is not None:
         lengths = np.abs(scene.basis).sum(axis=1)
-        share = np.abs(scene.basis[:, now.begin + feature]) / np.where(lengths > 0, lengths, 1)
+        share = np.abs(scene.basis[:, now.space.index(feature, now.site)]) / np.where(lengths > 0, lengths, 1)
         held = [f for f in np.argsort(-share) if share[f] >= 0.005][:3]
         if held:
             lines.append("in " + ", ".join(f"{scene.names[f]} ({100 * share[f]:.0f} %)" for f in held))
@@ -219,22 +221,22 @@ def card_html(
 
 
 def name_html(feature: int, names: Mapping[int, str]) -> str:
-    """Label and number of a feature; a label is text, whatever is in it."""
+    """Label and number of a feature; a label is text, never markup."""
     label = names.get(feature)
     number = f"<small>#{feature}</small>"
     return f"{escape(label)} {number}" if label else f"feature {number}"
 
 
-def icon_html(feature: int, address: str | None, side: int) -> str:
+def icon_html(feature: int, url: str | None, side: int) -> str:
     """A feature's thumbnail, or a swatch until there is one."""
     size = f"width:{side}px;height:{side}px"
-    if address is None:
+    if url is None:
         return f"<i class='ember-icon' style='{size};background:{PALETTE[feature % len(PALETTE)]}55'></i>"
-    return f"<img class='ember-icon' alt='' style='{size}' src='{address}'>"
+    return f"<img class='ember-icon' alt='' style='{size}' src='{url}'>"
 
 
 def amount(activation: float) -> str:
-    """An activation with two figures behind the point, or one where it is large."""
+    """An activation with two decimals, or one if it is large."""
     return f"{activation:.2f}" if abs(activation) < 10 else f"{activation:.1f}"
 
 

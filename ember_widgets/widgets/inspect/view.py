@@ -1,4 +1,4 @@
-"""What PatchInspector shows of a run: picture, layer, marks, list and card, drawn into its parts."""
+"""The view of PatchInspector: draws picture, layer, marks, list and card into its parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ember_widgets.scene.grid import Mask
-from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.inspect import patch_list
 from ember_widgets.widgets.inspect.canvas import FIRST, POINTER, SECOND, Box, Patch, drawing
 from ember_widgets.widgets.inspect.layers import layer
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """All that is to be seen.
+class ViewState:
+    """Everything that the view shows.
 
     Args:
         scene: the scene.
         picture: as it is drawn.
         now: its run, as inspected.
-        before: the unedited run; ``now`` itself where nothing was edited.
+        before: the unedited run; ``now`` itself if nothing was edited.
         most: the activation that fills a bar.
         names: the features' labels.
         layer: which one lies over the picture.
         feature: the one that is selected.
-        hovered, patch, compared, region: where the hand is and what it pinned.
+        hovered, patch, compared, region: the traits of the inspector.
     """
 
     scene: Scene
@@ -61,14 +61,14 @@ class Sight:
         place = self.region or self.patch or self.hovered
         if place is None:
             return None
-        mask = np.zeros((GRID, GRID), np.bool_)
+        mask = np.zeros(self.now.grid.shape, np.bool_)
         top, left, bottom, right = _box(place)
         mask[top : bottom + 1, left : right + 1] = True
         return mask
 
 
 class View:
-    """Draws sights.
+    """Draws states.
 
     Args:
         parts: what is drawn into.
@@ -82,70 +82,71 @@ class View:
         self._parts, self._find_icon = parts, icon
         self.listed: tuple[int, ...] = ()
 
-    def all(self, sight: Sight) -> None:
+    def all(self, state: ViewState) -> None:
         """Draw and write everything."""
         with drawing():
-            self._parts.canvas.draw_picture(sight.picture)
-            self.layer(sight)
-            self.marks(sight)
-        self.list(sight)
-        self.card(sight)
+            self._parts.canvas.grid = state.now.grid
+            self._parts.canvas.draw_picture(state.picture)
+            self.layer(state)
+            self.marks(state)
+        self.list(state)
+        self.card(state)
 
-    def layer(self, sight: Sight) -> None:
+    def layer(self, state: ViewState) -> None:
         """Draw what lies over the picture, and its legend."""
         drawn = layer(
-            sight.layer,
-            scene=sight.scene,
-            now=sight.now,
-            before=sight.before,
-            names=sight.names,
-            patches=sight.patches,
-            feature=sight.feature,
+            state.layer,
+            scene=state.scene,
+            now=state.now,
+            before=state.before,
+            names=state.names,
+            patches=state.patches,
+            feature=state.feature,
         )
         self._parts.canvas.draw_layer(drawn)
         self._parts.legend.value = f"<div class='ember-legend'>{drawn.legend}</div>"
 
-    def marks(self, sight: Sight) -> None:
+    def marks(self, state: ViewState) -> None:
         """Outline the patches that are pointed at and pinned."""
-        pinned = [(sight.region, FIRST), (sight.patch, FIRST), (sight.compared, SECOND)]
+        pinned = [(state.region, FIRST), (state.patch, FIRST), (state.compared, SECOND)]
         boxes = [(_box(place), color) for place, color in pinned if place is not None]
-        if sight.hovered is not None and sight.hovered not in (sight.patch, sight.compared):
-            boxes.insert(0, (_box(sight.hovered), POINTER))
+        if state.hovered is not None and state.hovered not in (state.patch, state.compared):
+            boxes.insert(0, (_box(state.hovered), POINTER))
         self._parts.canvas.draw_marks(boxes)
 
-    def list(self, sight: Sight) -> None:
+    def list(self, state: ViewState) -> None:
         """Write the features of the patches shown."""
-        told = None
-        if (patches := sight.patches) is not None:
-            told = patch_list.told(
-                sight.now,
-                sight.before,
+        shown = None
+        if (patches := state.patches) is not None:
+            shown = patch_list.features_of(
+                state.now,
+                state.before,
                 patches,
-                pinned=sight.patch is not None,
-                compared=None if sight.region else sight.compared,
+                pinned=state.patch is not None,
+                compared=None if state.region else state.compared,
             )
-        self.listed = told.features if told else ()
+        self.listed = shown.features if shown else ()
         self._parts.rows.use(len(self.listed))
         self._parts.list.value = patch_list.list_html(
-            told,
-            most=sight.most,
-            unit=sight.now.unit,
-            names=sight.names,
-            icon=self._icons(sight),
-            selected=sight.feature,
+            shown,
+            most=state.most,
+            unit=state.now.unit,
+            names=state.names,
+            icon=self._icons(state),
+            selected=state.feature,
         )
 
-    def card(self, sight: Sight) -> None:
-        """Write what there is to say of the selected feature."""
-        self._parts.chosen.layout.display = "none" if sight.feature is None else None
-        if sight.feature is not None:
+    def card(self, state: ViewState) -> None:
+        """Write the card of the selected feature."""
+        self._parts.chosen.layout.display = "none" if state.feature is None else None
+        if state.feature is not None:
             self._parts.card.value = patch_list.card_html(
-                sight.feature,
-                now=sight.now,
-                before=sight.before,
-                scene=sight.scene if sight.own_site else None,
-                names=sight.names,
-                icon=self._icons(sight),
+                state.feature,
+                now=state.now,
+                before=state.before,
+                scene=state.scene if state.own_site else None,
+                names=state.names,
+                icon=self._icons(state),
             )
 
     def say(self, text: str, *, wrong: bool = False) -> None:
@@ -153,9 +154,9 @@ class View:
         kind = "ember-wrong" if wrong else ""
         self._parts.said.value = f"<div role='status' class='{kind}'>{escape(text)}</div>"
 
-    def _icons(self, sight: Sight) -> patch_list.Icon:
-        begin = sight.now.begin
-        return lambda feature: self._find_icon(begin + feature) if sight.own_site else None
+    def _icons(self, state: ViewState) -> patch_list.Icon:
+        now = state.now
+        return lambda feature: self._find_icon(now.space.index(feature, now.site)) if state.own_site else None
 
 
 def _box(place: Patch | Box) -> Box:

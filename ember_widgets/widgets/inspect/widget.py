@@ -11,14 +11,16 @@ import ipywidgets
 import traitlets
 
 from ember_widgets.features.labels import Labels, labels_of
-from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.painter.protocol import HasLabels, Inspects, check_painter, offered
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 from ember_widgets.util.checks import shown
-from ember_widgets.widgets.inspect.canvas import Hand, drawing
+from ember_widgets.widgets.inspect.canvas import Handlers, drawing
 from ember_widgets.widgets.inspect.gestures import Gestures
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.layout import Parts
-from ember_widgets.widgets.inspect.view import Sight, View
+from ember_widgets.widgets.inspect.view import View, ViewState
 from ember_widgets.widgets.paint.requests import check_scene, last_line, rendered
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
@@ -26,20 +28,20 @@ from ember_widgets.widgets.shared.feature_rows import found
 from ember_widgets.widgets.shared.pictures import Picture
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting, Inspection
+    from ember_widgets.painter.inspection import Inspection
 
 
 class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     """See what each patch of a picture is made of.
 
     Point at a patch: its features with bars, how many are active, the share of it that the SAE explains.
-    Click pins it, Shift-click compares a second one, dragging takes a region's mean. Click a feature: where
-    it is. On an edited scene the unedited run stands beside everything.
+    Click to pin it, Shift-click a second one to compare, drag to see the mean of a region. Click a feature to
+    see where it is active. For an edited scene, the unedited run is shown beside the edited one.
 
     Args:
-        painter: an object with ``render`` and ``inspect``, e.g. ``ember.Painter.embedded()``.
+        painter: a painter that can inspect (see ``Inspects``), e.g. ``ember.Painter.embedded()``.
         scene: the scene to inspect; None = the brush's, followed as it is painted.
-        brush: a PaintWidget that features can be taken to, as factors to paint with.
+        brush: a PaintWidget to whose palette features can be added.
         atlas: anything with ``select([feature])``, such as a FeatureAtlas of the same SAE.
 
     Attributes:
@@ -56,7 +58,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         last_error: what went wrong last, or None.
 
     Raises:
-        TypeError: no painter, no scene, or a brush or atlas that is none.
+        TypeError: the painter cannot inspect, there is no scene, or brush or atlas is something else.
         ValueError: a scene of another model or SAE.
 
     Example:
@@ -83,19 +85,19 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(
         self,
-        painter: Inspecting,
+        painter: Inspects,
         scene: Scene | None = None,
         *,
         brush: PaintWidget | None = None,
         atlas: Any = None,
     ) -> None:
-        _check_partners(painter, brush, atlas)
+        inspects = _checked(painter, brush, atlas)
         if scene is None and brush is None:
             raise TypeError("there is no scene to inspect; give scene=, or brush= to follow what is painted")
         if scene is not None:
             check_scene(scene)
         self.last_error: Exception | None = None
-        self._painter: Any = painter
+        self._painter: Any = inspects
         self._brush, self._atlas = brush, atlas
         self._lock = threading.RLock()
         self._plain = "picture"
@@ -133,7 +135,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             self._icons.close()
             self._parts.close()
             self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
-        super().close()
+            super().close()
+            self.layout.close()
 
     def __repr__(self) -> str:
         where = f"region={self.region}" if self.region else f"patch={self.patch}"
@@ -148,7 +151,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     def _built(self) -> Parts:
         safely, gestures = self._safely, Gestures(self)
-        hand = Hand(
+        handlers = Handlers(
             point=safely(gestures.point),
             click=safely(gestures.click),
             drag=safely(gestures.drag),
@@ -156,7 +159,11 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         )
         with_brush, with_atlas = self._brush is not None, self._atlas is not None
         parts = Parts(
-            hand, safely(self._draw_all), safely(gestures.pick), with_brush=with_brush, with_atlas=with_atlas
+            handlers,
+            safely(self._draw_all),
+            safely(gestures.pick),
+            with_brush=with_brush,
+            with_atlas=with_atlas,
         )
         gestures.parts = parts
         for name, widget in (("layer", parts.layers), ("step", parts.steps), ("site", parts.sites)):
@@ -212,9 +219,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 layer=self.layer,
                 n_steps=scene.n_steps,
                 step=self.step,
-                sites=list(getattr(self._painter, "saes", [self.site])),
+                sites=list(self._painter.saes),
                 site=self.site,
             )
+            if parts.canvas.grid != self._grid:
+                parts.canvas.grid = self._grid
+                self.patch = self.compared = self.hovered = self.region = None  # of the grid before
             self._most = max(float(self._now.codes.max()), float(self._before.codes.max()), 1e-9)
             self._draw_all()
 
@@ -223,27 +233,31 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             self._safely(lambda: setattr(self, "scene", brush.scene))()
 
     @property
+    def _grid(self) -> Grid:
+        return self._now.grid
+
+    @property
     def _edited(self) -> bool:
         return self._now is not self._before
 
-    # What is set, by hand or by Python
+    # Traits, set in the browser or from Python
 
     @traitlets.validate("patch", "compared", "hovered")
     def _in_grid(self, proposal: Any) -> Any:
-        if proposal.value is not None and not all(0 <= i < GRID for i in proposal.value):
+        if proposal.value is not None and not _holds(self._grid, *proposal.value):
             name, value = proposal.trait.name, proposal.value
-            raise traitlets.TraitError(
-                f"{name}={value} is outside the grid; rows and columns go 0..{GRID - 1}"
-            )
+            raise traitlets.TraitError(f"{name}={value} is outside the grid; {_ranges(self._grid)}")
         return proposal.value
 
     @traitlets.validate("region")
     def _box_in_grid(self, proposal: Any) -> Any:
         if proposal.value is not None:
             top, left, bottom, right = proposal.value
-            if not (0 <= top <= bottom < GRID and 0 <= left <= right < GRID):
+            ordered = top <= bottom and left <= right
+            if not (ordered and _holds(self._grid, top, left) and _holds(self._grid, bottom, right)):
                 raise traitlets.TraitError(
-                    f"region={proposal.value} is no box; give (top, left, bottom, right), each 0..{GRID - 1}"
+                    f"region={proposal.value} is not a box; give (top, left, bottom, right); "
+                    f"{_ranges(self._grid)}"
                 )
         return proposal.value
 
@@ -263,15 +277,15 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             return
         self._icons.stir()
         with self._lock:
-            sight = self._sight
+            state = self._view_state
             pinned = self.patch is not None or self.region is not None
             stays = change.name == "hovered" and pinned
             with drawing():
-                self._view.marks(sight)
+                self._view.marks(state)
                 if self.layer == "similarity" and not stays:
-                    self._view.layer(sight)
+                    self._view.layer(state)
             if not stays:
-                self._view.list(sight)
+                self._view.list(state)
 
     @traitlets.observe("layer")
     def _layer_changed(self, change: Any) -> None:
@@ -282,7 +296,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 self._plain = change.new
             self._parts.layers.value = change.new
             with drawing():
-                self._view.layer(self._sight)
+                self._view.layer(self._view_state)
 
     @traitlets.observe("selected_feature")
     def _feature_changed(self, change: Any) -> None:
@@ -294,23 +308,23 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 self.layer = wanted
             else:
                 with drawing():
-                    self._view.layer(self._sight)
+                    self._view.layer(self._view_state)
             self._say("")
-            sight = self._sight
-            self._view.card(sight)
-            self._view.list(sight)
+            state = self._view_state
+            self._view.card(state)
+            self._view.list(state)
 
     def _chosen(self, name: str, value: Any) -> None:
         if value is not None and value != getattr(self, name):
             setattr(self, name, value)
 
-    # What is asked for
+    # Search and buttons
 
     def _search(self, text: str) -> None:
         if not text.strip():
             return
         n_features = self._now.n_features
-        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._sight.names))]
+        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._view_state.names))]
         if not hits:
             raise ValueError(
                 f"no feature is called {shown(text)}; give a number 0..{n_features - 1} or a word of a label"
@@ -321,27 +335,27 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     def _use_as_brush(self) -> None:
         if self._brush is None or self.selected_feature is None:
             return
-        if not self._sight.own_site:
-            raise ValueError(f"this feature is one of {self.site}, where the brush does not paint")
-        name = self._brush.add_feature(self._now.begin + self.selected_feature)
+        if not self._view_state.own_site:
+            raise ValueError(f"this feature belongs to {self.site}, where the brush does not paint")
+        name = self._brush.add_feature(self._now.space.index(self.selected_feature, self._now.site))
         self._say(f"“{name}” is in the palette: pick it there and paint")
 
     def _find_in_atlas(self) -> None:
         if self._atlas is not None and self.selected_feature is not None:
-            self._atlas.select([self._now.begin + self.selected_feature])
+            self._atlas.select([self._now.space.index(self.selected_feature, self._now.site)])
 
     # Showing it
 
     @property
-    def _sight(self) -> Sight:
+    def _view_state(self) -> ViewState:
         assert self.scene is not None  # or nothing was built
-        return Sight(
+        return ViewState(
             scene=self.scene,
             picture=self._picture.image,
             now=self._now,
             before=self._before,
             most=self._most,
-            names=self._now.labels(labels_of(self._painter)),
+            names=self._now.labels(labels_of(offered(self._painter, HasLabels))),
             layer=self.layer,
             feature=self.selected_feature,
             hovered=self.hovered,
@@ -352,22 +366,25 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     def _draw_all(self) -> None:
         if self._view is not None:
-            self._view.all(self._sight)
+            self._view.all(self._view_state)
 
     def _icon_came(self, feature: int) -> None:
         if self._view is not None and self._sees(feature):
-            self._view.list(self._sight)
-            self._view.card(self._sight)
+            self._view.list(self._view_state)
+            self._view.card(self._view_state)
 
     def _sees(self, feature: int) -> bool:
-        feature -= self._now.begin
-        return feature in self.features or feature == self.selected_feature
+        space = self._now.space
+        if feature >= space.n_features:
+            return False  # of a scene shown before
+        site, index = space.locate(feature)
+        return site == self._now.site and (index in self.features or index == self.selected_feature)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         if self._view is not None:
             self._view.say(text, wrong=wrong)
 
-    # Nobody would see an error that escapes from a handler
+    # An error that leaves a handler would not be shown anywhere
 
     def _safely(self, work: Callable[..., None]) -> Callable[..., None]:
         def handler(*args: Any) -> None:
@@ -386,13 +403,26 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._say(last_line(fault), wrong=True)
 
 
-def _check_partners(painter: object, brush: object, atlas: object) -> None:
-    for name in ("render", "inspect"):
-        if not callable(getattr(painter, name, None)):
-            raise TypeError(
-                f"painter={shown(painter)} has no {name}(); give a Painter, e.g. ember.Painter.embedded()"
-            )
+def _holds(grid: Grid, row: int, col: int) -> bool:
+    return 0 <= row < grid.rows and 0 <= col < grid.cols
+
+
+def _ranges(grid: Grid) -> str:
+    if grid.rows == grid.cols:
+        return f"rows and columns go 0..{grid.rows - 1}"
+    return f"rows go 0..{grid.rows - 1}, columns 0..{grid.cols - 1}"
+
+
+def _checked(painter: object, brush: object, atlas: object) -> Inspects:
+    inspects = offered(painter, Inspects)
+    if inspects is None:
+        check_painter(painter)
+        raise TypeError(
+            f"painter={shown(painter)} has no inspect(), or no saes; PatchInspector needs both: "
+            "give a Painter, e.g. ember.Painter.embedded()"
+        )
     if brush is not None and not isinstance(brush, PaintWidget):
         raise TypeError(f"brush={shown(brush)} is not a PaintWidget; give one to paint with, or leave it out")
     if atlas is not None and not callable(getattr(atlas, "select", None)):
         raise TypeError(f"atlas={shown(atlas)} has no select(); give a FeatureAtlas, or leave it out")
+    return inspects

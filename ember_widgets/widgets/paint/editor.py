@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ember_widgets.features.labels import labels_of
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.cancelled import Stale
+from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.widgets.paint import replies, to_python
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.queries import Answers, Now
@@ -265,7 +265,7 @@ class Easel:
             scene = current.state.scene
             rough = not current.final and self._full_ms > PREVIEW_ABOVE_MS and previews(painter, scene)
             picture = rendered(painter, scene, rough=rough, stale=stale)
-        except Stale:
+        except Cancelled:
             return  # its preview is seen, and what comes next is newer
         except Exception as fault:
             with self._lock:

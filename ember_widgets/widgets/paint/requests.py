@@ -155,7 +155,7 @@ def _n_factors(value: object) -> int:
 
 
 def previews(painter: object, scene: Scene) -> bool:
-    """Whether a painter can show a scene sooner than in full; it then takes ``preview=`` and ``stale=``."""
+    """Whether a painter can show a scene sooner than in full (``preview=``, ``cancelled=``)."""
     can = getattr(painter, "previews", None)
     return callable(can) and bool(can(scene))
 
@@ -198,10 +198,10 @@ def rendered(
         stale: whether to give up, which is asked now and then; only there, too.
 
     Raises:
-        Stale: it said so.
+        Cancelled: it said so.
     """
     began = time.perf_counter()
-    wishes: dict[str, Any] = {"preview": True} if rough else {} if stale is None else {"stale": stale}
+    wishes: dict[str, Any] = {"preview": True} if rough else {} if stale is None else {"cancelled": stale}
     image = painter.render(scene, **wishes)
     return Picture.of(image, 1000 * (time.perf_counter() - began), rough)
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ember_widgets import Scene, plots
+from ember_widgets.scene.grid import Grid
 from tests.unit.widgets.inspect.inspect_bench import BEHIND, SITE, StillPainter
 
 mpl.use("agg")
@@ -210,3 +211,35 @@ def test_empty_states_say_what_is_missing(painter: StillPainter) -> None:
         plots.plot_sae_report(painter, [])
     with pytest.raises(ValueError, match="gains is empty"):
         plots.plot_sweep(painter, painter.analyze(), 0, gains=())
+
+
+def test_figures_of_another_grid() -> None:
+    painter = StillPainter(grid=Grid(24, 24))
+    scene = painter.analyze("a lion")
+    painted = scene.paint(0, [(23, 23)], 2.0)
+    whole = (-0.5, 23.5, 23.5, -0.5)
+    axes = [
+        plots.plot_factors(painter, scene)[0],
+        plots.plot_sweep(painter, scene, 0)[0],
+        *plots.plot_difference(painter, scene, painted),
+        plots.plot_feature_map(painter, scene, 1),
+        plots.plot_feature_count(painter, scene),
+    ]
+    for ax in axes:
+        assert all(tuple(image.get_extent()) == whole for image in ax.images)
+    assert "in the edit" in axes[4].get_title()
+    assert plots.plot_features(painter, scene, (23, 23)).get_title().startswith("patch (23, 23): ")
+    assert len(plots.plot_sae_report(painter, [scene])) == 4
+
+
+def test_scenes_need_a_painter_that_renders_only(painter: StillPainter, scene: Scene) -> None:
+    class Minimal:
+        def analyze(self, prompt: str = "") -> Scene:
+            return scene
+
+        def render(self, scene: Scene) -> Image.Image:
+            return painter.render(scene)
+
+    minimal: Any = Minimal()
+    assert len(plots.plot_factors(minimal, scene)) == 1 + scene.n_factors
+    assert len(plots.plot_difference(minimal, scene, scene)) == 3

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
 from ember_widgets import FeatureAtlas, PaintWidget
@@ -20,6 +21,7 @@ from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import MODES, coloring
 from tests.unit.scene.scenes import make_scene
@@ -59,6 +61,9 @@ class Painter(FakePainter):
         frequency = np.linspace(0.5, 0.001, N, dtype=np.float32)
         frequency[list(DEAD)] = 0
         self.statistics = Statistics(frequency, np.where(frequency > 0, 2.0, 0.0).astype(np.float32), 100)
+
+    def icon(self, feature: int) -> Image.Image:
+        return self.draw_icons([feature])[0]
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """A square of a colour; feature 9 draws nothing."""
@@ -321,7 +326,7 @@ class TestIcons:
 class TestBrush:
     def test_adds_the_feature_to_the_palette(self, source: Painter, tmp_path: Path) -> None:
         widget = PaintWidget(FakePainter(), make_scene(n_features=N, model={"sae": "ab" * 8}))
-        atlas = FeatureAtlas(source, paint=widget, method="pca", cache=tmp_path)
+        atlas = FeatureAtlas(source, brush=widget, method="pca", cache=tmp_path)
         before = widget.scene
         tell(atlas, do="brush", feature=9)
         assert "in the palette now" in atlas._panel.notice
@@ -331,7 +336,7 @@ class TestBrush:
         widget.close()
 
     def test_without_a_widget_says_what_to_do(self, atlas: FeatureAtlas) -> None:
-        with pytest.raises(RuntimeError, match=r"make the atlas with FeatureAtlas\(painter, paint=widget\)"):
+        with pytest.raises(RuntimeError, match=r"make the atlas with FeatureAtlas\(painter, brush=widget\)"):
             atlas.brush(7)
         tell(atlas, do="brush", feature=7)
         assert "no PaintWidget is linked" in atlas._panel.notice
@@ -389,6 +394,7 @@ class Both(Painter):
         # One put in later is of a site to look at.
         look = dataclasses.replace(make_sae(30), site="mid_block.attentions.0", sha256="ef" * 32)
         self.saes |= {second.site: second, look.site: look}
+        self.space = FeatureSpace(("down_blocks.2.attentions.1", second.site), (N, 20))
         self.labels = Labels({7: "cat", N + 3: "cat, bottom"}, n_features=self.n_features)
         self.icons = Icons(self.n_features, self.draw_icons)
         frequency = np.linspace(0.5, 0.001, self.n_features, dtype=np.float32)
@@ -442,7 +448,7 @@ class TestTwoSites:
     def test_brushes_are_of_the_scene_s_feature(self, tmp_path: Path) -> None:
         model = {"sae": "ab" * 8 + "," + "cd" * 8}
         widget = PaintWidget(FakePainter(), make_scene(n_features=N + 20, model=model))
-        atlas = FeatureAtlas(Both(), paint=widget, method="pca", cache=tmp_path)
+        atlas = FeatureAtlas(Both(), brush=widget, method="pca", cache=tmp_path)
         name = atlas.brush(N + 3)
         assert widget.scene.weights(name) == {N + 3: pytest.approx(1.0)}
         atlas.close()
@@ -487,3 +493,25 @@ def test_a_closed_atlas_lets_go_of_everything(tmp_path: Path) -> None:
     del atlas, source
     gc.collect()
     assert held() is None
+
+
+def test_paint_is_brush_as_in_0_1(source: Painter, tmp_path: Path) -> None:
+    widget = PaintWidget(FakePainter(), make_scene(n_features=N, model={"sae": "ab" * 8}))
+    atlas = FeatureAtlas(source, paint=widget, method="pca", cache=tmp_path)
+    assert atlas._panel.has_paint
+    with pytest.raises(TypeError, match="brush= and paint= are the same"):
+        FeatureAtlas(source, brush=widget, paint=widget, method="pca", cache=tmp_path)
+    atlas.close()
+    widget.close()
+
+
+def test_a_closed_atlas_leaves_no_widget(source: Painter, tmp_path: Path) -> None:
+    FeatureAtlas(source, method="pca", cache=tmp_path).close()
+    before = set(_instances)
+    FeatureAtlas(source, method="pca", cache=tmp_path).close()
+    assert set(_instances) == before
+
+
+def test_a_point_that_does_not_exist_is_not_selected(atlas: FeatureAtlas) -> None:
+    atlas._scatter._selected({"new": np.array([-1, 4, N])})
+    assert atlas.selected == (4,)

@@ -13,7 +13,9 @@ from ember_widgets.dictionary.factors import Factors
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.labels import Labels
 from ember_widgets.painter.inspection import Inspection
-from ember_widgets.scene.scene import GRID, Scene, palette
+from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene, palette
 
 SITE = "down_blocks.2.attentions.1"
 BEHIND = "mid_block.attentions.0"
@@ -48,14 +50,22 @@ class StillPainter:
         activations: {(site, step): (256, d_model)} of the unedited run.
     """
 
-    def __init__(self, d_model: int = 12, n_features: int = 40, k: int = 3, n_steps: int = 2) -> None:
+    def __init__(
+        self,
+        d_model: int = 12,
+        n_features: int = 40,
+        k: int = 3,
+        n_steps: int = 2,
+        grid: Grid = Grid(),  # noqa: B008
+    ) -> None:
+        self.grid = grid
         self.labels = Labels(LABELS)
         self.saes = {
             site: make_sae(d_model, n_features, k, site, seed) for seed, site in enumerate((SITE, BEHIND))
         }
         generator = torch.Generator().manual_seed(7)
         self.activations = {
-            (site, step): torch.randn(GRID * GRID, d_model, generator=generator)
+            (site, step): torch.randn(grid.n_patches, d_model, generator=generator)
             for site in self.saes
             for step in range(n_steps)
         }
@@ -64,13 +74,13 @@ class StillPainter:
 
     def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 3) -> Scene:
         sae = self.saes[SITE]
-        codes = sae.encode(self.activations[SITE, 0]).reshape(GRID, GRID, -1).numpy()
+        codes = sae.encode(self.activations[SITE, 0]).reshape(*self.grid.shape, -1).numpy()
         factors = Factors.fit(codes, n_factors)
         return self._scene(factors.strengths, factors.basis, prompt, seed, n_steps)
 
     def blank(self, n_steps: int = 1) -> Scene:
         n_features = self.saes[SITE].n_features
-        return self._scene(np.zeros((GRID, GRID, 0)), np.zeros((0, n_features)), "", 0, n_steps)
+        return self._scene(np.zeros((*self.grid.shape, 0)), np.zeros((0, n_features)), "", 0, n_steps)
 
     def _scene(self, strengths: Any, basis: Any, prompt: str, seed: int, n_steps: int) -> Scene:
         n_factors = len(basis)
@@ -79,7 +89,7 @@ class StillPainter:
             seed=seed,
             n_steps=n_steps,
             strengths=strengths,
-            remainder=np.ones((GRID, GRID), np.float32),
+            remainder=np.ones(self.grid.shape, np.float32),
             basis=basis,
             names=tuple(f"part {f}" for f in range(n_factors)),
             colors=palette(n_factors),
@@ -91,7 +101,7 @@ class StillPainter:
 
     def render(self, scene: Scene) -> Image.Image:
         self.rendered.append(scene)
-        values = np.resize((60 * scene.strengths.sum(-1)).clip(0, 255), (GRID, GRID))
+        values = np.resize((60 * scene.strengths.sum(-1)).clip(0, 255), self.grid.shape)
         return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
     def icon(self, feature: int) -> Image.Image:
@@ -114,10 +124,13 @@ class StillPainter:
             target,
             site=site,
             step=step,
-            begin=0 if site == SITE else self.saes[SITE].n_features,
+            space=FeatureSpace.of({SITE: self.saes[SITE].n_features, site: sae.n_features}),
             scene=scene if site == SITE else None,
+            grid=self.grid,
         )
 
     def _change(self, scene: Scene) -> torch.Tensor:
         made = scene.strengths.astype(float) @ scene.basis - scene.base_strengths @ scene.base_basis
-        return torch.tensor(made.reshape(GRID * GRID, -1), dtype=torch.float32) @ self.saes[SITE].W_dec
+        return (
+            torch.tensor(made.reshape(self.grid.n_patches, -1), dtype=torch.float32) @ self.saes[SITE].W_dec
+        )

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import traitlets
+from ipywidgets.widgets.widget import _instances
 
 from ember_widgets import PaintWidget, PatchInspector, Scene
-from ember_widgets.widgets.inspect.canvas import CELL
+from ember_widgets.scene.grid import Grid
+from ember_widgets.widgets.inspect.canvas import SIDE
+from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.patch_list import ROW_HEIGHT
 from tests.unit.widgets.inspect.inspect_bench import BEHIND, SITE, StillPainter
 
@@ -45,7 +48,8 @@ def send(widget: Any, event: str, **content: Any) -> None:
 
 def hand(inspector: PatchInspector, event: str, row: float, col: float) -> None:
     canvas = inspector._parts.canvas.widget  # type: ignore[union-attr]
-    send(canvas, event, x=(col + 0.5) * CELL, y=(row + 0.5) * CELL)
+    grid = inspector.inspection.grid
+    send(canvas, event, x=(col + 0.5) * SIDE / grid.cols, y=(row + 0.5) * SIDE / grid.rows)
 
 
 def click(inspector: PatchInspector, row: int, col: int) -> None:
@@ -190,7 +194,7 @@ class TestPinning:
         assert read(inspector).startswith("Patch (15, 0) pinned")
         with pytest.raises(traitlets.TraitError, match=r"patch=\(16, 0\) is outside the grid"):
             inspector.patch = (16, 0)
-        with pytest.raises(traitlets.TraitError, match="is no box"):
+        with pytest.raises(traitlets.TraitError, match="is not a box"):
             inspector.region = (3, 0, 2, 5)
 
     def test_traits_can_be_observed_and_linked(self, painter: StillPainter, scene: Scene) -> None:
@@ -235,8 +239,8 @@ class TestAFeature:
         codes[..., feature] = 0
         object.__setattr__(inspector.inspection, "codes", codes)
         inspector.selected_feature = feature
-        assert "dead here: active in no patch" in read(inspector, "card")
-        assert "is active nowhere in this picture" in read(inspector, "legend")
+        assert "not active in this picture" in read(inspector, "card")
+        assert "is not active in this picture" in read(inspector, "legend")
 
     def test_it_is_found_by_label_or_number(self, inspector: PatchInspector) -> None:
         find = inspector._parts.find  # type: ignore[union-attr]
@@ -321,7 +325,7 @@ class TestPartners:
             ({"atlas": 3}, r"atlas=3 has no select\(\)"),
             ({"scene": 3}, "is not a Scene"),
             ({"scene": None}, "there is no scene to inspect"),
-            ({"painter": object()}, r"has no render\(\); give a Painter"),
+            ({"painter": object()}, r"has no analyze\(\); give a Painter"),
         ],
     )
     def test_what_is_none_is_refused(
@@ -427,3 +431,69 @@ def test_closing_ends_its_parts_and_lets_go_of_the_painter(painter: StillPainter
 
 def test_a_saved_notebook_keeps_a_picture(inspector: PatchInspector) -> None:
     assert inspector._repr_mimebundle_()["image/png"].startswith("iVBOR")
+
+
+class TestAnotherGrid:
+    @pytest.fixture
+    def fine(self) -> StillPainter:
+        return StillPainter(grid=Grid(24, 24))
+
+    def test_every_layer_and_patch_of_24_rows_can_be_shown(self, fine: StillPainter) -> None:
+        scene = fine.analyze("a lion")
+        inspector = PatchInspector(fine, scene.paint(0, [(23, 23)], 2.0))
+        hand(inspector, "mouse_move", 23, 22)
+        assert inspector.hovered == (23, 22)
+        assert read(inspector).startswith("Patch (23, 22) ")
+        click(inspector, 20, 21)
+        assert inspector.patch == (20, 21)
+        press(inspector, "ArrowDown")
+        assert inspector.hovered == (21, 21)
+        inspector.selected_feature = int(inspector.features[0])
+        codes = inspector.inspection.codes[..., inspector.selected_feature]
+        n = int((codes > 0).sum())
+        assert f"on {n} patch" in read(inspector, "card")
+        assert f"({100 * n / 576:.0f} %)" in read(inspector, "card")
+        for layer in LAYERS:
+            inspector.layer = layer
+        inspector.region = (0, 0, 23, 23)
+        assert read(inspector).startswith("576 patches mean of rows 0–23, columns 0–23")
+        with pytest.raises(traitlets.TraitError, match=r"patch=\(24, 0\) .* go 0..23"):
+            inspector.patch = (24, 0)
+        assert inspector.last_error is None
+        inspector.close()
+
+    def test_pins_of_another_grid_are_dropped(self, fine: StillPainter, painter: StillPainter) -> None:
+        coarse = painter.analyze("a lion")
+        inspector = PatchInspector(fine, fine.analyze("a lion"))
+        inspector.patch = (20, 20)
+        fine.grid, fine.activations = painter.grid, painter.activations
+        inspector.scene = coarse
+        assert inspector.patch is None
+        inspector.patch = (15, 15)
+        assert inspector.last_error is None
+        inspector.close()
+
+
+def test_a_painter_that_cannot_inspect_is_refused(painter: StillPainter, scene: Scene) -> None:
+    class Minimal:
+        def analyze(self, prompt: str = "") -> Scene:
+            return scene
+
+        def render(self, scene: Scene) -> Any:
+            return painter.render(scene)
+
+    with pytest.raises(TypeError, match=r"has no inspect\(\), or no saes; PatchInspector needs both"):
+        PatchInspector(Minimal(), scene)  # type: ignore[arg-type]
+
+
+def test_a_closed_inspector_leaves_no_widget(painter: StillPainter, scene: Scene) -> None:
+    PatchInspector(painter, scene).close()  # the canvases' manager is made once
+    before = set(_instances)
+    PatchInspector(painter, scene).close()
+    assert set(_instances) == before
+
+
+def test_a_click_above_the_list_picks_nothing(inspector: PatchInspector) -> None:
+    inspector.patch = (4, 9)
+    pick(inspector, -1)
+    assert inspector.selected_feature is None
