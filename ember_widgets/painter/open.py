@@ -21,6 +21,7 @@ from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.painter.steered_model import package_version, saes_by_site
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.util import checks
 from ember_widgets.util.hub import Hub
 
 ASSETS = Path(__file__).parents[1] / "embedded" / "assets"
@@ -115,6 +116,7 @@ def open_pretrained(
             "compile=True and cpu_offload=True exclude each other: compiled code holds on to the "
             "weights where they lie, and offloading moves them; choose one"
         )
+    guidance = checks.guidance(guidance)  # before anything is downloaded
     place = loading.pick_device(device)
     kind = loading.pick_dtype(dtype, place)
     hub = Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only)

@@ -151,7 +151,7 @@ class SteeredModel:
             theirs, ours = scene.model.get(key, ""), self._facts[key]
             if not theirs or theirs == ours:
                 continue
-            if key == "id" and scene.model.get("key") == self.key:
+            if key == "id" and (same := scene.model.get("key")) and same == self.key:
                 continue
             raise ValueError(
                 f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "

@@ -14,7 +14,7 @@ from ember_widgets.util.contact_sheet import contact_sheet
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 N_SEEDS = 3
 MAX_PICTURES = 400
-MAX_SIDE = 2048
+MAX_SIDE = 8192
 
 
 class Draws(Protocol):

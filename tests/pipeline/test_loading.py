@@ -18,6 +18,7 @@ from ember_widgets import Painter, Scene, load_sae
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.model.sdxl.loading import pipeline_files
 from ember_widgets.model.sdxl.sampler import Sampler
 from tests.pipeline import ldm, tiny
@@ -356,6 +357,14 @@ def test_saving_memory_changes_no_picture(folder: Path, asked: dict[str, bool]) 
     plain, saving = load(folder), load(folder, **asked)
     scene = plain.analyze(PROMPT, seed=2).scale(0, 2.0)
     assert np.array_equal(pixels(saving, scene), pixels(plain, scene))
+
+
+@pytest.mark.parametrize("keyword", ["placement", "seats"])
+def test_where_parts_lie_is_given_by_its_name_and_by_its_old_one(pipe: Any, keyword: str) -> None:
+    placement = Placement(pipe, "cpu")
+    painter = Painter(pipe, tiny.sae(), name="x", **{keyword: placement})  # type: ignore[arg-type]
+    assert isinstance(painter.backbone, SDXL)
+    assert painter.backbone.placement is placement
 
 
 def test_a_text_is_encoded_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,8 @@ def load_pipeline(
 
     Raises:
         FileNotFoundError, PermissionError, ConnectionError: See `Hub`.
-        ValueError: A wrong revision, damaged files, or a model that is not of SDXL's family or size.
+        ValueError: A wrong revision, damaged files, a model that is not of SDXL's family, or a size that the
+            UNet cannot halve.
     """
     if variant == "auto":
         variant = None if dtype == torch.float32 else "fp16"

@@ -280,6 +280,26 @@ def test_what_is_not_a_whole_number_is_refused(
         call(painter, scene, no)
 
 
+@pytest.mark.parametrize("no", [True, np.False_, "0.5"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p, s, no: p.analyze(guidance=no),
+        lambda p, s, no: p.analyze(image=np.zeros((8, 8, 3), np.uint8), image_strength=no),
+        lambda p, s, no: p.blank(guidance=no),
+        lambda p, s, no: p.icon(0, strength=no),
+        lambda p, s, no: p.sweep(s, 0, [no]),
+        lambda p, s, no: Painter(Toy(), sae(), name="toy", guidance=no),
+    ],
+)
+def test_what_is_not_a_number_is_refused(
+    painter: Painter, call: Callable[[Painter, Scene, Any], Any], no: Any
+) -> None:
+    scene = painter.analyze("a", n_factors=2)
+    with pytest.raises(TypeError, match="is not a number"):
+        call(painter, scene, no)
+
+
 @pytest.mark.parametrize("feature", [-1, N_FEATURES])
 def test_an_icon_of_no_feature_is_refused(painter: Painter, feature: int) -> None:
     for call in (painter.icon, lambda f: painter.draw_icons([f])):
