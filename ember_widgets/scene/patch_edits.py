@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene.factor_edits import writable
-from ember_widgets.scene.grid import Mask, heal
+from ember_widgets.scene.grid import Grid, Mask
 from ember_widgets.util.checks import FloatArray
 
 Edited = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -98,4 +98,4 @@ def move(layers: Layers, factor: int | None, source: Mask, by: tuple[int, int], 
 
 def _emptied(layers: Layers, where: Mask, factor: int | None, fill: bool) -> Any:
     """What patches hold after something was taken out of them."""
-    return heal(layers.strengths, where, factor)[where] if fill else 0
+    return Grid.of(layers.strengths).heal(layers.strengths, where, factor)[where] if fill else 0
