@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -60,22 +60,10 @@ class Grid:
         """How many patches there are."""
         return self.rows * self.cols
 
-    @cached_property
+    @property
     def areas(self) -> Mapping[str, Mask]:
-        """Areas that have a name, each a bool array (rows, cols)."""
-        row, col = np.mgrid[: self.rows, : self.cols]
-        # Measured on the 16×16 grid: floor from row 11, sides of 5 columns, a centre of radius 4.
-        down, right = (row + 0.5) / self.rows * 16, (col + 0.5) / self.cols * 16
-        areas = {
-            "everything": row >= 0,
-            "floor": down > 11,
-            "centre": (down - 8) ** 2 + (right - 8) ** 2 <= 16,
-            "left": right < 5,
-            "right": right > 11,
-        }
-        for mask in areas.values():
-            mask.flags.writeable = False
-        return MappingProxyType(areas)
+        """Areas that have a name, each a read-only bool array (rows, cols)."""
+        return _areas(self.rows, self.cols)
 
     def mask(self, patches: Patches) -> Mask:
         """Read patches as a mask.
@@ -216,6 +204,23 @@ class Grid:
             )
             raise ValueError(f"patch ({row}, {col}) is outside the grid; {ranges}")
         return row, col
+
+
+@lru_cache(maxsize=32)  # every scene has a Grid of its own, and most have the same size
+def _areas(rows: int, cols: int) -> Mapping[str, Mask]:
+    row, col = np.mgrid[:rows, :cols]
+    # Measured on the 16×16 grid: floor from row 11, sides of 5 columns, a centre of radius 4.
+    down, right = (row + 0.5) / rows * 16, (col + 0.5) / cols * 16
+    areas = {
+        "everything": row >= 0,
+        "floor": down > 11,
+        "centre": (down - 8) ** 2 + (right - 8) ** 2 <= 16,
+        "left": right < 5,
+        "right": right > 11,
+    }
+    for mask in areas.values():
+        mask.flags.writeable = False
+    return MappingProxyType(areas)
 
 
 def _is_index(item: object) -> bool:

@@ -626,7 +626,12 @@ class Scene:
         Raises:
             ValueError: it is foreign, damaged or of a newer version.
         """
-        return cls(**scene_file.read(data))
+        fields = scene_file.read(data)
+        n_base, n_factors = (len(np.atleast_1d(fields[name])) for name in ("base_basis", "basis"))
+        # Version 0.1 left origins out also where the last of the analysed factors were removed.
+        if n_base > n_factors:
+            fields = {"origins": _first(n_base, n_factors)} | fields
+        return cls(**fields)
 
     def original(self) -> Scene:
         """The scene as it was analysed. It renders as the unedited picture."""
@@ -726,9 +731,9 @@ class Scene:
     def _layers(self, f: int | None) -> patch_edits.Layers:
         """What an edit of a factor (None = of all) works on."""
         sites, first = self._factor_sites, self.space.sites[0]
-        beside = np.array([f is None or site == sites[f] for site in sites], np.bool_)
+        same_site = np.array([f is None or site == sites[f] for site in sites], np.bool_)
         return patch_edits.Layers(
-            self.strengths, self.remainder, beside, masks_remainder=f is None or sites[f] == first
+            self.strengths, self.remainder, same_site, masks_remainder=f is None or sites[f] == first
         )
 
     def _edited(self, layers: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Scene:
@@ -761,8 +766,9 @@ class Scene:
 
     def _plain_fields(self) -> dict[str, Any]:
         fields = self._fields() | {"model": dict(self.model)}
-        if self.origins == _first(len(self.base_basis), self.n_factors):
-            del fields["origins"]  # the usual case, which files need not tell
+        n_base = len(self.base_basis)
+        if n_base <= self.n_factors and self.origins == _first(n_base, self.n_factors):
+            del fields["origins"]  # the default
         if self._ids == tuple(range(self.n_factors)) and self._next_id == self.n_factors:
             del fields["factor_ids"], fields["next_factor_id"]
         if not self.style:

@@ -92,3 +92,9 @@ def test_arrays_of_a_scene_have_one_grid() -> None:
         make_scene(grid=Grid(24, 24), remainder=np.ones((16, 16)))
     with pytest.raises(ValueError, match=r"base_strengths has shape \(20, 12, 3\)"):
         make_scene(grid=Grid(12, 20), base_strengths=np.ones((20, 12, 3)))
+
+
+def test_areas_are_computed_once_and_read_only() -> None:
+    areas = make_scene(grid=Grid(24, 24)).grid.areas
+    assert areas is make_scene(grid=Grid(24, 24)).grid.areas
+    assert not areas["floor"].flags.writeable
