@@ -1,6 +1,6 @@
-"""Factors: one picture's SAE codes, bundled into a few parts that can be painted with.
+"""Factors: the SAE codes of one picture, split into a few parts to paint with.
 
-Non-negative matrix factorisation of the patches' codes: activations ≈ strengths · basis, all of it >= 0.
+Non-negative matrix factorisation of the patches' codes: activations ≈ strengths · basis, where both are >= 0.
 Each row of the basis is a bundle of features that go together in this picture ("sky", "lion", ...), and its
 strengths say where and how much of it there is.
 """
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Factors:
-    """The factors of one picture, the one that carries most of it first.
+    """The factors of one picture, the one with the largest share of its codes first.
 
     Args:
         strengths: (rows, cols, n_factors) float32 >= 0. 1.0 = the factor's own typical activation in the
             picture.
         basis: (n_factors, n_features) float32 >= 0, in units of SAE codes.
-        ignore: features that had no say in what the factors are, such as those that only mark a position.
+        ignore: features that were left out when the factors were fitted, such as positional ones.
 
     Example:
         >>> import numpy as np
@@ -65,8 +65,8 @@ class Factors:
         Args:
             activations: (rows, cols, n_features) float32 >= 0, the SAE's codes of every patch.
             n_factors: how many, 1 to the number of patches; 3 to 8 read best.
-            ignore: features to leave out while the factors are sought, as indices or as bool (n_features,).
-                Their weights in the basis are found afterwards, and ``transform`` takes them into account.
+            ignore: features to leave out of the fit, as indices or as bool (n_features,). Their weights in
+                the basis are computed afterwards, and ``transform`` uses them.
 
         Returns:
             The factors, by their share in the picture's codes, largest first.
@@ -138,7 +138,7 @@ def typical_strength(strengths: NDArray[np.float64]) -> float:
 
 
 def n_apart(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
-    """How many maps (rows, cols, n) show different things: those that no earlier one is alike (cosine)."""
+    """How many of the maps (rows, cols, n) differ from every earlier one, by their cosine similarity."""
     columns = maps.reshape(-1, maps.shape[2])
     columns = columns / np.linalg.norm(columns, axis=0)
     first: list[int] = []
@@ -154,7 +154,7 @@ def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64]
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
-    # Not "nndsvda": in pictures of few features it stops before it has seen a small thing.
+    # Not "nndsvda": with few features it stops before it finds small objects.
     model = NMF(n_factors, init="nndsvd", random_state=0, max_iter=400, tol=1e-4)
     # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
     # (a browser, a render) up to forty times more.
@@ -174,7 +174,7 @@ def _threads() -> ThreadpoolController:
 
 
 def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The weights >= 0 with which the rows come nearest to each target: (n, m), (k, m) -> (n, k)."""
+    """Weights >= 0 whose sum of rows is nearest to each target: (n, m), (k, m) -> (n, k)."""
     from scipy.optimize import nnls
 
     if not targets.size:

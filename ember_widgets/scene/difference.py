@@ -1,4 +1,4 @@
-"""What an edit changed: where the scene is not as analysed, and how far the picture follows it."""
+"""Where a scene differs from what was analysed, and how much the picture differs there and elsewhere."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from ember_widgets.scene.scene import Scene
 
 NOTABLE = 0.01
-"""Of a strength; what changes less is not counted as edited."""
+"""A patch counts as edited if a strength, or the remainder, changed by more than this."""
 
 
 def unedited(scene: Scene) -> FloatArray:
     """How strong each factor of a scene is in its unedited picture.
 
     Returns:
-        (16, 16, n_factors + 1); the last is the most of what no factor of the scene stands for any more,
-        since it was removed or means something else now.
+        (rows, cols, n_factors + 1). The last map is the strongest, patch by patch, of the analysed factors
+        that the scene no longer has, because they were removed or have other weights now.
     """
-    before = np.zeros((*scene.remainder.shape, scene.n_factors + 1), np.float32)
-    left = list(range(len(scene.base_basis)))
-    for f, origin in enumerate(scene.origins or ()):
-        if origin in left and np.array_equal(scene.basis[f], scene.base_basis[origin]):
+    before = np.zeros((*scene.grid.shape, scene.n_factors + 1), np.float32)
+    gone = set(range(len(scene.base_basis)))
+    for origin, f in scene.analysed_factors.items():
+        if np.array_equal(scene.basis[f], scene.base_basis[origin]):
             before[..., f] = scene.base_strengths[..., origin]
-            left.remove(origin)
-    if left:
-        before[..., -1] = np.abs(scene.base_strengths[..., left]).max(axis=-1)
+            gone.remove(origin)
+    if gone:
+        before[..., -1] = np.abs(scene.base_strengths[..., sorted(gone)]).max(axis=-1)
     return before
 
 
 def edited_patches(scene: Scene) -> NDArray[np.bool_]:
-    """The patches (16, 16) in which something is not as analysed."""
+    """The patches, bool (rows, cols), in which the scene differs from what was analysed."""
     before = unedited(scene)
     changes = np.abs(before[..., :-1] - scene.strengths).max(axis=-1, initial=0)
     edited: NDArray[np.bool_] = np.maximum.reduce([changes, before[..., -1], 1 - scene.remainder]) > NOTABLE
@@ -46,23 +46,23 @@ def edited_patches(scene: Scene) -> NDArray[np.bool_]:
 def pixel_change(
     before: NDArray[Any], after: NDArray[Any], edited: NDArray[np.bool_]
 ) -> tuple[float, float] | None:
-    """How far two pictures differ inside an edit, and outside of it and of its rim of one patch.
+    """How much two pictures differ in the edited patches, and elsewhere.
 
-    The second ÷ the first is the edit's *locality*.
+    Patches that touch an edited one count as neither. The second number ÷ the first is the edit's *locality*.
 
     Args:
-        before: (H, W, 3) of 0..255.
+        before: (height, width, 3) of 0..255.
         after: the same.
-        edited: patches, (16, 16).
+        edited: bool (rows, cols).
 
     Returns:
-        Two means of absolute differences, 0..255; None where there is no such patch.
+        Two means of absolute differences, 0..255; None if there is no patch of one of the two kinds.
     """
-    n = len(edited)
+    rows, cols = edited.shape
     outside = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
     if not edited.any() or not outside.any():
         return None
     change = np.abs(after.astype(np.float32) - before.astype(np.float32)).mean(axis=2)
     height, width = change.shape
-    means = change.reshape(n, height // n, n, width // n).mean(axis=(1, 3))
+    means = change.reshape(rows, height // rows, cols, width // cols).mean(axis=(1, 3))
     return float(means[edited].mean()), float(means[outside].mean())

@@ -1,7 +1,6 @@
-"""Grid: the patches of a picture, which of them are meant, where a factor stands, how a hole is filled.
+"""Grid: the patches of a picture. It reads which patches are meant, finds regions and fills holes.
 
-js/src/paint/store/grid.ts has the same functions for the browser;
-tests/unit/scene/parity.json holds the two together.
+js/src/paint/store/grid.ts does the same in the browser; tests/unit/scene/parity.json checks that both agree.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -61,22 +60,10 @@ class Grid:
         """How many patches there are."""
         return self.rows * self.cols
 
-    @cached_property
+    @property
     def areas(self) -> Mapping[str, Mask]:
-        """Areas that have a name, each a bool array (rows, cols)."""
-        row, col = np.mgrid[: self.rows, : self.cols]
-        # Measured on the 16×16 grid: floor from row 11, sides of 5 columns, a centre of radius 4.
-        down, right = (row + 0.5) / self.rows * 16, (col + 0.5) / self.cols * 16
-        areas = {
-            "everything": row >= 0,
-            "floor": down > 11,
-            "centre": (down - 8) ** 2 + (right - 8) ** 2 <= 16,
-            "left": right < 5,
-            "right": right > 11,
-        }
-        for mask in areas.values():
-            mask.flags.writeable = False
-        return MappingProxyType(areas)
+        """Areas that have a name, each a read-only bool array (rows, cols)."""
+        return _areas(self.rows, self.cols)
 
     def mask(self, patches: Patches) -> Mask:
         """Read patches as a mask.
@@ -122,7 +109,7 @@ class Grid:
         """Read one share for all patches, or one for each.
 
         Args:
-            name: how messages call it.
+            name: what error messages call it.
             value: a number in [0, 1], or an array (rows, cols) of them.
 
         Returns:
@@ -141,6 +128,62 @@ class Grid:
         if not ((value >= 0) & (value <= 1)).all():
             raise ValueError(f"{name} has values outside 0..1; give numbers from 0 to 1")
         return value.astype(np.float64)
+
+    def region(self, strengths: FloatArray) -> Mask:
+        """Where one factor stands: above ``REGION_SHARE`` of its strongest patch; nowhere if it is zero.
+
+        Args:
+            strengths: (rows, cols) of one factor; negative ones count by their size.
+
+        Returns:
+            bool array (rows, cols).
+
+        Raises:
+            ValueError: strengths of another grid.
+        """
+        self._check("strengths", strengths)
+        size = np.abs(strengths.astype(np.float64))
+        mask: Mask = size > REGION_SHARE * size.max()
+        return mask
+
+    def heal(self, strengths: FloatArray, hole: Mask, exclude: int | None = None) -> FloatArray:
+        """Fill a hole from the strengths around it.
+
+        Ring by ring from its rim inwards: every patch of the hole that touches a known one, corners
+        included, becomes the mean of the known ones it touches. A ring becomes known only when it is
+        complete, so no direction is favoured.
+
+        Args:
+            strengths: (rows, cols, n_factors) float32.
+            hole: bool (rows, cols), the patches to fill; what they held is ignored.
+            exclude: index of a factor that is to be zero in the hole.
+
+        Returns:
+            (rows, cols, n_factors) float32, a new array, equal to ``strengths`` outside the hole. If the hole
+            is the whole grid there is nothing to fill it from, and it becomes zero.
+
+        Raises:
+            ValueError: strengths or a hole of another grid.
+        """
+        self._check("strengths", strengths)
+        self._check("hole", hole)
+        filled: FloatArray = np.where(hole[..., None], np.float32(0), strengths).astype(np.float32)
+        known = ~hole
+        if known.any():
+            while not known.all():
+                count = _sum_of_neighbours(known[..., None].astype(np.float64))
+                # Unknown patches hold zero, so they add nothing to the sum.
+                total = _sum_of_neighbours(filled.astype(np.float64))
+                ring = ~known & (count[..., 0] > 0)
+                filled[ring] = total[ring] / count[ring]
+                known |= ring
+        if exclude is not None:
+            filled[hole, exclude] = 0
+        return filled
+
+    def _check(self, name: str, array: NDArray[Any]) -> None:
+        if array.shape[:2] != self.shape:
+            raise ValueError(f"{name} has shape {array.shape}; the grid is {self.shape}")
 
     @property
     def _hint(self) -> str:
@@ -163,54 +206,26 @@ class Grid:
         return row, col
 
 
+@lru_cache(maxsize=32)  # every scene has a Grid of its own, and most have the same size
+def _areas(rows: int, cols: int) -> Mapping[str, Mask]:
+    row, col = np.mgrid[:rows, :cols]
+    # Measured on the 16×16 grid: floor from row 11, sides of 5 columns, a centre of radius 4.
+    down, right = (row + 0.5) / rows * 16, (col + 0.5) / cols * 16
+    areas = {
+        "everything": row >= 0,
+        "floor": down > 11,
+        "centre": (down - 8) ** 2 + (right - 8) ** 2 <= 16,
+        "left": right < 5,
+        "right": right > 11,
+    }
+    for mask in areas.values():
+        mask.flags.writeable = False
+    return MappingProxyType(areas)
+
+
 def _is_index(item: object) -> bool:
     # A 1-d array has __index__ too, but only a 0-d one can be used as an index.
     return hasattr(item, "__index__") and not isinstance(item, (bool, np.bool_)) and np.ndim(item) == 0  # type: ignore[arg-type]
-
-
-def region(strengths: FloatArray) -> Mask:
-    """Where one factor stands: above ``REGION_SHARE`` of its strongest patch; nowhere if it is zero.
-
-    Args:
-        strengths: (rows, cols) of one factor; negative ones count by their size.
-
-    Returns:
-        bool array (rows, cols).
-    """
-    size = np.abs(strengths.astype(np.float64))
-    mask: Mask = size > REGION_SHARE * size.max()
-    return mask
-
-
-def heal(strengths: FloatArray, hole: Mask, exclude: int | None = None) -> FloatArray:
-    """Fill a hole from the strengths around it.
-
-    Ring by ring from its rim inwards: every patch of the hole that touches a known one, corners included,
-    becomes the mean of the known ones it touches; a ring becomes known only when it is complete, so no
-    direction is favoured.
-
-    Args:
-        strengths: (rows, cols, n_factors) float32.
-        hole: bool (rows, cols), the patches to fill; what they held is not looked at.
-        exclude: index of a factor that is to be zero in the hole.
-
-    Returns:
-        (rows, cols, n_factors) float32, a new array, equal to ``strengths`` outside the hole. If the hole is
-        the whole grid there is nothing to fill it from, and it becomes zero.
-    """
-    filled: FloatArray = np.where(hole[..., None], np.float32(0), strengths).astype(np.float32)
-    known = ~hole
-    if known.any():
-        while not known.all():
-            count = _sum_of_neighbours(known[..., None].astype(np.float64))
-            # unknown patches hold zero, so they add nothing to the sum
-            total = _sum_of_neighbours(filled.astype(np.float64))
-            ring = ~known & (count[..., 0] > 0)
-            filled[ring] = total[ring] / count[ring]
-            known |= ring
-    if exclude is not None:
-        filled[hole, exclude] = 0
-    return filled
 
 
 def _sum_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -225,7 +240,7 @@ def _sum_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
-# What other rooms still import; gone as soon as they ask a scene for its grid.
+# To be removed: other rooms still import these. They are to ask a scene, a painter or a model for its grid.
 GRID = 16
 AREAS = Grid().areas
 

@@ -1,4 +1,4 @@
-"""Names and colours that a factor gets when nobody chose one."""
+"""Default names and colours of factors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PALETTE = (
     "#0072b2",  # blue
     "#b01030",  # crimson
 )
-"""Okabe and Ito's seven colours for all kinds of colour vision, and three that stand far from them."""
+"""Seven colours by Okabe and Ito that colour-blind people can tell apart, and three that differ clearly."""
 
 
 def palette(n_factors: int) -> tuple[str, ...]:
-    """Colours of ``n_factors`` factors; after ten they come round again."""
+    """Colours of ``n_factors`` factors. After ten they repeat."""
     return tuple(PALETTE[i % len(PALETTE)] for i in range(n_factors))
 
 
 def next_color(taken: Collection[str]) -> str:
-    """The first palette colour not taken; where all are, the one that comes round."""
+    """The first colour of the palette that is not taken. If all are taken, they repeat."""
     return next((color for color in PALETTE if color not in taken), PALETTE[len(taken) % len(PALETTE)])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene.factor_edits import writable
-from ember_widgets.scene.grid import Mask, heal
+from ember_widgets.scene.grid import Grid, Mask
 from ember_widgets.util.checks import FloatArray
 
 Edited = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -23,13 +23,14 @@ class Layers:
     Args:
         strengths: (rows, cols, n_factors) float32.
         remainder: (rows, cols) float32 in [0, 1].
-        beside: (n_factors,) bool, the factors at the site that is edited: an edit covers or heals only these.
+        same_site: (n_factors,) bool, the factors at the site that is edited; an edit covers or heals only
+            these.
         masks_remainder: whether the remainder belongs to that site.
     """
 
     strengths: FloatArray
     remainder: FloatArray
-    beside: NDArray[np.bool_]
+    same_site: NDArray[np.bool_]
     masks_remainder: bool
 
 
@@ -49,7 +50,7 @@ def paint(
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
     counts = shares[where]
     if over:
-        strengths[where] *= np.where(layers.beside, (1 - counts)[:, None], 1)
+        strengths[where] *= np.where(layers.same_site, (1 - counts)[:, None], 1)
         if layers.masks_remainder:
             remainder[where] *= 1 - counts
     strengths[where, factor] += counts * strength
@@ -60,7 +61,7 @@ def erase(layers: Layers, factor: int | None, where: Mask, fill: bool) -> Edited
     """Take a factor (None = all factors) out of patches; ``fill`` fills them from around."""
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
     if factor is None or fill:
-        strengths[where] = np.where(layers.beside, _emptied(layers, where, factor, fill), strengths[where])
+        strengths[where] = np.where(layers.same_site, _emptied(layers, where, factor, fill), strengths[where])
         if layers.masks_remainder:
             remainder[where] = 0
     else:
@@ -80,7 +81,7 @@ def move(layers: Layers, factor: int | None, source: Mask, by: tuple[int, int], 
     """
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
     # Filled from the picture as it is before the region lands: its surroundings are still whole then.
-    strengths[source] = np.where(layers.beside, _emptied(layers, source, factor, fill), strengths[source])
+    strengths[source] = np.where(layers.same_site, _emptied(layers, source, factor, fill), strengths[source])
     if layers.masks_remainder:
         remainder[source] = 0
     rows, cols = np.nonzero(source)
@@ -88,7 +89,7 @@ def move(layers: Layers, factor: int | None, source: Mask, by: tuple[int, int], 
     n_rows, n_cols = source.shape
     inside = (to_rows >= 0) & (to_rows < n_rows) & (to_cols >= 0) & (to_cols < n_cols)
     rows, cols, to_rows, to_cols = rows[inside], cols[inside], to_rows[inside], to_cols[inside]
-    strengths[to_rows, to_cols] = np.where(layers.beside, 0, strengths[to_rows, to_cols])
+    strengths[to_rows, to_cols] = np.where(layers.same_site, 0, strengths[to_rows, to_cols])
     carried = slice(None) if factor is None else factor
     strengths[to_rows, to_cols, carried] = layers.strengths[rows, cols, carried]
     if layers.masks_remainder:
@@ -98,4 +99,4 @@ def move(layers: Layers, factor: int | None, source: Mask, by: tuple[int, int], 
 
 def _emptied(layers: Layers, where: Mask, factor: int | None, fill: bool) -> Any:
     """What patches hold after something was taken out of them."""
-    return heal(layers.strengths, where, factor)[where] if fill else 0
+    return Grid.of(layers.strengths).heal(layers.strengths, where, factor)[where] if fill else 0

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ember_widgets.scene import factor_edits, patch_edits, scene_file
 from ember_widgets.scene.feature_space import FeatureSpace
-from ember_widgets.scene.grid import AREAS, GRID, REGION_SHARE, Grid, Patches, heal, patch_mask, region
+from ember_widgets.scene.grid import AREAS, GRID, REGION_SHARE, Grid, Patches, patch_mask
 from ember_widgets.scene.palette import PALETTE, free_name, next_color, palette
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
@@ -33,10 +33,8 @@ __all__ = [
     "REGION_SHARE",
     "Patches",
     "Scene",
-    "heal",
     "palette",
     "patch_mask",
-    "region",
 ]
 
 
@@ -65,7 +63,7 @@ class Scene:
         seed: seed of the noise, 0..2**63-1.
         n_steps: sampling steps, 1..4.
         strengths: S, (rows, cols, n_factors) float32. 1.0 = as strong as the model itself makes that factor;
-            any finite value goes, negative ones subtract.
+            any finite value is allowed, negative ones subtract.
         remainder: (rows, cols) float32 in [0, 1], how much stays of what the factors do not explain; 1 = all.
         basis: H, (n_factors, n_features) float32, each factor's features in units of SAE codes.
         names: a name per factor, all different.
@@ -79,10 +77,10 @@ class Scene:
         guidance: scale of classifier-free guidance, 0..50; above 1 there may be up to 100 steps, and edits
             steer the conditional half.
         edit_steps: (start, stop), the steps that edits apply at, counted as by ``range``; None = all.
-        image: (channels, height, width) float32, the latents of the photograph it started from (scaled as the
-            sampler has them, without noise); None = it started from noise alone. The photograph itself is
-            not kept.
-        image_strength: how much of that photograph is made anew, 0.05..1.
+        image: (channels, height, width) float32, the latents of the photograph that sampling started from, in
+            the sampler's scale and without noise. None = it started from noise alone. The photograph itself
+            is not kept.
+        image_strength: how much of that photograph is drawn anew, 0.05..1.
         sites: where several sites are steered, how many features each has: {site: n_features}, in the
             order of the features and of the network. A factor belongs to the site of its features. The
             remainder mask is the first site's: what the others do not explain follows from the picture as
@@ -91,8 +89,8 @@ class Scene:
             renamed or moved in the palette; no other factor of this scene gets it, also after it is removed.
             Ids are not compared by ``==``. None = 0, 1, 2, ...
         next_factor_id: the id of the next factor that is added; None = the first above all ids.
-        style: text for what comes after the grid, how things look and not where they are; it is read behind
-            the prompt. "" = nothing but the prompt.
+        style: text that only the layers after the last steered site read, appended to the prompt: how things
+            look, not where they are. "" = the prompt alone.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -204,6 +202,18 @@ class Scene:
         """How many features the SAE has."""
         return len(self.unit)
 
+    @cached_property
+    def analysed_factors(self) -> Mapping[int, int]:
+        """Which factor each analysed one is now: {index into base_basis: factor}.
+
+        A copy has the same origin as the factor that it was copied from, but a higher id. An analysed factor
+        that was removed is missing, unless a copy of it is left.
+        """
+        by_age = sorted(range(self.n_factors), key=lambda f: -self._ids[f])
+        now = {self._origins[f]: f for f in by_age}  # the oldest comes last and stays
+        now.pop(-1, None)
+        return MappingProxyType(now)
+
     def site(self, factor: int | str) -> str:
         """The site that a factor belongs to: module path, "" where the scene does not say.
 
@@ -273,8 +283,8 @@ class Scene:
 
         Args:
             features: {feature: weight}, 1.0 = the feature's typical activation.
-            name: None = "feature 123", or "factor 5" for more than one feature. A taken name gets a number
-                behind it.
+            name: None = "feature 123", or "factor 5" for more than one feature. A name that
+                is taken gets a number after it.
             color: "#rrggbb"; None = the next colour of the palette.
 
         Returns:
@@ -304,10 +314,10 @@ class Scene:
 
         Returns:
             This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number
-            behind it if that is taken) and its colour (unless that is taken).
+            after it if that is taken) and its colour (unless that is taken).
 
         Raises:
-            TypeError: ``other`` is no scene.
+            TypeError: ``other`` is not a scene.
             ValueError: an unknown factor, or the scenes' SAEs differ.
         """
         self.check_lender(other)
@@ -319,7 +329,7 @@ class Scene:
         """Refuse a scene that nothing can be borrowed from.
 
         Raises:
-            TypeError: ``other`` is no scene.
+            TypeError: ``other`` is not a scene.
             ValueError: the scenes' SAEs differ.
         """
         if not isinstance(other, Scene):
@@ -337,7 +347,7 @@ class Scene:
             )
 
     def keep_top(self, factor: int | str, top: int = 1) -> Scene:
-        """Reduce a factor to its strongest features, to see how much of the picture they alone carry.
+        """Reduce a factor to its strongest features, to see how much of the picture these make.
 
         Args:
             factor: index or name.
@@ -354,7 +364,7 @@ class Scene:
         return self.replace(basis=basis)
 
     def reset_weights(self, factor: int | str) -> Scene:
-        """Make a factor of the features again that it was analysed as.
+        """Give a factor the weights again that it was analysed with.
 
         Raises:
             TypeError, ValueError: an unknown factor, or one that was added and never analysed.
@@ -414,7 +424,7 @@ class Scene:
         """Give a factor another colour, "#rrggbb".
 
         Raises:
-            TypeError, ValueError: an unknown factor, or no colour.
+            TypeError, ValueError: an unknown factor, or not a colour.
         """
         f = self._factor(factor)
         colors = list(self.colors)
@@ -545,7 +555,7 @@ class Scene:
         if patches is not None:
             source = self.grid.mask(patches)
         elif f is not None:
-            source = region(self.strengths[:, :, f])
+            source = self.grid.region(self.strengths[:, :, f])
         else:
             raise TypeError("factor=None moves all that stands in patches; say which, as patches=")
         if d_row == d_col == 0:
@@ -558,7 +568,7 @@ class Scene:
         """Have the same things drawn in another style, e.g. "pixel art"; "" takes it away.
 
         Raises:
-            TypeError: no text.
+            TypeError: not text.
         """
         return self.replace(style=checks.text("style", style))
 
@@ -575,7 +585,7 @@ class Scene:
 
         Raises:
             OSError: the file cannot be written there.
-            ValueError: a PNG without a picture, or a picture for a file that is none.
+            ValueError: a PNG without a picture, or a picture for a file that is not a PNG.
         """
         path = Path(path)
         if (path.suffix.lower() == ".png") != (picture is not None):
@@ -616,18 +626,21 @@ class Scene:
         Raises:
             ValueError: it is foreign, damaged or of a newer version.
         """
-        return cls(**scene_file.read(data))
+        fields = scene_file.read(data)
+        n_base, n_factors = (len(np.atleast_1d(fields[name])) for name in ("base_basis", "basis"))
+        # Version 0.1 left origins out also where the last of the analysed factors were removed.
+        if n_base > n_factors:
+            fields = {"origins": _first(n_base, n_factors)} | fields
+        return cls(**fields)
 
     def original(self) -> Scene:
-        """The scene as it was analysed: rendered, it is the picture that nobody edited."""
+        """The scene as it was analysed. It renders as the unedited picture."""
         n_base = len(self.base_basis)
         names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))
         next_id = self._next_id + n_base
         ids = list(range(self._next_id, next_id))
-        for f, origin in enumerate(self._origins):
-            if origin >= 0 and origin not in self._origins[:f]:
-                names[origin], colors[origin] = self.names[f], self.colors[f]
-                ids[origin] = self._ids[f]
+        for origin, f in self.analysed_factors.items():
+            names[origin], colors[origin], ids[origin] = self.names[f], self.colors[f], self._ids[f]
         for f in range(n_base):
             names[f] = free_name(names[f], names[:f])
         return self.replace(
@@ -644,14 +657,20 @@ class Scene:
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.
 
+        Factors keep their ids, unless there is another number of them or another ``base_basis``: these are
+        other factors, so they get new ids where ``factor_ids`` does not say which.
+
         Raises:
             TypeError, ValueError: an unknown field, or a value that does not fit.
         """
         fields = self._fields()
         if unknown := sorted(changes.keys() - fields.keys()):
             raise TypeError(f"a scene has no field {', '.join(unknown)}; choose from {', '.join(fields)}")
-        n_factors = len(np.atleast_2d(changes.get("basis", self.basis)))
-        if n_factors != self.n_factors and "factor_ids" not in changes:  # other factors than these
+        basis = changes.get("basis", self.basis)
+        n_factors = len(basis) if hasattr(basis, "__len__") else self.n_factors
+        analysed_again = changes.get("base_basis", self.base_basis) is not self.base_basis
+        # Other factors than these: none of them may be taken for one of these.
+        if "factor_ids" not in changes and (n_factors != self.n_factors or analysed_again):
             ids = range(self._next_id, self._next_id + n_factors)
             changes |= {"factor_ids": tuple(ids), "next_factor_id": None}
         return Scene(**fields | changes)
@@ -659,13 +678,15 @@ class Scene:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Scene):
             return NotImplemented
+        # Ids are not compared: they change nothing that is drawn, and an edit that was undone and made again
+        # gives the same scene.
         mine, theirs = self._fields(), other._fields()
         return all(
             np.array_equal(value, theirs[name])
             if isinstance(value, np.ndarray) or isinstance(theirs[name], np.ndarray)
             else value == theirs[name]
             for name, value in mine.items()
-            if name not in ("factor_ids", "next_factor_id")  # not a part of what is drawn
+            if name not in ("factor_ids", "next_factor_id")
         )
 
     def __repr__(self) -> str:
@@ -710,9 +731,9 @@ class Scene:
     def _layers(self, f: int | None) -> patch_edits.Layers:
         """What an edit of a factor (None = of all) works on."""
         sites, first = self._factor_sites, self.space.sites[0]
-        beside = np.array([f is None or site == sites[f] for site in sites], np.bool_)
+        same_site = np.array([f is None or site == sites[f] for site in sites], np.bool_)
         return patch_edits.Layers(
-            self.strengths, self.remainder, beside, masks_remainder=f is None or sites[f] == first
+            self.strengths, self.remainder, same_site, masks_remainder=f is None or sites[f] == first
         )
 
     def _edited(self, layers: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Scene:
@@ -745,8 +766,9 @@ class Scene:
 
     def _plain_fields(self) -> dict[str, Any]:
         fields = self._fields() | {"model": dict(self.model)}
-        if self.origins == _first(len(self.base_basis), self.n_factors):
-            del fields["origins"]  # the usual case, which files need not tell
+        n_base = len(self.base_basis)
+        if n_base <= self.n_factors and self.origins == _first(n_base, self.n_factors):
+            del fields["origins"]  # the default
         if self._ids == tuple(range(self.n_factors)) and self._next_id == self.n_factors:
             del fields["factor_ids"], fields["next_factor_id"]
         if not self.style:

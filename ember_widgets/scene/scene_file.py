@@ -1,11 +1,16 @@
-"""Scenes as files: readable JSON whose arrays are exact.
+"""Reads and writes scenes as JSON. A loaded scene equals the saved one bit by bit.
 
-{"format": "ember-scene", "version": 1, "prompt": ..., "seed": ..., "n_steps": ..., "names": [...], "colors":
-[...],
- "model": {...}, "arrays": {"strengths": {"shape": [16, 16, 5], "dtype": "<f4", "zlib64": "..."}, ...}}
+A file looks like this:
 
-An array is its little-endian float32 values in C order, zlib-compressed, in base64. Nothing in a file is
-ever run, and none can make the reader allocate more than the shape it states.
+    {"format": "ember-scene", "version": 1, "prompt": "...", "seed": 3, "n_steps": 1,
+     "names": ["sky", "lion"], "colors": ["#e69f00", "#56b4e9"], "model": {"id": "..."},
+     "arrays": {"strengths": {"shape": [16, 16, 2], "dtype": "<f4", "zlib64": "..."}, ...}}
+
+"zlib64" holds an array's values as little-endian float32 in C order, compressed with zlib and written in
+base64. Entries of OPTIONAL_FIELDS and OPTIONAL_ARRAYS are left out if they have their default value, so a
+scene that does not use them can also be read by older versions. A PNG holds the same text in a text chunk.
+
+Reading runs no code from the file. An array is never unpacked to more bytes than its shape states.
 """
 
 from __future__ import annotations
@@ -46,11 +51,11 @@ _DTYPE = "<f4"
 
 
 def text(fields: Mapping[str, Any]) -> str:
-    """A scene's fields as a file has them.
+    """Write a scene's fields as the text of a file.
 
     Args:
-        fields: every one of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and what
-            there is of ``OPTIONAL_FIELDS`` (JSON values) and ``OPTIONAL_ARRAYS``.
+        fields: all of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and any of
+            ``OPTIONAL_FIELDS`` (JSON values) and ``OPTIONAL_ARRAYS`` (float32 arrays).
     """
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     content |= {name: fields[name] for name in PLAIN_FIELDS}
@@ -61,7 +66,7 @@ def text(fields: Mapping[str, Any]) -> str:
 
 
 def load(path: Path) -> bytes:
-    """What is in a file that may be a scene.
+    """The bytes of a file that may be a scene.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -75,16 +80,17 @@ def load(path: Path) -> bytes:
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """Read what ``text`` made, as it is or inside a PNG.
+    """Read the fields of a scene from the bytes of a file.
 
     Args:
-        data: what a file holds.
+        data: text that ``text`` wrote, or a PNG that contains it.
 
     Returns:
-        What ``text`` was given: JSON values as they are, unchecked, and float32 arrays.
+        The fields that ``text`` was given. JSON values are not checked; arrays are float32.
 
     Raises:
-        ValueError: the file is foreign, damaged or newer; the message says which, not the file's name.
+        ValueError: the file is not a scene, is damaged, or is of a newer version. The message says which; it
+            does not contain the name of the file.
     """
     content = _parse(data)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -152,7 +158,7 @@ def _decode(name: str, entry: Any) -> FloatArray:
         raise ValueError(f"array {name} holds no text in zlib64; the file is damaged")
     unzip = zlib.decompressobj()
     try:
-        # One byte more than stated is enough to see that there is too much.
+        # One byte more than stated is enough to find that there are too many.
         data = unzip.decompress(base64.b64decode(packed, validate=True), n_bytes + 1)
     except (ValueError, binascii.Error, zlib.error):
         raise ValueError(f"array {name} cannot be unpacked; the file is damaged") from None

@@ -1,4 +1,4 @@
-"""Names of steering sites: the module paths diffusers has, and the short names the literature uses."""
+"""Names of sites: module paths as in diffusers, and the short names used in papers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def full(site: str) -> str:
 
 
 def short(site: str) -> str:
-    """The short name of a module path; the path itself where it has none."""
+    """The short name of a module path; the path itself if it has none."""
     return next((name for name, path in ALIASES.items() if path == site), site)
 
 
 def named_in(text: str) -> str | None:
-    """The site that a file name or hook name speaks of, if any: the last one in it."""
+    """The site that a file name or hook name contains, as a module path: the last one, or None."""
     found = re.findall(r"(?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\.attentions\.\d+", text)
     if found:
         return str(found[-1])

@@ -301,7 +301,7 @@ def test_pictures_of_other_grids_are_factorised(shape: tuple[int, int]) -> None:
     activations = np.zeros((*shape, 20), np.float32)
     activations[: shape[0] // 2, :, 3] = 2
     activations[shape[0] // 2 :, :, 7] = 1
-    factors = Factors.fit(activations, np.int64(2))  # type: ignore[arg-type]
+    factors = Factors.fit(activations, np.int64(2))
     assert factors.strengths.shape == (*shape, 2)
     assert factors.basis.argmax(axis=1).tolist() == [3, 7]
     assert np.allclose(factors.transform(activations), factors.strengths, atol=1e-4)

@@ -1,6 +1,6 @@
-"""Writes parity.json: edits as the kernel computes them, for the browser's grid to agree with.
+"""Writes parity.json: edits as Python computes them; a test checks that the browser computes the same.
 
-Run it after a change of an edit's meaning:  python tests/unit/make_parity.py
+Run it after a change of an edit's meaning:  python tests/unit/scene/make_parity.py
 """
 
 from __future__ import annotations

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ember_widgets.scene.scene import GRID, Scene, palette
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 
+SQUARE = Grid(16, 16)
 NAMES = ("sky", "lion", "meadow", "tree", "sun", "house", "path", "boat", "hill", "cloud")
 
 
@@ -17,10 +20,10 @@ def filled(value: float, *shape: int) -> FloatArray:
     return np.full(shape, value, np.float32)
 
 
-def make_scene(n_factors: int = 3, n_features: int = 8, **fields: Any) -> Scene:
+def make_scene(n_factors: int = 3, n_features: int = 8, grid: Grid = SQUARE, **fields: Any) -> Scene:
     """A scene as an analysis leaves it: every strength and weight positive, the remainder untouched."""
     random = np.random.default_rng(0)
-    strengths = random.uniform(0.1, 1.5, (GRID, GRID, n_factors)).astype(np.float32)
+    strengths = random.uniform(0.1, 1.5, (*grid.shape, n_factors)).astype(np.float32)
     basis = random.uniform(0.1, 2.0, (n_factors, n_features)).astype(np.float32)
     return Scene(
         **{
@@ -28,7 +31,7 @@ def make_scene(n_factors: int = 3, n_features: int = 8, **fields: Any) -> Scene:
             "seed": 3,
             "n_steps": 1,
             "strengths": strengths,
-            "remainder": filled(1, GRID, GRID),
+            "remainder": filled(1, *grid.shape),
             "basis": basis,
             "names": NAMES[:n_factors],
             "colors": palette(n_factors),
@@ -41,9 +44,11 @@ def make_scene(n_factors: int = 3, n_features: int = 8, **fields: Any) -> Scene:
     )
 
 
-def alone(patches: list[tuple[int, int]], strength: float = 1.0) -> Scene:
+def alone(patches: list[tuple[int, int]], strength: float = 1.0, grid: Grid = SQUARE) -> Scene:
     """A scene where nothing is but the factor "sky" on some patches: other factors and remainder are 0."""
-    strengths = filled(0, GRID, GRID, 3)
+    strengths = filled(0, *grid.shape, 3)
     for patch in patches:
         strengths[patch][0] = strength
-    return make_scene(strengths=strengths, remainder=filled(0, GRID, GRID))
+    return make_scene(
+        grid=grid, strengths=strengths, base_strengths=strengths, remainder=filled(0, *grid.shape)
+    )

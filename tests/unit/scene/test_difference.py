@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ember_widgets.scene.difference import edited_patches, pixel_change, unedited
-from ember_widgets.scene.scene import AREAS, Scene
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import Browser, FakePainter
@@ -66,7 +67,30 @@ def test_pixels_are_compared_inside_and_beyond_a_rim_of_one_patch() -> None:
     assert inside == pytest.approx(40)
     assert beyond == pytest.approx(3 / (256 - 9))
     assert pixel_change(before, after, np.zeros((16, 16), bool)) is None
-    assert pixel_change(before, after, AREAS["everything"]) is None
+    assert pixel_change(before, after, np.ones((16, 16), bool)) is None
+
+
+def test_pixels_are_compared_on_a_grid_that_is_not_square() -> None:
+    before = np.zeros((36, 80, 3), np.uint8)
+    after = before.copy()
+    after[6:12, 20:24] = 30  # patch (2, 5) of 12 x 20, each 3 x 4 pixels; and (3, 5)
+    edited = Grid(12, 20).mask([(2, 5), (3, 5)])
+    assert pixel_change(before, after, edited) == (30, 0)
+
+
+def test_a_copy_that_comes_first_is_not_taken_for_the_analysed_factor() -> None:
+    scene = make_scene()
+    copied = scene.duplicate("sky").reorder(["sky 2", "lion", "meadow", "sky"])
+    assert not edited_patches(copied).any()
+    assert copied.original() == scene
+    assert copied.original().factor_ids == (0, 1, 2)
+
+
+def test_edits_are_found_on_other_grids() -> None:
+    scene = make_scene(grid=Grid(12, 20))
+    edited = edited_patches(scene.erase([(11, 19)]))
+    assert edited.shape == (12, 20)
+    assert np.argwhere(edited).tolist() == [[11, 19]]
 
 
 def test_the_browser_is_told_once_it_asked_for_the_unedited_picture() -> None:

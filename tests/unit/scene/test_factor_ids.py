@@ -55,6 +55,22 @@ def test_ids_are_saved_and_not_compared(scene: Scene, tmp_path: Path) -> None:
     assert edited.replace(factor_ids=(7, 8, 9), next_factor_id=10) == edited
 
 
+def test_factors_that_were_analysed_again_get_other_ids(scene: Scene) -> None:
+    again = scene.replace(basis=scene.basis * 2, base_basis=scene.basis * 2)
+    assert again.factor_ids == (3, 4, 5)
+    assert scene.replace(base_basis=scene.base_basis, seed=9).factor_ids == (0, 1, 2)
+
+
+def test_undo_and_redo_give_equal_scenes_whatever_the_ids(scene: Scene) -> None:
+    assert scene.add_factor({1: 1.0}) == scene.add_factor({2: 1.0}).remove(3).add_factor({1: 1.0})
+
+
+def test_the_oldest_of_copies_is_the_analysed_factor(scene: Scene) -> None:
+    copied = scene.duplicate("sky").reorder([3, 2, 1, 0])
+    assert dict(copied.analysed_factors) == {0: 3, 1: 2, 2: 1}
+    assert dict(copied.remove("sky").analysed_factors) == {0: 0, 1: 2, 2: 1}
+
+
 @pytest.mark.parametrize(
     ("ids", "message"),
     [

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
-from tests.unit.scene.scenes import filled, make_scene
+from tests.unit.scene.scenes import make_scene
 
 GRIDS = [Grid(24, 24), Grid(12, 20), Grid(1, 1)]
 
 
-def scene_on(grid: Grid, **fields: Any) -> Scene:
-    strengths = np.random.default_rng(1).uniform(0.1, 1, (*grid.shape, 3)).astype(np.float32)
-    return make_scene(
-        strengths=strengths, base_strengths=strengths, remainder=filled(1, *grid.shape), **fields
-    )
+def scene_on(grid: Grid) -> Scene:
+    return make_scene(grid=grid)
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
@@ -80,3 +76,25 @@ def test_areas_of_16_by_16_are_those_of_version_0_1() -> None:
 def test_an_empty_grid_is_refused() -> None:
     with pytest.raises(ValueError, match="give one patch or more"):
         scene_on(Grid(0, 4))
+
+
+def test_strengths_of_another_grid_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"strengths has shape \(16, 16\); the grid is \(12, 20\)"):
+        Grid(12, 20).region(np.ones((16, 16), np.float32))
+    with pytest.raises(ValueError, match=r"hole has shape \(16, 16\); the grid is \(12, 20\)"):
+        Grid(12, 20).heal(np.ones((12, 20, 1), np.float32), np.ones((16, 16), np.bool_))
+
+
+def test_arrays_of_a_scene_have_one_grid() -> None:
+    with pytest.raises(
+        ValueError, match=r"remainder has shape \(16, 16\); give an array of shape \(24, 24\)"
+    ):
+        make_scene(grid=Grid(24, 24), remainder=np.ones((16, 16)))
+    with pytest.raises(ValueError, match=r"base_strengths has shape \(20, 12, 3\)"):
+        make_scene(grid=Grid(12, 20), base_strengths=np.ones((20, 12, 3)))
+
+
+def test_areas_are_computed_once_and_read_only() -> None:
+    areas = make_scene(grid=Grid(24, 24)).grid.areas
+    assert areas is make_scene(grid=Grid(24, 24)).grid.areas
+    assert not areas["floor"].flags.writeable

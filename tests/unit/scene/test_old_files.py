@@ -51,6 +51,14 @@ def test_a_file_of_version_0_1_loads_unchanged(
     assert Scene.load(tmp_path / "again.json") == scene
 
 
+def test_a_file_without_the_last_analysed_factors_loads() -> None:
+    """Version 0.1 wrote such files, but could not read them."""
+    scene = Scene.load(FILES / "last-removed.json")
+    assert scene.names == ("sky", "lion")
+    assert scene.origins == (0, 1)
+    assert len(scene.base_basis) == 3
+
+
 def test_a_file_that_needs_nothing_new_is_written_as_before(tmp_path: Path) -> None:
     Scene.load(FILES / "painted.json").save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (FILES / "painted.json").read_bytes()

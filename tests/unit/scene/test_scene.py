@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ember_widgets.scene.scene import GRID, PALETTE, Scene, heal, palette
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.palette import PALETTE, palette
+from ember_widgets.scene.scene import Scene
 from tests.unit.scene.make_parity import PATH as PARITY
 from tests.unit.scene.make_parity import text as parity_text
 from tests.unit.scene.scenes import alone, filled, make_scene
@@ -32,14 +34,14 @@ class TestPaint:
         assert painted.remainder[PATCH] == 0
 
     def test_over_at_half_opacity_meets_half_way(self) -> None:
-        scene = make_scene(strengths=filled(1, GRID, GRID, 3))
+        scene = make_scene(strengths=filled(1, 16, 16, 3))
         painted = scene.paint(1, HERE, 2.0, opacity=0.5)
         assert painted.strengths[PATCH].tolist() == [0.5, 1.5, 0.5]
         assert painted.remainder[PATCH] == 0.5
 
     def test_a_soft_edge_counts_patch_by_patch(self) -> None:
-        scene = make_scene(strengths=filled(1, GRID, GRID, 3))
-        opacity = filled(0, GRID, GRID)
+        scene = make_scene(strengths=filled(1, 16, 16, 3))
+        opacity = filled(0, 16, 16)
         opacity[PATCH], opacity[OTHER] = 0.5, 1
         painted = scene.paint(1, HERE, 2.0, opacity=opacity)
         assert painted.strengths[PATCH].tolist() == [0.5, 1.5, 0.5]
@@ -52,7 +54,7 @@ class TestPaint:
         assert (painted.strengths[:, 5:] == scene.strengths[:, 5:]).all()
 
     def test_add_leaves_the_other_factors_and_the_remainder(self) -> None:
-        scene = make_scene(strengths=filled(1, GRID, GRID, 3))
+        scene = make_scene(strengths=filled(1, 16, 16, 3))
         painted = scene.paint(1, HERE, 2.0, opacity=0.5, mode="add")
         assert painted.strengths[PATCH].tolist() == [1, 2, 1]
         assert painted.remainder[PATCH] == 1
@@ -66,7 +68,7 @@ class TestPaint:
     @pytest.mark.parametrize("mode", ["over", "add"])
     def test_leaves_all_other_patches(self, scene: Scene, mode: Any) -> None:
         painted = scene.paint(0, HERE, 0.3, mode=mode)
-        elsewhere = np.ones((GRID, GRID), bool)
+        elsewhere = np.ones((16, 16), bool)
         elsewhere[PATCH] = False
         assert (painted.strengths[elsewhere] == scene.strengths[elsewhere]).all()
         assert (painted.remainder[elsewhere] == scene.remainder[elsewhere]).all()
@@ -82,7 +84,7 @@ class TestPaint:
 
 class TestPatches:
     def test_mask_pairs_arrays_and_generators_mean_the_same(self, scene: Scene) -> None:
-        mask = np.zeros((GRID, GRID), bool)
+        mask = np.zeros((16, 16), bool)
         mask[4, 7] = mask[0, 15] = True
         expected = scene.erase(mask)
         assert scene.erase([(4, 7), (0, 15)]) == expected
@@ -106,11 +108,11 @@ class TestErase:
         assert erased.remainder[PATCH] == 1
 
     def test_with_heal_closes_the_surroundings_over_the_gap(self) -> None:
-        scene = make_scene(strengths=filled(0.5, GRID, GRID, 3)).paint("lion", HERE, 2.0)
+        scene = make_scene(strengths=filled(0.5, 16, 16, 3)).paint("lion", HERE, 2.0)
         assert scene.erase(HERE, heal=True).strengths[PATCH].tolist() == [0.5, 0.5, 0.5]
 
     def test_of_one_factor_with_heal_fills_all_others(self) -> None:
-        scene = make_scene(strengths=filled(0.5, GRID, GRID, 3)).paint("lion", HERE, 2.0)
+        scene = make_scene(strengths=filled(0.5, 16, 16, 3)).paint("lion", HERE, 2.0)
         erased = scene.erase(HERE, "lion", heal=True)
         assert erased.strengths[PATCH].tolist() == [0.5, 0, 0.5]
 
@@ -143,7 +145,7 @@ class TestMove:
         assert moved.remainder[PATCH] == 0
 
     def test_fills_what_it_leaves_from_around(self) -> None:
-        scene = make_scene(strengths=filled(0.5, GRID, GRID, 3)).paint("lion", HERE, 2.0)
+        scene = make_scene(strengths=filled(0.5, 16, 16, 3)).paint("lion", HERE, 2.0)
         assert scene.move("lion", 0, 5).strengths[PATCH].tolist() == [0.5, 0, 0.5]
 
     def test_without_heal_leaves_nothing(self, scene: Scene) -> None:
@@ -151,7 +153,7 @@ class TestMove:
 
     def test_heals_with_the_surroundings_as_they_were_before_it_lands(self) -> None:
         """Else the empty rim of the region at its new place would be dragged into the gap."""
-        scene = make_scene(strengths=filled(0.5, GRID, GRID, 3)).paint("lion", [(4, 7), (4, 8)], 2.0)
+        scene = make_scene(strengths=filled(0.5, 16, 16, 3)).paint("lion", [(4, 7), (4, 8)], 2.0)
         moved = scene.move("lion", 0, 1)
         assert moved.strengths[4, 7].tolist() == [0.5, 0, 0.5]
         assert moved.strengths[4, 8].tolist() == [0, 2, 0]
@@ -301,42 +303,42 @@ def test_rename_changes_one_name(scene: Scene) -> None:
 
 class TestHeal:
     def test_keeps_what_is_outside_the_hole(self, scene: Scene) -> None:
-        hole = np.zeros((GRID, GRID), bool)
+        hole = np.zeros((16, 16), bool)
         hole[3:9, 3:9] = True
-        assert (heal(scene.strengths, hole)[~hole] == scene.strengths[~hole]).all()
+        assert (Grid().heal(scene.strengths, hole)[~hole] == scene.strengths[~hole]).all()
 
     def test_does_not_look_at_what_the_hole_held(self, scene: Scene) -> None:
-        hole = np.zeros((GRID, GRID), bool)
+        hole = np.zeros((16, 16), bool)
         hole[3:9, 3:9] = True
         other = scene.scale(0, -7, hole).strengths
-        assert (heal(scene.strengths, hole) == heal(other, hole)).all()
+        assert (Grid().heal(scene.strengths, hole) == Grid().heal(other, hole)).all()
 
     def test_means_the_known_neighbours_corners_included(self) -> None:
-        strengths = filled(0, GRID, GRID, 1)
+        strengths = filled(0, 16, 16, 1)
         strengths[3:6, 3:6, 0] = [[1, 2, 3], [4, 99, 5], [6, 7, 8]]
-        hole = np.zeros((GRID, GRID), bool)
+        hole = np.zeros((16, 16), bool)
         hole[4, 4] = True
-        assert heal(strengths, hole)[4, 4, 0] == 4.5
+        assert Grid().heal(strengths, hole)[4, 4, 0] == 4.5
 
     def test_goes_ring_by_ring(self) -> None:
-        strengths = filled(1, GRID, GRID, 1)
+        strengths = filled(1, 16, 16, 1)
         strengths[:, 8:] = 3
-        hole = np.zeros((GRID, GRID), bool)
+        hole = np.zeros((16, 16), bool)
         hole[0, 6:11] = True  # between 1 and 3, along the border
         # rims first: (0, 6) sees only ones; then, below, the mean of what is known
-        filled_row = heal(strengths, hole)[0, 5:12, 0]
+        filled_row = Grid().heal(strengths, hole)[0, 5:12, 0]
         assert filled_row.tolist() == [1, 1, np.float32(5 / 3), np.float32(7 / 3), 3, 3, 3]
 
     def test_excluded_factor_is_zero_in_the_hole_only(self, scene: Scene) -> None:
-        hole = np.zeros((GRID, GRID), bool)
+        hole = np.zeros((16, 16), bool)
         hole[4, 4] = True
-        healed = heal(scene.strengths, hole, exclude=1)
+        healed = Grid().heal(scene.strengths, hole, exclude=1)
         assert healed[4, 4, 1] == 0
         assert (healed[4, 4, [0, 2]] > 0).all()
         assert (healed[~hole, 1] == scene.strengths[~hole, 1]).all()
 
     def test_has_nothing_to_fill_the_whole_grid_from(self, scene: Scene) -> None:
-        assert (heal(scene.strengths, np.ones((GRID, GRID), bool)) == 0).all()
+        assert (Grid().heal(scene.strengths, np.ones((16, 16), bool)) == 0).all()
 
 
 class TestValue:
@@ -354,7 +356,7 @@ class TestValue:
             scene.model["id"] = "other"  # type: ignore[index]
 
     def test_does_not_see_later_changes_of_what_it_was_made_from(self) -> None:
-        strengths = filled(1, GRID, GRID, 3)
+        strengths = filled(1, 16, 16, 3)
         locked = strengths.view()
         locked.flags.writeable = False
         scenes = make_scene(strengths=strengths), make_scene(strengths=locked)
@@ -368,7 +370,7 @@ class TestValue:
     def test_equals_by_value(self, scene: Scene) -> None:
         assert scene == make_scene()
         assert scene != make_scene(seed=4)
-        assert scene != make_scene(remainder=filled(0.5, GRID, GRID))
+        assert scene != make_scene(remainder=filled(0.5, 16, 16))
         assert scene != "scene"
 
     @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])

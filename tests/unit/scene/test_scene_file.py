@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import stat
@@ -46,6 +47,15 @@ class TestRoundTrip:
         scene.save(path)
         assert Scene.load(path) == scene
         assert json.loads(path.read_text(encoding="utf-8"))["origins"] == [2, 1, 1]
+
+    @pytest.mark.parametrize("removed", [("meadow",), ("lion", "meadow"), ("sky", "lion", "meadow")])
+    def test_of_a_palette_without_its_last_factors(self, path: Path, removed: tuple[str, ...]) -> None:
+        scene = make_scene()
+        for name in removed:
+            scene = scene.remove(name)
+        scene.save(path)
+        assert Scene.load(path) == scene
+        assert copy.deepcopy(scene) == scene
 
     def test_the_usual_palette_needs_no_word_about_it(self, path: Path) -> None:
         make_scene().add_factor({1: 1.0}).save(path)

@@ -1,10 +1,11 @@
-"""What holds for every scene and every edit, whatever the numbers."""
+"""What holds for every scene and every edit, whatever the numbers and the grid."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ember_widgets.scene.scene import GRID, Scene, heal
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
 from tests.unit.scene.scenes import alone, filled, make_scene
 
 # A busy machine is slow; that is no property of a scene.
@@ -20,45 +22,72 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 N_FACTORS = 3
-index = st.integers(0, GRID - 1)
-factors = st.integers(0, N_FACTORS - 1)
-patch_lists = st.lists(st.tuples(index, index), max_size=40)
-strengths = st.floats(-4, 4, width=32)
-opacities = st.floats(0, 1)
-seeds = st.integers(0, 2**32 - 1)
+Pairs = list[tuple[int, int]]
 
 
-def scene_of(seed: int) -> Scene:
+class Start(NamedTuple):
+    """A scene, and patches of its grid."""
+
+    scene: Scene
+    patches: Pairs
+
+
+class Shift(NamedTuple):
+    """A scene, patches of its grid, and a move that its grid allows."""
+
+    scene: Scene
+    patches: Pairs
+    d_row: int
+    d_col: int
+
+
+def scene_of(grid: Grid, seed: int) -> Scene:
     """A scene with random strengths of both signs and a random remainder."""
     random = np.random.default_rng(seed)
     return make_scene(
         N_FACTORS,
-        strengths=random.normal(size=(GRID, GRID, N_FACTORS)).astype(np.float32),
-        remainder=random.uniform(size=(GRID, GRID)).astype(np.float32),
+        grid=grid,
+        strengths=random.normal(size=(*grid.shape, N_FACTORS)).astype(np.float32),
+        remainder=random.uniform(size=grid.shape).astype(np.float32),
     )
 
 
-scenes = st.builds(scene_of, seeds)
+def patches_of(grid: Grid) -> st.SearchStrategy[Pairs]:
+    patch = st.tuples(st.integers(0, grid.rows - 1), st.integers(0, grid.cols - 1))
+    return st.lists(patch, max_size=40)
+
+
+def scenes_on(grid: Grid) -> st.SearchStrategy[Scene]:
+    return st.builds(scene_of, st.just(grid), seeds)
+
+
+def shifts_on(grid: Grid) -> st.SearchStrategy[Shift]:
+    rows, cols = st.integers(1 - grid.rows, grid.rows - 1), st.integers(1 - grid.cols, grid.cols - 1)
+    return st.builds(Shift, scenes_on(grid), patches_of(grid), rows, cols)
+
+
+GRIDS = (Grid(16, 16), Grid(24, 24), Grid(12, 20), Grid(3, 2))
+grids = st.sampled_from(GRIDS)
+factors = st.integers(0, N_FACTORS - 1)
+strengths = st.floats(-4, 4, width=32)
+opacities = st.floats(0, 1)
+seeds = st.integers(0, 2**32 - 1)
+scenes = grids.flatmap(scenes_on)
+starts = grids.flatmap(lambda grid: st.builds(Start, scenes_on(grid), patches_of(grid)))
+shifts = grids.flatmap(shifts_on)
 
 
 def code(scene: Scene) -> NDArray[np.float64]:
-    """The change of the code that the painter makes of a scene: (16, 16, n_features)."""
+    """The change of the code that the painter makes of a scene: (rows, cols, n_features)."""
     added = scene.strengths.astype(np.float64) @ scene.basis.astype(np.float64)
     analysed = scene.base_strengths.astype(np.float64) @ scene.base_basis.astype(np.float64)
     return added - analysed
 
 
-def mask_of(patches: list[tuple[int, int]]) -> NDArray[np.bool_]:
-    mask = np.zeros((GRID, GRID), bool)
-    for patch in patches:
-        mask[patch] = True
-    return mask
-
-
 class TestIdentity:
     """Edits that change nothing give an equal scene, bit for bit."""
 
-    @given(scenes, factors, patch_lists)
+    @given(starts, factors)
     @pytest.mark.parametrize(
         "edit",
         [
@@ -73,17 +102,14 @@ class TestIdentity:
         ],
         ids=["scale 1", "opacity 0", "add 0", "move 0", "paint none", "erase none", "rename", "replace"],
     )
-    def test_of(
-        self,
-        edit: Callable[[Scene, int, list[tuple[int, int]]], Scene],
-        scene: Scene,
-        factor: int,
-        patches: list[tuple[int, int]],
-    ) -> None:
-        assert edit(scene, factor, patches) == scene
+    def test_of(self, edit: Callable[[Scene, int, Pairs], Scene], start: Start, factor: int) -> None:
+        edited = edit(start.scene, factor, start.patches)
+        assert edited == start.scene
+        assert edited.factor_ids == start.scene.factor_ids
 
-    def test_an_analysed_scene_changes_no_code(self) -> None:
-        assert (code(make_scene()) == 0).all()
+    @pytest.mark.parametrize("grid", GRIDS, ids=str)
+    def test_an_analysed_scene_changes_no_code(self, grid: Grid) -> None:
+        assert (code(make_scene(grid=grid)) == 0).all()
 
     def test_a_factor_that_is_nowhere_changes_no_code(self) -> None:
         assert (code(make_scene().add_factor({1: 2.0})) == 0).all()
@@ -98,19 +124,20 @@ class TestLinearity:
         once = scene.scale(factor, first * second)
         np.testing.assert_allclose(twice.strengths, once.strengths, rtol=1e-5, atol=1e-6)
 
-    @given(scenes, factors, patch_lists, strengths, strengths)
-    def test_added_strokes_add(
-        self, scene: Scene, factor: int, patches: list[tuple[int, int]], first: float, second: float
-    ) -> None:
+    @given(starts, factors, strengths, strengths)
+    def test_added_strokes_add(self, start: Start, factor: int, first: float, second: float) -> None:
+        scene, patches = start
+
         def stroke(strength: float) -> NDArray[np.float64]:
             return code(scene.paint(factor, patches, strength, mode="add")) - code(scene)
 
         np.testing.assert_allclose(stroke(first) + stroke(second), stroke(first + second), atol=1e-4)
 
-    @given(scenes, factors, patch_lists, strengths, opacities)
+    @given(starts, factors, strengths, opacities)
     def test_opacity_mixes_the_scene_with_the_full_stroke(
-        self, scene: Scene, factor: int, patches: list[tuple[int, int]], strength: float, opacity: float
+        self, start: Start, factor: int, strength: float, opacity: float
     ) -> None:
+        scene, patches = start
         mixed = scene.paint(factor, patches, strength, opacity=opacity)
         full = scene.paint(factor, patches, strength)
         for name in ("strengths", "remainder"):
@@ -129,72 +156,79 @@ class TestAblation:
         analysed = code(scene) - scene.strengths.astype(np.float64) @ scene.basis.astype(np.float64)
         np.testing.assert_allclose(code(scene.scale(factor, 0)), without + analysed, atol=1e-5)
 
-    @given(scenes, factors, patch_lists)
-    def test_scaling_to_zero_is_erasing_the_factor(
-        self, scene: Scene, factor: int, patches: list[tuple[int, int]]
-    ) -> None:
+    @given(starts, factors)
+    def test_scaling_to_zero_is_erasing_the_factor(self, start: Start, factor: int) -> None:
+        scene, patches = start
         assert scene.scale(factor, 0, patches) == scene.erase(patches, factor)
 
-    @given(scenes, factors, patch_lists)
-    def test_painting_with_zero_strength_is_erasing_everything(
-        self, scene: Scene, factor: int, patches: list[tuple[int, int]]
-    ) -> None:
+    @given(starts, factors)
+    def test_painting_with_zero_strength_is_erasing_everything(self, start: Start, factor: int) -> None:
+        scene, patches = start
         assert scene.paint(factor, patches, 0.0) == scene.erase(patches)
 
 
 class TestMove:
-    @given(patch_lists, st.floats(0.5, 1, width=32), st.data())
+    @given(grids, st.floats(0.5, 1, width=32), st.data())
     def test_there_and_back_is_identity_where_nothing_is_covered(
-        self, patches: list[tuple[int, int]], strength: float, data: st.DataObject
+        self, grid: Grid, strength: float, data: st.DataObject
     ) -> None:
         """A factor alone in the picture, moved within the grid: nothing is lost on the way."""
-        scene = alone(patches, strength)
+        patches = data.draw(patches_of(grid), "patches")
+        scene = alone(patches, strength, grid)
         rows, cols = [row for row, _ in patches] or [0], [col for _, col in patches] or [0]
-        d_row = data.draw(st.integers(-min(rows), GRID - 1 - max(rows)), "d_row")
-        d_col = data.draw(st.integers(-min(cols), GRID - 1 - max(cols)), "d_col")
+        d_row = data.draw(st.integers(-min(rows), grid.rows - 1 - max(rows)), "d_row")
+        d_col = data.draw(st.integers(-min(cols), grid.cols - 1 - max(cols)), "d_col")
         there = scene.move("sky", d_row, d_col, heal=False)
         assert there.move("sky", -d_row, -d_col, heal=False) == scene
 
-    @given(scenes, factors, patch_lists, st.integers(-15, 15), st.integers(-15, 15), st.booleans())
-    def test_touches_only_where_it_was_and_where_it_goes(
-        self, scene: Scene, factor: int, patches: list[tuple[int, int]], d_row: int, d_col: int, heal: bool
-    ) -> None:
+    @given(shifts, factors, st.booleans())
+    def test_touches_only_where_it_was_and_where_it_goes(self, shift: Shift, factor: int, heal: bool) -> None:
+        scene, patches, d_row, d_col = shift
         moved = scene.move(factor, d_row, d_col, patches, heal)
         shifted = [(row + d_row, col + d_col) for row, col in patches]
-        landed = [p for p in shifted if 0 <= p[0] < GRID and 0 <= p[1] < GRID]
-        elsewhere = ~mask_of([*patches, *landed])
+        rows, cols = scene.grid.shape
+        landed = [p for p in shifted if 0 <= p[0] < rows and 0 <= p[1] < cols]
+        elsewhere = ~scene.grid.mask([*patches, *landed])
         assert (moved.strengths[elsewhere] == scene.strengths[elsewhere]).all()
         assert (moved.remainder[elsewhere] == scene.remainder[elsewhere]).all()
 
-    @given(scenes, factors, patch_lists, st.integers(-15, 15), st.integers(-15, 15))
-    def test_carries_each_strength_that_stays_in_the_grid(
-        self, scene: Scene, factor: int, patches: list[tuple[int, int]], d_row: int, d_col: int
-    ) -> None:
+    @given(shifts, factors)
+    def test_carries_each_strength_that_stays_in_the_grid(self, shift: Shift, factor: int) -> None:
+        scene, patches, d_row, d_col = shift
         moved = scene.move(factor, d_row, d_col, patches)
+        rows, cols = scene.grid.shape
         for row, col in patches:
-            if 0 <= row + d_row < GRID and 0 <= col + d_col < GRID:
+            if 0 <= row + d_row < rows and 0 <= col + d_col < cols:
                 there, here = moved.strengths[row + d_row, col + d_col], scene.strengths[row, col]
                 assert there[factor] == here[factor]
 
 
 class TestHeal:
-    @given(scenes, patch_lists)
-    def test_stays_between_what_surrounds_it(self, scene: Scene, patches: list[tuple[int, int]]) -> None:
-        hole = mask_of(patches)
-        healed, known = heal(scene.strengths, hole), scene.strengths[~hole]
+    @given(starts)
+    def test_stays_between_what_surrounds_it(self, start: Start) -> None:
+        scene, patches = start
+        hole = scene.grid.mask(patches)
+        healed, known = scene.grid.heal(scene.strengths, hole), scene.strengths[~hole]
+        if not len(known):
+            assert (healed == 0).all()
+            return
         assert (healed >= known.min(axis=0)).all()
         assert (healed <= known.max(axis=0)).all()
 
-    @given(patch_lists, strengths)
-    def test_of_an_even_picture_leaves_no_trace(self, patches: list[tuple[int, int]], level: float) -> None:
-        even = filled(level, GRID, GRID, 2)
-        np.testing.assert_allclose(heal(even, mask_of(patches)), even, rtol=1e-6)
+    @given(starts, strengths)
+    def test_of_an_even_picture_leaves_no_trace(self, start: Start, level: float) -> None:
+        grid = start.scene.grid
+        even, hole = filled(level, *grid.shape, 2), grid.mask(start.patches)
+        expected = np.zeros_like(even) if hole.all() else even
+        np.testing.assert_allclose(grid.heal(even, hole), expected, rtol=1e-6)
 
-    @given(scenes, patch_lists)
-    def test_favours_no_direction(self, scene: Scene, patches: list[tuple[int, int]]) -> None:
-        hole = mask_of(patches)
-        healed = heal(scene.strengths, hole)
-        turned = heal(np.rot90(scene.strengths), np.rot90(hole))
+    @given(starts)
+    def test_favours_no_direction(self, start: Start) -> None:
+        scene, patches = start
+        hole = scene.grid.mask(patches)
+        healed = scene.grid.heal(scene.strengths, hole)
+        strengths = np.rot90(scene.strengths)
+        turned = Grid.of(strengths).heal(strengths, np.rot90(hole))
         np.testing.assert_allclose(turned, np.rot90(healed), atol=1e-5)
 
 
@@ -208,6 +242,39 @@ class TestWeights:
     def test_rebuild_the_factor(self, scene: Scene, factor: int) -> None:
         rebuilt = scene.add_factor(scene.weights(factor))
         np.testing.assert_allclose(rebuilt.basis[-1], scene.basis[factor], rtol=1e-6)
+
+
+palette_edits = st.lists(
+    st.sampled_from(("add", "remove first", "duplicate last", "borrow", "turn", "rename")), max_size=12
+)
+
+
+@given(scenes, palette_edits)
+@settings(max_examples=50)
+def test_ids_stay_with_their_factors_and_are_never_given_twice(scene: Scene, edits: list[str]) -> None:
+    edited, ever = scene, set(scene.factor_ids or ())
+    rows = dict(zip(scene.factor_ids or (), scene.basis.tolist(), strict=True))
+    for i, edit in enumerate(edits):
+        before = set(edited.factor_ids or ())
+        if edit == "add" or not edited.n_factors:
+            edited = edited.add_factor({i % 8: 1.0 + i})
+        elif edit == "remove first":
+            edited = edited.remove(0)
+        elif edit == "duplicate last":
+            edited = edited.duplicate(edited.n_factors - 1)
+        elif edit == "borrow":
+            edited = edited.borrow(scene, 1)
+        elif edit == "turn":
+            edited = edited.reorder([*range(1, edited.n_factors), 0])
+        else:
+            edited = edited.rename(0, f"renamed {i}")
+        edited = Scene.from_bytes(edited.to_bytes())
+        ids = edited.factor_ids or ()
+        new = set(ids) - before
+        assert not new & ever
+        ever |= new
+        for id_, row in zip(ids, edited.basis.tolist(), strict=True):
+            assert rows.setdefault(id_, row) == row
 
 
 @given(scenes, st.text(), seeds)
