@@ -46,7 +46,11 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
     touched = (np.abs(painted - begun).max(axis=2, initial=0) > 1e-5 * scale) | (scene.remainder < 1)
     nearest = factors.transform(np.maximum(painted, 0)) - factors.transform(np.maximum(-painted, 0))
     strengths = np.where(touched[..., None], nearest, factors.strengths)
-    called, colors = _names_and_colors(scene, kept, factors, names)
+    same_as = _same_as(scene, kept, factors)
+    called, colors = _names_and_colors(scene, kept, same_as, names)
+    ids = list(scene.factor_ids or ())
+    next_id = scene.next_factor_id or 0
+    new_ids = [ids[same_as[i]] if i in same_as else next_id + i for i in range(len(factors.basis))]
     return scene.replace(
         strengths=np.concatenate([strengths, scene.strengths[..., kept]], axis=2),
         basis=np.concatenate([factors.basis, scene.basis[kept]]),
@@ -55,6 +59,8 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
         names=called,
         colors=colors,
         origins=(*range(len(factors.basis)), *(-1 for _ in kept)),
+        factor_ids=(*new_ids, *(ids[f] for f in kept)),
+        next_factor_id=next_id + len(new_ids),
     )
 
 
@@ -77,25 +83,30 @@ def _codes(strengths: FloatArray, basis: FloatArray) -> NDArray[np.float32]:
     return np.asarray(strengths @ basis, np.float32)
 
 
-def _names_and_colors(
-    scene: Scene, kept: list[int], factors: Factors, names: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _same_as(scene: Scene, kept: list[int], factors: Factors) -> dict[int, int]:
+    """{new factor: the scene's factor that it resembles}, each of the scene's at most once."""
     old = [f for f, origin in enumerate(scene.origins or ()) if origin >= 0 and f not in kept]
     alike = _unit(factors.basis) @ _unit(scene.basis[old]).T
-    heirs: dict[int, int] = {}
+    found: dict[int, int] = {}
     while alike.size and alike.max() >= ALIKE:
         new, which = divmod(int(alike.argmax()), len(old))
-        heirs[new] = old[which]
+        found[new] = old[which]
         alike[new], alike[:, which] = -1, -1
-    called = {new: scene.names[f] for new, f in heirs.items()}
-    colors = {new: scene.colors[f] for new, f in heirs.items()}
+    return found
+
+
+def _names_and_colors(
+    scene: Scene, kept: list[int], same_as: dict[int, int], names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    found = {new: scene.names[f] for new, f in same_as.items()}
+    colors = {new: scene.colors[f] for new, f in same_as.items()}
     after = [scene.names[f] for f in kept], [scene.colors[f] for f in kept]
     for i, name in enumerate(names):
-        if i not in called:
-            called[i] = free_factor_name(name, [*called.values(), *after[0]])
+        if i not in found:
+            found[i] = free_factor_name(name, [*found.values(), *after[0]])
             colors[i] = next_color([*colors.values(), *after[1]])
     order = range(len(names))
-    return (*(called[f] for f in order), *after[0]), (*(colors[f] for f in order), *after[1])
+    return (*(found[f] for f in order), *after[0]), (*(colors[f] for f in order), *after[1])
 
 
 def _unit(rows: FloatArray) -> NDArray[np.float64]:

@@ -69,6 +69,25 @@ def test_factors_that_stay_alike_keep_name_and_colour(scene: Scene, activations:
     assert refit.basis[oak].argmax() == 2
 
 
+def test_ids_stay_with_factors_that_stay_alike(scene: Scene, activations: FloatArray) -> None:
+    scene = scene.add_factor({4: 1.0}).reorder(["tree", "sky", "feature 4", "meadow"])
+    refit = refitted(scene, Factors.fit(activations, 3), ["a", "b", "c"])
+    before = dict(zip(scene.names, scene.factor_ids or (), strict=True))
+    assert dict(zip(refit.names, refit.factor_ids or (), strict=True)) == before
+
+
+def test_a_factor_that_is_new_gets_a_new_id(scene: Scene, activations: FloatArray) -> None:
+    two = scene_of(Factors.fit(activations, 2), ("sky", "rest"))
+    refit = refitted(two, Factors.fit(activations, 3), ["a", "b", "c"])
+    ids = dict(zip(refit.names, refit.factor_ids or (), strict=True))
+    kept = [ids[name] for name in two.names if name in ids]
+    fresh = [number for name, number in ids.items() if name not in two.names]
+    assert kept
+    assert all(number in (0, 1) for number in kept)
+    assert min(fresh) >= 2
+    assert refit.add_factor({4: 1.0}).factor_ids[-1] not in ids.values()  # type: ignore[index]
+
+
 def test_a_new_factor_gets_a_free_name_and_a_free_colour(scene: Scene, activations: FloatArray) -> None:
     two = scene_of(Factors.fit(activations, 2), ("sky", "rest"))
     refit = refitted(two, Factors.fit(activations, 3), ["sky", "sky", "sky"])
