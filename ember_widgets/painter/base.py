@@ -6,7 +6,6 @@ the same picture costs only what comes behind the site.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import threading
@@ -16,11 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ember_widgets.dictionary import calibration
+from ember_widgets.dictionary.loaded import LoadedSAE
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.labels import Labels
 from ember_widgets.model.engine import pages
@@ -136,13 +135,13 @@ class Model:
     def _settle(self, name: str) -> None:
         """Measure what the SAEs' files leave open, on one picture."""
         for i, (site, one) in enumerate(self._steered.items()):
-            if one.alternatives or not one.unit_known:
+            if isinstance(one, LoadedSAE) and one.is_open:
 
                 def measure(reading: SAE, i: int = i) -> Tensor:
                     start = self._start(Run("a garden with a house and a tree", 0, 1, self.guidance))
                     return steering.target(reading, start.states[i])
 
-                self._steered[site] = calibration.settle(_on(one, self._device), name, measure)
+                self._steered[site] = calibration.settle(one, name, measure)
 
     def _target(self, state: SiteState) -> Tensor:
         """What the first site's SAE encodes, (256, d_model) float32."""
@@ -155,14 +154,7 @@ class Model:
 
 
 def _at(site: str, sae: SAE) -> SAE:
-    if site_names.full(site) == sae.site:
-        return sae
-    others = tuple(dataclasses.replace(other, site=site_names.full(site)) for other in sae.alternatives)
-    return dataclasses.replace(sae, site=site_names.full(site), alternatives=others)
-
-
-def _on(sae: SAE, device: torch.device) -> SAE:
-    return dataclasses.replace(sae, alternatives=tuple(other.to(device) for other in sae.alternatives))
+    return sae if site_names.full(site) == sae.site else sae.at(site_names.full(site))
 
 
 def package_version(package: str) -> str:

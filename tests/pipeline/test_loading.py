@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from ember_widgets import Painter, Scene, load_sae
+from ember_widgets import SAE, Painter, Scene, load_sae
+from ember_widgets.dictionary.loaded import LoadedSAE
 from ember_widgets.model.placement import Seats
 from ember_widgets.model.sdxl import loading
 from ember_widgets.model.sdxl.loading import pipeline_files
@@ -439,7 +440,8 @@ def test_typical_activations_that_a_file_lacks_are_measured(pipe: Any, tmp_path:
     known = Painter(pipe, tiny.sae(), name="x")
     scene = known.analyze("a garden with a house and a tree")
     codes = known.activations(scene).reshape(256, -1)
-    painter = Painter(pipe, dataclasses.replace(tiny.sae(), unit_known=False), name="x")
+    fields = {field.name: getattr(tiny.sae(), field.name) for field in dataclasses.fields(SAE)}
+    painter = Painter(pipe, LoadedSAE(**fields, unit_known=False), name="x")
     unit = next(iter(painter.saes.values())).unit.numpy()
     means = np.array([row[row > 0].mean() if (row > 0).any() else np.nan for row in codes.T])
     seen = np.isfinite(means)
