@@ -1,7 +1,7 @@
 """What an SAE file does not say, measured: what it encodes, and how strong its features typically are.
 
-One picture's activations are encoded in every way the file can be read; the reading that explains most
-of their variance with few codes is kept. The answer is written down, so that a file is measured once.
+The activations of one picture are encoded in every way the file can be read, and the reading that explains
+most of their variance with few codes is kept. The answer is stored, so that a file is measured only once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("ember_widgets")
 Measure = Callable[[SAE], Tensor]
 """A reading -> what it would encode of one picture, (256, d_model)."""
 
-DENSE = 0.25  # share of all features; a reading that uses more of them is no sparse code
+DENSE = 0.25  # share of all features; a reading that uses more of them is not sparse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Fit:
 
 
 def fit(sae: SAE, vectors: Tensor) -> Fit:
-    """Encode and decode vectors (n, d_model), and see what is lost."""
+    """Encode and decode vectors (n, d_model), and measure what is lost."""
     vectors = vectors.float()
     codes = sae.encode(vectors)
     lost = (vectors - sae.decode(codes)).square().sum()

@@ -190,5 +190,5 @@ def _largest(codes: Tensor, k: int) -> Tensor:
 
 
 def _piece(m: int, k: int) -> int:
-    """Length of the pieces to cut m into; 0 where that is no help."""
+    """Length of the pieces to cut m into; 0 where cutting does not help."""
     return next((length for length in (64, 32, 16) if m % length == 0 and m // length >= 4 * k), 0)
