@@ -424,6 +424,7 @@ def test_what_is_encoded_is_measured_said_and_remembered(
     with caplog.at_level(logging.WARNING, "ember_widgets"):
         painter = Painter(pipe, sae, name="x")
     kept = next(iter(painter.saes.values()))
+    assert isinstance(kept, LoadedSAE)
     assert kept.target == target
     assert kept.alternatives == ()
     assert f"read as {target}, centred (" in caplog.text

@@ -411,7 +411,7 @@ def test_an_open_sae_moves_with_its_alternatives(tmp_path: Path) -> None:
 
 
 def test_numpy_integers_are_as_good_as_others(tmp_path: Path) -> None:
-    sae = load_sae({"W_enc": random(D, F), "W_dec": random(F, D)}, k=np.int64(3), target="output")  # type: ignore[arg-type]
+    sae = load_sae({"W_enc": random(D, F), "W_dec": random(F, D)}, k=np.int64(3), target="output")
     sae = dataclasses.replace(sae, positional=tuple(np.array([3, 5])))
     back = load_sae(save_sae(sae, tmp_path))
     assert (back.k, back.positional, type(sae.k)) == (3, (3, 5), int)

@@ -195,11 +195,11 @@ class TestRefusals:
 
 
 def test_numpy_integers_are_as_good_as_others(tmp_path: Path) -> None:
-    made = Collection.create(tmp_path, np.int64(N_FEATURES), MODEL)  # type: ignore[arg-type]
-    collect(made, [("a", np.int64(3))], analyse, progress=False)  # type: ignore[list-item]
+    made = Collection.create(tmp_path, np.int64(N_FEATURES), MODEL)
+    collect(made, [("a", np.int64(3))], analyse, progress=False)
     again = Collection.open(tmp_path)
     assert again.runs == [("a", 3)]
-    assert np.array_equal(again.codes(np.int64(0)), codes_of("a", 3))  # type: ignore[arg-type]
+    assert np.array_equal(again.codes(np.int64(0)), codes_of("a", 3))
 
 
 @pytest.mark.parametrize("begin", [0.02, 0.3, 0.6, 0.99])

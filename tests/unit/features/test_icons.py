@@ -12,6 +12,7 @@ from PIL import Image
 
 from ember_widgets.features import icons
 from ember_widgets.features.icons import Icons
+from ember_widgets.util import files
 
 
 def draw(features: Sequence[int]) -> list[Image.Image]:
@@ -166,7 +167,7 @@ class TestInTheBackground:
         def refuse(path: Path, data: bytes) -> None:
             raise fault
 
-        monkeypatch.setattr(icons.files, "write", refuse)
+        monkeypatch.setattr(files, "write", refuse)
         made = Icons(300, draw, key="k", file=tmp_path / "icons.zip")
         made.want(range(200))
         assert made.wait(30)

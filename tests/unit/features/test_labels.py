@@ -173,8 +173,8 @@ class TestFiles:
 
 
 def test_numpy_numbers_are_as_good_as_others(tmp_path: Path) -> None:
-    labels = Labels({np.int64(3): "tree"}, n_features=10)  # type: ignore[dict-item]
-    labels.set(np.int64(4), "pine")  # type: ignore[arg-type]
+    labels = Labels({np.int64(3): "tree"}, n_features=10)
+    labels.set(np.int64(4), "pine")
     assert [type(feature) for feature in labels] == [int, int]
-    label_file.write(tmp_path / "labels.json", {3: Label("tree", scores={"f1": np.float32(0.5)})})  # type: ignore[dict-item]
+    label_file.write(tmp_path / "labels.json", {3: Label("tree", scores={"f1": np.float32(0.5)})})
     assert Labels.load(tmp_path / "labels.json").entry(3).scores == {"f1": 0.5}
