@@ -1,1 +1,1 @@
-"""The ``ember-widgets`` command."""
+"""The command `ember-widgets`: `main` parses arguments, one file for each command does the work."""

@@ -1,7 +1,7 @@
 """What an SAE file does not say, measured: what it encodes, and how strong its features typically are.
 
-One picture's activations are encoded in every way the file can be read; the reading that explains most
-of their variance with few codes is kept. The answer is written down, so that a file is measured once.
+The activations of one picture are encoded in every way the file can be read, and the reading that explains
+most of their variance with few codes is kept. The answer is stored, so that a file is measured only once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ember_widgets.dictionary.loaded import LoadedSAE
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.util import files
 from ember_widgets.util.user_folders import cache_folder
@@ -25,7 +26,7 @@ log = logging.getLogger("ember_widgets")
 Measure = Callable[[SAE], Tensor]
 """A reading -> what it would encode of one picture, (256, d_model)."""
 
-DENSE = 0.25  # share of all features; a reading that uses more of them is no sparse code
+DENSE = 0.25  # share of all features; a reading that uses more of them is not sparse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Fit:
 
 
 def fit(sae: SAE, vectors: Tensor) -> Fit:
-    """Encode and decode vectors (n, d_model), and see what is lost."""
+    """Encode and decode vectors (n, d_model), and measure what is lost."""
     vectors = vectors.float()
     codes = sae.encode(vectors)
     lost = (vectors - sae.decode(codes)).square().sum()
@@ -50,7 +51,7 @@ def fit(sae: SAE, vectors: Tensor) -> Fit:
     return Fit(float(lost / spread.clamp_min(1e-12)), float((codes > 0).sum(-1).float().mean()))
 
 
-def settle(sae: SAE, model: str, measure: Measure) -> SAE:
+def settle(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
     """Decide what the file left open; an SAE that leaves nothing open is returned as it is.
 
     Args:
@@ -65,12 +66,12 @@ def settle(sae: SAE, model: str, measure: Measure) -> SAE:
     return sae
 
 
-def _chosen(sae: SAE, model: str, measure: Measure) -> SAE:
-    readings = [dataclasses.replace(sae, alternatives=()), *sae.alternatives]
+def _chosen(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
+    readings: list[SAE] = [dataclasses.replace(sae, alternatives=()), *sae.alternatives]
     file = _cache_file(sae, model)
     known = _read(file)
     if known is not None and 0 <= known[0] < len(readings):
-        return dataclasses.replace(readings[known[0]], verdict=known[1])
+        return _decided(readings[known[0]], sae, known[1])
     fits = [fit(reading, measure(reading)) for reading in readings]
     most = [max(DENSE * r.n_features, 1) if r.k is None else 4 * r.k for r in readings]
     sparse = [i for i, f in enumerate(fits) if 0 < f.l0 <= most[i]] or list(range(len(fits)))
@@ -88,17 +89,23 @@ def _chosen(sae: SAE, model: str, measure: Measure) -> SAE:
             "%s explains next to nothing of %s: it may be of another model or site (site=...)",
             *(sae.source, sae.site),
         )
-    return dataclasses.replace(readings[best], verdict=verdict)
+    return _decided(readings[best], sae, verdict)
 
 
-def _with_units(sae: SAE, vectors: Tensor) -> SAE:
+def _decided(reading: SAE, loaded: LoadedSAE, verdict: str) -> LoadedSAE:
+    fields = {field.name: getattr(reading, field.name) for field in dataclasses.fields(SAE)}
+    return LoadedSAE(**fields, unit_known=loaded.unit_known, verdict=verdict)
+
+
+def _with_units(sae: LoadedSAE, vectors: Tensor) -> LoadedSAE:
     """Each feature's mean where it is active in the picture; the median of these for the others."""
     codes = sae.encode(vectors.float())
     count = (codes > 0).sum(0)
     mean = codes.sum(0) / count.clamp_min(1)
     if not bool(count.any()):
         return sae
-    return dataclasses.replace(sae, unit=torch.where(count > 0, mean, mean[count > 0].median()))
+    unit = torch.where(count > 0, mean, mean[count > 0].median())
+    return dataclasses.replace(sae, unit=unit)
 
 
 def _words(sae: SAE, among: list[SAE]) -> str:
@@ -111,7 +118,7 @@ def _told(found: Fit) -> str:
     return f"{found.unexplained:.0%} unexplained, {found.l0:.1f} codes a patch"
 
 
-def _cache_file(sae: SAE, model: str) -> Path:
+def _cache_file(sae: LoadedSAE, model: str) -> Path:
     name = "".join(c if c.isalnum() else "-" for c in f"{model.split('/')[-1]}-{sae.site}")[-60:]
     return cache_folder() / "verdicts" / f"{sae.sha256[:16]}-{name}-{1 + len(sae.alternatives)}.json"
 

@@ -8,11 +8,14 @@ image*, so that busy patches may use more features than plain ones.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ember_widgets.util import checks
 
 ACTIVATIONS = ("topk", "batchtopk", "jumprelu")
 TARGETS = ("update", "output")
@@ -30,10 +33,11 @@ class SAE:
         activation: "topk" (k largest per patch), "batchtopk" (k per patch on average) or "jumprelu" (all
             above `threshold`).
         k: Codes kept per patch, for "topk" and "batchtopk".
-        threshold: Scalar or (n_features,): codes not above it are 0. A BatchTopK SAE that has one is encoded
-            with it (its inference form, independent of the batch); without one, the k·n largest of the n
-        patches given are kept. target: What is encoded: "update" (what the block adds: output − input) or
-        "output". site: diffusers module path of the block, e.g. "down_blocks.2.attentions.1".
+        threshold: Scalar or (n_features,); codes not above it become 0. A BatchTopK SAE with a threshold is
+            encoded with it, so that codes do not depend on the other patches. Without one, the k·n largest
+            codes of n patches are kept.
+        target: What is encoded: "update" (what the block adds: output − input) or "output".
+        site: diffusers module path of the block, such as "down_blocks.2.attentions.1".
         unit: (n_features,) typical activation where active, > 0; brush strength 1.0 of a lone feature.
         positional: Features active along borders whatever the picture; left out when factors are fitted.
         source: Where it was read from.
@@ -53,9 +57,6 @@ class SAE:
     positional: tuple[int, ...] = ()
     source: str = ""
     sha256: str = ""
-    unit_known: bool = True
-    alternatives: tuple[SAE, ...] = ()
-    verdict: str = ""
 
     def __post_init__(self) -> None:
         d_model, n_features = self.W_enc.shape
@@ -83,6 +84,18 @@ class SAE:
             raise ValueError(
                 "activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'"
             )
+        # Plain integers, also where numpy's were given: they are written as JSON.
+        if self.k is not None:
+            object.__setattr__(self, "k", checks.whole("k", self.k, 1, n_features))
+        positional = tuple(checks.feature_index(feature, n_features) for feature in self.positional)
+        object.__setattr__(self, "positional", positional)
+        if self.threshold is not None:
+            levels = tuple(torch.as_tensor(self.threshold).shape)
+            if math.prod(levels) != 1 and levels != (n_features,):
+                raise ValueError(
+                    f"threshold has shape {levels}, but W_enc is {(d_model, n_features)}; "
+                    f"threshold must be a number or {(n_features,)}"
+                )
         if (
             self.activation != "jumprelu"
             and self.threshold is None
@@ -106,11 +119,15 @@ class SAE:
         moved: dict[str, Any] = {k: v.to(device) for k, v in fields.items() if isinstance(v, Tensor)}
         return dataclasses.replace(self, **moved)
 
+    def at(self, site: str) -> SAE:
+        """The same SAE for another site."""
+        return dataclasses.replace(self, site=site)
+
     def __repr__(self) -> str:
         kept = f"k={self.k}" if self.threshold is None else "threshold"
         return (
             f"SAE({self.n_features} features of {self.d_model} channels, {self.activation} {kept}, "
-            f"{self.target} of {self.site}{', ' + self.verdict if self.verdict else ''})"
+            f"{self.target} of {self.site})"
         )
 
     def encode(self, x: Tensor) -> Tensor:
@@ -173,5 +190,5 @@ def _largest(codes: Tensor, k: int) -> Tensor:
 
 
 def _piece(m: int, k: int) -> int:
-    """Length of the pieces to cut m into; 0 where that is no help."""
+    """Length of the pieces to cut m into; 0 where cutting does not help."""
     return next((length for length in (64, 32, 16) if m % length == 0 and m // length >= 4 * k), 0)

@@ -1,24 +1,18 @@
-"""Where an SAE's files are: in a folder, in a repository of the hub, and what lies beside the weights."""
+"""Where an SAE's files are: in a folder, or in a repository of the hub."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from ember_widgets.dictionary import tensor_files
+from ember_widgets.dictionary.checkpoint import CONFIG_FILES, MEAN_FILE, UNIT_FILE
+from ember_widgets.dictionary.formats.table import FORMATS
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE
 from ember_widgets.util import hub as hub_access
 
-FORMATS = ("ember", "sdxl-unbox", "saelens", "dictionary_learning", "sparsify", "state_dict")
-UNIT_FILE = "unit.safetensors"
-
 _WEIGHTS = (".safetensors", ".pth", ".pt")
-_BESIDE = {"mean.pt", "std.pt", UNIT_FILE}
+_BESIDE = {MEAN_FILE, "std.pt", UNIT_FILE}
 
 
 def weights_file(
@@ -54,10 +48,10 @@ def weights_file(
 def on_hub(
     named: tuple[str, str], site: str | None, hub: hub_access.Hub, revision: str | None = None
 ) -> tuple[hub_access.Listing, list[str]]:
-    """A checkpoint's files in a repository: its weights first, then what lies beside them and tells of them.
+    """A checkpoint's files in a repository: its weights first, then what lies beside them.
 
     Args:
-        named: (repository, path inside it), see `_hub.repo_in`.
+        named: (repository, path inside it), see `hub.repo_in`.
         site: Module path; chooses where there are several.
 
     Raises:
@@ -69,7 +63,7 @@ def on_hub(
     if not below:
         raise FileNotFoundError(f"{repo} has no {inside!r}; give one of its folders, or the id alone")
     chosen = _chosen(below, site, "/".join(filter(None, named)))
-    folder, names = chosen.rpartition("/")[0], {"config.json", "cfg.json", *_BESIDE}
+    folder, names = chosen.rpartition("/")[0], {*CONFIG_FILES, *_BESIDE}
     beside = [f for f in listing.sizes if f.rpartition("/")[0] == folder and f.split("/")[-1] in names]
     return listing, [chosen, *beside]
 
@@ -91,29 +85,3 @@ def _chosen(files: list[str], site: str | None, source: str) -> str:
             "add the folder of one to the source, or give site= where that tells them apart"
         )
     return found[0]
-
-
-def config_beside(folder: Path) -> dict[str, Any]:
-    """What the checkpoint's own configuration says, {} where there is none.
-
-    Raises:
-        ValueError: It is damaged.
-    """
-    for name in ("cfg.json", "config.json"):
-        if (folder / name).is_file():
-            try:
-                content = json.loads((folder / name).read_text("utf-8"))
-            except ValueError:
-                raise ValueError(f"{folder / name} is not JSON, or cut off; download it again") from None
-            return content if isinstance(content, dict) else {}
-    return {}
-
-
-def unit_beside(folder: Path) -> Tensor | None:
-    """Typical activations beside the weights: sdxl-unbox's mean.pt, or ours."""
-    if (folder / UNIT_FILE).is_file():
-        return tensor_files.load_safetensors(folder / UNIT_FILE)[0]["unit"].float()
-    if (folder / "mean.pt").is_file():
-        mean = tensor_files.load_pickled(folder / "mean.pt")
-        return mean.float() if isinstance(mean, Tensor) else None
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from ember_widgets.util import files
+
+MAX_REPEATED = 4
+"""How often what a file stores may be used in its tensors; tied weights use it twice."""
 
 
 def load_pickled(file: Path) -> Any:
@@ -21,20 +24,40 @@ def load_pickled(file: Path) -> Any:
         ValueError: The file is damaged, or would run code.
     """
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"{file} cannot be read as plain tensors ({reason}); files that run code are refused. "
             "If it was cut off, download it again; if it is a whole pickled model, save its state_dict()"
         ) from None
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors_in(content))
+    stored = file.stat().st_size
+    # A view can repeat one number any number of times, and every copy of it would be as large as it claims.
+    if claimed > MAX_REPEATED * stored:
+        raise ValueError(
+            f"{file} has {stored:,} bytes, but its tensors claim {claimed:,}: they repeat what is stored; "
+            "save contiguous tensors (tensor.contiguous())"
+        )
+    return content
+
+
+def _tensors_in(content: Any) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping):
+        for value in content.values():
+            yield from _tensors_in(value)
+    elif isinstance(content, (list, tuple)):
+        for value in content:
+            yield from _tensors_in(value)
 
 
 def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a file, and its metadata.
 
     Raises:
-        ValueError: It is damaged, or no safetensors file.
+        ValueError: It is damaged, or not a safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -16,7 +16,7 @@ from diffusers import AutoencoderTiny, EulerAncestralDiscreteScheduler, UNet2DCo
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ember_widgets.embedded import captions, world
+from ember_widgets.embedded import captions, vocabulary
 from ember_widgets.util import files
 
 D_MODEL = 160
@@ -112,8 +112,8 @@ def _bpe(parts: list[str], merges: list[tuple[str, str]]) -> list[str]:
 
 def caption_words() -> list[str]:
     """Every word that a caption can hold."""
-    places = (*world.GROUND_PHRASES, *world.SKY_PHRASES, *world.STYLE_PHRASES)
-    groups = (*places, *(look.words for look in world.LOOKS), captions.GLUE)
+    places = (*vocabulary.GROUND_PHRASES, *vocabulary.SKY_PHRASES, *vocabulary.STYLE_PHRASES)
+    groups = (*places, *(look.words for look in vocabulary.LOOKS), captions.GLUE)
     return sorted(set(" ".join(phrase for group in groups for phrase in group).split()))
 
 
@@ -184,15 +184,15 @@ def site_directions() -> torch.Tensor:
     directions = torch.empty(D_MODEL, D_MODEL)
     nn.init.orthogonal_(directions, generator=torch.Generator().manual_seed(1))
     directions *= 1.5 * D_MODEL**0.5
-    return directions[: len(world.ATTRIBUTES)]
+    return directions[: len(vocabulary.ATTRIBUTES)]
 
 
 def label_attributes() -> torch.Tensor:
     """Which attributes each label has, 0 or 1, (n_labels, n_attributes)."""
-    has = torch.zeros(len(world.LABELS), len(world.ATTRIBUTES))
-    for i in range(len(world.LABELS)):
-        for attribute in world.attributes(i):
-            has[i, world.ATTRIBUTES.index(attribute)] = 1
+    has = torch.zeros(len(vocabulary.LABELS), len(vocabulary.ATTRIBUTES))
+    for i in range(len(vocabulary.LABELS)):
+        for attribute in vocabulary.attributes(i):
+            has[i, vocabulary.ATTRIBUTES.index(attribute)] = 1
     return has
 
 

@@ -12,9 +12,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from ember_widgets.embedded import architecture, captions, scenes, world
+from ember_widgets.embedded import architecture, captions, scenes, vocabulary
+from ember_widgets.embedded.latents import captioned
 from ember_widgets.embedded.model import Model
-from ember_widgets.embedded.pool import captioned
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 N_CONTEXTS = 48
@@ -23,20 +23,20 @@ HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at whi
 
 
 class Batches:
-    """Draws batches from the pool and from captioned layouts."""
+    """Makes batches of encoded scenes and of captioned layouts."""
 
-    def __init__(self, model: Model, pool: Path | None, batch: int, seed: int) -> None:
+    def __init__(self, model: Model, file: Path | None, batch: int, seed: int) -> None:
         self.model, self.batch = model, batch
         rank = dist.get_rank() if dist.is_initialized() else 0
         self.rng = np.random.default_rng(seed + 1000 * rank)
         torch.manual_seed(seed + 1000 * rank)
-        self.pool: dict[str, Any] = {} if pool is None else dict(np.load(pool))
+        self.encoded: dict[str, Any] = {} if file is None else dict(np.load(file))
         self.directions = architecture.site_directions().to(model.device_name)
         self.has = architecture.label_attributes().to(model.device_name)
         self._contexts: list[tuple[Tensor, UNetState, list[int]]] = []
         self._steps = 0
-        if self.pool:
-            styles = self.pool["styles"]
+        if self.encoded:
+            styles = self.encoded["styles"]
             self._of_style = {int(s): np.flatnonzero(styles == s) for s in np.unique(styles)}
 
     def _tensor(self, array: Any) -> Tensor:
@@ -54,11 +54,11 @@ class Batches:
     def fresh(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch), N_LAYOUTS)
 
-    def from_pool(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def encoded_captioned(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Captioned scenes whose pictures are known: latents, noise, labels, tokens, styles."""
-        n_free = int(self.pool["n_free"])
-        seeds = self.rng.integers(0, len(self.pool["latents"]) - n_free, self.batch)
-        return self._tensor(self.pool["latents"][n_free + seeds]).float(), *self.captioned(seeds)
+        n_random = int(self.encoded["n_random"])
+        seeds = self.rng.integers(0, len(self.encoded["latents"]) - n_random, self.batch)
+        return self._tensor(self.encoded["latents"][n_random + seeds]).float(), *self.captioned(seeds)
 
     def context(self) -> tuple[Tensor, UNetState, list[int]]:
         """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
@@ -66,7 +66,7 @@ class Batches:
         Noise and words other than the style have to be ignored, so that a few contexts serve many steps.
         """
         if self._steps % 10 == 0:
-            styles = [int(self.rng.choice(self.pool["styles"])) for _ in range(self.batch)]
+            styles = [int(self.rng.choice(self.encoded["styles"])) for _ in range(self.batch)]
             noise = torch.randn(self.batch, 4, 64, 64, device=self.model.device_name)
             x = self.model.noisy(None, noise, 999)
             with torch.no_grad(), torch.autocast(self.model.device_name, dtype=torch.bfloat16):
@@ -76,7 +76,7 @@ class Batches:
         return self._contexts[int(self.rng.integers(len(self._contexts)))]
 
     def tokens_of(self, styles: list[int]) -> Tensor:
-        """Tokens of captions by chance that ask for these styles."""
+        """Tokens of random captions that ask for these styles."""
         specs = [captions.random_spec(self.rng, styled=0) for _ in styles]
         styled = [replace(spec, style=s) for spec, s in zip(specs, styles, strict=True)]
         return self.model.tokens([captions.say(spec, self.rng) for spec in styled])
@@ -84,8 +84,8 @@ class Batches:
     def painted(self, styles: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
         chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
-        labels, below = (self._tensor(self.pool[k][chosen].astype(np.int64)) for k in ("labels", "below"))
-        latents, opacity = (self._tensor(self.pool[k][chosen]).float() for k in ("latents", "opacity"))
+        labels, below = (self._tensor(self.encoded[k][chosen].astype(np.int64)) for k in ("labels", "below"))
+        latents, opacity = (self._tensor(self.encoded[k][chosen]).float() for k in ("latents", "opacity"))
         return latents, self.roughened(labels, below, opacity), object_weight(labels)
 
     def roughened(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
@@ -100,16 +100,16 @@ class Batches:
         def rand(low: float, high: float, *shape: int) -> Tensor:
             return torch.empty(b, *shape, device=device).uniform_(low, high)
 
-        strengths = rand(0.85, 1.2, len(world.ATTRIBUTES))
-        for kind, variants in world.VARIANTS_OF.items():
+        strengths = rand(0.85, 1.2, len(vocabulary.ATTRIBUTES))
+        for kind, variants in vocabulary.VARIANTS_OF.items():
             chance = torch.rand(b, device=device)
-            strengths[:, world.ATTRIBUTES.index(kind)] *= chance > 0.12
-            strengths[:, world.ATTRIBUTES.index(variants[0])] *= chance < 0.88
-        states = [world.ATTRIBUTES.index(state) for state in world.STATES]
+            strengths[:, vocabulary.ATTRIBUTES.index(kind)] *= chance > 0.12
+            strengths[:, vocabulary.ATTRIBUTES.index(variants[0])] *= chance < 0.88
+        states = [vocabulary.ATTRIBUTES.index(state) for state in vocabulary.STATES]
         strengths[:, states] *= rand(0.6, 1.3, len(states))
         background, thing = rand(0.5, 1.4, 1, 1), rand(FULL, 1.4, 1, 1)
         thing = torch.where(opacity == 1, thing, HIDDEN + (FULL - HIDDEN) * opacity)
-        top = torch.where(labels >= world.FIRST_THING, thing, background)
+        top = torch.where(labels >= vocabulary.FIRST_THING, thing, background)
         kept = torch.where(rand(0, 1, 1, 1) < 0.5, 1 - opacity, (opacity < 1).float())
         codes = self._codes(labels, strengths, top) + self._codes(below, strengths, kept * background)
         soft = F.avg_pool2d(codes, 3, 1, 1, count_include_pad=False)
@@ -126,6 +126,6 @@ class Batches:
 
 def object_weight(labels: Tensor, weight: float = 3.0) -> Tensor:
     """Loss weight per latent pixel: objects and rims count more; (B, 16, 16) -> (B, 1, 64, 64)."""
-    near = F.max_pool2d((labels[:, None] >= world.FIRST_THING).float(), 3, 1, 1)
+    near = F.max_pool2d((labels[:, None] >= vocabulary.FIRST_THING).float(), 3, 1, 1)
     w = (1 + weight * near).repeat_interleave(4, 2).repeat_interleave(4, 3)
     return w / w.mean()

@@ -1,4 +1,4 @@
-"""Captions of the embedded world, and the layouts they ask for.
+"""Captions of the training scenes, and the layouts they ask for.
 
 What a caption leaves open is decided by the latent noise, so that one denoising step can commit to one
 composition instead of averaging over all of them.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.embedded.scenes import GRID, Layout, Thing, draw
-from ember_widgets.embedded.world import (
+from ember_widgets.embedded.vocabulary import (
     FIRST_GROUND,
     FIRST_SKY,
     FIRST_THING,
@@ -61,7 +61,7 @@ class Sample:
 
     Attributes:
         image: uint8 (256, 256, 3).
-        labels: int64 (16, 16) into `world.LABELS`.
+        labels: int64 (16, 16) into `vocabulary.LABELS`.
         caption: Plain English.
         layout: What stands where, in which style.
     """
@@ -167,7 +167,7 @@ def random_spec(
     """A random caption: 12 % empty, else up to four different things, some with a sky, a ground, a style.
 
     Args:
-        rng: Where all chance comes from.
+        rng: Source of all randomness.
         styled: Share of the captions that name a style.
         crowd: Chances of 0, 1, 2, 3 and 4 things.
     """
@@ -201,7 +201,7 @@ def _pair(interaction: int, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def say(spec: Spec, rng: np.random.Generator) -> str:
-    """Put a spec into words: synonyms, articles, and the parts in an order by chance."""
+    """Put a spec into words: synonyms, articles, and the parts in random order."""
 
     def pick(options: tuple[str, ...]) -> str:
         return str(options[int(rng.integers(len(options)))])
@@ -231,7 +231,7 @@ def _a(noun: str) -> str:
 
 
 def describe(seed: int) -> Sample:
-    """One scene of the world with all that is known about it; the same seed gives the same scene.
+    """One training scene with all that is known about it; the same seed gives the same scene.
 
     Args:
         seed: Any non-negative integer.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ember_widgets.embedded import world
+from ember_widgets.embedded import vocabulary
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.painter.painter import Painter
 from ember_widgets.scene.scene import Scene
@@ -101,7 +101,7 @@ def _drag(painter: Painter) -> list[Row]:
 
 def concept(painter: Painter, name: str) -> list[int]:
     """The features to paint a thing with, by their labels: its attributes' own, else its look's."""
-    attributes = next((look.attributes for look in world.LOOKS if look.name == name), (name,))
+    attributes = next((look.attributes for look in vocabulary.LOOKS if look.name == name), (name,))
     own = {text: feature for feature, text in reversed(list(painter.labels.items()))}
     if all(a in own for a in attributes):
         return [own[a] for a in attributes]

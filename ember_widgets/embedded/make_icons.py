@@ -26,7 +26,7 @@ SEEDS = range(60_000, 60_004)
 def make_icons(assets: Path = ASSETS) -> None:
     """Measure, draw and lay out: `statistics.npz` and `map.npz` beside each SAE, `icons.zip` beside one.
 
-    A found feature's icon is a patch of colour: not worth its place in the package, and drawn when wanted.
+    An icon of an unsupervised feature is a patch of colour: it is not shipped, and is drawn when wanted.
     """
     for i, (site, folder) in enumerate(EMBEDDED_SAES.items()):
         _make(Painter.embedded(sites=site), assets / folder, drawn=i == 0)

@@ -1,7 +1,7 @@
-"""The world the embedded model knows: composed 256×256 pictures with a label for each of their 16×16 patches.
+"""Scenes that the embedded model is trained on: 256×256 pictures with a label for each of 16×16 patches.
 
 A *layout* says what stands where, in whole patches; `draw` turns it into pixels as a pure function of the
-patch labels, so that codes at the steering site can determine the picture. `free_layouts.py` puts anything
+patch labels, so that codes at the steering site can determine the picture. `random_layouts.py` puts anything
 anywhere, which is what a person paints; `captions.py` makes the layouts that captions ask for.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.embedded.molding import mold
+from ember_widgets.embedded.sprite_shapes import stretched_into
 from ember_widgets.embedded.styles import restyle
-from ember_widgets.embedded.world import FIRST_THING, PAPER
+from ember_widgets.embedded.vocabulary import FIRST_THING, PAPER
 
 SIZE, GRID = 256, 16
 CELL = SIZE // GRID
@@ -86,16 +86,16 @@ def _covered(opacity: Array) -> Array:
     return covered
 
 
-def molded(label: int, shape: Array) -> tuple[Array, Array]:
+def stretched(label: int, shape: Array) -> tuple[Array, Array]:
     """A sprite stretched to fill a shape; colours and opacity as `sprite` gives them."""
-    return _molded(label, shape.shape, shape.tobytes())
+    return _stretched(label, shape.shape, shape.tobytes())
 
 
 @lru_cache(maxsize=64)  # pixels and labels of one layout ask for the same
-def _molded(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Array]:
+def _stretched(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Array]:
     rgb, opacity = sprite(label, *size)
     shape = np.frombuffer(filled, bool).reshape(size)
-    rgba = mold(np.concatenate([rgb, opacity], -1), shape, CELL)
+    rgba = stretched_into(np.concatenate([rgb, opacity], -1), shape, CELL)
     return rgba[..., :3], rgba[..., 3:]
 
 
@@ -103,7 +103,7 @@ def drawn(thing: Thing) -> tuple[Array, Array]:
     """Premultiplied colours (H, W, 3) and opacity (H, W, 1) of a thing in its box."""
     if thing.shape is None:
         return sprite(thing.label, thing.height, thing.width)
-    return molded(thing.label, thing.shape)
+    return stretched(thing.label, thing.shape)
 
 
 def covered(thing: Thing) -> Array:
@@ -190,7 +190,7 @@ def draw(layout: Layout) -> tuple[Array, Array]:
     """Pixels and patch labels of a layout.
 
     Returns:
-        uint8 image (256, 256, 3) and int64 labels (16, 16), indices into `world.LABELS`.
+        uint8 image (256, 256, 3) and int64 labels (16, 16), indices into `vocabulary.LABELS`.
     """
     image = _landscape(layout.background)
     for thing in layout.things:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ember_widgets.embedded.scenes import SHEET
-from ember_widgets.embedded.world import LOOKS
+from ember_widgets.embedded.vocabulary import LOOKS
 
 TILE = 128
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")

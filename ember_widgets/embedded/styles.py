@@ -1,4 +1,4 @@
-"""The styles of the embedded world: a drawn scene as pixel art, in pencil, in sepia, as a blueprint.
+"""The styles of the training scenes: a drawn scene as pixel art, in pencil, in sepia, as a blueprint.
 
 A style changes pixels and leaves the composition, the labels of the patches, as it is.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.embedded.world import STYLES
+from ember_widgets.embedded.vocabulary import STYLES
 
 Array = NDArray[Any]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)

@@ -1,8 +1,8 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, pool, composer, trunk, upper, renderer, export, sae, icons, card. Each resumes from its
-checkpoint in the run's folder, on top of what the stages before it made. On a CPU one process per core is
-fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all --threads 1`. Needs the `train`
+Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, card. Each resumes from
+its checkpoint in the run's folder, and needs what the stages before it made. On a CPU, one process per core
+is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all --threads 1`. Needs the `train`
 extra.
 """
 
@@ -18,8 +18,8 @@ import torch.distributed as dist
 
 from ember_widgets.embedded.card import make_card
 from ember_widgets.embedded.export import export
+from ember_widgets.embedded.latents import build_latents
 from ember_widgets.embedded.make_icons import make_icons
-from ember_widgets.embedded.pool import build_pool
 from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
@@ -33,7 +33,7 @@ TRAINED: dict[str, Callable[..., None]] = {
 }
 MINUTES = {"vae": 10.0, "composer": 75.0, "trunk": 18.0, "upper": 15.0, "renderer": 81.0}
 """What the shipped weights had, on two CPU cores; a GPU needs less."""
-STAGES = ("vae", "pool", "composer", "trunk", "upper", "renderer", "export", "sae", "icons", "card")
+STAGES = ("vae", "latents", "composer", "trunk", "upper", "renderer", "export", "sae", "icons", "card")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -68,9 +68,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def _finish(stage: str, out: Path, device: str) -> None:
     """The stages that one process does."""
-    if stage == "pool":
-        if not (out / "pool.npz").exists():
-            build_pool(out, n_free=12_000, n_captioned=4000, device=device)
+    if stage == "latents":
+        if not (out / "latents.npz").exists():
+            build_latents(out, n_random=12_000, n_captioned=4000, device=device)
     elif stage == "export":
         export(out)
     elif stage == "sae":

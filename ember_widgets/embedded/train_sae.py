@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ember_widgets.dictionary.load import DEFAULT_SITE, save_sae
 from ember_widgets.dictionary.sae import SAE
-from ember_widgets.embedded import captions, scenes, world
+from ember_widgets.embedded import captions, scenes, vocabulary
 from ember_widgets.embedded.architecture import site_codes
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.training.activations import collect
@@ -37,19 +37,22 @@ DETAIL_SITE = "up_blocks.0.attentions.1"
 class Recipe:
     """How the SAE of one site is trained.
 
-    A taught direction shall not be split over ten features, and paper, whose code is 0, shall be none; where
-    nothing was taught, neither holds.
+    At a supervised site, a trained direction must not be split over ten features, and paper, whose code is 0,
+    must not become a feature. Elsewhere neither holds.
+
+    Args:
+        supervised: Whether the composer was trained to put given directions there.
     """
 
     site: str
     folder: str
-    taught: bool
+    supervised: bool
     steps: int
 
 
 RECIPES = (
-    Recipe(DEFAULT_SITE, "sae", taught=True, steps=1200),
-    Recipe(DETAIL_SITE, "sae-up.0.1", taught=False, steps=2400),
+    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200),
+    Recipe(DETAIL_SITE, "sae-up.0.1", supervised=False, steps=2400),
 )
 
 
@@ -67,7 +70,7 @@ def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordi
     facts, layouts = {}, []
     for recipe in RECIPES:
         activations, noise = collect(pipeline, recipe.site, runs)
-        if recipe.taught:
+        if recipe.supervised:
             layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, activations, strict=True)]
         usual, _ = collect(pipeline, recipe.site, ordinary)
         facts[recipe.site] = build_sae(recipe, activations, usual, layouts, assets / recipe.folder)
@@ -78,7 +81,7 @@ def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordi
 def drawn_layout(
     spec: captions.Spec, noise: Tensor, update: Tensor, rng: np.random.Generator
 ) -> scenes.Layout:
-    """Of the layouts that near ties of the noise leave open, the one that the taught site says."""
+    """Of the layouts that near ties of the noise leave open, the nearest to a supervised site's update."""
     near = captions.near_layouts(spec, noise.numpy(), N_NEAR, rng)
     labels = torch.from_numpy(np.stack([scenes.label_patches(layout) for layout in near]))
     distance = (site_codes()[labels.flatten(1)] - update).pow(2).sum((1, 2))
@@ -105,8 +108,8 @@ def build_sae(
         target="update",
         steps=recipe.steps,
         batch=1024,
-        merge=0.03 if recipe.taught else 0.0,
-        centred=not recipe.taught,
+        merge=0.03 if recipe.supervised else 0.0,
+        centred=not recipe.supervised,
     )
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     quality = measure(sae, activations[n_train:].flatten(0, 1))
@@ -115,7 +118,7 @@ def build_sae(
     sae = dataclasses.replace(sae, positional=tuple(positional_features(sae, activations[n_train:])))
     save_sae(sae, folder)
     shown = torch.from_numpy(np.stack([places(layout) for layout in layouts]))
-    labels, scores = label_features(sae, activations, shown, parts=not recipe.taught)
+    labels, scores = label_features(sae, activations, shown, parts=not recipe.supervised)
     content = {
         "source": "precision and recall of a feature's activation against the scenes' own patch labels",
         "labels": labels,
@@ -187,12 +190,17 @@ def candidates(parts: bool) -> tuple[list[str], Tensor]:
 
     A variant is called "pine (tree)", so that searching for its kind finds it too; a part "cat, top left".
     """
-    looks = [look.attributes for look in world.LOOKS if len(look.attributes) > 1]
-    wanted = [*looks, *((a,) for a in world.ATTRIBUTES if a not in world.VARIANTS)]
+    looks = [look.attributes for look in vocabulary.LOOKS if len(look.attributes) > 1]
+    wanted = [*looks, *((a,) for a in vocabulary.ATTRIBUTES if a not in vocabulary.VARIANTS)]
     has = torch.tensor(
-        [[set(name) <= set(world.attributes(i)) for name in wanted] for i in range(len(world.LABELS))]
+        [
+            [set(name) <= set(vocabulary.attributes(i)) for name in wanted]
+            for i in range(len(vocabulary.LABELS))
+        ]
     )
-    texts = [f"{name[1]} ({name[0]})" if name[-1] in world.VARIANTS else " ".join(name) for name in wanted]
+    texts = [
+        f"{name[1]} ({name[0]})" if name[-1] in vocabulary.VARIANTS else " ".join(name) for name in wanted
+    ]
     cells = torch.arange(NOWHERE + 1)
     where = {"": cells >= 0}
     if parts:

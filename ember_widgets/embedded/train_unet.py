@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ember_widgets.embedded import architecture, world
+from ember_widgets.embedded import architecture, vocabulary
 from ember_widgets.embedded.batches import Batches
-from ember_widgets.embedded.loop import train
 from ember_widgets.embedded.model import Model, load_trained
+from ember_widgets.embedded.training_loop import train
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 QUIET = 1.5
@@ -40,11 +40,11 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
     size2 = codes.pow(2).sum(1)
     sigma2 = float(size2[1]) / 10
     products = torch.einsum("bdrc,kd->bkrc", update, codes)
-    told = ((products - size2[:, None, None] / 2) / sigma2).log_softmax(1)
+    log_probs = ((products - size2[:, None, None] / 2) / sigma2).log_softmax(1)
     weight = torch.ones(len(codes), device=codes.device)
-    weight[world.FIRST_THING :] = 3.0
+    weight[vocabulary.FIRST_THING :] = 3.0
     w = weight[labels]
-    ce = -(w * told.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
+    ce = -(w * log_probs.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
     distance2 = update.pow(2).sum(1, keepdim=True) - 2 * products.gather(1, labels) + size2[labels]
     mse = distance2.mean((2, 3)) / size2[1]
     nearest = (ce + mse).detach().argmin(1, keepdim=True)
@@ -69,14 +69,14 @@ def train_composer(
     The codes leave the style open, so a linear head makes sure that the embedding all blocks get says it.
     """
     model = Model(out, device)
-    head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(world.STYLES) + 1).to(device)
-    batches = Batches(model, out / "pool.npz", batch, 1)
+    head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(vocabulary.STYLES) + 1).to(device)
+    batches = Batches(model, out / "latents.npz", batch, 1)
     codes = architecture.site_codes().to(device)
 
     def step(n: int, progress: float) -> dict[str, Tensor]:
         if batches.rng.random() < later:
             t = int(batches.rng.integers(200, 801))
-            latents, noise, labels, tokens, styles = batches.from_pool()
+            latents, noise, labels, tokens, styles = batches.encoded_captioned()
             x = model.noisy(latents, torch.randn_like(noise), t)
         else:
             t = 999
@@ -111,7 +111,7 @@ def train_trunk(
     """
     model = Model(out, device)
     load_trained(model, out)
-    batches = Batches(model, out / "pool.npz", batch, 4)
+    batches = Batches(model, out / "latents.npz", batch, 4)
     head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
 
     def forward(skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def train_upper(
     """The renderer's 32×32 and 64×64 levels, on the frozen trunk."""
     model = Model(out, device, compile=compile)
     load_trained(model, out)
-    batches = Batches(model, out / "pool.npz", batch, 2)
+    batches = Batches(model, out / "latents.npz", batch, 2)
     parameters = model.only("upper")
 
     def step(n: int, progress: float) -> dict[str, Tensor]:
@@ -171,7 +171,7 @@ def train_renderer(
     """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step."""
     model = Model(out, device, compile=compile)
     load_trained(model, out)
-    batches = Batches(model, out / "pool.npz", batch, 3)
+    batches = Batches(model, out / "latents.npz", batch, 3)
     parameters = model.only("renderer")
 
     def step(n: int, progress: float) -> dict[str, Tensor]:

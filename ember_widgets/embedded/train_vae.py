@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.architecture import build_vae
-from ember_widgets.embedded.free_layouts import free_layout
-from ember_widgets.embedded.loop import train
+from ember_widgets.embedded.random_layouts import random_layout
+from ember_widgets.embedded.training_loop import train
 
 CROP = 128
 
@@ -29,10 +29,10 @@ def train_vae(
     """
     torch.manual_seed(0)
     rng = np.random.default_rng(11)
-    pool = np.stack(
-        [scenes.draw(free_layout(rng, styled=0.35))[0] for _ in tqdm(range(n_scenes), desc="scenes")]
+    drawn = np.stack(
+        [scenes.draw(random_layout(rng, styled=0.35))[0] for _ in tqdm(range(n_scenes), desc="scenes")]
     )
-    pictures = torch.from_numpy(pool).permute(0, 3, 1, 2)
+    pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2)
     if dist.is_initialized():  # the same scenes for all processes, other crops
         rng = np.random.default_rng(12 + dist.get_rank())
     vae = build_vae().to(device, memory_format=torch.channels_last)

@@ -1,9 +1,9 @@
 """Collection: the SAE's codes of many pictures, on disk, and what they say about each feature.
 
-A folder with `collection.json` (which model and SAE, written once) and shards of up to 32 pictures each,
+A folder holds `collection.json` (which model and SAE, written once) and shards of up to 32 pictures each,
 `shard-00000.npz`: sparse codes, small pictures, sums per feature, and each feature's strongest patch per
-picture. A shard is written whole or not at all, and is all there is of its pictures, so a collection that was
-interrupted goes on where it was. Reading keeps one shard in memory at a time.
+picture. A shard is written whole or not at all and depends on no other file, so a collection that was
+interrupted continues where it stopped. Reading keeps one shard in memory at a time.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Collection:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Collection:
-        """Open a collection that is there.
+        """Open an existing collection.
 
         Raises:
-            FileNotFoundError: there is none.
-            ValueError: it is damaged.
+            FileNotFoundError: There is none.
+            ValueError: It is damaged.
         """
         path = Path(folder)
         if not (path / _MANIFEST).exists():
@@ -92,10 +92,10 @@ class Collection:
 
     @classmethod
     def create(cls, folder: Path, n_features: int, model: Mapping[str, str]) -> Collection:
-        """Open a collection to add to, made if there is none.
+        """Open a collection to add to; make it if there is none.
 
         Raises:
-            ValueError: the one that is there is of another model, site or SAE, or the folder is of something
+            ValueError: The existing one belongs to another model, site or SAE, or the folder holds something
                 else.
         """
         if (folder / _MANIFEST).exists():
@@ -103,8 +103,11 @@ class Collection:
             collection.check(model)
             return collection
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ValueError(f"{folder} is there already and is no collection; choose an empty or new folder")
+            raise ValueError(
+                f"{folder} is there already and is not a collection; choose an empty or new folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
+        n_features = int(n_features)  # numpy's are not written as JSON
         facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
         files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
         return cls(folder, n_features, model)
@@ -159,9 +162,9 @@ class Collection:
         with load(shard) as file:
             ends = file["picture_ends"]
             data = file["pictures"][ends[place] : ends[place + 1]].tobytes()
-        if not data:
-            raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
-        return Image.open(io.BytesIO(data)).convert("RGB")
+            if data:
+                return Image.open(io.BytesIO(data)).convert("RGB")
+        raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
 
     def top(self, feature: int, n: int = 12) -> list[Hit]:
         """The pictures in which a feature is strongest, strongest first; one patch of each.

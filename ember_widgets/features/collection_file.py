@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets.scene.grid import GRID
+from ember_widgets.util import files
 
 SIDE = 256
 N_PATCHES = GRID * GRID
@@ -81,6 +84,20 @@ def packed(records: list[Record]) -> dict[str, NDArray[Any]]:
     }
 
 
-def load(shard: Path) -> Any:
-    """Open a shard; its arrays are read one by one."""
-    return np.load(shard, allow_pickle=False)
+@contextlib.contextmanager
+def load(shard: Path) -> Iterator[Any]:
+    """Open a shard; its arrays are read one by one, while the block runs.
+
+    Raises:
+        ValueError: The shard is damaged.
+    """
+    try:
+        # Opened here: of a damaged file numpy would leave the handle open.
+        with shard.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            yield file
+    except files.DAMAGE as fault:
+        if isinstance(fault, OSError) and fault.errno is not None:
+            raise  # the file cannot be opened; the error names it
+        raise ValueError(
+            f"{shard} is damaged ({type(fault).__name__}); delete it, and collect its pictures again"
+        ) from fault

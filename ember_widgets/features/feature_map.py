@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +60,7 @@ class FeatureMap:
                     return None
                 positions = checks.frozen_array("positions", file["positions"], ("n_features", 2))
                 return cls(positions, method)
-        except (OSError, KeyError, ValueError, BadZipFile):
+        except files.DAMAGE:
             return None
 
 

@@ -1,7 +1,7 @@
-"""Icons: what each feature draws on its own, small, in one file, and made in the background where missing.
+"""Icons: small pictures of what each feature draws on its own, kept in one file, made in the background.
 
-The file is a zip of WebP pictures, "12.webp" for feature 12: one is read without decoding the others, more
-are added without encoding anew, and any tool opens it.
+The file is a zip archive of WebP pictures, "12.webp" for feature 12. One picture is read without decoding the
+others, more are added without encoding all of them again, and any tool opens it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,27 @@ SIDE = 64
 FILE = "icons.zip"
 QUALITY = 80
 MARGIN = 3 / 16
-"""Of the picture; the disc that is painted is 8 of 16 patches across, what it draws may be a little more."""
+"""Share of the picture that is cut off at each side: what is painted takes the middle half."""
 SAVE_EVERY = 64
 BLANK = 12
-"""Of 255: a picture whose colours differ by less is empty."""
+"""Out of 255: a picture whose colours differ by less is empty."""
 
 Draw = Callable[[Sequence[int]], list[Image.Image]]
 
 
 class Icons(Mapping[int, Image.Image]):
-    """{feature: picture of 64×64 pixels}, as far as they were made; `make` and `want` make more.
+    """{feature: picture of 64×64 pixels} of the icons made so far; `make` and `want` make more.
 
     Args:
-        n_features: how many features the SAE has.
-        draw: draws several features, (n,) -> n pictures of any size; None = no more can be made.
-        key: says which model and SAE the icons are of; a file with another one is not taken.
-        file: where icons that are made are kept; None = nowhere.
-        shipped: icons that came with the SAE, {feature: WebP}; see `read`.
-        batch: how many are drawn at once; meanwhile nothing else is.
+        n_features: How many features the SAE has.
+        draw: Draws several features, (n,) -> n pictures of any size; None = no more can be made.
+        key: Says which model and SAE the icons belong to; a file with another key is not used.
+        file: Where new icons are kept; None = nowhere.
+        shipped: Icons that came with the SAE, {feature: WebP}; see `read`.
+        batch: How many are drawn at once; the painter does nothing else meanwhile.
+
+    Attributes:
+        last_error: The last fault in the background, None if there was none.
     """
 
     def __init__(
@@ -63,7 +66,8 @@ class Icons(Mapping[int, Image.Image]):
         self._listeners: list[Callable[[list[int]], None]] = []
         self._thread: threading.Thread | None = None
         self._unsaved = 0
-        self.last_error: Exception | None = None
+        self._save_at = SAVE_EVERY
+        self.last_error: BaseException | None = None
 
     def __getitem__(self, feature: int) -> Image.Image:
         return Image.open(io.BytesIO(self._pictures[feature])).convert("RGB")
@@ -98,15 +102,16 @@ class Icons(Mapping[int, Image.Image]):
             return len(self._wanted)
 
     def make(self, features: Iterable[int], *, progress: bool = True) -> None:
-        """Make the icons that are missing, now; one that is interrupted keeps what it made.
+        """Make the missing icons of these features now; if interrupted, those made so far are kept.
 
         Args:
-            features: which.
-            progress: show a progress bar.
+            features: Which features.
+            progress: Show a progress bar.
 
         Raises:
-            TypeError, ValueError: no such feature.
-            RuntimeError: these icons cannot be drawn here.
+            TypeError, ValueError: There is no such feature.
+            RuntimeError: These icons cannot be drawn here.
+            OSError: They were made and cannot be saved.
         """
         from tqdm.auto import tqdm
 
@@ -119,13 +124,13 @@ class Icons(Mapping[int, Image.Image]):
             self.save()
 
     def want(self, features: Iterable[int]) -> int:
-        """Make the icons that are missing, in the background; those wanted last come first.
+        """Make the missing icons of these features in the background; those wanted last come first.
 
         Args:
-            features: which, the most urgent first.
+            features: Which features, the most urgent first.
 
         Returns:
-            How many are to be made now, with those wanted before.
+            How many are still to be made, with those wanted before.
         """
         missing = self._missing(features)
         with self._lock:
@@ -136,17 +141,21 @@ class Icons(Mapping[int, Image.Image]):
             return len(self._wanted)
 
     def forget_wanted(self) -> None:
-        """Make no more than those under way."""
+        """Make no more icons than those that are being drawn."""
         with self._lock:
             self._wanted.clear()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until nothing is wanted any more; False if that took longer than so many seconds."""
+        """Block until no icon is wanted any more; False if that takes longer than `timeout` seconds."""
         with self._lock:
             return self._lock.wait_for(lambda: self._thread is None, timeout)
 
     def on_made(self, listener: Callable[[list[int]], None]) -> Callable[[], None]:
-        """Be told of icons made in the background, in their thread; returns what ends that."""
+        """Call the listener with features whose icons were made in the background, in that thread.
+
+        Returns:
+            A function that ends the calls.
+        """
         with self._lock:
             self._listeners.append(listener)
 
@@ -158,7 +167,7 @@ class Icons(Mapping[int, Image.Image]):
         return end
 
     def save(self) -> None:
-        """Keep what was made; done now and then while icons are made, and at the end."""
+        """Write the icons to the file; also done now and then while icons are made, and at the end."""
         with self._lock:
             if self._file is None or not self._unsaved:
                 return
@@ -166,7 +175,7 @@ class Icons(Mapping[int, Image.Image]):
             # Another process may have made some meanwhile.
             self._pictures = read(self._file, self._key) | self._pictures
             write(self._file, self._pictures, self._key)
-            self._unsaved = 0
+            self._unsaved, self._save_at = 0, SAVE_EVERY
 
     def _missing(self, features: Iterable[int]) -> list[int]:
         checked = [checks.feature_index(feature, self._n_features) for feature in features]
@@ -182,37 +191,49 @@ class Icons(Mapping[int, Image.Image]):
         with self._lock:
             self._pictures |= encoded
             self._unsaved += len(encoded)
-            full = self._unsaved >= SAVE_EVERY
-        if full:
-            self.save()
+            due = self._unsaved >= self._save_at
+        if due:
+            self._try_to_save()
         return len(encoded)
 
+    def _try_to_save(self) -> None:
+        """Save; if that fails (a full disk), the icons are still there, and a later save tries again."""
+        try:
+            self.save()
+        except Exception as fault:
+            self.last_error = fault
+            with self._lock:
+                self._save_at = self._unsaved + SAVE_EVERY
+
     def _work(self) -> None:
+        while True:
+            try:
+                self._make_wanted()
+            except (
+                BaseException
+            ) as fault:  # also SystemExit: nobody would see it, and `wait` would not return
+                self.last_error = fault
+                self.forget_wanted()
+            self._try_to_save()
+            with self._lock:
+                if not self._wanted:  # under the lock, or what is wanted during the save would wait for ever
+                    self._thread = None
+                    self._lock.notify_all()
+                    return
+
+    def _make_wanted(self) -> None:
         while True:
             with self._lock:
                 batch = list(self._wanted)[: self._batch]
                 listeners = list(self._listeners)
-                if not batch:
-                    break
-            try:
-                self._make(batch)
-                for listener in listeners:
-                    listener(batch)
-            except Exception as fault:  # nobody would see it; what it was is kept
-                self.last_error = fault
-                with self._lock:
-                    self._wanted.clear()
-                break
+            if not batch:
+                return
+            self._make(batch)
+            for listener in listeners:
+                listener(batch)
             with self._lock:
                 for feature in batch:
                     self._wanted.pop(feature, None)
-        try:
-            self.save()
-        except OSError as fault:  # a full disk: the icons are still there
-            self.last_error = fault
-        with self._lock:
-            self._thread = None
-            self._lock.notify_all()
 
 
 def packed(picture: Image.Image) -> bytes:
@@ -236,12 +257,13 @@ def write(path: Path, pictures: Mapping[int, bytes], key: str) -> None:
 
 
 def read(path: Path, key: str) -> dict[int, bytes]:
-    """The icons of a file; none if there is no such file, it is damaged, or it has another key."""
+    """The icons in a file; none if there is no such file, it is damaged, or it has another key."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.comment.decode("utf-8", "replace") != key:
                 return {}
             names = {Path(name).stem: name for name in archive.namelist()}
-            return {int(stem): archive.read(name) for stem, name in names.items() if stem.isdecimal()}
-    except (OSError, zipfile.BadZipFile):
+            found = {int(stem): archive.read(name) for stem, name in names.items() if stem.isdecimal()}
+    except files.DAMAGE:
         return {}
+    return {feature: data for feature, data in found.items() if data[:4] == b"RIFF" and data[8:12] == b"WEBP"}

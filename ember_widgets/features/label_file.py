@@ -11,18 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ember_widgets.scene import site_names
 from ember_widgets.util import checks, files
 
 FEATURE_NAMES = ("feature", "feature_id", "feature_idx", "feature_index", "index", "idx", "latent", "id")
 TEXT_NAMES = ("label", "description", "explanation", "text", "name")
 SITE_NAMES = ("site", "block", "layer", "hookpoint")
 SCORE_NAMES = ("score", "precision", "recall", "f1", "accuracy", "confidence")
-_SITES = {
-    "down_blocks.2.attentions.1": "down.2.1",
-    "mid_block.attentions.0": "mid.0",
-    "up_blocks.0.attentions.0": "up.0.0",
-    "up_blocks.0.attentions.1": "up.0.1",
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,11 @@ def write(path: Path, labels: Mapping[int, Label]) -> None:
         content = {
             "labels": {str(feature): label.text for feature, label in labels.items()},
             "sources": {str(feature): label.source for feature, label in labels.items() if label.source},
-            "scores": {str(feature): dict(label.scores) for feature, label in labels.items() if label.scores},
+            "scores": {
+                str(feature): {name: float(score) for name, score in label.scores.items()}
+                for feature, label in labels.items()
+                if label.scores
+            },
         }
         data = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
     elif path.suffix.lower() == ".tsv":
@@ -113,9 +112,9 @@ def _from_rows(rows: Iterable[Any], site: str | None) -> dict[int, Label]:
         raise ValueError
     for row in rows:
         named = {str(key).strip().lower(): value for key, value in row.items()}
-        where = _short(str(_first(named, SITE_NAMES, "")))
+        where = _site(str(_first(named, SITE_NAMES, "")))
         sites.add(where)
-        if site is not None and where and where != _short(site):
+        if site is not None and where and where != _site(site):
             continue
         text = _first(named, TEXT_NAMES)
         if text is None or (isinstance(text, str) and not text.strip()):
@@ -167,6 +166,6 @@ def _scores(value: Any) -> dict[str, float]:
     return {name: number for name, number in scores.items() if math.isfinite(number)}
 
 
-def _short(site: str) -> str:
-    site = site.strip().removeprefix("unet.")
-    return _SITES.get(site, site)
+def _site(name: str) -> str:
+    """The short name of a site, however a file writes it."""
+    return site_names.short(name.strip().removeprefix("unet."))

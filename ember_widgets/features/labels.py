@@ -1,4 +1,4 @@
-"""Labels: a short text per feature, where it comes from and how sure it is, and finding features by text."""
+"""Labels: a short text per feature, its source and scores, and a search for features by text."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ember_widgets.util import checks
 __all__ = ["OWN_SOURCE", "Label", "Labels", "labels_of"]
 
 OWN_SOURCE = "you"
-"""The source of labels that the user set; these win over all others."""
+"""The source of labels that the user set; they take precedence over all others."""
 
 
 class Labels(Mapping[int, str]):
-    """{feature: text}, best fits first; features without a label are not in it.
+    """{feature: text}, best fits first, of the features that have a label.
 
     Args:
         texts: {feature: text}, or labels to start with.
-        n_features: how many features the SAE has; labels of others are refused. None = any.
-        own_file: where labels that the user sets are kept, and read from now; None = they are not kept.
+        n_features: How many features the SAE has; labels of other features are refused. None = any.
+        own_file: File of the labels that the user set, read now and written by `set`; None = none is kept.
 
     Example:
         >>> labels = Labels({3: "pine (tree)", 8: "night"})
@@ -46,7 +46,9 @@ class Labels(Mapping[int, str]):
         if isinstance(texts, Labels):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts:
-            self._given = {feature: Label(text) for feature, text in texts.items()}
+            self._given = {
+                checks.whole("feature", feature, 0, 2**31 - 1): Label(text) for feature, text in texts.items()
+            }
         self._check_features(self._given)
         if self._own_file is not None and self._own_file.exists():
             self._own |= label_file.read(self._own_file)
@@ -61,8 +63,8 @@ class Labels(Mapping[int, str]):
                 "scores": ...}`), a plain `{"12": "tree"}` or a list of objects. Objects and columns may be
                 called feature, index, feature_id or latent; label, description, explanation or text; source;
                 score, precision, recall; site or block.
-            site: where the file has a column for it, only rows of this block are read, by module path or
-                short name ("down.2.1"). A file of several sites is refused without it.
+            site: Module path or short name ("down.2.1"). If the file has a column for sites, only rows of
+                this one are read; a file of several sites is refused without it.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -91,14 +93,14 @@ class Labels(Mapping[int, str]):
         return self._own[feature] if feature in self._own else self._given[feature]
 
     def set(self, feature: int, text: str) -> None:
-        """Give a feature a label of your own: it wins over all others, and is kept for the next time.
+        """Give a feature a label of your own: it takes precedence over all others, and is kept.
 
         Args:
-            feature: the feature.
-            text: its label; "" takes your own label away again, and what was there before shows.
+            feature: The feature.
+            text: Its label; "" removes your own label, so that the one before shows again.
 
         Raises:
-            TypeError, ValueError: no such feature, or no text.
+            TypeError, ValueError: There is no such feature, or `text` is not text.
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
@@ -113,13 +115,13 @@ class Labels(Mapping[int, str]):
             label_file.write(self._own_file, self._own)
 
     def add(self, labels: Labels | Mapping[int, str] | str | os.PathLike[str]) -> None:
-        """Take over more labels; they win over those there were, except over the user's own.
+        """Add labels. They replace earlier ones, except those that the user set.
 
         Args:
-            labels: labels, or a label file (see `load`).
+            labels: Labels, or a label file (see `load`).
 
         Raises:
-            FileNotFoundError, ValueError: as `load`; or a feature that the SAE does not have.
+            FileNotFoundError, ValueError: As `load`; or the SAE has no such feature.
         """
         if isinstance(labels, (str, os.PathLike)):
             labels = Labels.load(labels)
@@ -142,7 +144,7 @@ class Labels(Mapping[int, str]):
         return Path(path)
 
     def moved(self, by: int) -> Labels:
-        """The same labels for features that are counted from another number on, as those of a second site."""
+        """The same labels for features numbered from `by` on, as those of a second site are."""
         labels = Labels()
         labels._given = {feature + by: self.entry(feature) for feature in self}
         return labels
@@ -171,7 +173,7 @@ class Labels(Mapping[int, str]):
 
 
 def labels_of(painter: object) -> Labels:
-    """A painter's labels; none where it has none."""
+    """The labels of a painter; empty if it has none."""
     labels = getattr(painter, "labels", None)
     if isinstance(labels, Labels):
         return labels

@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +58,7 @@ class Statistics:
                 if str(file["key"]) != key:
                     return None
                 return cls(file["frequency"], file["typical"], int(file["n_images"]))
-        except (OSError, KeyError, ValueError, BadZipFile):
+        except files.DAMAGE:
             return None
 
 

@@ -12,11 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ember_widgets.dictionary import calibration
+from ember_widgets.dictionary.loaded import LoadedSAE
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.backbone import Backbone
 from ember_widgets.model.runs import Run, Start
@@ -191,24 +191,17 @@ class SteeredModel:
     def _calibrate(self, name: str, guidance: float) -> None:
         """Measure what the SAEs' files leave open, on one picture."""
         for i, (site, one) in enumerate(self.saes.items()):
-            if one.alternatives or not one.unit_known:
+            if isinstance(one, LoadedSAE) and one.is_open:
 
                 def measure(reading: SAE, i: int = i) -> Tensor:
                     start = self.start(dataclasses.replace(CALIBRATION_RUN, guidance=guidance))
                     return steering.target(reading, start.states[i])
 
-                self.saes[site] = calibration.settle(_on(one, self.backbone.device), name, measure)
+                self.saes[site] = calibration.settle(one, name, measure)
 
 
 def _at(site: str, sae: SAE) -> SAE:
-    if site_names.full(site) == sae.site:
-        return sae
-    others = tuple(dataclasses.replace(other, site=site_names.full(site)) for other in sae.alternatives)
-    return dataclasses.replace(sae, site=site_names.full(site), alternatives=others)
-
-
-def _on(sae: SAE, device: torch.device) -> SAE:
-    return dataclasses.replace(sae, alternatives=tuple(other.to(device) for other in sae.alternatives))
+    return sae if site_names.full(site) == sae.site else sae.at(site_names.full(site))
 
 
 def package_version(package: str) -> str:

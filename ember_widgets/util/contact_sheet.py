@@ -1,4 +1,4 @@
-"""Contact sheets: a table of pictures with a word over each column and before each row."""
+"""Contact sheets: a table of pictures with a heading over each column and before each row."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def contact_sheet(
     """Lay pictures out.
 
     Args:
-        pictures: row by row; a row may be shorter than the first.
-        columns: what stands over each column; nothing takes no room.
-        rows: what stands before each row; nothing takes no room.
-        side: width and height of each picture on the sheet, in pixels.
+        pictures: Row by row; rows may differ in length.
+        columns: Heading of each column; () = none.
+        rows: Heading of each row; () = none.
+        side: Width and height of each picture on the sheet, in pixels.
 
     Returns:
         RGB.

@@ -5,15 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import BadZipFile
+
+DAMAGE = (
+    *(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError),
+    *(RuntimeError, NotImplementedError, BadZipFile, zlib.error),
+)
+"""What reading a damaged zip archive, array file or picture can raise."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside the file to write to; what is there takes the file's place when the block is left.
+    """A path to write to, beside the file; it takes the file's place when the block ends.
 
-    Where the block fails, nothing of it stays and the file is what it was.
+    If the block fails, the file stays as it was and nothing else is left behind.
     """
     # Not tempfile: it would make the file private to its owner, whatever the umask says.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")

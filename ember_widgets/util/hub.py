@@ -1,7 +1,7 @@
-"""The Hugging Face hub: what is there, how large, under which licence; fetched once, taken up after a cut.
+"""The Hugging Face hub: what is there, how large, under which licence; downloads that can be resumed.
 
-All that this package ever fetches goes through here, so that every failure ends in one error which names the
-knob to turn. Where the network cannot be reached, what is in the cache is used.
+Everything that this package downloads goes through here, so that every failure becomes one error that says
+which argument to change. If the network cannot be reached, files in the cache are used.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Hub:
         return self.local_files_only or os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
 
     def listing(self, repo: str, revision: str | None = None) -> Listing:
-        """What the repository holds; what the cache holds of it where the network is out of reach.
+        """What the repository holds; if the network cannot be reached, what the cache holds of it.
 
         Raises:
-            FileNotFoundError: No such repository, or it is not in the cache and the network not there.
+            FileNotFoundError: No such repository, or it is not in the cache and there is no network.
             ValueError: No such revision.
             PermissionError: It is gated or private.
         """
@@ -84,16 +84,16 @@ class Hub:
         return Listing(repo, sizes, str(info.sha or revision or ""), licence)
 
     def fetch(self, listing: Listing, paths: Iterable[str], revision: str | None = None) -> Path:
-        """Have files on this machine; what is there already is not fetched again.
+        """Download files that are not on this machine yet.
 
-        Where the line breaks, the client goes on in the middle of the file, some times; when it gives up,
-        whole files stay and a later call fetches the rest.
+        If the connection breaks, the client resumes in the middle of the file, a few times. When it gives up,
+        complete files are kept, and a later call fetches the rest.
 
         Returns:
             The folder that holds them under their paths.
 
         Raises:
-            ConnectionError: The line was cut; calling again fetches what is missing.
+            ConnectionError: The connection broke; calling again fetches what is missing.
         """
         paths = list(paths)
         if listing.folder is not None:
@@ -150,7 +150,7 @@ class Hub:
 
 
 def repo_in(source: str | os.PathLike[str]) -> tuple[str, str] | None:
-    """("owner/name", "path/inside") if this is a hub id, with or without a path behind it; else None."""
+    """("owner/name", "path/inside") if this is a hub id, with or without a path after it; else None."""
     if not isinstance(source, str) or Path(source).exists():
         return None
     match = re.fullmatch(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/(.+?))?/?", source)
@@ -159,7 +159,7 @@ def repo_in(source: str | os.PathLike[str]) -> tuple[str, str] | None:
 
 @contextlib.contextmanager
 def _one_error(repo: str, revision: str | None) -> Iterator[None]:
-    """Whatever the hub's client raises becomes one error that names the knob."""
+    """Turn whatever the hub's client raises into one error that says which argument to change."""
     from huggingface_hub import errors
 
     try:

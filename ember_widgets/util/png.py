@@ -1,7 +1,7 @@
 """Text inside PNG files, so that a picture can carry the scene it was drawn from.
 
-Pillow could, but scenes know numpy only, and it refuses texts of more than 1 MiB, which a large SAE's scene
-exceeds.
+Pillow can do this too, but it refuses texts of more than 1 MiB, which the scene of a large SAE exceeds, and
+scenes depend on numpy only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def with_text(png: bytes, key: str, text: str) -> bytes:
     """A PNG with a text in it, as a compressed international text chunk (iTXt) before the pixels.
 
     Args:
-        png: a PNG file.
-        key: what the text is called, 1..79 Latin-1 characters.
-        text: any text.
+        png: A PNG file.
+        key: Name of the text, 1..79 Latin-1 characters.
+        text: Any text.
     """
     _, end = _chunk_at(png, len(SIGNATURE))  # the header, which has to stay first
     packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
@@ -29,10 +29,10 @@ def with_text(png: bytes, key: str, text: str) -> bytes:
 
 
 def text_in(png: bytes, key: str) -> str | None:
-    """The text of that name that ``with_text`` put into a PNG; None if there is none.
+    """The text that ``with_text`` put into a PNG under this key; None if there is none.
 
     Raises:
-        ValueError: the file is no PNG, cut off, or its text cannot be read.
+        ValueError: The file is not a PNG or cut off, or its text cannot be read.
     """
     if not png.startswith(SIGNATURE):
         raise ValueError("it is not a PNG")

@@ -1,4 +1,4 @@
-"""Where files go that no user named: caches that can be made again, and data that cannot."""
+"""Folders for files that the user gave no place: caches, which can be made again, and data, which cannot."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ DATA_VARIABLE = "EMBER_WIDGETS_DATA"
 
 
 def cache_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of what can be made again: maps, icons, collections.
+    """The folder of caches: maps, icons, collections.
 
     Args:
-        given: the user's own choice; None = the environment's EMBER_WIDGETS_CACHE, else the platform's place.
+        given: What the user chose; None = EMBER_WIDGETS_CACHE in the environment, else the platform's folder.
     """
     return _folder(given, CACHE_VARIABLE, "user_cache_path")
 
 
 def data_folder() -> Path:
-    """The folder of what users made, such as their labels: EMBER_WIDGETS_DATA, else the platform's place."""
+    """The folder of the user's data, such as labels: EMBER_WIDGETS_DATA, else the platform's folder."""
     return _folder(None, DATA_VARIABLE, "user_data_path")
 
 

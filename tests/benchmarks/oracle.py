@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import trange
 
-from ember_widgets.embedded import captions, scenes, world
-from ember_widgets.embedded.free_layouts import free_layout
-from ember_widgets.embedded.loop import train
+from ember_widgets.embedded import captions, scenes, vocabulary
+from ember_widgets.embedded.random_layouts import random_layout
+from ember_widgets.embedded.training_loop import train
 
 Array = NDArray[Any]
-N_STYLES = len(world.STYLES) + 1  # the first: none
+N_STYLES = len(vocabulary.STYLES) + 1  # the first: none
 N_TRAIN, N_TEST = 3000, 300
 
 
@@ -48,7 +48,7 @@ class Oracle(nn.Module):
             nn.Conv2d(64, 128, 4, 2, 1), Block(128), Block(128, 2), Block(128, 4), Block(128),
             nn.GroupNorm(8, 128),
         )  # fmt: skip
-        self.labels = nn.Conv2d(128, len(world.LABELS), 1)
+        self.labels = nn.Conv2d(128, len(vocabulary.LABELS), 1)
         self.style = nn.Linear(128, N_STYLES)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ def _pixels(pictures: Array) -> Tensor:
 def _layouts(n: int, seed: int) -> list[scenes.Layout]:
     """Half free, half captioned, a third in a style."""
     rng = np.random.default_rng(seed)
-    layouts = [free_layout(rng, styled=0.3) for _ in range(n // 2)]
+    layouts = [random_layout(rng, styled=0.3) for _ in range(n // 2)]
     for _ in range(n - n // 2):
         spec = captions.random_spec(rng, styled=0.3)
         layouts.append(captions.caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))[0])
@@ -119,7 +119,7 @@ def accuracy(oracle: Oracle) -> dict[str, float]:
     pictures, labels, styles = _drawn(N_TEST, 177)
     parts = [oracle.read(pictures[i : i + 25]) for i in range(0, N_TEST, 25)]
     found, style = np.concatenate([p[0] for p in parts]), np.concatenate([p[2] for p in parts])
-    things = labels >= world.FIRST_THING
+    things = labels >= vocabulary.FIRST_THING
     return {
         "all patches": float((found == labels).mean()),
         "patches of things": float((found == labels)[things].mean()),

@@ -25,8 +25,8 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from ember_widgets import Painter, Scene
-from ember_widgets.embedded import captions, scenes, world
-from ember_widgets.embedded.world import FIRST_THING, LABELS, LOOKS, VARIANTS_OF
+from ember_widgets.embedded import captions, scenes, vocabulary
+from ember_widgets.embedded.vocabulary import FIRST_THING, LABELS, LOOKS, VARIANTS_OF
 from ember_widgets.model.runs import Run
 from ember_widgets.painter import steering
 from tests.benchmarks.oracle import Oracle, accuracy, load_oracle
@@ -97,7 +97,7 @@ def factor_at(scene: Scene, where: Array) -> int:
 
 def free_shape(label: int, rng: np.random.Generator) -> tuple[Array, scenes.Thing]:
     """A shape as a hand paints it, and the thing that fills it: an ellipse, or dabs of a round brush."""
-    look = world.look(label)
+    look = vocabulary.look(label)
     height, width = (int(np.clip(s + rng.integers(-1, 2), 3, 8)) for s in (look.height, look.width))
     row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
     rows, cols = np.mgrid[:GRID, :GRID]
@@ -135,7 +135,7 @@ def painting(b: Bench, *, blank: bool) -> Iterator[tuple[str, float]]:
                 spec = captions.random_spec(b.rng, styled=0)
                 base = b.painter.analyze(spec.words, seed=b.seed(), n_steps=b.n_steps)
                 ground = np.full((GRID, GRID), 1 + (spec.sky or 0))
-                ground[captions.HORIZON :] = world.FIRST_GROUND + (spec.ground or 0)
+                ground[captions.HORIZON :] = vocabulary.FIRST_GROUND + (spec.ground or 0)
             ideal = scenes.draw(scenes.Layout(ground, (thing,)))[0]
             yield "ceiling", float((b.oracle.read(ideal[None])[0][0] == label)[mask].mean())
             if found is None:
@@ -221,8 +221,8 @@ def reweighting(b: Bench) -> Iterator[tuple[str, float]]:
 
 def actions(b: Bench) -> Iterator[tuple[str, float]]:
     for label in all_looks():
-        kind, *state = world.look(label).attributes
-        if not state or state[0] not in world.STATES:
+        kind, *state = vocabulary.look(label).attributes
+        if not state or state[0] not in vocabulary.STATES:
             continue
         features = b.painter.labels.search(state[0])
         for _ in range(b.trials):
@@ -238,7 +238,7 @@ def actions(b: Bench) -> Iterator[tuple[str, float]]:
 
 
 def styles(b: Bench) -> Iterator[tuple[str, float]]:
-    for style in range(len(world.STYLES)):
+    for style in range(len(vocabulary.STYLES)):
         for _ in range(3 * b.trials):
             label = int(b.rng.choice(list(all_looks())))
             spec = captions.random_spec(b.rng, styled=1)

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from ember_widgets import Painter, Scene
-from ember_widgets.embedded import captions, scenes, world
+from ember_widgets.embedded import captions, scenes, vocabulary
 from ember_widgets.embedded.card import concept
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.embedded.scenes import Layout, Thing
-from ember_widgets.embedded.world import LABELS
+from ember_widgets.embedded.vocabulary import LABELS
 
 
 def test_the_assets_are_small_and_hold_no_code() -> None:
@@ -39,7 +39,7 @@ def test_the_sae_is_the_one_described(painter: Painter) -> None:
     assert set(sae.positional) <= set(range(sae.n_features))
 
 
-@pytest.mark.parametrize("kind", world.ATTRIBUTES)
+@pytest.mark.parametrize("kind", vocabulary.ATTRIBUTES)
 def test_what_the_world_has_can_be_found_by_its_label(painter: Painter, kind: str) -> None:
     assert painter.labels.search(kind)
 
@@ -58,11 +58,11 @@ def left_over(
     return float(((picture - aim) ** 2).mean() / ((nothing - aim) ** 2).mean())
 
 
-@pytest.mark.parametrize("name", [look.name for look in world.LOOKS])
+@pytest.mark.parametrize("name", [look.name for look in vocabulary.LOOKS])
 def test_painted_patches_of_a_thing_on_an_empty_meadow_become_that_thing(painter: Painter, name: str) -> None:
     """The picture comes most of the way from the empty scene to the one with the thing drawn into it."""
     label = LABELS.index(name)
-    look = world.look(label)
+    look = vocabulary.look(label)
     top, left = 14 - look.height, 5
     meadow = painter.analyze("a landscape in a meadow by day", seed=1)
     blob = np.zeros((16, 16), bool)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from ember_widgets import Painter, Scene, load_sae
+from ember_widgets import SAE, Painter, Scene, load_sae
+from ember_widgets.dictionary.loaded import LoadedSAE
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl import loading
@@ -425,6 +426,7 @@ def test_what_is_encoded_is_measured_said_and_remembered(
     with caplog.at_level(logging.WARNING, "ember_widgets"):
         painter = Painter(pipe, sae, name="x")
     kept = next(iter(painter.saes.values()))
+    assert isinstance(kept, LoadedSAE)
     assert kept.target == target
     assert kept.alternatives == ()
     assert f"read as {target}, centred (" in caplog.text
@@ -441,7 +443,8 @@ def test_typical_activations_that_a_file_lacks_are_measured(pipe: Any, tmp_path:
     known = Painter(pipe, tiny.sae(), name="x")
     scene = known.analyze("a garden with a house and a tree")
     codes = known.activations(scene).reshape(256, -1)
-    painter = Painter(pipe, dataclasses.replace(tiny.sae(), unit_known=False), name="x")
+    fields = {field.name: getattr(tiny.sae(), field.name) for field in dataclasses.fields(SAE)}
+    painter = Painter(pipe, LoadedSAE(**fields, unit_known=False), name="x")
     unit = next(iter(painter.saes.values())).unit.numpy()
     means = np.array([row[row > 0].mean() if (row > 0).any() else np.nan for row in codes.T])
     seen = np.isfinite(means)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from ember_widgets import Scene, __version__
-from ember_widgets.cli import main
+from ember_widgets.cli import demo, info, main
+from ember_widgets.cli.errors import UserError
 from tests.lab.fake_painter import FakePainter
 
 Fails = Callable[..., str]
@@ -69,7 +70,7 @@ def test_info_tells_the_model_cards_first_paragraph(
 ) -> None:
     card = tmp_path / "MODEL_CARD.md"
     card.write_text("---\nlicense: mit\n---\n# Meadow\n\nDraws meadows.\nAnd trees.\n\n## Data\n\nMany.\n")
-    monkeypatch.setattr(main, "MODEL_CARD", card)
+    monkeypatch.setattr(info, "MODEL_CARD", card)
 
     main.main(["info"])
 
@@ -80,7 +81,7 @@ def test_info_tells_the_model_cards_first_paragraph(
 def test_info_without_a_model_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(main, "MODEL_CARD", tmp_path / "MODEL_CARD.md")
+    monkeypatch.setattr(info, "MODEL_CARD", tmp_path / "MODEL_CARD.md")
 
     assert main.main(["info"]) == 0
     assert capsys.readouterr().out.endswith("Embedded model: missing; reinstall ember-widgets\n")
@@ -149,7 +150,7 @@ def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_demo_without_jupyterlab_names_the_extra(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "find_spec", lambda name: None)
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
 
     assert fails("demo") == (
         "ember-widgets: JupyterLab is not installed; run: pip install 'ember-widgets[lab]'"
@@ -166,19 +167,19 @@ def test_demo_copies_the_packaged_notebooks_and_keeps_what_the_user_changed(
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "01_paint.ipynb").write_text("changed by the user")
-    monkeypatch.setattr(main, "PACKAGE", packaged.parent)
+    monkeypatch.setattr(demo, "PACKAGE", packaged.parent)
 
-    assert main.copy_notebooks(folder) == folder
+    assert demo.copy_notebooks(folder) == folder
 
     assert (folder / "01_paint.ipynb").read_text() == "changed by the user"
     assert (folder / "02_more.ipynb").read_text() == "new"
 
 
 def test_demo_from_a_package_without_notebooks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(main, "PACKAGE", tmp_path)
+    monkeypatch.setattr(demo, "PACKAGE", tmp_path)
 
-    with pytest.raises(main.UserError, match="the notebooks are missing from .*; reinstall ember-widgets"):
-        main.copy_notebooks(tmp_path / "mine")
+    with pytest.raises(UserError, match="the notebooks are missing from .*; reinstall ember-widgets"):
+        demo.copy_notebooks(tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
 
 
@@ -186,9 +187,9 @@ def test_demo_into_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPat
     packaged = tmp_path / "notebooks"
     packaged.mkdir()
     (packaged / "01_paint.ipynb").write_text("new")
-    monkeypatch.setattr(main, "PACKAGE", tmp_path)
+    monkeypatch.setattr(demo, "PACKAGE", tmp_path)
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
 
-    with pytest.raises(main.UserError, match="cannot write the notebooks to .*; give --folder"):
-        main.copy_notebooks(in_the_way)
+    with pytest.raises(UserError, match="cannot write the notebooks to .*; give --folder"):
+        demo.copy_notebooks(in_the_way)

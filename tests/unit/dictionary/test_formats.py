@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -21,6 +22,15 @@ from ember_widgets import SAE, load_sae
 from ember_widgets.dictionary.load import save_sae
 
 F, D, N = 40, 12, 256
+ARTICLES = {
+    "ember": "an",
+    "sdxl-unbox": "an",
+    "saelens": "an",
+    "dictionary_learning": "a",
+    "sparsify": "a",
+    "goodfire": "a",
+    "state_dict": "a",
+}
 Codes = Callable[[Tensor], Tensor]
 
 
@@ -358,6 +368,94 @@ def test_the_site_chooses_among_several(tmp_path: Path) -> None:
     unbox(ups / "step_2000")
     with pytest.raises(ValueError, match=r"holds 2 SAEs \('unet.*step_1000.*\); add the folder of one"):
         load_sae(tmp_path, site="up.0.1")
+
+
+# what is open stays open
+
+
+@pytest.mark.parametrize("bias", [torch.zeros(D), random(D)])
+def test_what_is_open_is_open_after_saving_and_loading(tmp_path: Path, bias: Tensor) -> None:
+    file, _ = goodfire(tmp_path, **{"decoder.bias": bias})
+    sae = load_sae(file)
+    back = load_sae(save_sae(sae, tmp_path / "ours"))
+    assert len(sae.alternatives) == (3 if bool(bias.any()) else 1)
+    readings = list(zip([sae, *sae.alternatives], [back, *back.alternatives], strict=True))
+    for before, after in readings:
+        assert (after.target, after.site, after.k) == (before.target, before.site, before.k)
+        assert torch.equal(after.encode(patches()), before.encode(patches()))
+    given = load_sae(tmp_path / "ours", target="output")
+    assert {reading.target for reading in (given, *given.alternatives)} == {"output"}
+    assert len(given.alternatives) == len(sae.alternatives) // 2
+
+
+def test_what_is_open_cannot_be_saved_as_saelens(tmp_path: Path) -> None:
+    file, _ = goodfire(tmp_path)
+    sae = load_sae(file, threshold=0.5)
+    with pytest.raises(ValueError) as caught:
+        save_sae(sae, tmp_path / "theirs", format="saelens")
+    assert str(caught.value) == (
+        "the file of this SAE leaves open what it encodes, and SAELens has no form for that; "
+        "give load_sae(..., target='update' or 'output'), save the SAE that a painter has decided on "
+        "(painter.saes), or save it as format='ember'"
+    )
+
+
+def test_an_open_sae_moves_with_its_alternatives(tmp_path: Path) -> None:
+    file, _ = goodfire(tmp_path)
+    moved = load_sae(file).to("cpu").at("mid_block.attentions.0")
+    assert [one.site for one in (moved, *moved.alternatives)] == ["mid_block.attentions.0"] * 4
+    assert moved.is_open
+
+
+# numbers and names
+
+
+def test_numpy_integers_are_as_good_as_others(tmp_path: Path) -> None:
+    sae = load_sae({"W_enc": random(D, F), "W_dec": random(F, D)}, k=np.int64(3), target="output")
+    sae = dataclasses.replace(sae, positional=tuple(np.array([3, 5])))
+    back = load_sae(save_sae(sae, tmp_path))
+    assert (back.k, back.positional, type(sae.k)) == (3, (3, 5), int)
+    save_sae(dataclasses.replace(sae, activation="topk"), tmp_path / "theirs", format="saelens")
+    with pytest.raises(TypeError, match=r"k=2\.5 is not a whole number; give an int 1\.\.40"):
+        load_sae({"W_enc": random(D, F), "W_dec": random(F, D)}, k=2.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "article"), ARTICLES.items())
+def test_names_have_their_article(name: str, article: str) -> None:
+    with pytest.raises(ValueError, match=f"looks like {article} {name} SAE, but"):
+        load_sae({"nothing": random(3)}, format=name)
+
+
+def test_tensors_that_claim_more_than_the_file_holds_are_refused(tmp_path: Path) -> None:
+    """They are refused before they are made contiguous: 16 GiB here."""
+    repeated = torch.zeros(1).expand(2**20, 2**12)
+    torch.save({"W_enc": repeated, "W_dec": repeated.T}, tmp_path / "sae.pt")
+    with pytest.raises(ValueError, match=r"its tensors claim 34,359,738,368: they repeat what is stored; "):
+        load_sae(tmp_path / "sae.pt", k=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "change"),
+    [
+        ("saelens standard", "cfg.json", {"metadata": [1]}),
+        ("dictionary_learning topk", "config.json", {"trainer": "none"}),
+        ("sparsify", "cfg.json", {"k": []}),
+    ],
+)
+def test_a_configuration_of_the_wrong_kind_is_refused(
+    tmp_path: Path, name: str, file: str, change: dict[str, Any]
+) -> None:
+    WRITERS[name](tmp_path)
+    write_json(tmp_path / file, json.loads((tmp_path / file).read_text()) | change)
+    with pytest.raises(
+        ValueError, match=r"SAE, but something in it is of the wrong kind \(.*\); download it again"
+    ):
+        load_sae(tmp_path)
+
+
+def test_a_threshold_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"threshold has shape \(5,\), but W_enc is \(12, 40\); "):
+        load_sae({"W_enc": random(D, F), "W_dec": random(F, D)}, threshold=torch.ones(5))
 
 
 # writing

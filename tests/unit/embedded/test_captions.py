@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ember_widgets.embedded import captions, world
+from ember_widgets.embedded import captions, vocabulary
 from ember_widgets.embedded.architecture import MAX_TOKENS, caption_words
 from ember_widgets.embedded.captions import Spec, caption_layout, near_layouts, random_spec, say
-from ember_widgets.embedded.world import LABELS
+from ember_widgets.embedded.vocabulary import LABELS
 
 
 def noise(seed: int) -> np.ndarray:
@@ -56,16 +56,16 @@ def test_four_things_find_room_and_stay_apart() -> None:
         assert min(np.diff(columns)) >= 1
 
 
-@pytest.mark.parametrize("interaction", range(len(world.INTERACTIONS)))
+@pytest.mark.parametrize("interaction", range(len(vocabulary.INTERACTIONS)))
 def test_an_interaction_sets_two_animals_side_by_side_in_its_states(interaction: int) -> None:
-    states = world.INTERACTIONS[interaction][:2]
+    states = vocabulary.INTERACTIONS[interaction][:2]
     rng, met = np.random.default_rng(0), 0
     while met < 10:
         spec = random_spec(rng)
         if spec.interaction != interaction:
             continue
         met += 1
-        first, second = (world.look(t) for t in spec.things[:2])
+        first, second = (vocabulary.look(t) for t in spec.things[:2])
         assert [" ".join(look.attributes[1:]) for look in (first, second)] == list(states)
         layout, _ = caption_layout(spec, noise(met))
         a, b = (next(t for t in layout.things if t.label == chosen) for chosen in spec.things[:2])
@@ -96,4 +96,4 @@ def test_a_sample_says_what_it_shows() -> None:
         assert len(sample.objects) == len(sample.layout.things)
         for thing, record in zip(sample.layout.things, sample.objects, strict=True):
             assert record["visible"] == (sample.labels == thing.label).sum()
-            assert record["kind"] in world.attributes(thing.label)
+            assert record["kind"] in vocabulary.attributes(thing.label)

@@ -9,10 +9,10 @@ import torch
 pytest.importorskip("accelerate")  # the training's own dependencies
 
 from ember_widgets.dictionary.sae import SAE
-from ember_widgets.embedded import scenes, world
+from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.train_sae import NOWHERE, candidates, label_features, places
 
-CAT, APPLE = (world.LABELS.index(name) for name in ("cat", "apple"))
+CAT, APPLE = (vocabulary.LABELS.index(name) for name in ("cat", "apple"))
 LAYOUT = scenes.Layout(np.full((16, 16), 1), (scenes.Thing(CAT, 2, 3, 6, 6), scenes.Thing(APPLE, 5, 7, 4, 4)))
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ember_widgets.embedded import scenes, world
+from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.captions import describe
-from ember_widgets.embedded.free_layouts import free_layout, hand_shape
+from ember_widgets.embedded.random_layouts import painted_shape, random_layout
 from ember_widgets.embedded.scenes import Layout, Thing
 from ember_widgets.embedded.styles import restyle
-from ember_widgets.embedded.world import LABELS, LOOKS, STYLES
+from ember_widgets.embedded.vocabulary import LABELS, LOOKS, STYLES
 
 
 def test_the_same_seed_gives_the_same_scene() -> None:
@@ -36,9 +36,9 @@ def test_shapes_and_types() -> None:
 
 def test_every_label_has_its_own_name_and_attributes() -> None:
     assert len(set(LABELS)) == len(LABELS)
-    sets = [world.attributes(i) for i in range(len(LABELS))]
+    sets = [vocabulary.attributes(i) for i in range(len(LABELS))]
     assert len(set(sets)) == len(LABELS)
-    assert {a for attributes in sets for a in attributes} == set(world.ATTRIBUTES)
+    assert {a for attributes in sets for a in attributes} == set(vocabulary.ATTRIBUTES)
 
 
 @pytest.mark.parametrize("name", [look.name for look in LOOKS])
@@ -74,8 +74,8 @@ def test_objects_cut_by_the_border_are_drawn_as_far_as_they_go() -> None:
 
 def test_free_layouts_hold_every_look_in_many_sizes() -> None:
     rng = np.random.default_rng(0)
-    things = [t for _ in range(400) for t in free_layout(rng).things]
-    assert {t.label for t in things} == set(range(world.FIRST_THING, len(LABELS)))
+    things = [t for _ in range(400) for t in random_layout(rng).things]
+    assert {t.label for t in things} == set(range(vocabulary.FIRST_THING, len(LABELS)))
     sides = {(t.height, t.width) for t in things}
     assert len(sides) > 20
     assert all(scenes.SMALLEST <= side <= scenes.LARGEST for pair in sides for side in pair)
@@ -122,7 +122,7 @@ def test_in_its_own_silhouette_a_thing_looks_like_itself() -> None:
 def test_hand_shapes_touch_all_sides_of_their_box() -> None:
     rng = np.random.default_rng(3)
     for _ in range(200):
-        shape = hand_shape(rng, *rng.integers(scenes.SMALLEST, scenes.LARGEST + 1, 2))
+        shape = painted_shape(rng, *rng.integers(scenes.SMALLEST, scenes.LARGEST + 1, 2))
         assert shape[[0, -1]].any(1).all()
         assert shape[:, [0, -1]].any(0).all()
 

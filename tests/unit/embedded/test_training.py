@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ember_widgets.embedded import architecture, captions, scenes, world
+from ember_widgets.embedded import architecture, captions, scenes, vocabulary
 from ember_widgets.embedded.batches import FULL, Batches
 from ember_widgets.embedded.model import Model
 from ember_widgets.embedded.train_sae import drawn_layout
 from ember_widgets.embedded.train_unet import code_loss
-from ember_widgets.embedded.world import LABELS
+from ember_widgets.embedded.vocabulary import LABELS
 
 GRASS, LION, PINE, PAPER = (LABELS.index(name) for name in ("grass", "lion", "pine", "paper"))
 
@@ -33,7 +33,7 @@ def test_with_one_layout_the_loss_is_cross_entropy_and_mse() -> None:
     target = codes[labels[:, 0]].permute(0, 3, 1, 2)
     torch.testing.assert_close(mse, (update - target).pow(2).mean() / codes[1].pow(2).mean())
     distance = (update[:, None] - codes[None, :, :, None, None]).pow(2).sum(2)
-    weight = torch.where(torch.arange(len(codes)) >= world.FIRST_THING, 3.0, 1.0)
+    weight = torch.where(torch.arange(len(codes)) >= vocabulary.FIRST_THING, 3.0, 1.0)
     logits = -distance / 2 / (codes[1].pow(2).sum() / 10)
     torch.testing.assert_close(ce, F.cross_entropy(logits, labels[:, 0], weight=weight))
 
@@ -66,7 +66,7 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> Batches:
 
 def strength_of(codes: Tensor, name: str) -> Tensor:
     """How strong an attribute is in the middle of the codes (B, D, 16, 16), per sample."""
-    direction = architecture.site_directions()[world.ATTRIBUTES.index(name)]
+    direction = architecture.site_directions()[vocabulary.ATTRIBUTES.index(name)]
     return codes[:, :, 8, 8] @ direction / direction.pow(2).sum()
 
 

@@ -167,7 +167,7 @@ class TestRefusals:
 
     def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("")
-        with pytest.raises(ValueError, match="is there already and is no collection; choose an empty"):
+        with pytest.raises(ValueError, match="is there already and is not a collection; choose an empty"):
             Collection.create(tmp_path, N_FEATURES, MODEL)
 
     def test_no_collection(self, tmp_path: Path) -> None:
@@ -192,3 +192,34 @@ class TestRefusals:
         assert made.top(3) == []
         with pytest.raises(ValueError, match="holds no pictures yet"):
             made.picture(0)
+
+
+def test_numpy_integers_are_as_good_as_others(tmp_path: Path) -> None:
+    made = Collection.create(tmp_path, np.int64(N_FEATURES), MODEL)
+    collect(made, [("a", np.int64(3))], analyse, progress=False)
+    again = Collection.open(tmp_path)
+    assert again.runs == [("a", 3)]
+    assert np.array_equal(again.codes(np.int64(0)), codes_of("a", 3))
+
+
+@pytest.mark.parametrize("begin", [0.02, 0.3, 0.6, 0.99])
+def test_a_damaged_shard_is_named(tmp_path: Path, begin: float) -> None:
+    made = Collection.create(tmp_path, N_FEATURES, MODEL)
+    collect(made, RUNS[:3], analyse, progress=False)
+    shard = tmp_path / "shard-00000.npz"
+    data = bytearray(shard.read_bytes())
+    at = int(begin * len(data))
+    data[at : at + 60] = bytes(60)
+    shard.write_bytes(data[: len(data) - (begin > 0.9)])
+    message = rf"{shard} is damaged \(\w+\); delete it, and collect its pictures again"
+
+    def read_all() -> None:
+        again = Collection.open(tmp_path)
+        for index in range(3):
+            again.codes(index)
+            again.picture(index)
+        again.top(1)
+        assert again.statistics
+
+    with pytest.raises(ValueError, match=message):
+        read_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ember_widgets.features import feature_map
 from ember_widgets.features.feature_map import FeatureMap, known_map, make_map
+from ember_widgets.features.statistics import Statistics
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +58,15 @@ def test_of_another_sae_or_damaged_is_not_taken(directions: NDArray[np.float32],
     assert known_map("key", shipped=file, cache=tmp_path / "none") is not None
     assert known_map("other", shipped=file, cache=tmp_path / "none") is None
     assert known_map("key", method="tsne", shipped=file, cache=tmp_path / "none") is None
-    file.write_bytes(file.read_bytes()[:100])
-    assert FeatureMap.load(file, "key") is None
+    whole = file.read_bytes()
+    at = whole.index(b"PK\x01\x02") + 8
+    encrypted = whole[:at] + b"\x01" + whole[at + 1 :]
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    for damaged in (whole[:100], b"", encrypted, array.getvalue()):
+        file.write_bytes(damaged)
+        assert FeatureMap.load(file, "key") is None
+        assert Statistics.load(file, "key") is None
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 9])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from PIL import Image
 
 from ember_widgets.features import icons
 from ember_widgets.features.icons import Icons
+from ember_widgets.util import files
 
 
 def draw(features: Sequence[int]) -> list[Image.Image]:
@@ -126,6 +127,83 @@ class TestInTheBackground:
         gate.set()
         assert made.wait(10)
         assert len(made) <= 1
+
+    def test_those_wanted_during_the_last_save_are_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = Icons(10, draw)
+        save, wanted = made.save, list[int]()
+
+        def saving() -> None:
+            if not wanted:
+                wanted.append(2)
+                made.want([2])
+            save()
+
+        monkeypatch.setattr(made, "save", saving)
+        made.want([1])
+        assert made.wait(10)
+        assert sorted(made) == [1, 2]
+
+    @pytest.mark.parametrize("fault", [SystemExit, KeyboardInterrupt])
+    def test_a_thread_that_is_told_to_exit_keeps_nobody_waiting(self, fault: type[BaseException]) -> None:
+        faults = [fault()]
+
+        def leaving(features: Sequence[int]) -> list[Image.Image]:
+            if faults:
+                raise faults.pop()
+            return draw(features)
+
+        made = Icons(10, leaving)
+        made.want([1])
+        assert made.wait(10)
+        assert isinstance(made.last_error, fault)
+        made.want([1])
+        assert made.wait(10)
+        assert sorted(made) == [1]
+
+    @pytest.mark.parametrize("fault", [OSError("disk full"), RuntimeError("of another kind")])
+    def test_all_are_made_where_nothing_can_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    ) -> None:
+        def refuse(path: Path, data: bytes) -> None:
+            raise fault
+
+        monkeypatch.setattr(files, "write", refuse)
+        made = Icons(300, draw, key="k", file=tmp_path / "icons.zip")
+        made.want(range(200))
+        assert made.wait(30)
+        assert len(made) == 200
+        assert made.last_error is fault
+        with pytest.raises(type(fault)):
+            made.make([250], progress=False)
+        assert 250 in made
+
+
+def encrypted(data: bytes) -> bytes:
+    at = data.index(b"PK\x01\x02")
+    return data[: at + 8] + b"\x01" + data[at + 9 :]
+
+
+def of_an_unknown_kind(data: bytes) -> bytes:
+    at = data.index(b"PK\x01\x02")
+    return data[: at + 10] + b"\x62" + data[at + 11 :]
+
+
+@pytest.mark.parametrize(
+    "damaged", [encrypted, of_an_unknown_kind, lambda data: data[:-30], lambda data: b""]
+)
+def test_a_damaged_file_is_made_again(tmp_path: Path, damaged: Callable[[bytes], bytes]) -> None:
+    file = tmp_path / "icons.zip"
+    Icons(10, draw, key="k", file=file).make([1, 2], progress=False)
+    file.write_bytes(damaged(file.read_bytes()))
+    again = Icons(10, draw, key="k", file=file)
+    assert len(again) == 0
+    again.make([1], progress=False)
+    assert sorted(Icons(10, key="k", file=file)) == [1]
+
+
+def test_what_is_not_a_picture_is_made_again(tmp_path: Path) -> None:
+    icons.write(tmp_path / "icons.zip", {1: b"not a picture", 2: icons.packed(draw([2])[0])}, "k")
+    assert sorted(Icons(10, key="k", file=tmp_path / "icons.zip")) == [2]
 
 
 def test_what_cannot_be_is_refused() -> None:

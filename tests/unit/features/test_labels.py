@@ -6,8 +6,10 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ember_widgets.features import label_file
 from ember_widgets.features.labels import Label, Labels
 
 
@@ -168,3 +170,11 @@ class TestFiles:
     def test_are_written_in_known_forms_only(self, tmp_path: Path, labels: Labels) -> None:
         with pytest.raises(ValueError, match=r"choose a name that ends in \.json or \.tsv"):
             labels.export(tmp_path / "labels.xlsx")
+
+
+def test_numpy_numbers_are_as_good_as_others(tmp_path: Path) -> None:
+    labels = Labels({np.int64(3): "tree"}, n_features=10)
+    labels.set(np.int64(4), "pine")
+    assert [type(feature) for feature in labels] == [int, int]
+    label_file.write(tmp_path / "labels.json", {3: Label("tree", scores={"f1": np.float32(0.5)})})
+    assert Labels.load(tmp_path / "labels.json").entry(3).scores == {"f1": 0.5}

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from ember_widgets import SAE
-from ember_widgets.embedded.loop import train
 from ember_widgets.embedded.muon import Muon, orthogonalised, suits
+from ember_widgets.embedded.training_loop import train
 from ember_widgets.training.batchtopk import measure, positional_features, train_sae
 
 D = 16

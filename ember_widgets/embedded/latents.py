@@ -1,4 +1,4 @@
-"""Stage "pool": scenes drawn and encoded to latents once, so that training the UNet only reads arrays."""
+"""Stage "latents": scenes are drawn and encoded once, so that training the UNet only reads arrays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
-from ember_widgets.embedded.free_layouts import free_layout
+from ember_widgets.embedded.random_layouts import random_layout
 from ember_widgets.embedded.scenes import Layout
 from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
 STYLED = 0.3  # share of the scenes that are drawn in a style
-FADED = 0.3  # share of the free scenes' things that are seen through
+FADED = 0.3  # share of the things in random layouts that are seen through
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
@@ -38,14 +38,16 @@ def captioned(seed: int) -> tuple[Spec, Array, Layout]:
     return spec, noise, layout
 
 
-def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu", batch: int = 32) -> None:
-    """Draw and encode `n_free` free and `n_captioned` captioned scenes into `out/pool.npz`."""
+def build_latents(
+    out: Path, *, n_random: int, n_captioned: int, device: str = "cpu", batch: int = 32
+) -> None:
+    """Draw and encode scenes of random layouts and of captions into `out/latents.npz`."""
     vae = load_vae(out).to(device, memory_format=torch.channels_last)
     rng = np.random.default_rng(21)
-    free = [free_layout(rng, styled=STYLED, faded=FADED) for _ in range(n_free)]
-    layouts = free + [captioned(seed)[2] for seed in range(n_captioned)]
+    random = [random_layout(rng, styled=STYLED, faded=FADED) for _ in range(n_random)]
+    layouts = random + [captioned(seed)[2] for seed in range(n_captioned)]
     latents = np.empty((len(layouts), 4, 64, 64), np.float16)
-    for i in tqdm(range(0, len(layouts), batch), desc="pool", mininterval=10):
+    for i in tqdm(range(0, len(layouts), batch), desc="latents", mininterval=10):
         images = np.stack([scenes.draw(layout)[0] for layout in layouts[i : i + batch]])
         pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
@@ -56,11 +58,11 @@ def build_pool(out: Path, *, n_free: int, n_captioned: int, device: str = "cpu",
         np.stack(maps) for maps in zip(*map(scenes.painted_patches, layouts), strict=True)
     )
     np.savez(
-        out / "pool.npz",
+        out / "latents.npz",
         latents=latents,
         labels=labels.astype(np.int8),
         below=below.astype(np.int8),
         opacity=opacity.astype(np.float16),
         styles=np.array([layout.style for layout in layouts], np.int8),
-        n_free=n_free,
+        n_random=n_random,
     )

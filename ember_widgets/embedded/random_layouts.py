@@ -1,4 +1,4 @@
-"""Layouts as a person paints them: anything anywhere, in any size and shape, also on blank paper."""
+"""Random layouts: anything anywhere, in any size and shape, also on blank paper, as a person may paint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ember_widgets.embedded.scenes import GRID, LARGEST, SMALLEST, Array, Layout, Thing
-from ember_widgets.embedded.world import (
+from ember_widgets.embedded.vocabulary import (
     FIRST_GROUND,
     FIRST_SKY,
     FIRST_THING,
@@ -20,7 +20,7 @@ from ember_widgets.embedded.world import (
 )
 
 
-def free_layout(
+def random_layout(
     rng: np.random.Generator, *, styled: float = 0.0, shaped: float = 0.7, faded: float = 0.0
 ) -> Layout:
     """Anything anywhere: landscapes with lakes and holes of blank paper, zero to five objects.
@@ -29,9 +29,9 @@ def free_layout(
     from it.
 
     Args:
-        rng: Where all chance comes from.
+        rng: Source of all randomness.
         styled: Share of the layouts that get a style.
-        shaped: Share of the objects that fill a shape as a hand paints it.
+        shaped: Share of the objects that fill a painted shape (`painted_shape`).
         faded: Share of the objects that are seen through, half of them to blank paper.
     """
     background = np.full((GRID, GRID), PAPER)
@@ -53,7 +53,7 @@ def free_layout(
             height, width = (
                 int(np.clip(side + rng.integers(-2, 3), SMALLEST, LARGEST)) for side in (height, width)
             )
-        shape = hand_shape(rng, height, width) if rng.random() < shaped else None
+        shape = painted_shape(rng, height, width) if rng.random() < shaped else None
         height, width = (height, width) if shape is None else shape.shape
         row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
         thing = Thing(label, row, col, height, width, shape)
@@ -65,8 +65,8 @@ def free_layout(
     return Layout(background, tuple(things), _style(rng, styled))
 
 
-def hand_shape(rng: np.random.Generator, height: int, width: int) -> Array:
-    """A shape as a hand paints it: an ellipse, dabs of a round brush, a box, or something frayed.
+def painted_shape(rng: np.random.Generator, height: int, width: int) -> Array:
+    """A shape as a person paints it: an ellipse, dabs of a round brush, a box, or something frayed.
 
     Returns:
         Bool, in a box of at most (height, width) patches, all four sides of which it touches.

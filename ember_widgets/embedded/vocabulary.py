@@ -1,4 +1,4 @@
-"""What the embedded model's world holds, and the English for it: kinds, variants, states, places, styles.
+"""What the training scenes can show, and the English for it: kinds, variants, states, places, styles.
 
 Every label of a patch is a set of *attributes*: "cat hands on face" is a cat, with its hands on its face.
 Attributes are what the codes at the steering site are sums of, what features are labelled with, and what
@@ -98,7 +98,7 @@ LOOKS = (
     Look(("balloon",), 0x1F388, 4, 4, ("balloon", "red balloon"), in_sky=True),
 )  # fmt: skip
 
-# What two animals side by side can do: the state each is in, and how it is said.
+# What two animals side by side can do: the state each is in, and the phrases for it.
 INTERACTIONS = (
     ("in love", "in love", ("{} and {} in love", "{} in love with {}")),
     ("", "hands on face", ("{} scares {}", "{} and a startled {}")),

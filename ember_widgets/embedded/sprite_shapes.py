@@ -1,4 +1,4 @@
-"""Sprites that fill any shape: what a person paints is what the thing becomes.
+"""Sprites stretched to fill any shape, as the shape that a person paints is the shape of the thing.
 
 Row by row, the ink of the sprite is stretched between the left and right border of the shape; a wide stroke
 of "cat" is a wide cat.
@@ -37,7 +37,7 @@ def borders(shape: Array, cell: int) -> tuple[Array, Array, Array]:
     return rows, left.astype(float), right.astype(float)
 
 
-def mold(rgba: Array, shape: Array, cell: int) -> Array:
+def stretched_into(rgba: Array, shape: Array, cell: int) -> Array:
     """Stretch a sprite into a shape.
 
     Args:

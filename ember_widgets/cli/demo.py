@@ -1,0 +1,95 @@
+"""`ember-widgets demo`: open the notebooks in JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+
+from ember_widgets.cli.errors import UserError
+from ember_widgets.cli.package import PACKAGE
+
+FIRST_NOTEBOOK = "01_paint.ipynb"
+FIRST_PORT = 8888
+
+
+def demo(folder: Path, *, browser: bool) -> int:
+    """Open JupyterLab on the first notebook and stay until it ends; prints the address in any case.
+
+    In a checkout the notebooks are opened where they are, else they are copied to ``folder``.
+    """
+    if find_spec("jupyterlab") is None:
+        raise UserError("JupyterLab is not installed; run: pip install 'ember-widgets[lab]'")
+    notebooks = _checkout_notebooks() or copy_notebooks(folder)
+    port = _free_port()
+    # The token goes by the environment: a command line can be read by every user of the machine.
+    token = secrets.token_hex(24)
+    browser = browser and _has_browser()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", str(notebooks / FIRST_NOTEBOOK)),
+        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+        f"--ServerApp.root_dir={notebooks}",
+        *([] if browser else ["--no-browser"]),
+        # Jupyter refuses root unless told; in a container there is often nobody else.
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]
+    address = f"http://127.0.0.1:{port}/lab/tree/{FIRST_NOTEBOOK}?token={token}"
+    print(f"Notebooks: {notebooks}")
+    print(f"{'Opening' if browser else 'Open this address in a browser:'} {address}")
+    print("Ctrl-C stops the server.", flush=True)
+    # Whoever ends the demo ends its server: as Ctrl-C does, so does a plain kill.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with subprocess.Popen(command, env={**os.environ, "JUPYTER_TOKEN": token}) as server:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # The server got it too, and may take its time to ask about its kernels.
+            server.terminate()
+            server.wait()
+            return 0
+
+
+def copy_notebooks(folder: Path) -> Path:
+    """Copy the notebooks that came with the package to ``folder``; what is there already stays as it is."""
+    packaged = PACKAGE / "notebooks"
+    if not packaged.is_dir():
+        raise UserError(f"the notebooks are missing from {PACKAGE}; reinstall ember-widgets")
+    try:
+        for source in sorted(path for path in packaged.rglob("*") if path.is_file()):
+            target = folder / source.relative_to(packaged)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                shutil.copyfile(source, target)
+    except OSError as error:
+        raise UserError(f"cannot write the notebooks to {folder}: {error}; give --folder") from error
+    return folder.resolve()
+
+
+def _checkout_notebooks() -> Path | None:
+    root = PACKAGE.parent
+    notebooks = root / "notebooks"
+    is_checkout = (root / "pyproject.toml").is_file() and (notebooks / FIRST_NOTEBOOK).is_file()
+    return notebooks if is_checkout else None
+
+
+def _has_browser() -> bool:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    """Jupyter's usual port or the next free one: we print the address, so we must know it beforehand."""
+    for port in range(FIRST_PORT, FIRST_PORT + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise UserError(f"no free port in {FIRST_PORT}..{FIRST_PORT + 99}; stop a server you no longer need")

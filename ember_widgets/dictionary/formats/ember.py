@@ -1,0 +1,112 @@
+"""Our own format: one `sae.safetensors` with everything in it, also what is still open."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ember_widgets.dictionary import tensor_files
+from ember_widgets.dictionary.checkpoint import Checkpoint
+from ember_widgets.dictionary.formats.format import Format, Given, NotThisFormat, Reading
+from ember_widgets.dictionary.loaded import LoadedSAE
+from ember_widgets.dictionary.sae import SAE
+
+FILE = "sae.safetensors"
+TENSORS = ("W_enc", "b_enc", "W_dec", "b_dec", "unit", "threshold")
+
+
+def recognises(checkpoint: Checkpoint) -> bool:
+    """By the facts in the file's header."""
+    return "ember" in checkpoint.header
+
+
+def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
+    """The readings that were saved."""
+    if checkpoint.file is None or checkpoint.file.suffix != ".safetensors":
+        raise NotThisFormat("it lacks the facts that save_sae writes")
+    try:
+        facts = json.loads(checkpoint.header["ember"])
+        first = _reading(checkpoint.tensors, facts)
+        others = [
+            _reading(_of_alternative(checkpoint.tensors, i), facts | changes)
+            for i, changes in enumerate(facts.get("alternatives", ()))
+        ]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{checkpoint.file} is not a readable SAE file of ours ({error}); write it with save_sae"
+        ) from None
+    if given.target is None:
+        return [first, *others]
+    fitting = [reading for reading in (first, *others) if reading.target == given.target]
+    return fitting or [dataclasses.replace(first, target=given.target)]
+
+
+def write(sae: SAE, folder: Path) -> Path:
+    """Write the SAE, exactly."""
+    tensors = _tensors(sae)
+    facts: dict[str, Any] = {"format": "ember-sae", "version": 1, **_facts(sae)}
+    if isinstance(sae, LoadedSAE):
+        if not sae.unit_known:
+            facts["unit_known"] = False
+        if sae.verdict:
+            facts["verdict"] = sae.verdict
+        if sae.alternatives:
+            facts["alternatives"] = [_facts(other) for other in sae.alternatives]
+        for i, other in enumerate(sae.alternatives):
+            for name, tensor in _tensors(other).items():
+                if name not in tensors or not torch.equal(tensor, tensors[name]):
+                    # A copy: safetensors refuses tensors that share memory, as two readings' may.
+                    tensors[f"alternatives.{i}.{name}"] = tensor.clone()
+    return tensor_files.save_tensors(folder / FILE, tensors, {"ember": json.dumps(facts)})
+
+
+def _reading(tensors: dict[str, Tensor], facts: dict[str, Any]) -> Reading:
+    threshold = tensors.get("threshold")
+    return Reading(
+        W_enc=tensors["W_enc"],
+        b_enc=tensors["b_enc"],
+        W_dec=tensors["W_dec"],
+        b_dec=tensors["b_dec"],
+        activation=facts["activation"],
+        k=facts["k"],
+        threshold=threshold[0] if threshold is not None and threshold.numel() == 1 else threshold,
+        target=facts["target"],
+        site=facts["site"],
+        unit=tensors["unit"],
+        unit_known=facts.get("unit_known", True),
+        positional=tuple(facts["positional"]),
+        verdict=facts.get("verdict", ""),
+    )
+
+
+def _of_alternative(tensors: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+    """The tensors of an alternative; those that it shares with the first reading are stored once."""
+    return {
+        name: tensors.get(f"alternatives.{i}.{name}", tensors[name]) for name in TENSORS if name in tensors
+    }
+
+
+def _tensors(sae: SAE) -> dict[str, Tensor]:
+    tensors = {name: getattr(sae, name).contiguous().cpu() for name in TENSORS[:-1]}
+    if sae.threshold is not None:
+        level = torch.as_tensor(sae.threshold, dtype=torch.float32)
+        tensors["threshold"] = level.reshape(-1).contiguous().cpu()
+    return tensors
+
+
+def _facts(sae: SAE) -> dict[str, Any]:
+    return {
+        "activation": sae.activation,
+        "k": sae.k,
+        "target": sae.target,
+        "site": sae.site,
+        "positional": list(sae.positional),
+    }
+
+
+EMBER = Format("ember", recognises, read, write, article="an")

@@ -1,0 +1,168 @@
+"""What a format of SAE files is, and the form into which all of them are read.
+
+Every format is read into codes = activation((x − b_dec)·W_enc + b_enc), decoded as codes·W_dec + b_dec. What
+differs is folded into the weights: an input from which b_dec is not subtracted, codes that are multiplied by
+the length of decoder rows.
+
+To add a format, write one file that makes a `Format`, and list it in `table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ember_widgets.dictionary.checkpoint import Checkpoint, Tensors
+from ember_widgets.dictionary.sae import SAE
+
+
+class NotThisFormat(ValueError):
+    """The file is of the format but cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a checkpoint: canonical tensors, and what it says about itself.
+
+    Attributes:
+        W_enc, b_enc, W_dec, b_dec: As in `SAE`.
+        activation, k, threshold: As in `SAE`.
+        target: "update" or "output".
+        site: Module path, or None where the checkpoint does not say.
+        unit: Typical activations, 0 for features that never fired; None where the checkpoint does not say.
+        unit_known: Whether `unit` was measured; None = it was if any of it is above 0.
+        positional: As in `SAE`.
+        verdict: As in `LoadedSAE`.
+    """
+
+    W_enc: Tensor
+    b_enc: Tensor
+    W_dec: Tensor
+    b_dec: Tensor
+    activation: str
+    k: int | None = None
+    threshold: Tensor | None = None
+    target: str = "output"
+    site: str | None = None
+    unit: Tensor | None = None
+    unit_known: bool | None = None
+    positional: tuple[int, ...] = ()
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller of `load_sae` says about a checkpoint; None = nothing.
+
+    Attributes:
+        target: "update" or "output".
+        k: Codes kept per patch.
+        threshold: Scalar or (n_features,).
+    """
+
+    target: str | None = None
+    k: int | None = None
+    threshold: float | Tensor | None = None
+
+    def applied_to(self, reading: Reading) -> Reading:
+        """The reading, changed where the caller knows better."""
+        if self.target is not None:
+            reading = replace(reading, target=self.target)
+        if self.k is not None:
+            reading = replace(reading, k=self.k)
+        if self.threshold is not None:
+            reading = replace(reading, threshold=torch.as_tensor(self.threshold, dtype=torch.float32))
+        return reading
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one project writes its SAEs.
+
+    Attributes:
+        name: As users give it in `load_sae(format=...)`.
+        recognises: Whether a checkpoint is of this format, by its names and configuration.
+        read: Every way to read a checkpoint of this format, the likeliest first; one where nothing is open.
+            Raises `NotThisFormat` or KeyError where it cannot be read.
+        write: Writes an SAE into a folder and returns the file with the weights; None = cannot be written.
+        article: "a" or "an", as the name is pronounced.
+    """
+
+    name: str
+    recognises: Callable[[Checkpoint], bool]
+    read: Callable[[Checkpoint, Given], list[Reading]]
+    write: Callable[[SAE, Path], Path] | None = None
+    article: str = "a"
+
+
+def uncentred(reading: Reading) -> Reading:
+    """The same tensors for an encoder that does not subtract b_dec from its input."""
+    return replace(reading, b_enc=reading.b_enc + reading.b_dec @ reading.W_enc)
+
+
+def rescaled(reading: Reading) -> Reading:
+    """The same tensors for codes that are multiplied by the length of their decoder row."""
+    lengths = reading.W_dec.norm(dim=1)
+    threshold = reading.threshold
+    return replace(
+        reading,
+        W_enc=reading.W_enc * lengths,
+        b_enc=reading.b_enc * lengths,
+        W_dec=reading.W_dec / lengths[:, None],
+        threshold=None if threshold is None else threshold * lengths,
+    )
+
+
+def oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
+    """The weight, transposed if it must be.
+
+    Raises:
+        NotThisFormat: It has neither the shape nor its transpose.
+    """
+    if tuple(weight.shape) == shape:
+        return weight.contiguous()
+    if tuple(weight.shape) == shape[::-1]:
+        return weight.T.contiguous()
+    raise NotThisFormat(f"{name} has shape {tuple(weight.shape)}, but it should be {shape} or its transpose")
+
+
+def linear(tensors: Tensors, names: Mapping[str, str], *, by_torch: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The four canonical tensors, oriented by the lengths of the biases.
+
+    Args:
+        tensors: The state dict.
+        names: {"W_enc": its name, ...}. A bias that is left out is 0.
+        by_torch: Those of W_enc and W_dec that are an `nn.Linear`'s, (out, in). They matter only where
+            the shapes do not tell.
+
+    Raises:
+        KeyError: A tensor is missing.
+    """
+    W_enc, W_dec = tensors[names["W_enc"]], tensors[names["W_dec"]]
+    if W_enc.ndim != 2 or W_dec.ndim != 2:
+        raise NotThisFormat(f"{names['W_enc']} and {names['W_dec']} must be matrices")
+    long, short = max(W_enc.shape), min(W_enc.shape)
+    n_features = len(tensors[names["b_enc"]]) if "b_enc" in names else None
+    d_model = len(tensors[names["b_dec"]]) if "b_dec" in names else None
+    if n_features is None:
+        n_features = short if d_model == long else long
+    if d_model is None:
+        d_model = long if n_features == short else short
+    if n_features == d_model:  # a square weight: by convention then
+        encoder = W_enc.T if "W_enc" in by_torch else W_enc
+        decoder = W_dec.T if "W_dec" in by_torch else W_dec
+    else:
+        encoder = oriented(W_enc, (d_model, n_features), names["W_enc"])
+        decoder = oriented(W_dec, (n_features, d_model), names["W_dec"])
+    zeros = torch.zeros
+    return {
+        "W_enc": encoder.contiguous(),
+        "b_enc": tensors[names["b_enc"]] if "b_enc" in names else zeros(n_features),
+        "W_dec": decoder.contiguous(),
+        "b_dec": tensors[names["b_dec"]] if "b_dec" in names else zeros(d_model),
+    }

@@ -1,0 +1,28 @@
+"""Goodfire's SAE of SDXL-Turbo: a state dict that does not say how many codes a patch keeps.
+
+The number is in the model card. What the SAE encodes is not known, as for any other state dict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ember_widgets.dictionary.checkpoint import Checkpoint
+from ember_widgets.dictionary.formats import state_dict
+from ember_widgets.dictionary.formats.format import Format, Given, Reading
+
+K = 10
+FILE_START = "SDXL-Turbo-SAE-l"  # on the hub, "ldown_blocks.2.attentions.1.pt" follows
+
+
+def recognises(checkpoint: Checkpoint) -> bool:
+    """By the name of its file, as its tensors do not tell."""
+    return checkpoint.file is not None and checkpoint.file.name.startswith(FILE_START)
+
+
+def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
+    """Every reading that the caller leaves open."""
+    return state_dict.read(checkpoint, given if given.k is not None else replace(given, k=K))
+
+
+GOODFIRE = Format("goodfire", recognises, read)
