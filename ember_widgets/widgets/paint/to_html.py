@@ -19,8 +19,13 @@ body {{ margin: 0 auto; max-width: 1000px; padding: 16px; font-family: system-ui
 </style>
 <div id="ember"></div>
 <script type="application/json" id="told">{told}</script>
+<script type="application/json" id="module">{module}</script>
 <script type="module">
-{module}
+// The widget's module, from the text above: nothing has to know how it is built.
+const source = JSON.parse(document.getElementById("module").textContent);
+const url = URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }}));
+const {{ default: make }} = await import(url);
+URL.revokeObjectURL(url);
 // A kernel that has said all it knows: it tells the page how things stand, and answers nothing else.
 const told = JSON.parse(document.getElementById("told").textContent);
 const bytes = text => new DataView(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
@@ -40,7 +45,7 @@ const model = {{
       setTimeout(() => heard.forEach(callback => callback({{ type: "status", busy: false, task: "" }}, [])));
   }},
 }};
-const widget = ember_widget();
+const widget = make();
 await widget.initialize({{ model }});
 widget.render({{ model, el: document.getElementById("ember") }});
 </script>
@@ -59,10 +64,11 @@ def page(esm: str, css: str, told: list[tuple[dict[str, Any], list[bytes]]], tit
     messages = [
         [content, [base64.b64encode(b).decode("ascii") for b in buffers]] for content, buffers in told
     ]
-    # Inside a script nothing but "</" could end it, and JSON may write that as "<\\/".
-    data = json.dumps(messages).replace("<", "\\u003c")
-    # The module's only export becomes a name that the page's own script can use.
-    body, export = esm.rstrip().rsplit("export{", 1)
-    name = export.split(" as default", 1)[0]
-    module = f"{body}const ember_widget = {name};".replace("</script", "<\\/script")
-    return _PAGE.format(title=html.escape(title or "ember_widgets"), css=css, told=data, module=module)
+    return _PAGE.format(
+        title=html.escape(title or "ember_widgets"), css=css, told=_embedded(messages), module=_embedded(esm)
+    )
+
+
+def _embedded(data: object) -> str:
+    """Data as JSON inside a script: only "</" could end the script, and JSON may write "<" as an escape."""
+    return json.dumps(data).replace("<", "\\u003c")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from ember_widgets.widgets.paint.to_html import page
 
 STATIC = Path(__file__).parents[3] / "ember_widgets" / "widgets" / "static"
 NAMESPACES = ("http://www.w3.org/",)
@@ -59,3 +62,10 @@ def test_it_leaves_nothing_in_the_page(script: str) -> None:
 def test_styles_ask_for_nothing_either(name: str) -> None:
     style = (STATIC / name).read_text(encoding="utf-8")
     assert re.findall(r"@import|@font-face|url\((?!data:)", style) == []
+
+
+def test_a_saved_page_takes_any_module() -> None:
+    module = 'const a = () => "</script>"; export default a; export const b = 1;'
+    html = page(module, "", [], "a page")
+    (text,) = re.findall(r'id="module">(.*?)</script>', html, re.S)
+    assert json.loads(text) == module

@@ -33,6 +33,8 @@ export class Pictures {
   private run: string | null = null;
   /** The sequence number of the request for the unedited picture; null before there is one. */
   private requested: number | null = null;
+  /** Answers up to this sequence number belong to an earlier run. */
+  private outdated = -1;
 
   constructor(private readonly options: PicturesOptions) {}
 
@@ -60,18 +62,25 @@ export class Pictures {
     if (this.run !== null) this.requested ??= this.options.ask({ type: "original" });
   }
 
+  /** Shows the unedited picture; in a saved page nobody has requested it. */
   async receiveUnedited(seq: number, bytes: ArrayBufferView, change: PixelChange = null): Promise<void> {
-    if (seq !== this.requested) return;
+    if (seq <= this.outdated) return;
+    const { run } = this;
     this.change.value = change;
     const bitmap = await this.decode(bytes);
-    if (seq === this.requested) this.unedited.value = bitmap;
-    else bitmap?.close();
+    if (run !== this.run) {
+      bitmap?.close();
+      return;
+    }
+    this.unedited.value?.close();
+    this.unedited.value = bitmap;
   }
 
   /** The scene belongs to this run: the unedited picture of another one is not shown any more. */
   follow(run: string): void {
     if (run === this.run) return;
     this.run = run;
+    this.outdated = this.requested ?? this.outdated;
     this.requested = null;
     this.unedited.peek()?.close();
     this.unedited.value = null;

@@ -58,6 +58,14 @@ test("an answer to a request for the unedited picture of an earlier run is not s
   assert.equal((store.pictures.unedited.value as unknown as FakeBitmap).byte, 8);
 });
 
+test("a saved page shows the unedited picture, which nobody has requested", async () => {
+  const { kernel, store } = setUp();
+  kernel.say({ type: "original", client: "me", seq: 0, change: [9, 1] }, bytes(7));
+  await tick();
+  assert.equal((store.pictures.unedited.value as unknown as FakeBitmap).byte, 7);
+  assert.deepEqual(store.pictures.change.value, [9, 1]);
+});
+
 test("the unedited picture is requested again if the kernel was lost before it came", () => {
   const { kernel, store } = setUp();
   store.pictures.wantUnedited();
