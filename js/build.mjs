@@ -28,9 +28,10 @@ const foreign = [
   ...filesIn("node_modules/preact/src", /\.d\.ts$/),
   ...filesIn("node_modules/@preact/signals-core/dist", /\.d\.ts$/),
 ];
+const withoutComments = (code) => code.replace(/\/\*.*?\*\//gs, "");
 const taken = new Set([
   ...foreign.flatMap((path) => namesIn(read(path), /^\s+(?:readonly |get |set |static )*(\w+)\??[:(<;]/gm)),
-  ...namesIn(read("src/paint/transport/messages.ts"), /(\w+)/g),
+  ...namesIn(withoutComments(read("src/paint/transport/messages.ts")), /(\w+)/g),
   ...sources.flatMap((path) => namesIn(read(path), /"(\w+)"/g)),
 ]);
 const ours = [...new Set(declared)].filter((name) => name.length > 2 && !taken.has(name));

@@ -4,7 +4,16 @@ import type { Signal } from "@preact/signals-core";
 import type { ComponentChildren, ComponentProps } from "preact";
 import { Icon, type IconName } from "./icons.tsx";
 
-type ButtonProps = Omit<ComponentProps<"button">, "type" | "icon"> & { testid: string; isOn?: boolean };
+interface Named {
+  testid: string;
+}
+
+interface Switch {
+  isOn?: boolean;
+}
+
+type PlainProps = Omit<ComponentProps<"button">, "type" | "icon"> & Switch;
+type ButtonProps = PlainProps & Named;
 
 export function Button({ testid, isOn, ...props }: ButtonProps) {
   return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
@@ -21,7 +30,7 @@ export function IconButton({
   label,
   children,
   ...props
-}: Omit<ButtonProps, "testid"> & { label: string } & (
+}: PlainProps & { label: string } & (
     | { icon: IconName; testid: string }
     | { icon?: undefined; testid: IconName }
   )) {

@@ -31,7 +31,7 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["Shift drag", "Straight line; with Alt a box"],
   ["Alt click", "Eyedropper"],
   ["Arrows", "Move the cursor on the grid"],
-  ["Space", "Paint one dab; with Move and the selection tools, start or end"],
+  ["Space", "Paint one dab; start or end a move or selection"],
   ["Enter", "Start a stroke, end it"],
 ];
 
