@@ -53,12 +53,23 @@ const shipped = {
   ...JSX,
   logLevel: "warning",
 };
+// The MIT licence asks for its notice in every copy.
+const PREACT = "Preact, (c) 2015-present Jason Miller";
+const SIGNALS = "@preact/signals-core, (c) 2022-present Preact Team";
+const preamble = (contents) => `/*! Contains ${contents.join(" and ")}; MIT licence, see NOTICE of ember_widgets. */`;
 // Terser makes the result of esbuild smaller.
-const smaller = async (code) =>
-  (await minify(code, { module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true } })).code ?? code;
+const smaller = async (code, contents) => {
+  const compress = { passes: 3, unsafe_arrows: true };
+  const format = { preamble: preamble(contents) };
+  return (await minify(code, { module: true, ecma: 2020, compress, format })).code ?? code;
+};
 const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
 const paint = { entryPoints: both("paint/paint", "paint"), mangleProps: new RegExp(`^(${ours.join("|")})$`) };
 const atlas = { entryPoints: both("atlas/panel", "atlas") };
+const widgets = [
+  [paint, [PREACT, SIGNALS]],
+  [atlas, [PREACT]],
+];
 
 if (process.argv.includes("--tests")) {
   const outdir = here("build/tests");
@@ -90,13 +101,13 @@ if (process.argv.includes("--tests")) {
   });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
-  for (const widget of [paint, atlas]) {
+  for (const [widget, contents] of widgets) {
     const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
-    for (const { path, text } of outputFiles) writeFileSync(path, path.endsWith(".js") ? await smaller(text) : text);
+    for (const { path, text } of outputFiles)
+      writeFileSync(path, path.endsWith(".js") ? await smaller(text, contents) : text);
   }
   for (const name of readdirSync(shipped.outdir)) {
     const { size } = statSync(`${shipped.outdir}/${name}`);
     console.log(`${name}  ${(size / 1024).toFixed(1)} KB`);
   }
 }
-if (process.env.SHOW_NAMES) console.log(ours.join(" "));

@@ -44,6 +44,10 @@ def test_it_is_one_module_with_one_default_export(script: str) -> None:
     assert re.search(r"export\{[\w$]+ as default\};?\s*$", script)
 
 
+def test_it_names_the_packages_that_it_contains(script: str) -> None:
+    assert re.match(r"/\*! Contains Preact, .*MIT licence", script)
+
+
 @pytest.mark.parametrize("pattern", FORBIDDEN)
 def test_it_reaches_for_nothing_outside(script: str, pattern: str) -> None:
     assert re.findall(f".{{0,40}}{pattern}", script) == []

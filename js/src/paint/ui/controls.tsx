@@ -30,10 +30,7 @@ export function IconButton({
   label,
   children,
   ...props
-}: PlainProps & { label: string } & (
-    | { icon: IconName; testid: string }
-    | { icon?: undefined; testid: IconName }
-  )) {
+}: PlainProps & { label: string } & ({ icon: IconName; testid: string } | { icon?: undefined; testid: IconName })) {
   return (
     <Button class={children ? "e-button e-labelled" : "e-button e-square"} title={label} aria-label={label} {...props}>
       <Icon name={(icon ?? props.testid) as IconName} />
