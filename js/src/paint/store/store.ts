@@ -55,7 +55,7 @@ export class Store {
   ) {
     const { client, clock, decode, save } = options;
     const { settings, factors, status } = this;
-    const ask = (request: Request, buffers?: ArrayBuffer[]) => this.transport.request(request, buffers);
+    const ask = (request: Request, buffers?: ArrayBuffer[]) => this.ask(request, buffers);
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
     this.transport = new Transport(model, client, (lost) => this.onLost(lost), clock);
     this.painting = new Painting(this.transport);

@@ -6,7 +6,7 @@ import { colOf, emptyMask, type Grid, type Mask, patchOf, rowOf, type Shares } f
 export interface Point {
   readonly row: number;
   readonly col: number;
-  /** How hard a pen presses, 0..1; 1 where nothing can tell. */
+  /** How hard a pen presses, 0..1; 1 if it is not known. */
   readonly pressure?: number;
 }
 

@@ -1,4 +1,4 @@
-/** Brush, eraser and gain: they do one picked to all patches that they pass over. */
+/** Brush, eraser and gain: they change all patches that they pass. */
 
 import { erase, type Mask, paint, patchesOf, region, type Shares, scale, strongestAt } from "../store/grid.ts";
 import { type Point, patchAt, stamp, stampLine } from "./brush.ts";
@@ -30,14 +30,14 @@ const isBackground = ({ before }: StrokeStart, factor: number) =>
   4 * region(before, factor).reduce((count, is) => count + is, 0) > patchesOf(before.grid);
 
 /**
- * An eraser that heals erases only the factor under it: else the middle of a tree would be filled with tree again.
- * A background is not erased: everything on it is, and the background fills the gap.
+ * If the eraser heals, it erases only the factor under it: else the middle of a tree would be filled with tree again.
+ * Over a background it erases everything else, and the background fills the gap.
  */
 export const eraseOn: Act = (stroke, shares, under) => {
   const { eraseOnlyFactor, factor, heal } = stroke.brush;
   if (eraseOnlyFactor && !canUse(stroke)) return null;
-  const picked = heal && under !== null && !isBackground(stroke, under) ? under : null;
-  const erased = eraseOnlyFactor ? factor : picked;
+  const object = heal && under !== null && !isBackground(stroke, under) ? under : null;
+  const erased = eraseOnlyFactor ? factor : object;
   return {
     layers: erase(stroke.before, masked(shares), erased, heal),
     call: { verb: "erase", shares, factor: erased, heal },

@@ -4,17 +4,18 @@ import { floor, max, min } from "../../shared/numbers.ts";
 import { emptyMask, type Grid, type Mask, maskOf } from "../store/grid.ts";
 import { middleOf, type Point, stampLine } from "./brush.ts";
 
-/** The named areas of a grid; ember_widgets/scene/grid.py has the same. */
-export const areasOf = (grid: Grid): Readonly<Record<string, Mask>> => {
-  const { rows, cols } = grid;
+/** The named areas of a grid, in sixteenths of its height and width; ember_widgets/scene/grid.py has the same. */
+export function areasOf(grid: Grid): Readonly<Record<string, Mask>> {
+  const areaOf = (inside: (down: number, right: number) => boolean) =>
+    maskOf(grid, (row, col) => inside(((row + 0.5) / grid.rows) * 16, ((col + 0.5) / grid.cols) * 16));
   return {
-    everything: maskOf(grid, () => true),
-    floor: maskOf(grid, (row) => row >= floor((11 * rows) / 16)),
-    centre: maskOf(grid, (row, col) => ((row + 0.5) / rows - 0.5) ** 2 + ((col + 0.5) / cols - 0.5) ** 2 <= 1 / 16),
-    left: maskOf(grid, (_, col) => col < floor((5 * cols) / 16)),
-    right: maskOf(grid, (_, col) => col >= cols - floor((5 * cols) / 16)),
+    everything: areaOf(() => true),
+    floor: areaOf((down) => down > 11),
+    centre: areaOf((down, right) => (down - 8) ** 2 + (right - 8) ** 2 <= 16),
+    left: areaOf((_, right) => right < 5),
+    right: areaOf((_, right) => right > 11),
   };
-};
+}
 
 /** All patches of the box that two points span. */
 export function box(grid: Grid, from: Point, to: Point): Mask {

@@ -10,7 +10,7 @@ import type { Edit, FrameMessage, Model, Request } from "./messages.ts";
 
 /** Two keep the kernel's worker busy while an answer travels; more would only add latency. */
 export const WINDOW = 2;
-/** How long an edit shall wait until the kernel's worker is free, in ms: the longer it waits, the older it is. */
+/** How long an edit should wait until the kernel's worker is free, in ms: the longer it waits, the older it is. */
 export const WAIT_MS = 6;
 const SILENCE_MS = 5000;
 const ANSWER_MS = 4000;

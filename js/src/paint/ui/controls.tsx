@@ -19,7 +19,7 @@ export function Button({ testid, isOn, ...props }: ButtonProps) {
   return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
 }
 
-/** A button in words. */
+/** A button with a text. */
 export function TextButton(props: ButtonProps) {
   return <Button class="e-button e-labelled" {...props} />;
 }

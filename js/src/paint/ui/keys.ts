@@ -40,7 +40,7 @@ interface Held {
   readonly alt: boolean;
 }
 
-/** What a key does, or null if it is not ours. */
+/** What a key does; null if the widget does not use it. */
 export function actionOf(
   key: string,
   held: Held & { readonly command: boolean },
@@ -97,7 +97,7 @@ export function actionOf(
 }
 
 /**
- * Handles keys of one view until the signal aborts. Notebooks listen on the document while the event still goes down and
+ * Handles keys of one view until the signal aborts. Notebooks listen on the document in the capture phase and
  * would add a cell on "b"; so this listens on the window, before them, and only to what happens inside the root.
  */
 export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, view: View, signal: AbortSignal): void {

@@ -32,7 +32,7 @@ export function rgb(color: string): Rgb {
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 
-/** Half way to white: a line must stand out from the tint it goes around. */
+/** Half way to white, so that a line is visible on the tint. */
 const lighter = (color: string): string => `rgb(${rgb(color).map((v) => (v + 255) / 2)})`;
 
 /** One RGBA value per patch: the mean of the factors' colours weighted by strength, opaque as far as they are strong. */

@@ -319,3 +319,10 @@ test("areas have the shapes that their names say", () => {
   assert.equal(areas.right?.[at(3, 11)], 1);
   assert.equal(areas.floor?.[at(11, 3)], 1);
 });
+
+test("areas cover the same part of any grid", () => {
+  const { floor, left, centre } = areasOf({ rows: 32, cols: 48 });
+  const count = (mask: Mask | undefined) => mask?.reduce((n, v) => n + v, 0);
+  assert.deepEqual([count(floor), count(left)], [10 * 48, 15 * 32]);
+  assert.equal(Math.round((100 * (count(centre) ?? 0)) / (32 * 48)), 20);
+});
