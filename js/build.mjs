@@ -15,7 +15,8 @@ const filesIn = (folder, pattern) =>
 const namesIn = (text, pattern) => [...text.matchAll(pattern)].map(([, name]) => name);
 
 // The build shortens the names of our own members: every widget sends and saves its bundle again. They are found in the
-// classes and interfaces of the paint widget. A name that a message, the DOM, Preact or a text uses too stays as it is.
+// classes and interfaces of the paint widget. A name stays as it is if the DOM, Preact, a message, an argument of a call
+// in Python, anywidget (paint.tsx) or a text uses it too.
 const [typescript] = readdirSync(here("node_modules/@typescript"));
 const MEMBER = /^\s+(?:(?:private|protected|readonly|override|static|async|get|set) )*(\w+)\??[:(=<; ]/gm;
 const BLOCK = /^(?:export )?(?:abstract )?(?:class|interface) [^{]*\{.*?^\}/gms;
@@ -31,7 +32,12 @@ const foreign = [
 const withoutComments = (code) => code.replace(/\/\*.*?\*\//gs, "");
 const taken = new Set([
   ...foreign.flatMap((path) => namesIn(read(path), /^\s+(?:readonly |get |set |static )*(\w+)\??[:(<;]/gm)),
-  ...namesIn(withoutComments(read("src/paint/transport/messages.ts")), /(\w+)/g),
+  ...["src/paint/transport/messages.ts", "src/paint/paint.tsx"].flatMap((path) =>
+    namesIn(withoutComments(read(path)), /(\w+)/g),
+  ),
+  ...sources.flatMap((path) =>
+    (read(path).match(/\bcall: \{[^}]*\}/g) ?? []).flatMap((call) => namesIn(call, /(\w+)/g)),
+  ),
   ...sources.flatMap((path) => namesIn(read(path), /"(\w+)"/g)),
 ]);
 const ours = [...new Set(declared)].filter((name) => name.length > 2 && !taken.has(name));

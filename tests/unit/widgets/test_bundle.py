@@ -44,6 +44,25 @@ def test_it_is_one_module_with_one_default_export(script: str) -> None:
     assert re.search(r"export\{[\w$]+ as default\};?\s*$", script)
 
 
+def test_the_build_shortens_no_name_that_anywidget_or_the_kernel_uses() -> None:
+    script = (STATIC / "paint.js").read_text(encoding="utf-8")
+    assert re.search(r"initialize[:(]*\{model:", script)
+    assert re.search(r"render[:(]*\{el:", script)
+    for argument in (
+        "verb",
+        "shares",
+        "factor",
+        "strength",
+        "opacity",
+        "mode",
+        "gain",
+        "heal",
+        "d_row",
+        "d_col",
+    ):
+        assert re.search(rf"[{{,]{argument}[:,}}]", script), argument
+
+
 def test_it_names_the_packages_that_it_contains(script: str) -> None:
     assert re.match(r"/\*! Contains Preact, .*MIT licence", script)
 
