@@ -1,6 +1,6 @@
 """Factors: one picture's SAE codes, bundled into a few parts that can be painted with.
 
-Non-negative matrix factorisation of the 256 patches' codes: activations ≈ strengths · basis, all of it >= 0.
+Non-negative matrix factorisation of the patches' codes: activations ≈ strengths · basis, all of it >= 0.
 Each row of the basis is a bundle of features that go together in this picture ("sky", "lion", ...), and its
 strengths say where and how much of it there is.
 """
@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.scene.grid import GRID
+from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks
 from ember_widgets.util.checks import FloatArray
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
-
-N_PATCHES = GRID * GRID
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +29,8 @@ class Factors:
     """The factors of one picture, the one that carries most of it first.
 
     Args:
-        strengths: (16, 16, n_factors) float32 >= 0. 1.0 = the factor's own typical activation in the picture.
+        strengths: (rows, cols, n_factors) float32 >= 0. 1.0 = the factor's own typical activation in the
+            picture.
         basis: (n_factors, n_features) float32 >= 0, in units of SAE codes.
         ignore: features that had no say in what the factors are, such as those that only mark a position.
 
@@ -53,7 +52,7 @@ class Factors:
 
     def __post_init__(self) -> None:
         basis = checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
-        strengths = checks.frozen_array("strengths", self.strengths, (GRID, GRID, len(basis)))
+        strengths = checks.frozen_array("strengths", self.strengths, ("rows", "cols", len(basis)))
         object.__setattr__(self, "basis", basis)
         object.__setattr__(self, "strengths", strengths)
 
@@ -64,8 +63,8 @@ class Factors:
         """Find the factors of a picture. The same activations give the same factors.
 
         Args:
-            activations: (16, 16, n_features) float32 >= 0, the SAE's codes of every patch.
-            n_factors: how many, 1..256; 3 to 8 read best.
+            activations: (rows, cols, n_features) float32 >= 0, the SAE's codes of every patch.
+            n_factors: how many, 1 to the number of patches; 3 to 8 read best.
             ignore: features to leave out while the factors are sought, as indices or as bool (n_features,).
                 Their weights in the basis are found afterwards, and ``transform`` takes them into account.
 
@@ -76,8 +75,8 @@ class Factors:
             TypeError, ValueError: activations of another shape, negative, not finite or all zero; more
                 factors than there are active patches or active features; an unknown feature in ``ignore``.
         """
-        n_factors = _n_factors(n_factors)
-        codes = _codes(activations)
+        codes, grid = _codes(activations)
+        n_factors = _n_factors(n_factors, grid)
         ignored = _feature_mask(ignore, codes.shape[1])
         # Of ten thousand features a picture has a few hundred: nothing below looks at the others.
         active = np.flatnonzero(codes.max(axis=0))
@@ -96,7 +95,7 @@ class Factors:
         basis = np.zeros((n_factors, len(ignored)), np.float32)
         basis[:, active] = weights[order]
         return cls(
-            strengths=strengths[:, order].reshape(GRID, GRID, n_factors).astype(np.float32),
+            strengths=strengths[:, order].reshape(*grid.shape, n_factors).astype(np.float32),
             basis=basis,
             ignore=tuple(np.flatnonzero(ignored).tolist()),
         )
@@ -105,21 +104,21 @@ class Factors:
         """How strong each of these factors is in a picture, this one or another.
 
         Args:
-            activations: (16, 16, n_features) float32 >= 0, the SAE's codes of every patch.
+            activations: (rows, cols, n_features) float32 >= 0, the SAE's codes of every patch.
 
         Returns:
-            (16, 16, n_factors) float32 >= 0, the strengths whose sum of factors comes nearest to the
+            (rows, cols, n_factors) float32 >= 0, the strengths whose sum of factors comes nearest to the
             activations. For the activations that were fitted these are ``strengths``.
 
         Raises:
             TypeError, ValueError: activations of another shape, negative or not finite.
         """
-        codes = _codes(activations, self.basis.shape[1])
+        codes, grid = _codes(activations, self.basis.shape[1])
         used = (self.basis != 0).any(axis=0)
         strengths = _non_negative_mix(
             codes[:, used].astype(np.float64), self.basis[:, used].astype(np.float64)
         )
-        return strengths.reshape(GRID, GRID, len(self.basis)).astype(np.float32)
+        return strengths.reshape(*grid.shape, len(self.basis)).astype(np.float32)
 
 
 def typical_strength(strengths: NDArray[np.float64]) -> float:
@@ -139,8 +138,9 @@ def typical_strength(strengths: NDArray[np.float64]) -> float:
 
 
 def n_apart(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
-    """How many maps (16, 16, n) are of different things: those of which no earlier one is alike (cosine)."""
-    columns = maps.reshape(N_PATCHES, -1) / np.linalg.norm(maps.reshape(N_PATCHES, -1), axis=0)
+    """How many maps (rows, cols, n) show different things: those that no earlier one is alike (cosine)."""
+    columns = maps.reshape(-1, maps.shape[2])
+    columns = columns / np.linalg.norm(columns, axis=0)
     first: list[int] = []
     for i, column in enumerate(columns.T):
         if all(column @ columns[:, k] < alike for k in first):
@@ -184,14 +184,8 @@ def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArr
     return np.array([nnls(mixed, target)[0] for target in targets @ span])
 
 
-def _n_factors(value: object) -> int:
-    n_factors = checks.whole("n_factors", value, 1, N_PATCHES)
-    if not 1 <= n_factors <= N_PATCHES:
-        raise ValueError(
-            f"n_factors={n_factors}, but an image has {N_PATCHES} patches; "
-            f"choose 1..{N_PATCHES} (3..8 reads best)"
-        )
-    return n_factors
+def _n_factors(value: object, grid: Grid) -> int:
+    return checks.n_factors(value, grid.n_patches)
 
 
 def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any]) -> None:
@@ -209,20 +203,22 @@ def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any])
         )
 
 
-def _codes(activations: FloatArray, n_features: int | str = "n_features") -> NDArray[np.float32]:
+def _codes(activations: FloatArray, n_features: int | str = "n_features") -> tuple[NDArray[np.float32], Grid]:
+    """Activations as (n_patches, n_features), and the grid of the patches."""
     array = activations
     if not (isinstance(array, np.ndarray) and array.dtype == np.float32 and _is_fine(array, n_features)):
-        array = checks.frozen_array("activations", activations, (GRID, GRID, n_features))
+        array = checks.frozen_array("activations", activations, ("rows", "cols", n_features))
         if array.size and array.min() < 0:
             raise ValueError(
                 f"activations go down to {array.min()}; SAE codes are never negative, give those"
             )
-    return array.reshape(N_PATCHES, -1)
+    grid = Grid.of(array)
+    return array.reshape(grid.n_patches, array.shape[2]), grid
 
 
 def _is_fine(array: NDArray[np.float32], n_features: int | str) -> bool:
     """Whether the array can be used as it is; a copy of ten thousand features takes as long as NMF."""
-    if array.ndim != 3 or array.shape[:2] != (GRID, GRID) or n_features not in ("n_features", array.shape[2]):
+    if array.ndim != 3 or n_features not in ("n_features", array.shape[2]):
         return False
     # What is not finite shows in one of the two.
     return array.size == 0 or bool(array.min() >= 0 and array.max() < np.inf)

@@ -1,9 +1,9 @@
 """What the widgets and figures need of a painter, and what a painter may offer besides.
 
-Every painter analyses and renders: `PainterProtocol`. All else is a capability, declared here. A painter offers
-a capability by having its methods and attributes. A painter that knows its abilities only when it runs (the
-model may be on a server) lists their names in `capabilities`. Code that needs a capability asks `offered` for
-it and gets None where it is missing; nothing else probes a painter's attributes.
+Every painter analyses and renders: `PainterProtocol`. All else is a capability, declared here. A painter
+offers a capability by having its methods and attributes. A painter that knows its abilities only when it
+runs (the model may be on a server) lists their names in `capabilities`. Code that needs a capability asks
+`offered` for it and gets None where it is missing; nothing else probes a painter's attributes.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ class FeatureSpace:
             return self.sites[0]
         full = site_names.full(checks.text("site", site))
         if full not in self.sites:
-            raise ValueError(f"site={site!r} is not a site here; choose one of {', '.join(self.sites)}")
+            raise ValueError(
+                f"site={checks.shown(site)} is not steered here; choose one of {', '.join(self.sites)}"
+            )
         return full
 
     def size(self, site: str | None = None) -> int:
@@ -77,7 +79,7 @@ class FeatureSpace:
             TypeError, ValueError: not an index of the site's features, or no such site.
         """
         here = self.columns(site)
-        return here.start + checks.feature_index(feature, here.stop - here.start)
+        return int(here.start) + checks.feature_index(feature, self.size(site))
 
     def locate(self, feature: int) -> tuple[str, int]:
         """The site of a scene's feature, and the feature's index in that site's SAE.

@@ -9,18 +9,20 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ember_widgets.scene import scene_file
-from ember_widgets.scene.grid import AREAS, GRID, REGION_SHARE, Patches, heal, patch_mask, region
-from ember_widgets.scene.palette import PALETTE, free_name, palette
-from ember_widgets.scene.patch_edits import PatchEdits
+from ember_widgets.scene import factor_edits, patch_edits, scene_file
+from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.grid import AREAS, GRID, REGION_SHARE, Grid, Patches, heal, patch_mask, region
+from ember_widgets.scene.palette import PALETTE, free_name, next_color, palette
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
 
@@ -46,28 +48,29 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Scene(PatchEdits):
+class Scene:
     """An immutable picture recipe: what was generated, and what was painted over it.
 
-    A *factor* is a weighted sum of SAE features with a strength in each of the 16×16 patches. The painter
-    adds to the model's activations the change that the factors make (S·H − S0·H0) and takes away what is
-    left of the original where the remainder mask is below 1; a scene nobody edited changes nothing at all.
+    A *factor* is a weighted sum of SAE features with a strength in each patch of the grid (16×16 in
+    SDXL-Turbo). The painter adds to the model's activations the change that the factors make
+    (S·H − S0·H0) and takes away what is left of the original where the remainder mask is below 1; a scene
+    nobody edited changes nothing at all.
 
     Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool
-    array (16, 16), an iterable of (row, col) pairs, or the name of an area ("everything", "floor", "centre",
-    "left", "right") will do. Scenes compare by value. Arrays are read-only.
+    array (rows, cols), an iterable of (row, col) pairs, or the name of an area ("everything", "floor",
+    "centre", "left", "right") will do. Scenes compare by value. Arrays are read-only.
 
     Args:
         prompt: text the picture was generated from; may be empty.
         seed: seed of the noise, 0..2**63-1.
         n_steps: sampling steps, 1..4.
-        strengths: S, (16, 16, n_factors) float32. 1.0 = as strong as the model itself makes that factor; any
-            finite value goes, negative ones subtract.
-        remainder: (16, 16) float32 in [0, 1], how much stays of what the factors do not explain; 1 = all.
+        strengths: S, (rows, cols, n_factors) float32. 1.0 = as strong as the model itself makes that factor;
+            any finite value goes, negative ones subtract.
+        remainder: (rows, cols) float32 in [0, 1], how much stays of what the factors do not explain; 1 = all.
         basis: H, (n_factors, n_features) float32, each factor's features in units of SAE codes.
         names: a name per factor, all different.
         colors: a colour per factor, "#rrggbb".
-        base_strengths: S0, (16, 16, n_base) float32, the strengths of the analysed picture.
+        base_strengths: S0, (rows, cols, n_base) float32, the strengths of the analysed picture.
         base_basis: H0, (n_base, n_features) float32, their basis as analysed.
         unit: (n_features,) float32 > 0, each feature's typical activation; 1.0 in a weight means this much.
         model: which model and SAE this belongs to, str to str ("id", "revision", "site", "sae", ...).
@@ -84,6 +87,10 @@ class Scene(PatchEdits):
             order of the features and of the network. A factor belongs to the site of its features. The
             remainder mask is the first site's: what the others do not explain follows from the picture as
             painted, and stays. None = one site.
+        factor_ids: a number per factor, all different, 0 or more, that stays with the factor when it is
+            renamed or moved in the palette; no other factor of this scene gets it, also after it is removed.
+            Ids are not compared by ``==``. None = 0, 1, 2, ...
+        next_factor_id: the id of the next factor that is added; None = the first above all ids.
         style: text for what comes after the grid, how things look and not where they are; it is read behind
             the prompt. "" = nothing but the prompt.
 
@@ -120,6 +127,8 @@ class Scene(PatchEdits):
     image: FloatArray | None = None
     image_strength: float = 0.5
     sites: Mapping[str, int] | None = None
+    factor_ids: tuple[int, ...] | None = None
+    next_factor_id: int | None = None
 
     def __post_init__(self) -> None:
         basis = checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
@@ -131,7 +140,12 @@ class Scene(PatchEdits):
                 f"base_basis has {n_base} rows, but basis only {n_factors}; "
                 "say with origins which of them each factor is"
             )
+        strengths = checks.frozen_array("strengths", self.strengths, (*_grid_of(self.strengths), n_factors))
+        rows, cols = strengths.shape[:2]
+        if not rows or not cols:
+            raise ValueError(f"strengths has shape {strengths.shape}; give one patch or more")
         guidance = checks.guidance(self.guidance)
+        factor_ids = checks.factor_ids(self.factor_ids, n_factors)
         checked: dict[str, Any] = {
             "prompt": checks.text("prompt", self.prompt),
             "style": checks.text("style", self.style),
@@ -139,13 +153,13 @@ class Scene(PatchEdits):
             "n_steps": checks.n_steps(self.n_steps, guidance),
             "guidance": guidance,
             "image_strength": checks.image_strength(self.image_strength),
-            "strengths": checks.frozen_array("strengths", self.strengths, (GRID, GRID, n_factors)),
-            "remainder": checks.frozen_array("remainder", self.remainder, (GRID, GRID)),
+            "strengths": strengths,
+            "remainder": checks.frozen_array("remainder", self.remainder, (rows, cols)),
             "basis": basis,
             "names": checks.factor_names(self.names, n_factors),
             "colors": checks.factor_colors(self.colors, n_factors),
             "base_strengths": checks.frozen_array(
-                "base_strengths", self.base_strengths, (GRID, GRID, n_base)
+                "base_strengths", self.base_strengths, (rows, cols, n_base)
             ),
             "base_basis": base_basis,
             "unit": checks.frozen_array("unit", self.unit, (n_features,)),
@@ -154,6 +168,8 @@ class Scene(PatchEdits):
                 _first(n_base, n_factors) if self.origins is None else self.origins, n_factors, n_base
             ),
         }
+        checked["factor_ids"] = factor_ids
+        checked["next_factor_id"] = checks.next_factor_id(self.next_factor_id, factor_ids)
         checked["edit_steps"] = checks.edit_steps(self.edit_steps, checked["n_steps"])
         if self.image is not None:
             checked["image"] = checks.frozen_array("image", self.image, ("channels", "height", "width"))
@@ -167,6 +183,376 @@ class Scene(PatchEdits):
             raise ValueError("unit has values <= 0; give each feature's typical activation, all above 0")
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The patches of the picture."""
+        return Grid.of(self.remainder)
+
+    @cached_property
+    def space(self) -> FeatureSpace:
+        """Which site each feature belongs to."""
+        return FeatureSpace.of(self.sites or {self.model.get("site", ""): self.n_features})
+
+    @property
+    def n_factors(self) -> int:
+        """How many factors there are; 0 on a blank canvas."""
+        return len(self.basis)
+
+    @property
+    def n_features(self) -> int:
+        """How many features the SAE has."""
+        return len(self.unit)
+
+    def site(self, factor: int | str) -> str:
+        """The site that a factor belongs to: module path, "" where the scene does not say.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._factor_sites[f]
+
+    def feature(self, feature: int, site: str) -> int:
+        """The index among this scene's features of a feature of one site's SAE.
+
+        Args:
+            feature: index into that SAE.
+            site: module path or short name, such as "up.0.1".
+
+        Raises:
+            TypeError, ValueError: an unknown feature, or a site that is not steered here.
+        """
+        return self.space.index(feature, site)
+
+    # Edits of what a factor is
+
+    def set_weight(self, factor: int | str, feature: int, weight: float) -> Scene:
+        """Set how much of a feature is in a factor.
+
+        Args:
+            factor: index or name.
+            feature: index into the SAE, 0..n_features-1.
+            weight: 1.0 = the feature's typical activation, 0 = none of it, negative subtracts it.
+
+        Returns:
+            The scene with the factor changed, wherever it stands.
+
+        Raises:
+            TypeError, ValueError: an unknown factor or feature, weight not finite.
+        """
+        f = self._factor(factor)
+        basis = factor_edits.writable(self.basis)
+        feature = checks.feature_index(feature, self.n_features)
+        basis[f, feature] = self._amount(feature, weight)
+        factor_edits.check_one_site(basis[f], self.names[f], self.space)
+        return self.replace(basis=basis)
+
+    def weights(self, factor: int | str, top: int | None = None) -> dict[int, float]:
+        """What a factor is made of.
+
+        Args:
+            factor: index or name.
+            top: how many features at most, 1..n_features; None = all that are not 0.
+
+        Returns:
+            {feature: weight}, 1.0 = the feature's typical activation; those that add most come first.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or a top out of range.
+        """
+        row = self.basis[self._factor(factor)]
+        if top is not None:
+            top = checks.integer("top", top, 1, self.n_features, hint="leave it out for all features")
+        return factor_edits.weights(row, self.unit, top)
+
+    def add_factor(
+        self, features: Mapping[int, float], name: str | None = None, color: str | None = None
+    ) -> Scene:
+        """Add a factor made of features; paint with it afterwards.
+
+        Args:
+            features: {feature: weight}, 1.0 = the feature's typical activation.
+            name: None = "feature 123", or "factor 5" for more than one feature. A taken name gets a number
+                behind it.
+            color: "#rrggbb"; None = the next colour of the palette.
+
+        Returns:
+            The scene with one more factor, the last, which is nowhere yet.
+
+        Raises:
+            TypeError, ValueError: an unknown feature or none, weight not finite, an invalid name or colour.
+        """
+        if not isinstance(features, Mapping) or not features:
+            given = checks.shown(features)
+            raise TypeError(f"features={given}; give at least one, as {{feature: weight}}, e.g. {{7: 1.0}}")
+        row = np.zeros(self.n_features)
+        for feature, weight in features.items():
+            feature = checks.feature_index(feature, self.n_features)
+            row[feature] = self._amount(feature, weight)
+        factor_edits.check_one_site(row, "a factor", self.space)
+        if name is None:
+            name = f"feature {next(iter(features))}" if len(features) == 1 else f"factor {self.n_factors}"
+        return self._append(row, name, next_color(self.colors) if color is None else color)
+
+    def borrow(self, other: Scene, factor: int | str) -> Scene:
+        """Take over a factor of another picture, to paint with it here.
+
+        Args:
+            other: a scene of the same SAE.
+            factor: index or name of the factor there.
+
+        Returns:
+            This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number
+            behind it if that is taken) and its colour (unless that is taken).
+
+        Raises:
+            TypeError: ``other`` is no scene.
+            ValueError: an unknown factor, or the scenes' SAEs differ.
+        """
+        self.check_lender(other)
+        f = other._factor(factor)
+        color = next_color(self.colors) if other.colors[f] in self.colors else other.colors[f]
+        return self._append(other.basis[f], other.names[f], color)
+
+    def check_lender(self, other: Scene) -> None:
+        """Refuse a scene that nothing can be borrowed from.
+
+        Raises:
+            TypeError: ``other`` is no scene.
+            ValueError: the scenes' SAEs differ.
+        """
+        if not isinstance(other, Scene):
+            raise TypeError(f"other={checks.shown(other)} is not a Scene; load one with Scene.load(path)")
+        if other.n_features != self.n_features:
+            raise ValueError(
+                f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
+                "factors can only be borrowed from a scene of the same SAE"
+            )
+        theirs, ours = other.model.get("sae"), self.model.get("sae")
+        if theirs != ours:
+            raise ValueError(
+                f"the other scene's SAE is {checks.shown(theirs)}, this one's {checks.shown(ours)}; "
+                "their features mean different things, so analyse the other picture with this painter first"
+            )
+
+    def keep_top(self, factor: int | str, top: int = 1) -> Scene:
+        """Reduce a factor to its strongest features, to see how much of the picture they alone carry.
+
+        Args:
+            factor: index or name.
+            top: how many features stay, 1..n_features; the others get weight 0.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or a top out of range.
+        """
+        f = self._factor(factor)
+        kept = list(self.weights(f, top))
+        basis = factor_edits.writable(self.basis)
+        basis[f] = 0
+        basis[f, kept] = self.basis[f, kept]
+        return self.replace(basis=basis)
+
+    def reset_weights(self, factor: int | str) -> Scene:
+        """Make a factor of the features again that it was analysed as.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or one that was added and never analysed.
+        """
+        f = self._factor(factor)
+        origin = self._origins[f]
+        if origin < 0:
+            raise ValueError(
+                f"{checks.shown(self.names[f])} was added, not analysed, so there is nothing to go back to; "
+                "use undo, or set_weight for each feature"
+            )
+        basis = factor_edits.writable(self.basis)
+        basis[f] = self.base_basis[origin]
+        return self.replace(basis=basis)
+
+    # Edits of the palette
+
+    def duplicate(self, factor: int | str) -> Scene:
+        """Copy a factor, to paint with it or to change what it is made of.
+
+        Returns:
+            The scene with one more factor, the last, which is nowhere yet and has a colour of its own.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+
+    def remove(self, factor: int | str) -> Scene:
+        """Take a factor out of the picture and off the palette.
+
+        Raises:
+            TypeError, ValueError: an unknown factor.
+        """
+        f = self._factor(factor)
+        return self._arranged([i for i in range(self.n_factors) if i != f])
+
+    def reorder(self, order: Iterable[int | str]) -> Scene:
+        """Put the factors in another order; the picture stays.
+
+        Args:
+            order: every factor once, by index or name.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, one that is missing, or one given twice.
+        """
+        indices = [self._factor(factor) for factor in order]
+        if sorted(indices) != list(range(self.n_factors)):
+            raise ValueError(
+                f"order={checks.shown(indices)} is not every factor once; "
+                f"give the {checks.plural(self.n_factors, 'factor')} in another order"
+            )
+        return self._arranged(indices)
+
+    def recolor(self, factor: int | str, color: str) -> Scene:
+        """Give a factor another colour, "#rrggbb".
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or no colour.
+        """
+        f = self._factor(factor)
+        colors = list(self.colors)
+        colors[f] = checks.color("color", color)
+        return self.replace(colors=tuple(colors))
+
+    def rename(self, factor: int | str, name: str) -> Scene:
+        """Give a factor another name.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or a name that is empty or another factor's.
+        """
+        f = self._factor(factor)
+        names = list(self.names)
+        names[f] = checks.text("name", name)
+        return self.replace(names=tuple(names))
+
+    # Edits of where factors stand, and how strongly
+
+    def paint(
+        self,
+        factor: int | str,
+        patches: Patches,
+        strength: float = 1.0,
+        *,
+        opacity: float | NDArray[Any] = 1.0,
+        mode: Literal["over", "add"] = "over",
+    ) -> Scene:
+        """Paint a factor onto patches.
+
+        Args:
+            factor: index or name.
+            patches: bool (rows, cols) or (row, col) pairs.
+            strength: 1.0 = as strong as the model itself makes it; negative subtracts.
+            opacity: 0..1, how much of the stroke counts; (rows, cols) of them for a soft edge.
+            mode: "over" covers: the patch fades from what it held (at the factor's site) to this factor
+                alone, and so does the remainder. "add" leaves everything and adds ``opacity * strength``.
+
+        Returns:
+            The painted scene.
+
+        Raises:
+            TypeError, ValueError: an unknown factor or mode, patches outside the grid, strength not finite,
+                opacity outside 0..1.
+        """
+        f, where = self._factor(factor), self.grid.mask(patches)
+        strength, shares = checks.strength(strength), self.grid.shares("opacity", opacity)
+        if mode not in ("over", "add"):
+            raise ValueError(
+                f"mode={checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
+            )
+        return self._edited(patch_edits.paint(self._layers(f), f, where, strength, shares, mode == "over"))
+
+    def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
+        """Take everything, or one factor, out of patches.
+
+        Args:
+            patches: bool (rows, cols) or (row, col) pairs.
+            factor: index or name of the factor to take out; None takes out all.
+            heal: fill the patches from around (all factors but the erased one), so that the surroundings
+                close over the gap instead of leaving nothing there.
+
+        Returns:
+            The scene without it. The remainder, which still shows what stood there, goes to 0 too; only
+            ``factor`` without ``heal``, which leaves the rest of the patch as it is, keeps it.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, or patches outside the grid.
+        """
+        f, where = None if factor is None else self._factor(factor), self.grid.mask(patches)
+        return self._edited(patch_edits.erase(self._layers(f), f, where, heal))
+
+    def scale(self, factor: int | str, gain: float, patches: Patches | None = None) -> Scene:
+        """Multiply a factor's strength.
+
+        Args:
+            factor: index or name.
+            gain: 0 takes the factor out, 1 changes nothing, negative subtracts.
+            patches: bool (rows, cols) or (row, col) pairs; None = everywhere.
+
+        Returns:
+            The scaled scene.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, patches outside the grid, gain not finite.
+        """
+        f = self._factor(factor)
+        gain = checks.number("gain", gain, hint="give a number (0 = gone, 1 = as it is, 2 = twice as strong)")
+        where = self.grid.mask("everything" if patches is None else patches)
+        strengths = factor_edits.writable(self.strengths)
+        strengths[where, f] *= gain
+        return self.replace(strengths=strengths)
+
+    def move(
+        self,
+        factor: int | str | None,
+        d_row: int,
+        d_col: int,
+        patches: Patches | None = None,
+        heal: bool = True,
+    ) -> Scene:
+        """Lift a factor's region, or all that patches hold, off its place and put it down elsewhere.
+
+        The strengths and the remainder travel; at the new place they replace what was there. What would leave
+        the grid is lost. A move by (0, 0) changes nothing.
+
+        Args:
+            factor: index or name; None = all factors, and then ``patches`` must be given.
+            d_row: rows down, fewer than the grid has; negative is up.
+            d_col: columns to the right, fewer than the grid has; negative is left.
+            patches: the region to carry, bool (rows, cols) or (row, col) pairs; None = where the factor is
+                stronger than a quarter (``REGION_SHARE``) of its strongest patch.
+            heal: fill the vacated patches from around, with the other factors if it was one that left; False
+                leaves them empty.
+
+        Returns:
+            The scene with the region moved. The remainder of vacated patches is 0.
+
+        Raises:
+            TypeError, ValueError: an unknown factor, neither factor nor patches, patches outside the grid, a
+                shift that leaves the grid.
+        """
+        f = None if factor is None else self._factor(factor)
+        rows, cols = self.grid.shape
+        hint = "farther than {} patches everything is off the grid; use erase to remove it"
+        d_row = checks.integer("d_row", d_row, 1 - rows, rows - 1, hint=hint.format(rows - 1))
+        d_col = checks.integer("d_col", d_col, 1 - cols, cols - 1, hint=hint.format(cols - 1))
+        if patches is not None:
+            source = self.grid.mask(patches)
+        elif f is not None:
+            source = region(self.strengths[:, :, f])
+        else:
+            raise TypeError("factor=None moves all that stands in patches; say which, as patches=")
+        if d_row == d_col == 0:
+            return self
+        return self._edited(patch_edits.move(self._layers(f), f, source, (d_row, d_col), heal))
+
+    # Edits of how the picture is drawn
 
     def restyle(self, style: str) -> Scene:
         """Have the same things drawn in another style, e.g. "pixel art"; "" takes it away.
@@ -236,18 +622,23 @@ class Scene(PatchEdits):
         """The scene as it was analysed: rendered, it is the picture that nobody edited."""
         n_base = len(self.base_basis)
         names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))
+        next_id = self._next_id + n_base
+        ids = list(range(self._next_id, next_id))
         for f, origin in enumerate(self._origins):
             if origin >= 0 and origin not in self._origins[:f]:
                 names[origin], colors[origin] = self.names[f], self.colors[f]
+                ids[origin] = self._ids[f]
         for f in range(n_base):
             names[f] = free_name(names[f], names[:f])
         return self.replace(
             strengths=self.base_strengths,
             basis=self.base_basis,
-            remainder=np.ones((GRID, GRID)),
+            remainder=np.ones(self.grid.shape),
             names=tuple(names),
             colors=tuple(colors),
             origins=tuple(range(n_base)),
+            factor_ids=tuple(ids),
+            next_factor_id=next_id,
         )
 
     def replace(self, **changes: Any) -> Scene:
@@ -259,6 +650,10 @@ class Scene(PatchEdits):
         fields = self._fields()
         if unknown := sorted(changes.keys() - fields.keys()):
             raise TypeError(f"a scene has no field {', '.join(unknown)}; choose from {', '.join(fields)}")
+        n_factors = len(np.atleast_2d(changes.get("basis", self.basis)))
+        if n_factors != self.n_factors and "factor_ids" not in changes:  # other factors than these
+            ids = range(self._next_id, self._next_id + n_factors)
+            changes |= {"factor_ids": tuple(ids), "next_factor_id": None}
         return Scene(**fields | changes)
 
     def __eq__(self, other: object) -> bool:
@@ -270,6 +665,7 @@ class Scene(PatchEdits):
             if isinstance(value, np.ndarray) or isinstance(theirs[name], np.ndarray)
             else value == theirs[name]
             for name, value in mine.items()
+            if name not in ("factor_ids", "next_factor_id")  # not a part of what is drawn
         )
 
     def __repr__(self) -> str:
@@ -283,6 +679,67 @@ class Scene(PatchEdits):
         # Copies and pickles go through the constructor, so that their arrays are read-only too.
         return _rebuilt, (self._plain_fields(),)
 
+    def _factor(self, factor: int | str) -> int:
+        return checks.factor_index(factor, self.names)
+
+    def _amount(self, feature: int, weight: float) -> float:
+        hint = "give a number (1.0 = the feature's typical activation)"
+        return checks.number("weight", weight, hint=hint) * float(self.unit[feature])
+
+    @property
+    def _origins(self) -> tuple[int, ...]:
+        return self.origins or ()  # None is gone after __post_init__
+
+    @property
+    def _ids(self) -> tuple[int, ...]:
+        return self.factor_ids or ()
+
+    @property
+    def _next_id(self) -> int:
+        return self.next_factor_id or 0
+
+    @cached_property
+    def _factor_sites(self) -> tuple[str, ...]:
+        """Per factor its site."""
+        rows = [
+            row if row.any() or origin < 0 else self.base_basis[origin]
+            for row, origin in zip(self.basis, self._origins, strict=True)
+        ]
+        return tuple(factor_edits.site(row, self.space) for row in rows)
+
+    def _layers(self, f: int | None) -> patch_edits.Layers:
+        """What an edit of a factor (None = of all) works on."""
+        sites, first = self._factor_sites, self.space.sites[0]
+        beside = np.array([f is None or site == sites[f] for site in sites], np.bool_)
+        return patch_edits.Layers(
+            self.strengths, self.remainder, beside, masks_remainder=f is None or sites[f] == first
+        )
+
+    def _edited(self, layers: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Scene:
+        strengths, remainder = layers
+        return self.replace(strengths=strengths, remainder=remainder)
+
+    def _append(self, row: NDArray[Any], name: str, color: str, origin: int = -1) -> Scene:
+        return self.replace(
+            strengths=np.concatenate([self.strengths, np.zeros((*self.grid.shape, 1))], axis=2),
+            basis=np.concatenate([self.basis, row[None]]),
+            names=(*self.names, free_name(checks.text("name", name), self.names)),
+            colors=(*self.colors, color),
+            origins=(*self._origins, origin),
+            factor_ids=(*self._ids, self._next_id),
+            next_factor_id=self._next_id + 1,
+        )
+
+    def _arranged(self, factors: list[int]) -> Scene:
+        return self.replace(
+            strengths=self.strengths[..., factors],
+            basis=self.basis[factors],
+            names=tuple(self.names[f] for f in factors),
+            colors=tuple(self.colors[f] for f in factors),
+            origins=tuple(self._origins[f] for f in factors),
+            factor_ids=tuple(self._ids[f] for f in factors),
+        )
+
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
@@ -290,6 +747,8 @@ class Scene(PatchEdits):
         fields = self._fields() | {"model": dict(self.model)}
         if self.origins == _first(len(self.base_basis), self.n_factors):
             del fields["origins"]  # the usual case, which files need not tell
+        if self._ids == tuple(range(self.n_factors)) and self._next_id == self.n_factors:
+            del fields["factor_ids"], fields["next_factor_id"]
         if not self.style:
             del fields["style"]
         if self.image is None:
@@ -300,6 +759,12 @@ class Scene(PatchEdits):
             fields["sites"] = dict(self.sites)
         absent = ("edit_steps", "image", "sites")
         return {name: value for name, value in fields.items() if name not in absent or value is not None}
+
+
+def _grid_of(strengths: object) -> tuple[int | str, int | str]:
+    """Rows and columns as an array has them, or their names, for messages."""
+    shape = np.shape(strengths) if isinstance(strengths, np.ndarray) else ()
+    return (shape[0], shape[1]) if len(shape) == 3 else ("rows", "cols")
 
 
 def _first(n_base: int, n_factors: int) -> tuple[int, ...]:

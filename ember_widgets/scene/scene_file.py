@@ -27,7 +27,16 @@ from ember_widgets.util.checks import FloatArray, shown
 FORMAT = "ember-scene"
 VERSION = 1
 PLAIN_FIELDS = ("prompt", "seed", "n_steps", "names", "colors", "model")
-OPTIONAL_FIELDS = ("origins", "style", "guidance", "edit_steps", "image_strength", "sites")
+OPTIONAL_FIELDS = (
+    "origins",
+    "style",
+    "guidance",
+    "edit_steps",
+    "image_strength",
+    "sites",
+    "factor_ids",
+    "next_factor_id",
+)
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 OPTIONAL_ARRAYS = ("image",)
 

@@ -158,6 +158,17 @@ def sites(value: object, n_features: int) -> dict[str, int]:
     return found
 
 
+def n_factors(value: object, n_patches: int) -> int:
+    """A number of factors: no more than there are patches."""
+    number = whole("n_factors", value, 1, n_patches)
+    if not 1 <= number <= n_patches:
+        raise ValueError(
+            f"n_factors={number}, but an image has {n_patches} patches; "
+            f"choose 1..{n_patches} (3..8 reads best)"
+        )
+    return number
+
+
 def factor_index(factor: object, names: tuple[str, ...]) -> int:
     """The index of a factor given by index or by name."""
     if isinstance(factor, str):
@@ -236,6 +247,30 @@ def origins(value: object, n_factors: int, n_base: int) -> tuple[int, ...]:
         )
     hint = "give the index of an analysed factor, or -1 for one that was added"
     return tuple(integer("origins", item, -1, n_base - 1, hint=hint) for item in value)
+
+
+def factor_ids(value: object, n_factors: int) -> tuple[int, ...]:
+    """One id per factor, all different; 0, 1, 2, ... for None."""
+    if value is None:
+        return tuple(range(n_factors))
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"factor_ids={shown(value)} is not a tuple; give one whole number per factor")
+    hint = "give one whole number per factor, all different"
+    ids = tuple(integer("factor_ids", item, 0, 2**53, hint=hint) for item in value)
+    if len(ids) != n_factors or len(set(ids)) < len(ids):
+        raise ValueError(
+            f"factor_ids={shown(value)} are not {plural(n_factors, 'different id')}; "
+            f"basis has {plural(n_factors, 'row')}, and each factor has an id of its own"
+        )
+    return ids
+
+
+def next_factor_id(value: object, ids: tuple[int, ...]) -> int:
+    """The id of the next factor: above all that there are."""
+    least = max(ids, default=-1) + 1
+    return (
+        least if value is None else integer("next_factor_id", value, least, 2**53, hint="it is above all ids")
+    )
 
 
 def model(value: object) -> dict[str, str]:

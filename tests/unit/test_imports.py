@@ -33,8 +33,9 @@ ROOMS = (
     ("scene",),
     ("util",),
 )
-# The package itself only names, lazily, what stands in the rooms; the version is a number.
-OUTSIDE = {"", "_version", "widgets"}
+# The package itself only names, lazily, what stands in the rooms; so does a module that notebooks of 0.1
+# import from.
+OUTSIDE = {"", "_version", "checkpoints", "widgets"}
 
 NOTEBOOK = {"anywidget", "ipycanvas", "ipywidgets", "traitlets", "IPython"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
@@ -235,3 +236,30 @@ class TestThePackage:
 
     def test_version_is_one_number(self) -> None:
         assert re.fullmatch(r"\d+\.\d+\.\d+([.a-z]+\d+)*", ember_widgets.__version__)
+
+
+def bases_of_ours() -> dict[str, list[str]]:
+    """Each class of the package, and those of its bases that the package defines, protocols aside."""
+    classes: dict[str, ast.ClassDef] = {}
+    for module in modules():
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                classes[node.name] = node
+
+    def names(node: ast.ClassDef) -> list[str]:
+        heads = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
+        return [base.id for base in heads if isinstance(base, ast.Name)]
+
+    protocols = {name for name, node in classes.items() if "Protocol" in names(node)}
+    return {
+        name: [base for base in names(node) if base in classes and base not in protocols]
+        for name, node in classes.items()
+    }
+
+
+def test_no_class_is_a_stack_of_bases() -> None:
+    """A class that grew too long holds objects or calls functions; it is not cut into bases."""
+    ours = bases_of_ours()
+    assert {name: bases for name, bases in ours.items() if len(bases) > 1} == {}
+    stacks = {name: bases for name, bases in ours.items() if any(ours[base] for base in bases)}
+    assert stacks == {}

@@ -262,7 +262,7 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "flat activations",
         {"activations": np.zeros((256, 5), np.float32)},
         ValueError,
-        "activations has shape (256, 5); give an array of shape (16, 16, n_features)",
+        "activations has shape (256, 5); give an array of shape (rows, cols, n_features)",
     ),
     (
         "nan",
@@ -293,4 +293,18 @@ def test_bad_input_says_what_to_do(
 def test_transform_wants_the_features_it_was_fitted_on(picture: FloatArray) -> None:
     with pytest.raises(ValueError) as caught:
         Factors.fit(picture, 3).transform(picture[..., :5])
-    assert str(caught.value) == "activations has shape (16, 16, 5); give an array of shape (16, 16, 40)"
+    assert str(caught.value) == "activations has shape (16, 16, 5); give an array of shape (rows, cols, 40)"
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (6, 10)])
+def test_pictures_of_other_grids_are_factorised(shape: tuple[int, int]) -> None:
+    activations = np.zeros((*shape, 20), np.float32)
+    activations[: shape[0] // 2, :, 3] = 2
+    activations[shape[0] // 2 :, :, 7] = 1
+    factors = Factors.fit(activations, np.int64(2))  # type: ignore[arg-type]
+    assert factors.strengths.shape == (*shape, 2)
+    assert factors.basis.argmax(axis=1).tolist() == [3, 7]
+    assert np.allclose(factors.transform(activations), factors.strengths, atol=1e-4)
+    n = shape[0] * shape[1]
+    with pytest.raises(ValueError, match=f"but an image has {n} patches"):
+        Factors.fit(activations, n + 1)

@@ -14,17 +14,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from ember_widgets.scene.scene import GRID, Scene, palette
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 
 PATH = Path(__file__).with_name("parity.json")
 N_FACTORS = 3
+SQUARE = Grid(16, 16)
 
 
-def start() -> Scene:
+def start(grid: Grid = SQUARE) -> Scene:
     """A landscape: ground below, a hill on it, a small thing that reaches the right border."""
-    rows, cols = np.mgrid[0:GRID, 0:GRID]
-    strengths = np.zeros((GRID, GRID, N_FACTORS), np.float32)
+    rows, cols = np.mgrid[0 : grid.rows, 0 : grid.cols]
+    strengths = np.zeros((*grid.shape, N_FACTORS), np.float32)
     strengths[..., 0] = np.clip((rows - 6) / 8, 0, 1) + ((3 * rows + 5 * cols) % 7) / 40
     strengths[..., 1] = np.clip(1.2 - ((rows - 8) ** 2 + (cols - 5) ** 2) / 16, 0, None)
     strengths[2:7, 12:16, 2] = 0.9 + ((rows + 2 * cols) % 5)[2:7, 12:16] / 10
@@ -49,10 +52,10 @@ def start() -> Scene:
 BLOB = [[4, 4], [4, 5], [5, 4], [5, 5], [5, 6], [6, 5]]
 BLOCK = [[row, col] for row in range(6, 11) for col in range(3, 8)]
 CORNER = [[row, col] for row in range(3) for col in range(4)]
-EVERYWHERE = [[row, col] for row in range(GRID) for col in range(GRID)]
+EVERYWHERE = [[row, col] for row in range(SQUARE.rows) for col in range(SQUARE.cols)]
 
 # A soft edge: a share per patch, from none to all.
-SOFT = [[((row * 5 + col * 3) % 9) / 8 for col in range(GRID)] for row in range(GRID)]
+SOFT = [[((row * 5 + col * 3) % 9) / 8 for col in range(SQUARE.cols)] for row in range(SQUARE.rows)]
 
 # Arguments are named as in Python; patches are (row, col) pairs or an area's name, null is None.
 EDITS: list[tuple[str, dict[str, Any]]] = [
@@ -102,10 +105,23 @@ APART: list[tuple[str, dict[str, Any]]] = [
 SITES = [0, 0, 1]
 
 
+# On grids of other sizes.
+OTHER_GRIDS = (Grid(24, 24), Grid(12, 20))
+ON_OTHER_GRIDS: list[tuple[str, dict[str, Any]]] = [
+    ("paint", {"factor": 2, "patches": "floor", "strength": 1.0, "opacity": 0.6, "mode": "over"}),
+    ("paint", {"factor": 1, "patches": "centre", "strength": 1.2, "opacity": 1.0, "mode": "add"}),
+    ("erase", {"patches": "right", "factor": None, "heal": True}),
+    ("move", {"factor": 1, "d_row": 3, "d_col": 9, "patches": None, "heal": True}),
+    ("move", {"factor": None, "d_row": -2, "d_col": -5, "patches": BLOCK, "heal": True}),
+    ("scale", {"factor": 0, "gain": 1.5, "patches": "left"}),
+]
+
+
 def parity() -> dict[str, Any]:
-    """{n_factors, ops: [{op, args, sites, before, after}]}; strengths are flat: row, column, factor."""
+    """{n_factors, ops: [{op, args, rows, cols, sites, before, after}]}; strengths: row, column, factor."""
     apart = start().replace(sites={"down_blocks.2.attentions.1": 2, "up_blocks.0.attentions.1": 1})
-    return {"n_factors": N_FACTORS, "ops": [*_done(start(), EDITS, []), *_done(apart, APART, SITES)]}
+    others = [op for grid in OTHER_GRIDS for op in _done(start(grid), ON_OTHER_GRIDS, [])]
+    return {"n_factors": N_FACTORS, "ops": [*_done(start(), EDITS, []), *_done(apart, APART, SITES), *others]}
 
 
 def _done(scene: Scene, edits: list[tuple[str, dict[str, Any]]], sites: list[int]) -> list[dict[str, Any]]:
@@ -115,7 +131,17 @@ def _done(scene: Scene, edits: list[tuple[str, dict[str, Any]]], sites: list[int
         if isinstance(opacity := args.get("opacity"), list):
             given["opacity"] = np.array(opacity)
         after = getattr(scene, op)(**given)
-        ops.append({"op": op, "args": args, "sites": sites, "before": _maps(scene), "after": _maps(after)})
+        ops.append(
+            {
+                "op": op,
+                "args": args,
+                "rows": scene.grid.rows,
+                "cols": scene.grid.cols,
+                "sites": sites,
+                "before": _maps(scene),
+                "after": _maps(after),
+            }
+        )
     return ops
 
 
@@ -137,4 +163,4 @@ def text() -> str:
 
 if __name__ == "__main__":
     PATH.write_text(text(), encoding="utf-8")
-    print(f"wrote {PATH.name}: {len(EDITS) + len(APART)} edits")
+    print(f"wrote {PATH.name}: {len(parity()['ops'])} edits")

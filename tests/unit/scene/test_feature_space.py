@@ -30,5 +30,5 @@ def test_what_is_not_there_is_refused() -> None:
         SPACE.locate(8)
     with pytest.raises(ValueError, match="feature=3 is outside 0..2"):
         SPACE.index(3, UP)
-    with pytest.raises(ValueError, match="site='mid.0' is not a site here; choose one of"):
+    with pytest.raises(ValueError, match="site='mid.0' is not steered here; choose one of"):
         SPACE.columns("mid.0")

@@ -392,4 +392,4 @@ class TestValue:
 
 
 def test_the_browsers_parity_file_is_up_to_date() -> None:
-    assert PARITY.read_text(encoding="utf-8") == parity_text(), "run: python tests/unit/make_parity.py"
+    assert PARITY.read_text(encoding="utf-8") == parity_text(), "run: python tests/unit/scene/make_parity.py"

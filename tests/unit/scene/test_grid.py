@@ -1,0 +1,82 @@
+"""Grids of other sizes: scenes on them are edited, saved and loaded like those of 16×16 patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
+from tests.unit.scene.scenes import filled, make_scene
+
+GRIDS = [Grid(24, 24), Grid(12, 20), Grid(1, 1)]
+
+
+def scene_on(grid: Grid, **fields: Any) -> Scene:
+    strengths = np.random.default_rng(1).uniform(0.1, 1, (*grid.shape, 3)).astype(np.float32)
+    return make_scene(
+        strengths=strengths, base_strengths=strengths, remainder=filled(1, *grid.shape), **fields
+    )
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+class TestEveryGrid:
+    def test_a_scene_knows_its_grid(self, grid: Grid) -> None:
+        assert scene_on(grid).grid == grid
+
+    def test_the_last_patch_is_painted(self, grid: Grid) -> None:
+        last = (grid.rows - 1, grid.cols - 1)
+        painted = scene_on(grid).paint("lion", [last], 2.0)
+        assert painted.strengths[last].tolist() == [0, 2, 0]
+        assert painted.remainder[last] == 0
+        assert (painted.strengths != scene_on(grid).strengths).any(axis=2).sum() == 1
+
+    def test_a_patch_beyond_the_last_is_refused(self, grid: Grid) -> None:
+        with pytest.raises(ValueError, match=rf"patch \({grid.rows}, 0\) is outside the grid; rows"):
+            scene_on(grid).paint("lion", [(grid.rows, 0)])
+
+    def test_a_mask_of_another_grid_is_refused(self, grid: Grid) -> None:
+        with pytest.raises(ValueError, match=rf"the grid is \({grid.rows}, {grid.cols}\)"):
+            scene_on(grid).erase(np.ones((16, 16), np.bool_))
+
+    def test_areas_cover_the_grid(self, grid: Grid) -> None:
+        assert {mask.shape for mask in grid.areas.values()} == {grid.shape}
+        assert grid.mask("everything").all()
+        assert not (grid.mask("left") & grid.mask("right")).any()
+
+    def test_saved_and_loaded(self, grid: Grid, tmp_path: Path) -> None:
+        scene = scene_on(grid).paint("sky", "everything", 0.5).erase([(0, 0)])
+        scene.save(tmp_path / "scene.json")
+        assert Scene.load(tmp_path / "scene.json") == scene
+
+
+@pytest.mark.parametrize("grid", GRIDS[:2], ids=str)
+def test_a_region_moves_and_its_gap_is_filled(grid: Grid) -> None:
+    scene = scene_on(grid)
+    moved = scene.move(None, 3, 5, patches=[(0, 0)])
+    assert moved.strengths[3, 5].tolist() == scene.strengths[0, 0].tolist()
+    around = scene.strengths[[0, 1, 1], [1, 0, 1]].astype(np.float64).mean(axis=0)
+    assert np.allclose(moved.strengths[0, 0], around)
+    with pytest.raises(ValueError, match=f"farther than {grid.rows - 1} patches everything is off the grid"):
+        scene.move(None, grid.rows, 0, patches=[(0, 0)])
+
+
+def test_areas_of_16_by_16_are_those_of_version_0_1() -> None:
+    row, col = np.mgrid[:16, :16]
+    areas = {
+        "everything": row >= 0,
+        "floor": row >= 11,
+        "centre": (row - 7.5) ** 2 + (col - 7.5) ** 2 <= 16,
+        "left": col < 5,
+        "right": col >= 11,
+    }
+    assert areas.keys() == Grid().areas.keys()
+    assert all(np.array_equal(areas[name], mask) for name, mask in Grid().areas.items())
+
+
+def test_an_empty_grid_is_refused() -> None:
+    with pytest.raises(ValueError, match="give one patch or more"):
+        scene_on(Grid(0, 4))
