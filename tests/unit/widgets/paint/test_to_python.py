@@ -144,14 +144,8 @@ def test_a_factor_borrowed_from_a_prompt_or_a_photograph() -> None:
     browser.ask("palette", revision=0, commit=True, **borrow)
     assert run(widget, painter) == widget.scene
     browser.seq += 1
-    content = {
-        "type": "borrow_source",
-        "client": "page",
-        "seq": browser.seq,
-        "prompt": "",
-        "file": "photo.json",
-    }
-    browser.say(content, [SCENES["photograph"].to_bytes()])
+    content = {"type": "borrow_source", "client": "page", "seq": browser.seq, "prompt": ""}
+    browser.say(content | {"file": "photo.json"}, [SCENES["photograph"].to_bytes()])
     browser.ask("palette", revision=1, commit=True, **borrow)
     assert run(widget, painter) == widget.scene
     assert widget.scene.n_factors == 5

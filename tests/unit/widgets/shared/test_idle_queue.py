@@ -28,6 +28,13 @@ def queue(faults: list[BaseException]) -> Iterator[IdleQueue]:
     queue.close()
 
 
+def waiting(gate: threading.Event) -> Callable[[], None]:
+    def task() -> None:
+        gate.wait(SOON_S)
+
+    return task
+
+
 def failing(fault: BaseException) -> Callable[[], None]:
     def task() -> None:
         raise fault
@@ -40,7 +47,7 @@ def test_a_task_that_fails_keeps_none_of_the_others_from_being_done(
     fault: BaseException, queue: IdleQueue, faults: list[BaseException]
 ) -> None:
     gate, done = threading.Event(), []
-    queue.put("first", lambda: None if gate.wait(SOON_S) else None)
+    queue.put("first", waiting(gate))
     queue.put("bad", failing(fault))
     queue.put("good", lambda: done.append("good"))
     gate.set()
@@ -51,7 +58,7 @@ def test_a_task_that_fails_keeps_none_of_the_others_from_being_done(
 def test_an_error_that_cannot_be_reported_keeps_none_from_being_done() -> None:
     queue = IdleQueue(lambda timeout_s: True, on_error=lambda fault: failing(OSError("nobody listens"))())
     gate, done = threading.Event(), []
-    queue.put("first", lambda: None if gate.wait(SOON_S) else None)
+    queue.put("first", waiting(gate))
     queue.put("bad", failing(ValueError("no")))
     queue.put("good", lambda: done.append("good"))
     gate.set()
@@ -71,7 +78,7 @@ def test_a_task_that_is_put_as_the_last_one_ends_is_done(queue: IdleQueue) -> No
 
 def test_the_newest_task_of_a_key_is_done(queue: IdleQueue) -> None:
     gate, done = threading.Event(), []
-    queue.put("first", lambda: None if gate.wait(SOON_S) else None)
+    queue.put("first", waiting(gate))
     time.sleep(0.05)
     for i in range(3):
         queue.put("same", lambda i=i: done.append(i))  # type: ignore[misc]
