@@ -16,7 +16,6 @@ from ember_widgets.features.labels import Labels
 from ember_widgets.painter.protocol import HasLabels, capabilities, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
-from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
@@ -132,7 +131,7 @@ class StateReply(Reply):
             cols=cols,
             **facts(painted) | {"seed": str(painted.seed)},
             most_steps=checks.most_steps(painted.guidance),
-            ids=factor_ids(painted),
+            ids=list(painted.factor_ids or ()),
             names=list(painted.names),
             colors=list(painted.colors),
             gains=state.gains.tolist(),
@@ -316,8 +315,3 @@ def labels_of(painter: object) -> Labels:
     """A painter's labels; none if it has none."""
     has = offered(painter, HasLabels)
     return Labels() if has is None else has.labels if isinstance(has.labels, Labels) else Labels(has.labels)
-
-
-def factor_ids(scene: Scene) -> list[int]:
-    """A number for each factor, which stays its own."""
-    return list(getattr(scene, "factor_ids", range(scene.n_factors)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.history import History
@@ -37,16 +36,8 @@ def keys_of_seeds(history: History) -> list[tuple[int, str]]:
 def alone(scene: Scene, factor: int) -> Scene:
     """A scene of one factor in the centre of a blank canvas, in no style."""
     strengths = np.zeros_like(scene.strengths)
-    strengths[centre(*scene.remainder.shape), factor] = 1
+    strengths[scene.grid.areas["centre"], factor] = 1
     return scene.replace(style="", strengths=strengths, remainder=np.zeros_like(scene.remainder))
-
-
-def centre(rows: int, cols: int) -> NDArray[np.bool_]:
-    """The patches of a disc in the middle of a grid, half as wide as it."""
-    row, col = np.ogrid[:rows, :cols]
-    down, across = (row - (rows - 1) / 2) / (rows / 4), (col - (cols - 1) / 2) / (cols / 4)
-    inside: NDArray[np.bool_] = down**2 + across**2 <= 1
-    return inside
 
 
 class Thumbnails:

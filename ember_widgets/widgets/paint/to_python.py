@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.scene.scene import AREAS, Scene, palette
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.widgets.paint.history import State
 from ember_widgets.widgets.paint.requests import guidance_of, n_analyzed
@@ -136,12 +137,10 @@ def scaled(state: State) -> tuple[str, ...]:
     lines = []
     for f, (name, gain) in enumerate(zip(state.painted.names, state.gains, strict=True)):
         if gain != 1:
-            text = str(gain)  # as few digits as tell it from other float32
-            short = state.painted.scale(f, float(text)).strengths[..., f]
-            exact = state.painted.strengths[..., f] * gain
-            lines.append(
-                f"scene = scene.scale({name!r}, {text if (short == exact).all() else float(gain)!r})"
-            )
+            short = float(str(gain))  # as few digits as tell it from other float32
+            is_same = state.painted.scale(f, short).strengths == state.scene.strengths
+            number = short if is_same[..., f].all() else float(gain)
+            lines.append(f"scene = scene.scale({name!r}, {_short(number)})")
     return (*state.code, *lines)
 
 
@@ -183,7 +182,7 @@ def _short(number: float) -> str:
 
 def _literal(scene: Scene, name: str, value: Any) -> str:
     if name == "patches":
-        return _patches(value)
+        return _patches(scene, value)
     if isinstance(value, np.ndarray):
         return _array(value.astype(np.float32))
     if name == "factor" and isinstance(value, int) and 0 <= value < scene.n_factors:
@@ -191,8 +190,8 @@ def _literal(scene: Scene, name: str, value: Any) -> str:
     return repr(value)
 
 
-def _patches(mask: NDArray[np.bool_]) -> str:
-    for name, area in AREAS.items():
+def _patches(scene: Scene, mask: NDArray[np.bool_]) -> str:
+    for name, area in scene.grid.areas.items():
         if np.array_equal(mask, area):
             return repr(name)
     return repr([(int(row), int(col)) for row, col in np.argwhere(mask)])

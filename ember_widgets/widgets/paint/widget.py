@@ -25,6 +25,7 @@ from ember_widgets.widgets.paint.requests import (
     Variation,
     check_keywords,
     check_scene,
+    encodable,
     facts,
 )
 from ember_widgets.widgets.paint.session import Session, as_exception
@@ -280,10 +281,10 @@ class PaintWidget(anywidget.AnyWidget):
         """The edits since the scene was new, as a program in the scene's own verbs.
 
         It needs a ``painter``, and makes an equal scene. Undone strokes are not in it; a stroke that no verb
-        can express (for instance around a locked factor) is in it as the strengths that came out. A scene that
-        no call can make again is in it as text: one from a photograph (its latents; the photograph itself is
-        not kept), one that was edited before the widget showed it, or the scene so far if the program gets
-        too long.
+        can express (for instance around a locked factor) is in it as the strengths that came out. A scene
+        that no call can make again is in it as text: one from a photograph (its latents; the photograph
+        itself is not kept), one that was edited before the widget showed it, or the scene so far if the
+        program gets too long.
         """
         return program(self._open.state)
 
@@ -307,7 +308,7 @@ class PaintWidget(anywidget.AnyWidget):
             TypeError: no text.
             ValueError: another step has this name.
         """
-        self._open.keep(checks.text("name", name).strip())
+        self._open.keep(encodable("name", checks.text("name", name)).strip())
 
     @property
     def kept(self) -> dict[str, Scene]:

@@ -217,6 +217,7 @@ def test_strokes_are_the_verbs_that_they_were(widget: PaintWidget, browser: Brow
     assert program(browser) == widget.to_python()
     assert widget.to_python().splitlines()[2:] == [
         "scene = painter.analyze('a lion in a meadow', seed=3, n_steps=1, n_factors=3)",
+        "scene = scene.replace(names=('sky', 'lion', 'meadow'))",
         "scene = scene.paint(factor='lion', strength=0.7, opacity=1.0, mode='over', patches='floor')",
         "scene = scene.move(factor='sky', d_row=1, d_col=-2, heal=True, patches=[(4, 7), (5, 7)])",
         "scene = scene.rename(factor='lion', name='cat')",

@@ -202,6 +202,7 @@ def test_a_features_thumbnail_shows_it_alone(browser: Browser, painter: FakePain
 
 
 def test_a_features_thumbnail_is_the_painters_own_where_it_has_one(browser: Browser, painter: Any) -> None:
+    painter.draw_icons = lambda features: [painter.icon(feature) for feature in features]
     painter.icon = lambda feature: Image.new("RGB", (16, 16), (10 * feature, 0, 0))
     painter.icons = Icons(8, shipped={3: packed(Image.new("RGB", (64, 64), (0, 0, 200)))})
     browser.ask("icons", keys=["feature 3", "feature 7"])

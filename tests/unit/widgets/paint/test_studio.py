@@ -26,7 +26,9 @@ from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
 
 class VaryingPainter(FakePainter):
-    """Knows, beside analysing and rendering, all that the real one does."""
+    """Offers styles and variations."""
+
+    styles = True
 
     def analyze(
         self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5, style: str = ""
@@ -41,8 +43,8 @@ class VaryingPainter(FakePainter):
     def reseed(self, scene: Scene, seed: int) -> Scene:
         return scene.replace(seed=seed)
 
-    def sweep(self, scene: Scene, factor: int) -> Image.Image:
-        return Image.new("RGB", (7, 5), scene.colors[factor])
+    def sweep(self, scene: Scene, factor: int | str) -> Image.Image:
+        return Image.new("RGB", (7, 5), scene.colors[int(factor)])
 
 
 @pytest.fixture

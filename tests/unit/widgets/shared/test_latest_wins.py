@@ -262,3 +262,34 @@ def test_many_threads_may_submit_at_once(
     assert sorted([*work.done, *dropped], key=str) == sorted(  # each job was either done or dropped, once
         [1000 * k + i for k in range(4) for i in range(200)], key=str
     )
+
+
+def test_an_error_that_cannot_be_reported_ends_neither_the_thread_nor_wait(work: Work) -> None:
+    def fail(fault: BaseException) -> None:
+        raise OSError("nobody listens")
+
+    worker: LatestWins[object] = LatestWins(work, on_error=fail, settle_after_s=0.01)
+    worker.submit(ValueError("bad job"))
+    assert worker.wait(SOON_S)
+    worker.submit("good job")
+    assert worker.wait(SOON_S)
+    assert work.done == ["good job"]
+    worker.close()
+
+
+@pytest.mark.parametrize("fault", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+def test_what_would_end_the_program_ends_only_its_job(fault: BaseException, work: Work) -> None:
+    faults: list[BaseException] = []
+
+    def act(job: object) -> None:
+        if job == "bad job":
+            raise fault
+        work(job)
+
+    worker: LatestWins[object] = LatestWins(act, on_error=faults.append, settle_after_s=0.01)
+    worker.submit("bad job")
+    assert worker.wait(SOON_S)
+    worker.submit("good job")
+    assert worker.wait(SOON_S)
+    assert (work.done, faults) == (["good job"], [fault])
+    worker.close()
