@@ -89,6 +89,7 @@ export class MockModel implements Model {
 
   private state(why: string, client: string): void {
     const names = this.options.names ?? NAMES;
+    const icon = (f: number) => (this.options.capabilities ? {} : { icon: `feature ${f}` });
     this.say(
       {
         type: "state",
@@ -115,8 +116,8 @@ export class MockModel implements Model {
         analysed: names.map(() => true),
         icons: names.map((name) => name),
         features: names.map((name, f) => [
-          { feature: 10 + f, label: name, weight: 1, share: 0.8 },
-          { feature: 40 + f, label: "", weight: 0.4, share: 0.2 },
+          { feature: 10 + f, label: name, weight: 1, share: 0.8, ...icon(f) },
+          { feature: 40 + f, label: "", weight: 0.4, share: 0.2, ...icon(f) },
         ]),
         steps: [...this.past, null].map((_, step) => [step, `step ${step}`, ""]),
         step: this.past.length,

@@ -113,11 +113,6 @@ export class Store {
     return this.capabilities.value?.includes(capability) ?? unknown;
   }
 
-  /** Whether features have icons. */
-  get hasFeatureIcons(): boolean {
-    return this.offers("icons") || this.offers("draw_icons");
-  }
-
   /** Requests a new scene. */
   draw(): void {
     this.stroke.drop();

@@ -24,7 +24,6 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const only = pictures.comparison.value?.factor === factor;
   const features = info.features[factor];
   const locked = factors.locked.value.has(factor);
-  const hasIcons = store.hasFeatureIcons;
   const urls = thumbnails.urls.value;
   thumbnails.request(features?.map(({ icon = "" }) => icon) ?? []);
   return (
@@ -81,12 +80,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
       </div>
       <ul aria-label="Features">
         {features?.map((part) => (
-          <Part
-            key={part.feature}
-            part={part}
-            url={hasIcons ? (urls[part.icon ?? ""] ?? "") : undefined}
-            weigh={weigh}
-          />
+          <Part key={part.feature} part={part} url={urls[part.icon ?? ""]} weigh={weigh} />
         ))}
       </ul>
       <div class="e-line">
@@ -123,19 +117,18 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
 }
 
 function Part({
-  part: { feature, label, weight, share },
+  part: { feature, label, weight, share, icon },
   url,
   weigh,
 }: {
   part: PartInfo;
-  /** Undefined if features have no icons, "" until the icon arrives. */
   url: string | undefined;
   weigh: (feature: number, weight: number, commit?: boolean) => void;
 }) {
   const name = label || `feature ${feature}`;
   return (
     <li class="e-part">
-      {url !== undefined && <Swatch url={url} testid={`part-${feature}`} />}
+      {icon && <Swatch url={url} testid={`part-${feature}`} />}
       <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
         {label} <small>#{feature}</small>
       </span>

@@ -14,7 +14,7 @@ export function Search(props: {
   onFetch?: (prompt: string) => void;
 }) {
   const { view, where, site = "", label, hint, onPick, onFetch } = props;
-  const { search: features, thumbnails, hasFeatureIcons } = view.store;
+  const { search: features, thumbnails } = view.store;
   const urls = thumbnails.urls.value;
   const query = view.query.value;
   const text = query.where === where ? query.text : "";
@@ -50,7 +50,7 @@ export function Search(props: {
           {features.found.value.map((feature) => (
             <li key={feature.feature}>
               <Button testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
-                {hasFeatureIcons && <Swatch url={urls[feature.icon ?? ""]} />}
+                {feature.icon && <Swatch url={urls[feature.icon]} />}
                 {feature.label} <small>#{feature.feature}</small>
                 {feature.site && <small class="e-site">{feature.site}</small>}
               </Button>

@@ -334,10 +334,8 @@ test("the largest strengths stay the same array while no number changes", () => 
 test("what the painter offers is known from the first state on", () => {
   const { kernel, store } = openStore();
   assert.deepEqual([store.offers("styles"), store.offers("styles", true)], [false, true]);
-  kernel.state({ capabilities: ["refit", "icons"] });
-  assert.deepEqual([store.offers("styles", true), store.offers("refit"), store.hasFeatureIcons], [false, true, true]);
-  kernel.state({ capabilities: [] });
-  assert.equal(store.hasFeatureIcons, false);
+  kernel.state({ capabilities: ["refit"] });
+  assert.deepEqual([store.offers("styles", true), store.offers("refit")], [false, true]);
 });
 
 for (const { rows, cols } of [
