@@ -78,11 +78,13 @@ export class Factors {
 }
 
 /**
- * Ids name factors within a scene, and another scene may use the same ids. Another style or seed changes the run but
- * keeps the factors.
+ * Ids name factors within a scene, and another scene may use the same ids. Another style or seed changes the run but not
+ * what the factors are made of.
  */
 const isSameScene = (one: Known, other: Known): boolean =>
-  one.run === other.run || JSON.stringify(one.features) === JSON.stringify(other.features);
+  one.run === other.run || contents(one.features) === contents(other.features);
+
+const contents = (features: Known["features"]): string => JSON.stringify(features, ["feature", "weight"]);
 
 /** The short name of a factor's site; empty if there is only one site. */
 export const siteOf = ({ sites, site_names }: SceneInfo, factor: number): string =>

@@ -77,6 +77,13 @@ test("another scene with the same ids has other factors", () => {
   assert.deepEqual(marks(), [[], [], null, null, 1]);
 });
 
+test("another picture of the same factors, with other shares, keeps their marks", () => {
+  const { become, marks } = setUp();
+  const features = [0, 1, 2].map((factor) => feature(factor).map((part) => ({ ...part, share: 0.5 })));
+  become([0, 1, 2], { run: "another seed", features });
+  assert.deepEqual(marks(), [[1], [1], 1, 1, 1]);
+});
+
 test("without factors the first one is picked, and picking another one does no harm", () => {
   const factors = new Factors();
   factors.pick(3);
