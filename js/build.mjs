@@ -7,33 +7,40 @@ import * as esbuild from "esbuild";
 import { minify } from "terser";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const read = (path) => readFileSync(here(path), "utf8");
+const filesIn = (folder, pattern) =>
+  readdirSync(here(folder), { recursive: true })
+    .filter((name) => pattern.test(name))
+    .map((name) => `${folder}/${name}`);
+const namesIn = (text, pattern) => [...text.matchAll(pattern)].map(([, name]) => name);
 
-// Names of the paint widget's own that are long and often said; none is a name of the DOM, of the wire, or reached by a text.
-const OURS =
-  "act again aim answered arrived asked beginStroke bitmap brush brushSize cancelStroke canRedo canUndo " +
-  "changeOf clock compareTop continueStroke cssWidth decoded draft drags drawer drawMs due editable endStroke " +
-  "eraseOn eraseOnlyFactor fetching flying follow forget forgetOriginal foundFor gesture ghost healed heard " +
-  "holding holdSeed hover inText isFound isOn isStroking leadMs learn lent letGo listen lookAt lose making " +
-  "mood moveCursor nFactors onChoose onCommit onConnection onError onFetch onFrame onGrid onLost onMessage " +
-  "onPick onSelected onState onText onTop openFile originalAsked originals overlay pace paintOn palette " +
-  "patches peaks pickFirst picking pickNow pictures post quiet readers received remainder run samplesOf " +
-  "scaleOn searched seedsOpen selection sendEdit setGain shown shownSeq showOriginal sideBySide soloed stops " +
-  "strengths tellSelected testid timer tinted toPoint trial useOn uses val wantIcons wantOriginal weigh store view info followers hand picture tool";
-const namesIn = (path, name) => [...readFileSync(here(path), "utf8").matchAll(name)].map(([, found]) => found);
-const filesIn = (folder) =>
-  readdirSync(here(folder), { withFileTypes: true })
-    .flatMap((found) => (found.isDirectory() ? filesIn : (path) => [path])(`${folder}/${found.name}`))
-    .filter((path) => /\.tsx?$/.test(path) && !path.includes("/atlas/"));
-const [types] = readdirSync(here("node_modules/@typescript")).map((found) => `node_modules/@typescript/${found}/lib`);
-const taken = readdirSync(here(types))
-  .filter((file) => /^lib\.(dom|es).*\.d\.ts$/.test(file))
-  .flatMap((file) => namesIn(`${types}/${file}`, /^\s+(?:readonly |get |set )?(\w+)\??[(:<]/gm))
-  .concat(namesIn("src/paint/transport/messages.ts", /(\w+)\??: /g))
-  .concat(filesIn("src").flatMap((path) => namesIn(path, /"(\w+)"/g)));
-// Said as texts too, but never to reach a member; and members of the DOM's that nothing here uses.
-const harmless = ["act", "drawer", "ghost", "palette", "testid", "store", "view", "info", "picture"];
-const clash = OURS.split(" ").find((name) => taken.includes(name) && !harmless.includes(name));
-if (clash) throw new Error(`the DOM, wire.ts or a text says ${clash}, so it cannot be shortened`);
+// The build shortens the names of our own members: every widget sends and saves its bundle again. They are found in the
+// classes and interfaces of the paint widget. A name stays as it is if the DOM, Preact, a message, an argument of a call
+// in Python, anywidget (paint.tsx) or a text uses it too.
+const [typescript] = readdirSync(here("node_modules/@typescript"));
+const MEMBER = /^\s+(?:(?:private|protected|readonly|override|static|async|get|set) )*(\w+)\??[:(=<; ]/gm;
+const BLOCK = /^(?:export )?(?:abstract )?(?:class|interface) [^{]*\{.*?^\}/gms;
+const sources = [...filesIn("src/paint", /\.tsx?$/), ...filesIn("src/shared", /\.tsx?$/)].filter(
+  (path) => !path.endsWith("/messages.ts"),
+);
+const declared = sources.flatMap((path) => (read(path).match(BLOCK) ?? []).flatMap((block) => namesIn(block, MEMBER)));
+const foreign = [
+  ...filesIn(`node_modules/@typescript/${typescript}/lib`, /^lib\.(dom|es).*\.d\.ts$/),
+  ...filesIn("node_modules/preact/src", /\.d\.ts$/),
+  ...filesIn("node_modules/@preact/signals-core/dist", /\.d\.ts$/),
+];
+const withoutComments = (code) => code.replace(/\/\*.*?\*\//gs, "");
+const taken = new Set([
+  ...foreign.flatMap((path) => namesIn(read(path), /^\s+(?:readonly |get |set |static )*(\w+)\??[:(<;]/gm)),
+  ...["src/paint/transport/messages.ts", "src/paint/paint.tsx"].flatMap((path) =>
+    namesIn(withoutComments(read(path)), /(\w+)/g),
+  ),
+  ...sources.flatMap((path) =>
+    (read(path).match(/\bcall: \{[^}]*\}/g) ?? []).flatMap((call) => namesIn(call, /(\w+)/g)),
+  ),
+  ...sources.flatMap((path) => namesIn(read(path), /"(\w+)"/g)),
+]);
+const ours = [...new Set(declared)].filter((name) => name.length > 2 && !taken.has(name));
 
 // h(type, props, ...children) takes 1 KB less than the form that the type checker reads, with its lists of children.
 const JSX = {
@@ -52,25 +59,33 @@ const shipped = {
   ...JSX,
   logLevel: "warning",
 };
-// What esbuild leaves; every widget sends and saves its bundle again.
-const smaller = async (code) =>
-  (await minify(code, { module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true } })).code ?? code;
-const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
-const paint = {
-  entryPoints: both("paint/paint", "paint"),
-  mangleProps: new RegExp(`^(${OURS.replaceAll(" ", "|")})$`),
+// The MIT licence asks for its notice in every copy.
+const PREACT = "Preact, (c) 2015-present Jason Miller";
+const SIGNALS = "@preact/signals-core, (c) 2022-present Preact Team";
+const preamble = (contents) =>
+  contents.length > 0 && `/*! Contains ${contents.join(" and ")}; MIT licence, see NOTICE of ember_widgets. */`;
+// Terser makes the result of esbuild smaller.
+const smaller = async (code, contents) => {
+  const compress = { passes: 3, unsafe_arrows: true };
+  const format = { preamble: preamble(contents) };
+  return (await minify(code, { module: true, ecma: 2020, compress, format })).code ?? code;
 };
+const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
+const paint = { entryPoints: both("paint/paint", "paint"), mangleProps: new RegExp(`^(${ours.join("|")})$`) };
 const atlas = { entryPoints: both("atlas/panel", "atlas") };
 const keys = { entryPoints: [{ in: here("src/shared/keys.ts"), out: "keys" }], inject: [] };
+const widgets = [
+  [paint, [PREACT, SIGNALS]],
+  [atlas, [PREACT]],
+  [keys, []],
+];
 
 if (process.argv.includes("--tests")) {
   const outdir = here("build/tests");
   rmSync(outdir, { recursive: true, force: true });
-  const entryPoints = readdirSync(here("tests"))
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => here(`tests/${name}`));
   await esbuild.build({
-    entryPoints,
+    entryPoints: filesIn("tests", /\.test\.ts$/).map(here),
+    outbase: here("tests"),
     outdir,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -95,9 +110,10 @@ if (process.argv.includes("--tests")) {
   });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
-  for (const widget of [paint, atlas, keys]) {
+  for (const [widget, contents] of widgets) {
     const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
-    for (const { path, text } of outputFiles) writeFileSync(path, path.endsWith(".js") ? await smaller(text) : text);
+    for (const { path, text } of outputFiles)
+      writeFileSync(path, path.endsWith(".js") ? await smaller(text, contents) : text);
   }
   for (const name of readdirSync(shipped.outdir)) {
     const { size } = statSync(`${shipped.outdir}/${name}`);

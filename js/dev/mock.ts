@@ -1,5 +1,5 @@
-/** A kernel in the page, for looking at the widget without one: it keeps the wire and draws a toy landscape. */
-import { GRID, PATCHES } from "../src/paint/store/grid.ts";
+/** A kernel in the page, for looking at the widget without one: it answers the messages and draws a toy landscape. */
+import type { Grid } from "../src/paint/store/grid.ts";
 import type { Model } from "../src/paint/transport/messages.ts";
 
 const SIDE = 256;
@@ -15,17 +15,24 @@ export interface MockOptions {
   readonly fault?: boolean;
   readonly silent?: boolean;
   readonly renderMs?: number;
+  readonly grid?: Grid;
+  readonly capabilities?: readonly string[];
 }
 
 export class MockModel implements Model {
-  strengths = landscape();
-  remainder = new Float32Array(PATCHES).fill(0);
+  private readonly grid: Grid;
+  strengths: Float32Array<ArrayBuffer>;
+  remainder: Float32Array<ArrayBuffer>;
   gains = NAMES.map(() => 1);
   private revision = 1;
   private past: { strengths: Float32Array<ArrayBuffer>; gains: number[] }[] = [];
   private readonly listeners = new Set<Listener>();
 
-  constructor(private readonly options: MockOptions = {}) {}
+  constructor(private readonly options: MockOptions = {}) {
+    this.grid = options.grid ?? { rows: 16, cols: 16 };
+    this.strengths = landscape(this.grid);
+    this.remainder = new Float32Array(this.grid.rows * this.grid.cols).fill(0);
+  }
 
   get(): unknown {
     return undefined;
@@ -82,6 +89,7 @@ export class MockModel implements Model {
 
   private state(why: string, client: string): void {
     const names = this.options.names ?? NAMES;
+    const icon = (f: number) => (this.options.capabilities ? {} : { icon: `feature ${f}` });
     this.say(
       {
         type: "state",
@@ -97,7 +105,10 @@ export class MockModel implements Model {
         sites: [],
         site_names: [],
         seeds: [],
-        able: ["refit", "reseed", "sweep"],
+        capabilities: this.options.capabilities ?? ["styles", "refit", "reseed", "sweep", "labels", "draw_icons"],
+        ...this.grid,
+        run: "a pine by the lake at dusk, seed 3",
+        ids: names.map((_, factor) => factor),
         names,
         colors: COLORS.slice(0, names.length),
         gains: this.gains,
@@ -105,8 +116,8 @@ export class MockModel implements Model {
         analysed: names.map(() => true),
         icons: names.map((name) => name),
         features: names.map((name, f) => [
-          { feature: 10 + f, label: name, weight: 1, share: 0.8 },
-          { feature: 40 + f, label: "", weight: 0.4, share: 0.2 },
+          { feature: 10 + f, label: name, weight: 1, share: 0.8, ...icon(f) },
+          { feature: 40 + f, label: "", weight: 0.4, share: 0.2, ...icon(f) },
         ]),
         steps: [...this.past, null].map((_, step) => [step, `step ${step}`, ""]),
         step: this.past.length,
@@ -116,15 +127,15 @@ export class MockModel implements Model {
       [
         names.length ? this.strengths : new Float32Array(0),
         this.remainder,
-        new Float32Array(PATCHES * (names.length + 1)),
+        new Float32Array(this.grid.rows * this.grid.cols * (names.length + 1)),
       ],
     );
   }
 
   private async frame(client: string, seq: number, kind: string): Promise<void> {
-    const blob = await draw(this.strengths, this.gains).convertToBlob({ type: "image/png" });
+    const blob = await draw(this.grid, this.strengths, this.gains).convertToBlob({ type: "image/png" });
     const bytes = new Uint8Array(await blob.arrayBuffer());
-    this.say({ type: "frame", client, seq, kind, ms: 41.3, width: SIDE, height: SIDE }, [bytes]);
+    this.say({ type: "frame", client, seq, kind, ms: 41.3, waited_ms: 0, width: SIDE, height: SIDE }, [bytes]);
   }
 
   private say(content: unknown, arrays: ArrayBufferView[] = []): void {
@@ -133,10 +144,11 @@ export class MockModel implements Model {
   }
 }
 
-function landscape(): Float32Array<ArrayBuffer> {
-  const strengths = new Float32Array(PATCHES * NAMES.length);
-  for (let p = 0; p < PATCHES; p++) {
-    const [row, col] = [Math.floor(p / GRID), p % GRID];
+/** Five factors on any grid, drawn as on one of 16×16. */
+function landscape({ rows, cols }: Grid): Float32Array<ArrayBuffer> {
+  const strengths = new Float32Array(rows * cols * NAMES.length);
+  for (let p = 0; p < rows * cols; p++) {
+    const [row, col] = [(Math.floor(p / cols) * 16) / rows, ((p % cols) * 16) / cols];
     const near = (r: number, c: number, size: number) => Math.max(0, 1.3 - Math.hypot(row - r, col - c) / size);
     const tree = row > 4 && row < 13 ? Math.max(0, 1.2 - Math.abs(col - 4) / (0.35 * (row - 3))) : 0;
     const sun = near(3, 11.5, 1.7);
@@ -151,17 +163,17 @@ function landscape(): Float32Array<ArrayBuffer> {
 }
 
 /** Each factor is a texture; where it is strong it shows. */
-function draw(strengths: Float32Array, gains: readonly number[]): OffscreenCanvas {
+function draw(grid: Grid, strengths: Float32Array, gains: readonly number[]): OffscreenCanvas {
   const canvas = new OffscreenCanvas(SIDE, SIDE);
   const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
   const textures = [skyAt, meadowAt, treeAt, sunAt, lakeAt];
   const image = context.createImageData(SIDE, SIDE);
   for (let y = 0; y < SIDE; y++) {
     for (let x = 0; x < SIDE; x++) {
-      const [v, u] = [(y / SIDE) * GRID - 0.5, (x / SIDE) * GRID - 0.5];
+      const [v, u] = [(y / SIDE) * grid.rows - 0.5, (x / SIDE) * grid.cols - 0.5];
       let [r, g, b, total] = [24, 24, 24, 0.12];
       for (const [f, texture] of textures.entries()) {
-        const weight = Math.max(0, sample(strengths, f, v, u) * (gains[f] ?? 1)) ** 2.4;
+        const weight = Math.max(0, sample(grid, strengths, f, v, u) * (gains[f] ?? 1)) ** 2.4;
         const color = texture(x / SIDE, y / SIDE);
         [r, g, b] = [r + weight * color[0], g + weight * color[1], b + weight * color[2]];
         total += weight;
@@ -184,9 +196,9 @@ const treeAt = (x: number, y: number): Color => [20, 62 + 18 * Math.sin(70 * y +
 const sunAt = (): Color => [255, 226, 150];
 const lakeAt = (_x: number, y: number): Color => [96 + 26 * Math.sin(150 * y), 132 + 22 * Math.sin(150 * y), 176];
 
-function sample(strengths: Float32Array, f: number, v: number, u: number): number {
-  const clamp = (i: number) => Math.min(GRID - 1, Math.max(0, i));
-  const at = (r: number, c: number) => strengths[(clamp(r) * GRID + clamp(c)) * NAMES.length + f] ?? 0;
+function sample({ rows, cols }: Grid, strengths: Float32Array, f: number, v: number, u: number): number {
+  const clamp = (i: number, n: number) => Math.min(n - 1, Math.max(0, i));
+  const at = (r: number, c: number) => strengths[(clamp(r, rows) * cols + clamp(c, cols)) * NAMES.length + f] ?? 0;
   const [r, c] = [Math.floor(v), Math.floor(u)];
   const [dv, du] = [v - r, u - c];
   const mix = (a: number, b: number, t: number) => a + (b - a) * t;

@@ -69,7 +69,7 @@ def main() -> int:
                 session.send("HeapProfiler.collectGarbage")
                 heap = session.send("Runtime.getHeapUsage")["usedSize"] / 2**20
                 rows.append(
-                    (end, heap, notebook.ask(RSS_MB), notebook.ask("len(widget._session._history.steps)"))
+                    (end, heap, notebook.ask(RSS_MB), notebook.ask("len(widget._session.history.steps)"))
                 )
         server.stop_kernel(name)
     print("| strokes | browser heap | kernel resident | steps kept |")

@@ -29,6 +29,7 @@ class FakePainter:
         n_renders: how many pictures were drawn.
     """
 
+    styles = True
     labels = Labels({9: "a lantern", 10: "a lantern at night"})
 
     def __init__(self, delay_ms: float = 20.0) -> None:

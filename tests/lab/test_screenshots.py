@@ -159,7 +159,7 @@ def test_small_and_dark_every_part_is_whole(
     view.part("more-1").click()
     view.part("search-palette").fill("a pyramid at sunset")
     view.part("fetch").click()
-    expect(view.part("lender")).to_have_text("From a pyramid at sunset")
+    expect(view.part("source")).to_have_text("From a pyramid at sunset")
     check("borrow")
     view.part("seeds").click()
     for seed in (4, 7):

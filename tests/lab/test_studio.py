@@ -61,13 +61,13 @@ def test_a_style_redraws_the_same_painting(view: PaintView) -> None:
 def test_concepts_of_a_prompt_are_borrowed(view: PaintView) -> None:
     view.part("search-palette").fill("a pyramid at sunset")
     view.part("fetch").click()
-    expect(view.part("lender")).to_have_text("From a pyramid at sunset")
+    expect(view.part("source")).to_have_text("From a pyramid at sunset")
     view.part("borrow-lion").click()
     expect(view.part("factor-5")).to_have_attribute("aria-pressed", "true")
     view.settle()
     other = "painter.analyze('a pyramid at sunset', seed=3, n_factors=5)"
     assert view.notebook.ask(f"widget.scene == before.borrow({other}, 'lion')")
-    view.part("lender-close").click()
+    view.part("source-close").click()
     expect(view.part("borrow-lion")).to_have_count(0)
 
 

@@ -55,7 +55,7 @@ _test_differences = _test_np.argwhere(~_test_np.isclose(*_test_maps, atol=1e-6))
 CUT_OFF = """root => {
   const right = root.getBoundingClientRect().right + 0.5;
   const out = [...root.querySelectorAll('button, input, canvas, span, p, small, img, textarea, section')]
-    .filter(element => element.checkVisibility() && !element.closest('.e-film'))
+    .filter(element => element.checkVisibility() && !element.closest('.e-strip'))
     .filter(element => element.getBoundingClientRect().right > right);
   const short = [...root.querySelectorAll('button, span, p, small, label, summary, dt, dd')]
     .filter(element => element.checkVisibility() && element.textContent.trim())

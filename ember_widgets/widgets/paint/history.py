@@ -20,7 +20,7 @@ class State:
     Args:
         painted: the scene as painted, all sliders at 1.
         gains: (n_factors,) float32, the sliders.
-        code: what led there, line by line, as Python.
+        code: the Python program that makes ``painted``, line by line.
     """
 
     painted: Scene
@@ -122,7 +122,7 @@ class History:
             ValueError: it is not there any more, or another one has this name.
         """
         if step not in self._states:
-            raise ValueError(f"step {step} is not in the film any more; choose one that is")
+            raise ValueError(f"step {step} is not in the history any more; choose one that is")
         if any(name == other and step != at for at, other in self._names.items()):
             raise ValueError(f"name={name!r} is taken by another step; choose another name")
         if name:

@@ -1,289 +1,459 @@
-"""The messages between browser and kernel, checked; js/src/paint/transport/messages.ts is the other end.
+"""The requests that browsers send, in one table; js/src/paint/transport/messages.ts is the other end.
 
-Nothing that comes from a browser is trusted: every message becomes one of the classes below, or a ValueError
-that says what was wrong with it.
+A request is a dataclass here. Its fields are the message's fields, each with the function that checks it, and
+its ``handle`` says what the session does. So a new request is one class. Nothing from a browser is trusted: a
+message becomes one of these, or an error that says what is wrong with it.
+
+Requests are handled in the comm's thread (in several at once if the kernel has subshells): check, copy,
+submit, never wait.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
 
-from ember_widgets.util.checks import shown
-from ember_widgets.widgets.paint.palette_edits import Change
-from ember_widgets.widgets.paint.requests import NewScene, Variation, digits
+import numpy as np
 
-MAX_SEARCH = 200
-MIME = {
-    "png": "image/png",
-    "json": "application/json",
-    "py": "text/x-python",
-    "sweep": "image/png",
-    "gif": "image/gif",
-    "webp": "image/webp",
-}
+from ember_widgets.scene.scene import Scene
+from ember_widgets.util.checks import plural, shown
+from ember_widgets.widgets.paint import strength_buffers, to_python
+from ember_widgets.widgets.paint.palette_edits import PaletteEdit
+from ember_widgets.widgets.paint.queries import MIME, BorrowSource
+from ember_widgets.widgets.paint.replies import Sender
+from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene, digits, encodable
+from ember_widgets.widgets.paint.session import Session
+
+MAX_TEXT = 200
 _MAX_CLIENT = 64
 _MAX_SEQ = 2**53
 
+REQUESTS: dict[str, type[Request]] = {}
+"""Every request by its type."""
 
-@dataclass(frozen=True)
-class _Said:
-    """Who said it, and the number to acknowledge it by."""
+Check = Callable[[str, Any], Any]
 
-    client: str
-    seq: int
 
+# How a field is checked
 
-@dataclass(frozen=True)
-class Hello(_Said):
-    """A browser page has opened the widget and asks for all there is."""
 
+def read(check: Check, default: Any = MISSING) -> Any:
+    """A field that is read with ``check(name, value)``; a missing one is its default, or None."""
+    return field(default=default, metadata={"check": check})
 
-@dataclass(frozen=True)
-class Ping:
-    """Is the kernel still there?"""
 
-    client: str
-
-
-@dataclass(frozen=True)
-class Edit(_Said):
-    """The grid as the hand has it now; ``commit`` ends a stroke or a slider's drag."""
-
-    revision: int
-    gains: tuple[float, ...]
-    commit: bool
-    deed: object = None
-    """What Python would call it; not trusted, see ``_python``."""
-
-
-@dataclass(frozen=True)
-class Analyze(_Said):
-    """Draw a new scene."""
-
-    scene: NewScene
-
-
-@dataclass(frozen=True)
-class Step(_Said):
-    """Undo (-1) or redo (+1)."""
-
-    by: int
-
-
-@dataclass(frozen=True)
-class Retry(_Said):
-    """Draw the picture of the scene again, after a fault."""
-
-
-@dataclass(frozen=True)
-class Palette(_Said):
-    """Change the palette; ``commit`` false while a slider is on its way."""
-
-    revision: int
-    change: Change
-    commit: bool
-
-
-@dataclass(frozen=True)
-class Search(_Said):
-    """Find features by label or number, of one site or ("") of any."""
-
-    text: str
-    site: str = ""
-
-
-@dataclass(frozen=True)
-class Thumbnails(_Said):
-    """Send the thumbnails that have these keys."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Original(_Said):
-    """Send the picture that nobody edited."""
-
-
-@dataclass(frozen=True)
-class Top(_Said):
-    """Send the picture with only one factor's strongest feature in it."""
-
-    factor: int
-
-
-@dataclass(frozen=True)
-class Export(_Said):
-    """Send the scene as a file; ``form`` is one of ``MIME``, ``factor`` what a sweep goes over."""
-
-    form: str
-    factor: int = 0
-
-
-@dataclass(frozen=True)
-class Vary(_Said):
-    """Go on from a variation of the scene."""
-
-    variation: Variation
-
-
-@dataclass(frozen=True)
-class Lend(_Said):
-    """Show factors to borrow: those of a prompt's picture, or of the scene in the message's buffer.
-
-    Neither takes back what was shown.
-    """
-
-    prompt: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Open(_Said):
-    """Go on from the scene in a file, which is the message's buffer."""
-
-
-@dataclass(frozen=True)
-class Go(_Said):
-    """Go to a step of the history."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class Keep(_Said):
-    """Give a step of the history a name, so that it is not forgotten; "" takes it back."""
-
-    step: int
-    name: str
-
-
-Question = Search | Thumbnails | Original | Top | Export | Lend
-Message = Hello | Ping | Edit | Analyze | Vary | Step | Go | Keep | Retry | Palette | Open | Question
-
-_TYPES = (
-    *("hello", "ping", "edit", "analyze", "undo", "redo", "go", "retry", "palette", "search", "icons"),
-    *("original", "top", "export", "open", "vary", "lend", "keep"),
-)
-
-
-def parse(content: object, guidance: float = 0.0) -> Message:
-    """Read a message's content.
-
-    Args:
-        content: what ipywidgets hands over; a dict if the browser did right.
-        guidance: the scene's, which says how many steps a new one may have.
-
-    Raises:
-        ValueError: it is not one of the messages above; the text says why.
-    """
-    if not isinstance(content, Mapping):
-        raise ValueError(f"message {shown(content)} is not an object; send {{type: ...}}")
-    kind = content.get("type")
-    if kind not in _TYPES:
-        raise ValueError(f"message type {shown(kind)} is unknown; send one of {', '.join(_TYPES)}")
-    try:
-        return _message(str(kind), content, guidance)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{kind}: {error}") from None
-
-
-def _message(kind: str, content: Mapping[Any, Any], guidance: float) -> Message:
-    client = _client(content)
-    if kind == "ping":
-        return Ping(client)
-    seq = _count("seq", content.get("seq"))
-    if kind == "hello":
-        return Hello(client, seq)
-    if kind == "retry":
-        return Retry(client, seq)
-    if kind in ("undo", "redo"):
-        return Step(client, seq, -1 if kind == "undo" else 1)
-    if kind == "analyze":
-        return Analyze(client, seq, _new_scene(content, guidance))
-    if kind == "vary":
-        return Vary(client, seq, Variation.checked(content.get("verb"), content.get("value")))
-    if kind == "search":
-        site = _short("site", content.get("site", ""))
-        return Search(client, seq, _short("text", content.get("text")), site)
-    if kind == "lend":
-        return Lend(client, seq, _short("prompt", content.get("prompt")), _short("file", content.get("file")))
-    if kind == "icons":
-        keys = content.get("keys")
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise ValueError(f"keys={shown(keys)} is not a list of texts")
-        return Thumbnails(client, seq, tuple(keys))
-    if kind == "original":
-        return Original(client, seq)
-    if kind == "top":
-        return Top(client, seq, _count("factor", content.get("factor")))
-    if kind == "export":
-        form = content.get("form")
-        if not isinstance(form, str) or form not in MIME:
-            raise ValueError(f"form={shown(form)} is unknown; choose one of {', '.join(MIME)}")
-        return Export(client, seq, form, _count("factor", content.get("factor", 0)))
-    if kind == "open":
-        return Open(client, seq)
-    if kind == "go":
-        return Go(client, seq, _count("step", content.get("step")))
-    if kind == "keep":
-        return Keep(client, seq, _count("step", content.get("step")), _short("name", content.get("name")))
-    revision = _count("revision", content.get("revision"))
-    commit = content.get("commit")
-    if not isinstance(commit, bool):
-        raise ValueError(f"commit={shown(commit)} is neither true nor false")
-    if kind == "palette":
-        change = Change.checked(content.get("verb"), content.get("arguments"))
-        return Palette(client, seq, revision, change, commit)
-    return Edit(client, seq, revision, _gains(content.get("gains")), commit, content.get("deed"))
-
-
-def address(content: object) -> tuple[str, int]:
-    """Client and seq of a message that may be wrong otherwise, to tell its sender; ("", 0) if none."""
-    if not isinstance(content, Mapping):
-        return "", 0
-    try:
-        return _client(content), _count("seq", content.get("seq"))
-    except ValueError:
-        return "", 0
-
-
-def _client(content: Mapping[Any, Any]) -> str:
-    client = content.get("client")
-    if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT:
-        raise ValueError(f"client={shown(client)} is not a text of 1 to {_MAX_CLIENT} characters")
-    return client
-
-
-def _count(name: str, value: object) -> int:
+def count(name: str, value: object) -> int:
+    """A whole number that JavaScript can hold."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_SEQ:
         raise ValueError(f"{name}={shown(value)} is not a whole number 0..2**53")
     return value
 
 
-def _new_scene(content: Mapping[Any, Any], guidance: float) -> NewScene:
-    wanted = {name: content.get(name) for name in ("prompt", "seed", "n_steps", "n_factors")}
-    wanted["style"] = content.get("style", "")
-    for name, value in wanted.items():
-        if value is None:
-            raise ValueError(f"{name} is missing")
-    wanted["seed"] = digits(wanted["seed"])
-    return NewScene.checked(wanted, guidance)
-
-
-def _short(name: str, value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_SEARCH:
-        raise ValueError(f"{name}={shown(value)} is not a text of up to {MAX_SEARCH} characters")
+def flag(name: str, value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={shown(value)} is neither true nor false")
     return value
 
 
-def _gains(value: object) -> tuple[float, ...]:
+def short_text(name: str, value: object) -> str:
+    """A text of a line."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f"{name}={shown(value)} is not a text of up to {MAX_TEXT} characters")
+    return encodable(name, value)
+
+
+def texts(name: str, value: object) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{name}={shown(value)} is not a list of texts")
+    return tuple(encodable(name, item) for item in value)
+
+
+def sliders(name: str, value: object) -> tuple[float, ...]:
+    """A list of numbers, 1 = as painted."""
     if not isinstance(value, list):
-        raise ValueError(f"gains={shown(value)} is not a list of numbers")
+        raise ValueError(f"{name}={shown(value)} is not a list of numbers")
     for gain in value:
         finite = isinstance(gain, (int, float)) and not isinstance(gain, bool) and math.isfinite(gain)
         if not finite or abs(gain) > 1e6:
-            raise ValueError(f"gains holds {shown(gain)}; give finite numbers, 1 = as painted")
+            raise ValueError(f"{name} holds {shown(gain)}; give finite numbers, 1 = as painted")
     return tuple(float(gain) for gain in value)
+
+
+def file_form(name: str, value: object) -> str:
+    """A form of file."""
+    if not isinstance(value, str) or value not in MIME:
+        raise ValueError(f"{name}={shown(value)} is unknown; choose one of {', '.join(MIME)}")
+    return value
+
+
+def given(name: str, value: object) -> Any:
+    """Anything but nothing; ``handle`` checks the rest, for which it needs the scene."""
+    if value is None:
+        raise ValueError(f"{name} is missing")
+    return value
+
+
+def anything(name: str, value: object) -> object:
+    """What is checked elsewhere."""
+    return value
+
+
+def client_name(name: str, value: object) -> str:
+    """The name that a browser page gave itself."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_CLIENT:
+        raise ValueError(f"{name}={shown(value)} is not a text of 1 to {_MAX_CLIENT} characters")
+    return value
+
+
+# The requests
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A message from a browser: from whom, and the number to answer it by."""
+
+    type: ClassVar[str]
+    client: str = read(client_name)
+    seq: int = read(count)
+
+    @classmethod
+    def read(cls, content: Mapping[Any, Any]) -> Request:
+        """Read a message of this type.
+
+        Raises:
+            ValueError: a field is missing or wrong.
+        """
+        values = {}
+        for one in fields(cls):
+            value = content.get(one.name, None if one.default is MISSING else one.default)
+            values[one.name] = one.metadata["check"](one.name, value)
+        return cls(**values)
+
+    @property
+    def sender(self) -> Sender:
+        """To whom the answer goes."""
+        return Sender(self.client, self.seq)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        """Do what is asked.
+
+        Args:
+            session: what it is asked of.
+            buffers: the bytes that came with the message.
+
+        Raises:
+            Exception: it cannot be done; the text says why. Nothing has changed then.
+        """
+        raise NotImplementedError
+
+
+AnyRequest = TypeVar("AnyRequest", bound=type[Request])
+
+
+def request(*types: str) -> Callable[[AnyRequest], AnyRequest]:
+    """Enter a class into ``REQUESTS``."""
+
+    def enter(cls: AnyRequest) -> AnyRequest:
+        for name in types:
+            REQUESTS[name] = cls
+        cls.type = types[0]
+        return cls
+
+    return enter
+
+
+@request("hello")
+@dataclass(frozen=True, kw_only=True)
+class Hello(Request):
+    """A browser page has opened the widget and asks for all there is."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.greet(self.sender)
+
+
+@request("ping")
+@dataclass(frozen=True, kw_only=True)
+class Ping(Request):
+    """Is the kernel still there?"""
+
+    seq: int = read(count, 0)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.send_status()
+
+
+@request("edit")
+@dataclass(frozen=True, kw_only=True)
+class Edit(Request):
+    """The grid as edited, in two buffers; ``commit`` ends a stroke or the drag of a slider."""
+
+    revision: int = read(count)
+    gains: tuple[float, ...] = read(sliders)
+    commit: bool = read(flag)
+    call: object = read(anything, None)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        scene = session.painted_at(self.revision, self.sender)
+        if scene is None:
+            return
+        if len(self.gains) != scene.n_factors:
+            raise ValueError(
+                f"edit: gains has {len(self.gains)} numbers, "
+                f"but the scene has {plural(scene.n_factors, 'factor')}"
+            )
+        session.edit(
+            *strength_buffers.read(buffers, scene),
+            np.array(self.gains, np.float32),
+            revision=self.revision,
+            commit=self.commit,
+            call=self.call,
+            sender=self.sender,
+        )
+
+
+@request("analyze")
+@dataclass(frozen=True, kw_only=True)
+class Analyze(Request):
+    """Draw a new scene."""
+
+    prompt: str = read(given)
+    style: str = read(given, "")
+    seed: object = read(given)
+    n_steps: int = read(given)
+    n_factors: int = read(given)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        scene = session.state.painted
+        wanted = {name: getattr(self, name) for name in ("prompt", "style", "n_steps", "n_factors")}
+        wanted["seed"] = digits(self.seed)
+        new = _checked(self.type, lambda: NewScene.checked(wanted, scene.guidance, scene.remainder.size))
+        session.analyze(new, self.sender)
+
+
+@request("undo")
+@dataclass(frozen=True, kw_only=True)
+class Undo(Request):
+    """Go one step back."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.step(-1, self.sender)
+
+
+@request("redo")
+@dataclass(frozen=True, kw_only=True)
+class Redo(Request):
+    """Go one step forward again."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.step(1, self.sender)
+
+
+@request("go")
+@dataclass(frozen=True, kw_only=True)
+class Go(Request):
+    """Go to a step of the history."""
+
+    step: int = read(count)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.go(self.step, self.sender)
+
+
+@request("retry")
+@dataclass(frozen=True, kw_only=True)
+class Retry(Request):
+    """Repeat what failed."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.retry(self.sender)
+
+
+@request("palette")
+@dataclass(frozen=True, kw_only=True)
+class Palette(Request):
+    """Change the palette; ``commit`` is false while a slider is dragged."""
+
+    revision: int = read(count)
+    commit: bool = read(flag)
+    verb: object = read(anything)
+    arguments: object = read(anything)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        edit = _checked(self.type, lambda: PaletteEdit.checked(self.verb, self.arguments))
+        session.change_palette(edit, commit=self.commit, revision=self.revision, sender=self.sender)
+
+
+@request("search")
+@dataclass(frozen=True, kw_only=True)
+class Search(Request):
+    """Find features by label or number, of one site or ("") of any."""
+
+    text: str = read(short_text)
+    site: str = read(short_text, "")
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.search(self.text, self.site, self.sender)
+
+
+@request("icons")
+@dataclass(frozen=True, kw_only=True)
+class Icons(Request):
+    """Send the thumbnails of these keys."""
+
+    keys: tuple[str, ...] = read(texts)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.thumbnails(self.keys)
+        session.acknowledge(self.sender)
+
+
+@request("original")
+@dataclass(frozen=True, kw_only=True)
+class Original(Request):
+    """Send the unedited picture."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.original(self.sender)
+
+
+@request("top")
+@dataclass(frozen=True, kw_only=True)
+class Top(Request):
+    """Send the picture with only one factor's strongest feature in it."""
+
+    factor: int = read(count)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.top(self.factor, self.sender)
+
+
+@request("export")
+@dataclass(frozen=True, kw_only=True)
+class Export(Request):
+    """Send the scene as a file; ``factor`` is that of a sweep."""
+
+    form: str = read(file_form)
+    factor: int = read(count, 0)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.export(self.form, self.factor, self.sender)
+
+
+@request("open")
+@dataclass(frozen=True, kw_only=True)
+class Open(Request):
+    """Go on from the scene in a file, which is the buffer."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.assign(_scene_in(self.type, buffers), self.sender)
+
+
+@request("vary")
+@dataclass(frozen=True, kw_only=True)
+class Vary(Request):
+    """Go on from a variation of the scene."""
+
+    verb: object = read(anything)
+    value: object = read(anything)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        n_patches = session.state.painted.remainder.size
+        session.vary(
+            _checked(self.type, lambda: Variation.checked(self.verb, self.value, n_patches)), self.sender
+        )
+
+
+@request("borrow_source")
+@dataclass(frozen=True, kw_only=True)
+class BorrowFrom(Request):
+    """Show factors to borrow: of a prompt's picture, of the scene in the buffer, or ("" and "") no longer."""
+
+    prompt: str = read(short_text)
+    file: str = read(short_text)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        if self.file:
+            scene = _scene_in(self.type, buffers)
+            session.queries.set_source(BorrowSource(scene, self.file, to_python.opened(scene)), self.sender)
+        elif self.prompt:
+            session.queries.find_source(self.prompt, self.sender)
+        else:
+            session.queries.set_source(None, self.sender)
+
+
+@request("keep")
+@dataclass(frozen=True, kw_only=True)
+class Keep(Request):
+    """Give a step of the history a name, so that it is not forgotten; "" takes it back."""
+
+    step: int = read(count)
+    name: str = read(short_text)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.keep(self.name, self.step)
+        session.acknowledge(self.sender)
+
+
+# What becomes of a message
+
+
+def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
+    """Handle a message from a browser; a wrong one changes nothing, and all viewers receive the error."""
+    try:
+        parse(content).handle(session, buffers)
+    except Exception as fault:  # nobody would see what escapes from here
+        sender = sender_of(content)
+        session.report(fault, sender)
+        session.acknowledge(sender)
+
+
+def parse(content: object) -> Request:
+    """Read a message.
+
+    Args:
+        content: what ipywidgets hands over; a dict if the browser is right.
+
+    Raises:
+        ValueError: it is not one of ``REQUESTS``; the text says why.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"message {shown(content)} is not an object; send {{type: ...}}")
+    kind = content.get("type")
+    cls = REQUESTS.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise ValueError(f"message type {shown(kind)} is unknown; send one of {', '.join(REQUESTS)}")
+    return _checked(cls.type, lambda: cls.read(content))
+
+
+def sender_of(content: object) -> Sender:
+    """The sender of a message that may be wrong otherwise."""
+    if not isinstance(content, Mapping):
+        return Sender()
+    try:
+        return Sender(client_name("client", content.get("client")), count("seq", content.get("seq")))
+    except ValueError:
+        return Sender()
+
+
+Value = TypeVar("Value")
+
+
+def _checked(kind: str, check: Callable[[], Value]) -> Value:
+    """What ``check`` returns; its errors name the type of the request."""
+    try:
+        return check()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{kind}: {error}") from None
+
+
+def _scene_in(kind: str, buffers: Sequence[Any]) -> Scene:
+    if len(buffers) != 1:
+        raise ValueError(f"{kind}: {plural(len(buffers), 'buffer')} came, but 1 is needed: the file")
+    try:
+        return check_scene(Scene.from_bytes(bytes(buffers[0])))
+    except (TypeError, ValueError) as fault:
+        raise ValueError(f"this file cannot be opened: {fault}") from fault

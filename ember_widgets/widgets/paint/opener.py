@@ -1,4 +1,4 @@
-"""Opens a painter while its widget is seen already: a large model takes a minute to load."""
+"""Opens a painter while its widget is already shown: a large model takes a minute to load."""
 
 from __future__ import annotations
 
@@ -6,41 +6,37 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ember_widgets.painter.protocol import PainterProtocol, check_painter
 from ember_widgets.scene.scene import Scene
-from ember_widgets.widgets.paint import messages, replies
-from ember_widgets.widgets.paint.requests import (
-    NewScene,
-    PainterLike,
-    check_painter,
-    guidance_of,
-    last_line,
-    rendered,
-)
+from ember_widgets.widgets.paint import messages
+from ember_widgets.widgets.paint.replies import ErrorReply, Reply, StatusReply
+from ember_widgets.widgets.paint.requests import NewScene, guidance_of, last_line, rendered
 from ember_widgets.widgets.paint.session import Session
 
-Send = Callable[[dict[str, Any]], None]
+Send = Callable[[Reply], None]
 
 
 def opens_a_painter(given: object) -> bool:
-    """Whether something is no painter, but gives one when it is called."""
-    return callable(given) and not isinstance(given, type) and not hasattr(given, "render")
+    """Whether something is not a painter, but returns one when it is called."""
+    return callable(given) and not isinstance(given, (type, PainterProtocol))
 
 
-def begun(painter: PainterLike, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
-    """A session of a scene, or of a new one that is as wanted; with its picture."""
+def begun(painter: PainterProtocol, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
+    """A session of a scene, or (None) of a new one as wanted; with its picture."""
     check_painter(painter)
+    is_new = scene is None
     if scene is None:
-        scene = NewScene.checked(wanted, guidance_of(painter)).drawn(painter)
-    return Session(painter, scene, rendered(painter, scene))
+        scene = NewScene.checked(wanted, guidance_of(painter)).made_by(painter)
+    return Session(painter, scene, rendered(painter, scene), analyzed_here=is_new)
 
 
 class Opener:
-    """Begins a session in a thread of its own, and answers browsers as long as there is none.
+    """Begins a session in a thread of its own, and answers browsers until there is one.
 
     Args:
-        begin: gives the session; takes long.
+        begin: returns the session; takes long.
         on_open: called in the thread with the session, before anyone else gets it.
-        send: takes a message to all browsers.
+        send: sends a reply to all browsers.
     """
 
     def __init__(self, begin: Callable[[], Session], on_open: Callable[[Session], None], send: Send) -> None:
@@ -51,7 +47,7 @@ class Opener:
         self._hellos: dict[str, object] = {}
         self._session: Session | None = None
         self._closed = False
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self._thread = self._start()
 
     def session(self, timeout: float | None = None) -> Session:
@@ -77,10 +73,10 @@ class Opener:
             if self._session is None:
                 self._answer(content)
                 return
-        self._session.receive(content, buffers)
+        messages.receive(self._session, content, buffers)
 
     def close(self) -> None:
-        """Want the session no longer; one that comes all the same is closed."""
+        """Give up the session; one that is begun all the same is closed."""
         with self._lock:
             self._closed = True
 
@@ -92,10 +88,10 @@ class Opener:
     def _run(self) -> None:
         try:
             session = self._begin()
-        except Exception as fault:
+        except BaseException as fault:  # SystemExit too: browsers wait for an answer
             with self._lock:
                 self.fault = fault
-                self._tell()
+                self._send_status()
             return
         with self._lock:
             if self._closed:
@@ -104,21 +100,20 @@ class Opener:
             self._session = session
             self._on_open(session)
             for hello in self._hellos.values():
-                session.receive(hello, [])
+                messages.receive(session, hello, [])
             session.show()
 
     def _answer(self, content: object) -> None:
         kind = content.get("type") if isinstance(content, Mapping) else None
-        client, _ = messages.address(content)
+        client = messages.sender_of(content).client
         if kind == "hello" and client:
             self._hellos[client] = content
         if kind == "retry" and self.fault is not None and not self._thread.is_alive():
             self.fault = None
             self._thread = self._start()
-        self._tell()
+        self._send_status()
 
-    def _tell(self) -> None:
-        opening = self.fault is None
-        self._send({"type": "status", "busy": opening, "task": "draw" if opening else ""})
+    def _send_status(self) -> None:
+        self._send(StatusReply.of("draw" if self.fault is None else ""))
         if self.fault is not None:
-            self._send(replies.error(self.fault))
+            self._send(ErrorReply.of(self.fault))

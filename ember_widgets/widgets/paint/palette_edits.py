@@ -1,4 +1,4 @@
-"""Edits of the palette: what a factor is and how it is called. Strokes on the grid are another matter."""
+"""Edits of the palette: what a factor is and how it is called. Strokes on the grid are not among them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 from ember_widgets.util.checks import FloatArray, shown
 from ember_widgets.widgets.paint.history import State
+from ember_widgets.widgets.paint.requests import encodable
 
-# The scene's verbs that a browser may use, and what each is told.
+# The scene's verbs that a browser may use, and the arguments of each.
 VERBS: Mapping[str, tuple[str, ...]] = {
     "rename": ("factor", "name"),
     "recolor": ("factor", "color"),
@@ -29,15 +30,15 @@ VERBS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Change:
+class PaletteEdit:
     """One of ``VERBS`` with its arguments, as far as they can be checked without a scene."""
 
     verb: str
     arguments: dict[str, Any]
 
     @classmethod
-    def checked(cls, verb: object, arguments: object) -> Change:
-        """Read what a browser said.
+    def checked(cls, verb: object, arguments: object) -> PaletteEdit:
+        """Read a request.
 
         Raises:
             ValueError: an unknown verb, or arguments that are not the verb's own.
@@ -46,30 +47,33 @@ class Change:
         if names is None:
             raise ValueError(f"verb={shown(verb)} is unknown; choose one of {', '.join(VERBS)}")
         if not isinstance(arguments, Mapping) or set(arguments) != set(names):
-            raise ValueError(f"{verb} was told {shown(arguments)}; tell it {', '.join(names)}")
-        told = dict(arguments)
-        if "order" in told and not isinstance(told["order"], list):
-            raise ValueError(f"order={shown(told['order'])} is not a list of factors")
-        if isinstance(told.get("features"), Mapping):
+            raise ValueError(f"{verb}: arguments={shown(arguments)} do not fit; give {', '.join(names)}")
+        given = dict(arguments)
+        if "order" in given and not isinstance(given["order"], list):
+            raise ValueError(f"order={shown(given['order'])} is not a list of factors")
+        if isinstance(given.get("features"), Mapping):
             # JSON's keys are text.
-            told["features"] = {_number(feature): weight for feature, weight in told["features"].items()}
-        return cls(str(verb), told)
+            given["features"] = {_number(feature): weight for feature, weight in given["features"].items()}
+        for name, value in given.items():
+            if isinstance(value, str):
+                encodable(name, value)
+        return cls(str(verb), given)
 
-    def of(self, state: State, lender: Scene | None = None) -> State:
-        """The state it leads to, the sliders going along with their factors.
+    def apply(self, state: State, source: Scene | None = None) -> State:
+        """The state it leads to, with each slider still at its factor.
 
         Args:
-            state: as it is.
-            lender: the scene that ``borrow`` takes from.
+            state: the scene and its sliders before.
+            source: the scene that ``borrow`` takes from.
 
         Raises:
             TypeError, ValueError: what the scene's verb says.
         """
         verb: Callable[..., Scene] = getattr(state.painted, self.verb)
         if self.verb == "borrow":
-            if lender is None:
-                raise ValueError("there is nothing to borrow from; fetch concepts, or open a scene, first")
-            painted = verb(lender, **self.arguments)
+            if source is None:
+                raise ValueError("there is nothing to borrow from; give a prompt, or open a scene, first")
+            painted = verb(source, **self.arguments)
         else:
             painted = verb(**self.arguments)
         return State(painted, self._gains(state, painted))

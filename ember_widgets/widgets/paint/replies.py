@@ -1,69 +1,317 @@
-"""What a browser is told of a scene; js/src/paint/transport/messages.ts reads it."""
+"""What the kernel sends to browsers; js/src/paint/transport/messages.ts reads it.
+
+Every reply is a dataclass whose fields are the message's fields; ``REPLIES`` lists all of them.
+"""
 
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from ember_widgets.features.labels import Labels
+from ember_widgets.painter.protocol import HasLabels, capabilities, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
+from ember_widgets.widgets.paint.run_key import run_key
 from ember_widgets.widgets.paint.thumbnails import key_of, key_of_step, keys_of_seeds
 from ember_widgets.widgets.shared.feature_rows import made_of
-
-ABILITIES = ("refit", "reseed", "sweep")
-
-
-def state(state: State, labels: Labels) -> tuple[dict[str, Any], list[bytes]]:
-    """A scene and its sliders as a message and float32 buffers: strengths, remainder, ``unedited``."""
-    painted = state.painted
-    origins = painted.origins or ()
-    seen = np.abs(painted.base_strengths).max(axis=(0, 1))
-    message = {
-        "type": "state",
-        **facts(painted),
-        "seed": str(painted.seed),
-        "most_steps": checks.most_steps(painted.guidance),
-        "names": list(painted.names),
-        "colors": list(painted.colors),
-        "gains": state.gains.tolist(),
-        # What was added was never seen; its own typical strength is the measure then.
-        "seen": [1.0 if origin < 0 else float(seen[origin]) for origin in origins],
-        "analysed": [origin >= 0 for origin in origins],
-        "icons": [key_of(painted, factor) for factor in range(painted.n_factors)],
-        "features": [made_of(painted, factor, labels) for factor in range(painted.n_factors)],
-    }
-    sites = list(painted.sites or ())
-    message["sites"] = [sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else []
-    message["site_names"] = [site_names.short(site) for site in sites]
-    maps = (painted.strengths, painted.remainder, unedited(painted))
-    return message, [array.astype("<f4").tobytes() for array in maps]
+from ember_widgets.widgets.shared.pictures import Kind, Picture
 
 
-def film(history: History) -> dict[str, Any]:
-    """The steps of a history, and what else there is to see of it."""
-    names = history.names
-    return {
-        "can_undo": history.beside(-1) is not None,
-        "can_redo": history.beside(1) is not None,
-        "steps": [[step, key_of_step(step), names.get(step, "")] for step in history.steps],
-        "step": history.step,
-        "seeds": [[str(seed), key] for seed, key in keys_of_seeds(history)],
-    }
+@dataclass(frozen=True)
+class Sender:
+    """Who asked, and the number of the request; the reply repeats both."""
+
+    client: str = ""
+    seq: int = 0
 
 
-def abilities(painter: object) -> list[str]:
-    """What a painter can do of what it need not; browsers show no button for what it cannot."""
-    return [verb for verb in ABILITIES if callable(getattr(painter, verb, None))]
+NOBODY = Sender()
+"""For what no browser asked for."""
 
 
-def error(fault: BaseException, client: str = "", seq: int = 0) -> dict[str, Any]:
-    """A fault, in a line and at length."""
-    lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
-    told = {"type": "error", "client": client, "seq": seq, "message": last_line(fault)}
-    return {**told, "traceback": lines}
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A message to browsers.
+
+    Args:
+        buffers: bytes that travel beside the message.
+    """
+
+    type: ClassVar[str]
+    buffers: tuple[bytes, ...] = ()
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """The names of the message's fields, besides ``type``."""
+        return tuple(field.name for field in fields(cls) if field.name != "buffers")
+
+    def content(self) -> dict[str, Any]:
+        """The message as JSON takes it."""
+        return {"type": self.type, **{name: getattr(self, name) for name in self.field_names()}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateReply(Reply):
+    """The scene, its sliders and its history; ``of`` makes it.
+
+    The buffers are float32, little endian: strengths, remainder, and the strengths of the unedited picture.
+    """
+
+    type: ClassVar[str] = "state"
+    why: Literal["hello", "edit", "refused", "scene", "kept"]
+    client: str
+    revision: int
+    run: str
+    rows: int
+    cols: int
+    prompt: str
+    style: str
+    seed: str
+    n_steps: int
+    n_factors: int
+    most_steps: int
+    ids: Sequence[int]
+    names: Sequence[str]
+    colors: Sequence[str]
+    gains: Sequence[float]
+    seen: Sequence[float]
+    analysed: Sequence[bool]
+    icons: Sequence[str]
+    features: Sequence[Sequence[dict[str, Any]]]
+    sites: Sequence[int]
+    site_names: Sequence[str]
+    can_undo: bool
+    can_redo: bool
+    steps: Sequence[Sequence[Any]]
+    step: int
+    seeds: Sequence[Sequence[str]]
+    capabilities: Sequence[str]
+
+    @classmethod
+    def of(
+        cls,
+        why: Literal["hello", "edit", "refused", "scene", "kept"],
+        client: str,
+        revision: int,
+        state: State,
+        history: History,
+        painter: object,
+    ) -> StateReply:
+        """The state of a session.
+
+        Args:
+            why: what it is sent for.
+            client: who asked, or whose edit it is.
+            revision: the number that edits of this scene have to bear.
+            state: the scene and its sliders.
+            history: its history.
+            painter: its labels and capabilities are in the message.
+        """
+        painted, names = state.painted, history.names
+        labels = labels_of(painter)
+        origins = painted.origins or ()
+        seen = np.abs(painted.base_strengths).max(axis=(0, 1))
+        sites = list(painted.sites or ())
+        rows, cols = painted.remainder.shape
+        maps = (painted.strengths, painted.remainder, unedited(painted))
+        return cls(
+            why=why,
+            client=client,
+            revision=revision,
+            run=run_key(painted),
+            rows=rows,
+            cols=cols,
+            **facts(painted) | {"seed": str(painted.seed)},
+            most_steps=checks.most_steps(painted.guidance),
+            ids=list(painted.factor_ids or ()),
+            names=list(painted.names),
+            colors=list(painted.colors),
+            gains=state.gains.tolist(),
+            # An added factor was never seen; its own typical strength is the measure then.
+            seen=[1.0 if origin < 0 else float(seen[origin]) for origin in origins],
+            analysed=[origin >= 0 for origin in origins],
+            icons=[key_of(painted, factor) for factor in range(painted.n_factors)],
+            features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
+            sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
+            site_names=[site_names.short(site) for site in sites],
+            can_undo=history.beside(-1) is not None,
+            can_redo=history.beside(1) is not None,
+            steps=[[step, key_of_step(step), names.get(step, "")] for step in history.steps],
+            step=history.step,
+            seeds=[[str(seed), key] for seed, key in keys_of_seeds(history)],
+            capabilities=list(capabilities(painter)),
+            buffers=tuple(array.astype("<f4").tobytes() for array in maps),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameReply(Reply):
+    """A picture of the scene, in the buffer: JPEG for a preview, PNG for the final one."""
+
+    type: ClassVar[str] = "frame"
+    client: str
+    seq: int
+    kind: Kind
+    ms: float
+    waited_ms: float
+    reduced: bool
+    change: tuple[float, float] | None
+    width: int
+    height: int
+
+    @classmethod
+    def of(
+        cls,
+        picture: Picture,
+        kind: Kind,
+        data: bytes,
+        sender: Sender = NOBODY,
+        *,
+        waited_s: float = 0.0,
+        change: tuple[float, float] | None = None,
+    ) -> FrameReply:
+        """A picture as a message.
+
+        Args:
+            picture: the picture.
+            kind: whether another one follows.
+            data: the picture as bytes.
+            sender: whose edit it shows.
+            waited_s: how long the edit waited for the worker, in seconds; negative if the worker waited.
+            change: how far the picture is from the unedited one; see ``pixel_change``.
+        """
+        width, height = picture.image.size
+        return cls(
+            client=sender.client,
+            seq=sender.seq,
+            kind=kind,
+            ms=round(picture.ms, 1),
+            waited_ms=round(1000 * waited_s, 1),
+            reduced=picture.reduced,
+            change=change,
+            width=width,
+            height=height,
+            buffers=(data,),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AckReply(Reply):
+    """A request is done, and no picture follows."""
+
+    type: ClassVar[str] = "ack"
+    client: str
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorReply(Reply):
+    """A request, or a drawing, failed."""
+
+    type: ClassVar[str] = "error"
+    client: str
+    seq: int
+    message: str
+    traceback: str
+
+    @classmethod
+    def of(cls, fault: BaseException, sender: Sender = NOBODY) -> ErrorReply:
+        """An exception in one line, and with its traceback."""
+        lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
+        # A message may quote what no message can carry: a lone surrogate.
+        message, lines = (text.encode("utf-8", "replace").decode() for text in (last_line(fault), lines))
+        return cls(client=sender.client, seq=sender.seq, message=message, traceback=lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusReply(Reply):
+    """What the kernel is doing: ``task`` is "draw" for a new scene, "render" for a picture, else ""."""
+
+    type: ClassVar[str] = "status"
+    busy: bool
+    task: str
+
+    @classmethod
+    def of(cls, task: str) -> StatusReply:
+        """Busy with a task; "" = idle."""
+        return cls(busy=task != "", task=task)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundReply(Reply):
+    """The features that a search found."""
+
+    type: ClassVar[str] = "found"
+    client: str
+    seq: int
+    features: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BorrowSourceReply(Reply):
+    """The scene whose factors can be borrowed, or None: {name, factors: [{name, color, icon, label}]}."""
+
+    type: ClassVar[str] = "borrow_source"
+    client: str
+    seq: int
+    source: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IconReply(Reply):
+    """A thumbnail."""
+
+    type: ClassVar[str] = "icon"
+    key: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalReply(Reply):
+    """The unedited picture, as PNG in the buffer."""
+
+    type: ClassVar[str] = "original"
+    client: str
+    seq: int
+    change: tuple[float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopReply(Reply):
+    """The picture with only one factor's strongest feature in it, as PNG in the buffer."""
+
+    type: ClassVar[str] = "top"
+    client: str
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReply(Reply):
+    """A file, in the buffer."""
+
+    type: ClassVar[str] = "file"
+    client: str
+    seq: int
+    name: str
+    mime: str
+
+
+REPLIES: tuple[type[Reply], ...] = (
+    *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
+    *(BorrowSourceReply, IconReply, OriginalReply, TopReply, FileReply),
+)
+"""Everything that the kernel sends."""
+
+
+def labels_of(painter: object) -> Labels:
+    """A painter's labels; none if it has none."""
+    has = offered(painter, HasLabels)
+    return Labels() if has is None else has.labels if isinstance(has.labels, Labels) else Labels(has.labels)

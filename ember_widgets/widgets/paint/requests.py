@@ -1,4 +1,4 @@
-"""What a user or a browser asks a painter for, and the checks on both sides of it."""
+"""What a painter is asked for, by a user or a browser, and the checks of requests and answers."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from PIL import Image
 
+from ember_widgets.painter.protocol import (
+    Guides,
+    PainterProtocol,
+    Previews,
+    Refits,
+    Reseeds,
+    Styles,
+    Sweeps,
+    offered,
+)
 from ember_widgets.scene import site_names
-from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 from ember_widgets.util.checks import shown
 from ember_widgets.widgets.shared.pictures import Picture
 
 DEFAULT_N_FACTORS = 5
-MAX_FACTORS = GRID * GRID
 MAX_PROMPT = 4000
-
-
-class PainterLike(Protocol):
-    """What the widget needs of a painter. A worker thread calls it: locks are the painter's matter."""
-
-    def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
-        """Generate a picture and take it apart into factors."""
-
-    def render(self, scene: Scene) -> Image.Image:
-        """Draw a scene."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewScene:
-    """What a new scene is to be made from."""
+    """A request for a new scene."""
 
     prompt: str
     seed: int
@@ -41,15 +40,18 @@ class NewScene:
     n_factors: int
     style: str = ""
     guidance: float | None = None
-    """Where it is not the painter's own."""
+    """None = the painter's own."""
 
     @classmethod
-    def checked(cls, wanted: Mapping[str, Any], guidance: float = 0.0) -> NewScene:
+    def checked(
+        cls, wanted: Mapping[str, Any], guidance: float = 0.0, n_patches: int | None = None
+    ) -> NewScene:
         """Read ``wanted``; what is None gets its default.
 
         Args:
             wanted: fields by their names.
             guidance: the scale it will be drawn with, which says how many steps there may be.
+            n_patches: of the picture, the most factors there can be; None = not known, the painter checks.
 
         Raises:
             TypeError: a value of the wrong type.
@@ -62,73 +64,113 @@ class NewScene:
             style=_text("style", given["style"]),
             seed=checks.seed(given["seed"]),
             n_steps=checks.n_steps(given["n_steps"], guidance),
-            n_factors=_n_factors(given["n_factors"]),
+            n_factors=_n_factors(given["n_factors"], n_patches),
         )
 
-    def guided_as(self, scene: Scene, painter: PainterLike | None) -> NewScene:
-        """The same, with the guidance that a scene has."""
-        own = scene.guidance == guidance_of(painter)
+    def guided_as(self, scene: Scene, painter: PainterProtocol) -> NewScene:
+        """The same, with the guidance of a scene."""
+        own = offered(painter, Guides) is None or scene.guidance == guidance_of(painter)
         return self if own else replace(self, guidance=scene.guidance)
 
-    def drawn(self, painter: PainterLike) -> Scene:
-        """Ask a painter for it."""
-        # Only painters that know styles, and guidance, are asked for them.
-        more: dict[str, Any] = {"style": self.style} if self.style else {}
-        if self.guidance is not None:
+    def made_by(self, painter: PainterProtocol) -> Scene:
+        """Have a painter make it.
+
+        Raises:
+            TypeError: the painter knows no styles, or returns something else than a scene.
+        """
+        # Painters that do not offer these take no such keywords.
+        more: dict[str, Any] = {}
+        if self.style:
+            check_styles(painter)
+            more["style"] = self.style
+        if self.guidance is not None and offered(painter, Guides) is not None:
             more["guidance"] = self.guidance
         scene: object = painter.analyze(
             self.prompt, seed=self.seed, n_steps=self.n_steps, n_factors=self.n_factors, **more
         )
-        if not isinstance(scene, Scene):
-            raise TypeError(f"painter.analyze() gave {shown(scene)}; it has to give a Scene")
-        return scene
+        return _made_scene("analyze", scene)
 
 
 VARIATIONS = {"refit": "n_factors", "reseed": "seed"}
-"""What a painter may be able to make of a scene, and what it is told; see ``Painter``."""
+"""What some painters can make of a scene, and the argument; see ``Painter``."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """One of ``VARIATIONS`` to be made of the scene as painted."""
+    """A request for a variation of the scene as painted: one of ``VARIATIONS`` and its argument."""
 
     verb: str
     value: int
 
     @classmethod
-    def checked(cls, verb: object, value: object) -> Variation:
-        """Read what a browser said.
+    def checked(cls, verb: object, value: object, n_patches: int | None = None) -> Variation:
+        """Read a request.
 
         Raises:
             TypeError, ValueError: an unknown verb, or no such number.
         """
         if verb not in VARIATIONS:
             raise ValueError(f"verb={shown(verb)} is unknown; choose one of {', '.join(VARIATIONS)}")
-        return cls(str(verb), _n_factors(value) if verb == "refit" else checks.seed(digits(value)))
+        is_refit = verb == "refit"
+        return cls(str(verb), _n_factors(value, n_patches) if is_refit else checks.seed(digits(value)))
 
     @property
     def line(self) -> str:
         """The same as Python."""
         return f"scene = painter.{self.verb}(scene, {VARIATIONS[self.verb]}={self.value})"
 
-    def drawn(self, painter: PainterLike, scene: Scene) -> Scene:
-        """Ask a painter for it."""
-        varied: object = able(painter, self.verb)(scene, self.value)
-        if not isinstance(varied, Scene):
-            raise TypeError(f"painter.{self.verb}() gave {shown(varied)}; it has to give a Scene")
-        return varied
+    def made_by(self, painter: PainterProtocol, scene: Scene) -> Scene:
+        """Have a painter make it.
+
+        Raises:
+            TypeError: the painter offers no such variation, or returns something else than a scene.
+        """
+        varied: object
+        if self.verb == "refit":
+            varied = needed(painter, Refits, "refit").refit(scene, self.value)
+        else:
+            varied = needed(painter, Reseeds, "reseed").reseed(scene, self.value)
+        return _made_scene(self.verb, varied)
 
 
-def able(painter: PainterLike, verb: str) -> Callable[..., Any]:
-    """A method that not every painter has.
+def _made_scene(verb: str, scene: object) -> Scene:
+    if not isinstance(scene, Scene):
+        raise TypeError(f"painter.{verb}() gave {shown(scene)}; it has to give a Scene")
+    return scene
+
+
+Capability = TypeVar("Capability")
+
+
+def needed(painter: PainterProtocol, capability: type[Capability], verb: str) -> Capability:
+    """The painter, as one that offers a capability.
 
     Raises:
-        TypeError: this one has not.
+        TypeError: it does not.
     """
-    method: Callable[..., Any] | None = getattr(painter, verb, None)
-    if not callable(method):
+    able = offered(painter, capability)
+    if able is None:
         raise TypeError(f"this painter has no {verb}(); ember.Painter has")
-    return method
+    return able
+
+
+def swept(painter: PainterProtocol, scene: Scene, factor: int) -> Image.Image:
+    """A sheet of a factor's strengths and seeds.
+
+    Raises:
+        TypeError: the painter draws none.
+    """
+    return needed(painter, Sweeps, "sweep").sweep(scene, factor)
+
+
+def check_styles(painter: PainterProtocol) -> None:
+    """Refuse a painter that knows no styles.
+
+    Raises:
+        TypeError: it does not.
+    """
+    if offered(painter, Styles) is None:
+        raise TypeError("this painter has no styles; ember.Painter has")
 
 
 def digits(value: object) -> object:
@@ -137,36 +179,49 @@ def digits(value: object) -> object:
     return int(str(value)) if readable else value
 
 
+def encodable(name: str, text: str) -> str:
+    """A text, if UTF-8 can hold it: files and messages cannot carry half of a surrogate pair.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        raise ValueError(
+            f"{name} holds {text[fault.start]!a} at {fault.start}, half of a surrogate pair, "
+            "which no file can hold; leave it out"
+        ) from None
+    return text
+
+
 def _text(name: str, value: object) -> str:
-    text = checks.text(name, value)
+    text = encodable(name, checks.text(name, value))
     if len(text) > MAX_PROMPT:
         raise ValueError(f"{name} has {len(text)} characters; {MAX_PROMPT} are the most")
     return text
 
 
-def _n_factors(value: object) -> int:
-    number = checks.whole("n_factors", value, 1, MAX_FACTORS)
-    if not 1 <= number <= MAX_FACTORS:
+def _n_factors(value: object, n_patches: int | None) -> int:
+    number = checks.whole("n_factors", value, 1, n_patches or 256)
+    if number < 1 or (n_patches is not None and number > n_patches):
+        if n_patches is None:
+            raise ValueError(f"n_factors={number}; choose 1 or more (3..8 reads best)")
         raise ValueError(
-            f"n_factors={number}, but an image has {MAX_FACTORS} patches; "
-            f"choose 1..{MAX_FACTORS} (3..8 reads best)"
+            f"n_factors={number}, but an image has {n_patches} patches; "
+            f"choose 1..{n_patches} (3..8 reads best)"
         )
     return number
 
 
-def previews(painter: object, scene: Scene) -> bool:
-    """Whether a painter can show a scene sooner than in full (``preview=``, ``cancelled=``)."""
-    can = getattr(painter, "previews", None)
-    return callable(can) and bool(can(scene))
-
-
 def guidance_of(painter: object) -> float:
-    """The scale of guidance that a painter draws new scenes with; 0 where it knows none."""
-    return float(getattr(painter, "guidance", 0.0))
+    """The guidance scale of a painter's new scenes; 0 if it has none."""
+    guides = offered(painter, Guides)
+    return 0.0 if guides is None else float(guides.guidance)
 
 
 def facts(scene: Scene) -> dict[str, Any]:
-    """The fields of ``NewScene`` that a scene comes from."""
+    """The fields of the ``NewScene`` that a scene comes from."""
     return {
         "prompt": scene.prompt,
         "style": scene.style,
@@ -187,44 +242,55 @@ def n_analyzed(scene: Scene) -> dict[str, int]:
 
 
 def rendered(
-    painter: PainterLike, scene: Scene, *, rough: bool = False, stale: Callable[[], bool] | None = None
+    painter: PainterProtocol,
+    scene: Scene,
+    *,
+    reduced: bool = False,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Picture:
-    """Ask a painter for a scene's picture, and take the time.
+    """Have a painter draw a scene, and take the time.
 
     Args:
         painter: draws.
         scene: what to draw.
-        rough: as fast as it goes; only where there are ``previews``.
-        stale: whether to give up, which is asked now and then; only there, too.
+        reduced: draw it faster and a little less well, if the painter offers ``Previews``.
+        cancelled: asked now and then whether to give up, if the painter offers ``Previews``.
 
     Raises:
         Cancelled: it said so.
     """
     began = time.perf_counter()
-    wishes: dict[str, Any] = {"preview": True} if rough else {} if stale is None else {"cancelled": stale}
-    image = painter.render(scene, **wishes)
-    return Picture.of(image, 1000 * (time.perf_counter() - began), rough)
+    previewer = offered(painter, Previews)
+    if previewer is not None and reduced:
+        image = previewer.render(scene, preview=True)
+    elif previewer is not None and cancelled is not None:
+        image = previewer.render(scene, cancelled=cancelled)
+    else:
+        reduced, image = False, painter.render(scene)
+    return Picture.of(image, 1000 * (time.perf_counter() - began), reduced)
 
 
-def check_painter(painter: object) -> None:
-    """Refuse what cannot paint."""
-    for name in ("analyze", "render"):
-        if not callable(getattr(painter, name, None)):
-            raise TypeError(
-                f"painter={shown(painter)} has no {name}(); give a Painter, e.g. ember.Painter.embedded()"
-            )
+def previews(painter: PainterProtocol, scene: Scene) -> bool:
+    """Whether a painter draws a reduced picture of a scene faster than the full one."""
+    previewer = offered(painter, Previews)
+    return previewer is not None and previewer.previews(scene)
 
 
-def check_scene(scene: object) -> None:
-    """Refuse what is no scene."""
+def check_scene(scene: object) -> Scene:
+    """Refuse what is not a scene, or cannot be sent or saved."""
     if not isinstance(scene, Scene):
         raise TypeError(
             f"scene={shown(scene)} is not a Scene; make one with painter.analyze() or Scene.load(path)"
         )
+    for name in ("prompt", "style"):
+        encodable(name, getattr(scene, name))
+    for factor in scene.names:
+        encodable("a factor's name", factor)
+    return scene
 
 
 def check_keywords(given: Iterable[str], known: tuple[str, ...], owner: str = "PaintWidget") -> None:
-    """Refuse a keyword that is not among the known ones; anywidget itself would only warn."""
+    """Refuse an unknown keyword; anywidget itself would only warn."""
     for name in given:
         if name in known:
             continue
@@ -234,7 +300,7 @@ def check_keywords(given: Iterable[str], known: tuple[str, ...], owner: str = "P
 
 
 def last_line(fault: BaseException) -> str:
-    """A fault in one line. A library's message may be a page long; its last line says what happened."""
+    """An exception in one line. A library's message may be a page long; its last line says what happened."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     text = lines[-1] if lines else ""
     if isinstance(fault, (TypeError, ValueError)) and text:

@@ -1,163 +1,524 @@
-"""What browsers ask of a PaintWidget.
+"""A session: one scene that is being painted, its history, and the worker that draws it.
 
-Messages are handled in the comm's thread (in several at once where the kernel has subshells): check, copy,
-submit, never wait.
+The worker takes the newest job, draws it and sends the picture. Replies are sent with the lock held, so that
+browsers receive them in the order of what happened. Code of others (observers of traits) runs without it, and
+after the picture was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from ember_widgets.features.labels import labels_of
+from ember_widgets.painter.protocol import PainterProtocol
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.checks import plural
-from ember_widgets.widgets.paint import messages, strength_buffers, to_python
-from ember_widgets.widgets.paint.editor import Easel
-from ember_widgets.widgets.paint.palette_edits import Change
-from ember_widgets.widgets.paint.queries import Loan
+from ember_widgets.util.cancelled import Cancelled
+from ember_widgets.util.checks import FloatArray
+from ember_widgets.widgets.paint import to_python
+from ember_widgets.widgets.paint.audience import Audience, Viewer
+from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.palette_edits import PaletteEdit
+from ember_widgets.widgets.paint.queries import Queries, Snapshot
+from ember_widgets.widgets.paint.replies import (
+    NOBODY,
+    AckReply,
+    ErrorReply,
+    FrameReply,
+    Reply,
+    Sender,
+    StateReply,
+    StatusReply,
+    labels_of,
+)
+from ember_widgets.widgets.paint.requests import (
+    NewScene,
+    Variation,
+    check_styles,
+    last_line,
+    previews,
+    rendered,
+)
+from ember_widgets.widgets.shared.idle_queue import IdleQueue
+from ember_widgets.widgets.shared.latest_wins import LatestWins
+from ember_widgets.widgets.shared.pictures import Kind, Picture
+
+PREVIEW_ABOVE_MS = 40.0
+"""During a stroke, pictures are previews if full ones take longer than this."""
+
+Why = Literal["hello", "edit", "refused", "scene", "kept"]
 
 
-class Session(Easel):
-    """An easel at which browsers paint."""
+@dataclass(frozen=True)
+class Job:
+    """What the worker does next: draw a state, or make another scene first."""
 
-    def receive(self, content: object, buffers: Sequence[Any]) -> None:
-        """Handle a message from a browser; a wrong one changes nothing and is reported to all."""
-        client, seq = messages.address(content)
-        try:
-            self._handle(messages.parse(content, self.state.painted.guidance), buffers)
-        except Exception as fault:  # nobody would see what escapes from here
-            with self._lock:
-                self._report(fault, client, seq)
-                self._acknowledge_to(client, seq)
+    sender: Sender
+    revision: int
+    state: State
+    final: bool
+    request: NewScene | Variation | None = None
+    since: float = field(default_factory=time.perf_counter)
 
-    def _handle(self, message: messages.Message, buffers: Sequence[Any]) -> None:
-        if isinstance(message, messages.Edit):
-            self._edit(message, buffers)
-        elif isinstance(message, messages.Analyze):
-            self.analyze(message.scene, message.client, message.seq)
-        elif isinstance(message, messages.Step):
-            self.step(message.by, message.client, message.seq)
-        elif isinstance(message, messages.Retry):
-            self._retry(message)
-        elif isinstance(message, messages.Palette):
-            self._change(message)
-        elif isinstance(message, messages.Search):
-            self._answers.search(message)
-        elif isinstance(message, messages.Thumbnails):
-            self._answers.thumbnails(message)
-            self._acknowledge_to(message.client, message.seq)
-        elif isinstance(message, messages.Original):
-            self._answers.original(message)
-        elif isinstance(message, messages.Top):
-            self._answers.top(message)
-        elif isinstance(message, messages.Export):
-            self._answers.export(message)
-        elif isinstance(message, messages.Vary):
-            self.vary(message.variation, message.client, message.seq)
-        elif isinstance(message, messages.Lend):
-            self._lend(message, buffers)
-        elif isinstance(message, messages.Open):
-            self._open(message, buffers)
-        elif isinstance(message, messages.Go):
-            self.go(message.step, message.client, message.seq)
-        elif isinstance(message, messages.Keep):
-            self.keep(message.name, message.step)
-            self._acknowledge_to(message.client, message.seq)
-        else:
-            with self._lock:
-                self._send_status()
-                if isinstance(message, messages.Hello):
-                    self._send_state("hello", message.client)
-                    if self.last_error is not None:
-                        self._send_error(self.last_error, "", 0)
 
-    def _edit(self, edit: messages.Edit, buffers: Sequence[Any]) -> None:
+class Session:
+    """A scene that is being painted, for all widgets that show it. Any thread may call it.
+
+    Args:
+        painter: draws.
+        scene: what is shown first.
+        picture: the picture of ``scene``.
+        analyzed_here: the painter has just analysed ``scene``, so that its names are the painter's.
+    """
+
+    def __init__(
+        self, painter: PainterProtocol, scene: Scene, picture: Picture, *, analyzed_here: bool = False
+    ) -> None:
+        self.painter: PainterProtocol | None = painter
+        self.last_error: Exception | None = None
+        self._lock = threading.RLock()
+        self._state = self._begun_with(scene, analyzed_here=analyzed_here)
+        self._revision = 0
+        self._picture = picture
+        self._pictured = self._state
+        self._shown: Kind = "final"
+        self._drawn: Job | None = None
+        self._full_ms = picture.ms
+        self._task = ""
+        self._analysis: Job | None = None
+        self._failed: Job | None = None
+        self._fault: Exception | None = None
+        self._free_since = time.perf_counter()
+        self.history = History(self._state)
+        self.audience = Audience(self._report_unasked)
+        self.worker: LatestWins[Job] = LatestWins(
+            self._work,
+            settle=self._settle,
+            on_drop=lambda job: self.acknowledge(job.sender),
+            on_error=self._report_unasked,
+        )
+        self.idle = IdleQueue(self.worker.wait, self._report_unasked)
+        self.queries = Queries(self._snapshot, self.send, self.idle)
+
+    # Viewers
+
+    def join(self, viewer: Viewer) -> None:
+        """Send everything from now on to a widget."""
         with self._lock:
-            if self._refused(edit):
+            self.audience.join(viewer)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Send nothing more to it; when nobody is left, close."""
+        with self._lock:
+            is_empty = self.audience.leave(viewer)
+        if is_empty:
+            self.close()
+
+    def send(self, reply: Reply) -> None:
+        """Send a reply to all viewers, in order with all others."""
+        with self._lock:
+            self.audience.send(reply)
+
+    def acknowledge(self, sender: Sender) -> None:
+        """Say that a request is done."""
+        if sender.client:
+            self.send(AckReply(client=sender.client, seq=sender.seq))
+
+    def report(self, fault: BaseException, sender: Sender) -> None:
+        """Note an error, and send it."""
+        with self._lock:
+            self.last_error = as_exception(fault)
+            self.send(ErrorReply.of(fault, sender))
+
+    def send_status(self) -> None:
+        """Send what the worker is doing."""
+        with self._lock:
+            self.send(StatusReply.of(self._task))
+
+    def greet(self, sender: Sender) -> None:
+        """Send all there is to a browser page that has opened the widget."""
+        with self._lock:
+            self.send_status()
+            self._send_state("hello", sender)
+            if self.last_error is not None:
+                self.send(ErrorReply.of(self.last_error))
+
+    def show(self) -> None:
+        """Send the last picture."""
+        self._show(self._picture, "final", self._picture.encoded("final"), NOBODY)
+
+    # State
+
+    @property
+    def state(self) -> State:
+        """The scene as painted so far, and the sliders."""
+        with self._lock:
+            return self._state
+
+    @property
+    def picture(self) -> Picture:
+        """The last picture."""
+        return self._picture
+
+    @property
+    def busy(self) -> bool:
+        """Whether the picture does not show the scene yet."""
+        return self.worker.busy
+
+    @property
+    def kept(self) -> dict[str, Scene]:
+        """The scenes that were given a name."""
+        with self._lock:
+            named = [(name, self.history.state(step)) for step, name in self.history.names.items()]
+            return {name: state.scene for name, state in named if state is not None}
+
+    def wait(self, timeout: float | None) -> None:
+        """Block until the picture shows the scene; see ``PaintWidget.wait``."""
+        if not self.worker.wait(timeout):
+            raise TimeoutError(
+                f"the picture was not there after {timeout:g} s; wait longer, or look at widget.busy"
+            )
+        if (fault := self._fault) is not None:
+            raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault
+
+    def film(self, form: str, ms: int) -> bytes:
+        """See ``PaintWidget.record``."""
+        self._refuse_closed()
+        return self.queries.film(form, ms)
+
+    def page(self) -> list[Reply]:
+        """All that a browser needs to show the scene without a kernel."""
+        self._refuse_closed()
+        self.wait(None)
+        with self._lock:
+            state = self._state_reply("hello", NOBODY)
+        return [state, *self.queries.page()]
+
+    def close(self) -> None:
+        """Stop the worker and let go of the painter and of the errors that hold on to its frames."""
+        self.worker.close()
+        self.idle.close()
+        with self._lock:
+            self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
+
+    # Edits
+
+    def painted_at(self, revision: int, sender: Sender) -> Scene | None:
+        """The scene to edit; None if the revision is outdated, and then the sender gets the current state."""
+        with self._lock:
+            if revision == self._revision:
+                return self._state.painted
+            # The scene was replaced during an edit (undo, a new one); the browser starts again from it.
+            self._send_state("refused", sender)
+            self.acknowledge(sender)
+            return None
+
+    def edit(
+        self,
+        strengths: FloatArray,
+        remainder: FloatArray,
+        gains: FloatArray,
+        *,
+        revision: int,
+        commit: bool,
+        call: object = None,
+        sender: Sender = NOBODY,
+    ) -> None:
+        """Go on with an edit on the grid.
+
+        Args:
+            strengths: (rows, cols, n_factors).
+            remainder: (rows, cols).
+            gains: (n_factors,), the sliders.
+            revision: of the scene that was edited; an outdated edit is refused.
+            commit: the edit is complete, and a step of the history.
+            call: the verb of the scene that would do the same; not trusted.
+            sender: whose edit it is.
+
+        Raises:
+            ValueError: sliders times strengths are too large for float32.
+        """
+        with self._lock:
+            if self.painted_at(revision, sender) is None:
                 return
-            layers = strength_buffers.layers(edit, buffers, self._state.painted.n_factors)
-            state = self._state.edited(*layers)
-            if edit.commit:
-                before = self._history.current
-                lines = to_python.painted(before.painted, state, edit.deed)
-                state = replace(state, code=before.code + lines)
-                self._history.commit(state)
+            state = self._state.edited(strengths, remainder, gains)
+            if commit:
+                before = self.history.current
+                lines = to_python.painted(before.painted, state, call)
+                state = replace(state, code=to_python.bounded(before.code + lines, state.painted))
+                self.history.commit(state)
             self._state = state
-            if edit.commit:
-                self._send_state("edit", edit.client)
+            if commit:
+                self._send_state("edit", sender)
             if self._analysis is None:
-                self._submit(edit.client, edit.seq, final=edit.commit)
+                self._submit(sender, final=commit)
             else:
                 # A new scene is being made; a picture of this one would come too late.
-                self._acknowledge_to(edit.client, edit.seq)
-        if edit.commit:
-            self._on_scene()
+                self.acknowledge(sender)
+        if commit:
+            self.audience.scene_changed()
 
-    def _refused(self, message: messages.Edit | messages.Palette) -> bool:
-        """The scene was exchanged under the hand (undo, a new one); the browser starts again from it."""
-        if message.revision == self._revision:
-            return False
-        self._send_state("refused", message.client)
-        self._acknowledge_to(message.client, message.seq)
-        return True
+    def change_palette(
+        self, edit: PaletteEdit, *, commit: bool = True, revision: int | None = None, sender: Sender = NOBODY
+    ) -> None:
+        """Go on with an edit of the palette; an outdated one (``revision`` is not None) is refused.
+
+        Raises:
+            TypeError, ValueError: what the scene's verb says.
+        """
+        self._refuse_closed()
+        with self._lock:
+            if revision is not None and self.painted_at(revision, sender) is None:
+                return
+            if edit.verb == "restyle" and edit.arguments["style"] and self.painter is not None:
+                check_styles(self.painter)
+            before, source = self.history.current, self.queries.source
+            first = (source.code,) if source and edit.verb == "borrow" else ()
+            line = to_python.line_of(self._state.painted, edit.verb, edit.arguments, *first)
+            state = edit.apply(self._state, source.scene if source else None)
+            self._adopt(replace(state, code=to_python.bounded((*before.code, line), state.painted)))
+            if commit:
+                self.history.commit(self._state)
+            self._send_state("scene", NOBODY)
+            self._submit(sender, final=commit)
+        self.audience.scene_changed()
 
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
         self._refuse_closed()
         label = labels_of(self.painter).get(feature)
         name = label.split(" (")[0] if label else f"feature {feature}"
-        change = Change("add_factor", {"features": {feature: 1.0}, "name": name})
+        # A plain number, because it is written into the program.
+        number = feature if isinstance(feature, bool) or not hasattr(feature, "__index__") else int(feature)
         with self._lock:
-            self._apply(change, commit=True, client="", seq=0)
-            name = self._state.painted.names[-1]
-        self._on_scene()
-        return name
+            self.change_palette(PaletteEdit("add_factor", {"features": {number: 1.0}, "name": name}))
+            return self._state.painted.names[-1]
 
-    def _change(self, message: messages.Palette) -> None:
+    def assign(self, scene: Scene, sender: Sender = NOBODY) -> None:
+        """Go on from another scene."""
+        self._refuse_closed()
         with self._lock:
-            if self._refused(message):
-                return
-            self._apply(message.change, message.commit, message.client, message.seq)
-        self._on_scene()
+            self._adopt(self._begun_with(scene))
+            self.history.commit(self._state)
+            self._send_state("scene", NOBODY)
+            self._submit(sender, final=True)
+        self.audience.scene_changed()
 
-    def _apply(self, change: Change, commit: bool, client: str, seq: int) -> None:
-        before, loan = self._history.current, self._answers.loan
-        lender = (loan.code,) if loan and change.verb == "borrow" else ()
-        line = to_python.said(self._state.painted, change.verb, change.arguments, *lender)
-        state = change.of(self._state, loan.scene if loan else None)
-        self._adopt(replace(state, code=(*before.code, line)))
-        if commit:
-            self._history.commit(self._state)
-        self._send_state("scene", "")
-        self._submit(client, seq, final=commit)
+    def analyze(self, new_scene: NewScene, sender: Sender = NOBODY) -> None:
+        """Have a new scene made, guided as this one is, and go on from it when it is there."""
+        self._refuse_closed()
+        with self._lock:
+            painter = self.painter
+            if painter is not None:
+                self._request(new_scene.guided_as(self._state.painted, painter), sender)
 
-    def _open(self, message: messages.Open, buffers: Sequence[Any]) -> None:
-        self.assign(_scene_in("open", buffers), message.client, message.seq)
+    def vary(self, variation: Variation, sender: Sender = NOBODY) -> None:
+        """Have a variation of the scene made, and go on from it when it is there."""
+        self._refuse_closed()
+        self._request(variation, sender)
 
-    def _lend(self, message: messages.Lend, buffers: Sequence[Any]) -> None:
-        if message.file:
-            scene = _scene_in("lend", buffers)
-            self._answers.lend(Loan(scene, message.file, to_python.opened(scene)), message)
-        elif message.prompt:
-            self._answers.fetch(message)
-        else:
-            self._answers.lend(None, message)
-
-    def _retry(self, message: messages.Retry) -> None:
+    def retry(self, sender: Sender) -> None:
+        """Repeat what failed."""
         with self._lock:
             failed = self._failed
-            if failed is not None and failed.wish is not None and failed.revision == self._revision:
-                self._wish(failed.wish, message.client, message.seq)
+            if failed is not None and failed.request is not None and failed.revision == self._revision:
+                self._request(failed.request, sender)
             else:
-                self._submit(message.client, message.seq, final=True)
+                self._submit(sender, final=True)
+
+    # History
+
+    def step(self, by: int, sender: Sender = NOBODY) -> bool:
+        """Undo (-1) or redo (1); False if there is nothing to undo or redo."""
+        self._refuse_closed()
+        with self._lock:
+            step: int | None
+            if self._state.same(self.history.current):
+                step = self.history.beside(by)
+            else:  # during a stroke: back to where it began
+                step = self.history.step if by < 0 else None
+        return self.go(step, sender)
+
+    def go(self, step: int | None, sender: Sender = NOBODY) -> bool:
+        """Go to a step of the history; False if there is none of that number."""
+        self._refuse_closed()
+        with self._lock:
+            if step is None or self.history.state(step) is None:
+                self.acknowledge(sender)
+                return False
+            self._adopt(self.history.go(step))
+            self._send_state("scene", NOBODY)
+            self._submit(sender, final=True)
+        self.audience.scene_changed()
+        return True
+
+    def keep(self, name: str, step: int | None = None) -> None:
+        """Give a step, or (None) the current one, a name, under which it is kept; "" takes it back."""
+        self._refuse_closed()
+        with self._lock:
+            self.history.keep(self.history.step if step is None else step, name)
+            self._send_state("kept", NOBODY)
+
+    # The worker
+
+    def _work(self, job: Job, cancelled: Callable[[], bool] | None = None) -> None:
+        painter = self.painter
+        if painter is None:
+            return
+        waited_s = self._free_since - job.since
+        revision = self._revision
+        try:
+            current = self._with_new_scene(painter, job)
+            if current is None:
+                self.acknowledge(job.sender)
+                return
+            # If a picture takes long, an early one is worth more during a stroke.
+            scene = current.state.scene
+            reduced = not current.final and self._full_ms > PREVIEW_ABOVE_MS and previews(painter, scene)
+            picture = rendered(painter, scene, reduced=reduced, cancelled=cancelled)
+            kind: Kind = "final" if job.final and not self.worker.waiting else "preview"
+            data = picture.encoded(kind)
+        except Cancelled:
+            return  # its preview was sent, and what comes next is newer
+        except BaseException as fault:  # SystemExit too: somebody waits for the answer
+            self._fail(job, fault)
+            return
+        else:
+            with self._lock:
+                if self.painter is None:
+                    return  # closed meanwhile
+                self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
+                self._drawn = current
+                if not picture.reduced:
+                    self._full_ms = picture.ms
+                    self._pictured = current.state
+                    self.queries.settled(current.state, picture)
+            self._show(picture, kind, data, job.sender, waited_s)
+        finally:
+            if job.request is not None and self._revision != revision:
+                self.audience.scene_changed()
+            self._free_since = time.perf_counter()
+
+    def _fail(self, job: Job, fault: BaseException) -> None:
+        with self._lock:
+            if self.painter is None:
+                return
+            self._fault, self._failed = as_exception(fault), job
+            self.report(fault, job.sender)
+            self.acknowledge(job.sender)
+
+    def _with_new_scene(self, painter: PainterProtocol, job: Job) -> Job | None:
+        """The job to draw, with its new scene adopted if it asks for one; None if it is outdated."""
+        if job.request is None:
+            return job if job.revision == self._revision else None
+        try:
+            while True:
+                before = self.state
+                state = self._made(painter, job.request, before)
+                with self._lock:
+                    if job.revision != self._revision:
+                        return None  # another scene was assigned meanwhile, which is the newer request
+                    # Compared and adopted under one lock: an edit in between would be lost.
+                    if isinstance(job.request, Variation) and self._state is not before:
+                        continue
+                    self._adopt(state)
+                    self.history.commit(self._state)
+                    self._send_state("scene", NOBODY)
+                    self._announce("render")
+                    return Job(job.sender, self._revision, self._state, final=True)
+        finally:
+            with self._lock:
+                if self._analysis is job:
+                    self._analysis = None
+
+    def _made(self, painter: PainterProtocol, request: NewScene | Variation, before: State) -> State:
+        if isinstance(request, NewScene):
+            scene = request.made_by(painter)
+            return self._begun_with(scene, analyzed_here=True)
+        scene = request.made_by(painter, before.scene)
+        code = (*to_python.scaled(before), request.line)
+        return State.of(scene, to_python.bounded(code, scene))
+
+    def _settle(self) -> None:
+        if self._picture.reduced and self._fault is None and (last := self._drawn) is not None:
+            self._work(replace(last, sender=NOBODY, final=True), lambda: self.worker.waiting)
+        with self._lock:
+            picture = self._picture
+            behind = self._shown != "final" and self._fault is None and not picture.reduced
+        if behind:
+            self._show(picture, "final", picture.encoded("final"), NOBODY)
+        with self._lock:
+            if not self.worker.waiting:
+                self._announce("")
+
+    def _show(self, picture: Picture, kind: Kind, data: bytes, sender: Sender, waited_s: float = 0) -> None:
+        """Send a picture. Observers of the final one run after that, so that they do not delay it."""
+        change = self.queries.change(self._pictured.scene, picture) if kind == "final" else None
+        with self._lock:
+            self._shown = kind
+            self.send(FrameReply.of(picture, kind, data, sender, waited_s=waited_s, change=change))
+        if kind == "final":
+            self.audience.picture_settled(data)
+
+    def _report_unasked(self, fault: BaseException) -> None:
+        with self._lock:
+            if self.painter is not None:
+                self.report(fault, NOBODY)
+
+    def _snapshot(self) -> Snapshot | None:
+        with self._lock:
+            if self.painter is None:
+                return None
+            return Snapshot(
+                self.painter, self._state, self.history, self._picture, self._pictured, self._fault
+            )
+
+    def _begun_with(self, scene: Scene, *, analyzed_here: bool = False) -> State:
+        code = to_python.begun_with(scene, self.painter, analyzed_here=analyzed_here)
+        return State.of(scene, code)
+
+    # Called with the lock held
+
+    def _adopt(self, state: State) -> None:
+        self._state = state
+        self._revision += 1
+        self._analysis = None
+
+    def _request(self, request: NewScene | Variation, sender: Sender) -> None:
+        with self._lock:
+            job = Job(sender, self._revision, self._state, final=True, request=request)
+            self._put(job)
+            self._analysis = job
+
+    def _submit(self, sender: Sender, *, final: bool) -> None:
+        self._put(Job(sender, self._revision, self._state, final))
+
+    def _put(self, job: Job) -> None:
+        self._announce("draw" if job.request else "render")
+        self.worker.submit(job)
+
+    def _announce(self, task: str) -> None:
+        if task != self._task:
+            self._task = task
+            self.send_status()
+
+    def _send_state(self, why: Why, sender: Sender) -> None:
+        self.send(self._state_reply(why, sender))
+
+    def _state_reply(self, why: Why, sender: Sender) -> StateReply:
+        return StateReply.of(why, sender.client, self._revision, self._state, self.history, self.painter)
+
+    def _refuse_closed(self) -> None:
+        if self.painter is None:
+            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
 
 
-def _scene_in(kind: str, buffers: Sequence[Any]) -> Scene:
-    if len(buffers) != 1:
-        raise ValueError(f"{kind}: {plural(len(buffers), 'buffer')} came, but 1 is needed: the file")
-    try:
-        return Scene.from_bytes(bytes(buffers[0]))
-    except (TypeError, ValueError) as fault:
-        raise ValueError(f"this file cannot be opened: {fault}") from fault
+def as_exception(fault: BaseException) -> Exception:
+    """What ``raise ... from`` and ``last_error`` can hold: SystemExit and its like are wrapped."""
+    if isinstance(fault, Exception):
+        return fault
+    wrapped = RuntimeError(f"the work was ended by {last_line(fault)}")
+    wrapped.__cause__ = fault
+    return wrapped

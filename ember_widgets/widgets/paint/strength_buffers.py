@@ -1,4 +1,4 @@
-"""What an edit brings along: strengths and remainder as bytes."""
+"""The buffers of an edit: strengths and remainder as bytes."""
 
 from __future__ import annotations
 
@@ -8,38 +8,33 @@ from typing import Any
 
 import numpy as np
 
-from ember_widgets.scene.scene import GRID
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray, plural
-from ember_widgets.widgets.paint.messages import Edit
 
 
-def layers(edit: Edit, buffers: Sequence[Any], n_factors: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def read(buffers: Sequence[Any], scene: Scene) -> tuple[FloatArray, FloatArray]:
     """Read and copy the buffers of an edit.
 
     Args:
-        edit: the message they came with.
         buffers: two byte buffers: strengths and remainder, float32 little endian, C order.
-        n_factors: how many factors the scene has.
+        scene: what is edited; it says how large they are.
 
     Returns:
-        strengths (16, 16, n_factors), remainder (16, 16), gains (n_factors,), all float32.
+        strengths (rows, cols, n_factors) and remainder (rows, cols), float32.
 
     Raises:
         ValueError: a buffer is missing or of a wrong size, a value is not finite, the remainder leaves 0..1.
     """
-    if len(edit.gains) != n_factors:
-        raise ValueError(
-            f"edit: gains has {len(edit.gains)} numbers, but the scene has {plural(n_factors, 'factor')}"
-        )
     if len(buffers) != 2:
         raise ValueError(
             f"edit: {plural(len(buffers), 'buffer')} came, but 2 are needed: strengths and remainder"
         )
-    strengths = _floats("strengths", buffers[0], (GRID, GRID, n_factors))
-    remainder = _floats("remainder", buffers[1], (GRID, GRID))
+    grid = scene.remainder.shape
+    strengths = _floats("strengths", buffers[0], (*grid, scene.n_factors))
+    remainder = _floats("remainder", buffers[1], grid)
     if remainder.size and (remainder.min() < 0 or remainder.max() > 1):
         raise ValueError("edit: remainder leaves 0..1")
-    return strengths, remainder, np.array(edit.gains, dtype=np.float32)
+    return strengths, remainder
 
 
 def _floats(name: str, buffer: Any, shape: tuple[int, ...]) -> FloatArray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
-from typing import Any
+from collections.abc import Sequence
+
+from ember_widgets.widgets.paint.replies import Reply
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -18,51 +20,62 @@ body {{ margin: 0 auto; max-width: 1000px; padding: 16px; font-family: system-ui
 {css}
 </style>
 <div id="ember"></div>
-<script type="application/json" id="told">{told}</script>
+<script type="application/json" id="messages">{messages}</script>
+<script type="application/json" id="module">{module}</script>
 <script type="module">
-{module}
-// A kernel that has said all it knows: it tells the page how things stand, and answers nothing else.
-const told = JSON.parse(document.getElementById("told").textContent);
+// The widget's module is imported from the text above, however it is built.
+const source = JSON.parse(document.getElementById("module").textContent);
+const url = URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }}));
+const {{ default: make }} = await import(url);
+URL.revokeObjectURL(url);
+// Stands in for a kernel: it answers "hello" with the messages above, and nothing else.
+const messages = JSON.parse(document.getElementById("messages").textContent);
 const bytes = text => new DataView(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
-const heard = [];
+const listeners = [];
 const model = {{
   get: name => name === "_panel" ? "all" : undefined,
   set() {{}}, save_changes() {{}}, off() {{}},
-  on: (event, callback) => event === "msg:custom" && heard.push(callback),
+  on: (event, callback) => event === "msg:custom" && listeners.push(callback),
   send: message => {{
     if (message.type === "hello")
-      for (const [content, buffers] of told) {{
+      for (const [content, buffers] of messages) {{
         const mine = {{ ...content, client: message.client, frozen: true }};
-        for (const callback of heard) callback(mine, buffers.map(bytes));
+        for (const callback of listeners) callback(mine, buffers.map(bytes));
       }}
-    // Later, as from a kernel: who asks has to be waiting.
+    // Later, as from a kernel: the page has to be waiting for it.
     if (message.type === "ping")
-      setTimeout(() => heard.forEach(callback => callback({{ type: "status", busy: false, task: "" }}, [])));
+      setTimeout(() => listeners.forEach(
+        callback => callback({{ type: "status", busy: false, task: "" }}, [])));
   }},
 }};
-const widget = ember_widget();
+const widget = make();
 await widget.initialize({{ model }});
 widget.render({{ model, el: document.getElementById("ember") }});
 </script>
 """
 
 
-def page(esm: str, css: str, told: list[tuple[dict[str, Any], list[bytes]]], title: str) -> str:
+def page(esm: str, css: str, replies: Sequence[Reply], title: str) -> str:
     """The page.
 
     Args:
         esm: the widget's module.
         css: its styles.
-        told: the messages, with their buffers, that a browser must hear.
+        replies: what the page receives instead of a kernel's messages.
         title: of the page.
     """
     messages = [
-        [content, [base64.b64encode(b).decode("ascii") for b in buffers]] for content, buffers in told
+        [reply.content(), [base64.b64encode(buffer).decode("ascii") for buffer in reply.buffers]]
+        for reply in replies
     ]
-    # Inside a script nothing but "</" could end it, and JSON may write that as "<\\/".
-    data = json.dumps(messages).replace("<", "\\u003c")
-    # The module's only export becomes a name that the page's own script can use.
-    body, export = esm.rstrip().rsplit("export{", 1)
-    name = export.split(" as default", 1)[0]
-    module = f"{body}const ember_widget = {name};".replace("</script", "<\\/script")
-    return _PAGE.format(title=html.escape(title or "ember_widgets"), css=css, told=data, module=module)
+    return _PAGE.format(
+        title=html.escape(title or "ember_widgets"),
+        css=css,
+        messages=_embedded(messages),
+        module=_embedded(esm),
+    )
+
+
+def _embedded(data: object) -> str:
+    """Data as JSON inside a script: only "</" could end the script, and JSON may write "<" as an escape."""
+    return json.dumps(data).replace("<", "\\u003c")

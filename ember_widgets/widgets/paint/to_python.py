@@ -1,4 +1,4 @@
-"""What was done, as Python: the scene's own verbs, so that a notebook can do it again."""
+"""The history of a scene as a Python program, in the scene's own verbs, so that a notebook can repeat it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.scene.scene import AREAS, GRID, Scene
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.widgets.paint.history import State
-from ember_widgets.widgets.paint.requests import n_analyzed
+from ember_widgets.widgets.paint.requests import guidance_of, n_analyzed
 
-# What the browser may say of a stroke, besides its shares.
-DEEDS: Mapping[str, tuple[str, ...]] = {
+# The verbs that a stroke may be, and their arguments, besides the shares of patches.
+CALLS: Mapping[str, tuple[str, ...]] = {
     "paint": ("factor", "strength", "opacity", "mode"),
     "erase": ("factor", "heal"),
     "move": ("factor", "d_row", "d_col", "heal"),
@@ -24,7 +25,10 @@ DEEDS: Mapping[str, tuple[str, ...]] = {
 }
 
 MAX_CALLS = 8
-"""A soft edge with more shares than this is told as an array."""
+"""A soft edge with more shares than this is written as an array."""
+
+MAX_CHARACTERS = 1_000_000
+"""A program that grew longer than this begins anew with the scene it led to; see ``bounded``."""
 
 _OPENED = '''def opened(text):
     """A scene as the widget wrote it."""
@@ -40,61 +44,108 @@ _ARRAY = '''def array(text, *shape):
 '''
 
 
-def begun_with(scene: Scene) -> tuple[str, ...]:
-    """How to come by a scene that was not painted yet."""
+def begun_with(scene: Scene, painter: object = None, *, analyzed_here: bool = False) -> tuple[str, ...]:
+    """How to get a scene that was not painted on yet: lines that make an equal one.
+
+    A scene as analysed is analysed again. A scene of a photograph is written out: the photograph is not kept,
+    and no argument can bring its latents back. So is a scene that was edited before, or a blank one.
+
+    Args:
+        scene: the scene.
+        painter: the one that will draw it; it decides which keywords are needed.
+        analyzed_here: the session has had it analysed, so that its names are those the painter gives.
+    """
     original = scene.original()
-    untouched = scene.n_factors == original.n_factors > 0 and original == scene.replace(
+    is_untouched = scene.n_factors == original.n_factors > 0 and original == scene.replace(
         names=original.names, colors=original.colors
     )
-    if untouched:
-        return (f"scene = {analyzed(scene, n_analyzed(scene) if scene.sites else scene.n_factors)}",)
-    return (f"scene = {opened(scene)}",)
+    if scene.image is not None:
+        note = "# This scene comes from a photograph, which is not kept: its latents are in the text below."
+        return (note, f"scene = {opened(scene)}")
+    if not is_untouched:
+        return (f"scene = {opened(scene)}",)
+    n_factors = n_analyzed(scene) if scene.sites else scene.n_factors
+    fields: dict[str, Any] = {}
+    if not analyzed_here and scene.names != tuple(f"factor {f + 1}" for f in range(scene.n_factors)):
+        fields["names"] = scene.names  # the painter names factors by its labels, which may be others then
+    if scene.colors != palette(scene.n_factors):
+        fields["colors"] = scene.colors
+    if scene.edit_steps is not None:
+        fields["edit_steps"] = scene.edit_steps
+    more = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    return (
+        f"scene = {analyzed(scene, n_factors, painter)}",
+        *([f"scene = scene.replace({more})"] if more else []),
+    )
+
+
+def bounded(code: tuple[str, ...], scene: Scene) -> tuple[str, ...]:
+    """A program, if it is short enough; else one that begins with the scene it leads to, written out."""
+    if sum(map(len, code)) <= MAX_CHARACTERS:
+        return code
+    return (
+        "# The program of earlier edits was too long; this is the scene they led to.",
+        f"scene = {opened(scene)}",
+    )
 
 
 def opened(scene: Scene) -> str:
-    """A scene that came from elsewhere, all of it."""
+    """An expression that has all of a scene in it."""
     return f"opened({base64.b64encode(zlib.compress(scene.to_bytes(), 9)).decode('ascii')!r})"
 
 
-def analyzed(scene: Scene, n_factors: int | dict[str, int]) -> str:
-    """How a scene's picture was made and taken apart."""
+def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = None) -> str:
+    """An expression that generates a scene's picture and takes it apart again.
+
+    Args:
+        scene: the scene as analysed, not from a photograph.
+        n_factors: how many factors were asked for, where there are several sites for each of them.
+        painter: the one that made it; if it has a guidance of its own, the scene's is written.
+    """
     style = f", style={scene.style!r}" if scene.style else ""
     asked = f"{scene.prompt!r}, seed={scene.seed}, n_steps={scene.n_steps}, n_factors={n_factors}"
-    guidance = f", guidance={scene.guidance:g}" if scene.guidance else ""
+    is_guided = scene.guidance or guidance_of(painter)
+    guidance = f", guidance={_short(scene.guidance)}" if is_guided else ""
     return f"painter.analyze({asked}{style}{guidance})"
 
 
-def painted(before: Scene, after: State, deed: object) -> tuple[str, ...]:
-    """A stroke, as the verb that the browser says it was; where that is not what came out, as its result."""
+def painted(before: Scene, after: State, call: object) -> tuple[str, ...]:
+    """A stroke as the call that the browser names; if that leads elsewhere, as its result."""
     scene, verbs = before, []
     try:
-        verbs = _verbs(before, deed)
+        verbs = _calls(before, call)
         for verb, arguments in verbs:
             scene = getattr(scene, verb)(**arguments)
     except (KeyError, TypeError, ValueError):
-        scene, verbs = before, []  # nobody vouches for what a browser says
+        scene, verbs = before, []  # what a browser sends is not trusted
     maps = ("strengths", "remainder")
     same = all(np.allclose(getattr(scene, m), getattr(after.painted, m), atol=1e-5) for m in maps)
     if same:
-        return tuple(said(before, verb, arguments) for verb, arguments in verbs)
+        return tuple(line_of(before, verb, arguments) for verb, arguments in verbs)
     texts = [f"{m}={_array(getattr(after.painted, m))}" for m in maps]
     return (f"scene = scene.replace({', '.join(texts)})",)
 
 
-def said(scene: Scene, verb: str, arguments: Mapping[str, Any], *first: str) -> str:
-    """One of the scene's verbs as a line of Python; ``first`` are arguments that are Python already."""
-    told = [f"{k}={_literal(scene, k, v) if not first else repr(v)}" for k, v in arguments.items()]
-    return f"scene = scene.{verb}({', '.join([*first, *told])})"
+def line_of(scene: Scene, verb: str, arguments: Mapping[str, Any], *first: str) -> str:
+    """A call of one of the scene's verbs as a line; ``first`` are arguments that are Python already."""
+    given = [f"{k}={_literal(scene, k, v) if not first else repr(v)}" for k, v in arguments.items()]
+    return f"scene = scene.{verb}({', '.join([*first, *given])})"
 
 
 def scaled(state: State) -> tuple[str, ...]:
-    """What led to a state, its sliders multiplied in."""
-    gains = zip(state.painted.names, state.gains.tolist(), strict=True)
-    return (*state.code, *(f"scene = scene.scale({name!r}, {gain:g})" for name, gain in gains if gain != 1))
+    """The program that leads to a state, its sliders multiplied in."""
+    lines = []
+    for f, (name, gain) in enumerate(zip(state.painted.names, state.gains, strict=True)):
+        if gain != 1:
+            short = float(str(gain))  # as few digits as tell it from other float32
+            is_same = state.painted.scale(f, short).strengths == state.scene.strengths
+            number = short if is_same[..., f].all() else float(gain)
+            lines.append(f"scene = scene.scale({name!r}, {_short(number)})")
+    return (*state.code, *lines)
 
 
 def program(state: State) -> str:
-    """A program that ends with the scene; a ``painter`` must be there."""
+    """A program that ends with the scene; it needs a ``painter``."""
     text = "\n".join([*scaled(state), "painter.render(scene)", ""])
     arrays, scenes = "=array(" in text, "opened(" in text
     helpers = (_ARRAY if arrays else "") + (_OPENED if scenes else "")
@@ -105,13 +156,13 @@ def program(state: State) -> str:
     )
 
 
-def _verbs(scene: Scene, deed: object) -> list[tuple[str, dict[str, Any]]]:
-    """The calls that a stroke was, one for each share of its soft edge; none if it makes no sense."""
-    verb = deed.get("verb") if isinstance(deed, Mapping) else None
-    if not isinstance(deed, Mapping) or not isinstance(verb, str) or verb not in DEEDS:
+def _calls(scene: Scene, call: object) -> list[tuple[str, dict[str, Any]]]:
+    """The calls that a stroke was, one for each share of its soft edge; none if they make no sense."""
+    verb = call.get("verb") if isinstance(call, Mapping) else None
+    if not isinstance(call, Mapping) or not isinstance(verb, str) or verb not in CALLS:
         return []
-    shares = np.array(deed["shares"], np.float64).reshape(GRID, GRID)
-    arguments = {name: deed[name] for name in DEEDS[verb]}
+    shares = np.array(call["shares"], np.float64).reshape(scene.remainder.shape)
+    arguments = {name: call[name] for name in CALLS[verb]}
     factor = arguments.get("factor")
     if isinstance(factor, int) and 0 <= factor < scene.n_factors:
         arguments["factor"] = scene.names[factor]
@@ -124,9 +175,14 @@ def _verbs(scene: Scene, deed: object) -> list[tuple[str, dict[str, Any]]]:
     return [(verb, {**arguments, "opacity": round(s, 6), "patches": shares == s}) for s in steps]
 
 
+def _short(number: float) -> str:
+    """A number as Python writes it, whole ones without a point."""
+    return f"{number:g}" if float(f"{number:g}") == number else repr(number)
+
+
 def _literal(scene: Scene, name: str, value: Any) -> str:
     if name == "patches":
-        return _patches(value)
+        return _patches(scene, value)
     if isinstance(value, np.ndarray):
         return _array(value.astype(np.float32))
     if name == "factor" and isinstance(value, int) and 0 <= value < scene.n_factors:
@@ -134,8 +190,8 @@ def _literal(scene: Scene, name: str, value: Any) -> str:
     return repr(value)
 
 
-def _patches(mask: NDArray[np.bool_]) -> str:
-    for name, area in AREAS.items():
+def _patches(scene: Scene, mask: NDArray[np.bool_]) -> str:
+    for name, area in scene.grid.areas.items():
         if np.array_equal(mask, area):
             return repr(name)
     return repr([(int(row), int(col)) for row, col in np.argwhere(mask)])

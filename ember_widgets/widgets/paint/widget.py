@@ -1,4 +1,4 @@
-"""The paint studio: a widget that shows one scene, and what hands, sliders and Python make of it."""
+"""The paint studio: a widget that shows one scene, to edit by hand, with sliders and from Python."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from typing import Any, cast
 import anywidget
 import traitlets
 
+from ember_widgets.painter.protocol import PainterProtocol
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
-from ember_widgets.widgets.paint import to_html
+from ember_widgets.widgets.paint import messages, to_html
 from ember_widgets.widgets.paint.opener import Opener, begun, opens_a_painter
 from ember_widgets.widgets.paint.requests import (
     DEFAULT_N_FACTORS,
     NewScene,
-    PainterLike,
     Variation,
     check_keywords,
     check_scene,
+    encodable,
     facts,
 )
-from ember_widgets.widgets.paint.session import Session
+from ember_widgets.widgets.paint.session import Session, as_exception
 from ember_widgets.widgets.paint.to_python import program
 
-__all__ = ["PaintWidget", "PainterLike"]
+__all__ = ["PaintWidget"]
 
 _STATIC = Path(__file__).parents[1] / "static"
 _KEYWORDS = ("prompt", "style", "seed", "n_steps", "n_factors", "layout")
@@ -55,8 +56,8 @@ class _SceneTrait(traitlets.TraitType[Scene, Scene]):
 class PaintWidget(anywidget.AnyWidget):
     """Paint a scene by hand.
 
-    The picture follows the hand while it paints, drags, erases and moves sliders; ``scene`` is always what is
-    seen. The browser keeps nothing: a reloaded page, or a second view, shows the same.
+    The picture follows every stroke and slider at once; ``scene`` is always what is shown. The browser keeps
+    nothing: a reloaded page, or a second view, shows the same.
 
     ``scene``, ``image`` and ``selected_factor`` are traits to ``observe`` and to ``link``; ``scene``
     changes with each finished stroke. ``FactorSliders`` and ``Picture`` are its parts, to use apart.
@@ -112,7 +113,7 @@ class PaintWidget(anywidget.AnyWidget):
 
     def __init__(
         self,
-        painter: PainterLike | PaintWidget | Callable[[], PainterLike],
+        painter: PainterProtocol | PaintWidget | Callable[[], PainterProtocol],
         scene: Scene | None = None,
         *,
         prompt: str | None = None,
@@ -143,15 +144,17 @@ class PaintWidget(anywidget.AnyWidget):
                     f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
                 )
         if opens_a_painter(painter):
-            opens = cast(Callable[[], PainterLike], painter)
+            opens = cast(Callable[[], PainterProtocol], painter)
             super().__init__(**kwargs)
             self._mirrored, self._seen = {key: getattr(self, key) for key in _FACTS}, None
             opener = self._opener = Opener(
-                lambda: begun(opens(), scene, wanted), self._opened, lambda message: self.send(message, [])
+                lambda: begun(opens(), scene, wanted),
+                self._opened,
+                lambda reply: self.send(reply.content(), []),
             )
             self.on_msg(lambda _, content, buffers: opener.receive(content, buffers))
         else:
-            session = begun(cast(PainterLike, painter), scene, wanted)
+            session = begun(cast(PainterProtocol, painter), scene, wanted)
             self._construct(session, session.picture.encoded("final"), kwargs)
 
     def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
@@ -161,18 +164,18 @@ class PaintWidget(anywidget.AnyWidget):
         self._session = session
         # The first picture travels with the widget's first message: a page that only looks needs no more.
         super().__init__(image=image, **self._mirrored, **kwargs)
-        self.on_msg(lambda _, content, buffers: session.receive(content, buffers))
+        self.on_msg(lambda _, content, buffers: messages.receive(session, content, buffers))
         session.join(self)
 
     def _opened(self, session: Session) -> None:
-        """Go on with a session that has come; in the opener's thread."""
+        """Go on with a session that was opened; in the opener's thread."""
         self._session = session
         session.join(self)
-        self.on_final(session.picture.encoded("final"))
-        session.tell(self.on_scene)
+        # The picture itself follows; observers of the traits that raise must not prevent it.
+        session.audience.call(self.on_scene)
 
     @property
-    def painter(self) -> PainterLike | None:
+    def painter(self) -> PainterProtocol | None:
         """The painter; None once the widget is closed."""
         return self._open.painter
 
@@ -187,7 +190,7 @@ class PaintWidget(anywidget.AnyWidget):
     def last_error(self) -> Exception | None:
         """What went wrong last; None again as soon as a picture was drawn."""
         if (opener := self._pending) is not None:
-            return opener.fault
+            return None if opener.fault is None else as_exception(opener.fault)
         return self._open.last_error
 
     def analyze(
@@ -215,7 +218,7 @@ class PaintWidget(anywidget.AnyWidget):
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         known = facts(self.scene)
         given = {name: known[name] if v is None else v for name, v in wanted.items()}
-        new = NewScene.checked(given, self.scene.guidance)
+        new = NewScene.checked(given, self.scene.guidance, self.scene.remainder.size)
         self._open.analyze(new)
 
     def add_feature(self, feature: int) -> str:
@@ -237,7 +240,7 @@ class PaintWidget(anywidget.AnyWidget):
 
         See ``Painter.refit``; in the background, as ``analyze``.
         """
-        self._open.vary(Variation.checked("refit", n_factors))
+        self._open.vary(Variation.checked("refit", n_factors, self.scene.remainder.size))
 
     def reseed(self, seed: int) -> None:
         """Have the same painting on another seed's noise, in the background; see ``Painter.reseed``."""
@@ -271,14 +274,17 @@ class PaintWidget(anywidget.AnyWidget):
         Raises:
             OSError: the file cannot be written there.
         """
-        page = to_html.page(self._esm, self._css, self._open.told(), self.scene.prompt)
+        page = to_html.page(self._esm, self._css, self._open.page(), self.scene.prompt)
         files.write(Path(path), page.encode())
 
     def to_python(self) -> str:
-        """What was done since the scene was new, as a program with the scene's own verbs.
+        """The edits since the scene was new, as a program in the scene's own verbs.
 
-        A ``painter`` must be there where it runs. Undone strokes are not in it; a stroke that no verb can say
-        (for instance around a locked factor) is in it as the strengths that came out.
+        It needs a ``painter``, and makes an equal scene. Undone strokes are not in it; a stroke that no verb
+        can express (for instance around a locked factor) is in it as the strengths that came out. A scene
+        that no call can make again is in it as text: one from a photograph (its latents; the photograph
+        itself is not kept), one that was edited before the widget showed it, or the scene so far if the
+        program gets too long.
         """
         return program(self._open.state)
 
@@ -302,7 +308,7 @@ class PaintWidget(anywidget.AnyWidget):
             TypeError: no text.
             ValueError: another step has this name.
         """
-        self._open.keep(checks.text("name", name).strip())
+        self._open.keep(encodable("name", checks.text("name", name)).strip())
 
     @property
     def kept(self) -> dict[str, Scene]:
@@ -349,7 +355,7 @@ class PaintWidget(anywidget.AnyWidget):
 
     @property
     def _pending(self) -> Opener | None:
-        """What still opens the painter; None once there is a session."""
+        """The opener of the painter; None once there is a session."""
         return self._opener if self._session is None else None
 
     @property
@@ -360,15 +366,15 @@ class PaintWidget(anywidget.AnyWidget):
             raise RuntimeError("this widget could not be constructed")
         return self._session
 
-    # What the session tells its widgets
+    # Called by the session
 
     def on_final(self, png: bytes) -> None:
-        """A settled picture is there."""
+        """The final picture of the scene is there."""
         self.image = png
 
     def on_scene(self) -> None:
-        """The scene is another one; called by any thread."""
-        # One thread at a time, each with the newest scene: whichever comes last leaves the truth behind.
+        """The scene has changed; called by any thread."""
+        # One thread at a time, each with the newest scene: whichever comes last leaves the newest values.
         with self._mirroring:
             old, self._seen = self._seen, self.scene
             self._mirrored = facts(self._seen)

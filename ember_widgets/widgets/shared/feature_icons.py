@@ -1,12 +1,12 @@
-"""Thumbnails of features, drawn one by one while the pointer rests, so that they never hold it up."""
+"""Icons of features, drawn one by one while the pointer rests, so that they never hold it up."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from ember_widgets.widgets.shared.idle_queue import Aside
+from ember_widgets.painter.protocol import DrawsIcons, HasIcons, offered
+from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from ember_widgets.widgets.shared.pictures import Picture
 
 SIDE = 72
@@ -14,21 +14,27 @@ REST_S = 0.25
 
 
 def key_of_feature(feature: int) -> str:
-    """Says which feature a thumbnail is of."""
+    """The key of a feature's icon."""
     return f"feature {feature}"
 
 
 def feature_of(key: str) -> int | None:
-    """The feature that a thumbnail is of; None if it is of something else."""
+    """The feature whose icon has this key; None if it is the key of another kind of thumbnail."""
     number = key.removeprefix("feature ")
     return int(number) if number != key and number.isdecimal() and len(number) < 10 else None
+
+
+def kept_icon(painter: object, feature: int) -> str | None:
+    """A feature's icon as a data URL, if the painter keeps one."""
+    keeps = offered(painter, HasIcons)
+    return keeps.icons.address(feature) if keeps is not None and feature in keeps.icons else None
 
 
 class FeatureIcons:
     """Draws each feature's icon once.
 
     Args:
-        painter: its `icons` are those made before, its `icon` draws; without them there are no icons.
+        painter: its icons are used if it keeps or draws any; otherwise there are none.
         wanted: whether a feature's icon is still to be seen.
         drawn: called, in a thread, with each feature whose icon is there now.
         on_error: called, in a thread, with what went wrong.
@@ -36,47 +42,46 @@ class FeatureIcons:
 
     def __init__(
         self,
-        painter: Any,
+        painter: object,
         *,
         wanted: Callable[[int], bool],
         drawn: Callable[[int], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
-        self._painter = painter
+        self._painter: object = painter
         self._wanted = wanted
         self._drawn = drawn
-        self._addresses: dict[int, str] = {}
-        self._stirred = 0.0
-        self._aside = Aside(self._resting, on_error)
+        self._urls: dict[int, str] = {}
+        self._moved_at = 0.0
+        self._queue = IdleQueue(self._resting, on_error)
 
     def stir(self) -> None:
-        """Say that the pointer moved."""
-        self._stirred = time.monotonic()
+        """Note that the pointer moved."""
+        self._moved_at = time.monotonic()
 
     def get(self, feature: int) -> str | None:
-        """An icon as a data URL, if it was drawn; if not, it will be."""
-        if feature not in self._addresses:
-            made = getattr(self._painter, "icons", None)
-            if made is not None and feature in made:
-                self._addresses[feature] = made.address(feature)
-            elif hasattr(self._painter, "icon"):
-                self._aside.want(str(feature), lambda: self._draw(feature))
-        return self._addresses.get(feature)
+        """An icon as a data URL; None if it is not drawn yet, but then it will be."""
+        if feature not in self._urls:
+            if (kept := kept_icon(self._painter, feature)) is not None:
+                self._urls[feature] = kept
+            elif offered(self._painter, DrawsIcons) is not None:
+                self._queue.put(str(feature), lambda: self._draw(feature))
+        return self._urls.get(feature)
 
     def close(self) -> None:
         """Draw no more, and let go of the painter."""
-        self._aside.close()
+        self._queue.close()
         self._painter = None
 
     def _draw(self, feature: int) -> None:
-        painter = self._painter
-        if painter is None or feature in self._addresses or not self._wanted(feature):
-            return  # the pointer went on meanwhile
-        self._addresses[feature] = Picture.of(painter.icon(feature), 0).address(SIDE)
+        draws = offered(self._painter, DrawsIcons)
+        if draws is None or feature in self._urls or not self._wanted(feature):
+            return  # the pointer has moved on
+        self._urls[feature] = Picture.of(draws.icon(feature), 0).url(SIDE)
         self._drawn(feature)
 
     def _resting(self, patience_s: float) -> bool:
-        rest = REST_S - (time.monotonic() - self._stirred)
+        rest = REST_S - (time.monotonic() - self._moved_at)
         if rest > 0:
             time.sleep(min(rest, patience_s))
-        return time.monotonic() - self._stirred >= REST_S
+        return time.monotonic() - self._moved_at >= REST_S

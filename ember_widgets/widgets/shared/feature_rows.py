@@ -1,4 +1,4 @@
-"""What a factor is made of, and finding features to paint with, in words for the browser."""
+"""Rows of features for the browser: those of a factor, and those that a search finds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ember_widgets.features.labels import Labels
 from ember_widgets.scene import site_names
+from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
 
@@ -45,12 +46,11 @@ def found(
     """
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
-    ends = np.cumsum(list((sites or {}).values())).tolist()
-    named = list(zip(ends, map(site_names.short, sites or {}), strict=True))
+    space = FeatureSpace.of(sites) if sites else None
     hits = []
     for f in dict.fromkeys([*numbered, *labels.search(text)]):
         if 0 <= f < n_features:
-            where = next((name for end, name in named if f < end), "")
+            where = site_names.short(space.site(f)) if space else ""
             if site in ("", where):
                 hit = {"feature": f, "label": labels.get(f, ""), "icon": key_of_feature(f)}
                 hits.append({**hit, "site": where} if where else hit)

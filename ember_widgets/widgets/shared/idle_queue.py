@@ -1,53 +1,74 @@
-"""Things to do while the painter has nothing more urgent to do: thumbnails, files, the unedited picture."""
+"""A queue of tasks for when the painter is idle: thumbnails, files, the unedited picture."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
-from ember_widgets.widgets.shared.latest_wins import Renderer
+from ember_widgets.widgets.shared.latest_wins import LatestWins
 
 PATIENCE_S = 1.0
 
+_log = logging.getLogger(__name__)
 
-class Aside:
-    """Does one thing after another in a thread of its own, each when the painter is idle.
+
+class IdleQueue:
+    """Runs tasks one after the other in a thread of its own, each when the painter is idle.
 
     Args:
         wait: blocks until the painter is idle, at most so many seconds; False if it is not.
-        on_error: called in the thread with what went wrong.
+        on_error: called in the thread with what a task raised. The next task follows in any case.
+
+    Example:
+        >>> done = []
+        >>> queue = IdleQueue(wait=lambda timeout_s: True, on_error=print)
+        >>> queue.put("greet", lambda: done.append("hello"))
+        >>> queue.join(timeout=5), done
+        (True, ['hello'])
+        >>> queue.close()
     """
 
     def __init__(self, wait: Callable[[float], bool], on_error: Callable[[BaseException], None]) -> None:
         self._wait = wait
         self._on_error = on_error
         self._lock = threading.Lock()
-        self._wanted: dict[str, Callable[[], None]] = {}
-        self._renderer: Renderer[None] = Renderer(self._work, settle_after_s=0, name="ember-aside")
+        self._tasks: dict[str, Callable[[], None]] = {}
+        self._worker: LatestWins[None] = LatestWins(self._work, settle_after_s=0, name="ember-idle")
 
-    def want(self, key: str, task: Callable[[], None]) -> None:
-        """Have something done; a task that is waiting under the same key is dropped for it."""
+    def put(self, key: str, task: Callable[[], None]) -> None:
+        """Add a task; one that waits under the same key is replaced."""
         with self._lock:
-            self._wanted[key] = task
-        self._renderer.submit(None)
+            self._tasks[key] = task
+        self._worker.submit(None)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Block until all tasks are done; False if the time (in seconds) ran out first."""
+        return self._worker.wait(timeout)
 
     def close(self) -> None:
-        """Do no more, and forget what was wanted."""
+        """Stop after the running task, and forget the others."""
         with self._lock:
-            self._wanted.clear()
-        self._renderer.close()
+            self._tasks.clear()
+        self._worker.close()
 
     def _work(self, _: None) -> None:
         while True:
             idle = self._wait(PATIENCE_S)
             with self._lock:
-                if not self._wanted:
+                if not self._tasks:
                     return
                 if not idle:
                     continue
-                task = self._wanted.pop(next(iter(self._wanted)))
+                task = self._tasks.pop(next(iter(self._tasks)))
             try:
                 task()
-            except Exception as fault:
-                self._on_error(fault)
+            except BaseException as fault:  # SystemExit too: the other tasks still wait
+                self._report(fault)
             del task  # it holds a painter
+
+    def _report(self, fault: BaseException) -> None:
+        try:
+            self._on_error(fault)
+        except BaseException:
+            _log.exception("an error could not be reported")

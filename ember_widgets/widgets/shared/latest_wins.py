@@ -7,6 +7,7 @@ settles: then there is time for what only the last picture needs (a lossless cop
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,26 +15,29 @@ from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
 
+_log = logging.getLogger(__name__)
 
-class Renderer(Generic[Job]):
+
+class LatestWins(Generic[Job]):
     """One daemon thread, one slot.
 
     Args:
         work: called in the thread with each job taken. It handles its own errors; one that escapes ends
             neither the thread nor ``wait``, and is given to ``on_error``.
         settle: called in the thread once after the last job of a row; None = nothing to do then.
-        on_error: called in the thread with what escaped from ``work`` or ``settle``.
+        on_error: called in the thread with what escaped from ``work`` or ``settle``. What it raises itself is
+            logged: nothing ends the thread but ``close``.
         on_drop: called with each job that a newer one replaced, in the thread that submitted the newer one.
         settle_after_s: how long nothing new must come before a row is over, in seconds.
         name: of the thread.
 
     Example:
         >>> seen = []
-        >>> renderer = Renderer(seen.append)
-        >>> renderer.submit("picture")
-        >>> renderer.wait(timeout=5), seen
+        >>> worker = LatestWins(seen.append)
+        >>> worker.submit("picture")
+        >>> worker.wait(timeout=5), seen
         (True, ['picture'])
-        >>> renderer.close()
+        >>> worker.close()
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class Renderer(Generic[Job]):
         on_error: Callable[[BaseException], None] | None = None,
         on_drop: Callable[[Job], None] | None = None,
         settle_after_s: float = 0.15,
-        name: str = "ember-renderer",
+        name: str = "ember-worker",
     ) -> None:
         self._work: Callable[[Job], None] | None = work
         self._settle = settle
@@ -128,8 +132,12 @@ class Renderer(Generic[Job]):
             try:
                 task()
             except BaseException as fault:
-                if on_error is not None:
-                    on_error(fault)
+                try:
+                    if on_error is not None:
+                        on_error(fault)
+                except BaseException:
+                    _log.exception("an error could not be reported")
+            del task, on_error  # they hold a job and their owner
             with self._changed:
                 self._running = False
 

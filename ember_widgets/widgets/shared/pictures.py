@@ -1,4 +1,4 @@
-"""Pictures as bytes: JPEG while the hand moves, PNG when it rests."""
+"""Pictures as bytes: JPEG during a stroke, PNG after it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Picture:
     Args:
         image: RGB.
         ms: time of the rendering, in milliseconds.
-        rough: drawn with the small decoder: a little off in colour.
+        reduced: drawn with the small decoder, so that colours are slightly off.
     """
 
     image: Image.Image
     ms: float
-    rough: bool = False
+    reduced: bool = False
 
     @classmethod
-    def of(cls, image: object, ms: float, rough: bool = False) -> Picture:
-        """Check what a painter gave back."""
+    def of(cls, image: object, ms: float, reduced: bool = False) -> Picture:
+        """Check what a painter returned."""
         if not isinstance(image, Image.Image):
             raise TypeError(f"painter.render() gave {shown(image)}; it has to give a PIL image")
-        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, rough)
+        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, reduced)
 
     def encoded(self, kind: Kind) -> bytes:
         """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture."""
@@ -45,7 +45,7 @@ class Picture:
             self.image.save(stream, "PNG")
         return stream.getvalue()
 
-    def address(self, side: int) -> str:
+    def url(self, side: int) -> str:
         """The thumbnail as a data URL."""
         return f"data:image/jpeg;base64,{base64.b64encode(self.thumbnail(side)).decode('ascii')}"
 

@@ -1,4 +1,4 @@
-/** The colour that is really behind an element, as "#rrggbb": the map is drawn on the same. */
+/** The background colour behind an element, as "#rrggbb"; the map is drawn on the same colour. */
 
 const CHANNELS = /^rgba?\((\d+)[, ]+(\d+)[, ]+(\d+)(?:[,/ ]+([\d.]+))?\)$/;
 

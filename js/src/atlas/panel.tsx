@@ -1,4 +1,4 @@
-/** The panel beside the map: search, filters, what one feature is, and a sheet of those that were found or selected. */
+/** The panel beside the map: search, filters, details of one feature, and the features that were found or selected. */
 import { render as mount } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { groundOf } from "./color.ts";
@@ -10,7 +10,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
   const [, changed] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
     for (const key of KEYS) model.on(`change:${key}`, changed as () => void);
-    (changed as () => void)(); // for what came between the first drawing and now
+    (changed as () => void)(); // for changes between the first drawing and now
     return () => {
       for (const key of KEYS) model.off(`change:${key}`, changed as () => void);
     };
@@ -22,7 +22,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
     };
     tell();
     // Front ends change their theme by attributes of the body or the root element.
-    // The style sheet comes after them, nobody says when.
+    // The style sheet changes later, without an event.
     const observer = new MutationObserver(() => {
       for (const ms of [50, 400, 2000]) setTimeout(tell, ms);
     });
@@ -133,7 +133,7 @@ function Search({ model }: { model: Model }) {
   const said = model.get("query");
   const [text, setText] = useState(said);
   const timer = useRef<number>(0);
-  // What the kernel sets shows, but not over what is being typed.
+  // Show what the kernel sets, but do not replace what the user is typing.
   useEffect(() => {
     if (!timer.current) setText(said);
   }, [said]);
@@ -158,7 +158,7 @@ function Search({ model }: { model: Model }) {
       value={text}
       onInput={(event) => type(event.currentTarget.value)}
       onKeyDown={(event) => {
-        // JupyterLab has plans of its own for these keys.
+        // JupyterLab uses these keys too.
         event.stopPropagation();
         if (event.key === "Enter") {
           clearTimeout(timer.current);

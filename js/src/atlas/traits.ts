@@ -1,9 +1,9 @@
-/** What kernel and panel tell each other; `ember_widgets/widgets/atlas/panel.py` has the same names. */
+/** The messages between kernel and panel; `ember_widgets/widgets/atlas/panel.py` has the same names. */
 
 export interface Tile {
   feature: number;
   label: string;
-  /** A word more, such as how alike it is. */
+  /** A short note, such as the similarity. */
   note: string;
   dead: boolean;
 }
@@ -16,7 +16,7 @@ export interface Details {
   facts: [string, string][];
   /** Pictures in which the feature is strongest, as data URLs. */
   pictures: string[];
-  /** What to do to see such pictures, where there are none. */
+  /** How to get such pictures, if there are none. */
   advice: string;
 }
 

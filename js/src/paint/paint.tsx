@@ -2,7 +2,7 @@
 import { render as mount } from "preact";
 import { Store } from "./store/store.ts";
 import { App } from "./ui/App.tsx";
-import "./ui/live.ts";
+import "../shared/live.ts";
 import { View } from "./store/view.ts";
 import type { Model } from "./transport/messages.ts";
 
@@ -33,10 +33,7 @@ export default () => {
     render({ el }: { el: HTMLElement }) {
       const view = new View(store);
       mount(<App view={view} el={el} />, el);
-      return () => {
-        mount(null, el);
-        view.close();
-      };
+      return () => mount(null, el);
     },
   };
 };

@@ -1,4 +1,4 @@
-/** Numbers; what Math has is said so often that a name of its own for it is shorter in the bundle. */
+/** Functions of Math by short names: they are used so often that the bundle gets smaller. */
 
 export const { abs, floor, max, min, round } = Math;
 

@@ -1,100 +1,22 @@
-/**
- * Values that know who read them: an effect runs again when one of them changes. The same three functions as in
- * @preact/signals-core, without what a widget of this size does not need; every widget sends and saves its bundle again.
- * (And `val`, which is no name of the DOM's, so that the build may shorten it.)
- */
+/** Event handlers that set a signal. */
 
-interface Run {
-  readonly read: Set<Signal<unknown>>;
-  again(): void;
-}
+import type { Signal } from "@preact/signals-core";
 
-let running: Run | null = null;
-let depth = 0;
-const due = new Set<Run>();
-
-export class Signal<T> {
-  private readonly readers = new Set<Run>();
-
-  constructor(private now: T) {}
-
-  get val(): T {
-    if (running) {
-      this.readers.add(running);
-      running.read.add(this as Signal<unknown>);
-    }
-    return this.now;
-  }
-
-  set val(next: T) {
-    if (Object.is(next, this.now)) return;
-    this.now = next;
-    for (const reader of this.readers) due.add(reader);
-    flush();
-  }
-
-  forget(reader: Run): void {
-    this.readers.delete(reader);
-  }
-}
-
-export const signal = <T>(value: T): Signal<T> => new Signal(value);
-
-/** A handler that takes a value over. */
+/** A handler that sets the value it is given. */
 export const into =
   <T>(signal: Signal<T>) =>
   (value: T): void => {
-    signal.val = value;
+    signal.value = value;
   };
 
-/** A handler that puts this value there. */
+/** A handler that sets this value. */
 export const put =
   <T>(signal: Signal<T>, value: T) =>
   (): void => {
-    signal.val = value;
+    signal.value = value;
   };
 
-/** A handler that turns a switch over. */
-export const toggle = (signal: Signal<boolean>) => () => {
-  signal.val = !signal.val;
+/** A handler that turns a switch on or off. */
+export const toggle = (signal: Signal<boolean>) => (): void => {
+  signal.value = !signal.value;
 };
-
-/** Makes several changes one: effects run when the outermost batch is over. */
-export function batch(change: () => void): void {
-  depth++;
-  try {
-    change();
-  } finally {
-    depth--;
-    flush();
-  }
-}
-
-/** Runs `act` now, and again after each change of a signal that it read the last time. Returns how to stop it. */
-export function effect(act: () => void): () => void {
-  const stop = () => {
-    due.delete(run);
-    for (const signal of run.read) signal.forget(run);
-    run.read.clear();
-  };
-  const run: Run = {
-    read: new Set(),
-    again() {
-      stop();
-      const outer = running;
-      running = run;
-      try {
-        act();
-      } finally {
-        running = outer;
-      }
-    },
-  };
-  run.again();
-  return stop;
-}
-
-function flush(): void {
-  if (depth) return;
-  for (const run of due) run.again();
-}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from ember_widgets.widgets.paint.to_html import page
 
 STATIC = Path(__file__).parents[3] / "ember_widgets" / "widgets" / "static"
 NAMESPACES = ("http://www.w3.org/",)
@@ -41,6 +44,29 @@ def test_it_is_one_module_with_one_default_export(script: str) -> None:
     assert re.search(r"export\{[\w$]+ as default\};?\s*$", script)
 
 
+def test_the_build_shortens_no_name_that_anywidget_or_the_kernel_uses() -> None:
+    script = (STATIC / "paint.js").read_text(encoding="utf-8")
+    assert re.search(r"initialize[:(]*\{model:", script)
+    assert re.search(r"render[:(]*\{el:", script)
+    for argument in (
+        "verb",
+        "shares",
+        "factor",
+        "strength",
+        "opacity",
+        "mode",
+        "gain",
+        "heal",
+        "d_row",
+        "d_col",
+    ):
+        assert re.search(rf"[{{,]{argument}[:,}}]", script), argument
+
+
+def test_it_names_the_packages_that_it_contains(script: str) -> None:
+    assert re.match(r"/\*! Contains Preact, .*MIT licence", script)
+
+
 @pytest.mark.parametrize("pattern", FORBIDDEN)
 def test_it_reaches_for_nothing_outside(script: str, pattern: str) -> None:
     assert re.findall(f".{{0,40}}{pattern}", script) == []
@@ -59,3 +85,10 @@ def test_it_leaves_nothing_in_the_page(script: str) -> None:
 def test_styles_ask_for_nothing_either(name: str) -> None:
     style = (STATIC / name).read_text(encoding="utf-8")
     assert re.findall(r"@import|@font-face|url\((?!data:)", style) == []
+
+
+def test_a_saved_page_takes_any_module() -> None:
+    module = 'const a = () => "</script>"; export default a; export const b = 1;'
+    html = page(module, "", [], "a page")
+    (text,) = re.findall(r'id="module">(.*?)</script>', html, re.S)
+    assert json.loads(text) == module

@@ -1,37 +1,47 @@
 /**
- * The 16×16 grid and its edits, the same as ember_widgets/scene/scene.py (tests/unit/parity.json holds the two together).
- * Nothing here touches the DOM, and every edit returns new arrays, so a stroke can always be taken back.
+ * The grid and its edits, the same as ember_widgets/scene's (tests/unit/scene/parity.json compares the two).
+ * Nothing here touches the DOM, and every edit returns new arrays, so that a stroke can always be cancelled.
  */
 
 import { abs, floor, max } from "../../shared/numbers.ts";
 
-export const GRID = 16;
-export const PATCHES = GRID * GRID;
+/** Every model and every scene has its own. Patches are numbered in C order. */
+export interface Grid {
+  readonly rows: number;
+  readonly cols: number;
+}
 
 /** A factor's region: the patches where it is stronger than this share of its strongest patch. */
 export const REGION_SHARE = 0.25;
 
-/** What painting changes: strengths (16, 16, n_factors) and remainder (16, 16), both in C order. */
+/** What painting changes: strengths (rows, cols, n_factors) and remainder (rows, cols), both in C order. */
 export interface Layers {
+  readonly grid: Grid;
   readonly strengths: Float32Array;
   readonly remainder: Float32Array;
   readonly nFactors: number;
-  /** Per factor the number of its site, where several are steered; nothing else is where there is one. */
+  /** Per factor the number of its site, if several sites are steered. */
   readonly sites?: readonly number[];
 }
 
-/** 256 flags, one per patch, in C order. */
+/** One flag per patch. */
 export type Mask = Uint8Array;
 
-/** 256 numbers 0..1, one per patch: a mask may have soft edges. */
+/** One number 0..1 per patch: a mask may have soft edges. */
 export type Shares = Mask | Float32Array;
 
-export const emptyMask = (): Mask => new Uint8Array(PATCHES);
+export const patchesOf = ({ rows, cols }: Grid): number => rows * cols;
 
-export function emptyLayers(nFactors: number): Layers {
+export const emptyMask = (grid: Grid): Mask => new Uint8Array(patchesOf(grid));
+
+export const maskOf = (grid: Grid, inside: (row: number, col: number) => boolean): Mask =>
+  emptyMask(grid).map((_, p) => (inside(rowOf(grid, p), colOf(grid, p)) ? 1 : 0));
+
+export function emptyLayers(grid: Grid, nFactors: number): Layers {
   return {
-    strengths: new Float32Array(PATCHES * nFactors),
-    remainder: new Float32Array(PATCHES).fill(1),
+    grid,
+    strengths: new Float32Array(patchesOf(grid) * nFactors),
+    remainder: new Float32Array(patchesOf(grid)).fill(1),
     nFactors,
   };
 }
@@ -42,18 +52,22 @@ export const copyLayers = (layers: Layers): Layers => ({
   remainder: layers.remainder.slice(),
 });
 
+export const rowOf = ({ cols }: Grid, patch: number): number => floor(patch / cols);
+
+export const colOf = ({ cols }: Grid, patch: number): number => patch % cols;
+
+/** The number of a patch; -1 outside the grid. */
+export const patchOf = ({ rows, cols }: Grid, row: number, col: number): number =>
+  row >= 0 && row < rows && col >= 0 && col < cols ? row * cols + col : -1;
+
 const siteOf = ({ sites }: Layers, factor: number): number => sites?.[factor] ?? 0;
 
-/** Whether what happens to `factor` (null: to all) happens to another one too: those of other sites are let be. */
-const isBeside = (layers: Layers, other: number, factor: number | null): boolean =>
+/** Whether an edit of `factor` (null: of all) changes another factor too: an edit of one factor stays at its site. */
+const isAtSiteOf = (layers: Layers, other: number, factor: number | null): boolean =>
   factor === null || siteOf(layers, other) === siteOf(layers, factor);
 
-/** The remainder is the first site's. */
-const isFirst = (layers: Layers, factor: number | null): boolean => factor === null || !siteOf(layers, factor);
-
-export const rowOf = (patch: number): number => floor(patch / GRID);
-
-export const colOf = (patch: number): number => patch % GRID;
+/** The remainder belongs to the first site. */
+const isAtFirstSite = (layers: Layers, factor: number | null): boolean => factor === null || !siteOf(layers, factor);
 
 export type PaintMode = "over" | "add";
 
@@ -71,7 +85,7 @@ export function paint(
 ): Layers {
   const next = copyLayers(layers);
   const { strengths, remainder, nFactors } = next;
-  for (let p = 0; p < PATCHES; p++) {
+  for (let p = 0; p < remainder.length; p++) {
     const opacity = full * value(shares, p);
     if (!opacity) continue;
     const at = p * nFactors;
@@ -80,36 +94,36 @@ export function paint(
       continue;
     }
     for (let f = 0; f < nFactors; f++) {
-      if (!isBeside(layers, f, factor)) continue;
+      if (!isAtSiteOf(layers, f, factor)) continue;
       const painted = f === factor ? opacity * strength : 0;
       strengths[at + f] = (1 - opacity) * value(strengths, at + f) + painted;
     }
-    if (isFirst(layers, factor)) remainder[p] = (1 - opacity) * value(remainder, p);
+    if (isAtFirstSite(layers, factor)) remainder[p] = (1 - opacity) * value(remainder, p);
   }
   return next;
 }
 
 /**
- * Erases everything (factor null) or one factor; healed, the surroundings close over the gap. The remainder, which still
- * shows what stood there, goes too, except where one factor is taken out of a patch that otherwise stays as it is.
+ * Erases everything (factor null) or one factor; `healed` fills the gap from its surroundings. The remainder still shows
+ * what stood there, so it is erased too, except where one factor is erased and nothing is healed.
  */
 export function erase(layers: Layers, patches: Mask, factor: number | null = null, healed = false): Layers {
   if (factor === null || healed) return emptied(layers, patches, factor, healed);
   const next = copyLayers(layers);
-  for (let p = 0; p < PATCHES; p++) if (patches[p]) next.strengths[p * layers.nFactors + factor] = 0;
+  for (let p = 0; p < patches.length; p++) if (patches[p]) next.strengths[p * layers.nFactors + factor] = 0;
   return next;
 }
 
-/** Takes out of patches, or heals there, all that is at a factor's site (null: at any). */
+/** Erases, or heals, all that is at a factor's site (null: at any) in some patches. */
 function emptied(layers: Layers, patches: Mask, factor: number | null, healed: boolean): Layers {
   const next = healed ? heal(layers, patches, factor) : copyLayers(layers);
   const { strengths, remainder, nFactors } = next;
-  for (let p = 0; p < PATCHES; p++) {
+  for (let p = 0; p < remainder.length; p++) {
     if (!patches[p]) continue;
-    if (isFirst(layers, factor)) remainder[p] = 0;
+    if (isAtFirstSite(layers, factor)) remainder[p] = 0;
     for (let f = 0; f < nFactors; f++) {
       const at = p * nFactors + f;
-      if (!isBeside(layers, f, factor)) strengths[at] = value(layers.strengths, at);
+      if (!isAtSiteOf(layers, f, factor)) strengths[at] = value(layers.strengths, at);
       else if (!healed) strengths[at] = 0;
     }
   }
@@ -119,7 +133,7 @@ function emptied(layers: Layers, patches: Mask, factor: number | null, healed: b
 /** Multiplies one factor's strengths; patches null means everywhere. */
 export function scale(layers: Layers, factor: number, gain: number, patches: Mask | null = null): Layers {
   const next = copyLayers(layers);
-  for (let p = 0; p < PATCHES; p++) {
+  for (let p = 0; p < next.remainder.length; p++) {
     if (patches && !patches[p]) continue;
     const at = p * next.nFactors + factor;
     next.strengths[at] = value(next.strengths, at) * gain;
@@ -128,7 +142,7 @@ export function scale(layers: Layers, factor: number, gain: number, patches: Mas
 }
 
 /**
- * Carries a factor's region, or all that patches hold (factor null); what leaves the grid is lost, what it uncovers is
+ * Moves a factor's region, or all that patches hold (factor null). What leaves the grid is lost; what is uncovered is
  * healed or left empty.
  */
 export function move(
@@ -142,17 +156,17 @@ export function move(
   if (dRow === 0 && dCol === 0) return copyLayers(layers);
   const from = patches ?? region(layers, factor ?? 0);
   const { nFactors } = layers;
-  // Healing looks at the picture before the region lands: its surroundings are still whole then.
+  // Heal before the region arrives at its new place, which may be part of its surroundings.
   const next = emptied(layers, from, factor, healed);
-  for (let p = 0; p < PATCHES; p++) {
-    const to = from[p] ? shifted(p, dRow, dCol) : -1;
+  for (let p = 0; p < from.length; p++) {
+    const to = from[p] ? shifted(layers.grid, p, dRow, dCol) : -1;
     if (to < 0) continue;
     for (let f = 0; f < nFactors; f++) {
-      if (!isBeside(layers, f, factor)) continue;
-      const carried = factor === null || f === factor;
-      next.strengths[to * nFactors + f] = carried ? value(layers.strengths, p * nFactors + f) : 0;
+      if (!isAtSiteOf(layers, f, factor)) continue;
+      const moved = factor === null || f === factor;
+      next.strengths[to * nFactors + f] = moved ? value(layers.strengths, p * nFactors + f) : 0;
     }
-    if (isFirst(layers, factor)) next.remainder[to] = value(layers.remainder, p);
+    if (isAtFirstSite(layers, factor)) next.remainder[to] = value(layers.remainder, p);
   }
   return next;
 }
@@ -165,15 +179,15 @@ export function heal(layers: Layers, hole: Mask, exclude: number | null = null):
   const next = copyLayers(layers);
   const { strengths, nFactors } = next;
   const known = hole.map((h) => (h ? 0 : 1));
-  for (let p = 0; p < PATCHES; p++) if (hole[p]) strengths.fill(0, p * nFactors, (p + 1) * nFactors);
+  for (let p = 0; p < hole.length; p++) if (hole[p]) strengths.fill(0, p * nFactors, (p + 1) * nFactors);
   const sums = new Float64Array(nFactors);
   for (;;) {
     const ring: { p: number; mean: Float64Array }[] = [];
-    for (let p = 0; p < PATCHES; p++) {
+    for (let p = 0; p < hole.length; p++) {
       if (known[p]) continue;
       let count = 0;
       sums.fill(0);
-      for (const q of neighbours(p)) {
+      for (const q of neighbours(layers.grid, p)) {
         if (!known[q]) continue;
         count++;
         for (let f = 0; f < nFactors; f++) sums[f] = (sums[f] ?? 0) + value(strengths, q * nFactors + f);
@@ -187,20 +201,17 @@ export function heal(layers: Layers, hole: Mask, exclude: number | null = null):
     }
   }
   if (exclude !== null) {
-    for (let p = 0; p < PATCHES; p++) if (hole[p]) strengths[p * nFactors + exclude] = 0;
+    for (let p = 0; p < hole.length; p++) if (hole[p]) strengths[p * nFactors + exclude] = 0;
   }
   return next;
 }
 
 /** Where a factor stands: above REGION_SHARE of its strongest patch; negative strengths count by their size. */
 export function region(layers: Layers, factor: number): Mask {
-  const { strengths, nFactors } = layers;
-  const size = (p: number) => abs(value(strengths, p * nFactors + factor));
-  let most = 0;
-  for (let p = 0; p < PATCHES; p++) most = max(most, size(p));
-  const mask = emptyMask();
-  for (let p = 0; p < PATCHES; p++) mask[p] = size(p) > REGION_SHARE * most ? 1 : 0;
-  return mask;
+  const { grid, strengths, nFactors } = layers;
+  const sizes = Float32Array.from(emptyMask(grid), (_, p) => abs(value(strengths, p * nFactors + factor)));
+  const most = sizes.reduce((a, b) => max(a, b), 0);
+  return Uint8Array.from(sizes, (size) => (size > REGION_SHARE * most ? 1 : 0));
 }
 
 /** Per factor the size of its largest strength. */
@@ -213,14 +224,14 @@ export function peaksOf({ strengths, nFactors }: Layers): number[] {
   return peaks;
 }
 
-/** The part of a mask that hangs together with one patch (8 neighbours): one of two trees. */
-export function connected(mask: Mask, start: number): Mask {
-  const part = emptyMask();
+/** The part of a mask that is connected to one patch (8 neighbours): one of two trees. */
+export function connected(grid: Grid, mask: Mask, start: number): Mask {
+  const part = emptyMask(grid);
   const stack = mask[start] ? [start] : [];
   for (let p = stack.pop(); p !== undefined; p = stack.pop()) {
     if (part[p]) continue;
     part[p] = 1;
-    for (const q of neighbours(p)) if (mask[q] && !part[q]) stack.push(q);
+    for (const q of neighbours(grid, p)) if (mask[q] && !part[q]) stack.push(q);
   }
   return part;
 }
@@ -236,21 +247,23 @@ export function strongestAt(layers: Layers, patch: number, gains: readonly numbe
   return best;
 }
 
-/** A mask carried along; what leaves the grid is lost. */
-export function shiftedMask(mask: Mask, dRow: number, dCol: number): Mask {
-  const moved = emptyMask();
-  for (let p = 0; p < PATCHES; p++) {
-    const to = mask[p] ? shifted(p, dRow, dCol) : -1;
+/** A moved mask; what leaves the grid is lost. */
+export function shiftedMask(grid: Grid, mask: Mask, dRow: number, dCol: number): Mask {
+  const moved = emptyMask(grid);
+  for (let p = 0; p < mask.length; p++) {
+    const to = mask[p] ? shifted(grid, p, dRow, dCol) : -1;
     if (to >= 0) moved[to] = 1;
   }
   return moved;
 }
 
-/** The patches around one (and hanging together with it) that the same factor rules. */
+/** The patches connected to one patch where the same factor is the strongest. */
 export function area(layers: Layers, patch: number, gains: readonly number[]): Mask {
-  const ruler = strongestAt(layers, patch, gains);
+  const { grid } = layers;
+  const strongest = strongestAt(layers, patch, gains);
   return connected(
-    emptyMask().map((_, p) => (strongestAt(layers, p, gains) === ruler ? 1 : 0)),
+    grid,
+    emptyMask(grid).map((_, p) => (strongestAt(layers, p, gains) === strongest ? 1 : 0)),
     patch,
   );
 }
@@ -263,19 +276,21 @@ export function withFactorsOf(next: Layers, before: Layers, factors: Iterable<nu
   return kept;
 }
 
-function shifted(patch: number, dRow: number, dCol: number): number {
-  const row = rowOf(patch) + dRow;
-  const col = colOf(patch) + dCol;
-  return row >= 0 && row < GRID && col >= 0 && col < GRID ? row * GRID + col : -1;
+const shifted = (grid: Grid, patch: number, dRow: number, dCol: number): number =>
+  patchOf(grid, rowOf(grid, patch) + dRow, colOf(grid, patch) + dCol);
+
+const AROUND = [-1, 0, 1].flatMap((row) => [-1, 0, 1].map((col) => [row, col] as const));
+
+function neighbours(grid: Grid, patch: number): number[] {
+  const found: number[] = [];
+  for (const [row, col] of AROUND) {
+    const other = shifted(grid, patch, row, col);
+    if (other >= 0 && other !== patch) found.push(other);
+  }
+  return found;
 }
 
-const NEIGHBOURS: readonly (readonly number[])[] = Array.from({ length: PATCHES }, (_, p) =>
-  [-1, 0, 1].flatMap((r) => [-1, 0, 1].map((c) => (r || c ? shifted(p, r, c) : -1))).filter((q) => q >= 0),
-);
-
-const neighbours = (patch: number): readonly number[] => NEIGHBOURS[patch] ?? [];
-
-/** As layers, how far each factor is from what it is in the unedited picture, which has one number more per patch. */
+/** As layers, how far each factor is from the unedited picture; `unedited` has one number more per patch. */
 export function changeOf(layers: Layers, gains: readonly number[], unedited: Float32Array): Layers {
   const { nFactors } = layers;
   const strengths = layers.strengths.map((strength, i) => {

@@ -1,9 +1,7 @@
-/** The palette's side of the wire: changes one after the other, features found, thumbnails as they come. */
-import { signal } from "../../shared/signals.ts";
-import type { FeatureInfo, FoundMessage, IconMessage, Loan, Request } from "../transport/messages.ts";
+/** Changes of the palette, sent one after the other, and another scene to borrow factors from. */
 
-/** So many of the features found are seen without scrolling. */
-const SEEN = 6;
+import { signal } from "@preact/signals-core";
+import type { Request, SourceScene } from "../transport/messages.ts";
 
 interface Change {
   readonly verb: string;
@@ -12,18 +10,13 @@ interface Change {
 }
 
 export class Palette {
-  /** Addresses of thumbnails by their keys. */
-  readonly icons = signal<Readonly<Record<string, string>>>({});
-  readonly found = signal<readonly FeatureInfo[]>([]);
-  /** A scene whose factors may be borrowed, while they are shown. */
-  readonly loan = signal<Loan | null>(null);
-  /** The prompt whose factors are being sought. */
+  /** The scene whose factors can be borrowed. */
+  readonly source = signal<SourceScene | null>(null);
+  /** The prompt whose factors have been requested. */
   readonly fetching = signal("");
-  private readonly asked = new Set<string>();
   private queue: Change[] = [];
-  private flying: number | null = null;
-  private searched: number | null = null;
-  private picking: ((feature: FeatureInfo) => void) | null = null;
+  /** The sequence number of the change without an answer. */
+  private pending: number | null = null;
 
   constructor(
     private readonly ask: (request: Request, buffers?: ArrayBuffer[]) => number,
@@ -31,8 +24,8 @@ export class Palette {
   ) {}
 
   /**
-   * Uses one of the scene's verbs on it. A change belongs to the scene as the last one left it, so each waits for its
-   * answer; of a slider on its way (`commit` false) only the newest waits.
+   * Calls a method of the scene. A change needs the revision that the one before it made, so each waits for the answer;
+   * of a moving slider's changes (`commit` false) only the newest waits.
    */
   change(verb: string, args: Change["arguments"], commit = true): void {
     if (this.queue.at(-1)?.commit === false) this.queue.pop();
@@ -40,87 +33,33 @@ export class Palette {
     this.next();
   }
 
-  /** Finds features of one site, or ("") of all. */
-  search(text: string, site = ""): void {
-    this.picking = null;
-    this.searched = text.trim() ? this.ask({ type: "search", text, site }) : null;
-    if (this.searched === null) this.found.val = [];
+  /** Requests the factors of a prompt's picture, or of the scene in a file; without both the source is closed. */
+  borrowFrom(prompt: string, file = "", bytes: ArrayBuffer[] = []): void {
+    this.fetching.value = prompt;
+    this.ask({ type: "borrow_source", prompt, file }, bytes);
   }
 
-  /** Has the factors of a prompt's picture, or of the scene in a file, shown; of neither: no longer. */
-  lend(prompt: string, file = "", bytes: ArrayBuffer[] = []): void {
-    this.fetching.val = prompt;
-    this.ask({ type: "lend", prompt, file }, bytes);
+  receiveSource(source: SourceScene | null): void {
+    this.fetching.value = "";
+    this.source.value = source;
   }
 
-  lent(loan: Loan | null): void {
-    this.fetching.val = "";
-    this.loan.val = loan;
-  }
-
-  /** False while what was found is the answer to an earlier text. */
-  get isFound(): boolean {
-    return this.searched === null;
-  }
-
-  /** Keeps these thumbnails and those of features, and asks for what nobody has asked for yet. */
-  want(keys: readonly string[]): void {
-    const isOld = (key: string) => !keys.includes(key) && !key.startsWith("feature");
-    const kept = Object.entries(this.icons.val).filter(([key]) => !isOld(key));
-    if (kept.length < Object.keys(this.icons.val).length) this.icons.val = Object.fromEntries(kept);
-    for (const key of this.asked) if (isOld(key)) this.asked.delete(key);
-    this.lookAt(keys);
-  }
-
-  /** Asks for thumbnails that nobody has asked for yet. */
-  lookAt(keys: readonly string[]): void {
-    const missing = keys.filter((key) => key && !this.asked.has(key));
-    for (const key of missing) this.asked.add(key);
-    if (missing.length) this.ask({ type: "icons", keys: missing });
-  }
-
-  /** Takes the best of what is found, now or, of a text whose answer is under way, as soon as it comes. */
-  pickFirst(pick: (feature: FeatureInfo) => void): void {
-    this.picking = pick;
-    if (this.isFound) this.pickNow();
-  }
-
-  foundFor({ seq, features }: FoundMessage): void {
-    if (seq !== this.searched) return;
-    this.searched = null;
-    this.found.val = features;
-    this.lookAt(features.slice(0, SEEN).map(({ icon = "" }) => icon));
-    this.pickNow();
-  }
-
-  private pickNow(): void {
-    const [first] = this.found.val;
-    const pick = this.picking;
-    this.picking = null;
-    if (first) pick?.(first);
-  }
-
-  received({ key, address }: IconMessage): void {
-    this.icons.val = { ...this.icons.val, [key]: address };
-  }
-
+  /** The kernel has answered everything up to `seq`. */
   answered(seq: number): void {
-    if (this.flying === null || seq < this.flying) return;
-    this.flying = null;
+    if (this.pending === null || seq < this.pending) return;
+    this.pending = null;
     this.next();
   }
 
-  /** The kernel is gone: nothing will be answered, and what it never drew may be asked for again. */
+  /** The kernel is lost: no change will be answered. */
   forget(): void {
-    this.flying = null;
-    this.fetching.val = "";
+    this.pending = null;
+    this.fetching.value = "";
     this.queue = [];
-    this.asked.clear();
-    for (const key of Object.keys(this.icons.val)) this.asked.add(key);
   }
 
   private next(): void {
-    const change = this.flying === null ? this.queue.shift() : undefined;
-    if (change) this.flying = this.ask({ type: "palette", revision: this.revision(), ...change });
+    const change = this.pending === null ? this.queue.shift() : undefined;
+    if (change) this.pending = this.ask({ type: "palette", revision: this.revision(), ...change });
   }
 }

@@ -1,79 +1,123 @@
-/** Pictures as they arrive: the newest is shown, whatever order they are decoded in, and old ones are let go. */
+/** Pictures from the kernel: the current one, the unedited one, and a comparison. */
+
+import { batch, signal } from "@preact/signals-core";
 import { max } from "../../shared/numbers.ts";
-import { batch, type Signal, signal } from "../../shared/signals.ts";
-import type { FrameMessage, PixelChange } from "../transport/messages.ts";
+import { copied } from "../transport/buffers.ts";
+import type { FrameMessage, PixelChange, Request } from "../transport/messages.ts";
 
 export interface Picture {
   readonly bitmap: ImageBitmap;
   readonly frame: FrameMessage | null;
 }
 
-/** Copied: the view may lie in a websocket message that is gone when it is read. */
-export const copied = (bytes: ArrayBufferView): Uint8Array =>
-  new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
+export interface PicturesOptions {
+  readonly client: string;
+  readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
+  readonly ask: (request: Request) => number;
+  readonly onError: (message: string) => void;
+}
 
 export class Pictures {
   readonly picture = signal<Picture | null>(null);
-  /** The picture that nobody edited, once someone wanted to see it. */
-  readonly original = signal<ImageBitmap | null>(null);
+  /** The unedited picture, once it was requested and has arrived. */
+  readonly unedited = signal<ImageBitmap | null>(null);
+  /** The picture with only the strongest feature of one factor, shown instead of the picture. */
+  readonly comparison = signal<{ factor: number; seq: number; bitmap: ImageBitmap | null } | null>(null);
   /** How far the picture is from the unedited one. */
   readonly change = signal<PixelChange>(null);
   /** The sequence number of the last own edit that the picture shows. */
   readonly shownSeq = signal(0);
-  private arrived = 0;
+  private nArrived = 0;
   private shown = 0;
-  private originals = 0;
+  /** The run that the unedited picture belongs to. */
+  private run: string | null = null;
+  /** The sequence number of the request for the unedited picture; null before there is one. */
+  private requested: number | null = null;
+  /** Answers up to this sequence number belong to an earlier run. */
+  private outdated = -1;
 
-  constructor(
-    private readonly client: string,
-    private readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>,
-    private readonly fault: Signal<{ message: string; traceback: string } | null>,
-  ) {}
+  constructor(private readonly options: PicturesOptions) {}
 
+  /** Shows a picture, unless a newer one is decoded first. */
   async show(bytes: ArrayBufferView, frame: FrameMessage | null): Promise<void> {
-    const turn = ++this.arrived;
-    const bitmap = await this.decoded(bytes);
+    const turn = ++this.nArrived;
+    const bitmap = await this.decode(bytes);
     if (!bitmap) return;
     if (turn < this.shown) {
       bitmap.close();
       return;
     }
     this.shown = turn;
-    const old = this.picture.val;
+    const old = this.picture.value;
     batch(() => {
-      this.picture.val = { bitmap, frame };
-      this.change.val = frame?.change ?? null;
-      if (frame?.client === this.client) this.shownSeq.val = max(this.shownSeq.val, frame.seq);
+      this.picture.value = { bitmap, frame };
+      this.change.value = frame?.change ?? null;
+      if (frame?.client === this.options.client) this.shownSeq.value = max(this.shownSeq.peek(), frame.seq);
     });
     old?.bitmap.close();
   }
 
-  async showOriginal(bytes: ArrayBufferView, change: PixelChange = null): Promise<void> {
-    const turn = this.originals;
-    this.change.val = change;
-    const bitmap = await this.decoded(bytes);
-    if (turn === this.originals) this.original.val = bitmap;
+  /** Requests the unedited picture, once per run. */
+  wantUnedited(): void {
+    if (this.run !== null) this.requested ??= this.options.ask({ type: "original" });
+  }
+
+  /** Shows the unedited picture; in a saved page nobody has requested it. */
+  async receiveUnedited(seq: number, bytes: ArrayBufferView, change: PixelChange = null): Promise<void> {
+    if (seq <= this.outdated) return;
+    const { run } = this;
+    this.change.value = change;
+    const bitmap = await this.decode(bytes);
+    if (run !== this.run) {
+      bitmap?.close();
+      return;
+    }
+    this.unedited.value?.close();
+    this.unedited.value = bitmap;
+  }
+
+  /** The scene belongs to this run: the unedited picture of another one is not shown any more. */
+  follow(run: string): void {
+    if (run === this.run) return;
+    this.run = run;
+    this.outdated = this.requested ?? this.outdated;
+    this.requested = null;
+    this.unedited.peek()?.close();
+    this.unedited.value = null;
+  }
+
+  /** The kernel is lost: a request without an answer has to be sent again. */
+  forget(): void {
+    if (!this.unedited.peek()) this.requested = null;
+  }
+
+  /** Requests the picture with only the strongest feature of a factor; null ends the comparison. */
+  compare(factor: number | null): void {
+    this.comparison.peek()?.bitmap?.close();
+    const seq = factor === null ? 0 : this.options.ask({ type: "top", factor });
+    this.comparison.value = factor === null ? null : { factor, seq, bitmap: null };
+  }
+
+  async receiveComparison(seq: number, bytes: ArrayBufferView): Promise<void> {
+    const bitmap = await this.decode(bytes);
+    const comparison = this.comparison.value;
+    if (comparison?.seq === seq) this.comparison.value = { ...comparison, bitmap };
     else bitmap?.close();
   }
 
-  /** Another scene: what nobody edited is another picture. */
-  forgetOriginal(): void {
-    this.originals++;
-    this.original.val?.close();
-    this.original.val = null;
-  }
-
   close(): void {
-    this.picture.val?.bitmap.close();
-    this.picture.val = null;
-    this.forgetOriginal();
+    this.picture.value?.bitmap.close();
+    this.picture.value = null;
+    this.unedited.value?.close();
+    this.unedited.value = null;
+    this.compare(null);
   }
 
-  async decoded(bytes: ArrayBufferView): Promise<ImageBitmap | null> {
+  private async decode(bytes: ArrayBufferView): Promise<ImageBitmap | null> {
     try {
-      return await this.decode(copied(bytes));
+      return await this.options.decode(copied(bytes));
     } catch {
-      this.fault.val = { message: "The picture that arrived cannot be read.", traceback: "" };
+      this.options.onError("The picture that arrived cannot be read.");
       return null;
     }
   }

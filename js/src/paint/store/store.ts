@@ -1,82 +1,94 @@
-/** What all views of one widget share. The kernel owns the scene; the hand may be ahead of it by a stroke. */
+/** What all views of one widget share: an object for each part, and the messages that change them. */
 
-import { clamp } from "../../shared/numbers.ts";
-import { batch, effect, signal } from "../../shared/signals.ts";
-import {
-  type DrawRequest,
-  type ErrorMessage,
-  type FrameMessage,
-  type KernelMessage,
-  type Model,
-  type Request,
-  readLayers,
-  type StateMessage,
-} from "../transport/messages.ts";
+import { batch, effect, signal, untracked } from "@preact/signals-core";
+import { readLayers } from "../transport/buffers.ts";
+import type { ErrorMessage, FrameMessage, KernelMessage, Model, Request, StateMessage } from "../transport/messages.ts";
 import { type Clock, Transport } from "../transport/transport.ts";
-import { Files } from "../ui/files.ts";
-import { Easel } from "./easel.ts";
-import { peaksOf } from "./grid.ts";
+import { Draft } from "./draft.ts";
+import { Factors } from "./factors.ts";
+import { FeatureSearch } from "./feature_search.ts";
+import { Files } from "./files.ts";
+import { History } from "./history.ts";
+import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
 import { Pictures } from "./pictures.ts";
+import { Settings } from "./settings.ts";
+import { Status } from "./status.ts";
+import { Stroke } from "./stroke.ts";
+import { Thumbnails } from "./thumbnails.ts";
+import { Variations } from "./variations.ts";
+
+/** So many of the features found are visible without scrolling. */
+const N_VISIBLE = 6;
 
 export interface StoreOptions {
   readonly client: string;
   readonly clock: Clock;
   readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
-  /** Hands a file to whoever sits before the screen. */
+  /** Saves a file on the user's machine. */
   readonly save: (name: string, mime: string, bytes: Uint8Array) => void;
 }
 
-export class Store extends Easel {
-  readonly draft = signal<DrawRequest>({ prompt: "", style: "", seed: "0", n_steps: 1, n_factors: 5 });
-  /** All of the widget, or a part of it. */
+export class Store {
+  /** The whole widget, or a part of it. */
   readonly panel: "all" | "factors" | "picture";
-
+  readonly settings = new Settings();
+  readonly factors = new Factors();
+  readonly draft = new Draft();
+  readonly status = new Status();
+  readonly painting: Painting;
+  readonly stroke: Stroke;
+  readonly history: History;
+  readonly variations: Variations;
+  readonly palette: Palette;
+  readonly search: FeatureSearch;
+  readonly thumbnails: Thumbnails;
   readonly pictures: Pictures;
   readonly files: Files;
-  readonly palette = new Palette(
-    (request, buffers) => this.ask(request, buffers),
-    () => this.info.val?.revision ?? -1,
-  );
-  /** A comparison that is shown instead of the picture: it with only the strongest feature of one factor. */
-  readonly trial = signal<{ factor: number; seq: number; bitmap: ImageBitmap | null } | null>(null);
-  protected readonly line: Transport;
-  private originalAsked = false;
+  private readonly capabilities = signal<readonly string[] | null>(null);
+  private readonly transport: Transport;
   private readonly stops: (() => void)[] = [];
 
   constructor(
     private readonly model: Model,
     private readonly options: StoreOptions,
   ) {
-    super();
-    const onLost = (lost: boolean) => {
-      this.lost.val = lost;
-      if (!lost) return;
-      this.task.val = "";
-      this.palette.forget();
-      this.originalAsked = false;
-    };
+    const { client, clock, decode, save } = options;
+    const { settings, factors, status } = this;
+    const ask = (request: Request, buffers?: ArrayBuffer[]) => this.ask(request, buffers);
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
-    this.files = new Files((request) => this.ask(request), options.save);
-    this.pictures = new Pictures(options.client, options.decode, this.error);
-    this.line = new Transport(model, options.client, onLost, options.clock);
+    this.transport = new Transport(model, client, (lost) => this.onLost(lost), clock);
+    this.painting = new Painting(this.transport);
+    this.stroke = new Stroke(this.painting, settings, factors, () => this.isEditable);
+    this.history = new History(ask, () => this.stroke.cancel());
+    this.variations = new Variations(ask, () => {
+      this.stroke.cancel();
+      status.task.value = "draw";
+    });
+    this.palette = new Palette(ask, () => this.painting.revision);
+    this.search = new FeatureSearch(ask);
+    this.thumbnails = new Thumbnails(ask);
+    this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
+    this.files = new Files(ask, save);
   }
 
-  /** Starts listening, and asks the kernel for the scene. */
+  /** Starts to listen, and asks the kernel for the scene. */
   open(): void {
-    this.model.on("msg:custom", this.onMessage);
-    // Said by the widget manager when a kernel restarts; the ping finds out whether this widget is still there.
-    this.model.on("comm_live_update", this.onConnection);
-    const image = this.model.get("image");
-    if (ArrayBuffer.isView(image) && image.byteLength) void this.pictures.show(image, null);
-    this.model.on("change:selected_factor", this.onSelected);
+    const { model, painting, pictures } = this;
+    model.on("msg:custom", this.onMessage);
+    // The widget manager sends this when a kernel restarts; the ping finds out whether this widget still exists there.
+    model.on("comm_live_update", this.onConnection);
+    model.on("change:selected_factor", this.onSelected);
+    const image = model.get("image");
+    if (ArrayBuffer.isView(image) && image.byteLength) void pictures.show(image, null);
     this.ask({ type: "hello" });
     this.stops.push(
-      effect(() => this.tellSelected()),
-      effect(() => this.wantIcons()),
+      effect(() => this.sendSelected()),
+      effect(() => this.wantThumbnails()),
       effect(() => {
-        const peaks = peaksOf(this.layers.val);
-        if (`${peaks}` !== `${this.peaks.val}`) this.peaks.val = peaks;
+        // An edit ends a comparison: it compared with what was there before.
+        void [painting.layers.value, painting.gains.value];
+        untracked(() => pictures.compare(null));
       }),
     );
   }
@@ -86,169 +98,134 @@ export class Store extends Easel {
     this.model.off("comm_live_update", this.onConnection);
     this.model.off("change:selected_factor", this.onSelected);
     for (const stop of this.stops) stop();
-    this.line.close();
+    this.transport.close();
     this.pictures.close();
-    this.compareTop(null);
   }
 
-  private readonly onSelected = (): void => {
-    const last = (this.info.val?.names.length ?? 1) - 1;
-    this.factor.val = clamp(Number(this.model.get("selected_factor")), 0, last);
-  };
-
-  /** The picked factor is a trait, so that Python and other widgets know it. */
-  private tellSelected(): void {
-    const factor = this.factor.val;
-    if (!this.info.val || this.model.get("selected_factor") === factor) return;
-    this.model.set("selected_factor", factor);
-    this.model.save_changes();
+  /** False before there is a scene, and while a new one is drawn. */
+  get isEditable(): boolean {
+    const { task, frozen } = this.status;
+    return this.painting.info.value !== null && task.value !== "draw" && !frozen.value;
   }
 
-  private wantIcons(): void {
-    const info = this.info.val;
-    if (!info) return;
-    const { steps, seeds } = this.film.val;
-    const rows = [...steps, ...(this.seedsOpen.val ? seeds : [])];
-    const lent = this.palette.loan.val?.factors ?? [];
-    this.palette.want([...info.icons, ...lent.map(({ icon }) => icon), ...rows.map(([, key]) => key)]);
+  /** Does the painter have this capability? `unknown` is the answer before the first state arrives. */
+  offers(capability: string, unknown = false): boolean {
+    return this.capabilities.value?.includes(capability) ?? unknown;
   }
 
-  /** Asks for a new scene from what the form says. */
+  /** Requests a new scene. */
   draw(): void {
-    this.gesture = null;
-    this.task.val = "draw";
-    this.ask({ type: "analyze", ...this.draft.val });
+    this.stroke.drop();
+    this.status.task.value = "draw";
+    this.ask({ type: "analyze", ...this.draft.fields.value });
   }
 
-  undo(): void {
-    if (this.gesture) this.cancelStroke();
-    else if (this.canUndo.val) this.ask({ type: "undo" });
-  }
-
-  redo(): void {
-    if (this.canRedo.val) this.ask({ type: "redo" });
-  }
-
-  /** Goes to a step of the history. */
-  go(step: number): void {
-    if (this.gesture) this.cancelStroke();
-    if (step !== this.film.val.step) this.ask({ type: "go", step });
-  }
-
-  /** Gives the step that is shown a name, so that it is not forgotten; "" takes it back. */
-  keep(name: string): void {
-    this.ask({ type: "keep", step: this.film.val.step, name });
-  }
-
-  /** Goes on from the picture taken apart into so many factors, or from the same painting on another seed's noise. */
-  vary(verb: "refit" | "reseed", value: number | string): void {
-    if (this.gesture) this.cancelStroke();
-    this.task.val = "draw";
-    this.ask({ type: "vary", verb, value });
-  }
-
-  /** Goes on from the scene in a file. */
+  /** Opens the scene in a file. */
   openFile(bytes: ArrayBuffer): void {
     this.ask({ type: "open" }, [bytes]);
   }
 
-  /** Has the picture that nobody edited sent, unless it is there or on its way. */
-  wantOriginal(): void {
-    if (this.originalAsked || !this.info.val) return;
-    this.originalAsked = true;
-    this.ask({ type: "original" });
-  }
-
   retry(): void {
-    this.error.val = null;
+    this.status.error.value = null;
     this.ask({ type: "retry" });
   }
 
-  /** Asks for the picture with only the strongest feature of a factor in it; null goes back to the picture itself. */
-  override compareTop(factor: number | null): void {
-    this.trial.val?.bitmap?.close();
-    this.trial.val = factor === null ? null : { factor, seq: this.ask({ type: "top", factor }), bitmap: null };
-  }
-
-  private async onTop(seq: number, bytes: ArrayBufferView): Promise<void> {
-    const bitmap = await this.pictures.decoded(bytes);
-    const trial = this.trial.val;
-    if (trial?.seq === seq) this.trial.val = { ...trial, bitmap };
-    else bitmap?.close();
-  }
-
   private ask(request: Request, buffers?: ArrayBuffer[]): number {
-    return this.line.request(request, buffers);
+    return this.transport.request(request, buffers);
   }
 
-  private readonly onConnection = (): void => this.line.ping();
+  private readonly onSelected = (): void => this.factors.pick(Number(this.model.get("selected_factor")));
+
+  /** The picked factor is a trait, so that Python and other widgets know it. */
+  private sendSelected(): void {
+    const factor = this.factors.picked.value;
+    if (!this.painting.info.value || this.model.get("selected_factor") === factor) return;
+    this.model.set("selected_factor", factor);
+    this.model.save_changes();
+  }
+
+  private wantThumbnails(): void {
+    const info = this.painting.info.value;
+    if (!info) return;
+    const { seeds, isOpen } = this.variations;
+    const rows = [...this.history.steps.value, ...(isOpen.value ? seeds.value : [])];
+    const borrowed = this.palette.source.value?.factors ?? [];
+    const keys = [...info.icons, ...borrowed.map(({ icon }) => icon), ...rows.map(([, key]) => key)];
+    untracked(() => this.thumbnails.want(keys));
+  }
+
+  private onLost(lost: boolean): void {
+    this.status.lost.value = lost;
+    if (!lost) return;
+    this.status.task.value = "";
+    this.palette.forget();
+    this.thumbnails.forget();
+    this.pictures.forget();
+  }
+
+  private readonly onConnection = (): void => this.transport.ping();
 
   private readonly onMessage = (message: KernelMessage, buffers: readonly ArrayBufferView[]): void => {
-    this.line.heard();
-    const mine = "client" in message && message.client === this.options.client;
-    if (message.type === "state") this.onState(message, buffers, mine);
+    this.transport.received();
+    const isMine = "client" in message && message.client === this.options.client;
+    if (message.type === "state") this.onState(message, buffers, isMine);
     else if (message.type === "frame") this.onFrame(message, buffers);
     else if (message.type === "error") this.onError(message);
-    else if (message.type === "found" && mine) this.palette.foundFor(message);
-    else if (message.type === "original" && mine && buffers[0])
-      void this.pictures.showOriginal(buffers[0], message.change);
-    else if (message.type === "top" && mine && buffers[0]) void this.onTop(message.seq, buffers[0]);
-    else if (message.type === "file" && mine) this.files.received(message, buffers[0]);
-    else if (message.type === "loan" && mine) this.palette.lent(message.loan);
-    else if (message.type === "icon") this.palette.received(message);
-    else if (message.type === "status") this.task.val = message.busy ? message.task || "render" : "";
-    // Room in the window is given back last, so that the next edit carries what this message brought.
-    if (!mine || !("seq" in message)) return;
-    this.line.answered(message.seq, message.type === "frame" ? message : undefined);
+    else if (message.type === "icon") this.thumbnails.receive(message);
+    else if (message.type === "status") this.status.task.value = message.busy ? message.task || "render" : "";
+    else if (isMine) this.onAnswer(message, buffers);
+    // The transport comes last, so that the next edit contains what this message changed.
+    if (!isMine || !("seq" in message)) return;
+    this.transport.answered(message.seq, message.type === "frame" ? message : undefined);
     this.palette.answered(message.seq);
   };
 
-  private onState(message: StateMessage, buffers: readonly ArrayBufferView[], mine: boolean): void {
-    const answer = message.why === "hello" || message.why === "refused";
-    if (answer && !mine) return;
+  private onAnswer(message: KernelMessage, [bytes]: readonly ArrayBufferView[]): void {
+    if (message.type === "found") {
+      this.search.receive(message);
+      const keys = this.search.found.value.slice(0, N_VISIBLE).map(({ icon = "" }) => icon);
+      this.thumbnails.request(keys);
+    } else if (message.type === "borrow_source") this.palette.receiveSource(message.source);
+    else if (message.type === "file") this.files.receive(message, bytes);
+    else if (!bytes) return;
+    else if (message.type === "original") void this.pictures.receiveUnedited(message.seq, bytes, message.change);
+    else if (message.type === "top") void this.pictures.receiveComparison(message.seq, bytes);
+  }
+
+  private onState(message: StateMessage, buffers: readonly ArrayBufferView[], isMine: boolean): void {
+    const isAnswer = message.why === "hello" || message.why === "refused";
+    if (isAnswer && !isMine) return;
     batch(() => {
-      this.canUndo.val = message.can_undo;
-      this.canRedo.val = message.can_redo;
-      this.film.val = message;
-      // After one's own edit the hand may be further on already.
-      if (message.why === "kept" || (message.why === "edit" && mine)) return;
+      this.history.take(message);
+      this.variations.seeds.value = message.seeds;
+      this.capabilities.value = message.capabilities;
+      this.status.frozen.value = message.frozen ?? false;
+      // After an own edit the browser may already be further.
+      if (message.why === "kept" || (message.why === "edit" && isMine)) return;
       const read = readLayers(buffers, message);
       if (!read) return;
-      this.compareTop(null);
-      const known = this.info.val;
-      const draft: Record<string, unknown> = { ...this.draft.val };
-      let another = false;
-      for (const key of ["prompt", "style", "seed", "n_steps", "n_factors"] as const) {
-        if (known?.[key] === message[key]) continue;
-        // What else was typed and not yet drawn stays.
-        draft[key] = message[key];
-        another ||= key !== "n_factors";
-      }
-      this.draft.val = draft as unknown as DrawRequest;
-      if (another) {
-        this.pictures.forgetOriginal();
-        this.originalAsked = false;
-      }
-      if (known?.revision !== message.revision) this.gesture = this.ghost.val = null;
-      this.info.val = message;
-      this.gains.val = message.gains;
-      [this.layers.val, this.unedited.val] = read;
-      if (known) this.follow(known.names, message.names);
+      const before = this.painting.info.value;
+      this.draft.follow(before, message);
+      this.pictures.follow(message.run);
+      if (before?.revision !== message.revision) this.stroke.drop();
+      const { rows, cols } = this.painting.grid;
+      if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;
+      this.painting.take(message, message.gains, ...read);
+      this.factors.follow(message);
     });
   }
 
-  private onFrame(frame: FrameMessage, buffers: readonly ArrayBufferView[]): void {
-    this.error.val = null;
-    const bytes = buffers[0];
+  private onFrame(frame: FrameMessage, [bytes]: readonly ArrayBufferView[]): void {
+    this.status.error.value = null;
     if (bytes) void this.pictures.show(bytes, frame);
   }
 
   private onError({ message, traceback }: ErrorMessage): void {
     batch(() => {
-      this.error.val = { message, traceback };
-      this.task.val = this.palette.fetching.val = "";
-      this.compareTop(null);
-      this.files.making.val = null;
+      this.status.fail(message, traceback);
+      this.status.task.value = this.palette.fetching.value = "";
+      this.pictures.compare(null);
+      this.files.making.value = null;
     });
   }
 }

@@ -1,14 +1,15 @@
-/** What is each view's own: two views of one widget may look at it in different ways. */
+/** The state of one view: a widget can be shown in several places. */
 
-import { clamp } from "../../shared/numbers.ts";
-import { signal } from "../../shared/signals.ts";
+import { computed, signal } from "@preact/signals-core";
+import { clamp, floor } from "../../shared/numbers.ts";
 import { middleOf, type Point } from "../tools/brush.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { Shape } from "../tools/tool.ts";
-import { colOf, GRID, rowOf } from "./grid.ts";
+import type { FactorKey } from "./factors.ts";
+import { colOf, patchOf, rowOf } from "./grid.ts";
 import type { Store } from "./store.ts";
 
-/** How much of the tint shows over the picture to begin with: the picture shall keep its colours. */
+/** The tint's opacity at first: low, so that the picture keeps its colours. */
 export const OPACITY = 0.3;
 
 export type Compare = "now" | "split" | "difference";
@@ -16,60 +17,63 @@ export type Compare = "now" | "split" | "difference";
 export class View {
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
-  /** How much of the tint shows over the picture, 0..1. */
+  /** Opacity of the tint over the picture, 0..1. */
   readonly opacity = signal(OPACITY);
   readonly lines = signal(false);
   /** The factor whose drawer is open. */
-  readonly drawer = signal<number | null>(null);
-  /** What is being searched for, and in which of the search fields. */
+  readonly drawer = signal<FactorKey | null>(null);
+  /** What is searched for, and in which of the search fields. */
   readonly query = signal({ where: "", text: "" });
   readonly compare = signal<Compare>("now");
-  /** Is the unedited picture held up? */
+  /** Is the unedited picture shown, while a key or button is held? */
   readonly holding = signal(false);
   /** How much of the width shows the unedited picture, 0..1. */
   readonly split = signal(0.5);
-  /** Width of the picture in CSS pixels; null for as wide as there is room. */
+  /** Width of the picture in CSS pixels; null: as wide as possible. */
   readonly zoom = signal<number | null>(null);
-  /** Is the traceback of a fault open? */
+  /** Is the traceback of an error open? */
   readonly details = signal(false);
-  /** Is the sheet of keys open? */
+  /** Is the list of keys open? */
   readonly help = signal(false);
   /** Where the pointer is over the grid. */
   readonly hover = signal<Point | null>(null);
-  /** The patch that the arrow keys move, while they do. */
+  /** The patch that the arrow keys move, while they are used. */
   readonly cursor = signal<number | null>(null);
-  /** A factor to look at alone: its row is pointed at. */
-  readonly solo = signal<number | null>(null);
+  /** The only factor to show while the pointer is over its row. */
+  readonly solo = signal<FactorKey | null>(null);
+  /** The index of the only factor to show; null for all. */
+  readonly soloIndex = computed(() => {
+    const { factors } = this.store;
+    return factors.indexOf(this.solo.value) ?? factors.soloIndex.value;
+  });
 
-  constructor(readonly store: Store) {
-    store.followers.add(this.drawer);
-  }
-
-  close(): void {
-    this.store.followers.delete(this.drawer);
-  }
+  constructor(readonly store: Store) {}
 
   /** Where the brush would paint. */
-  get aim(): Point | null {
-    if (this.hover.val) return this.hover.val;
-    return this.cursor.val === null ? null : middleOf(this.cursor.val);
+  get target(): Point | null {
+    if (this.hover.value) return this.hover.value;
+    const patch = this.cursor.value;
+    return patch === null ? null : middleOf(this.store.painting.grid, patch);
   }
 
-  /** Moves the keyboard's cursor, and with it a stroke that is under way. */
+  /** Moves the keyboard's cursor, and with it the stroke in progress. */
   moveCursor(dRow: number, dCol: number): void {
-    const from = this.cursor.val ?? (GRID / 2) * GRID + GRID / 2 - 1;
-    const row = clamp(rowOf(from) + dRow, 0, GRID - 1);
-    const col = clamp(colOf(from) + dCol, 0, GRID - 1);
-    this.hover.val = null;
-    this.cursor.val = row * GRID + col;
-    if (this.store.isStroking) this.store.continueStroke([middleOf(this.cursor.val)]);
+    const { painting, stroke } = this.store;
+    const { grid } = painting;
+    const from = this.cursor.value ?? patchOf(grid, floor(grid.rows / 2), floor((grid.cols - 1) / 2));
+    const row = clamp(rowOf(grid, from) + dRow, 0, grid.rows - 1);
+    const col = clamp(colOf(grid, from) + dCol, 0, grid.cols - 1);
+    this.hover.value = null;
+    this.cursor.value = patchOf(grid, row, col);
+    stroke.advance([middleOf(grid, this.cursor.value)]);
   }
 
-  /** Space dabs, and with tools that drag it picks up and sets down, as Enter (`hold`) does with all of them. */
+  /** Space paints one dab; with tools that drag it starts or ends a stroke, as Enter (`hold`) does with all tools. */
   press(shape: Shape = "free", hold = false): void {
-    if (this.cursor.val === null) this.moveCursor(0, 0);
-    const { store } = this;
-    const begun = !store.isStroking && store.beginStroke(middleOf(this.cursor.val ?? 0), shape);
-    if (!begun || !(hold || TOOLS[store.tool.val].drags)) store.endStroke();
+    if (this.cursor.value === null) this.moveCursor(0, 0);
+    const { stroke, painting, settings } = this.store;
+    const at = middleOf(painting.grid, this.cursor.value ?? 0);
+    const isBegun = !stroke.isActive && stroke.begin(at, shape);
+    if (!isBegun || !(hold || TOOLS[settings.tool.value].drags)) stroke.end();
   }
 }

@@ -1,84 +1,86 @@
-/** Brush, eraser and gain: they do one thing to all patches that they pass over. */
+/** Brush, eraser and gain: they change all patches that they pass. */
 
-import { erase, type Mask, PATCHES, paint, region, type Shares, scale, strongestAt } from "../store/grid.ts";
+import { erase, type Mask, paint, patchesOf, region, type Shares, scale, strongestAt } from "../store/grid.ts";
 import { type Point, patchAt, stamp, stampLine } from "./brush.ts";
 import { box } from "./shapes.ts";
-import type { Change, Hand, Tool } from "./tool.ts";
+import type { Change, StrokeStart, Tool } from "./tool.ts";
 
-/** What a brush does to patches; `under` is the factor that was strongest where it came down. */
-export type Act = (hand: Hand, shares: Shares, under: number | null) => Change | null;
+/** What a brush does to patches; `under` is the strongest factor where the stroke starts. */
+export type Act = (stroke: StrokeStart, shares: Shares, under: number | null) => Change | null;
 
-const canUse = ({ before, brush, locked }: Hand) => brush.factor < before.nFactors && !locked.has(brush.factor);
+const canUse = ({ before, brush, locked }: StrokeStart) => brush.factor < before.nFactors && !locked.has(brush.factor);
 const masked = (shares: Shares): Mask => Uint8Array.from(shares, (share) => (share ? 1 : 0));
 
-export const paintOn: Act = (hand, shares) => {
-  const { factor, strength, opacity, mode } = hand.brush;
-  if (!canUse(hand)) return null;
+export const paintOn: Act = (stroke, shares) => {
+  const { factor, strength, opacity, mode } = stroke.brush;
+  if (!canUse(stroke)) return null;
   return {
-    layers: paint(hand.before, factor, shares, strength, opacity, mode),
-    deed: { verb: "paint", shares, factor, strength, opacity, mode },
+    layers: paint(stroke.before, factor, shares, strength, opacity, mode),
+    call: { verb: "paint", shares, factor, strength, opacity, mode },
   };
 };
 
-export const scaleOn: Act = (hand, shares) => {
-  const { factor, gain } = hand.brush;
-  if (!canUse(hand)) return null;
-  return { layers: scale(hand.before, factor, gain, masked(shares)), deed: { verb: "scale", shares, factor, gain } };
+export const scaleOn: Act = (stroke, shares) => {
+  const { factor, gain } = stroke.brush;
+  if (!canUse(stroke)) return null;
+  return { layers: scale(stroke.before, factor, gain, masked(shares)), call: { verb: "scale", shares, factor, gain } };
 };
 
-const isBackground = ({ before }: Hand, factor: number) =>
-  4 * region(before, factor).reduce((count, is) => count + is, 0) > PATCHES;
+const isBackground = ({ before }: StrokeStart, factor: number) =>
+  4 * region(before, factor).reduce((count, is) => count + is, 0) > patchesOf(before.grid);
 
 /**
- * Where the eraser fills the gap from around, it must know what it takes out: else the middle of a tree would be filled
- * with tree again. A background is not taken out: what lay on it goes, and it closes over the gap.
+ * If the eraser heals, it erases only the factor under it: else the middle of a tree would be filled with tree again.
+ * Over a background it erases everything else, and the background fills the gap.
  */
-export const eraseOn: Act = (hand, shares, under) => {
-  const { eraseOnlyFactor, factor, heal } = hand.brush;
-  if (eraseOnlyFactor && !canUse(hand)) return null;
-  const thing = heal && under !== null && !isBackground(hand, under) ? under : null;
-  const erased = eraseOnlyFactor ? factor : thing;
+export const eraseOn: Act = (stroke, shares, under) => {
+  const { eraseOnlyFactor, factor, heal } = stroke.brush;
+  if (eraseOnlyFactor && !canUse(stroke)) return null;
+  const object = heal && under !== null && !isBackground(stroke, under) ? under : null;
+  const erased = eraseOnlyFactor ? factor : object;
   return {
-    layers: erase(hand.before, masked(shares), erased, heal),
-    deed: { verb: "erase", shares, factor: erased, heal },
+    layers: erase(stroke.before, masked(shares), erased, heal),
+    call: { verb: "erase", shares, factor: erased, heal },
   };
 };
 
-export function brushTool(act: Act, soft: (hand: Hand) => boolean = () => false): () => Tool {
+export function brushTool(act: Act, soft: (stroke: StrokeStart) => boolean = () => false): () => Tool {
   return () => {
     let shares: Shares;
     let start: Point;
     let last: Point;
     let under: number | null;
-    const change = (hand: Hand) => {
-      const { selection } = hand;
-      return act(hand, selection ? shares.map((share, p) => share * (selection[p] ?? 0)) : shares, under);
+    const change = (stroke: StrokeStart) => {
+      const { selection } = stroke;
+      return act(stroke, selection ? shares.map((share, p) => share * (selection[p] ?? 0)) : shares, under);
     };
     return {
-      down(hand, at) {
-        const patch = patchAt(at);
-        under = patch === null ? null : strongestAt(hand.before, patch, hand.gains);
+      down(stroke, at) {
+        const { grid } = stroke.before;
+        const patch = patchAt(grid, at);
+        under = patch === null ? null : strongestAt(stroke.before, patch, stroke.gains);
         start = last = at;
-        shares = new Float32Array(PATCHES);
-        stamp(shares, at, hand.brush.size, soft(hand));
-        return change(hand);
+        shares = new Float32Array(patchesOf(grid));
+        stamp(grid, shares, at, stroke.brush.size, soft(stroke));
+        return change(stroke);
       },
-      move(hand, to) {
-        const { size } = hand.brush;
-        if (hand.shape === "free") {
+      move(stroke, to) {
+        const { grid } = stroke.before;
+        const { size } = stroke.brush;
+        if (stroke.shape === "free") {
           for (const point of to) {
-            stampLine(shares, last, point, size, soft(hand));
+            stampLine(grid, shares, last, point, size, soft(stroke));
             last = point;
           }
         } else {
           last = to.at(-1) ?? last;
-          shares = hand.shape === "box" ? box(start, last) : new Float32Array(PATCHES);
-          if (hand.shape === "line") {
-            stamp(shares, start, size, soft(hand));
-            stampLine(shares, start, last, size, soft(hand));
+          shares = stroke.shape === "box" ? box(grid, start, last) : new Float32Array(patchesOf(grid));
+          if (stroke.shape === "line") {
+            stamp(grid, shares, start, size, soft(stroke));
+            stampLine(grid, shares, start, last, size, soft(stroke));
           }
         }
-        return change(hand) ?? {};
+        return change(stroke) ?? {};
       },
       up: () => ({}),
     };

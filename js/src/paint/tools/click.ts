@@ -1,29 +1,29 @@
-/** Fill and eyedropper: a click is all they need. */
+/** Fill and eyedropper: they act on a click. */
 
 import { area, strongestAt } from "../store/grid.ts";
 import { type Point, patchAt } from "./brush.ts";
 import { paintOn } from "./brushes.ts";
 import { intersection } from "./shapes.ts";
-import type { Change, Hand, Tool } from "./tool.ts";
+import type { Change, StrokeStart, Tool } from "./tool.ts";
 
 const clickTool =
-  (act: (hand: Hand, patch: number) => Change | null): (() => Tool) =>
+  (act: (stroke: StrokeStart, patch: number) => Change | null): (() => Tool) =>
   () => ({
-    down(hand: Hand, at: Point) {
-      const patch = patchAt(at);
-      return patch === null ? null : act(hand, patch);
+    down(stroke: StrokeStart, at: Point) {
+      const patch = patchAt(stroke.before.grid, at);
+      return patch === null ? null : act(stroke, patch);
     },
     move: () => ({}),
     up: () => ({}),
   });
 
-/** Paints the connected area that one factor rules. */
-export const fillTool = clickTool((hand, patch) =>
-  paintOn(hand, intersection(area(hand.before, patch, hand.gains), hand.selection), null),
+/** Paints the connected area where one factor is the strongest. */
+export const fillTool = clickTool((stroke, patch) =>
+  paintOn(stroke, intersection(area(stroke.before, patch, stroke.gains), stroke.selection), null),
 );
 
-/** Takes up the strongest factor of a patch. */
-export const pickTool = clickTool((hand, patch) => {
-  const factor = strongestAt(hand.before, patch, hand.gains);
+/** Picks the strongest factor of a patch. */
+export const pickTool = clickTool((stroke, patch) => {
+  const factor = strongestAt(stroke.before, patch, stroke.gains);
   return factor === null ? null : { factor };
 });

@@ -1,4 +1,4 @@
-/** All tools: how they are called, their keys, what they do, and which settings they heed. */
+/** All tools: names, keys, what they do, and which settings they use. */
 import { type Act, brushTool, eraseOn, paintOn, scaleOn } from "./brushes.ts";
 import { fillTool, pickTool } from "./click.ts";
 import { moveTool } from "./move.ts";
@@ -15,9 +15,9 @@ interface ToolKind {
   readonly hint: string;
   readonly uses: readonly Setting[];
   readonly start: () => Tool;
-  /** What it does to an area as a whole; tools without it select the area. */
+  /** What the tool does to a whole area; tools without it select the area. */
   readonly act?: Act;
-  /** From the keyboard it picks up and sets down; the others dab. */
+  /** From the keyboard such a tool starts and ends with a key press each; the others paint one dab. */
   readonly drags?: true;
 }
 
@@ -30,13 +30,13 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
     label: "Brush",
     hint: `Drag to paint. ${SHAPES}`,
     uses: ["size", "strength", "opacity", "mode", "soft"],
-    start: brushTool(paintOn, (hand) => hand.brush.soft),
+    start: brushTool(paintOn, ({ brush }) => brush.soft),
     act: paintOn,
   },
   erase: {
     key: "E",
     label: "Eraser",
-    hint: `Drag to take away. ${SHAPES}`,
+    hint: `Drag to erase. ${SHAPES}`,
     uses: ["size", "scope", "heal"],
     start: brushTool(eraseOn),
     act: eraseOn,
@@ -44,7 +44,7 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   move: {
     key: "M",
     label: "Move",
-    hint: "Drag a thing, or the selection.",
+    hint: "Drag an object or the selection.",
     uses: ["heal"],
     start: moveTool,
     drags: true,
@@ -53,7 +53,7 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   lasso: {
     key: "L",
     label: "Lasso",
-    hint: `Draw around what to select. ${ADDS}`,
+    hint: `Draw a line around what you select. ${ADDS}`,
     uses: [],
     start: lassoTool,
     drags: true,
@@ -61,7 +61,7 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   fill: {
     key: "F",
     label: "Fill",
-    hint: "Click to paint the area that one factor rules.",
+    hint: "Click to paint the area of the strongest factor.",
     uses: ["strength", "opacity", "mode"],
     start: fillTool,
     act: paintOn,
@@ -77,7 +77,7 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   pick: {
     key: "I",
     label: "Eyedropper",
-    hint: "Click to take up the strongest factor there.",
+    hint: "Click to pick the strongest factor of a patch.",
     uses: [],
     start: pickTool,
   },

@@ -1,57 +1,57 @@
-/** Move: takes along the selection, or the connected region of the factor under the pointer. */
+/** Move: moves the selection, or the connected region of the factor under the pointer. */
 
 import { floor } from "../../shared/numbers.ts";
 import { connected, type Mask, move, region, shiftedMask, strongestAt } from "../store/grid.ts";
 import { type Point, patchAt } from "./brush.ts";
-import type { Hand, Tool } from "./tool.ts";
+import type { StrokeStart, Tool } from "./tool.ts";
 
-interface Grasp {
-  /** Null for all that stands in the patches. */
+interface Moved {
+  /** Null: all factors in the patches. */
   readonly factor: number | null;
   readonly patches: Mask;
 }
 
-/** In a selection all of it; else the picked factor if it stands there, else the strongest one that shows. */
-function graspAt(hand: Hand, patch: number): Grasp | null {
-  const { before, brush, selection, locked } = hand;
+/** The selection if there is one; else the picked factor if it is there; else the strongest factor. */
+function movedFrom(stroke: StrokeStart, patch: number): Moved | null {
+  const { before, brush, selection, locked } = stroke;
   if (selection) return selection[patch] ? { factor: null, patches: selection } : null;
   if (!before.nFactors) return null;
-  const factor = region(before, brush.factor)[patch] ? brush.factor : strongestAt(before, patch, hand.gains);
+  const factor = region(before, brush.factor)[patch] ? brush.factor : strongestAt(before, patch, stroke.gains);
   if (factor === null || locked.has(factor)) return null;
-  const patches = connected(region(before, factor), patch);
+  const patches = connected(before.grid, region(before, factor), patch);
   return patches[patch] ? { factor, patches } : null;
 }
 
 export function moveTool(): Tool {
-  let grasp: Grasp;
+  let moved: Moved;
   let start: Point;
   let last: Point;
-  const carried = (hand: Hand) => {
+  const change = (stroke: StrokeStart) => {
     const dRow = floor(last.row) - floor(start.row);
     const dCol = floor(last.col) - floor(start.col);
-    const { factor, patches } = grasp;
-    const { heal } = hand.brush;
-    const there = shiftedMask(patches, dRow, dCol);
+    const { factor, patches } = moved;
+    const { heal } = stroke.brush;
+    const there = shiftedMask(stroke.before.grid, patches, dRow, dCol);
     return {
-      layers: move(hand.before, factor, dRow, dCol, patches, heal),
-      deed: { verb: "move" as const, shares: patches, factor, d_row: dRow, d_col: dCol, heal },
-      ghost: [patches, there] as const,
-      ...(hand.selection && { selection: there }),
+      layers: move(stroke.before, factor, dRow, dCol, patches, heal),
+      call: { verb: "move" as const, shares: patches, factor, d_row: dRow, d_col: dCol, heal },
+      outlines: [patches, there] as const,
+      ...(stroke.selection && { selection: there }),
       ...(factor !== null && { factor }),
     };
   };
   return {
-    down(hand, at) {
-      const patch = patchAt(at);
-      const found = patch === null ? null : graspAt(hand, patch);
+    down(stroke, at) {
+      const patch = patchAt(stroke.before.grid, at);
+      const found = patch === null ? null : movedFrom(stroke, patch);
       if (!found) return null;
-      grasp = found;
+      moved = found;
       start = last = at;
-      return carried(hand);
+      return change(stroke);
     },
-    move(hand, to) {
+    move(stroke, to) {
       last = to.at(-1) ?? last;
-      return carried(hand);
+      return change(stroke);
     },
     up: () => ({}),
   };

@@ -1,34 +1,35 @@
-/** Rectangle and lasso: they say where the other tools work. */
+/** Rectangle and lasso: they limit where the other tools work. */
 
-import type { Mask } from "../store/grid.ts";
+import type { Grid, Mask } from "../store/grid.ts";
 import { type Point, patchAt } from "./brush.ts";
 import { box, loop, union } from "./shapes.ts";
-import type { Hand, Tool } from "./tool.ts";
+import type { StrokeStart, Tool } from "./tool.ts";
 
-function selectTool(maskOf: (points: readonly Point[]) => Mask): () => Tool {
+function selectTool(maskOf: (grid: Grid, points: readonly Point[]) => Mask): () => Tool {
   return () => {
     let points: Point[];
-    const selected = (hand: Hand) => ({
-      selection: union(maskOf(points), hand.shape === "free" ? null : hand.selection),
+    const selected = (stroke: StrokeStart) => ({
+      selection: union(maskOf(stroke.before.grid, points), stroke.shape === "free" ? null : stroke.selection),
     });
     return {
-      down(hand, at) {
+      down(stroke, at) {
         points = [at];
-        return selected(hand);
+        return selected(stroke);
       },
-      move(hand, to) {
+      move(stroke, to) {
         points.push(...to);
-        return selected(hand);
+        return selected(stroke);
       },
-      up(hand) {
-        const first = points[0] && patchAt(points[0]);
-        // A mere click beside a selection lets go of it, as in any drawing program.
-        const clicked = hand.selection && points.every((point) => patchAt(point) === first);
-        return clicked && hand.shape === "free" ? { selection: null } : {};
+      up(stroke) {
+        const { grid } = stroke.before;
+        const first = points[0] && patchAt(grid, points[0]);
+        // A click removes the selection, as in other drawing programs.
+        const clicked = stroke.selection && points.every((point) => patchAt(grid, point) === first);
+        return clicked && stroke.shape === "free" ? { selection: null } : {};
       },
     };
   };
 }
 
-export const rectTool = selectTool((points) => box(points[0] as Point, points.at(-1) as Point));
+export const rectTool = selectTool((grid, points) => box(grid, points[0] as Point, points.at(-1) as Point));
 export const lassoTool = selectTool(loop);

@@ -1,32 +1,33 @@
-/** Areas of the grid: boxes, loops, and those that have a name. */
+/** Areas of the grid: boxes, loops and named areas. */
 
 import { floor, max, min } from "../../shared/numbers.ts";
-import { colOf, emptyMask, type Mask, rowOf } from "../store/grid.ts";
+import { emptyMask, type Grid, type Mask, maskOf } from "../store/grid.ts";
 import { middleOf, type Point, stampLine } from "./brush.ts";
 
-const maskOf = (inside: (row: number, col: number) => boolean): Mask =>
-  emptyMask().map((_, p) => (inside(rowOf(p), colOf(p)) ? 1 : 0));
-
-/** Areas with a name; ember_widgets/scene/grid.py has the same. */
-export const AREAS: Readonly<Record<string, Mask>> = {
-  everything: maskOf(() => true),
-  floor: maskOf((row) => row >= 11),
-  centre: maskOf((row, col) => (row - 7.5) ** 2 + (col - 7.5) ** 2 <= 16),
-  left: maskOf((_, col) => col < 5),
-  right: maskOf((_, col) => col >= 11),
-};
-
-/** All patches of the box that two points span. */
-export function box(from: Point, to: Point): Mask {
-  const between = (v: number, a: number, b: number) => v >= floor(min(a, b)) && v <= floor(max(a, b));
-  return maskOf((row, col) => between(row, from.row, to.row) && between(col, from.col, to.col));
+/** The named areas of a grid, in sixteenths of its height and width; ember_widgets/scene/grid.py has the same. */
+export function areasOf(grid: Grid): Readonly<Record<string, Mask>> {
+  const areaOf = (inside: (down: number, right: number) => boolean) =>
+    maskOf(grid, (row, col) => inside(((row + 0.5) / grid.rows) * 16, ((col + 0.5) / grid.cols) * 16));
+  return {
+    everything: areaOf(() => true),
+    floor: areaOf((down) => down > 11),
+    centre: areaOf((down, right) => (down - 8) ** 2 + (right - 8) ** 2 <= 16),
+    left: areaOf((_, right) => right < 5),
+    right: areaOf((_, right) => right > 11),
+  };
 }
 
-/** The patches on a loop, and those whose middle it goes around. */
-export function loop(points: readonly Point[]): Mask {
-  const mask = emptyMask();
-  for (const [i, point] of points.entries()) stampLine(mask, points[i - 1] ?? point, point, 1);
-  return mask.map((on, p) => on || (encloses(points, middleOf(p)) ? 1 : 0));
+/** All patches of the box that two points span. */
+export function box(grid: Grid, from: Point, to: Point): Mask {
+  const between = (v: number, a: number, b: number) => v >= floor(min(a, b)) && v <= floor(max(a, b));
+  return maskOf(grid, (row, col) => between(row, from.row, to.row) && between(col, from.col, to.col));
+}
+
+/** The patches on a loop, and those whose middle is inside it. */
+export function loop(grid: Grid, points: readonly Point[]): Mask {
+  const mask = emptyMask(grid);
+  for (const [i, point] of points.entries()) stampLine(grid, mask, points[i - 1] ?? point, point, 1);
+  return mask.map((on, p) => on || (encloses(points, middleOf(grid, p)) ? 1 : 0));
 }
 
 /** Whether a ray from the point crosses the loop an odd number of times. */

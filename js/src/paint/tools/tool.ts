@@ -1,4 +1,4 @@
-/** What every tool is: three methods, called in turn, that say what a gesture changes. */
+/** What every tool has: three methods, called one after the other, that return what a stroke changes. */
 
 import type { Layers, Mask, PaintMode, Shares } from "../store/grid.ts";
 import type { Point } from "./brush.ts";
@@ -13,15 +13,18 @@ export interface BrushSettings {
   readonly gain: number;
   /** Erase everything under the brush, or only the picked factor. */
   readonly eraseOnlyFactor: boolean;
-  /** Fill what erasing and moving leave behind from around it. */
+  /** Fill the gap that erasing or moving leaves, from its surroundings. */
   readonly heal: boolean;
 }
 
-/** Shift draws a straight line, Shift and Alt a box; a selection is then added to. */
+/** Shift draws a straight line, Shift and Alt a box; with a selection tool both add to the selection. */
 export type Shape = "free" | "line" | "box";
 
-/** The hand as it came down, and what lay under it. */
-export interface Hand {
+export const shapeOf = ({ shift, alt }: { readonly shift: boolean; readonly alt: boolean }): Shape =>
+  shift ? (alt ? "box" : "line") : "free";
+
+/** What a stroke starts from. */
+export interface StrokeStart {
   readonly before: Layers;
   readonly gains: readonly number[];
   readonly brush: BrushSettings;
@@ -30,8 +33,8 @@ export interface Hand {
   readonly locked: ReadonlySet<number>;
 }
 
-/** The scene's verb that does in Python what the gesture did, and its arguments. */
-export interface Deed {
+/** The scene's method that does the same in Python, and its arguments. */
+export interface Call {
   readonly verb: "paint" | "erase" | "move" | "scale";
   readonly shares: Shares;
   readonly [argument: string]: unknown;
@@ -40,17 +43,17 @@ export interface Deed {
 /** What is left out stays as it is. */
 export interface Change {
   readonly layers?: Layers;
-  readonly deed?: Deed;
+  readonly call?: Call;
   readonly factor?: number;
   readonly selection?: Mask | null;
-  /** Outlines of what is carried: where it came from, and where it is. */
-  readonly ghost?: readonly [Mask, Mask];
+  /** Outlines of what is moved: where it was, and where it is now. */
+  readonly outlines?: readonly [Mask, Mask];
 }
 
-/** One gesture. Always computed afresh from what was there before it, so that no order of events can spoil it. */
+/** One stroke. Every step computes the whole stroke again from its start, so that lost pointer events do no harm. */
 export interface Tool {
-  /** Null where there is nothing for this tool to do. */
-  down(hand: Hand, at: Point): Change | null;
-  move(hand: Hand, to: readonly Point[]): Change;
-  up(hand: Hand): Change;
+  /** Null if the tool can do nothing there. */
+  down(stroke: StrokeStart, at: Point): Change | null;
+  move(stroke: StrokeStart, to: readonly Point[]): Change;
+  up(stroke: StrokeStart): Change;
 }

@@ -1,7 +1,9 @@
-/** The messages between browser and kernel; ember_widgets/widgets/paint/messages.py is the other end. */
-import { type Layers, PATCHES } from "../store/grid.ts";
-import { copied } from "../store/pictures.ts";
-import type { Deed } from "../tools/tool.ts";
+/**
+ * The messages between browser and kernel: types only. ember_widgets/widgets/paint/messages.py is the other end;
+ * tests/unit/widgets/paint/test_wire.py compares the names and fields of both.
+ */
+import type { Layers } from "../store/grid.ts";
+import type { Call } from "../tools/tool.ts";
 
 /** What anywidget hands to the front end, as far as it is used here. */
 export interface Model {
@@ -40,6 +42,12 @@ export interface SceneInfo {
   readonly n_factors: number;
   /** How many steps there may be: few for a distilled model, many with guidance. */
   readonly most_steps: number;
+  readonly rows: number;
+  readonly cols: number;
+  /** Equal if and only if the unedited picture is the same: prompt, style, seed, steps, guidance and photograph. */
+  readonly run: string;
+  /** Per factor a number of its own, which it keeps when factors are renamed, reordered, added or removed. */
+  readonly ids: readonly number[];
   readonly names: readonly string[];
   readonly colors: readonly string[];
   /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
@@ -55,10 +63,6 @@ export interface SceneInfo {
   readonly site_names: readonly string[];
 }
 
-/** The short name of a factor's site; empty where there is only one. */
-export const siteOf = ({ sites, site_names }: SceneInfo, factor: number): string =>
-  site_names[sites[factor] ?? -1] ?? "";
-
 export interface StateMessage extends SceneInfo {
   readonly type: "state";
   /** Why it was sent; "hello" and "refused" answer one client, an "edit" is news to all the others, "kept" is the film. */
@@ -72,8 +76,8 @@ export interface StateMessage extends SceneInfo {
   readonly step: number;
   /** The next seeds, and the keys of the same painting's thumbnails on their noise. */
   readonly seeds: readonly (readonly [seed: string, key: string])[];
-  /** What this painter can do beside drawing. */
-  readonly able: readonly ("refit" | "reseed" | "sweep")[];
+  /** What this painter offers besides analyze and render: names of CAPABILITIES in ember_widgets/painter/protocol.py. */
+  readonly capabilities: readonly string[];
   /** In a saved page: there is no kernel, and nothing can be changed. */
   readonly frozen?: boolean;
 }
@@ -87,10 +91,10 @@ export interface FrameMessage {
   readonly seq: number;
   readonly ms: number;
   /** How long the edit had waited, in ms, when the kernel's worker was free for it; negative if the worker waited. */
-  readonly early: number;
+  readonly waited_ms: number;
   readonly kind: "preview" | "final";
   /** Drawn with the small decoder: a little off in colour. */
-  readonly rough?: boolean;
+  readonly reduced?: boolean;
   readonly change?: PixelChange;
   readonly width: number;
   readonly height: number;
@@ -125,7 +129,7 @@ export interface FoundMessage {
 }
 
 /** A scene whose factors may be borrowed. */
-export interface Loan {
+export interface SourceScene {
   readonly name: string;
   readonly factors: readonly {
     readonly name: string;
@@ -137,18 +141,18 @@ export interface Loan {
   }[];
 }
 
-export interface LoanMessage {
-  readonly type: "loan";
+export interface SourceMessage {
+  readonly type: "borrow_source";
   readonly client: string;
   readonly seq: number;
-  readonly loan: Loan | null;
+  readonly source: SourceScene | null;
 }
 
 export interface IconMessage {
   readonly type: "icon";
   readonly key: string;
   /** A JPEG as a data URL. */
-  readonly address: string;
+  readonly url: string;
 }
 
 /** The picture that nobody edited, as PNG in the buffer. */
@@ -185,7 +189,7 @@ export type KernelMessage =
   | ErrorMessage
   | StatusMessage
   | FoundMessage
-  | LoanMessage
+  | SourceMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -204,7 +208,7 @@ export type Request =
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }
   | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
-  | { readonly type: "lend"; readonly prompt: string; readonly file: string }
+  | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
   | { readonly type: "search"; readonly text: string; readonly site: string }
@@ -217,10 +221,24 @@ export type Request =
       readonly commit: boolean;
     };
 
-/** These ask without changing the scene, so a state that waits to be sent stays the newest. */
-const ASIDE: readonly string[] = ["search", "icons", "original", "top", "export", "lend", "keep"];
+/** How the kernel could have done the edit in Python: a verb of the scene, its arguments, and a share per patch. */
+export interface CallInfo {
+  readonly verb: "paint" | "erase" | "move" | "scale";
+  readonly shares: readonly number[];
+  readonly [argument: string]: unknown;
+}
 
-export const isAside = ({ type }: Request): boolean => ASIDE.includes(type);
+/** Strengths and remainder come in two buffers. */
+export type EditRequest = {
+  readonly type: "edit";
+  readonly revision: number;
+  readonly gains: readonly number[];
+  readonly commit: boolean;
+  readonly call?: CallInfo;
+};
+
+/** Asks for a status; the only request without a sequence number. */
+export type PingRequest = { readonly type: "ping" };
 
 export interface Edit {
   readonly gains: readonly number[];
@@ -228,25 +246,5 @@ export interface Edit {
   readonly commit: boolean;
   readonly layers: Layers;
   /** How Python would have said it, where a tool did it. */
-  readonly deed?: Deed;
+  readonly call?: Call;
 }
-
-/**
- * The layers in the first two buffers of a state message, copied, and in the third how strong each factor is in the
- * unedited picture; last, what none of them stands for any more. Null if their sizes do not fit.
- */
-export function readLayers(
-  buffers: readonly ArrayBufferView[],
-  { names, sites }: SceneInfo,
-): [Layers, unedited: Float32Array] | null {
-  const nFactors = names.length;
-  const [strengths, remainder, unedited] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
-  if (strengths?.length !== PATCHES * nFactors || remainder?.length !== PATCHES) return null;
-  if (unedited?.length !== PATCHES * (nFactors + 1)) return null;
-  return [{ strengths, remainder, nFactors, sites }, unedited];
-}
-
-export const editBuffers = ({ layers }: Edit): ArrayBuffer[] => [
-  layers.strengths.slice().buffer,
-  layers.remainder.slice().buffer,
-];

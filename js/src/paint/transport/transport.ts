@@ -1,18 +1,30 @@
 /**
- * Sends edits so that the kernel is always busy and never behind: at most WINDOW edits are under way, one being drawn
- * and one that comes just in time to be the next. The newest one waits here, where the hand still changes it; older ones
- * that wait are dropped. A committed edit (the end of a stroke) is a step of the history and is never dropped. If
- * nothing is heard although something is awaited, it asks, and then says that the kernel is gone.
+ * Sends edits so that the kernel is always busy and never behind. At most WINDOW edits are on their way: one is drawn,
+ * and one arrives just in time to be the next. The newest edit waits here, where it still changes; older edits that wait
+ * are dropped. A committed edit (the end of a stroke) is a step of the history and is never dropped. If an answer takes
+ * too long, the transport pings, and without an answer it reports that the kernel is lost.
  */
 import { clamp } from "../../shared/numbers.ts";
-import { type Edit, editBuffers, type FrameMessage, isAside, type Model, type Request } from "./messages.ts";
+import { editBuffers } from "./buffers.ts";
+import type { Edit, FrameMessage, Model, Request } from "./messages.ts";
 
-/** Two keep the kernel's worker fed while an answer travels; more would only add latency. */
+/** Two keep the kernel's worker busy while an answer travels; more would only add latency. */
 export const WINDOW = 2;
-/** How long before the kernel's worker is free an edit shall be there, in ms: what waits there longer grows old. */
-export const EARLY_MS = 6;
-const QUIET_MS = 5000;
+/** How long an edit should wait until the kernel's worker is free, in ms: the longer it waits, the older it is. */
+export const WAIT_MS = 6;
+const SILENCE_MS = 5000;
 const ANSWER_MS = 4000;
+
+/** These requests do not change the scene, so an edit that waits to be sent stays the newest. */
+const KEEPS_EDIT: readonly Request["type"][] = [
+  "search",
+  "icons",
+  "original",
+  "top",
+  "export",
+  "borrow_source",
+  "keep",
+];
 
 export interface Clock {
   now(): number;
@@ -23,13 +35,13 @@ export interface Clock {
 export class Transport {
   /** The last sequence number given out. */
   seq = 0;
-  private readonly flying = new Set<number>();
+  private readonly pending = new Set<number>();
   private waiting: (() => Edit) | null = null;
   private timer: unknown = null;
   private pace: unknown = null;
-  /** When the next edit has to leave. */
+  /** When to send the next edit. */
   private due = 0;
-  /** What the last picture took, and how long before its end the next edit has to leave. */
+  /** How long the last picture took, and how long before its end the next edit is sent. */
   private drawMs = 0;
   private leadMs = 15;
 
@@ -40,7 +52,7 @@ export class Transport {
     private readonly clock: Clock,
   ) {}
 
-  /** Sends a streaming edit now or as soon as there is room; `snapshot` is then asked for the newest state. */
+  /** Sends an edit now or as soon as the window has room; `snapshot` then returns the newest state. */
   stream(snapshot: () => Edit): void {
     this.waiting = snapshot;
     this.next();
@@ -52,63 +64,63 @@ export class Transport {
     this.sendEdit(edit);
   }
 
-  /** Asks for something; the answer will have the sequence number returned. */
+  /** Sends a request; its answer has the sequence number that is returned. */
   request(request: Request, buffers: ArrayBuffer[] = []): number {
-    if (!isAside(request)) this.waiting = null;
+    if (!KEEPS_EDIT.includes(request.type)) this.waiting = null;
     const seq = ++this.seq;
-    this.post({ ...request, client: this.client, seq }, buffers);
-    this.listen();
+    this.send({ ...request, client: this.client, seq }, buffers);
+    this.startTimer();
     return seq;
   }
 
-  /** The kernel has dealt with everything up to `seq`; if with a picture, that says when the next one will be there. */
-  answered(seq: number, frame?: Pick<FrameMessage, "ms" | "early">): void {
-    for (const s of this.flying) if (s <= seq) this.flying.delete(s);
+  /** The kernel has answered everything up to `seq`; a picture tells when the next one will be ready. */
+  answered(seq: number, frame?: Pick<FrameMessage, "ms" | "waited_ms">): void {
+    for (const s of this.pending) if (s <= seq) this.pending.delete(s);
     if (frame) {
       this.drawMs = frame.ms;
-      // The first edit of a stroke finds the worker idle however early it leaves.
-      if (this.flying.size) this.learn(frame.early);
+      // The first edit of a stroke finds an idle worker whenever it is sent.
+      if (this.pending.size) this.adjust(frame.waited_ms);
     }
     this.due = this.clock.now() + this.drawMs - this.leadMs;
     this.next();
-    if (!this.flying.size) this.quiet();
+    if (!this.pending.size) this.stopTimer();
   }
 
-  /** Any message from the kernel: it lives. */
-  heard(): void {
+  /** Any message from the kernel shows that it is there. */
+  received(): void {
     this.onLost(false);
-    this.quiet();
-    if (this.flying.size) this.listen();
+    this.stopTimer();
+    if (this.pending.size) this.startTimer();
   }
 
-  /** Asks for a sign of life, for instance because the connection says that it changed. */
+  /** Asks whether the kernel is there, for example after a change of the connection. */
   ping(): void {
-    this.quiet();
-    this.post({ type: "ping", client: this.client }, []);
-    this.timer = this.clock.setTimeout(() => this.lose(), ANSWER_MS);
+    this.stopTimer();
+    this.send({ type: "ping", client: this.client }, []);
+    this.timer = this.clock.setTimeout(() => this.declareLost(), ANSWER_MS);
   }
 
   /** Stops all timers. */
   close(): void {
-    this.quiet();
+    this.stopTimer();
     this.waiting = null;
     this.next();
   }
 
-  /** Edits that come too early or too late move the time at which the next ones leave. */
-  private learn(early: number): void {
-    this.leadMs = clamp(this.leadMs + clamp(0.3 * (EARLY_MS - early), -20, 20), 0, 200);
+  /** If edits arrive too early or too late, the next ones are sent later or earlier. */
+  private adjust(waitedMs: number): void {
+    this.leadMs = clamp(this.leadMs + clamp(0.3 * (WAIT_MS - waitedMs), -20, 20), 0, 200);
   }
 
-  /** Sends what waits, if it is time to. */
+  /** Sends the edit that waits, if it is time. */
   private next(): void {
-    const { clock, flying, waiting } = this;
+    const { clock, pending, waiting } = this;
     if (this.pace !== null) clock.clearTimeout(this.pace);
     this.pace = null;
-    if (!waiting || flying.size >= WINDOW) return;
-    const early = flying.size ? this.due - clock.now() : 0;
-    if (early > 0) {
-      this.pace = clock.setTimeout(() => this.next(), early);
+    if (!waiting || pending.size >= WINDOW) return;
+    const ahead = pending.size ? this.due - clock.now() : 0;
+    if (ahead > 0) {
+      this.pace = clock.setTimeout(() => this.next(), ahead);
       return;
     }
     this.waiting = null;
@@ -117,36 +129,36 @@ export class Transport {
 
   private sendEdit(edit: Edit): void {
     const seq = ++this.seq;
-    if (!this.flying.size) this.due = this.clock.now() + this.drawMs - this.leadMs;
-    this.flying.add(seq);
+    if (!this.pending.size) this.due = this.clock.now() + this.drawMs - this.leadMs;
+    this.pending.add(seq);
     const { gains, commit, revision } = edit;
-    const deed = edit.deed && { ...edit.deed, shares: Array.from(edit.deed.shares) };
-    const content = { type: "edit", client: this.client, seq, gains, commit, revision, ...(deed && { deed }) };
-    this.post(content, editBuffers(edit));
-    this.listen();
+    const call = edit.call && { ...edit.call, shares: Array.from(edit.call.shares) };
+    const content = { type: "edit", client: this.client, seq, gains, commit, revision, ...(call && { call }) };
+    this.send(content, editBuffers(edit));
+    this.startTimer();
   }
 
-  private post(content: object, buffers: ArrayBuffer[]): void {
+  private send(content: object, buffers: ArrayBuffer[]): void {
     try {
       this.model.send(content, undefined, buffers);
     } catch {
-      // A closed comm throws in some front ends and swallows in others; both end the same way.
-      this.lose();
+      // A closed comm throws in some front ends only; elsewhere the missing answer tells.
+      this.declareLost();
     }
   }
 
-  private listen(): void {
-    if (this.timer === null) this.timer = this.clock.setTimeout(() => this.ping(), QUIET_MS);
+  private startTimer(): void {
+    if (this.timer === null) this.timer = this.clock.setTimeout(() => this.ping(), SILENCE_MS);
   }
 
-  private quiet(): void {
+  private stopTimer(): void {
     if (this.timer !== null) this.clock.clearTimeout(this.timer);
     this.timer = null;
   }
 
-  private lose(): void {
-    this.quiet();
-    this.flying.clear();
+  private declareLost(): void {
+    this.stopTimer();
+    this.pending.clear();
     this.waiting = null;
     this.next();
     this.onLost(true);

@@ -1,17 +1,17 @@
 import { Component } from "preact";
 import type { View } from "../store/view.ts";
-import { listenToPointer } from "../tools/pointer.ts";
 import { DrawForm } from "./DrawForm.tsx";
 import { Footer, Notice } from "./Footer.tsx";
 import { Keys } from "./Keys.tsx";
 import { listenToKeys, listenToReleases } from "./keys.ts";
 import { Palette } from "./Palette.tsx";
 import { listenToFiles, Picture } from "./Picture.tsx";
+import { listenToPointer } from "./pointer.ts";
 import { Program, Sheet } from "./Sheets.tsx";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
 import { Brush, Tools } from "./Tools.tsx";
 
-/** One view of the widget. What moves faster than components are drawn, or comes from outside, is wired up here. */
+/** One view of the widget. It connects the canvases and the listeners, which do not wait for components to be drawn. */
 export class App extends Component<{ view: View; el: HTMLElement }> {
   private readonly stop = new AbortController();
 
@@ -41,22 +41,22 @@ function Widget({ view }: { view: View }) {
   const { store } = view;
   const { panel } = store;
   const all = panel === "all";
-  const zoom = view.sideBySide.val ? null : view.zoom.val;
-  const frame = store.pictures.picture.val?.frame;
+  const zoom = view.sideBySide.value ? null : view.zoom.value;
+  const frame = store.pictures.picture.value?.frame;
   return (
     <div
       class="ember-paint"
       data-testid="ember-paint"
-      data-seq={store.pictures.shownSeq.val}
+      data-seq={store.pictures.shownSeq.value}
       data-kind={frame?.kind ?? "final"}
-      data-busy={store.task.val !== ""}
-      data-revision={store.info.val?.revision ?? ""}
+      data-busy={store.status.task.value !== ""}
+      data-revision={store.painting.info.value?.revision ?? ""}
       data-panel={store.panel}
-      data-frozen={store.film.val.frozen}
+      data-frozen={store.status.frozen.value}
     >
       <div class="e-card">
         {all && <DrawForm store={store} />}
-        <div class={view.sideBySide.val ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
+        <div class={view.sideBySide.value ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
           {panel !== "factors" && (
             <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
               <Stage view={view} />
@@ -66,7 +66,7 @@ function Widget({ view }: { view: View }) {
           {panel !== "picture" && (
             <div class="e-panel">
               {all && (
-                <div class="e-hand">
+                <div class="e-controls">
                   <Tools view={view} />
                   <Brush store={store} />
                 </div>
@@ -77,7 +77,7 @@ function Widget({ view }: { view: View }) {
         </div>
         <Notice view={view} />
         {all && <Footer view={view} />}
-        {view.help.val && <Keys view={view} />}
+        {view.help.value && <Keys view={view} />}
         <Program files={store.files} />
         <Sheet files={store.files} />
       </div>

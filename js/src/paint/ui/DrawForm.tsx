@@ -1,4 +1,4 @@
-/** Prompt, seed, steps and number of factors: what a new scene is drawn from. */
+/** Prompt, style, seed, steps and number of factors: what a new scene is drawn from. */
 import { clamp, floor } from "../../shared/numbers.ts";
 import { toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
@@ -6,22 +6,18 @@ import type { DrawRequest } from "../transport/messages.ts";
 import { IconButton, submitOnEnter, TextField, textOf } from "./controls.tsx";
 
 export function DrawForm({ store }: { store: Store }) {
-  const draft = store.draft.val;
-  const drawing = store.task.val === "draw";
-  const info = store.info.val;
-  const isChanged = (draft: DrawRequest) =>
-    info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== draft[key]);
-  const changed = isChanged(draft);
-  const set = (change: Partial<DrawRequest>) => {
-    store.draft.val = { ...store.draft.val, ...change };
-  };
-  const held = store.holdSeed.val;
+  const { draft } = store;
+  const fields = draft.fields.value;
+  const drawing = store.status.task.value === "draw";
+  const info = store.painting.info.value;
+  const isChanged = draft.differsFrom(info);
+  const set = (change: Partial<DrawRequest>) => draft.set(change);
+  const held = draft.holdSeed.value;
   const mostSteps = info?.most_steps ?? 4;
   const restyle = () => {
-    const { style } = store.draft.val;
+    const { style } = draft.fields.value;
     if (info && style !== info.style) store.palette.change("restyle", { style });
   };
-  const next = () => set({ seed: String((BigInt(draft.seed) + 1n) % 2n ** 63n) });
   const digits = (text: string) =>
     text
       .replace(/\D/g, "")
@@ -35,8 +31,8 @@ export function DrawForm({ store }: { store: Store }) {
       onSubmit={(event) => {
         event.preventDefault();
         if (drawing) return;
-        // Enter in a field may just have changed it.
-        if (!isChanged(store.draft.val) && !held) next();
+        // Enter in a field may just have changed the draft, so it is compared anew.
+        if (!draft.differsFrom(info) && !held) draft.nextSeed();
         store.draw();
       }}
     >
@@ -45,28 +41,30 @@ export function DrawForm({ store }: { store: Store }) {
         <TextField
           testid="prompt"
           placeholder="A scene, a style, or nothing"
-          value={draft.prompt}
+          value={fields.prompt}
           onText={(prompt) => set({ prompt })}
         />
       </label>
-      <label class="e-style" title="How it looks: read only behind the grid, so that all stays where it is">
-        <span>Style</span>
-        <TextField
-          testid="style"
-          data-live
-          placeholder="pixel art, sepia…"
-          value={draft.style}
-          onText={(style) => set({ style })}
-          onChange={restyle}
-        />
-      </label>
+      {store.offers("styles", true) && (
+        <label class="e-style" title="How the picture looks; the style does not change where things are">
+          <span>Style</span>
+          <TextField
+            testid="style"
+            data-live
+            placeholder="pixel art, sepia…"
+            value={fields.style}
+            onText={(style) => set({ style })}
+            onChange={restyle}
+          />
+        </label>
+      )}
       <label class="e-seed">
         <span>Seed</span>
         <span class="e-joined">
           <TextField
             inputMode="numeric"
             testid="seed"
-            value={draft.seed}
+            value={fields.seed}
             onText={(text) => set({ seed: digits(text) })}
           />
           <span class="e-inside">
@@ -75,7 +73,7 @@ export function DrawForm({ store }: { store: Store }) {
               label="Hold this seed"
               testid="hold-seed"
               isOn={held}
-              onClick={toggle(store.holdSeed)}
+              onClick={toggle(draft.holdSeed)}
             />
             <IconButton
               icon="next"
@@ -83,12 +81,12 @@ export function DrawForm({ store }: { store: Store }) {
               testid="next-seed"
               disabled={drawing || held}
               onClick={() => {
-                next();
+                draft.nextSeed();
                 store.draw();
               }}
             />
             <IconButton
-              label="Draw with any other seed"
+              label="Draw with a random seed"
               testid="dice"
               disabled={drawing || held}
               onClick={() => {
@@ -106,11 +104,11 @@ export function DrawForm({ store }: { store: Store }) {
           min={1}
           max={mostSteps}
           data-testid="steps"
-          value={draft.n_steps}
+          value={fields.n_steps}
           onChange={(event) => set({ n_steps: whole(event, mostSteps) })}
         />
       </label>
-      <label title="Factors to take the picture apart into, as far as there are; what was painted stays">
+      <label title="Number of factors; a plain picture may have fewer. Painted factors stay">
         <span>Factors</span>
         <input
           type="number"
@@ -118,15 +116,15 @@ export function DrawForm({ store }: { store: Store }) {
           max={16}
           data-testid="n-factors"
           data-live
-          value={draft.n_factors}
+          value={fields.n_factors}
           disabled={drawing}
           onChange={(event) => {
             set({ n_factors: whole(event, 16) });
-            const { n_factors } = store.draft.val;
-            // Beside another prompt it belongs to the scene that Draw will make.
-            if (info && !changed && n_factors !== info.n_factors && store.film.val.able.includes("refit")) {
-              store.vary("refit", n_factors);
-              // How many there are then is for the answer to say: a plain picture has few.
+            const { n_factors } = draft.fields.value;
+            // If the prompt or the seed is new too, the number is for the scene that Draw will make.
+            if (info && !isChanged && n_factors !== info.n_factors && store.offers("refit")) {
+              store.variations.refit(n_factors);
+              // The answer says how many factors there are: a plain picture has fewer than asked for.
               set({ n_factors: info.n_factors });
             }
           }}
@@ -134,10 +132,10 @@ export function DrawForm({ store }: { store: Store }) {
       </label>
       <button
         type="submit"
-        class={changed ? "e-primary" : "e-primary e-quiet"}
+        class={isChanged ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
         disabled={drawing || info === null}
-        title="Draw a new scene (Enter), of the next seed if nothing is new; undo brings this one back"
+        title="Draw a new scene (Enter). If nothing is new, the next seed is used. Undo restores this scene"
       >
         {drawing ? "Drawing…" : "Draw"}
       </button>

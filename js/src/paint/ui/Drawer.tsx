@@ -1,15 +1,15 @@
-/** All there is to say about one factor: its name and colour, what it is made of, where it stands in the palette. */
+/** One factor: its name, colour, features, and place in the palette. */
 
 import { floor, max, min, round } from "../../shared/numbers.ts";
-import { put } from "../../shared/signals.ts";
+import { siteOf } from "../store/factors.ts";
 import type { View } from "../store/view.ts";
-import { type PartInfo, type SceneInfo, siteOf } from "../transport/messages.ts";
+import type { PartInfo, SceneInfo } from "../transport/messages.ts";
 import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
   const { store } = view;
-  const { palette, soloed } = store;
+  const { palette, factors, pictures, thumbnails } = store;
   const nFactors = info.names.length;
   const change = (verb: string, args: object = {}, commit = true) => palette.change(verb, { factor, ...args }, commit);
   const shift = (by: number) => {
@@ -20,12 +20,12 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
   const name = info.names[factor];
   const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
-  const solo = soloed.val === factor;
-  const only = store.trial.val?.factor === factor;
+  const solo = factors.soloIndex.value === factor;
+  const only = pictures.comparison.value?.factor === factor;
   const features = info.features[factor];
-  const locked = store.locked.val.has(factor);
-  const icons = palette.icons.val;
-  palette.lookAt(features?.map(({ icon = "" }) => icon) ?? []);
+  const locked = factors.locked.value.has(factor);
+  const urls = thumbnails.urls.value;
+  thumbnails.request(features?.map(({ icon = "" }) => icon) ?? []);
   return (
     <div class="e-drawer" data-testid="drawer">
       <form
@@ -53,51 +53,51 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
       </form>
       <div class="e-line">
         <IconButton
-          label="Show only this one on the grid (S)"
+          label="Show only this factor on the grid (S)"
           testid="solo"
           isOn={solo}
-          onClick={put(soloed, solo ? null : factor)}
+          onClick={() => factors.toggleSolo(factor)}
         />
         <IconButton
-          label="Lock: no tool changes it (K)"
+          label="Lock: no tool changes this factor (K)"
           testid="lock"
           isOn={locked}
-          onClick={() => store.toggle("locked", factor)}
+          onClick={() => factors.toggle("locked", factor)}
         />
         <IconButton label="Move up" testid="up" disabled={!factor} onClick={() => shift(-1)} />
         <IconButton label="Move down" testid="down" disabled={factor === nFactors - 1} onClick={() => shift(1)} />
         <IconButton icon="copy" label="Duplicate" testid="duplicate" onClick={() => change("duplicate")} />
-        <IconButton label="Delete; undo brings it back" testid="remove" onClick={() => change("remove")} />
-        {store.film.val.able.includes("sweep") && (
+        <IconButton label="Delete; undo restores it" testid="remove" onClick={() => change("remove")} />
+        {store.offers("sweep") && (
           <IconButton
             icon="lines"
-            label="A sheet of strengths and seeds"
+            label="Draw a sheet of strengths and seeds"
             testid="sweep"
-            disabled={store.files.making.val !== null}
+            disabled={store.files.making.value !== null}
             onClick={() => store.files.want("sweep", factor)}
           />
         )}
       </div>
       <ul aria-label="Features">
         {features?.map((part) => (
-          <Part key={part.feature} part={part} address={icons[part.icon ?? ""]} weigh={weigh} />
+          <Part key={part.feature} part={part} url={urls[part.icon ?? ""]} weigh={weigh} />
         ))}
       </ul>
       <div class="e-line">
         {store.panel === "all" && (
           <TextButton
-            title="Compare: the picture if it had only its strongest feature"
+            title="Show the picture with only the strongest feature of this factor"
             testid="top-only"
             isOn={only}
             disabled={(features?.length ?? 0) < 2}
-            onClick={() => store.compareTop(only ? null : factor)}
+            onClick={() => pictures.compare(only ? null : factor)}
           >
-            Only its top feature
+            Only the top feature
           </TextButton>
         )}
         <span class="e-gap" />
         <TextButton
-          title="Make it again as it was analysed"
+          title="Restore the features and weights of the analysis"
           testid="reset"
           disabled={!info.analysed[factor]}
           onClick={() => change("reset_weights")}
@@ -117,18 +117,18 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
 }
 
 function Part({
-  part: { feature, label, weight, share },
-  address,
+  part: { feature, label, weight, share, icon },
+  url,
   weigh,
 }: {
   part: PartInfo;
-  address: string | undefined;
+  url: string | undefined;
   weigh: (feature: number, weight: number, commit?: boolean) => void;
 }) {
   const name = label || `feature ${feature}`;
   return (
     <li class="e-part">
-      <Swatch address={address} testid={`part-${feature}`} />
+      {icon && <Swatch url={url} testid={`part-${feature}`} />}
       <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
         {label} <small>#{feature}</small>
       </span>

@@ -1,4 +1,4 @@
-/** What is going on: time of the last picture, what lies under the pointer, faults and how to go on. */
+/** Time of the last picture, the factor under the pointer, errors and how to go on. */
 
 import { abs, round } from "../../shared/numbers.ts";
 import { into, toggle } from "../../shared/signals.ts";
@@ -17,8 +17,8 @@ export function Footer({ view }: { view: View }) {
         icon="layers"
         label="Show the factors over the picture"
         testid="overlay-toggle"
-        isOn={view.overlay.val || view.sideBySide.val}
-        disabled={view.sideBySide.val}
+        isOn={view.overlay.value || view.sideBySide.value}
+        disabled={view.sideBySide.value}
         onClick={toggle(view.overlay)}
       >
         Overlay
@@ -26,97 +26,99 @@ export function Footer({ view }: { view: View }) {
       <Slider
         label="Opacity of the overlay"
         testid="overlay-opacity"
-        value={view.opacity.val}
+        value={view.opacity.value}
         min={0.1}
         max={1}
         step={0.05}
         rest={OPACITY}
-        text={`${round(100 * view.opacity.val)} %`}
-        disabled={view.sideBySide.val}
+        text={`${round(100 * view.opacity.value)} %`}
+        disabled={view.sideBySide.value}
         onInput={into(view.opacity)}
       />
-      <IconButton label="Grid lines" testid="lines" isOn={view.lines.val} onClick={toggle(view.lines)} />
+      <IconButton label="Grid lines" testid="lines" isOn={view.lines.value} onClick={toggle(view.lines)} />
       <IconButton
         icon="beside"
         label="Show the grid beside the picture"
         testid="side-by-side"
-        isOn={view.sideBySide.val}
+        isOn={view.sideBySide.value}
         onClick={toggle(view.sideBySide)}
       >
         Side by side
       </IconButton>
       <Slider
-        label="Size of the picture in pixels of the screen"
+        label="Width of the picture in pixels"
         testid="zoom"
-        value={view.zoom.val ?? 512}
+        value={view.zoom.value ?? 512}
         min={256}
         max={1024}
         step={16}
         rest={512}
-        text={`${view.zoom.val ?? 512} px`}
-        disabled={view.sideBySide.val}
+        text={`${view.zoom.value ?? 512} px`}
+        disabled={view.sideBySide.value}
         onInput={(value) => {
-          view.zoom.val = value === 512 ? null : value;
+          view.zoom.value = value === 512 ? null : value;
         }}
       />
-      <IconButton label="Keys (?)" testid="help" isOn={view.help.val} onClick={toggle(view.help)} />
+      <IconButton label="Keys (?)" testid="help" isOn={view.help.value} onClick={toggle(view.help)} />
     </footer>
   );
 }
 
-// Apart from the rest, which need not be drawn again with every picture and every move of the pointer.
+// A component of its own: the rest is not drawn again with every picture and every move of the pointer.
 function Status({ view }: { view: View }) {
-  const { task, lost, error } = view.store;
-  const mood = lost.val ? "lost" : error.val ? "fault" : task.val ? "busy" : "idle";
+  const { task, lost, error } = view.store.status;
+  const state = lost.value ? "lost" : error.value ? "error" : task.value ? "busy" : "idle";
   return (
-    <span class="e-status" data-testid="status" data-mood={mood} role="status">
+    <span class="e-status" data-testid="status" data-state={state} role="status">
       <i class="e-dot" />
-      {statusText(view, mood)}
+      {statusText(view, state)}
     </span>
   );
 }
 
 const Under = ({ view }: { view: View }) => <span class="e-under">{underPointer(view)}</span>;
 
-function statusText(view: View, mood: "lost" | "fault" | "busy" | "idle"): string {
+function statusText(view: View, state: "lost" | "error" | "busy" | "idle"): string {
   const { store } = view;
-  const frame = store.pictures.picture.val?.frame;
-  if (store.film.val.frozen) return "Saved page";
-  if (mood === "lost") return "No kernel";
-  if (mood === "fault") return "Not drawn";
-  if (store.task.val === "draw") return store.info.val ? "Drawing a new scene" : "Opening the model";
-  const steps = store.info.val?.n_steps ?? 1;
+  const frame = store.pictures.picture.value?.frame;
+  if (store.status.frozen.value) return "Saved page";
+  if (state === "lost") return "No kernel";
+  if (state === "error") return "Not drawn";
+  if (store.status.task.value === "draw")
+    return store.painting.info.value ? "Drawing a new scene" : "Opening the model";
+  const steps = store.painting.info.value?.n_steps ?? 1;
   if (frame) return `${round(frame.ms)} ms · ${steps > 1 ? `${steps} steps · ` : ""}${frame.kind}`;
-  if (mood === "busy") return "Rendering";
-  return store.info.val ? "Ready" : "Connecting";
+  if (state === "busy") return "Rendering";
+  return store.painting.info.value ? "Ready" : "Connecting";
 }
 
 function underPointer(view: View): string {
   const { store } = view;
-  const aim = view.aim;
-  const patch = aim && patchAt(aim);
-  const info = store.info.val;
+  const { target } = view;
+  const { grid } = store.painting;
+  const patch = target && patchAt(grid, target);
+  const info = store.painting.info.value;
   if (patch === null || !info) return "";
-  const { strengths, nFactors } = store.layers.val;
+  const { strengths, nFactors } = store.painting.layers.value;
   let [best, most] = [-1, 0.05];
   for (let f = 0; f < nFactors; f++) {
-    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.gains.val[f] ?? 1);
+    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.painting.gains.value[f] ?? 1);
     if (abs(strength) > abs(most)) [best, most] = [f, strength];
   }
-  const place = `${rowOf(patch)}, ${colOf(patch)}`;
+  const place = `${rowOf(grid, patch)}, ${colOf(grid, patch)}`;
   return best < 0 ? place : `${place}  ${info.names[best]} ${most.toFixed(2)}`;
 }
 
 export function Notice({ view }: { view: View }) {
   const { store } = view;
-  const open = view.details.val;
-  if (store.lost.val)
+  const open = view.details.value;
+  if (store.status.lost.value)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
-        <p>Kernel gone, or too busy to answer. Re-run the cell; if another one runs, wait for it first.</p>
+        <p>Kernel gone, or too busy to answer. Re-run the cell; if another cell is running, wait until it ends.</p>
       </div>
     );
-  const error = store.error.val;
+  const error = store.status.error.value;
   if (!error) return null;
   return (
     <div class="e-notice e-bad" role="alert" data-testid="error">

@@ -1,4 +1,4 @@
-/** The sheet of keys. */
+/** The list of keys. */
 
 import { put } from "../../shared/signals.ts";
 import type { View } from "../store/view.ts";

@@ -1,10 +1,10 @@
-/** The palette: a row per factor, and a way to more of them. */
+/** The palette: a row per factor, and ways to add factors. */
 
 import { max } from "../../shared/numbers.ts";
 import { put } from "../../shared/signals.ts";
+import { siteOf } from "../store/factors.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import { siteOf } from "../transport/messages.ts";
 import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
@@ -12,55 +12,57 @@ import { Search } from "./Search.tsx";
 
 export function Palette({ view }: { view: View }) {
   const { store } = view;
-  const info = store.info.val;
+  const info = store.painting.info.value;
   if (!info) return <div class="e-palette" />;
   return (
     <div class="e-factors">
       {!info.names.length && (
-        <p class="e-empty">Nothing to paint with yet. Draw a scene, or add a feature by its label or number.</p>
+        <p class="e-empty">The palette is empty. Draw a scene, or add a feature by its label or number.</p>
       )}
       <ul class="e-palette" aria-label="Factors">
         {info.names.map((name, factor) => (
-          <Row key={factor} view={view} name={name} factor={factor} />
+          <Row key={store.factors.keys.value[factor]} view={view} name={name} factor={factor} />
         ))}
       </ul>
       <Search
         view={view}
         where="palette"
-        label="Add a feature, or fetch concepts of a prompt"
-        hint="Add: a feature, or a prompt’s concepts"
-        onFetch={(prompt) => store.palette.lend(prompt)}
+        label="Add a feature, or borrow the concepts of a prompt"
+        hint="Add a feature, or a prompt’s concepts"
+        onFetch={(prompt) => store.palette.borrowFrom(prompt)}
         onPick={({ feature, label }) =>
           store.palette.change("add_factor", { features: { [feature]: 1 }, name: label || null })
         }
       />
-      <Lender store={store} />
+      <Source store={store} />
     </div>
   );
 }
 
-/** Factors of another picture, to be borrowed by a click. */
-function Lender({ store: { palette } }: { store: Store }) {
-  const loan = palette.loan.val;
-  const fetching = palette.fetching.val;
+/** Factors of another scene; a click borrows one. */
+function Source({ store: { palette, thumbnails } }: { store: Store }) {
+  const source = palette.source.value;
+  const fetching = palette.fetching.value;
   return (
-    <section class="e-lender" aria-label="Concepts to borrow">
+    <section class="e-source" aria-label="Concepts to borrow">
       <div class="e-line">
-        <span class="e-name e-label" role="status" data-testid="lender">
-          {fetching ? `Looking at “${fetching}”…` : loan ? `From ${loan.name}` : "From another scene"}
+        <span class="e-name e-label" role="status" data-testid="source">
+          {fetching ? `Looking at “${fetching}”…` : source ? `From ${source.name}` : "From another scene"}
         </span>
         <span class="e-gap" />
         <IconButton
           icon="open"
-          label="Open a scene to borrow its factors"
+          label="Open a scene and borrow its factors"
           testid="borrow-open"
-          onClick={() => pickFile(async (file) => palette.lend("", file.name, [await file.arrayBuffer()]))}
+          onClick={() => pickFile(async (file) => palette.borrowFrom("", file.name, [await file.arrayBuffer()]))}
         />
-        {loan && <IconButton icon="close" label="Close" testid="lender-close" onClick={() => palette.lend("")} />}
+        {source && (
+          <IconButton icon="close" label="Close" testid="source-close" onClick={() => palette.borrowFrom("")} />
+        )}
       </div>
-      {loan && (
+      {source && (
         <ul>
-          {loan.factors.map(({ name, color, icon, label }) => (
+          {source.factors.map(({ name, color, icon, label }) => (
             <li key={name} style={{ "--color": color }}>
               <Button
                 class="e-factor"
@@ -68,7 +70,7 @@ function Lender({ store: { palette } }: { store: Store }) {
                 testid={`borrow-${name}`}
                 onClick={() => palette.change("borrow", { factor: name })}
               >
-                <Swatch address={palette.icons.val[icon]} />
+                <Swatch url={thumbnails.urls.value[icon]} />
                 <span class="e-label">{name}</span>
               </Button>
             </li>
@@ -81,16 +83,17 @@ function Lender({ store: { palette } }: { store: Store }) {
 
 function Row({ view, name, factor }: { view: View; name: string; factor: number }) {
   const { store } = view;
-  const info = store.info.val;
-  const picked = store.factor.val === factor;
+  const info = store.painting.info.value;
+  const picked = store.factors.picked.value === factor;
   const site = info && siteOf(info, factor);
-  const hidden = store.hidden.val.has(factor);
-  const open = view.drawer.val === factor;
-  const gain = store.gains.val[factor] ?? 1;
-  const icon = store.palette.icons.val[info?.icons[factor] ?? ""];
+  const hidden = store.factors.hidden.value.has(factor);
+  const key = store.factors.keys.value[factor] ?? null;
+  const open = key !== null && view.drawer.value === key;
+  const gain = store.painting.gains.value[factor] ?? 1;
+  const icon = store.thumbnails.urls.value[info?.icons[factor] ?? ""];
   const seen = max(1, info?.seen[factor] ?? 1);
-  const most = store.peaks.val[factor] ?? 0;
-  const solo = (on: boolean) => put(view.solo, on ? factor : null);
+  const most = store.painting.peaks.value[factor] ?? 0;
+  const solo = (on: boolean) => put(view.solo, on ? key : null);
   return (
     <li
       class={picked ? "e-row e-picked" : "e-row"}
@@ -103,14 +106,14 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         isOn={picked}
         title={factor < 9 ? `${name} (${factor + 1})` : name}
         testid={`factor-${factor}`}
-        onClick={put(store.factor, factor)}
+        onClick={() => store.factors.pick(factor)}
       >
-        <Swatch address={icon} testid={`icon-${factor}`} />
+        <Swatch url={icon} testid={`icon-${factor}`} />
         <span class="e-label">
           {name}
           {site && <small class="e-site">{site}</small>}
         </span>
-        {store.locked.val.has(factor) && <Icon name="lock" />}
+        {store.factors.locked.value.has(factor) && <Icon name="lock" />}
       </Button>
       <Slider
         label={`Strength of ${name}`}
@@ -122,11 +125,11 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         rest={1}
         text={gain.toFixed(2)}
         mark={seen / most}
-        disabled={store.film.val.frozen}
-        // A little room: painting at 1.0 and rounding are no reason for a warning.
-        warn={gain * most > 1.05 * seen && "Stronger than the model made it itself: expect surprises"}
-        onInput={(value) => store.setGain(factor, value, false)}
-        onCommit={(value) => store.setGain(factor, value, true)}
+        disabled={store.status.frozen.value}
+        // With a margin, because painting at 1.0 and rounding are no reason for a warning.
+        warn={gain * most > 1.05 * seen && "Stronger than the model itself made it: the picture may break"}
+        onInput={(value) => store.painting.setGain(factor, value, false)}
+        onCommit={(value) => store.painting.setGain(factor, value, true)}
       />
       <IconButton
         icon={hidden ? "eyeOff" : "eye"}
@@ -135,7 +138,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         label={`Show ${name} on the grid`}
         isOn={!hidden}
         testid={`eye-${factor}`}
-        onClick={() => store.toggle("hidden", factor)}
+        onClick={() => store.factors.toggle("hidden", factor)}
       />
       <IconButton
         icon="more"
@@ -145,8 +148,8 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         aria-expanded={open}
         testid={`more-${factor}`}
         onClick={() => {
-          store.compareTop(null);
-          view.drawer.val = open ? null : factor;
+          store.pictures.compare(null);
+          view.drawer.value = open ? null : key;
         }}
       />
       {open && info && <Drawer view={view} factor={factor} info={info} />}

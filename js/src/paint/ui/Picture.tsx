@@ -1,4 +1,4 @@
-/** Below the picture: compare it with the unedited one, take it along, go back to an earlier step. */
+/** Below the picture: compare it with the unedited one, save it, go to another step of the history. */
 import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
@@ -7,9 +7,9 @@ import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextFi
 import { isPress } from "./keys.ts";
 
 const COMPARE = [
-  ["now", "Picture", "The picture as it is painted"],
+  ["now", "Picture", "The edited picture"],
   ["split", "Split", "The unedited picture on the left"],
-  ["difference", "Difference", "What is not as in the unedited picture, 4 × as bright"],
+  ["difference", "Difference", "The difference from the unedited picture, 4 × as bright"],
 ] as const;
 
 export function Picture({ view }: { view: View }) {
@@ -19,17 +19,22 @@ export function Picture({ view }: { view: View }) {
     <div class="e-below">
       <div class="e-line">
         <span class="e-line e-edits">
-          <IconButton label="Undo (Ctrl+Z)" testid="undo" disabled={!store.canUndo.val} onClick={() => store.undo()} />
+          <IconButton
+            label="Undo (Ctrl+Z)"
+            testid="undo"
+            disabled={!store.history.canUndo.value}
+            onClick={() => store.history.undo()}
+          />
           <IconButton
             label="Redo (Shift+Ctrl+Z)"
             testid="redo"
-            disabled={!store.canRedo.val}
-            onClick={() => store.redo()}
+            disabled={!store.history.canRedo.value}
+            onClick={() => store.history.redo()}
           />
         </span>
         <TextButton
-          title="Hold to see the picture that nobody edited (C)"
-          isOn={view.holding.val}
+          title="Hold to see the unedited picture (C)"
+          isOn={view.holding.value}
           testid="unedited"
           onPointerDown={hold(true)}
           onPointerUp={hold(false)}
@@ -41,27 +46,31 @@ export function Picture({ view }: { view: View }) {
         <Choice
           label="What the picture shows"
           testid="compare"
-          value={view.compare.val}
+          value={view.compare.value}
           options={COMPARE}
           onChoose={into(view.compare)}
         />
         <span class="e-gap" />
         <span class="e-line e-edits">
-          {store.film.val.able.includes("reseed") && (
+          {store.offers("reseed") && (
             <IconButton
               icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
-              isOn={store.seedsOpen.val}
-              onClick={toggle(store.seedsOpen)}
+              isOn={store.variations.isOpen.value}
+              onClick={toggle(store.variations.isOpen)}
             />
           )}
           <IconButton
-            label="Open a scene, or a picture with one in it; or drop it here"
+            label="Open a scene, or a picture that contains one; or drop it here"
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
-          <IconButton label="Save as PNG with the scene in it" testid="save" onClick={() => store.files.want("png")} />
+          <IconButton
+            label="Save as PNG; it contains the scene"
+            testid="save"
+            onClick={() => store.files.want("png")}
+          />
           <IconButton
             icon="copy"
             label="Copy the picture"
@@ -70,45 +79,45 @@ export function Picture({ view }: { view: View }) {
           />
           <IconButton
             icon="film"
-            label="Record all steps as a GIF"
+            label="Save all steps as a GIF"
             testid="record"
-            disabled={store.files.making.val === "gif"}
+            disabled={store.files.making.value === "gif"}
             onClick={() => store.files.want("gif")}
           />
           <IconButton
             icon="code"
-            label="Show what was done as Python"
+            label="Show the edits as Python"
             testid="python"
             onClick={() => store.files.want("py")}
           />
         </span>
       </div>
-      {view.compare.val === "split" && (
+      {view.compare.value === "split" && (
         <input
           type="range"
           class="e-split"
-          aria-label="Where the unedited picture ends"
+          aria-label="Right edge of the unedited picture"
           data-testid="split"
           min={0}
           max={1}
           step={0.01}
-          value={view.split.val}
+          value={view.split.value}
           onInput={(event) => {
-            view.split.val = event.currentTarget.valueAsNumber;
+            view.split.value = event.currentTarget.valueAsNumber;
           }}
         />
       )}
-      <Film store={store} />
-      {store.seedsOpen.val && (
-        <ol class="e-film e-seeds" aria-label="Seeds">
-          {store.film.val.seeds.map(([seed, picture]) => (
+      <Steps store={store} />
+      {store.variations.isOpen.value && store.offers("reseed") && (
+        <ol class="e-strip e-seeds" aria-label="Seeds">
+          {store.variations.seeds.value.map(([seed, picture]) => (
             <Thumb
               key={seed}
               store={store}
               picture={picture}
-              title={`Go on with seed ${seed}`}
+              title={`Continue with seed ${seed}`}
               testid={`seed-${seed}`}
-              onClick={() => store.vary("reseed", seed)}
+              onClick={() => store.variations.reseed(seed)}
             >
               <small>{seed}</small>
             </Thumb>
@@ -120,27 +129,25 @@ export function Picture({ view }: { view: View }) {
 }
 
 async function copyPicture(store: Store): Promise<void> {
-  const bitmap = store.pictures.picture.val?.bitmap;
+  const bitmap = store.pictures.picture.value?.bitmap;
   if (!bitmap) return;
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
   try {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
   } catch {
-    store.error.val = {
-      message: "This browser copies no pictures; save it instead.",
-      traceback: "",
-    };
+    store.status.fail("This browser cannot copy pictures; save the picture instead.");
   }
 }
 
-function Film({ store }: { store: Store }) {
-  const { steps, step: now } = store.film.val;
+function Steps({ store }: { store: Store }) {
+  const steps = store.history.steps.value;
+  const now = store.history.step.value;
   if (steps.length < 2) return null;
   const [, , kept = ""] = steps.find(([step]) => step === now) ?? [];
   return (
     <div class="e-line">
-      <ol class="e-film" aria-label="Steps">
+      <ol class="e-strip" aria-label="Steps">
         {steps.map(([step, picture, name], i) => (
           <Thumb
             key={step}
@@ -149,7 +156,7 @@ function Film({ store }: { store: Store }) {
             title={name || `Step ${i}`}
             testid={`step-${i}`}
             current={step === now}
-            onClick={() => store.go(step)}
+            onClick={() => store.history.go(step)}
           >
             {name && <small>{name}</small>}
           </Thumb>
@@ -157,14 +164,14 @@ function Film({ store }: { store: Store }) {
       </ol>
       <TextField
         class="e-keep"
-        aria-label="Name of this step, to keep it"
+        aria-label="Name of this step; a named step is kept"
         placeholder="Name it to keep it"
         testid="keep"
         value={kept}
         maxLength={60}
         data-live
         onKeyDown={submitOnEnter}
-        onChange={(event) => store.keep(textOf(event).trim())}
+        onChange={(event) => store.history.keep(textOf(event).trim())}
       />
     </div>
   );
@@ -172,7 +179,7 @@ function Film({ store }: { store: Store }) {
 
 function Thumb(props: {
   store: Store;
-  /** Its key. */
+  /** The key of its thumbnail. */
   picture: string;
   title: string;
   testid: string;
@@ -181,12 +188,12 @@ function Thumb(props: {
   children?: ComponentChildren;
 }) {
   const { store, picture, title, testid, current, onClick, children } = props;
-  const address = store.palette.icons.val[picture];
+  const url = store.thumbnails.urls.value[picture];
   const show = (item: HTMLElement | null) => {
-    const film = item?.parentElement;
-    if (film && current)
+    const strip = item?.parentElement;
+    if (strip && current)
       requestAnimationFrame(() => {
-        film.scrollLeft = item.offsetLeft - film.clientWidth / 2;
+        strip.scrollLeft = item.offsetLeft - strip.clientWidth / 2;
       });
   };
   return (
@@ -198,7 +205,7 @@ function Thumb(props: {
         testid={testid}
         onClick={onClick}
       >
-        {address && <img src={address} alt="" />}
+        {url && <img src={url} alt="" />}
         {children}
       </Button>
     </li>

@@ -6,20 +6,21 @@ import { Button, Swatch, submitOnEnter, TextField } from "./controls.tsx";
 export function Search(props: {
   view: View;
   where: string;
-  /** The only site whose features will do. */
+  /** Only features of this site are searched. */
   site?: string;
   label: string;
   hint?: string;
   onPick: (feature: FeatureInfo) => void;
   onFetch?: (prompt: string) => void;
 }) {
-  const { view, where, site = "", label, hint = "Add a feature: label or number", onPick, onFetch } = props;
-  const { palette } = view.store;
-  const query = view.query.val;
+  const { view, where, site = "", label, hint, onPick, onFetch } = props;
+  const { search: features, thumbnails } = view.store;
+  const urls = thumbnails.urls.value;
+  const query = view.query.value;
   const text = query.where === where ? query.text : "";
   const search = (text: string) => {
-    view.query.val = { where, text };
-    palette.search(text, site);
+    view.query.value = { where, text };
+    features.search(text, site);
   };
   const pick = (feature: FeatureInfo) => {
     onPick(feature);
@@ -31,29 +32,31 @@ export function Search(props: {
       onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
-        palette.pickFirst(pick);
+        features.pickFirst(pick);
       }}
     >
       <TextField
         type="search"
         aria-label={label}
-        placeholder={hint}
+        placeholder={
+          hint ?? (view.store.offers("labels", true) ? "Add a feature: label or number" : "Add a feature: number")
+        }
         testid={`search-${where}`}
         value={text}
         onText={search}
       />
       {text && (
         <ul aria-label="Features found" data-testid="found">
-          {palette.found.val.map((feature) => (
+          {features.found.value.map((feature) => (
             <li key={feature.feature}>
               <Button testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
-                <Swatch address={palette.icons.val[feature.icon ?? ""]} />
+                {feature.icon && <Swatch url={urls[feature.icon]} />}
                 {feature.label} <small>#{feature.feature}</small>
                 {feature.site && <small class="e-site">{feature.site}</small>}
               </Button>
             </li>
           ))}
-          {palette.isFound && !palette.found.val.length && <li class="e-name">Nothing found</li>}
+          {features.isDone && !features.found.value.length && <li class="e-name">Nothing found</li>}
           {onFetch && (
             <li>
               <Button

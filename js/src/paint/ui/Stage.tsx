@@ -1,31 +1,40 @@
 /** The picture and the grid to paint on, over it or beside it. */
 
+import { effect } from "@preact/signals-core";
 import { round } from "../../shared/numbers.ts";
-import { effect, put } from "../../shared/signals.ts";
+import { put } from "../../shared/signals.ts";
 import { changeOf } from "../store/grid.ts";
 import type { View } from "../store/view.ts";
 import { TOOLS } from "../tools/index.ts";
 import { Overlay } from "./overlay.ts";
 
+/** The shape of the stage before a scene arrives. */
+const SQUARE = { rows: 1, cols: 1 };
+
 export function Stage({ view }: { view: View }) {
   const { store } = view;
-  const drawing = store.task.val === "draw";
+  const drawing = store.status.task.value === "draw";
   const tag = tagOf(view);
+  const { rows, cols } = store.painting.info.value ?? SQUARE;
   return (
-    <div class={view.sideBySide.val ? "e-stage e-beside" : "e-stage"} data-drawing={drawing}>
+    <div
+      class={view.sideBySide.value ? "e-stage e-beside" : "e-stage"}
+      data-drawing={drawing}
+      style={{ "--shape": `${cols} / ${rows}` }}
+    >
       <div class="e-picture">
         <canvas data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
-        {!store.pictures.picture.val && <span class="e-waiting">Waiting for the picture…</span>}
+        {!store.pictures.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
       {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
       <canvas
         class="e-grid"
         data-testid="grid"
-        data-tool={store.tool.val}
-        data-locked={store.locked.val.has(store.factor.val)}
+        data-tool={store.settings.tool.value}
+        data-locked={store.factors.locked.value.has(store.factors.picked.value)}
         tabIndex={0}
         role="application"
-        aria-label="Painting grid, 16 by 16 patches. Arrow keys move, Space paints, question mark lists the keys."
+        aria-label={`Painting grid, ${rows} by ${cols} patches. Arrow keys move, Space paints, question mark lists the keys.`}
         onBlur={put(view.cursor, null)}
       />
       {tag && (
@@ -37,31 +46,31 @@ export function Stage({ view }: { view: View }) {
   );
 }
 
-/** What the picture is, where it is not simply the picture. */
+/** Says what is shown instead of the picture. */
 function tagOf({ store, holding, compare }: View): string {
-  const trial = store.trial.val;
-  const change = compare.val === "difference" && store.pictures.change.val;
-  const info = store.info.val;
-  if (holding.val) return "Unedited";
-  if (trial) {
-    const top = info?.features[trial.factor]?.[0];
-    const name = `${info?.names[trial.factor]}: only ${top?.label || "feature"} #${top?.feature}`;
-    return trial.bitmap ? name : "Drawing the comparison…";
+  const comparison = store.pictures.comparison.value;
+  const change = compare.value === "difference" && store.pictures.change.value;
+  const info = store.painting.info.value;
+  if (holding.value) return "Unedited";
+  if (comparison) {
+    const top = info?.features[comparison.factor]?.[0];
+    const name = `${info?.names[comparison.factor]}: only ${top?.label || "feature"} #${top?.feature}`;
+    return comparison.bitmap ? name : "Drawing the comparison…";
   }
   if (change) {
     const [inside, beyond] = change;
     return `Change of 255: ${inside.toFixed(1)} in the edit, ${beyond.toFixed(2)} beyond; locality ${(beyond / inside).toFixed(3)}`;
   }
-  return store.pictures.picture.val?.frame?.rough ? "Preview" : "";
+  return store.pictures.picture.value?.frame?.reduced ? "Preview" : "";
 }
 
 export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const stop = effect(() => {
     const { store } = view;
-    const bitmap = store.trial.val?.bitmap ?? store.pictures.picture.val?.bitmap;
-    const [holding, compare] = [view.holding.val, view.compare.val];
-    const original = store.pictures.original.val;
-    if (holding || compare !== "now") store.wantOriginal();
+    const bitmap = store.pictures.comparison.value?.bitmap ?? store.pictures.picture.value?.bitmap;
+    const [holding, compare] = [view.holding.value, view.compare.value];
+    const unedited = store.pictures.unedited.value;
+    if (holding || compare !== "now") store.pictures.wantUnedited();
     if (!bitmap) return;
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
       canvas.width = bitmap.width;
@@ -72,17 +81,17 @@ export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: Abort
     const { width, height } = canvas;
     context.globalCompositeOperation = "source-over";
     context.drawImage(bitmap, 0, 0);
-    if (!original) return;
-    if (holding) context.drawImage(original, 0, 0);
+    if (!unedited) return;
+    if (holding) context.drawImage(unedited, 0, 0);
     else if (compare === "split") {
-      const at = round(view.split.val * width);
-      context.drawImage(original, 0, 0, at, height, 0, 0, at, height);
+      const at = round(view.split.value * width);
+      context.drawImage(unedited, 0, 0, at, height, 0, 0, at, height);
       context.fillStyle = "#fff";
       context.fillRect(at - 1, 0, 2, height);
     } else if (compare === "difference") {
       context.globalCompositeOperation = "difference";
-      context.drawImage(original, 0, 0);
-      // Four times as bright: small changes matter here.
+      context.drawImage(unedited, 0, 0);
+      // Four times as bright, so that small changes show.
       context.globalCompositeOperation = "lighter";
       for (let i = 0; i < 2; i++) context.drawImage(canvas, 0, 0);
     }
@@ -98,36 +107,36 @@ export function keepOverlay(canvas: HTMLCanvasElement, view: View, signal: Abort
     frame = 0;
     overlay.draw(state());
   };
-  // Where pixels are compared, so are strengths.
+  // The tint shows the change of strengths where the picture shows the change of pixels.
   const painted = () => {
-    const [layers, gains] = [store.layers.val, store.gains.val];
-    if (view.compare.val !== "difference") return { layers, gains };
-    return { layers: changeOf(layers, gains, store.unedited.val), gains: [] };
+    const [layers, gains] = [store.painting.layers.value, store.painting.gains.value];
+    if (view.compare.value !== "difference") return { layers, gains };
+    return { layers: changeOf(layers, gains, store.painting.unedited.value), gains: [] };
   };
   const state = () => ({
     ...painted(),
-    colors: store.info.val?.colors ?? [],
-    hidden: store.hidden.val,
-    picked: store.factor.val,
-    solo: view.solo.val ?? store.soloed.val,
-    aim: view.aim,
-    brushSize: TOOLS[store.tool.val].uses.includes("size") ? store.size.val : 1,
-    selection: store.selection.val,
-    ghost: store.ghost.val,
-    opacity: view.opacity.val * (view.compare.val === "difference" ? 2 : 1),
-    lines: view.lines.val,
-    beside: view.sideBySide.val,
-    tinted: view.overlay.val || view.sideBySide.val,
+    colors: store.painting.info.value?.colors ?? [],
+    hidden: store.factors.hidden.value,
+    picked: store.factors.picked.value,
+    solo: view.soloIndex.value,
+    target: view.target,
+    brushSize: TOOLS[store.settings.tool.value].uses.includes("size") ? store.settings.size.value : 1,
+    selection: store.settings.selection.value,
+    outlines: store.stroke.outlines.value,
+    opacity: view.opacity.value * (view.compare.value === "difference" ? 2 : 1),
+    lines: view.lines.value,
+    beside: view.sideBySide.value,
+    tinted: view.overlay.value || view.sideBySide.value,
   });
   const stop = effect(() => {
     state();
     if (!frame) frame = requestAnimationFrame(draw);
   });
   const sizes = new ResizeObserver(() => {
-    const side = round(canvas.clientWidth * devicePixelRatio);
-    if (!side || canvas.width === side) return;
-    canvas.width = side;
-    canvas.height = side;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => round(side * devicePixelRatio));
+    if (!width || !height || (canvas.width === width && canvas.height === height)) return;
+    canvas.width = width;
+    canvas.height = height;
     draw();
   });
   sizes.observe(canvas);

@@ -1,16 +1,17 @@
-/** Beside the picture: the tools, and how the one in hand is set. */
+/** The tools, and the settings of the current tool. */
 
-import { into, put, type Signal } from "../../shared/signals.ts";
+import type { Signal } from "@preact/signals-core";
+import { into, put } from "../../shared/signals.ts";
 import { MAX_BRUSH } from "../store/settings.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
-import { AREAS } from "../tools/shapes.ts";
+import { areasOf } from "../tools/shapes.ts";
 import { Button, Check, Choice, IconButton, Slider, TextButton } from "./controls.tsx";
 
 export function Tools({ view }: { view: View }) {
   const { store } = view;
-  const picked = store.tool.val;
+  const picked = store.settings.tool.value;
   return (
     <div class="e-tools" role="toolbar" aria-label="Tools">
       {Object.entries(TOOLS).map(([name, { label, key }]) => (
@@ -20,7 +21,7 @@ export function Tools({ view }: { view: View }) {
           label={`${label} (${key})`}
           testid={`tool-${name}`}
           isOn={picked === name}
-          onClick={put(store.tool, name as ToolName)}
+          onClick={put(store.settings.tool, name as ToolName)}
         />
       ))}
     </div>
@@ -28,8 +29,8 @@ export function Tools({ view }: { view: View }) {
 }
 
 const MODES = [
-  ["over", "Cover", "Paint covers what was there"],
-  ["add", "Add", "Paint joins what was there"],
+  ["over", "Cover", "Paint replaces what was there"],
+  ["add", "Add", "Paint is added to what was there"],
 ] as const;
 const SCOPES = [
   ["all", "All", "Erase all factors"],
@@ -37,7 +38,7 @@ const SCOPES = [
 ] as const;
 
 export function Brush({ store }: { store: Store }) {
-  const { label, hint, uses, act } = TOOLS[store.tool.val];
+  const { label, hint, uses, act } = TOOLS[store.settings.tool.value];
   const used = (setting: (typeof uses)[number]) => uses.includes(setting);
   const slider = (
     name: string,
@@ -50,75 +51,91 @@ export function Brush({ store }: { store: Store }) {
     <Slider
       label={title}
       testid={testid}
-      value={value.val}
+      value={value.value}
       min={min}
       max={max}
       step={step}
       rest={rest}
-      text={step === 1 ? `${value.val}` : value.val.toFixed(2)}
+      text={step === 1 ? `${value.value}` : value.value.toFixed(2)}
       onInput={into(value)}
     />,
   ];
   return (
-    <div class="e-brush" data-tool={store.tool.val}>
+    <div class="e-brush" data-tool={store.settings.tool.value}>
       <p class="e-hint">
         <b>{label}</b> {hint}
       </p>
       {used("size") &&
-        slider("Size", "Brush size in patches ([ and ])", "brush-size", store.size, [1, MAX_BRUSH, 1, 2])}
+        slider("Size", "Brush size in patches ([ and ])", "brush-size", store.settings.size, [1, MAX_BRUSH, 1, 2])}
       {used("strength") &&
         slider(
           "Strength",
-          "Brush strength; 1 is as strong as the model itself makes it",
+          "Strength of the paint; 1 is as strong as the model itself makes the factor",
           "brush-strength",
-          store.strength,
+          store.settings.strength,
           [0, 2, 0.05, 1],
         )}
       {used("opacity") &&
-        slider("Opacity", "How much of a stroke counts", "brush-opacity", store.opacity, [0.05, 1, 0.05, 1])}
+        slider(
+          "Opacity",
+          "How much a stroke replaces of what was there",
+          "brush-opacity",
+          store.settings.opacity,
+          [0.05, 1, 0.05, 1],
+        )}
       {used("gain") &&
-        slider("Times", "What a stroke multiplies the factor by", "brush-gain", store.gain, [0, 2, 0.05, 1.25])}
+        slider(
+          "Times",
+          "A stroke multiplies the factor by this number",
+          "brush-gain",
+          store.settings.gain,
+          [0, 2, 0.05, 1.25],
+        )}
       <div class="e-options">
         {used("mode") && (
           <Choice
-            label="How paint meets what is there"
+            label="How paint is combined with what was there"
             testid="mode"
-            value={store.mode.val}
+            value={store.settings.mode.value}
             options={MODES}
-            onChoose={into(store.mode)}
+            onChoose={into(store.settings.mode)}
           />
         )}
         {used("scope") && (
           <Choice
-            label="What the eraser takes"
+            label="What the eraser erases"
             testid="erase-scope"
-            value={store.eraseOnlyFactor.val ? "one" : "all"}
+            value={store.settings.eraseOnlyFactor.value ? "one" : "all"}
             options={SCOPES}
             onChoose={(scope) => {
-              store.eraseOnlyFactor.val = scope === "one";
+              store.settings.eraseOnlyFactor.value = scope === "one";
             }}
           />
         )}
         {used("soft") && (
-          <Check label="Soft edge" testid="soft" title="Strokes fade out at their edge" value={store.soft} />
+          <Check label="Soft edge" testid="soft" title="Strokes fade out at their edge" value={store.settings.soft} />
         )}
         {used("heal") && (
-          <Check label="Fill in" testid="heal" title="Fill what is uncovered from around it" value={store.heal} />
+          <Check label="Fill in" testid="heal" title="Fill the gap from its surroundings" value={store.settings.heal} />
         )}
         <fieldset class="e-areas" aria-label={act ? `${label} an area` : "Select an area"}>
-          {Object.entries(AREAS).map(([name, mask]) => (
+          {Object.entries(areasOf(store.painting.grid)).map(([name, mask]) => (
             <Button
               key={name}
               class={`e-area e-area-${name}`}
               title={`${act ? label : "Select"}: ${name}`}
               aria-label={name}
               testid={`area-${name}`}
-              onClick={() => store.useOn(mask)}
+              onClick={() => store.stroke.useOn(mask)}
             />
           ))}
         </fieldset>
-        {store.selection.val && (
-          <TextButton title="Let go of the selection (Esc)" testid="deselect" onClick={put(store.selection, null)}>
+        {store.settings.selection.value && (
+          <TextButton
+            title="Remove the selection (Esc)"
+            testid="deselect"
+            onClick={put(store.settings.selection, null)}
+          >
             Deselect
           </TextButton>
         )}

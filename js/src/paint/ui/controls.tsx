@@ -1,16 +1,25 @@
-/** The few controls everything is made of. */
+/** Buttons, fields, sliders and choices. */
 
+import type { Signal } from "@preact/signals-core";
 import type { ComponentChildren, ComponentProps } from "preact";
-import type { Signal } from "../../shared/signals.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
-type ButtonProps = Omit<ComponentProps<"button">, "type" | "icon"> & { testid: string; isOn?: boolean };
+interface Named {
+  testid: string;
+}
+
+interface Switch {
+  isOn?: boolean;
+}
+
+type PlainProps = Omit<ComponentProps<"button">, "type" | "icon"> & Switch;
+type ButtonProps = PlainProps & Named;
 
 export function Button({ testid, isOn, ...props }: ButtonProps) {
   return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
 }
 
-/** A button in words. */
+/** A button with a text. */
 export function TextButton(props: ButtonProps) {
   return <Button class="e-button e-labelled" {...props} />;
 }
@@ -21,10 +30,7 @@ export function IconButton({
   label,
   children,
   ...props
-}: Omit<ButtonProps, "testid"> & { label: string } & (
-    | { icon: IconName; testid: string }
-    | { icon?: undefined; testid: IconName }
-  )) {
+}: PlainProps & { label: string } & ({ icon: IconName; testid: string } | { icon?: undefined; testid: IconName })) {
   return (
     <Button class={children ? "e-button e-labelled" : "e-button e-square"} title={label} aria-label={label} {...props}>
       <Icon name={(icon ?? props.testid) as IconName} />
@@ -35,7 +41,7 @@ export function IconButton({
 
 export const textOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value;
 
-/** A field for words, which no browser has to know better. */
+/** A text field without spelling marks and suggestions of the browser. */
 export function TextField({
   testid,
   onText,
@@ -53,11 +59,11 @@ export function TextField({
   );
 }
 
-/** A small picture; without one, room for it. */
-export const Swatch = ({ address, testid }: { address: string | undefined; testid?: string }) =>
-  address ? <img class="e-swatch" src={address} alt="" data-testid={testid} /> : <span class="e-swatch" />;
+/** A small picture; without one, an empty box of the same size. */
+export const Swatch = ({ url, testid }: { url: string | undefined; testid?: string }) =>
+  url ? <img class="e-swatch" src={url} alt="" data-testid={testid} /> : <span class="e-swatch" />;
 
-/** What lies over the widget for a while. */
+/** A sheet over the widget that can be closed. */
 export function Over(props: {
   label: string;
   testid: string;
@@ -75,7 +81,7 @@ export function Over(props: {
   );
 }
 
-/** A range input whose filled part shows its value; double click takes it back to `rest`. */
+/** A range input whose filled part shows its value; a double click resets it to `rest`. */
 export function Slider(props: {
   label: string;
   testid: string;
@@ -86,7 +92,7 @@ export function Slider(props: {
   rest: number;
   text: string;
   warn?: string | false;
-  /** From here on the track is tinted: nobody knows what comes. */
+  /** From this value on the track is tinted: the model itself made no higher one. */
   mark?: number;
   disabled?: boolean | undefined;
   onInput: (value: number) => void;
@@ -150,8 +156,8 @@ export function Choice<T extends string>(props: {
 }
 
 /**
- * Enter sends a form, but from a field that acts by itself (`data-live`) no more than what that field says. Browsers
- * send forms by themselves, but not inside JupyterLab.
+ * Enter submits a form, because browsers do not inside JupyterLab. A field that acts by itself (`data-live`) only sends
+ * its change.
  */
 export function submitOnEnter(event: KeyboardEvent): void {
   const { key, target, currentTarget } = event;
@@ -168,9 +174,9 @@ export function Check(props: { label: string; title: string; testid: string; val
       <input
         type="checkbox"
         data-testid={testid}
-        checked={value.val}
+        checked={value.value}
         onChange={(event) => {
-          value.val = event.currentTarget.checked;
+          value.value = event.currentTarget.checked;
         }}
       />
       {label}

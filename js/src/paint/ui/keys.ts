@@ -6,8 +6,8 @@ import { put } from "../../shared/signals.ts";
 import { MAX_BRUSH } from "../store/settings.ts";
 import type { View } from "../store/view.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
-import { AREAS } from "../tools/shapes.ts";
-import type { Shape } from "../tools/tool.ts";
+import { areasOf } from "../tools/shapes.ts";
+import { shapeOf } from "../tools/tool.ts";
 
 const ARROWS: Record<string, readonly [number, number]> = {
   ArrowUp: [-1, 0],
@@ -16,24 +16,24 @@ const ARROWS: Record<string, readonly [number, number]> = {
   ArrowRight: [0, 1],
 };
 
-/** What one press of + makes the factor stronger by; - takes it back. */
+/** One press of + multiplies the factor by this; - divides. */
 const STEP = 1.1;
 
-/** All keys but the tools' own, for the sheet that `?` opens. */
+/** All keys but those of the tools, for the list that `?` opens. */
 export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["[ ]", "Brush size"],
   ["1 … 9", "Pick a factor"],
   ["+ −", "Picked factor stronger, weaker"],
-  ["H S K", "Hide, solo, lock it"],
+  ["H S K", "Hide it, show only it, lock it"],
   ["Delete", "Erase the selection"],
-  ["Esc", "Take the stroke back, then the selection"],
+  ["Esc", "Cancel the stroke, or remove the selection"],
   ["Ctrl Z", "Undo; with Shift redo"],
   ["C held", "The unedited picture"],
   ["Shift drag", "Straight line; with Alt a box"],
   ["Alt click", "Eyedropper"],
   ["Arrows", "Move the cursor on the grid"],
-  ["Space", "Dab, or pick up and set down"],
-  ["Enter", "Put the tool down, lift it again"],
+  ["Space", "Paint one dab; start or end a move or selection"],
+  ["Enter", "Start a stroke, end it"],
 ];
 
 interface Held {
@@ -41,9 +41,7 @@ interface Held {
   readonly alt: boolean;
 }
 
-export const shapeOf = ({ shift, alt }: Held): Shape => (shift ? (alt ? "box" : "line") : "free");
-
-/** What a key does, or null if it is not ours. */
+/** What a key does; null if the widget does not use it. */
 export function actionOf(
   key: string,
   held: Held & { readonly command: boolean },
@@ -52,15 +50,15 @@ export function actionOf(
 ): (() => void) | null {
   const { store } = view;
   const { program, sheet } = store.files;
-  if (key === "Escape" && (sheet.val || program.val !== null))
+  if (key === "Escape" && (sheet.value || program.value !== null))
     return () => {
-      program.val = sheet.val = null;
+      program.value = sheet.value = null;
     };
   if (where.inText) return null;
   const letter = key.toLowerCase();
   if (held.command) {
-    if (letter === "z") return () => (held.shift ? store.redo() : store.undo());
-    return letter === "y" ? () => store.redo() : null;
+    if (letter === "z") return () => (held.shift ? store.history.redo() : store.history.undo());
+    return letter === "y" ? () => store.history.redo() : null;
   }
   if (where.onGrid) {
     const arrow = ARROWS[key];
@@ -68,34 +66,35 @@ export function actionOf(
     if (isPress(key)) return () => view.press(shapeOf(held), key === "Enter");
   }
   if (held.alt) return null;
-  const { size, selection, soloed } = store;
-  const factor = store.factor.val;
-  const everywhere = selection.val ?? AREAS.everything;
-  const scale = (gain: number) => () => everywhere && store.useOn(everywhere, "gain", { gain });
-  const resize = (by: number) => put(size, clamp(size.val + by, 1, MAX_BRUSH));
+  const { size, selection, tool: currentTool } = store.settings;
+  const { factors } = store;
+  const factor = factors.picked.value;
+  const everywhere = selection.value ?? areasOf(store.painting.grid).everything;
+  const scale = (gain: number) => () => everywhere && store.stroke.useOn(everywhere, "gain", { gain });
+  const resize = (by: number) => put(size, clamp(size.value + by, 1, MAX_BRUSH));
   if (key === "Escape") {
-    if (store.isStroking) return () => store.cancelStroke();
-    if (view.help.val) return put(view.help, false);
-    return selection.val && put(selection, null);
+    if (store.stroke.isActive) return () => store.stroke.cancel();
+    if (view.help.value) return put(view.help, false);
+    return selection.value && put(selection, null);
   }
-  const selected = selection.val;
-  if (key === "Delete" || key === "Backspace") return selected && (() => store.useOn(selected, "erase"));
+  const selected = selection.value;
+  if (key === "Delete" || key === "Backspace") return selected && (() => store.stroke.useOn(selected, "erase"));
   if (letter === "c") return put(view.holding, true);
-  if (key === "?") return put(view.help, !view.help.val);
+  if (key === "?") return put(view.help, !view.help.value);
   if (key === "+" || key === "=") return scale(STEP);
   if (key === "-") return scale(1 / STEP);
   if (key === "[") return resize(-1);
   if (key === "]") return resize(1);
-  const nFactors = store.info.val?.names.length ?? 0;
+  const nFactors = store.painting.info.value?.names.length ?? 0;
   if (factor < nFactors) {
-    if (letter === "h") return () => store.toggle("hidden", factor);
-    if (letter === "k") return () => store.toggle("locked", factor);
-    if (letter === "s") return put(soloed, soloed.val === factor ? null : factor);
+    if (letter === "h") return () => factors.toggle("hidden", factor);
+    if (letter === "k") return () => factors.toggle("locked", factor);
+    if (letter === "s") return () => factors.toggleSolo(factor);
   }
   for (const [name, tool] of Object.entries(TOOLS))
-    if (tool.key.toLowerCase() === letter) return put(store.tool, name as ToolName);
+    if (tool.key.toLowerCase() === letter) return put(currentTool, name as ToolName);
   const picked = /^[1-9]$/.test(key) ? Number(key) - 1 : -1;
-  return picked >= 0 && picked < nFactors ? put(store.factor, picked) : null;
+  return picked >= 0 && picked < nFactors ? () => factors.pick(picked) : null;
 }
 
 /** Whether a key presses what has the focus. */
@@ -117,7 +116,7 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
       const held = { command, shift: event.shiftKey, alt: event.altKey };
       const action = actionOf(event.key, held, { onGrid: target === grid, inText }, view);
       if (!action) return;
-      // A held Space must not pick up and set down in turn.
+      // A held Space must not start and end strokes in turn.
       if (!(event.repeat && isPress(event.key))) action();
       event.preventDefault();
       event.stopImmediatePropagation();
@@ -126,14 +125,14 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
   );
 }
 
-/** Lets go of what is only there while its key is held; the key may come up anywhere. */
+/** Ends what lasts while its key is held; the key may be released anywhere. */
 export function listenToReleases(view: View, signal: AbortSignal): void {
   for (const kind of ["keyup", "blur"])
     window.addEventListener(
       kind,
-      // Elements lose the focus too, for instance to the button that is held.
+      // Elements lose the focus too, for example to the button that is held.
       ({ type, target }) => {
-        if (type === "keyup" || target === window) view.holding.val = false;
+        if (type === "keyup" || target === window) view.holding.value = false;
       },
       { capture: true, signal },
     );

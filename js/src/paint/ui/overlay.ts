@@ -1,7 +1,7 @@
 /** Draws the strengths on the grid: a tint per patch, the picked factor's outline, and the brush. */
 
 import { abs, max, min, round } from "../../shared/numbers.ts";
-import { GRID, type Layers, type Mask, PATCHES, region } from "../store/grid.ts";
+import { type Grid, type Layers, type Mask, patchesOf, patchOf, region } from "../store/grid.ts";
 import { footprint, type Point } from "../tools/brush.ts";
 
 export interface OverlayState {
@@ -11,15 +11,15 @@ export interface OverlayState {
   readonly hidden: ReadonlySet<number>;
   readonly picked: number;
   readonly solo: number | null;
-  readonly aim: Point | null;
+  readonly target: Point | null;
   readonly brushSize: number;
   readonly selection: Mask | null;
-  /** What is being carried: where it came from and where it is. */
-  readonly ghost: readonly [Mask, Mask] | null | undefined;
+  /** Outlines of what is moved: where it was and where it is now. */
+  readonly outlines: readonly [Mask, Mask] | null | undefined;
   /** How much of the tint shows, 0..1. */
   readonly opacity: number;
   readonly lines: boolean;
-  /** Over the picture the tint is light; beside it the grid stands for itself. */
+  /** Beside the picture, the tint is opaque. */
   readonly beside: boolean;
   /** False hides the tint but keeps the brush. */
   readonly tinted: boolean;
@@ -32,7 +32,7 @@ export function rgb(color: string): Rgb {
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 
-/** Half way to white: a line must stand out from the tint it goes around. */
+/** Half way to white, so that a line is visible on the tint. */
 const lighter = (color: string): string => `rgb(${rgb(color).map((v) => (v + 255) / 2)})`;
 
 /** One RGBA value per patch: the mean of the factors' colours weighted by strength, opaque as far as they are strong. */
@@ -40,15 +40,15 @@ export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
   const { layers, gains, colors, hidden, picked, solo, beside, opacity } = state;
   const { strengths, nFactors } = layers;
   const palette = colors.map(rgb);
-  const pixels = new Uint8ClampedArray(4 * PATCHES);
-  for (let p = 0; p < PATCHES; p++) {
+  const pixels = new Uint8ClampedArray(4 * patchesOf(layers.grid));
+  for (let p = 0; p < patchesOf(layers.grid); p++) {
     let [r, g, b, total, alpha] = [0, 0, 0, 0, 0];
     for (let f = 0; f < nFactors; f++) {
       const visible = solo === null ? !hidden.has(f) : f === solo;
       const color = palette[f];
       if (!visible || !color) continue;
       const strength = min(1.2, abs((strengths[p * nFactors + f] ?? 0) * (gains[f] ?? 1)));
-      // Squared, so that a patch takes the colour of what rules it instead of everyone's grey.
+      // Squared, so that a patch gets the colour of its strongest factor and not a grey mean.
       const weight = strength * strength;
       r += weight * color[0];
       g += weight * color[1];
@@ -63,12 +63,11 @@ export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
 }
 
 /** The edges between a mask and its outside, as [row, col, row, col] lines on the patch corners. */
-export function outline(mask: Mask): number[][] {
-  const inside = (row: number, col: number) =>
-    row >= 0 && row < GRID && col >= 0 && col < GRID && mask[row * GRID + col] ? 1 : 0;
+export function outline(grid: Grid, mask: Mask): number[][] {
+  const inside = (row: number, col: number) => (mask[patchOf(grid, row, col)] ? 1 : 0);
   const lines: number[][] = [];
-  for (let row = 0; row <= GRID; row++) {
-    for (let col = 0; col <= GRID; col++) {
+  for (let row = 0; row <= grid.rows; row++) {
+    for (let col = 0; col <= grid.cols; col++) {
       if (inside(row, col) !== inside(row - 1, col)) lines.push([row, col, row, col + 1]);
       if (inside(row, col) !== inside(row, col - 1)) lines.push([row, col, row + 1, col]);
     }
@@ -77,7 +76,8 @@ export function outline(mask: Mask): number[][] {
 }
 
 export class Overlay {
-  private readonly small = new OffscreenCanvas(GRID, GRID);
+  /** One pixel per patch. */
+  private readonly small = new OffscreenCanvas(1, 1);
 
   constructor(private readonly canvas: HTMLCanvasElement) {}
 
@@ -85,29 +85,38 @@ export class Overlay {
     const { canvas } = this;
     const context = canvas.getContext("2d");
     const small = this.small.getContext("2d");
+    const { grid } = state.layers;
+    const { rows, cols } = grid;
     if (!context || !small || !canvas.width) return;
     context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!rows || !cols) return;
     if (state.tinted || state.solo !== null) {
-      small.putImageData(new ImageData(tint(state), GRID, GRID), 0, 0);
+      if (this.small.width !== cols) this.small.width = cols;
+      if (this.small.height !== rows) this.small.height = rows;
+      small.putImageData(new ImageData(tint(state), cols, rows), 0, 0);
       context.imageSmoothingEnabled = false;
       context.drawImage(this.small, 0, 0, canvas.width, canvas.height);
       const named = state.solo ?? state.picked;
       if (named < state.layers.nFactors && !(state.solo === null && state.hidden.has(named)))
-        this.trace(context, region(state.layers, named), 1.5, lighter(state.colors[named] ?? "#ffffff"));
+        this.trace(context, grid, region(state.layers, named), 1.5, lighter(state.colors[named] ?? "#ffffff"));
     }
-    if (state.beside || state.lines) this.rule(context);
-    for (const mask of state.ghost ?? [state.selection]) if (mask) this.trace(context, mask, 1.5, "#fff", [4, 4]);
-    if (state.aim) this.trace(context, footprint(state.aim, state.brushSize), 1.5, "#fff");
+    if (state.beside || state.lines) this.rule(context, grid);
+    for (const mask of state.outlines ?? [state.selection])
+      if (mask) this.trace(context, grid, mask, 1.5, "#fff", [4, 4]);
+    if (state.target) this.trace(context, grid, footprint(grid, state.target, state.brushSize), 1.5, "#fff");
   }
 
   /** A hairline grid. */
-  private rule(context: CanvasRenderingContext2D): void {
+  private rule(context: CanvasRenderingContext2D, { rows, cols }: Grid): void {
     const { width, height } = this.canvas;
     context.beginPath();
-    for (let i = 1; i < GRID; i++) {
-      const [x, y] = [round((i * width) / GRID) + 0.5, round((i * height) / GRID) + 0.5];
+    for (let col = 1; col < cols; col++) {
+      const x = round((col * width) / cols) + 0.5;
       context.moveTo(x, 0);
       context.lineTo(x, height);
+    }
+    for (let row = 1; row < rows; row++) {
+      const y = round((row * height) / rows) + 0.5;
       context.moveTo(0, y);
       context.lineTo(width, y);
     }
@@ -116,9 +125,10 @@ export class Overlay {
     context.stroke();
   }
 
-  /** A line on a dark halo: it must show on any picture. */
+  /** A line with a dark border, which is visible on any picture. */
   private trace(
     context: CanvasRenderingContext2D,
+    grid: Grid,
     mask: Mask,
     cssWidth: number,
     color: string,
@@ -127,9 +137,9 @@ export class Overlay {
     const { width, height } = this.canvas;
     const pixel = width / (this.canvas.clientWidth || width);
     context.beginPath();
-    for (const [r0 = 0, c0 = 0, r1 = 0, c1 = 0] of outline(mask)) {
-      context.moveTo((c0 * width) / GRID, (r0 * height) / GRID);
-      context.lineTo((c1 * width) / GRID, (r1 * height) / GRID);
+    for (const [r0 = 0, c0 = 0, r1 = 0, c1 = 0] of outline(grid, mask)) {
+      context.moveTo((c0 * width) / grid.cols, (r0 * height) / grid.rows);
+      context.lineTo((c1 * width) / grid.cols, (r1 * height) / grid.rows);
     }
     context.lineCap = "round";
     context.strokeStyle = "rgba(0, 0, 0, 0.5)";

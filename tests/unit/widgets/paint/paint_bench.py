@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint.replies import Reply
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 
@@ -70,10 +71,10 @@ class Browser:
         self.client = client
         self.seq = 0
         self.heard: list[tuple[dict[str, Any], list[bytes]]] = []
-        widget._session._send = self._hear  # type: ignore[union-attr,method-assign]
+        widget._session.audience.send = self._hear  # type: ignore[union-attr,method-assign]
 
-    def _hear(self, message: dict[str, Any], buffers: list[bytes]) -> None:
-        self.heard.append((message, buffers))
+    def _hear(self, reply: Reply) -> None:
+        self.heard.append((reply.content(), list(reply.buffers)))
 
     def say(self, content: Any, buffers: list[Any] | None = None) -> None:
         """Send anything, the way ipywidgets hands it over."""

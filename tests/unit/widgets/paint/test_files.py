@@ -166,7 +166,7 @@ def test_without_a_picture_none_is_exported_but_the_scene_is(
 # Python
 
 
-def deed(verb: str, shares: Any, **arguments: Any) -> dict[str, Any]:
+def call(verb: str, shares: Any, **arguments: Any) -> dict[str, Any]:
     flat = np.asarray(shares, np.float64).ravel().tolist()
     return {"verb": verb, "shares": flat, **arguments}
 
@@ -199,15 +199,15 @@ def test_strokes_are_the_verbs_that_they_were(widget: PaintWidget, browser: Brow
     steps = [
         (
             scene.paint(1, "floor", 0.7),
-            deed("paint", AREAS["floor"], factor=1, strength=0.7, opacity=1, mode="over"),
+            call("paint", AREAS["floor"], factor=1, strength=0.7, opacity=1, mode="over"),
         ),
         (
             scene.paint(1, "floor", 0.7).move("sky", 1, -2, HERE),
-            deed("move", HERE, factor=0, d_row=1, d_col=-2, heal=True),
+            call("move", HERE, factor=0, d_row=1, d_col=-2, heal=True),
         ),
     ]
     for painted, what in steps:
-        browser.edit(painted, deed=what)
+        browser.edit(painted, call=what)
     change = {"factor": 1, "name": "cat"}
     revision = browser.state()["revision"]
     browser.ask("palette", revision=revision, commit=True, verb="rename", arguments=change)
@@ -217,6 +217,7 @@ def test_strokes_are_the_verbs_that_they_were(widget: PaintWidget, browser: Brow
     assert program(browser) == widget.to_python()
     assert widget.to_python().splitlines()[2:] == [
         "scene = painter.analyze('a lion in a meadow', seed=3, n_steps=1, n_factors=3)",
+        "scene = scene.replace(names=('sky', 'lion', 'meadow'))",
         "scene = scene.paint(factor='lion', strength=0.7, opacity=1.0, mode='over', patches='floor')",
         "scene = scene.move(factor='sky', d_row=1, d_col=-2, heal=True, patches=[(4, 7), (5, 7)])",
         "scene = scene.rename(factor='lion', name='cat')",
@@ -229,10 +230,10 @@ def test_the_program_makes_the_very_scene(
     widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
 ) -> None:
     painted = scene.paint(2, soft() > 0, 1.5, opacity=soft())
-    browser.edit(painted, deed=deed("paint", soft(), factor=2, strength=1.5, opacity=1, mode="over"))
+    browser.edit(painted, call=call("paint", soft(), factor=2, strength=1.5, opacity=1, mode="over"))
     erased = painted.erase(HERE, heal=True)
-    browser.edit(erased, deed=deed("erase", HERE, factor=None, heal=True))
-    browser.edit(erased.scale(0, 1.25, HERE), deed=deed("scale", HERE, factor=0, gain=1.25))
+    browser.edit(erased, call=call("erase", HERE, factor=None, heal=True))
+    browser.edit(erased.scale(0, 1.25, HERE), call=call("scale", HERE, factor=0, gain=1.25))
 
     text = program(browser)
 
@@ -249,17 +250,17 @@ def test_the_program_makes_the_very_scene(
         "paint",
         {"verb": "paint"},
         {"verb": "save", "shares": [1] * 256, "path": "/tmp/x"},
-        deed("paint", [1] * 256, factor=0, strength=9, opacity=1, mode="over"),
-        deed("paint", [1] * 256, factor=7, strength=1, opacity=1, mode="over"),
-        deed("paint", [1] * 256, factor=0, strength="1", opacity=1, mode="import os"),
-        deed("paint", [1] * 256, factor=0, strength=1, opacity="all", mode="over"),
-        deed("move", [1] * 3, factor=0, d_row=1, d_col=1, heal=True),
+        call("paint", [1] * 256, factor=0, strength=9, opacity=1, mode="over"),
+        call("paint", [1] * 256, factor=7, strength=1, opacity=1, mode="over"),
+        call("paint", [1] * 256, factor=0, strength="1", opacity=1, mode="import os"),
+        call("paint", [1] * 256, factor=0, strength=1, opacity="all", mode="over"),
+        call("move", [1] * 3, factor=0, d_row=1, d_col=1, heal=True),
     ],
     ids=[
         "none",
         "text",
         "no arguments",
-        "no deed",
+        "no call",
         "another strength",
         "no factor",
         "no numbers",
@@ -270,7 +271,7 @@ def test_the_program_makes_the_very_scene(
 def test_where_the_verb_is_not_what_came_out_the_program_holds_the_result(
     what: Any, widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
 ) -> None:
-    browser.edit(scene.paint(0, "left", 0.3), deed=what)
+    browser.edit(scene.paint(0, "left", 0.3), call=what)
     text = program(browser)
     assert "array(" in text
     made = run(text, painter)
@@ -283,7 +284,7 @@ def test_a_pens_stroke_is_one_call_with_the_opacity_of_each_patch(
     shares = np.zeros((16, 16))
     shares[3] = np.linspace(0.1, 1, 16)
     painted = scene.paint(2, shares > 0, 1.5, opacity=shares)
-    browser.edit(painted, deed=deed("paint", shares, factor=2, strength=1.5, opacity=1, mode="over"))
+    browser.edit(painted, call=call("paint", shares, factor=2, strength=1.5, opacity=1, mode="over"))
     text = program(browser)
     assert text.count("scene.paint(") == 1
     np.testing.assert_allclose(run(text, painter).strengths, painted.strengths, atol=1e-6)
@@ -303,7 +304,7 @@ def test_a_scene_that_was_painted_before_is_in_the_program(
     widget.scene = begun = scene.paint(0, "left").add_factor({1: 1})
     browser.edit(
         begun.paint(1, "floor"),
-        deed=deed("paint", AREAS["floor"], factor=1, strength=1, opacity=1, mode="over"),
+        call=call("paint", AREAS["floor"], factor=1, strength=1, opacity=1, mode="over"),
     )
     assert widget.to_python().count("scene.paint(") == 1
     assert run(widget.to_python(), FakePainter()) == widget.scene

@@ -90,7 +90,7 @@ def test_names_are_one_steps_own(widget: PaintWidget, browser: Browser, scenes: 
     with pytest.raises(TypeError, match="name=3 is not text"):
         widget.keep(3)  # type: ignore[arg-type]
     browser.ask("keep", step=9, name="gone")
-    assert browser.of("error")[-1]["message"] == ("step 9 is not in the film any more; choose one that is")
+    assert browser.of("error")[-1]["message"] == ("step 9 is not in the history any more; choose one that is")
     assert widget.kept == {"mine": scenes[0]}
     widget.wait(SOON_S)
 

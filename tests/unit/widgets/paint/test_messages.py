@@ -27,6 +27,7 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
 
     state = browser.state()
     assert all(len(state.pop(name)) == 5 for name in ("icons", "features"))
+    assert len(state.pop("run")) == 16
     assert state == {
         "type": "state",
         "why": "hello",
@@ -50,7 +51,10 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "steps": [[0, "step 0", ""]],
         "step": 0,
         "seeds": [["4", "seed 4 of 0"], ["5", "seed 5 of 0"], ["6", "seed 6 of 0"], ["7", "seed 7 of 0"]],
-        "able": [],
+        "capabilities": [],
+        "rows": 16,
+        "cols": 16,
+        "ids": [0, 1, 2, 3, 4],
     }
     strengths, remainder = browser.maps()
     np.testing.assert_array_equal(strengths, scene.strengths)
@@ -343,7 +347,7 @@ ANALYZE = {
 }
 KINDS = (
     "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, top, export, open, "
-    "vary, lend, keep"
+    "vary, borrow_source, keep"
 )
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
@@ -384,7 +388,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         ),
         (
             PALETTE | {"verb": "rename", "arguments": {"factor": 0}},
-            "palette: rename was told {'factor': 0}; tell it factor, name",
+            "palette: rename: arguments={'factor': 0} do not fit; give factor, name",
         ),
         (
             PALETTE | {"verb": "reorder", "arguments": {"order": 3}},

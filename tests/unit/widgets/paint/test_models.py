@@ -14,7 +14,7 @@ from PIL import Image
 from ember_widgets.features.labels import Labels
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.cancelled import Cancelled
-from ember_widgets.widgets.paint import editor
+from ember_widgets.widgets.paint import session
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
@@ -137,13 +137,13 @@ class TestPreviews:
         browser.edit(make_scene().scale(0, 0.5), commit=False)
         widget.wait(SOON_S)
         (rough, _), (final, _) = browser.frames()
-        assert (rough["kind"], rough["rough"]) == ("preview", True)
-        assert (final["kind"], final["rough"]) == ("final", False)
+        assert (rough["kind"], rough["reduced"]) == ("preview", True)
+        assert (final["kind"], final["reduced"]) == ("final", False)
         assert widget.image[:4] == b"\x89PNG"
         assert browser.frames()[-1][1].getpixel((0, 0)) == (0, 0, 0)
         browser.edit(make_scene().scale(0, 0.7))
         widget.wait(SOON_S)
-        assert [frame["rough"] for frame, _ in browser.frames()[2:]] == [False]
+        assert [frame["reduced"] for frame, _ in browser.frames()[2:]] == [False]
         widget.close()
 
     def test_what_is_exported_was_drawn_in_full(self) -> None:
@@ -152,7 +152,7 @@ class TestPreviews:
         browser.edit(make_scene().scale(0, 0.5), commit=False)
         browser.ask("export", form="png")
         widget.wait(SOON_S)
-        widget._open._aside._renderer.wait(SOON_S)
+        widget._open.idle.join(SOON_S)
         (buffers,) = [buffers for message, buffers in browser.heard if message["type"] == "file"]
         assert Image.open(io.BytesIO(buffers[0])).getpixel((0, 0)) == (0, 0, 0)
         widget.close()
@@ -170,15 +170,15 @@ class TestPreviews:
         browser.edit(make_scene().scale(0, 0.7), commit=False)
         widget.wait(SOON_S)
         assert [call for call, _ in painter.calls].count("cancelled") == 1
-        assert [frame["rough"] for frame, _ in browser.frames()] == [True, True, False]
+        assert [frame["reduced"] for frame, _ in browser.frames()] == [True, True, False]
         widget.close()
 
     def test_pictures_that_come_soon_enough_need_no_previews(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(editor, "PREVIEW_ABOVE_MS", 60_000)  # whatever else the machine does
+        monkeypatch.setattr(session, "PREVIEW_ABOVE_MS", 60_000)  # whatever else the machine does
         widget, browser = opened(SlowPainter(), make_scene())
         browser.edit(make_scene().scale(0, 0.5), commit=False)
         widget.wait(SOON_S)
-        assert not any(frame["rough"] for frame, _ in browser.frames())
+        assert not any(frame["reduced"] for frame, _ in browser.frames())
         widget.close()
 
     def test_a_fault_while_it_is_drawn_in_full_is_told_and_wait_knows(self) -> None:
@@ -210,7 +210,7 @@ class TestTopFeature:
         widget, browser = opened(painter, make_scene())
         scene = widget.scene
         seq = browser.ask("top", factor=1)
-        widget._open._aside._renderer.wait(SOON_S)
+        widget._open.idle.join(SOON_S)
         assert [message["seq"] for message in browser.of("top")] == [seq]
         drawn = painter.rendered[-1]
         assert drawn == scene.keep_top(1)

@@ -181,7 +181,7 @@ def test_thumbnails_show_each_factor_alone_and_are_drawn_once(
     (drawn, *_) = [s for s in painter.rendered if s.remainder.max() == 0]
     assert (drawn.strengths[..., 0] == AREAS["centre"]).all()
     assert not drawn.strengths[..., 1:].any()
-    code = heard[0]["address"].removeprefix("data:image/jpeg;base64,")
+    code = heard[0]["url"].removeprefix("data:image/jpeg;base64,")
     red, green, _ = np.asarray(Image.open(io.BytesIO(base64.b64decode(code))))[36, 36]
     assert red > 80 > green
 
@@ -202,12 +202,13 @@ def test_a_features_thumbnail_shows_it_alone(browser: Browser, painter: FakePain
 
 
 def test_a_features_thumbnail_is_the_painters_own_where_it_has_one(browser: Browser, painter: Any) -> None:
+    painter.draw_icons = lambda features: [painter.icon(feature) for feature in features]
     painter.icon = lambda feature: Image.new("RGB", (16, 16), (10 * feature, 0, 0))
     painter.icons = Icons(8, shipped={3: packed(Image.new("RGB", (64, 64), (0, 0, 200)))})
     browser.ask("icons", keys=["feature 3", "feature 7"])
     shipped, drawn = icons(browser, 2)
-    assert (shipped["key"], shipped["address"]) == ("feature 3", painter.icons.address(3))
-    assert (drawn["key"], drawn["address"][:22]) == ("feature 7", "data:image/jpeg;base64")
+    assert (shipped["key"], shipped["url"]) == ("feature 3", painter.icons.address(3))
+    assert (drawn["key"], drawn["url"][:22]) == ("feature 7", "data:image/jpeg;base64")
     assert not [s for s in painter.rendered if s.remainder.max() == 0]
 
 
@@ -244,9 +245,9 @@ def test_a_widget_that_is_closed_draws_no_more_thumbnails(
     widget.close()
     painter.gate.set()
     end = time.monotonic() + SOON_S
-    while any(thread.name == "ember-aside" for thread in threading.enumerate()) and time.monotonic() < end:
+    while any(thread.name == "ember-idle" for thread in threading.enumerate()) and time.monotonic() < end:
         time.sleep(0.01)
-    assert not any(thread.name == "ember-aside" for thread in threading.enumerate())
+    assert not any(thread.name == "ember-idle" for thread in threading.enumerate())
     assert browser.of("icon") == []
 
 

@@ -26,7 +26,9 @@ from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
 
 class VaryingPainter(FakePainter):
-    """Knows, beside analysing and rendering, all that the real one does."""
+    """Offers styles and variations."""
+
+    styles = True
 
     def analyze(
         self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5, style: str = ""
@@ -41,8 +43,8 @@ class VaryingPainter(FakePainter):
     def reseed(self, scene: Scene, seed: int) -> Scene:
         return scene.replace(seed=seed)
 
-    def sweep(self, scene: Scene, factor: int) -> Image.Image:
-        return Image.new("RGB", (7, 5), scene.colors[factor])
+    def sweep(self, scene: Scene, factor: int | str) -> Image.Image:
+        return Image.new("RGB", (7, 5), scene.colors[int(factor)])
 
 
 @pytest.fixture
@@ -151,7 +153,7 @@ def test_a_painter_that_cannot_vary_is_not_asked_to(scene: Scene) -> None:
     widget = PaintWidget(FakePainter(), scene)
     browser = Browser(widget)
     browser.ask("hello")
-    assert browser.state()["able"] == []
+    assert browser.state()["capabilities"] == []
     browser.ask("vary", verb="refit", value=3)
     with pytest.raises(RuntimeError, match=re.escape("this painter has no refit(); ember.Painter has")):
         widget.wait(SOON_S)
@@ -173,8 +175,8 @@ def test_the_next_four_seeds_have_thumbnails(browser: Browser, painter: VaryingP
 def test_concepts_of_a_prompt_are_shown_and_borrowed(
     widget: PaintWidget, browser: Browser, painter: VaryingPainter, scene: Scene
 ) -> None:
-    browser.ask("lend", prompt="a pyramid", file="")
-    loan = soon(lambda: browser.of("loan"))[-1]["loan"]
+    browser.ask("borrow_source", prompt="a pyramid", file="")
+    loan = soon(lambda: browser.of("borrow_source"))[-1]["source"]
     assert loan["name"] == "a pyramid"
     assert [factor["name"] for factor in loan["factors"]] == list(scene.names)
     assert widget.scene is scene
@@ -190,7 +192,13 @@ def test_factors_of_a_file_are_borrowed(
 ) -> None:
     other = make_scene(2).rename(0, "castle")
     browser.seq += 1
-    content = {"type": "lend", "client": "page", "seq": browser.seq, "prompt": "", "file": "boat.json"}
+    content = {
+        "type": "borrow_source",
+        "client": "page",
+        "seq": browser.seq,
+        "prompt": "",
+        "file": "boat.json",
+    }
     browser.say(content, [other.to_bytes()])
     browser.ask("palette", revision=0, commit=True, verb="borrow", arguments={"factor": "castle"})
     widget.wait(SOON_S)
@@ -199,9 +207,9 @@ def test_factors_of_a_file_are_borrowed(
 
 
 def test_thumbnails_of_what_may_be_borrowed_are_drawn(browser: Browser) -> None:
-    browser.ask("lend", prompt="a pyramid", file="")
-    (message,) = soon(lambda: browser.of("loan"))
-    key = message["loan"]["factors"][1]["icon"]
+    browser.ask("borrow_source", prompt="a pyramid", file="")
+    (message,) = soon(lambda: browser.of("borrow_source"))
+    key = message["source"]["factors"][1]["icon"]
     browser.ask("icons", keys=[key])
     assert soon(lambda: [m for m in browser.of("icon") if m["key"] == key])
 
@@ -209,7 +217,13 @@ def test_thumbnails_of_what_may_be_borrowed_are_drawn(browser: Browser) -> None:
 def test_a_scene_of_another_sae_lends_nothing(browser: Browser, widget: PaintWidget) -> None:
     other = make_scene(model={"sae": "another"})
     browser.seq += 1
-    content = {"type": "lend", "client": "page", "seq": browser.seq, "prompt": "", "file": "boat.json"}
+    content = {
+        "type": "borrow_source",
+        "client": "page",
+        "seq": browser.seq,
+        "prompt": "",
+        "file": "boat.json",
+    }
     browser.say(content, [other.to_bytes()])
     assert "their features mean different things" in browser.of("error")[-1]["message"]
     browser.ask("palette", revision=0, commit=True, verb="borrow", arguments={"factor": 0})
@@ -288,10 +302,10 @@ def test_a_saved_page_holds_all_it_shows_and_asks_for_nothing(
     page = (tmp_path / "page.html").read_text()
     assert not re.search(r"""(src|href)=["']?https?:|@import|url\(["']?https?:""", page)
     assert "</script><b>" not in page
-    told = json.loads(re.findall(r'id="told">(.*?)</script>', page, re.S)[0])
-    types = [content["type"] for content, _ in told]
+    messages = json.loads(re.findall(r'id="messages">(.*?)</script>', page, re.S)[0])
+    types = [content["type"] for content, _ in messages]
     assert types == ["state", "frame", "original", "icon", "icon", "icon"]
-    png = base64.b64decode(told[1][1][0])
+    png = base64.b64decode(messages[1][1][0])
     assert Scene.from_bytes(png) == widget.scene
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ember_widgets.widgets.shared.latest_wins import Renderer
+from ember_widgets.widgets.shared.latest_wins import LatestWins
 
 SOON_S = 5.0
 
@@ -48,76 +48,76 @@ def events() -> list[object]:
 
 
 @pytest.fixture
-def renderer(work: Work, events: list[object]) -> Iterator[Renderer[object]]:
-    renderer: Renderer[object] = Renderer(
+def worker(work: Work, events: list[object]) -> Iterator[LatestWins[object]]:
+    worker: LatestWins[object] = LatestWins(
         work,
         settle=lambda: events.append("settled"),
         on_error=lambda fault: events.append(repr(fault)),
         on_drop=lambda job: events.append(("dropped", job)),
         settle_after_s=0.01,
     )
-    yield renderer
+    yield worker
     work.go.set()
-    renderer.close()
+    worker.close()
 
 
-def test_a_job_is_done_in_a_thread_of_its_own(renderer: Renderer[object], work: Work) -> None:
-    renderer.submit("picture")
+def test_a_job_is_done_in_a_thread_of_its_own(worker: LatestWins[object], work: Work) -> None:
+    worker.submit("picture")
 
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     assert work.done == ["picture"]
 
 
-def test_submit_does_not_wait_for_the_work(renderer: Renderer[object], work: Work) -> None:
+def test_submit_does_not_wait_for_the_work(worker: LatestWins[object], work: Work) -> None:
     work.hold()
     began = time.perf_counter()
 
     for job in range(100):
-        renderer.submit(job)
+        worker.submit(job)
 
     assert time.perf_counter() - began < 1
     assert work.done == []
 
 
 def test_only_the_newest_of_the_waiting_jobs_is_done(
-    renderer: Renderer[object], work: Work, events: list[object]
+    worker: LatestWins[object], work: Work, events: list[object]
 ) -> None:
     work.hold()
-    renderer.submit("first")
+    worker.submit("first")
     assert work.started.wait(SOON_S)
     for job in ("second", "third", "newest"):
-        renderer.submit(job)
-    assert renderer.waiting
+        worker.submit(job)
+    assert worker.waiting
     work.go.set()
 
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     assert work.done == ["first", "newest"]
     assert events == [("dropped", "second"), ("dropped", "third"), "settled"]
 
 
 def test_it_settles_once_after_a_row_of_jobs(
-    renderer: Renderer[object], work: Work, events: list[object]
+    worker: LatestWins[object], work: Work, events: list[object]
 ) -> None:
-    renderer.submit("first")
-    assert renderer.wait(SOON_S)
-    renderer.submit("second")
-    assert renderer.wait(SOON_S)
+    worker.submit("first")
+    assert worker.wait(SOON_S)
+    worker.submit("second")
+    assert worker.wait(SOON_S)
 
     assert work.done == ["first", "second"]
     assert events == ["settled", "settled"]
 
 
 def test_it_does_not_settle_while_jobs_keep_coming(work: Work, events: list[object]) -> None:
-    renderer: Renderer[object] = Renderer(work, settle=lambda: events.append("settled"), settle_after_s=0.5)
+    worker: LatestWins[object] = LatestWins(work, settle=lambda: events.append("settled"), settle_after_s=0.5)
     for job in range(5):
-        renderer.submit(job)
+        worker.submit(job)
         time.sleep(0.02)
-        assert renderer.busy
+        assert worker.busy
 
     assert events == []
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     assert events == ["settled"]
-    renderer.close()
+    worker.close()
 
 
 def test_a_job_that_comes_while_it_settles_is_done_and_settles_again(work: Work) -> None:
@@ -128,7 +128,7 @@ def test_a_job_that_comes_while_it_settles_is_done_and_settles_again(work: Work)
         if len(settled) == 1:
             worker.submit("second")
 
-    worker: Renderer[object] = Renderer(work, settle=settle, settle_after_s=0.01)
+    worker: LatestWins[object] = LatestWins(work, settle=settle, settle_after_s=0.01)
     worker.submit("first")
 
     assert worker.wait(SOON_S)
@@ -138,12 +138,12 @@ def test_a_job_that_comes_while_it_settles_is_done_and_settles_again(work: Work)
 
 
 def test_an_error_is_reported_and_the_thread_goes_on(
-    renderer: Renderer[object], work: Work, events: list[object]
+    worker: LatestWins[object], work: Work, events: list[object]
 ) -> None:
-    renderer.submit(ValueError("bad job"))
-    assert renderer.wait(SOON_S)
-    renderer.submit("good job")
-    assert renderer.wait(SOON_S)
+    worker.submit(ValueError("bad job"))
+    assert worker.wait(SOON_S)
+    worker.submit("good job")
+    assert worker.wait(SOON_S)
 
     assert events == ["ValueError('bad job')", "settled", "settled"]
     assert work.done == ["good job"]
@@ -155,70 +155,70 @@ def test_an_error_while_settling_does_not_leave_wait_hanging(work: Work) -> None
     def settle() -> None:
         raise OSError("disk full")
 
-    renderer: Renderer[object] = Renderer(work, settle=settle, on_error=faults.append, settle_after_s=0.01)
-    renderer.submit("job")
+    worker: LatestWins[object] = LatestWins(work, settle=settle, on_error=faults.append, settle_after_s=0.01)
+    worker.submit("job")
 
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     assert [str(fault) for fault in faults] == ["disk full"]
-    renderer.close()
+    worker.close()
 
 
-def test_wait_says_when_the_time_is_over(renderer: Renderer[object], work: Work) -> None:
+def test_wait_says_when_the_time_is_over(worker: LatestWins[object], work: Work) -> None:
     work.hold()
-    renderer.submit("job")
+    worker.submit("job")
 
-    assert renderer.busy
-    assert not renderer.wait(0.02)
+    assert worker.busy
+    assert not worker.wait(0.02)
 
 
-def test_waiting_for_nothing_does_not_wait(renderer: Renderer[object]) -> None:
-    assert renderer.wait(0)
-    assert not renderer.busy
+def test_waiting_for_nothing_does_not_wait(worker: LatestWins[object]) -> None:
+    assert worker.wait(0)
+    assert not worker.busy
 
 
 def test_waiting_in_the_worker_is_refused_instead_of_hanging(
-    renderer: Renderer[object], events: list[object]
+    worker: LatestWins[object], events: list[object]
 ) -> None:
-    renderer._work = lambda job: events.append(renderer.wait())
-    renderer.submit("job")
+    worker._work = lambda job: events.append(worker.wait())
+    worker.submit("job")
 
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     assert events[0] == "RuntimeError('wait() was called from the worker itself, which would wait forever')"
 
 
-def test_a_closed_renderer_takes_nothing_and_its_thread_ends(renderer: Renderer[object], work: Work) -> None:
-    renderer.submit("before")
-    assert renderer.wait(SOON_S)
-    thread = renderer._thread
+def test_a_closed_worker_takes_nothing_and_its_thread_ends(worker: LatestWins[object], work: Work) -> None:
+    worker.submit("before")
+    assert worker.wait(SOON_S)
+    thread = worker._thread
     assert thread is not None
 
-    renderer.close()
+    worker.close()
     thread.join(SOON_S)
     assert not thread.is_alive()
 
-    renderer.submit("after")
-    assert renderer.wait(0)
+    worker.submit("after")
+    assert worker.wait(0)
     assert work.done == ["before"]
 
 
 def test_closing_in_the_middle_of_a_job_lets_it_end_and_drops_the_next(
-    renderer: Renderer[object], work: Work
+    worker: LatestWins[object], work: Work
 ) -> None:
     work.hold()
-    renderer.submit("running")
+    worker.submit("running")
     assert work.started.wait(SOON_S)
-    renderer.submit("waiting")
+    worker.submit("waiting")
 
-    renderer.close()
-    assert not renderer.wait(0)
+    worker.close()
+    assert not worker.wait(0)
     work.go.set()
 
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     assert work.done == ["running"]
 
 
-def test_without_a_job_there_is_no_thread(renderer: Renderer[object]) -> None:
-    assert renderer._thread is None
+def test_without_a_job_there_is_no_thread(worker: LatestWins[object]) -> None:
+    assert worker._thread is None
 
 
 def test_the_worker_does_not_keep_what_it_worked_on(work: Work) -> None:
@@ -228,16 +228,16 @@ def test_the_worker_does_not_keep_what_it_worked_on(work: Work) -> None:
 
     owner = Owner()
     gone = weakref.ref(owner)
-    renderer: Renderer[object] = Renderer(owner.work, settle_after_s=0.01)
+    worker: LatestWins[object] = LatestWins(owner.work, settle_after_s=0.01)
     job = Work()
     job_gone = weakref.ref(job)
-    renderer.submit(job)
-    assert renderer.wait(SOON_S)
+    worker.submit(job)
+    assert worker.wait(SOON_S)
     del job
     gc.collect()
     assert job_gone() is None
 
-    renderer.close()
+    worker.close()
     del owner
     gc.collect()
 
@@ -245,11 +245,11 @@ def test_the_worker_does_not_keep_what_it_worked_on(work: Work) -> None:
 
 
 def test_many_threads_may_submit_at_once(
-    renderer: Renderer[object], work: Work, events: list[object]
+    worker: LatestWins[object], work: Work, events: list[object]
 ) -> None:
     def submit(start: int) -> None:
         for i in range(200):
-            renderer.submit(start + i)
+            worker.submit(start + i)
 
     threads = [threading.Thread(target=submit, args=(1000 * k,)) for k in range(4)]
     for thread in threads:
@@ -257,8 +257,39 @@ def test_many_threads_may_submit_at_once(
     for thread in threads:
         thread.join()
 
-    assert renderer.wait(SOON_S)
+    assert worker.wait(SOON_S)
     dropped = [event[1] for event in events if isinstance(event, tuple)]
     assert sorted([*work.done, *dropped], key=str) == sorted(  # each job was either done or dropped, once
         [1000 * k + i for k in range(4) for i in range(200)], key=str
     )
+
+
+def test_an_error_that_cannot_be_reported_ends_neither_the_thread_nor_wait(work: Work) -> None:
+    def fail(fault: BaseException) -> None:
+        raise OSError("nobody listens")
+
+    worker: LatestWins[object] = LatestWins(work, on_error=fail, settle_after_s=0.01)
+    worker.submit(ValueError("bad job"))
+    assert worker.wait(SOON_S)
+    worker.submit("good job")
+    assert worker.wait(SOON_S)
+    assert work.done == ["good job"]
+    worker.close()
+
+
+@pytest.mark.parametrize("fault", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+def test_what_would_end_the_program_ends_only_its_job(fault: BaseException, work: Work) -> None:
+    faults: list[BaseException] = []
+
+    def act(job: object) -> None:
+        if job == "bad job":
+            raise fault
+        work(job)
+
+    worker: LatestWins[object] = LatestWins(act, on_error=faults.append, settle_after_s=0.01)
+    worker.submit("bad job")
+    assert worker.wait(SOON_S)
+    worker.submit("good job")
+    assert worker.wait(SOON_S)
+    assert (work.done, faults) == (["good job"], [fault])
+    worker.close()

@@ -1,20 +1,20 @@
-/** Pointer to stroke: mouse, pen and touch alike. */
+/** Turns events of mouse, pen and touch into strokes. */
 
 import type { View } from "../store/view.ts";
-import { shapeOf } from "../ui/keys.ts";
-import { type Point, patchAt, toPoint } from "./brush.ts";
+import { type Point, patchAt, toPoint } from "../tools/brush.ts";
+import { shapeOf } from "../tools/tool.ts";
 
-/** All samples since the last event, not only the newest: a fast stroke keeps its shape. */
+/** All samples since the last event, so that a fast stroke keeps its shape. */
 export function samplesOf(event: PointerEvent): readonly PointerEvent[] {
   const coalesced = event.getCoalescedEvents?.() ?? [];
   return coalesced.length ? coalesced : [event];
 }
 
-/** How hard a pen presses; a mouse and most fingers cannot tell. */
+/** How hard a pen presses; a mouse and most touch screens do not report it. */
 export const pressureOf = ({ pointerType, pressure }: PointerEvent): number =>
   pointerType === "pen" && pressure > 0 ? pressure : 1;
 
-/** Lets a canvas be painted on until the signal aborts. */
+/** Paints on a canvas until the signal aborts. */
 export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {
   const { store } = view;
   let painting: number | null = null;
@@ -22,14 +22,14 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
   let frame = 0;
 
   const pointOf = (event: PointerEvent): Point => ({
-    ...toPoint(event.clientX, event.clientY, canvas.getBoundingClientRect()),
+    ...toPoint(store.painting.grid, event.clientX, event.clientY, canvas.getBoundingClientRect()),
     pressure: pressureOf(event),
   });
 
   const flush = () => {
     cancelAnimationFrame(frame);
     frame = 0;
-    if (queue.length) store.continueStroke(queue);
+    if (queue.length) store.stroke.advance(queue);
     queue = [];
   };
 
@@ -37,8 +37,8 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     if (event.pointerId !== painting) return;
     flush();
     painting = null;
-    store.endStroke();
-    if (event.pointerType !== "mouse") view.hover.val = null;
+    store.stroke.end();
+    if (event.pointerType !== "mouse") view.hover.value = null;
   };
 
   canvas.addEventListener(
@@ -46,12 +46,12 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     (event) => {
       if (event.button !== 0 || painting !== null) return;
       canvas.focus({ preventScroll: true });
-      view.cursor.val = null;
+      view.cursor.value = null;
       const point = pointOf(event);
-      view.hover.val = point;
+      view.hover.value = point;
       const held = { shift: event.shiftKey, alt: event.altKey };
-      const tool = held.alt && !held.shift ? "pick" : store.tool.val;
-      if (!store.beginStroke(point, shapeOf(held), tool)) return;
+      const tool = held.alt && !held.shift ? "pick" : store.settings.tool.value;
+      if (!store.stroke.begin(point, shapeOf(held), tool)) return;
       painting = event.pointerId;
       canvas.setPointerCapture(event.pointerId);
     },
@@ -62,11 +62,11 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     (event) => {
       const point = pointOf(event);
       if (painting === null || event.pointerId === painting)
-        view.hover.val = painting === null && patchAt(point) === null ? null : point;
+        view.hover.value = painting === null && patchAt(store.painting.grid, point) === null ? null : point;
       if (event.pointerId !== painting) return;
       // A released button outside the window, or a stroke that Escape or the kernel ended.
       if (!event.buttons) finish(event);
-      if (!event.buttons || !store.isStroking) return;
+      if (!event.buttons || !store.stroke.isActive) return;
       queue.push(...samplesOf(event).map(pointOf));
       if (!frame) frame = requestAnimationFrame(flush);
     },
@@ -77,7 +77,7 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
   canvas.addEventListener(
     "pointerleave",
     () => {
-      if (painting === null) view.hover.val = null;
+      if (painting === null) view.hover.value = null;
     },
     { signal },
   );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openStore } from "./fake_kernel.ts";
+import { openStore } from "../fake_kernel.ts";
 
 function setUp() {
   const { kernel, store } = openStore();
@@ -63,36 +63,36 @@ test("each thumbnail is asked for once, and again if the kernel went away before
   assert.deepEqual(kernel.of("icons")[0].keys, ["k0", "k1"]);
   kernel.state({ revision: 2, icons: ["k1", "k2"] });
   assert.deepEqual(kernel.of("icons")[1].keys, ["k2"]);
-  kernel.say({ type: "icon", key: "k1", address: "data:," });
-  assert.equal(store.palette.icons.val.k1, "data:,");
+  kernel.say({ type: "icon", key: "k1", url: "data:," });
+  assert.equal(store.thumbnails.urls.value.k1, "data:,");
   kernel.state({ revision: 2, icons: ["k1", "k2"] });
   assert.equal(kernel.of("icons").length, 2, "what is on its way is not asked for again");
-  store.palette.forget();
+  store.thumbnails.forget();
   kernel.state({ revision: 3, icons: ["k1", "k2"] });
   assert.deepEqual(kernel.of("icons")[2].keys, ["k2"]);
 });
 
-test("thumbnails that nothing shows any more are let go, and asked for again when they are back", () => {
+test("thumbnails that nothing shows any more are dropped, and requested again when they are needed", () => {
   const { kernel, store } = setUp();
-  kernel.say({ type: "icon", key: "k0", address: "data:," });
+  kernel.say({ type: "icon", key: "k0", url: "data:," });
   kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7", ""]] });
-  assert.deepEqual(store.palette.icons.val, {});
+  assert.deepEqual(store.thumbnails.urls.value, {});
   kernel.state({ revision: 3, icons: ["k0", "k1"] });
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0"]);
 });
 
 test("thumbnails of features are asked for when they are looked at, and stay", () => {
   const { kernel, store } = setUp();
-  store.palette.lookAt(["feature 5", ""]);
-  store.palette.lookAt(["feature 5", "feature 6"]);
+  store.thumbnails.request(["feature 5", ""]);
+  store.thumbnails.request(["feature 5", "feature 6"]);
   assert.deepEqual(
     kernel.of("icons").map(({ keys }) => keys),
     [["k0", "k1"], ["feature 5"], ["feature 6"]],
   );
-  kernel.say({ type: "icon", key: "feature 5", address: "data:," });
+  kernel.say({ type: "icon", key: "feature 5", url: "data:," });
   kernel.state({ revision: 2, icons: [] });
-  assert.equal(store.palette.icons.val["feature 5"], "data:,");
-  store.palette.search("tree");
+  assert.equal(store.thumbnails.urls.value["feature 5"], "data:,");
+  store.search.search("tree");
   const found = [5, 7].map((feature) => ({ feature, label: "", icon: `feature ${feature}` }));
   kernel.say({ type: "found", client: "me", seq: kernel.of("search")[0].seq, features: found });
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["feature 7"]);
@@ -100,48 +100,48 @@ test("thumbnails of features are asked for when they are looked at, and stay", (
 
 test("features are searched for in the kernel, and nothing is without a text", () => {
   const { kernel, store } = setUp();
-  store.palette.search("tree");
+  store.search.search("tree");
   const { seq, text } = kernel.of("search")[0];
   assert.equal(text, "tree");
   kernel.say({ type: "found", client: "other", seq, features: [{ feature: 1, label: "" }] });
-  assert.deepEqual(store.palette.found.val, []);
+  assert.deepEqual(store.search.found.value, []);
   kernel.say({ type: "found", client: "me", seq, features: [{ feature: 5, label: "tree" }] });
-  assert.deepEqual(store.palette.found.val, [{ feature: 5, label: "tree" }]);
-  store.palette.search("tre");
-  store.palette.search("trees");
-  assert.equal(store.palette.isFound, false);
+  assert.deepEqual(store.search.found.value, [{ feature: 5, label: "tree" }]);
+  store.search.search("tre");
+  store.search.search("trees");
+  assert.equal(store.search.isDone, false);
   const [first, last] = kernel.of("search").slice(1);
   kernel.say({ type: "found", client: "me", seq: first.seq, features: [] });
-  assert.equal(store.palette.isFound, false, "that was the answer to an earlier text");
+  assert.equal(store.search.isDone, false, "that was the answer to an earlier text");
   kernel.say({ type: "found", client: "me", seq: last.seq, features: [] });
-  assert.ok(store.palette.isFound);
-  store.palette.search(" ");
-  assert.deepEqual(store.palette.found.val, []);
+  assert.ok(store.search.isDone);
+  store.search.search(" ");
+  assert.deepEqual(store.search.found.value, []);
   assert.equal(kernel.of("search").length, 3);
 });
 
 test("Enter takes the best feature found, also where it was pressed before the answer came", () => {
   const { kernel, store } = setUp();
-  const { palette } = store;
+  const { search } = store;
   const picked: number[] = [];
-  const enter = () => palette.pickFirst(({ feature }) => picked.push(feature));
+  const enter = () => search.pickFirst(({ feature }) => picked.push(feature));
   const answer = (...found: number[]) => {
     const { seq } = kernel.of("search").at(-1);
     kernel.say({ type: "found", client: "me", seq, features: found.map((feature) => ({ feature, label: "" })) });
   };
-  palette.search("tree");
+  search.search("tree");
   enter();
   assert.deepEqual(picked, []);
   answer(5, 6);
   assert.deepEqual(picked, [5]);
   enter();
   assert.deepEqual(picked, [5, 5]);
-  palette.search("no such thing");
+  search.search("no such thing");
   enter();
   answer();
-  palette.search("lake");
+  search.search("lake");
   enter();
-  palette.search("lakes");
+  search.search("lakes");
   answer(7);
   assert.deepEqual(picked, [5, 5], "nothing was found, and of a text that was changed nothing is taken");
 });
@@ -149,11 +149,11 @@ test("Enter takes the best feature found, also where it was pressed before the a
 test("to search in the middle of a stroke does not cost its newest state", () => {
   const { kernel, store } = setUp();
   const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
-  store.size.val = 1;
-  store.beginStroke(middle(0, 0));
-  for (const col of [1, 2, 3]) store.continueStroke([middle(0, col)]);
+  store.settings.size.value = 1;
+  store.stroke.begin(middle(0, 0));
+  for (const col of [1, 2, 3]) store.stroke.advance([middle(0, col)]);
   const sent = kernel.of("edit").length;
-  store.palette.search("tree");
+  store.search.search("tree");
   kernel.frame(kernel.of("edit").at(-1).seq);
   assert.equal(kernel.of("edit").length, sent + 1);
 });

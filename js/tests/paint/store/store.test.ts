@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeBitmap, openStore } from "./fake_kernel.ts";
+import { FakeBitmap, openStore } from "../fake_kernel.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
 const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
@@ -13,18 +13,18 @@ test("it asks for the scene as soon as it is there", () => {
 
 test("before a scene has come nothing can be painted", () => {
   const { kernel, store } = openStore();
-  assert.equal(store.beginStroke(middle(3, 3)), false);
+  assert.equal(store.stroke.begin(middle(3, 3)), false);
   assert.equal(kernel.of("edit").length, 0);
 });
 
 test("a stroke paints at once, streams, and ends with a commit", () => {
   const { kernel, store } = openStore();
   kernel.state({ revision: 7 });
-  store.size.val = 1;
-  assert.ok(store.beginStroke(middle(0, 0)));
-  assert.equal(store.layers.val.strengths[0], 1);
-  store.continueStroke([middle(0, 1)]);
-  store.endStroke();
+  store.settings.size.value = 1;
+  assert.ok(store.stroke.begin(middle(0, 0)));
+  assert.equal(store.painting.layers.value.strengths[0], 1);
+  store.stroke.advance([middle(0, 1)]);
+  store.stroke.end();
   assert.deepEqual(
     kernel.of("edit").map(({ commit, revision }) => [commit, revision]),
     [
@@ -40,126 +40,108 @@ test("a stroke paints at once, streams, and ends with a commit", () => {
 test("a cancelled stroke leaves everything as it was, in the kernel too", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  const before = store.layers.val;
-  store.beginStroke(middle(0, 0));
-  store.cancelStroke();
-  assert.equal(store.layers.val, before);
+  const before = store.painting.layers.value;
+  store.stroke.begin(middle(0, 0));
+  store.stroke.cancel();
+  assert.equal(store.painting.layers.value, before);
   assert.equal(kernel.of("edit").at(-1)?.commit, true);
 });
 
 test("the answer to one's own stroke does not take back what was painted since", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.beginStroke(middle(0, 0));
+  store.stroke.begin(middle(0, 0));
   kernel.state({ why: "edit", client: "me", can_undo: true });
-  assert.equal(store.layers.val.strengths[0], 1);
-  assert.equal(store.canUndo.val, true);
+  assert.equal(store.painting.layers.value.strengths[0], 1);
+  assert.equal(store.history.canUndo.value, true);
 });
 
 test("what another page painted shows", () => {
   const { kernel, store } = openStore();
   kernel.state();
   kernel.state({ why: "edit", client: "someone else" }, 0.75);
-  assert.equal(store.layers.val.strengths[0], 0.75);
+  assert.equal(store.painting.layers.value.strengths[0], 0.75);
 });
 
 test("an answer to another page's hello is not for this one", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.beginStroke(middle(0, 0));
+  store.stroke.begin(middle(0, 0));
   kernel.state({ why: "hello", client: "someone else" });
-  assert.equal(store.layers.val.strengths[0], 1);
-  assert.ok(store.isStroking);
+  assert.equal(store.painting.layers.value.strengths[0], 1);
+  assert.ok(store.stroke.isActive);
 });
 
 test("a scene that comes in the middle of a stroke ends it", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.beginStroke(middle(0, 0));
+  store.stroke.begin(middle(0, 0));
   kernel.state({ revision: 2 }, 0.5);
-  store.continueStroke([middle(5, 5)]);
-  store.endStroke();
-  assert.equal(store.layers.val.strengths[0], 0.5);
+  store.stroke.advance([middle(5, 5)]);
+  store.stroke.end();
+  assert.equal(store.painting.layers.value.strengths[0], 0.5);
   assert.equal(kernel.of("edit").length, 1);
 });
 
 test("a scene with fewer factors picks one that is there", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.factor.val = 1;
+  store.factors.pick(1);
   kernel.state({ revision: 2, names: ["sky"] });
-  assert.equal(store.factor.val, 0);
+  assert.equal(store.factors.picked.value, 0);
 });
 
 test("locked factors stay as they are, whatever is done to the others", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.size.val = 1;
-  store.toggle("locked", 1);
-  store.beginStroke(middle(0, 0));
-  assert.deepEqual([...store.layers.val.strengths.slice(0, 2)], [1, 0.25]);
-  assert.equal(store.layers.val.remainder[0], 0);
+  store.settings.size.value = 1;
+  store.factors.toggle("locked", 1);
+  store.stroke.begin(middle(0, 0));
+  assert.deepEqual([...store.painting.layers.value.strengths.slice(0, 2)], [1, 0.25]);
+  assert.equal(store.painting.layers.value.remainder[0], 0);
 });
 
-test("what is set for a factor goes along when others come, go or change their names", () => {
-  const { kernel, store } = openStore();
-  kernel.state({ names: ["sky", "tree", "sun"] });
-  store.toggle("locked", 1);
-  store.toggle("hidden", 2);
-  store.soloed.val = 2;
-  store.factor.val = 2;
-  kernel.state({ revision: 2, names: ["sky", "pine", "sun"] });
-  assert.deepEqual([...store.locked.val], [1]);
-  kernel.state({ revision: 3, names: ["sun", "pine"] });
-  assert.deepEqual([[...store.locked.val], [...store.hidden.val]], [[1], [0]]);
-  assert.deepEqual([store.soloed.val, store.factor.val], [0, 0]);
-  kernel.state({ revision: 4, names: ["pine", "sun"] });
-  assert.deepEqual([[...store.locked.val], [...store.hidden.val]], [[0], [1]]);
-  kernel.state({ revision: 5, names: ["sun", "pine", "lion"] });
-  assert.equal(store.factor.val, 2, "what was added is picked");
-});
-
-test("selecting is not told to the kernel, and painting says which verb it was", () => {
+test("a selection is not sent to the kernel, and painting is sent with its call", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.beginStroke(middle(2, 2), "free", "rect");
-  store.continueStroke([middle(3, 3)]);
-  store.endStroke();
+  store.stroke.begin(middle(2, 2), "free", "rect");
+  store.stroke.advance([middle(3, 3)]);
+  store.stroke.end();
   assert.equal(kernel.of("edit").length, 0);
-  store.size.val = 1;
-  store.beginStroke(middle(3, 3));
-  store.endStroke();
-  const { verb, factor, shares } = kernel.of("edit").at(-1)?.deed ?? {};
+  store.settings.size.value = 1;
+  store.stroke.begin(middle(3, 3));
+  store.stroke.end();
+  const { verb, factor, shares } = kernel.of("edit").at(-1)?.call ?? {};
   assert.deepEqual([verb, factor, shares.length, shares.indexOf(1)], ["paint", 0, 256, 3 * 16 + 3]);
-  assert.equal(kernel.of("edit")[0].deed, undefined);
+  assert.equal(kernel.of("edit")[0].call, undefined);
 });
 
 test("an area is painted, erased or selected as the tool says, in one step of the history", () => {
   const { kernel, store } = openStore();
   kernel.state();
   const left = new Uint8Array(256).fill(1, 0, 2);
-  store.useOn(left);
-  assert.deepEqual([...store.layers.val.strengths.slice(0, 5)], [1, 0, 1, 0, 0.25]);
+  store.stroke.useOn(left);
+  assert.deepEqual([...store.painting.layers.value.strengths.slice(0, 5)], [1, 0, 1, 0, 0.25]);
   assert.equal(kernel.of("edit").filter(({ commit }) => commit).length, 1);
-  store.tool.val = "lasso";
-  store.useOn(left);
-  assert.equal(store.selection.val, left);
-  store.factor.val = 1;
-  store.useOn(new Uint8Array(256).fill(1), "paint");
-  assert.deepEqual([...store.layers.val.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
+  store.settings.tool.value = "lasso";
+  store.stroke.useOn(left);
+  assert.equal(store.settings.selection.value, left);
+  store.factors.pick(1);
+  store.stroke.useOn(new Uint8Array(256).fill(1), "paint");
+  assert.deepEqual([...store.painting.layers.value.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
 });
 
 test("a cancelled move puts the selection back too", () => {
   const { kernel, store } = openStore();
   kernel.state();
   const selection = new Uint8Array(256).fill(1, 0, 1);
-  store.selection.val = selection;
-  store.beginStroke(middle(0, 0), "free", "move");
-  store.continueStroke([middle(4, 4)]);
-  assert.ok(store.ghost.val);
-  store.cancelStroke();
-  assert.equal(store.selection.val, selection);
-  assert.equal(store.ghost.val, null);
+  store.settings.selection.value = selection;
+  store.stroke.begin(middle(0, 0), "free", "move");
+  store.stroke.advance([middle(4, 4)]);
+  assert.ok(store.stroke.outlines.value);
+  store.stroke.cancel();
+  assert.equal(store.settings.selection.value, selection);
+  assert.equal(store.stroke.outlines.value, null);
 });
 
 test("buffers that do not fit are not taken over", () => {
@@ -178,17 +160,17 @@ test("buffers that do not fit are not taken over", () => {
     },
     [new Float32Array(3), new Float32Array(256)],
   );
-  assert.equal(store.info.val?.revision, 1);
+  assert.equal(store.painting.info.value?.revision, 1);
 });
 
 test("a typed prompt stays while only the painting changes, and follows another scene", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.draft.val = { ...store.draft.val, prompt: "half typed" };
+  store.draft.fields.value = { ...store.draft.fields.value, prompt: "half typed" };
   kernel.state({ revision: 2 });
-  assert.equal(store.draft.val.prompt, "half typed");
+  assert.equal(store.draft.fields.value.prompt, "half typed");
   kernel.state({ revision: 3, prompt: "a lion", seed: "9223372036854775807" });
-  assert.deepEqual(store.draft.val, {
+  assert.deepEqual(store.draft.fields.value, {
     prompt: "a lion",
     style: "",
     seed: "9223372036854775807",
@@ -200,8 +182,8 @@ test("a typed prompt stays while only the painting changes, and follows another 
 test("sliders stream and commit", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.setGain(1, 1.5, false);
-  store.setGain(1, 1.6, true);
+  store.painting.setGain(1, 1.5, false);
+  store.painting.setGain(1, 1.6, true);
   assert.deepEqual(
     kernel.of("edit").map(({ gains, commit }) => [gains, commit]),
     [
@@ -225,31 +207,31 @@ test("while a new scene is drawn nothing can be painted", () => {
     client: "me",
     seq: 2,
   });
-  assert.equal(store.beginStroke(middle(0, 0)), false);
+  assert.equal(store.stroke.begin(middle(0, 0)), false);
   kernel.say({ type: "status", busy: false, task: "" });
-  assert.ok(store.beginStroke(middle(0, 0)));
+  assert.ok(store.stroke.begin(middle(0, 0)));
 });
 
 test("undo in the middle of a stroke takes the stroke back", () => {
   const { kernel, store } = openStore();
   kernel.state({ can_undo: true });
-  store.beginStroke(middle(0, 0));
-  store.undo();
-  assert.equal(store.layers.val.strengths[0], 0.25);
+  store.stroke.begin(middle(0, 0));
+  store.history.undo();
+  assert.equal(store.painting.layers.value.strengths[0], 0.25);
   assert.equal(kernel.of("undo").length, 0);
-  store.undo();
+  store.history.undo();
   assert.equal(kernel.of("undo").length, 1);
 });
 
-test("a frame shows, and the one before is let go", async () => {
+test("a frame shows, and the one before is closed", async () => {
   const { kernel, store } = openStore();
   kernel.frame(4);
   await tick();
-  const first = store.pictures.picture.val?.bitmap as unknown as FakeBitmap;
-  assert.equal(store.pictures.shownSeq.val, 4);
+  const first = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
+  assert.equal(store.pictures.shownSeq.value, 4);
   kernel.frame(5);
   await tick();
-  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 5);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 5);
   assert.equal(first.closed, true);
 });
 
@@ -264,33 +246,33 @@ test("a frame that is decoded late does not replace a newer one", async () => {
   await tick();
   waiting[0]?.();
   await tick();
-  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 2);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 2);
 });
 
 test("another page's frames show too, but are no answer to this one", async () => {
   const { kernel, store } = openStore();
   kernel.frame(90, "someone else", 7);
   await tick();
-  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 7);
-  assert.equal(store.pictures.shownSeq.val, 0);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 7);
+  assert.equal(store.pictures.shownSeq.value, 0);
 });
 
-test("a picture that cannot be read is said to be so", async () => {
+test("a picture that cannot be read is reported", async () => {
   const { kernel, store } = openStore(() => Promise.reject(new Error("broken")));
   kernel.frame(1);
   await tick();
-  assert.equal(store.error.val?.message, "The picture that arrived cannot be read.");
+  assert.equal(store.status.error.value?.message, "The picture that arrived cannot be read.");
 });
 
 test("a fault shows, the painting stays, and the next picture ends it", async () => {
   const { kernel, store } = openStore();
   kernel.state();
-  store.beginStroke(middle(0, 0));
+  store.stroke.begin(middle(0, 0));
   kernel.say({ type: "error", client: "me", seq: 2, message: "out of memory", traceback: "Traceback" });
-  assert.deepEqual(store.error.val, { message: "out of memory", traceback: "Traceback" });
-  assert.equal(store.layers.val.strengths[0], 1);
+  assert.deepEqual(store.status.error.value, { message: "out of memory", traceback: "Traceback" });
+  assert.equal(store.painting.layers.value.strengths[0], 1);
   kernel.frame(3);
-  assert.equal(store.error.val, null);
+  assert.equal(store.status.error.value, null);
 });
 
 test("retry asks for the picture again", () => {
@@ -304,17 +286,17 @@ test("the saved picture shows before the kernel has said anything", async () => 
   kernel.image = new DataView(new Uint8Array([42]).buffer);
   store.open();
   await tick();
-  assert.equal(byteOf(store.pictures.picture.val?.bitmap), 42);
+  assert.equal(byteOf(store.pictures.picture.value?.bitmap), 42);
 });
 
-test("a closed store listens no more and lets its picture go", async () => {
+test("a closed store stops listening and closes its picture", async () => {
   const { kernel, store } = openStore();
   kernel.frame(1);
   await tick();
-  const shown = store.pictures.picture.val?.bitmap as unknown as FakeBitmap;
+  const shown = store.pictures.picture.value?.bitmap as unknown as FakeBitmap;
   store.close();
   kernel.state();
-  assert.equal(store.info.val, null);
+  assert.equal(store.painting.info.value, null);
   assert.equal(shown.closed, true);
   assert.equal(
     [...kernel.listeners.values()].reduce((n, set) => n + set.size, 0),
@@ -325,26 +307,79 @@ test("a closed store listens no more and lets its picture go", async () => {
 test("where several sites are steered, a stroke covers the factors of its own", () => {
   const { kernel, store } = openStore();
   kernel.state({ names: ["sky", "tree", "bark"], sites: [0, 0, 1], site_names: ["down.2.1", "up.0.1"] });
-  store.factor.val = 2;
-  store.beginStroke({ row: 3.5, col: 3.5 });
-  store.endStroke();
-  const { strengths } = store.layers.val;
+  store.factors.pick(2);
+  store.stroke.begin({ row: 3.5, col: 3.5 });
+  store.stroke.end();
+  const { strengths } = store.painting.layers.value;
   const at = 3 * (3 * 16 + 3);
   assert.deepEqual([...strengths.slice(at, at + 3)], [0.25, 0.25, 1]);
-  store.factor.val = 1;
-  store.beginStroke({ row: 3.5, col: 3.5 });
-  store.endStroke();
-  assert.deepEqual([...store.layers.val.strengths.slice(at, at + 3)], [0, 1, 1]);
+  store.factors.pick(1);
+  store.stroke.begin({ row: 3.5, col: 3.5 });
+  store.stroke.end();
+  assert.deepEqual([...store.painting.layers.value.strengths.slice(at, at + 3)], [0, 1, 1]);
 });
 
-test("how strong each factor is at most is told again only when that changes", () => {
+test("the largest strengths stay the same array while no number changes", () => {
   const { kernel, store } = openStore();
   kernel.state();
-  assert.deepEqual(store.peaks.val, [0.25, 0.25]);
-  store.beginStroke({ row: 3, col: 3 });
-  const { val: peaks } = store.peaks;
+  assert.deepEqual(store.painting.peaks.value, [0.25, 0.25]);
+  store.stroke.begin({ row: 3, col: 3 });
+  const { value: peaks } = store.painting.peaks;
   assert.deepEqual(peaks, [1, 0.25]);
-  store.continueStroke([{ row: 9, col: 9 }]);
-  assert.equal(store.peaks.val, peaks);
-  store.endStroke();
+  store.stroke.advance([{ row: 9, col: 9 }]);
+  assert.equal(store.painting.peaks.value, peaks);
+  store.stroke.end();
+});
+
+test("what the painter offers is known from the first state on", () => {
+  const { kernel, store } = openStore();
+  assert.deepEqual([store.offers("styles"), store.offers("styles", true)], [false, true]);
+  kernel.state({ capabilities: ["refit"] });
+  assert.deepEqual([store.offers("styles", true), store.offers("refit")], [false, true]);
+});
+
+for (const { rows, cols } of [
+  { rows: 24, cols: 24 },
+  { rows: 12, cols: 20 },
+])
+  test(`a scene of ${rows}×${cols} patches is painted up to its corners`, () => {
+    const { kernel, store } = openStore();
+    kernel.state({ rows, cols });
+    store.settings.size.value = 1;
+    const last = { row: rows - 0.5, col: cols - 0.5 };
+    assert.ok(store.stroke.begin(middle(0, 0)));
+    store.stroke.advance([last, { row: rows + 5, col: cols + 5 }]);
+    store.stroke.end();
+    const [strengths, remainder] = (kernel.buffers.at(-1) ?? []).map((buffer) => new Float32Array(buffer));
+    assert.deepEqual([strengths?.length, remainder?.length], [2 * rows * cols, rows * cols]);
+    assert.equal(strengths?.at(-2), 1);
+    assert.equal(kernel.of("edit").at(-1)?.call.shares.length, rows * cols);
+  });
+
+test("a selection ends when a scene has another grid, because it names patches of the old one", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.settings.selection.value = new Uint8Array(256).fill(1);
+  kernel.state({ revision: 2 });
+  assert.ok(store.settings.selection.value);
+  kernel.state({ revision: 3, rows: 24, cols: 24 });
+  assert.equal(store.settings.selection.value, null);
+});
+
+test("buffers of another grid than the message says are ignored", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const message = {
+    type: "state",
+    why: "scene",
+    client: "",
+    revision: 2,
+    names: ["a"],
+    sites: [],
+    ids: [0],
+    steps: [],
+  };
+  const buffers = [256, 256, 512].map((length) => new Float32Array(length));
+  kernel.say({ ...message, rows: 24, cols: 24, gains: [1], icons: [], features: [[]], seeds: [] }, buffers);
+  assert.equal(store.painting.revision, 1);
 });

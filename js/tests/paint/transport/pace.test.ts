@@ -1,8 +1,8 @@
-/** A stroke against a kernel with a clock of its own: what the pacing of edits is worth, without any real time. */
+/** A stroke on a simulated clock: how well edits are paced. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers } from "../src/paint/store/grid.ts";
-import { Transport } from "../src/paint/transport/transport.ts";
+import { emptyLayers } from "../../../src/paint/store/grid.ts";
+import { Transport } from "../../../src/paint/transport/transport.ts";
 
 interface Course {
   /** Per picture, how old the newest thing it knew of was when the kernel began to draw it, in ms. */
@@ -11,8 +11,8 @@ interface Course {
   readonly busy: number;
 }
 
-/** Three seconds of a hand that moves every 8 ms; a picture takes `drawMs`, a message `travelMs`. */
-function stroke(drawMs: number, travelMs: number, told: boolean): Course {
+/** Three seconds of a pointer that moves every 8 ms; a picture takes `drawMs`, a message `travelMs`. */
+function stroke(drawMs: number, travelMs: number, paced: boolean): Course {
   const events: { at: number; act: () => void }[] = [];
   let now = 0;
   const later = (ms: number, act: () => void) => {
@@ -34,7 +34,7 @@ function stroke(drawMs: number, travelMs: number, told: boolean): Course {
   const work = () => {
     if (working || !slot) return;
     const { seq, moved, came } = slot;
-    const early = free - came;
+    const waited_ms = free - came;
     slot = null;
     working = true;
     busy += drawMs;
@@ -42,8 +42,8 @@ function stroke(drawMs: number, travelMs: number, told: boolean): Course {
     later(drawMs, () => {
       working = false;
       free = now;
-      // Untold, the browser cannot know when to send, and sends as soon as there is room.
-      later(travelMs, () => transport.answered(seq, told ? { ms: drawMs, early } : undefined));
+      // Without these numbers the browser does not know when to send, and sends as soon as the window has room.
+      later(travelMs, () => transport.answered(seq, paced ? { ms: drawMs, waited_ms } : undefined));
       work();
     });
   };
@@ -61,7 +61,7 @@ function stroke(drawMs: number, travelMs: number, told: boolean): Course {
   const transport = new Transport(model, "me", () => {}, clock);
   for (let at = 0; at < 3000; at += 8)
     later(at, () => {
-      const layers = emptyLayers(1);
+      const layers = emptyLayers({ rows: 16, cols: 16 }, 1);
       layers.strengths.fill(now);
       transport.stream(() => ({ gains: [1], revision: 1, commit: false, layers }));
     });
@@ -86,7 +86,7 @@ for (const [drawMs, travelMs] of [
     const paced = stroke(drawMs, travelMs, true);
     const unpaced = stroke(drawMs, travelMs, false);
     assert.ok(paced.busy > 0.93, `busy ${paced.busy}`);
-    // The way to the kernel, the time between two events of the hand, and a little room.
+    // The way to the kernel, the time between two events of the pointer, and a little room.
     assert.ok(middle(paced.ages) <= travelMs + 8 + 12, `${middle(paced.ages)} ms`);
     assert.ok(middle(paced.ages) < middle(unpaced.ages) / 1.5, `${middle(paced.ages)}, ${middle(unpaced.ages)} ms`);
   });

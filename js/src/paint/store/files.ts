@@ -1,15 +1,15 @@
-/** What one takes along: files, the program, a sheet of pictures. */
+/** Files from the kernel: pictures, scenes, the program, a sheet of pictures. */
 
-import { signal } from "../../shared/signals.ts";
-import { copied } from "../store/pictures.ts";
+import { signal } from "@preact/signals-core";
+import { copied } from "../transport/buffers.ts";
 import type { FileForm, FileMessage, Request } from "../transport/messages.ts";
 
 export class Files {
-  /** What was done, as Python, while it is shown. */
+  /** The edits as Python, while they are shown. */
   readonly program = signal<string | null>(null);
   /** A contact sheet, while it is shown. */
-  readonly sheet = signal<{ name: string; address: string; keep: () => void } | null>(null);
-  /** What is being made and takes its time. */
+  readonly sheet = signal<{ name: string; url: string; keep: () => void } | null>(null);
+  /** The file that the kernel is making. */
   readonly making = signal<FileForm | null>(null);
 
   constructor(
@@ -18,21 +18,21 @@ export class Files {
   ) {}
 
   want(form: FileForm, factor = 0): void {
-    this.making.val = form;
+    this.making.value = form;
     this.ask({ type: "export", form, factor });
   }
 
-  received({ name, mime }: FileMessage, view: ArrayBufferView | undefined): void {
-    this.making.val = null;
+  receive({ name, mime }: FileMessage, view: ArrayBufferView | undefined): void {
+    this.making.value = null;
     if (!view) return;
     const bytes = copied(view);
     const keep = () => this.save(name, mime, bytes);
-    if (name.endsWith(".py")) this.program.val = new TextDecoder().decode(bytes);
+    if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(bytes);
     else if (name.endsWith("-sweep.png")) {
-      // As text: where pages are locked up, as in VS Code, pictures may not come from a blob.
+      // As a data URL: some front ends, such as VS Code, do not allow pictures from a blob.
       const reader = new FileReader();
       reader.onload = () => {
-        this.sheet.val = { name, address: reader.result as string, keep };
+        this.sheet.value = { name, url: reader.result as string, keep };
       };
       reader.readAsDataURL(new Blob([bytes as BlobPart], { type: mime }));
     } else keep();

@@ -1,7 +1,7 @@
-/** A model whose kernel is the test: it records what the widget sends and says what it is told. */
-import { emptyLayers } from "../src/paint/store/grid.ts";
-import { Store } from "../src/paint/store/store.ts";
-import type { Model, StateMessage } from "../src/paint/transport/messages.ts";
+/** A model whose kernel is the test: it records what the widget sends, and the test sends the answers. */
+import { emptyLayers, patchesOf } from "../../src/paint/store/grid.ts";
+import { Store } from "../../src/paint/store/store.ts";
+import type { Model, StateMessage } from "../../src/paint/transport/messages.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
 type Sent = any;
@@ -43,7 +43,7 @@ export class FakeKernel implements Model {
     for (const listener of this.listeners.get("msg:custom") ?? []) listener(content, arrays);
   }
 
-  /** Sends a state; strengths are `strength` everywhere. */
+  /** Sends a state of a 16×16 scene, unless `change` says otherwise; strengths are `strength` everywhere. */
   state(change: Partial<StateMessage> = {}, strength = 0.25): void {
     const names = change.names ?? ["sky", "tree"];
     const message = {
@@ -57,6 +57,10 @@ export class FakeKernel implements Model {
       n_steps: 1,
       n_factors: 2,
       most_steps: 4,
+      rows: 16,
+      cols: 16,
+      run: "a tree, seed 3",
+      ids: names.map((_, factor) => factor),
       names,
       colors: names.map(() => "#56b4e9"),
       gains: names.map(() => 1),
@@ -71,16 +75,16 @@ export class FakeKernel implements Model {
       steps: [],
       step: 0,
       seeds: [],
-      able: ["refit", "reseed", "sweep"],
+      capabilities: ["styles", "labels", "draw_icons", "refit", "reseed", "sweep"],
       ...change,
     };
-    const layers = emptyLayers(names.length);
-    const unedited = new Float32Array(256 * (names.length + 1)).fill(strength);
+    const layers = emptyLayers({ rows: message.rows, cols: message.cols }, names.length);
+    const unedited = new Float32Array(patchesOf(layers.grid) * (names.length + 1)).fill(strength);
     this.say(message, [layers.strengths.fill(strength), layers.remainder, unedited]);
   }
 
   frame(seq: number, client = "me", byte = seq, kind = "preview"): void {
-    this.say({ type: "frame", client, seq, kind, ms: 12, early: 0, width: 1, height: 1 }, [new Uint8Array([byte])]);
+    this.say({ type: "frame", client, seq, kind, ms: 12, waited_ms: 0, width: 1, height: 1 }, [new Uint8Array([byte])]);
   }
 
   of(type: string): Sent[] {
@@ -88,7 +92,7 @@ export class FakeKernel implements Model {
   }
 }
 
-/** A picture that says which byte it was decoded from, and whether it was let go. */
+/** A picture that says which byte it was decoded from, and whether it was closed. */
 export class FakeBitmap {
   closed = false;
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers } from "../src/paint/store/grid.ts";
-import type { Edit } from "../src/paint/transport/messages.ts";
-import { EARLY_MS, Transport, WINDOW } from "../src/paint/transport/transport.ts";
+import { emptyLayers } from "../../../src/paint/store/grid.ts";
+import type { Edit } from "../../../src/paint/transport/messages.ts";
+import { Transport, WAIT_MS, WINDOW } from "../../../src/paint/transport/transport.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: messages are read as the kernel would
 type Sent = any;
@@ -36,7 +36,7 @@ function setUp() {
 }
 
 const edit = (strength: number, commit = false): Edit => {
-  const layers = emptyLayers(1);
+  const layers = emptyLayers({ rows: 16, cols: 16 }, 1);
   layers.strengths.fill(strength);
   return { gains: [1], revision: 4, commit, layers };
 };
@@ -104,7 +104,7 @@ test("sequence numbers increase over edits and requests", () => {
   assert.deepEqual(seqs(), [1, 2, 3]);
 });
 
-test("when nothing is heard it asks first, and only then says that the kernel is gone", () => {
+test("without an answer it pings first, and only then reports that the kernel is lost", () => {
   const { transport, types, lost, elapse } = setUp();
   transport.stream(() => edit(1));
   elapse();
@@ -114,12 +114,12 @@ test("when nothing is heard it asks first, and only then says that the kernel is
   assert.deepEqual(lost, [true]);
 });
 
-test("a kernel that answers the question is not gone, however long it renders", () => {
+test("a kernel that answers pings is not lost, however long it renders", () => {
   const { transport, types, lost, elapse } = setUp();
   transport.stream(() => edit(1));
   for (let i = 0; i < 3; i++) {
     elapse();
-    transport.heard();
+    transport.received();
   }
   assert.deepEqual(types(), ["edit", "ping", "ping", "ping"]);
   assert.ok(!lost.includes(true));
@@ -130,19 +130,19 @@ test("a kernel that comes back is there again", () => {
   transport.stream(() => edit(1));
   elapse();
   elapse();
-  transport.heard();
+  transport.received();
   assert.deepEqual(lost, [true, false]);
 });
 
 test("nothing is awaited when everything is answered", () => {
   const { transport, timers } = setUp();
   transport.stream(() => edit(1));
-  transport.heard();
+  transport.received();
   transport.answered(1);
   assert.equal(timers.size, 0);
 });
 
-test("a send that throws means that the kernel is gone", () => {
+test("a send that throws means that the kernel is lost", () => {
   const { transport, model, lost } = setUp();
   model.send = () => {
     throw new Error("comm is closed");
@@ -159,17 +159,17 @@ test("a closed transport keeps no timer", () => {
 });
 
 /** A stroke in which every picture takes `ms`, until the second edit is the only one under way. */
-function strokeOf(ms: number, early: number) {
+function strokeOf(ms: number, waitedMs: number) {
   const set = setUp();
   set.transport.stream(() => edit(1));
   set.transport.stream(() => edit(2));
   set.time.now = ms;
-  set.transport.answered(1, { ms, early });
+  set.transport.answered(1, { ms, waited_ms: waitedMs });
   return set;
 }
 
-test("the next edit waits for the hand until the kernel is about to need it", () => {
-  const { transport, sent, time, elapse } = strokeOf(100, EARLY_MS);
+test("the next edit waits until the kernel is about to need it", () => {
+  const { transport, sent, time, elapse } = strokeOf(100, WAIT_MS);
   transport.stream(() => edit(3));
   assert.equal(sent.length, 2);
   transport.stream(() => edit(4));
@@ -180,21 +180,21 @@ test("the next edit waits for the hand until the kernel is about to need it", ()
   assert.equal(strengthOf(edits.at(-1)), 4);
 });
 
-test("a picture that comes sooner than expected takes the next edit along at once", () => {
-  const { transport, sent, time } = strokeOf(100, EARLY_MS);
+test("after a picture that comes sooner than expected the next edit is sent at once", () => {
+  const { transport, sent, time } = strokeOf(100, WAIT_MS);
   transport.stream(() => edit(3));
   time.now = 130;
-  transport.answered(2, { ms: 30, early: EARLY_MS });
+  transport.answered(2, { ms: 30, waited_ms: WAIT_MS });
   assert.equal(strengthOf(sent.at(-1)), 3);
 });
 
 test("edits leave sooner after one that came too late, and later after one that came too early", () => {
-  const leave = (early: number) => {
-    const { transport, sent, time } = strokeOf(100, early);
+  const leave = (waitedMs: number) => {
+    const { transport, sent, time } = strokeOf(100, waitedMs);
     transport.stream(() => edit(3));
     for (; sent.length < 3; time.now++) transport.stream(() => edit(3));
     return time.now;
   };
-  assert.ok(leave(EARLY_MS - 40) < leave(EARLY_MS));
-  assert.ok(leave(EARLY_MS + 40) > leave(EARLY_MS));
+  assert.ok(leave(WAIT_MS - 40) < leave(WAIT_MS));
+  assert.ok(leave(WAIT_MS + 40) > leave(WAIT_MS));
 });

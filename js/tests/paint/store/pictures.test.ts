@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { View } from "../src/paint/store/view.ts";
-import { actionOf } from "../src/paint/ui/keys.ts";
-import { type FakeBitmap, openStore } from "./fake_kernel.ts";
+import { View } from "../../../src/paint/store/view.ts";
+import { actionOf } from "../../../src/paint/ui/keys.ts";
+import { type FakeBitmap, openStore } from "../fake_kernel.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
 const bytes = (byte: number) => [new Uint8Array([byte])];
@@ -17,58 +17,88 @@ function setUp() {
   return { kernel, store, answer };
 }
 
-test("the unedited picture is asked for once, and again when there is another scene", async () => {
+test("the unedited picture is requested once per run", async () => {
   const { kernel, store, answer } = setUp();
-  store.wantOriginal();
-  store.wantOriginal();
+  store.pictures.wantUnedited();
+  store.pictures.wantUnedited();
   assert.equal(kernel.of("original").length, 1);
   answer({ type: "original" }, 7);
   await tick();
-  const shown = store.pictures.original.val as unknown as FakeBitmap;
+  const shown = store.pictures.unedited.value as unknown as FakeBitmap;
   assert.equal(shown.byte, 7);
   kernel.state({ revision: 2 });
   assert.equal(shown.closed, false, "strokes leave it as it is");
-  kernel.state({ revision: 3, seed: "4" });
-  assert.equal(shown.closed, true);
-  assert.equal(store.pictures.original.val, null);
-  store.wantOriginal();
+  kernel.state({ revision: 3, run: "another photograph" });
+  assert.equal(shown.closed, true, "prompt and seed are the same, the photograph is not");
+  assert.equal(store.pictures.unedited.value, null);
+  store.pictures.wantUnedited();
   assert.equal(kernel.of("original").length, 2);
 });
 
 test("an unedited picture that comes too late is not shown", async () => {
   const { kernel, store, answer } = setUp();
-  store.wantOriginal();
+  store.pictures.wantUnedited();
   answer({ type: "original" }, 7);
-  kernel.state({ revision: 3, seed: "4" });
+  kernel.state({ revision: 3, run: "another run" });
   await tick();
-  assert.equal(store.pictures.original.val, null);
+  assert.equal(store.pictures.unedited.value, null);
+});
+
+test("an answer to a request for the unedited picture of an earlier run is not shown", async () => {
+  const { kernel, store } = setUp();
+  store.pictures.wantUnedited();
+  const { seq } = kernel.of("original")[0];
+  kernel.state({ revision: 3, run: "another run" });
+  store.pictures.wantUnedited();
+  kernel.say({ type: "original", client: "me", seq }, bytes(7));
+  await tick();
+  assert.equal(store.pictures.unedited.value, null);
+  kernel.say({ type: "original", client: "me", seq: kernel.of("original")[1].seq }, bytes(8));
+  await tick();
+  assert.equal((store.pictures.unedited.value as unknown as FakeBitmap).byte, 8);
+});
+
+test("a saved page shows the unedited picture, which nobody has requested", async () => {
+  const { kernel, store } = setUp();
+  kernel.say({ type: "original", client: "me", seq: 0, change: [9, 1] }, bytes(7));
+  await tick();
+  assert.equal((store.pictures.unedited.value as unknown as FakeBitmap).byte, 7);
+  assert.deepEqual(store.pictures.change.value, [9, 1]);
+});
+
+test("the unedited picture is requested again if the kernel was lost before it came", () => {
+  const { kernel, store } = setUp();
+  store.pictures.wantUnedited();
+  store.pictures.forget();
+  store.pictures.wantUnedited();
+  assert.equal(kernel.of("original").length, 2);
 });
 
 test("how far the picture is from the unedited one is what the last answer or settled frame says", async () => {
   const { kernel, store, answer } = setUp();
   const { change } = store.pictures;
-  store.wantOriginal();
+  store.pictures.wantUnedited();
   answer({ type: "original", change: [31.2, 0.02] }, 7);
-  assert.deepEqual(change.val, [31.2, 0.02]);
+  assert.deepEqual(change.value, [31.2, 0.02]);
   const frame = { type: "frame", client: "me", seq: 0, kind: "final", ms: 1, early: 0, width: 1, height: 1 };
   kernel.say({ ...frame, kind: "preview" }, bytes(1));
   await tick();
-  assert.equal(change.val, null, "what it was before the hand moved");
+  assert.equal(change.value, null, "a preview does not say it");
   kernel.say({ ...frame, change: [40, 0.1] }, bytes(2));
   await tick();
-  assert.deepEqual(change.val, [40, 0.1]);
+  assert.deepEqual(change.value, [40, 0.1]);
 });
 
 test("a step that is given a name keeps it, and what is painted meanwhile stays", () => {
   const { kernel, store } = setUp();
-  const painted = { ...store.layers.val };
-  store.layers.val = painted;
-  store.keep("the best");
+  const painted = { ...store.painting.layers.value };
+  store.painting.layers.value = painted;
+  store.history.keep("the best");
   const { type, step, name } = kernel.sent.at(-1);
   assert.deepEqual({ type, step, name }, { type: "keep", step: 0, name: "the best" });
   kernel.state({ why: "kept", steps: [[0, "step 0", "the best"]] }, 0.75);
-  assert.deepEqual(store.film.val.steps, [[0, "step 0", "the best"]]);
-  assert.equal(store.layers.val, painted);
+  assert.deepEqual(store.history.steps.value, [[0, "step 0", "the best"]]);
+  assert.equal(store.painting.layers.value, painted);
 });
 
 test("C held shows the unedited picture", () => {
@@ -76,10 +106,10 @@ test("C held shows the unedited picture", () => {
   const view = new View(store);
   const held = { command: false, shift: false, alt: false };
   actionOf("c", held, { onGrid: false, inText: false }, view)?.();
-  assert.ok(view.holding.val);
+  assert.ok(view.holding.value);
 });
 
-test("a step of the film is gone to, unless it is the one that shows", () => {
+test("a step of the history is gone to, unless it is the one that shows", () => {
   const { kernel, store } = setUp();
   kernel.state({
     revision: 2,
@@ -89,9 +119,9 @@ test("a step of the film is gone to, unless it is the one that shows", () => {
     ],
     step: 4,
   });
-  store.go(4);
+  store.history.go(4);
   assert.equal(kernel.of("go").length, 0);
-  store.go(0);
+  store.history.go(0);
   assert.equal(kernel.of("go")[0].step, 0);
   assert.deepEqual(
     kernel.of("icons").map(({ keys }) => keys),
@@ -108,7 +138,7 @@ test("a file that was asked for is saved as it is, Python is shown", () => {
   assert.deepEqual(kernel.saved, [["a.png", "image/png", new Uint8Array([9])]]);
   store.files.want("py");
   answer({ type: "file", name: "a.py", mime: "text/x-python" }, 65);
-  assert.equal(store.files.program.val, "A");
+  assert.equal(store.files.program.value, "A");
   assert.equal(kernel.saved.length, 1);
 });
 
@@ -121,44 +151,44 @@ test("a file is opened by the kernel, which gets its bytes", () => {
 
 test("a comparison with a factor's top feature is shown until it is ended, and changes nothing", async () => {
   const { kernel, store, answer } = setUp();
-  store.compareTop(1);
+  store.pictures.compare(1);
   assert.deepEqual([kernel.of("top").length, kernel.of("top")[0].factor], [1, 1]);
-  assert.equal(store.trial.val?.bitmap, null, "it is on its way");
+  assert.equal(store.pictures.comparison.value?.bitmap, null, "it is on its way");
   answer({ type: "top" }, 7);
   await tick();
-  const shown = store.trial.val?.bitmap as unknown as FakeBitmap;
+  const shown = store.pictures.comparison.value?.bitmap as unknown as FakeBitmap;
   assert.equal(shown.byte, 7);
-  store.compareTop(null);
-  assert.deepEqual([store.trial.val, shown.closed], [null, true]);
+  store.pictures.compare(null);
+  assert.deepEqual([store.pictures.comparison.value, shown.closed], [null, true]);
   assert.equal(kernel.of("edit").length + kernel.of("palette").length, 0);
 });
 
 test("a comparison that comes too late, or for another factor, is not shown", async () => {
   const { kernel, store, answer } = setUp();
-  store.compareTop(0);
+  store.pictures.compare(0);
   const { seq } = kernel.sent.at(-1);
-  store.compareTop(1);
+  store.pictures.compare(1);
   kernel.say({ type: "top", client: "me", seq }, bytes(7));
   await tick();
-  assert.deepEqual([store.trial.val?.factor, store.trial.val?.bitmap], [1, null]);
+  assert.deepEqual([store.pictures.comparison.value?.factor, store.pictures.comparison.value?.bitmap], [1, null]);
   answer({ type: "top" }, 8);
-  store.compareTop(null);
+  store.pictures.compare(null);
   await tick();
-  assert.equal(store.trial.val, null);
+  assert.equal(store.pictures.comparison.value, null);
 });
 
 test("painting, a slider, another scene and a fault end a comparison", () => {
   const { kernel, store } = setUp();
   const ends: Record<string, () => void> = {
-    stroke: () => store.beginStroke({ row: 3, col: 3 }) && store.endStroke(),
-    slider: () => store.setGain(0, 0.5, false),
+    stroke: () => store.stroke.begin({ row: 3, col: 3 }) && store.stroke.end(),
+    slider: () => store.painting.setGain(0, 0.5, false),
     scene: () => kernel.state({ revision: 9 }),
     fault: () => kernel.say({ type: "error", client: "", seq: 0, message: "no", traceback: "" }),
   };
   for (const [what, end] of Object.entries(ends)) {
-    store.compareTop(0);
-    assert.ok(store.trial.val);
+    store.pictures.compare(0);
+    assert.ok(store.pictures.comparison.value);
     end();
-    assert.equal(store.trial.val, null, what);
+    assert.equal(store.pictures.comparison.value, null, what);
   }
 });

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyLayers, emptyMask, GRID, type Layers, type Mask } from "../src/paint/store/grid.ts";
-import { TOOLS, type ToolName } from "../src/paint/tools/index.ts";
-import { AREAS } from "../src/paint/tools/shapes.ts";
-import type { BrushSettings, Change, Hand, Shape } from "../src/paint/tools/tool.ts";
+import { emptyMask, emptyLayers as emptyOn, type Layers, type Mask, patchesOf } from "../../../src/paint/store/grid.ts";
+import { TOOLS, type ToolName } from "../../../src/paint/tools/index.ts";
+import { areasOf } from "../../../src/paint/tools/shapes.ts";
+import type { BrushSettings, Change, Shape, StrokeStart } from "../../../src/paint/tools/tool.ts";
+
+const GRID = { rows: 16, cols: 16 };
+const emptyLayers = (nFactors: number) => emptyOn(GRID, nFactors);
 
 const BRUSH: BrushSettings = {
   factor: 0,
@@ -20,19 +23,19 @@ const BRUSH: BrushSettings = {
 /** Factor 1 everywhere at 1, except two separate patches of factor 0. */
 function scene(): Layers {
   const layers = emptyLayers(2);
-  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([0, 1], 2 * p);
+  for (let p = 0; p < patchesOf(GRID); p++) layers.strengths.set([0, 1], 2 * p);
   for (const p of [at(3, 3), at(10, 10)]) layers.strengths.set([1, 0], 2 * p);
   return layers;
 }
 
-const at = (row: number, col: number) => row * GRID + col;
+const at = (row: number, col: number) => row * GRID.cols + col;
 const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
 const strength = (layers: Layers | undefined, factor: number, row: number, col: number) =>
   layers?.strengths[2 * at(row, col) + factor];
 const patches = (mask: Mask | null | undefined) =>
-  mask && [...mask.keys()].filter((p) => mask[p]).map((p) => `${Math.floor(p / GRID)},${p % GRID}`);
+  mask && [...mask.keys()].filter((p) => mask[p]).map((p) => `${Math.floor(p / GRID.cols)},${p % GRID.cols}`);
 const some = (...places: readonly (readonly [number, number])[]) => {
-  const mask = emptyMask();
+  const mask = emptyMask(GRID);
   for (const [row, col] of places) mask[at(row, col)] = 1;
   return mask;
 };
@@ -45,7 +48,7 @@ interface Set {
   locked?: number[];
 }
 
-const handOf = ({ layers = scene(), brush = {}, shape = "free", selection, locked = [] }: Set): Hand => ({
+const startOf = ({ layers = scene(), brush = {}, shape = "free", selection, locked = [] }: Set): StrokeStart => ({
   before: layers,
   gains: [1, 1],
   brush: { ...BRUSH, ...brush },
@@ -56,14 +59,14 @@ const handOf = ({ layers = scene(), brush = {}, shape = "free", selection, locke
 
 type Place = readonly [number, number];
 
-/** What a gesture from place to place changes, all in all; null where there is nothing to do. */
+/** All that a stroke from place to place changes; null if the tool does nothing. */
 function draw(tool: ToolName, set: Set, [first, ...others]: readonly [Place, ...Place[]]): Change | null {
-  const hand = handOf(set);
-  const gesture = TOOLS[tool].start();
-  let change = gesture.down(hand, middle(...first));
+  const start = startOf(set);
+  const stroke = TOOLS[tool].start();
+  let change = stroke.down(start, middle(...first));
   if (!change) return null;
-  for (const place of others) change = { ...change, ...gesture.move(hand, [middle(...place)]) };
-  return { ...change, ...gesture.up(hand) };
+  for (const place of others) change = { ...change, ...stroke.move(start, [middle(...place)]) };
+  return { ...change, ...stroke.up(start) };
 }
 
 test("every tool has a key, a name and a hint of its own", () => {
@@ -104,8 +107,8 @@ test("a soft brush is full in its middle and fades out at its edge", () => {
 });
 
 test("a pen that presses half as hard paints half as much", () => {
-  const hand = handOf({});
-  const change = TOOLS.paint.start().down(hand, { ...middle(7, 7), pressure: 0.5 });
+  const start = startOf({});
+  const change = TOOLS.paint.start().down(start, { ...middle(7, 7), pressure: 0.5 });
   assert.equal(strength(change?.layers, 0, 7, 7), 0.5);
 });
 
@@ -121,13 +124,13 @@ test("with Shift a stroke is the straight line from where it began", () => {
 });
 
 test("with Alt and Shift it is the box, whichever corner came first", () => {
-  const { deed } =
+  const { call } =
     draw("paint", { shape: "box" }, [
       [5, 6],
       [9, 9],
       [4, 4],
     ]) ?? {};
-  assert.deepEqual(patches(deed?.shares as Mask), ["4,4", "4,5", "4,6", "5,4", "5,5", "5,6"]);
+  assert.deepEqual(patches(call?.shares as Mask), ["4,4", "4,5", "4,6", "5,4", "5,5", "5,6"]);
 });
 
 test("in a selection the brush paints nowhere else", () => {
@@ -149,34 +152,34 @@ test("a locked factor cannot be painted, filled, scaled, moved or erased alone",
   assert.equal(draw("erase", { locked, brush: { eraseOnlyFactor: true } }, [[3, 3]]), null);
 });
 
-test("the eraser takes the picked factor alone if told so", () => {
+test("the eraser can erase only the picked factor", () => {
   const { layers } = draw("erase", { brush: { eraseOnlyFactor: true } }, [[7, 7]]) ?? {};
   assert.equal(strength(layers, 1, 7, 7), 1);
   assert.equal(layers?.remainder[at(7, 7)], 1);
 });
 
-test("the eraser takes all of a patch and leaves a gap if it is not to fill it", () => {
+test("the eraser erases a whole patch and leaves a gap if it does not heal", () => {
   const { layers } = draw("erase", {}, [[7, 7]]) ?? {};
   assert.equal(strength(layers, 0, 7, 7), 0);
   assert.equal(strength(layers, 1, 7, 7), 0);
   assert.equal(layers?.remainder[at(7, 7)], 0);
 });
 
-test("filling the gap, the eraser does not bring back in the middle of a thing what it took out", () => {
+test("an eraser that heals does not fill the middle of an object with the same object", () => {
   const layers = emptyLayers(2);
-  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([p < 64 ? 1 : 0, 0.25], 2 * p);
+  for (let p = 0; p < patchesOf(GRID); p++) layers.strengths.set([p < 64 ? 1 : 0, 0.25], 2 * p);
   const erased = draw("erase", { layers, brush: { heal: true, factor: 1 } }, [[2, 7]])?.layers;
   assert.equal(strength(erased, 0, 2, 7), 0);
   assert.equal(strength(erased, 1, 2, 7), 0.25);
 });
 
-test("filling the gap, a background closes over it, and what lay on it goes", () => {
+test("an eraser that heals fills the gap in a background and erases what was on it", () => {
   const layers = emptyLayers(2);
-  for (let p = 0; p < GRID * GRID; p++) layers.strengths.set([1, p === 7 * GRID + 7 ? 0.9 : 0], 2 * p);
+  for (let p = 0; p < patchesOf(GRID); p++) layers.strengths.set([1, p === 7 * 16 + 7 ? 0.9 : 0], 2 * p);
   const drawn = draw("erase", { layers, brush: { heal: true, factor: 1 } }, [[7, 7]]);
   assert.equal(strength(drawn?.layers, 0, 7, 7), 1);
   assert.equal(strength(drawn?.layers, 1, 7, 7), 0);
-  assert.equal(drawn?.deed?.verb === "erase" && drawn.deed.factor, null);
+  assert.equal(drawn?.call?.verb === "erase" && drawn.call.factor, null);
 });
 
 test("gain makes the picked factor stronger where the brush passes, once per stroke", () => {
@@ -192,8 +195,8 @@ test("gain makes the picked factor stronger where the brush passes, once per str
   );
 });
 
-test("moving carries the part of the region that was grasped, not its twin", () => {
-  const { layers, ghost } =
+test("only the part of the region under the pointer is moved", () => {
+  const { layers, outlines } =
     draw("move", {}, [
       [3, 3],
       [3, 4],
@@ -202,7 +205,7 @@ test("moving carries the part of the region that was grasped, not its twin", () 
   assert.equal(strength(layers, 0, 5, 6), 1);
   assert.equal(strength(layers, 0, 3, 3), 0);
   assert.equal(strength(layers, 0, 10, 10), 1);
-  assert.deepEqual(ghost?.map(patches), [["3,3"], ["5,6"]]);
+  assert.deepEqual(outlines?.map(patches), [["3,3"], ["5,6"]]);
 });
 
 test("moving back to where it began changes nothing", () => {
@@ -216,18 +219,18 @@ test("moving back to where it began changes nothing", () => {
   );
 });
 
-test("moving grasps and picks what lies under the pointer", () => {
+test("moving picks the factor under the pointer", () => {
   assert.equal(draw("move", { brush: { factor: 1 } }, [[3, 3]])?.factor, 0);
 });
 
-test("the picked factor is grasped where it stands, even under a stronger one", () => {
+test("the picked factor is moved where it is, even if another one is stronger there", () => {
   const layers = scene();
   layers.strengths.set([0.5, 1], 2 * at(3, 3));
   assert.equal(draw("move", { layers, brush: { factor: 0 } }, [[3, 3]])?.factor, 0);
   assert.equal(draw("move", { layers, brush: { factor: 1 } }, [[3, 3]])?.factor, 1);
 });
 
-test("a selection is moved with all that stands in it, and goes along", () => {
+test("a selection is moved with all factors in it", () => {
   const selection = some([3, 3], [3, 4]);
   const { layers, selection: there } =
     draw("move", { selection }, [
@@ -247,7 +250,7 @@ test("a selection is moved with all that stands in it, and goes along", () => {
   );
 });
 
-test("there is nothing to move where nothing is", () => {
+test("nothing is moved where no factor is", () => {
   assert.equal(draw("move", { layers: emptyLayers(2) }, [[3, 3]]), null);
 });
 
@@ -268,12 +271,12 @@ test("a rectangle selects its patches, and Shift adds to what is selected", () =
   assert.equal(patches(draw("rect", { selection, shape: "line" }, corners)?.selection)?.[0], "0,0");
 });
 
-test("a click with a selection tool lets go of the selection, or selects one patch where there is none", () => {
+test("a click with a selection tool removes the selection, or selects one patch if there is none", () => {
   assert.equal(draw("rect", { selection: some([1, 1]) }, [[7, 7]])?.selection, null);
   assert.deepEqual(patches(draw("lasso", {}, [[7, 7]])?.selection), ["7,7"]);
 });
 
-test("a lasso selects what it goes over and around, not what it leaves out", () => {
+test("a lasso selects the patches on and inside its line", () => {
   const { selection } =
     draw("lasso", {}, [
       [2, 2],
@@ -287,9 +290,9 @@ test("a lasso selects what it goes over and around, not what it leaves out", () 
   assert.equal(patches(selection)?.includes("5,9"), false);
 });
 
-test("fill paints the connected area that one factor rules, within the selection", () => {
+test("fill paints the connected area of the strongest factor, within the selection", () => {
   const layers = scene();
-  for (let col = 0; col < GRID; col++) layers.strengths.set([1, 0], 2 * at(8, col));
+  for (let col = 0; col < GRID.cols; col++) layers.strengths.set([1, 0], 2 * at(8, col));
   const filled = draw("fill", { layers, brush: { strength: 0.5 } }, [[0, 0]])?.layers;
   assert.equal(strength(filled, 0, 0, 15), 0.5);
   assert.equal(strength(filled, 0, 8, 5), 1);
@@ -298,12 +301,13 @@ test("fill paints the connected area that one factor rules, within the selection
   assert.deepEqual([strength(inside, 0, 0, 0), strength(inside, 0, 0, 1)], [0.5, 0]);
 });
 
-test("the eyedropper takes up the strongest factor, and changes nothing", () => {
+test("the eyedropper picks the strongest factor and changes nothing", () => {
   assert.deepEqual(draw("pick", { brush: { factor: 0 } }, [[7, 7]]), { factor: 1 });
 });
 
 test("areas have the shapes that their names say", () => {
-  const counts = Object.entries(AREAS).map(([name, mask]) => [name, mask.reduce((n, v) => n + v, 0)]);
+  const areas = areasOf(GRID);
+  const counts = Object.entries(areas).map(([name, mask]) => [name, mask.reduce((n, v) => n + v, 0)]);
   assert.deepEqual(counts, [
     ["everything", 256],
     ["floor", 80],
@@ -311,7 +315,14 @@ test("areas have the shapes that their names say", () => {
     ["left", 80],
     ["right", 80],
   ]);
-  assert.equal(AREAS.left?.[at(3, 4)], 1);
-  assert.equal(AREAS.right?.[at(3, 11)], 1);
-  assert.equal(AREAS.floor?.[at(11, 3)], 1);
+  assert.equal(areas.left?.[at(3, 4)], 1);
+  assert.equal(areas.right?.[at(3, 11)], 1);
+  assert.equal(areas.floor?.[at(11, 3)], 1);
+});
+
+test("areas cover the same part of any grid", () => {
+  const { floor, left, centre } = areasOf({ rows: 32, cols: 48 });
+  const count = (mask: Mask | undefined) => mask?.reduce((n, v) => n + v, 0);
+  assert.deepEqual([count(floor), count(left)], [10 * 48, 15 * 32]);
+  assert.equal(Math.round((100 * (count(centre) ?? 0)) / (32 * 48)), 20);
 });

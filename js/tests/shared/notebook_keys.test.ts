@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isPress } from "../src/paint/ui/keys.ts";
-import { isForNotebook } from "../src/shared/notebook_keys.ts";
+import { isPress } from "../../src/paint/ui/keys.ts";
+import { isForNotebook } from "../../src/shared/notebook_keys.ts";
 
 const press = (key: string, ...held: string[]) =>
   isForNotebook({

@@ -1,14 +1,14 @@
 /**
- * Components draw themselves again when a signal that they read changes. @preact/signals does that too, at the price of
- * the hooks it needs: 5 KB of a bundle that every widget sends and saves again.
+ * Components draw themselves again when a signal that they read changes. @preact/signals does the same but needs
+ * preact/hooks: 5 KB more in a bundle that every widget sends and saves again.
  */
 
+import { effect } from "@preact/signals-core";
 import { Component, type ComponentChildren, Fragment, type FunctionComponent, options, type VNode } from "preact";
-import { effect } from "../../shared/signals.ts";
 
 type View = FunctionComponent<object>;
 
-const lively = (view: View) =>
+const subscribed = (view: View) =>
   class extends Component<object> {
     private stop = () => {};
 
@@ -24,7 +24,7 @@ const lively = (view: View) =>
       return drawn;
     }
 
-    /** The same properties, no new signal: nothing to draw, however often the parent is. */
+    /** With the same properties and no changed signal nothing is drawn again, even if the parent is. */
     override shouldComponentUpdate(next: Record<string, unknown>): boolean {
       const now = this.props as Record<string, unknown>;
       return [now, next].some((props) => Object.keys(props).some((key) => now[key] !== next[key]));
@@ -35,13 +35,13 @@ const lively = (view: View) =>
     }
   };
 
-const known = new WeakMap<View, ReturnType<typeof lively>>();
+const known = new WeakMap<View, ReturnType<typeof subscribed>>();
 
-// Every function is wrapped, not only those that say so: one forgotten would show yesterday's state.
+// Every function component is wrapped: one that is forgotten would show an old state.
 options.vnode = (vnode: VNode) => {
   const { type } = vnode;
   if (typeof type !== "function" || type === Fragment || type.prototype?.render) return;
   const view = type as View;
-  if (!known.has(view)) known.set(view, lively(view));
+  if (!known.has(view)) known.set(view, subscribed(view));
   vnode.type = known.get(view) as unknown as View;
 };

@@ -1,0 +1,72 @@
+"""The widgets that show a session's scene."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ember_widgets.widgets.paint.replies import Reply
+
+_log = logging.getLogger(__name__)
+
+
+class Viewer(Protocol):
+    """A widget that shows the scene."""
+
+    def send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """Send a message to every browser that shows the widget."""
+
+    def on_scene(self) -> None:
+        """The scene has changed."""
+
+    def on_final(self, png: bytes) -> None:
+        """The final picture of the scene is there."""
+
+
+class Audience:
+    """The widgets that show a scene; all of them receive every reply, in the same order.
+
+    Args:
+        on_error: called with what a widget's ``on_scene`` or ``on_final`` raised, where observers of
+            traits run.
+    """
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        self._on_error = on_error
+        self._viewers: tuple[Viewer, ...] = ()
+
+    def join(self, viewer: Viewer) -> None:
+        """Send everything from now on to this widget too."""
+        self._viewers = (*self._viewers, viewer)
+
+    def leave(self, viewer: Viewer) -> bool:
+        """Send nothing more to it; True if nobody is left."""
+        self._viewers = tuple(other for other in self._viewers if other is not viewer)
+        return not self._viewers
+
+    def send(self, reply: Reply) -> None:
+        """Send a reply to all. A widget that cannot send any more keeps it from none of the others."""
+        content, buffers = reply.content(), list(reply.buffers)
+        for viewer in self._viewers:
+            try:
+                viewer.send(content, buffers)
+            except Exception:
+                _log.exception("a message could not be sent")
+
+    def scene_changed(self) -> None:
+        """Tell all that the scene has changed. Never call it with a lock held: it runs code of others."""
+        for viewer in self._viewers:
+            self.call(viewer.on_scene)
+
+    def picture_settled(self, png: bytes) -> None:
+        """Give all the final picture. Never call it with a lock held."""
+        for viewer in self._viewers:
+            self.call(lambda viewer=viewer: viewer.on_final(png))  # type: ignore[misc]
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Call code of others; an error in it is reported and ends nothing else."""
+        try:
+            callback()
+        except BaseException as fault:
+            self._on_error(fault)

@@ -1,0 +1,21 @@
+"""A text that says which run of the model a scene belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ember_widgets.scene.scene import Scene
+
+
+def run_key(scene: Scene) -> str:
+    """Equal for two scenes if and only if their unedited pictures are the same.
+
+    In it are prompt, style, seed, steps, guidance, and the photograph with its strength if there is one.
+    Scenes of different models are never compared: a painter draws only its own.
+    """
+    parts: tuple[object, ...] = (scene.prompt, scene.style, scene.seed, scene.n_steps, scene.guidance)
+    digest = hashlib.sha256(repr(parts).encode())
+    if scene.image is not None:
+        digest.update(repr((scene.image.shape, scene.image_strength)).encode())
+        digest.update(scene.image.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,32 @@
+/** What the form says: the request for the next scene. */
+
+import { signal } from "@preact/signals-core";
+import type { DrawRequest, SceneInfo } from "../transport/messages.ts";
+
+const FIELDS = ["prompt", "style", "seed", "n_steps", "n_factors"] as const;
+
+export class Draft {
+  readonly fields = signal<DrawRequest>({ prompt: "", style: "", seed: "0", n_steps: 1, n_factors: 5 });
+  /** Draw uses the next seed if nothing else is new, unless the seed is held. */
+  readonly holdSeed = signal(false);
+
+  set(change: Partial<DrawRequest>): void {
+    this.fields.value = { ...this.fields.value, ...change };
+  }
+
+  nextSeed(): void {
+    this.set({ seed: String((BigInt(this.fields.value.seed) + 1n) % 2n ** 63n) });
+  }
+
+  /** Does it ask for another picture than `info` describes? */
+  differsFrom(info: SceneInfo | null): boolean {
+    const fields = this.fields.value;
+    return info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== fields[key]);
+  }
+
+  /** Takes over what is new in a scene; what was typed and not drawn yet stays. */
+  follow(before: SceneInfo | null, now: SceneInfo): void {
+    const changed = FIELDS.filter((key) => before?.[key] !== now[key]);
+    this.set(Object.fromEntries(changed.map((key) => [key, now[key]])));
+  }
+}

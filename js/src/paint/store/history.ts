@@ -1,0 +1,43 @@
+/** The steps of the history, and how to go back and forth in them. */
+
+import { signal } from "@preact/signals-core";
+import type { Request, StateMessage } from "../transport/messages.ts";
+
+export class History {
+  readonly canUndo = signal(false);
+  readonly canRedo = signal(false);
+  readonly steps = signal<StateMessage["steps"]>([]);
+  /** The step that is shown. */
+  readonly step = signal(0);
+
+  constructor(
+    private readonly ask: (request: Request) => void,
+    /** Cancels the stroke in progress, if there is one. */
+    private readonly cancelStroke: () => boolean,
+  ) {}
+
+  take(state: Pick<StateMessage, "can_undo" | "can_redo" | "steps" | "step">): void {
+    this.canUndo.value = state.can_undo;
+    this.canRedo.value = state.can_redo;
+    this.steps.value = state.steps;
+    this.step.value = state.step;
+  }
+
+  undo(): void {
+    if (!this.cancelStroke() && this.canUndo.value) this.ask({ type: "undo" });
+  }
+
+  redo(): void {
+    if (this.canRedo.value) this.ask({ type: "redo" });
+  }
+
+  go(step: number): void {
+    this.cancelStroke();
+    if (step !== this.step.value) this.ask({ type: "go", step });
+  }
+
+  /** Names the step that is shown, so that the history keeps it; "" removes the name. */
+  keep(name: string): void {
+    this.ask({ type: "keep", step: this.step.value, name });
+  }
+}

@@ -1,0 +1,16 @@
+/** Whether the kernel works, is lost or reports an error. */
+
+import { signal } from "@preact/signals-core";
+
+export class Status {
+  readonly task = signal<"" | "draw" | "render">("");
+  /** The kernel does not answer. */
+  readonly lost = signal(false);
+  readonly error = signal<{ message: string; traceback: string } | null>(null);
+  /** In a saved page: there is no kernel, and nothing can be changed. */
+  readonly frozen = signal(false);
+
+  fail(message: string, traceback = ""): void {
+    this.error.value = { message, traceback };
+  }
+}

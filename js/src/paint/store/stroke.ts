@@ -1,0 +1,118 @@
+/** The stroke in progress: a tool, what it started from, and what it has changed so far. */
+
+import { batch, signal } from "@preact/signals-core";
+import type { Point } from "../tools/brush.ts";
+import { TOOLS } from "../tools/index.ts";
+import { intersection } from "../tools/shapes.ts";
+import type { BrushSettings, Call, Change, Shape, StrokeStart, Tool } from "../tools/tool.ts";
+import type { Factors } from "./factors.ts";
+import { type Mask, withFactorsOf } from "./grid.ts";
+import type { Painting } from "./painting.ts";
+import type { Settings } from "./settings.ts";
+
+export class Stroke {
+  /** Outlines of what is moved. */
+  readonly outlines = signal<Change["outlines"] | null>(null);
+  private current: { tool: Tool; start: StrokeStart; call: Call | null } | null = null;
+
+  constructor(
+    private readonly painting: Painting,
+    private readonly settings: Settings,
+    private readonly factors: Factors,
+    private readonly isEditable: () => boolean,
+  ) {}
+
+  get isActive(): boolean {
+    return this.current !== null;
+  }
+
+  /** False if the tool can do nothing there. */
+  begin(at: Point, shape: Shape = "free", name = this.settings.tool.value): boolean {
+    if (!this.isEditable() || this.current) return false;
+    const current = { tool: TOOLS[name].start(), start: this.start(shape), call: null };
+    const change = current.tool.down(current.start, at);
+    if (!change) return false;
+    this.current = current;
+    this.apply(change);
+    return true;
+  }
+
+  advance(points: readonly Point[]): void {
+    if (this.current) this.apply(this.current.tool.move(this.current.start, points));
+  }
+
+  end(): void {
+    if (!this.current) return;
+    this.apply(this.current.tool.up(this.current.start));
+    this.finish(true);
+  }
+
+  /** Restores what was there before the stroke. False if there is no stroke. */
+  cancel(): boolean {
+    if (!this.current) return false;
+    const { before, selection } = this.current.start;
+    batch(() => {
+      this.painting.layers.value = before;
+      this.settings.selection.value = selection;
+    });
+    this.finish(false);
+    return true;
+  }
+
+  /** Forgets the stroke because another scene has replaced what it changed. */
+  drop(): void {
+    this.current = this.outlines.value = null;
+  }
+
+  /** Uses the tool on a whole area; tools that change nothing select the area. */
+  useOn(patches: Mask, name = this.settings.tool.value, settings: Partial<BrushSettings> = {}): void {
+    if (!this.isEditable() || this.current) return;
+    const { act, start } = TOOLS[name];
+    const { selection } = this.settings;
+    if (!act) {
+      selection.value = patches;
+      return;
+    }
+    const free = this.start("free");
+    const from = { ...free, brush: { ...free.brush, ...settings } };
+    const change = act(from, intersection(patches, selection.value), null);
+    if (!change) return;
+    this.current = { tool: start(), start: from, call: null };
+    this.apply(change);
+    this.finish(true);
+  }
+
+  private start(shape: Shape): StrokeStart {
+    const { painting, settings, factors } = this;
+    return {
+      before: painting.layers.value,
+      gains: painting.gains.value,
+      brush: settings.brush(factors.picked.value),
+      shape,
+      selection: settings.selection.value,
+      locked: factors.locked.value,
+    };
+  }
+
+  private apply(change: Change): void {
+    const { current } = this;
+    if (!current) return;
+    batch(() => {
+      if (change.factor !== undefined) this.factors.pick(change.factor);
+      if (change.selection !== undefined) this.settings.selection.value = change.selection;
+      if (change.outlines) this.outlines.value = change.outlines;
+      if (!change.layers) return;
+      const { before, locked } = current.start;
+      this.painting.layers.value = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
+      current.call = change.call ?? null;
+      this.painting.stream();
+    });
+  }
+
+  private finish(isDone: boolean): void {
+    const call = this.current?.call;
+    this.drop();
+    // What was streamed before a stroke was cancelled has to be undone in the kernel too.
+    if (call) this.painting.commit(isDone ? call : undefined);
+  }
+}

@@ -1,0 +1,121 @@
+/** Each part of the store, alone. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Draft } from "../../../src/paint/store/draft.ts";
+import { Factors } from "../../../src/paint/store/factors.ts";
+import { FeatureSearch } from "../../../src/paint/store/feature_search.ts";
+import { emptyLayers } from "../../../src/paint/store/grid.ts";
+import { History } from "../../../src/paint/store/history.ts";
+import { Painting } from "../../../src/paint/store/painting.ts";
+import { Settings } from "../../../src/paint/store/settings.ts";
+import { Stroke } from "../../../src/paint/store/stroke.ts";
+import { Thumbnails } from "../../../src/paint/store/thumbnails.ts";
+import { Variations } from "../../../src/paint/store/variations.ts";
+import type { Edit, Request, SceneInfo } from "../../../src/paint/transport/messages.ts";
+
+function recorder() {
+  const requests: Request[] = [];
+  return { requests, ask: (request: Request) => requests.push(request) };
+}
+
+const INFO = { revision: 3, prompt: "a tree", style: "", seed: "7", n_steps: 1, n_factors: 2 } as SceneInfo;
+
+test("settings become a brush of one factor", () => {
+  const settings = new Settings();
+  settings.size.value = 5;
+  const { factor, size, mode } = settings.brush(2);
+  assert.deepEqual([factor, size, mode], [2, 5, "over"]);
+});
+
+test("a draft follows what is new in a scene and keeps what was typed", () => {
+  const draft = new Draft();
+  draft.follow(null, INFO);
+  assert.equal(draft.differsFrom(INFO), false);
+  draft.set({ prompt: "a lion" });
+  assert.equal(draft.differsFrom(INFO), true);
+  draft.follow(INFO, { ...INFO, style: "sepia" });
+  assert.deepEqual([draft.fields.value.prompt, draft.fields.value.style], ["a lion", "sepia"]);
+});
+
+test("after the largest seed comes 0", () => {
+  const draft = new Draft();
+  draft.set({ seed: String(2n ** 63n - 1n) });
+  draft.nextSeed();
+  assert.equal(draft.fields.value.seed, "0");
+});
+
+test("undo cancels a stroke first, and asks for a step only if there is one", () => {
+  const { requests, ask } = recorder();
+  let isStroking = true;
+  const history = new History(ask, () => isStroking);
+  history.take({ can_undo: true, can_redo: false, steps: [], step: 4 });
+  history.undo();
+  assert.deepEqual(requests, []);
+  isStroking = false;
+  history.undo();
+  history.redo();
+  history.go(4);
+  history.go(2);
+  history.keep("best");
+  assert.deepEqual(requests, [{ type: "undo" }, { type: "go", step: 2 }, { type: "keep", step: 4, name: "best" }]);
+});
+
+test("a variation stops edits before it is requested", () => {
+  const order: string[] = [];
+  const variations = new Variations(
+    ({ type }) => order.push(type),
+    () => order.push("start"),
+  );
+  variations.reseed("8");
+  variations.refit(3);
+  assert.deepEqual(order, ["start", "vary", "start", "vary"]);
+});
+
+test("a stroke needs a painting, settings and factors, and no store", () => {
+  const edits: Edit[] = [];
+  const painting = new Painting({ stream: (snapshot) => edits.push(snapshot()), commit: (edit) => edits.push(edit) });
+  const [settings, factors] = [new Settings(), new Factors()];
+  let isEditable = false;
+  const stroke = new Stroke(painting, settings, factors, () => isEditable);
+  const layers = emptyLayers({ rows: 3, cols: 5 }, 1);
+  painting.take(INFO, [1], layers, new Float32Array(30));
+  factors.follow({ ids: [0], run: "a run", features: [[]] });
+  assert.equal(stroke.begin({ row: 1.5, col: 4.5 }), false);
+  isEditable = true;
+  settings.size.value = 1;
+  assert.ok(stroke.begin({ row: 1.5, col: 4.5 }));
+  assert.equal(painting.layers.value.strengths[9], 1);
+  assert.ok(stroke.cancel());
+  assert.equal(stroke.cancel(), false);
+  assert.equal(painting.layers.value, layers);
+  assert.deepEqual(
+    edits.map(({ commit, revision, call }) => [commit, revision, call]),
+    [
+      [false, 3, undefined],
+      [true, 3, undefined],
+    ],
+  );
+});
+
+test("a search ignores answers to earlier texts", () => {
+  let seq = 0;
+  const search = new FeatureSearch(() => ++seq);
+  search.search("a");
+  search.search("b");
+  const answer = (seq: number, feature: number) =>
+    search.receive({ type: "found", client: "me", seq, features: [{ feature, label: "" }] });
+  answer(1, 5);
+  assert.deepEqual([search.isDone, search.found.value], [false, []]);
+  answer(2, 6);
+  assert.deepEqual([search.isDone, search.found.value.length], [true, 1]);
+});
+
+test("a thumbnail is requested once", () => {
+  const { requests, ask } = recorder();
+  const thumbnails = new Thumbnails(ask);
+  thumbnails.request(["a", "", "a"]);
+  thumbnails.request(["a"]);
+  thumbnails.receive({ type: "icon", key: "a", url: "data:," });
+  assert.equal(thumbnails.urls.value.a, "data:,");
+  assert.deepEqual(requests, [{ type: "icons", keys: ["a"] }]);
+});
