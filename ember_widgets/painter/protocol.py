@@ -128,6 +128,10 @@ class DrawsIcons(Protocol):
     def icon(self, feature: int) -> Image.Image:
         """What a feature draws on its own."""
 
+
+class DrawsManyIcons(Protocol):
+    """Icons of many features can be drawn at once."""
+
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """Icons of several features, faster than one by one."""
 
@@ -150,7 +154,8 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "inspect": Inspects,
     "labels": HasLabels,
     "icons": HasIcons,
-    "draw_icons": DrawsIcons,
+    "icon": DrawsIcons,
+    "draw_icons": DrawsManyIcons,
     "statistics": HasStatistics,
 }
 """Every capability by its name."""

@@ -14,7 +14,7 @@ from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import labels_of
 from ember_widgets.features.statistics import Statistics
-from ember_widgets.painter.protocol import DrawsIcons, HasIcons, HasLabels, HasStatistics, offered
+from ember_widgets.painter.protocol import DrawsManyIcons, HasIcons, HasLabels, HasStatistics, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
@@ -66,7 +66,7 @@ class Catalogue:
         has_icons = offered(source, HasIcons)
         icons = has_icons.icons if has_icons else None
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
-        self.can_draw = offered(source, DrawsIcons) is not None
+        self.can_draw = offered(source, DrawsManyIcons) is not None
         self.collection = collection
         measured_before = offered(source, HasStatistics)
         self.statistics: Statistics | None = measured_before.statistics if measured_before else None

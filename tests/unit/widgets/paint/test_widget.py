@@ -87,7 +87,7 @@ def test_the_front_end_is_text_and_small() -> None:
 
 def test_its_folder_holds_what_it_ships() -> None:
     static = Path(__file__).parents[4] / "ember_widgets" / "widgets" / "static"
-    shipped = {"atlas.css", "atlas.js", "inspect.css", "paint.css", "paint.js"}
+    shipped = {"atlas.css", "atlas.js", "inspect.css", "keys.js", "paint.css", "paint.js"}
     assert {path.name for path in static.iterdir()} == shipped
 
 
