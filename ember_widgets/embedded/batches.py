@@ -15,7 +15,7 @@ from torch import Tensor
 from ember_widgets.embedded import architecture, captions, scenes, world
 from ember_widgets.embedded.model import Model
 from ember_widgets.embedded.pool import captioned
-from ember_widgets.model.sdxl.staged_unet import SiteState
+from ember_widgets.model.sdxl.staged_unet import UNetState
 
 N_CONTEXTS = 48
 N_LAYOUTS = 8
@@ -33,7 +33,7 @@ class Batches:
         self.pool: dict[str, Any] = {} if pool is None else dict(np.load(pool))
         self.directions = architecture.site_directions().to(model.device_name)
         self.has = architecture.label_attributes().to(model.device_name)
-        self._contexts: list[tuple[Tensor, SiteState, list[int]]] = []
+        self._contexts: list[tuple[Tensor, UNetState, list[int]]] = []
         self._steps = 0
         if self.pool:
             styles = self.pool["styles"]
@@ -60,7 +60,7 @@ class Batches:
         seeds = self.rng.integers(0, len(self.pool["latents"]) - n_free, self.batch)
         return self._tensor(self.pool["latents"][n_free + seeds]).float(), *self.captioned(seeds)
 
-    def context(self) -> tuple[Tensor, SiteState, list[int]]:
+    def context(self) -> tuple[Tensor, UNetState, list[int]]:
         """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
 
         Noise and words other than the style have to be ignored, so that a few contexts serve many steps.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ember_widgets.dictionary.load import DEFAULT_SITE
 from ember_widgets.embedded import architecture, scenes
 from ember_widgets.model.sdxl import loading
-from ember_widgets.model.sdxl.staged_unet import SiteState, StagedUNet
+from ember_widgets.model.sdxl.staged_unet import StagedUNet, UNetState
 
 TRUNK = ("mid_block.", "up_blocks.0.resnets.", "up_blocks.0.attentions.")
 UPPER = ("up_blocks.0.upsamplers.", "up_blocks.1.", "up_blocks.2.", "conv_norm_out.", "conv_out.")
@@ -61,7 +61,7 @@ class Model(nn.Module):
         """The latents that a v-prediction stands for."""
         return self.alphas[t].sqrt() * x - (1 - self.alphas[t]).sqrt() * v
 
-    def prefix(self, x: Tensor, t: int, tokens: Tensor) -> SiteState:
+    def prefix(self, x: Tensor, t: int, tokens: Tensor) -> UNetState:
         first = self.text_encoder(tokens, output_hidden_states=True).hidden_states[-2]
         second = self.text_encoder_2(tokens, output_hidden_states=True)
         text = torch.cat([first, second.hidden_states[-2]], -1)
@@ -70,7 +70,7 @@ class Model(nn.Module):
         added = {"text_embeds": second.text_embeds, "time_ids": time_ids}
         return self.staged.prefix(x, torch.tensor(t, device=x.device), text, added)
 
-    def suffix(self, state: SiteState, update: Tensor) -> Tensor:
+    def suffix(self, state: UNetState, update: Tensor) -> Tensor:
         """The prediction when `update` is what the site adds to its input."""
         hidden_out = state.hidden_in + update.to(state.hidden_in.dtype)
         return self.staged.suffix(state, hidden_out)

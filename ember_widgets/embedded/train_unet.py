@@ -18,7 +18,7 @@ from ember_widgets.embedded import architecture, world
 from ember_widgets.embedded.batches import Batches
 from ember_widgets.embedded.loop import train
 from ember_widgets.embedded.model import Model, load_trained
-from ember_widgets.model.sdxl.staged_unet import SiteState
+from ember_widgets.model.sdxl.staged_unet import UNetState
 
 QUIET = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
@@ -51,7 +51,7 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
     return ce.gather(1, nearest).mean(), mse.gather(1, nearest).mean()
 
 
-def loudness(state: SiteState) -> Tensor:
+def loudness(state: UNetState) -> Tensor:
     """How far what bypasses the codes is above `QUIET` root mean square, in e-folds.
 
     Normalisation hides the stream's own scale from the composer; left alone it grows until the codes, and
@@ -115,7 +115,7 @@ def train_trunk(
     head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
 
     def forward(skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
-        state = SiteState(hidden_out, hidden_out, skips, emb, text)
+        state = UNetState(hidden_out, hidden_out, skips, emb, text)
         return F.pixel_shuffle(head(model.staged.suffix(state, hidden_out, until=UPSAMPLER)), 4)
 
     run = torch.compile(forward) if compile else forward

@@ -1,4 +1,4 @@
-"""A user's photograph, made ready for the encoder."""
+"""Prepare a user's photograph for the encoder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ _GIVE = "give a PIL image, a file, or an array (height, width, 3) uint8"
 
 
 def square(image: Any, side: int) -> Image.Image:
-    """The middle of a picture as a square in RGB.
+    """The middle square of a picture, in RGB.
 
     Args:
         image: PIL image, path of a file, or array (height, width[, 3 or 4]) uint8.
-        side: Pixels of the result.
+        side: Width and height of the result, in pixels.
 
     Raises:
         TypeError, ValueError: It is none of these, or cannot be read.
+        FileNotFoundError: There is no such file.
     """
     if isinstance(image, (str, os.PathLike)):
         try:
@@ -32,7 +33,7 @@ def square(image: Any, side: int) -> Image.Image:
             raise FileNotFoundError(f"image={str(image)!r}: there is no such file; {_GIVE}") from None
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise ValueError(
-                f"image={str(image)!r} is no picture that can be read ({error}); {_GIVE}"
+                f"image={str(image)!r} is not a picture that can be read ({error}); {_GIVE}"
             ) from None
     elif isinstance(image, Image.Image):
         picture = image

@@ -1,7 +1,7 @@
-"""Where a pipeline's parts lie while memory is short: on the device while they work, else in main memory.
+"""Where a pipeline's parts lie when memory is short: on the device while they work, else in main memory.
 
-diffusers' own offloading hooks the forward pass of the whole UNet, which a staged UNet never calls; so the
-same is done here by hand.
+diffusers' own offloading hooks the forward pass of the whole UNet. A staged UNet never calls that, so this
+module moves the parts itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ PARTS = {"text": ("text_encoder", "text_encoder_2"), "unet": ("unet",), "vae": (
 KEEP = ("all", "all but text", "one at a time")
 
 
-class Seats:
-    """Moves parts of a pipeline.
+class Placement:
+    """Moves parts of a pipeline between the device and main memory.
 
     Args:
         pipeline: A `StableDiffusionXLPipeline`.
@@ -63,7 +63,7 @@ class Seats:
 
 
 def free(device: torch.device) -> None:
-    """Give the device back what nobody uses any more."""
+    """Return unused memory to the device."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

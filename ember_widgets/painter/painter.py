@@ -1,22 +1,22 @@
-"""Painter: the model in the kernel, and how a scene steers it.
+"""Painter: a model with dictionaries, and how a scene steers it.
 
-The equation. In an unedited run the site has input x_in and output x_out, (256, d_model). The SAE's target
-is a = x_out − x_in ("update") or a = x_out ("output"). Its codes are A = encode(a) (256, n_features), and
-non-negative matrix factorisation gives A ≈ S0·H0. What SAE and NMF leave unexplained is the remainder
-r = a − S0·H0·W_dec − b_dec. A scene holds strengths S, basis H and a remainder mask ρ in [0, 1]; the site's
-target becomes
+The equation. In an unedited run the site has input x_in and output x_out, (n_patches, d_model). The SAE's
+target is a = x_out − x_in ("update") or a = x_out ("output"). Its codes are A = encode(a), (n_patches,
+n_features), and non-negative matrix factorisation gives A ≈ S0·H0. What SAE and NMF leave unexplained is the
+remainder r = a − S0·H0·W_dec − b_dec. A scene holds strengths S, basis H and a remainder mask ρ in [0, 1];
+the site's target becomes
 
     a' = S·H·W_dec + b_dec + ρ⊙r,    that is    x_out' = x_out + δ,
     δ  = (S·H − S0·H0)·W_dec − (1 − ρ)⊙r
 
 for either target. Untouched patches have δ exactly 0: it is computed as (S − S0)·(H·W_dec) +
-S0·((H − H0)·W_dec), factor by factor (S0 and H0 are zero for those added later; those removed are subtracted
-as they were), so that "unchanged" is an exact zero and not a rounding error. At steps after the first, x_in,
-x_out and r are the run's own; S0·H0 stays the analysed one.
+S0·((H − H0)·W_dec), factor by factor, so that "unchanged" is an exact zero and not a rounding error. (Factors
+that were added have S0 = H0 = 0. Removed factors are subtracted as they were.) At steps after the first,
+x_in, x_out and r are the run's own; S0·H0 stays the analysed one.
 
-With guidance, a and x_out are those of the conditional half, and δ is added to that half alone. Where several
-sites are steered, each has its own SAE, factors and δ; x_in and x_out of a later one are the run's own, with
-what was painted before it, and ρ masks the first site's remainder only.
+With guidance, a and x_out are those of the conditional half, and δ is added to that half alone. If several
+sites are steered, each has its own SAE, factors and δ. At a later site x_in and x_out are the run's own, so
+they contain what was painted at earlier sites. ρ masks the first site's remainder only.
 
 A blank canvas has no factors and ρ = 0: its target is b_dec everywhere, so only what is painted drives the
 picture.
@@ -24,55 +24,223 @@ picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.dictionary.factors import Factors, n_apart
 from ember_widgets.dictionary.sae import SAE
+from ember_widgets.features.collection import Collection
+from ember_widgets.features.icons import Icons
+from ember_widgets.features.labels import Labels
+from ember_widgets.features.statistics import Statistics
 from ember_widgets.model import photo
-from ember_widgets.model.sdxl.runs import Edit, Run, Words
-from ember_widgets.model.sdxl.sampler import give_up
-from ember_widgets.painter import steering
-from ember_widgets.painter.all_features import DISC, AllFeatures
+from ember_widgets.model.placement import Placement
+from ember_widgets.model.runs import Edit, Run, Words
+from ember_widgets.painter import analysis, feature_data, steering, variations
 from ember_widgets.painter.inspection import Inspection
-from ember_widgets.painter.open import Opening
-from ember_widgets.painter.variations import Variations
+from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
+from ember_widgets.painter.refit import refitted, reseeded
+from ember_widgets.painter.steered_model import SteeredModel, saes_by_site
 from ember_widgets.scene import site_names
-from ember_widgets.scene.palette import free_name, palette
-from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
+from ember_widgets.util.cancelled import raise_if_cancelled
+from ember_widgets.util.user_folders import data_folder
 
-TRACE = 1e-4
-"""Of a picture's codes, squared: features with less are in no one's sight."""
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class Painter(Opening, AllFeatures, Variations):
-    """A diffusion pipeline with SAEs at its sites: analyses pictures into scenes, renders scenes.
+class Painter:
+    """A diffusion model with SAEs at its sites: analyses pictures into scenes, renders scenes.
 
     Make one with `Painter.embedded` or `Painter.from_pretrained`. Methods may be called from several threads.
 
     Args:
-        pipeline: A `StableDiffusionXLPipeline`.
+        pipeline: A `StableDiffusionXLPipeline`, or another model as a `Backbone`.
         sae: The SAE, or several of them, each of another site.
         name: What scenes call the model.
         revision: Commit of its weights.
         labels: {feature: text}; with several sites, features of a scene (see `Scene.feature`).
-        guidance: Scale of classifier-free guidance that `analyze` and `blank` take unless told; 0 for
+        guidance: Scale of classifier-free guidance that `analyze` and `blank` use by default; 0 for
             SDXL-Turbo.
-        seats: Where the pipeline's parts lie; None = all on the pipeline's device.
+        placement: Where the pipeline's parts lie; None = all on the pipeline's device.
         preview_vae: A small decoder for `render(scene, preview=True)`, or None.
+        seats: The old name of `placement`.
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
-        saes: {site: SAE}, in the order of the network. One put in later is of a site to look at: `inspect`
-            takes it, edits do not go there.
+        backbone: The model, as the painter uses it.
+        saes: {site: SAE}, in the order of the network. An SAE that is added later is for looking only:
+            `inspect` uses it, and edits do not change its site.
+        space: Which features of a scene belong to which site.
+        grid: Rows and columns of patches.
         labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
         guidance: As given.
+        styles: `analyze` takes `style=`.
     """
+
+    styles = True
+
+    def __init__(
+        self,
+        pipeline: Any,
+        sae: SAE | Mapping[str, SAE],
+        *,
+        name: str,
+        revision: str | None = None,
+        labels: Mapping[int, str] | None = None,
+        guidance: float = 0.0,
+        placement: Placement | None = None,
+        preview_vae: Any = None,
+        seats: Placement | None = None,
+    ) -> None:
+        self.guidance = checks.guidance(guidance)
+        saes = saes_by_site(sae)
+        placement = seats if placement is None else placement
+        self.backbone = as_backbone(pipeline, saes, placement=placement, preview_vae=preview_vae)
+        with self.backbone.memory("loading"):
+            self.model = SteeredModel(
+                self.backbone, saes, name=name, revision=revision, guidance=self.guidance
+            )
+        self.saes = dict(self.model.saes)
+        # What the user called a feature belongs to the SAE, whatever model or file it came with.
+        own = data_folder() / "labels" / f"{self.model.saes_hash}.json" if self.model.is_hashed else None
+        self.labels = Labels(labels, n_features=self.n_features, own_file=own)
+
+    @classmethod
+    def embedded(cls, *, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto") -> Self:
+        """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
+
+        Args:
+            sites: Which of its SAEs to steer with: "down.2.1", a supervised SAE; "up.0.1", an unsupervised
+                SAE; or both.
+            dtype: "float32", "bfloat16" (half the time if the CPU has matrix units for it; the pictures look
+                the same), or "auto": what is fastest here.
+
+        Raises:
+            ValueError: There is no SAE of such a site.
+        """
+        return cls(**vars(open_embedded(sites=sites, dtype=dtype)))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str],
+        *,
+        sae: SAESource | Mapping[str, SAESource],
+        site: str | None = None,
+        device: str | None = None,
+        dtype: str = "auto",
+        vae: str | os.PathLike[str] | None = None,
+        preview_vae: str | os.PathLike[str] | None = None,
+        guidance: float = 0.0,
+        revision: str | None = None,
+        variant: str | None = "auto",
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+        config: str | os.PathLike[str] | None = None,
+        labels: str | os.PathLike[str] | Mapping[int, str] | None = None,
+        cpu_offload: bool = False,
+        release_text_encoders: bool | None = None,
+        compile: bool = False,
+    ) -> Self:
+        """Load SDXL-Turbo, or a model of its architecture, and SAEs for it.
+
+        Args:
+            model: Hub id, folder in diffusers' layout, or a .safetensors file that holds all of it.
+            sae: Hub id, folder, file or state dict with a checkpoint (see `load_sae`), or an SAE; or several:
+                {"down.2.1": ..., "up.0.1": ...}.
+            site: Attention block a single SAE belongs to: a module path or a short name such as "up.0.1";
+                None = what the checkpoint says, and else "down.2.1".
+            device: "cuda", "mps" or "cpu"; None = the best there is.
+            dtype: "auto" (bfloat16 if the device computes in it, else float16 on a GPU and float32 on a
+                CPU), "float32", "float16" or "bfloat16". SAEs always compute in float32.
+            vae: Hub id or folder of another VAE, such as "madebyollin/sdxl-vae-fp16-fix", which is safe in
+                float16 and so decodes faster there; None = the model's own, decoded in float32 if float16
+                overflows.
+            preview_vae: Hub id or folder of a small decoder, such as "madebyollin/taesdxl", for
+                `render(scene, preview=True)`.
+            guidance: Scale of classifier-free guidance: 0 for SDXL-Turbo; 5 to 8 for SDXL base, with 20 to 50
+                steps. Edits steer the conditional half.
+            revision: Branch, tag or commit of the model.
+            variant: "fp16" takes those weights if the model has them; "auto" does so for 16-bit dtypes.
+            cache_dir: Where downloads are kept; None = the hub's usual cache.
+            token: For gated or private repositories.
+            local_files_only: Never use the network.
+            config: For a single file: hub id or folder with configurations and tokenizers; None =
+                "stabilityai/sdxl-turbo".
+            labels: {feature: text}, or a file with labels.
+            cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
+            release_text_encoders: Keep the text encoders on the device only while they encode; None = if
+                the GPU has less than 11 GiB.
+            compile: Compile the UNet's blocks: the first picture takes a minute or more, the others less.
+
+        Raises:
+            ValueError: Something does not fit or is damaged; the message says what it is and what to do.
+            FileNotFoundError: No such model or SAE, or offline and not in the cache.
+            PermissionError: Gated or private.
+            ConnectionError: The connection failed; calling again fetches what is missing.
+            MemoryError: The device is too small.
+        """
+        return cls(
+            **vars(
+                open_pretrained(
+                    model,
+                    sae=sae,
+                    site=site,
+                    device=device,
+                    dtype=dtype,
+                    vae=vae,
+                    preview_vae=preview_vae,
+                    guidance=guidance,
+                    revision=revision,
+                    variant=variant,
+                    cache_dir=cache_dir,
+                    token=token,
+                    local_files_only=local_files_only,
+                    config=config,
+                    labels=labels,
+                    cpu_offload=cpu_offload,
+                    release_text_encoders=release_text_encoders,
+                    compile=compile,
+                )
+            )
+        )
+
+    @property
+    def pipeline(self) -> Any:
+        """The model as its own library has it. Calling it gives the unedited picture."""
+        return self.backbone.pipeline
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of patches."""
+        return self.model.grid
+
+    @property
+    def space(self) -> FeatureSpace:
+        """Which features of a scene belong to which site."""
+        return self.model.space
+
+    @property
+    def n_features(self) -> int:
+        """How many features all sites have together."""
+        return self.space.n_features
+
+    @property
+    def key(self) -> str:
+        """Says which weights these are, of model and SAEs: files made with others are of no use here."""
+        return self.model.key
 
     # pictures to scenes
 
@@ -89,7 +257,7 @@ class Painter(Opening, AllFeatures, Variations):
         edit_steps: tuple[int, int] | None = None,
         style: str = "",
     ) -> Scene:
-        """Generate a picture, or take a photograph, and take it apart into factors.
+        """Generate a picture, or take a photograph, and find its factors.
 
         Args:
             prompt: What to generate; may be empty.
@@ -99,29 +267,25 @@ class Painter(Opening, AllFeatures, Variations):
             n_factors: How many factors, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
                 With several sites, for each of them, or {"down.2.1": 5, "up.0.1": 3}.
             image: A photograph to start from: PIL image, file, or array (height, width, 3) uint8. Its middle
-                square is encoded, and noised to the step that SDXL-Turbo's image-to-image starts at; scenes
+                square is encoded, and noised to the step that SDXL-Turbo's image-to-image starts at. Scenes
                 keep these latents (64 KB), not the photograph.
-            image_strength: How much of the photograph is made anew, 0.05..1: 0.5 is SDXL-Turbo's; less stays
-                nearer to it, more can be painted better.
+            image_strength: How much of the photograph is drawn anew, 0.05..1: SDXL-Turbo's is 0.5. A smaller
+                one stays nearer to the photograph; a larger one leaves more room for painting.
             guidance: Scale of classifier-free guidance; None = the painter's.
             edit_steps: (start, stop), the steps that edits apply at, as `range` counts them; None = all.
-            style: How it shall look, for instance "pixel art": text that only what comes after the last
-                site reads, behind the prompt, so that composition and factors do not depend on it.
+            style: How the picture should look, for instance "pixel art". Only what comes after the last site
+                reads this text, after the prompt, so composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
         """
-        run = Run(
-            checks.text("prompt", prompt),
-            checks.seed(seed),
-            n_steps,
-            self.guidance if guidance is None else checks.guidance(guidance),
-            None if image is None else self._encoded(image),
-            checks.image_strength(image_strength),
+        run = dataclasses.replace(
+            self._run(prompt, seed, n_steps, guidance),
+            image=None if image is None else self._encoded(image),
+            image_strength=checks.image_strength(image_strength),
         )
-        checks.n_steps(n_steps, run.guidance)
-        factors, names = self._taken_apart(run, n_factors)
-        return self._scene(run, factors, names, edit_steps, style=style)
+        factors, names = analysis.factors_of(self.model, self.labels, run, n_factors)
+        return analysis.scene_of(self.model, run, factors, names, edit_steps=edit_steps, style=style)
 
     def blank(
         self,
@@ -132,237 +296,258 @@ class Painter(Opening, AllFeatures, Variations):
         guidance: float | None = None,
         edit_steps: tuple[int, int] | None = None,
     ) -> Scene:
-        """An empty canvas: no factors, nothing of the model's own composition; add factors and paint."""
-        run = Run(prompt, seed, n_steps, self.guidance if guidance is None else checks.guidance(guidance))
-        nothing = Factors(
-            strengths=np.zeros((GRID, GRID, 0), np.float32), basis=np.zeros((0, self.n_features), np.float32)
-        )
-        return self._scene(run, nothing, [], edit_steps, remainder=0.0)
+        """An empty canvas: no factors, and nothing of the model's own composition. Add factors and paint."""
+        run = self._run(prompt, seed, n_steps, guidance)
+        nothing = analysis.no_factors(self.model)
+        return analysis.scene_of(self.model, run, nothing, [], edit_steps=edit_steps, remainder=0.0)
 
     def activations(self, scene: Scene) -> NDArray[np.float32]:
-        """SAE codes of the scene's unedited run at its first step, (16, 16, n_features) float32, ≥ 0.
+        """SAE codes of the scene's unedited run at its first step, (rows, cols, n_features) float32, ≥ 0.
 
-        With several sites, the features of one after those of the other, as the scene counts them.
+        With several sites, features are in the scene's order, see `space`.
         """
-        self._check(scene)
-        start = self._start(_run_of(scene))
-        return np.concatenate([self._codes(start, i) for i in range(len(self._steered))], axis=2)
+        self.model.check(scene)
+        return self.model.codes(self.model.start(steering.run_of(scene)))
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
     ) -> Inspection:
-        """What the SAE and the scene's factors make of every patch of a run.
+        """How the SAE and the scene's factors explain every patch of a run.
 
         Args:
             scene: The scene.
-            step: Sampling step, 0..n_steps-1.
+            step: Sampling step, 0..n_steps-1. Later steps are not run.
             site: One of `saes`, as a module path or a short name; None = the first one steered. What is
-                painted at a site shows at those behind it by what the model makes of it.
-            edited: The run with the scene's edits; False = the run that nobody edited.
+                painted at a site affects later sites, through the model.
+            edited: The run with the scene's edits; False = the unedited run.
 
         Raises:
             ValueError: The scene belongs to another model, or there is no such step or site.
         """
-        self._check(scene)
-        sites = list(self._steered)
-        site = sites[0] if site is None else site_names.full(checks.text("site", site))
+        self.model.check(scene)
+        steered = self.model.saes
+        site = next(iter(steered)) if site is None else site_names.full(checks.text("site", site))
         if site not in self.saes:
             raise ValueError(
                 f"site={site!r} has no SAE here; choose one of {', '.join(self.saes)}, or put one into "
                 "painter.saes[site]"
             )
         step = checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
-        edits: list[Edit | None] = [None] * len(sites)
+        sae, space = self.saes[site], self.space
+        edits: list[Edit | None] = [None] * len(steered)
         if edited:
-            edits = steering.edits(scene, list(self._steered.values()))
-        with self._lock, self._memory("inspecting"):
-            start = self._start(_run_of(scene))
-            state = self._sampler.reach(start, edits, step, site, self._late(scene))
-        steered = site in sites
-        before = sites[: sites.index(site)] if steered else sites
+            edits = steering.edits(scene, list(steered.values()))
+        if site not in steered:
+            space = FeatureSpace((*space.sites, site), (*space.sizes, sae.n_features))
+        with self.model.lock, self.model.memory("inspecting"):
+            start = self.model.start(steering.run_of(scene))
+            state = self.backbone.reach(start, edits, step, site, self._style_words(scene))
         return Inspection.of(
-            self.saes[site],
-            steering.target(self.saes[site], state),
+            sae,
+            steering.target(sae, state),
             site=site,
             step=step,
-            begin=sum(self._steered[other].n_features for other in before),
-            scene=scene if steered else None,
+            space=space,
+            scene=scene if site in steered else None,
+            grid=self.grid,
         )
 
     # scenes to pictures
 
     def render(
-        self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+        self,
+        scene: Scene,
+        *,
+        preview: bool = False,
+        cancelled: Callable[[], bool] | None = None,
+        stale: Callable[[], bool] | None = None,
     ) -> Image.Image:
         """Draw a scene.
 
         Args:
             scene: What to draw.
-            preview: As fast as it goes, for a hand that still moves: in one step, where one shows the same
-                composition (not with guidance or a photograph, nor where edits begin later), and with the
-                small decoder, if the painter has one, which is a little off in colour.
-            stale: Asked before every step and before decoding whether the picture is still wanted. A widget
-                lets a new stroke end the careful picture of the last one; previews are to be drawn to the
-                end, or none would ever be seen.
+            preview: As fast as possible, for use while the user paints: in one step, if one step shows the
+                same composition (not with guidance or a photograph, nor if edits begin later), and with the
+                small decoder, if the painter has one; its colours are a little off.
+            cancelled: Asked before every step and before decoding; if it returns True, drawing stops.
+            stale: The old name of `cancelled`.
 
         Raises:
             ValueError: The scene belongs to another model, site or SAE.
-            FloatingPointError: Values overflowed, even in float32; the message names the knob.
-            MemoryError: The device ran out of memory; the painter can be used on.
-            Stale: `stale` said so.
+            FloatingPointError: Values overflowed, even in float32; the message says what to change.
+            MemoryError: The device ran out of memory; the painter still works.
+            Cancelled: `cancelled` returned True.
         """
-        self._check(scene)
+        cancelled = stale if cancelled is None else cancelled
+        self.model.check(scene)
         if preview:
             scene = self._in_one_step(scene)
-        with self._lock, self._memory("drawing"):
-            start = self._start(_run_of(scene))
-            edits = steering.edits(scene, list(self._steered.values()))
-            latents = self._sampler.run(start, *edits, late=self._late(scene), stale=stale)
-            give_up(stale)
-            return self._sampler.decode(latents, preview=preview)
+        with self.model.lock, self.model.memory("drawing"):
+            start = self.model.start(steering.run_of(scene))
+            edits = steering.edits(scene, list(self.model.saes.values()))
+            latents = self.backbone.run(start, *edits, style=self._style_words(scene), cancelled=cancelled)
+            raise_if_cancelled(cancelled)
+            return self.backbone.decode(latents, preview=preview)
 
     def previews(self, scene: Scene) -> bool:
-        """Whether `render(scene, preview=True)` is sooner done than the picture itself."""
-        return self._sampler.preview_vae is not None or self._in_one_step(scene) is not scene
+        """Whether `render(scene, preview=True)` is faster than `render(scene)`."""
+        return self.backbone.has_preview_decoder or self._in_one_step(scene) is not scene
+
+    # scenes to scenes
+
+    def refit(self, scene: Scene, n_factors: int) -> Scene:
+        """Find another number of factors in a scene's picture, and keep what was painted.
+
+        Patches nobody painted stay exactly as they are; painted ones get the new factors' strengths that come
+        nearest to what was painted there (non-negative least squares). Added and reweighted factors stay.
+        Factors that resemble old ones keep their names and colours.
+
+        Args:
+            scene: As painted.
+            n_factors: How many, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
+
+        Raises:
+            TypeError, ValueError: No such number, or a scene of another model, site or SAE.
+        """
+        self.model.check(scene)
+        factors, names = analysis.factors_of(self.model, self.labels, steering.run_of(scene), n_factors)
+        return refitted(scene, factors, names)
+
+    def reseed(self, scene: Scene, seed: int) -> Scene:
+        """Put the same painting on the noise of another seed.
+
+        Args:
+            scene: As painted.
+            seed: 0..2**63-1.
+
+        Returns:
+            The scene with the same strengths. What the other seed would have composed by itself is removed,
+            its unexplained remainder too.
+
+        Raises:
+            TypeError, ValueError: No seed, or a scene of another model, site or SAE.
+        """
+        seed = checks.seed(seed)
+        if seed == scene.seed:
+            return scene
+        return reseeded(scene, seed, self.activations(scene.replace(seed=seed)))
+
+    def sweep(
+        self,
+        scene: Scene,
+        factor: int | str,
+        gains: Sequence[float] = variations.GAINS,
+        *,
+        seeds: Sequence[int] | None = None,
+        side: int = 192,
+    ) -> Image.Image:
+        """A contact sheet: one factor at several strengths, in columns, for several seeds, in rows.
+
+        Args:
+            scene: As painted.
+            factor: Index or name.
+            gains: What the factor's strengths are multiplied by.
+            seeds: See `reseed`; None = the scene's own and the next two.
+            side: Width and height of each picture, in pixels.
+
+        Returns:
+            RGB.
+
+        Raises:
+            TypeError, ValueError: An unknown factor, no gains, no seeds, or more than 400 pictures.
+        """
+        return variations.sweep(self, scene, factor, gains, seeds=seeds, side=side)
+
+    # all features
 
     def icon(self, feature: int, *, seed: int = 0, strength: float | None = None) -> Image.Image:
-        """What a feature draws on its own: painted as a disc of 8 patches across on a blank canvas.
+        """What a feature draws on its own: painted as a disc of half the grid's width on a blank canvas.
 
         Args:
             feature: Index among a scene's features.
             seed: Of the noise.
-            strength: 1.0 = the feature's typical activation. None = that at down.2.1; elsewhere, where one of
-                the k features of a patch hardly shows, k.
+            strength: 1.0 = the feature's typical activation. None = 1.0 at down.2.1. At other sites one of
+                the k features of a patch hardly shows, and None = k.
         """
         if strength is None:
-            strength = self._alone(feature)
-        return self.render(self.blank(seed=seed).add_factor({feature: 1.0}).paint(0, DISC, strength))
+            strength = feature_data.lone_strength(self.model, feature)
+        scene = self.blank(seed=seed).add_factor({feature: 1.0})
+        return self.render(scene.paint(0, feature_data.DISC, strength))
 
-    # inside
+    def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
+        """`icon` for several features, run through the model as one batch: features -> pictures."""
+        if len(self.model.saes) > 1 or self.guidance:
+            return [self.icon(feature) for feature in features]
+        return feature_data.draw_icons(self.model, features)
+
+    @functools.cached_property
+    def icons(self) -> Icons:
+        """{feature: small picture of `icon`}, as far as they were made.
+
+        Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
+        background) keep what they draw.
+        """
+        return feature_data.icons(self.model, self.draw_icons)
+
+    @functools.cached_property
+    def statistics(self) -> Statistics | None:
+        """How often and how strongly each feature is active, as measured when the SAE was made.
+
+        None if that did not come with it; `painter.collect(prompts).statistics` measures it.
+        """
+        return feature_data.statistics(self.model)
+
+    def collect(
+        self,
+        prompts: Iterable[str],
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        seeds: Iterable[int] = (0,),
+        pictures: bool = True,
+        progress: bool = True,
+    ) -> Collection:
+        """Generate many pictures and keep their codes on disk; go on where an earlier call was interrupted.
+
+        Args:
+            prompts: What to generate; every prompt with every seed.
+            folder: Where. It is made, or added to if it is a collection of this model and SAE. None = one in
+                the cache, which all calls without a folder share.
+            seeds: Seeds of the noise, each 0..2**63-1.
+            pictures: Keep the pictures too, 256×256 pixels each; without them it takes half the time.
+            progress: Show a progress bar.
+
+        Returns:
+            The collection, with whatever was in it before.
+
+        Raises:
+            TypeError, ValueError: No prompts, an invalid one, or the folder belongs to something else.
+        """
+        return feature_data.collect(
+            self.model, prompts, folder, seeds=seeds, pictures=pictures, progress=progress
+        )
+
+    def _run(self, prompt: str, seed: int, n_steps: int, guidance: float | None) -> Run:
+        """What is asked for, checked."""
+        scale = self.guidance if guidance is None else checks.guidance(guidance)
+        return Run(checks.text("prompt", prompt), checks.seed(seed), checks.n_steps(n_steps, scale), scale)
 
     def _encoded(self, image: Any) -> NDArray[np.float32]:
-        side = self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
-        picture = photo.square(image, side)
-        with self._lock, self._memory("encoding the photograph"):
-            return self._sampler.encode(picture)
+        """A photograph's latents."""
+        picture = photo.square(image, self.backbone.picture_side)
+        with self.model.lock, self.model.memory("encoding the photograph"):
+            return self.backbone.encode(picture)
 
-    def _late(self, scene: Scene) -> Words | None:
-        """The words that what comes behind the site reads, where they are others."""
+    def _style_words(self, scene: Scene) -> Words | None:
+        """The text that what comes after the last site reads, if it is not the prompt."""
         if not scene.style:
             return None
         text = f"{scene.prompt}, {scene.style}" if scene.prompt else scene.style
-        return self._sampler.words(text, scene.guidance > 1)
-
-    def _taken_apart(self, run: Run, n_factors: int | Mapping[str, int]) -> tuple[Factors, list[str]]:
-        """The factors of a picture, site by site, and names for them."""
-        counts = self._factor_counts(n_factors)
-        start = self._start(run)
-        names: list[str] = []
-        strengths, bases, begin = [], [], 0
-        for i, (site, one) in enumerate(self._steered.items()):
-            found = _fitted(self._codes(start, i), counts[site], one)
-            basis = np.zeros((len(found.basis), self.n_features), np.float32)
-            basis[:, begin : begin + one.n_features] = found.basis
-            prefix = f"{site_names.short(site)} " if i else ""
-            for k, row in enumerate(found.basis):
-                names.append(free_name(self._name(row, one, begin) or f"{prefix}factor {k + 1}", names))
-            strengths.append(found.strengths)
-            bases.append(basis)
-            begin += one.n_features
-        return Factors(strengths=np.concatenate(strengths, axis=2), basis=np.concatenate(bases)), names
-
-    def _apart(self, scene: Scene, n_factors: int) -> tuple[Factors, list[str]]:
-        self._check(scene)
-        return self._taken_apart(_run_of(scene), n_factors)
-
-    def _factor_counts(self, n_factors: int | Mapping[str, int]) -> dict[str, int]:
-        if not isinstance(n_factors, Mapping):
-            return dict.fromkeys(self._steered, n_factors)
-        given = {site_names.full(site): n for site, n in n_factors.items()}
-        if given.keys() != self._steered.keys():
-            raise ValueError(
-                f"n_factors names {', '.join(given)}, but this painter steers {', '.join(self._steered)}; "
-                "give a number for each of these"
-            )
-        return given
+        return self.backbone.words(text, scene.guidance > 1)
 
     def _in_one_step(self, scene: Scene) -> Scene:
-        """The scene in one step, where that begins as its own first step does; else the scene."""
-        trailing = self.pipeline.scheduler.config.get("timestep_spacing") == "trailing"
+        """The scene in one step, if that begins as its own first step does; else the scene itself."""
         edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
-        if scene.n_steps > 1 and trailing and edited and not scene.guidance and scene.image is None:
+        same = self.backbone.previews_in_one_step and not scene.guidance and scene.image is None
+        if scene.n_steps > 1 and edited and same:
             return scene.replace(n_steps=1, edit_steps=None)
         return scene
-
-    def _scene(
-        self,
-        run: Run,
-        factors: Factors,
-        names: list[str],
-        edit_steps: tuple[int, int] | None,
-        *,
-        style: str = "",
-        remainder: float = 1.0,
-    ) -> Scene:
-        several = len(self._steered) > 1
-        return Scene(
-            prompt=run.prompt,
-            seed=run.seed,
-            n_steps=run.n_steps,
-            strengths=factors.strengths,
-            remainder=np.full((GRID, GRID), remainder, np.float32),
-            basis=factors.basis,
-            names=tuple(names),
-            colors=palette(len(names)),
-            base_strengths=factors.strengths,
-            base_basis=factors.basis,
-            unit=np.concatenate([one.unit.cpu().numpy() for one in self._steered.values()]),
-            model=self._identity,
-            style=style,
-            guidance=run.guidance,
-            edit_steps=edit_steps,
-            image=run.image,
-            image_strength=run.image_strength if run.image is not None else 0.5,
-            sites={site: one.n_features for site, one in self._steered.items()} if several else None,
-        )
-
-    def _check(self, scene: Scene) -> None:
-        for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
-            theirs, ours = scene.model.get(key, ""), self._identity[key]
-            if theirs and theirs != ours:
-                raise ValueError(
-                    f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "
-                    "load the painter it was made with"
-                )
-        n_features = self.n_features
-        if scene.n_features != n_features:
-            raise ValueError(
-                f"this scene has {scene.n_features} features, but this painter's SAE has "
-                f"{n_features}; "
-                "load the SAE it was made with"
-            )
-
-    def _name(self, row: NDArray[np.float32], sae: SAE, begin: int) -> str:
-        """The label that carries most of a factor, weighted by how much its features move the site.
-
-        What a label has in brackets ("pine (tree)") is for searching, and is not part of a name.
-        """
-        share: dict[str, float] = {}
-        lengths = sae.W_dec.norm(dim=1).cpu().numpy()
-        for feature in np.flatnonzero(row):
-            if text := self.labels.get(begin + int(feature)):
-                share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
-        return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
-
-
-def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
-    energy = np.square(codes).sum((0, 1))
-    seen = set(np.flatnonzero(energy > TRACE * energy.sum()).tolist()) - set(sae.positional)
-    # What is no number of factors at all is left for `fit` to refuse.
-    if isinstance(n_factors, int) and 0 < len(seen) <= n_factors <= GRID * GRID:
-        n_factors = n_apart(codes[..., sorted(seen)])  # a plain picture: no factor twice, none of a trace
-    return Factors.fit(codes, n_factors, ignore=sae.positional)
-
-
-def _run_of(scene: Scene) -> Run:
-    return Run(scene.prompt, scene.seed, scene.n_steps, scene.guidance, scene.image, scene.image_strength)

@@ -1,9 +1,9 @@
 """What the widgets and figures need of a painter, and what a painter may offer besides.
 
 Every painter analyses and renders: `PainterProtocol`. All else is a capability, declared here. A painter
-offers a capability by having its methods and attributes. A painter that knows its abilities only when it
+offers a capability by having its methods and attributes. A painter that knows its capabilities only when it
 runs (the model may be on a server) lists their names in `capabilities`. Code that needs a capability asks
-`offered` for it and gets None where it is missing; nothing else probes a painter's attributes.
+`offered` for it and gets None if it is missing; no other code probes a painter's attributes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class PainterProtocol(Protocol):
-    """What every painter does. Its methods may be called from any thread; locks are the painter's matter."""
+    """What every painter does. Its methods may be called from any thread; the painter takes care of locks."""
 
     def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
         """Generate a picture and take it apart into factors."""
@@ -38,27 +38,35 @@ class PainterProtocol(Protocol):
 
 
 class Styles(Protocol):
-    """`analyze` takes `style=`."""
+    """`analyze` takes `style=`, and `render` draws scenes that have a style."""
 
-    styles: bool
+    @property
+    def styles(self) -> bool:
+        """True."""
 
 
 class Guides(Protocol):
-    """`analyze` takes `guidance=`; `guidance` is the scale it takes unless told."""
+    """`analyze` takes `guidance=`; `guidance` is the default scale."""
 
-    guidance: float
+    @property
+    def guidance(self) -> float:
+        """Scale of classifier-free guidance; 0 = none."""
 
 
 class Previews(Protocol):
-    """Scenes can be drawn sooner than in full, and work that nobody wants any more can be ended."""
+    """Scenes can be drawn faster than in full, and drawing can be cancelled."""
 
     def previews(self, scene: Scene) -> bool:
-        """Whether a preview of this scene is sooner done than its picture."""
+        """Whether a preview of this scene is faster than its picture."""
 
     def render(
-        self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+        self, scene: Scene, *, preview: bool = False, cancelled: Callable[[], bool] | None = None
     ) -> Image.Image:
-        """Draw a scene; see `Painter.render`."""
+        """Draw a scene; see `Painter.render`.
+
+        Raises:
+            Cancelled: `cancelled` returned True.
+        """
 
 
 class Refits(Protocol):
@@ -83,20 +91,27 @@ class Sweeps(Protocol):
 
 
 class Inspects(Protocol):
-    """Runs can be looked into, patch by patch, at the sites of `saes`."""
+    """Runs can be inspected, patch by patch, at the sites of `saes`. Figures and PatchInspector need this."""
 
-    saes: Mapping[str, SAE]
+    @property
+    def saes(self) -> Mapping[str, SAE]:
+        """{site: SAE}, in the order of the network."""
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
     ) -> Inspection:
-        """What the SAE and the factors make of every patch."""
+        """How the SAE and the factors explain every patch."""
+
+    def render(self, scene: Scene) -> Image.Image:
+        """Draw a scene."""
 
 
 class HasLabels(Protocol):
     """Features have labels: {feature of a scene: text}."""
 
-    labels: Labels
+    @property
+    def labels(self) -> Labels:
+        """{feature of a scene: text}, may be empty."""
 
 
 class HasIcons(Protocol):
@@ -114,11 +129,11 @@ class DrawsIcons(Protocol):
         """What a feature draws on its own."""
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
-        """Icons of several features, sooner than one by one."""
+        """Icons of several features, faster than one by one."""
 
 
 class HasStatistics(Protocol):
-    """It is known how often and how strongly features are active."""
+    """How often and how strongly features are active may be known."""
 
     @property
     def statistics(self) -> Statistics | None:
@@ -169,10 +184,10 @@ def capabilities(painter: object) -> tuple[str, ...]:
 
 
 def check_painter(painter: object) -> None:
-    """Refuse what cannot paint.
+    """Refuse what is not a painter.
 
     Raises:
-        TypeError: it lacks `analyze` or `render`.
+        TypeError: It lacks `analyze` or `render`.
     """
     if not isinstance(painter, PainterProtocol):
         missing = "analyze" if not isinstance(painter, _Analyzes) else "render"

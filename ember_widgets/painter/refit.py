@@ -1,6 +1,6 @@
-"""A scene's painting carried over to other factors, or to another seed's picture.
+"""Carry a scene's painting over to other factors, or to another seed's picture.
 
-Both leave what nobody painted exactly as the picture itself has it, so that an unedited scene stays unedited.
+Patches that nobody painted stay exactly as they are in the picture, so an unedited scene stays unedited.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.dictionary.factors import Factors
-from ember_widgets.scene.grid import GRID
-from ember_widgets.scene.palette import free_name, next_color
+from ember_widgets.painter.names import free_factor_name
+from ember_widgets.scene.palette import next_color
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 
 ALIKE = 0.5
-"""Cosine from which on a new factor is taken for an old one, and keeps its name and colour."""
+"""From this cosine on a new factor counts as the same as an old one, and gets its name and colour."""
 
 
 def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
-    """The scene with its picture taken apart into other factors.
+    """The scene with other factors of its picture.
 
-    Where nothing was painted the new factors stand as they were found. In painted patches they get the
-    strengths that come nearest to what was painted. Factors that were added, or made of other features, are
-    no part of the picture and stay as they are, behind the new ones.
+    Where nothing was painted, the new factors have the strengths of the analysis. In painted patches they get
+    the strengths that come nearest to what was painted. Factors that were added or reweighted are not part of
+    the picture; they stay as they are, after the new ones.
 
     Args:
-        scene: as painted.
-        factors: the same picture's other factors.
-        names: a name for each of them, for those that resemble none of the scene's.
+        scene: As painted.
+        factors: Other factors of the same picture.
+        names: One per factor, for those that resemble none of the scene's.
     """
     origins = scene.origins or ()
     same = [
@@ -59,18 +59,18 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
 
 
 def reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
-    """The same painting in place of what another seed would have composed.
+    """The same painting on the noise of another seed.
 
-    Strengths stay; what they replace are the same factors' strengths in the other seed's picture. Of that
-    picture nothing else is wanted, so the remainder is 0 everywhere.
+    Strengths stay. They replace the strengths of the same factors in the other seed's picture. Nothing else
+    of that picture is kept, so the remainder is 0 everywhere.
 
     Args:
-        scene: as painted.
-        seed: the other seed.
-        activations: (16, 16, n_features), SAE codes of its unedited run.
+        scene: As painted.
+        seed: The other seed.
+        activations: (rows, cols, n_features), SAE codes of its unedited run.
     """
     base = Factors(strengths=scene.base_strengths, basis=scene.base_basis).transform(activations)
-    return scene.replace(seed=seed, base_strengths=base, remainder=np.zeros((GRID, GRID)))
+    return scene.replace(seed=seed, base_strengths=base, remainder=np.zeros_like(scene.remainder))
 
 
 def _codes(strengths: FloatArray, basis: FloatArray) -> NDArray[np.float32]:
@@ -89,13 +89,13 @@ def _names_and_colors(
         alike[new], alike[:, which] = -1, -1
     called = {new: scene.names[f] for new, f in heirs.items()}
     colors = {new: scene.colors[f] for new, f in heirs.items()}
-    behind = [scene.names[f] for f in kept], [scene.colors[f] for f in kept]
+    after = [scene.names[f] for f in kept], [scene.colors[f] for f in kept]
     for i, name in enumerate(names):
         if i not in called:
-            called[i] = free_name(name, [*called.values(), *behind[0]])
-            colors[i] = next_color([*colors.values(), *behind[1]])
+            called[i] = free_factor_name(name, [*called.values(), *after[0]])
+            colors[i] = next_color([*colors.values(), *after[1]])
     order = range(len(names))
-    return (*(called[f] for f in order), *behind[0]), (*(colors[f] for f in order), *behind[1])
+    return (*(called[f] for f in order), *after[0]), (*(colors[f] for f in order), *after[1])
 
 
 def _unit(rows: FloatArray) -> NDArray[np.float64]:

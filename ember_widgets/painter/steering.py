@@ -1,4 +1,4 @@
-"""What a scene makes of each site's output: the equation of `painter`, in tensors."""
+"""How a scene changes each site's output: the equation of `painter`, in tensors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ember_widgets.dictionary.sae import SAE
-from ember_widgets.model.sdxl.runs import Edit
-from ember_widgets.model.sdxl.staged_unet import SiteState
-from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.model.runs import Edit, Run, SiteState
+from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.scene import Scene
 
 KEPT = 8
-"""Products of basis and decoder, per SAE."""
+"""How many products of basis and decoder are kept per SAE."""
+
+
+def run_of(scene: Scene) -> Run:
+    """The run that a scene edits."""
+    return Run(scene.prompt, scene.seed, scene.n_steps, scene.guidance, scene.image, scene.image_strength)
 
 
 def target(sae: SAE, state: SiteState) -> Tensor:
-    """What the SAE encodes, (256, d_model) float32; with guidance, of the conditional half."""
+    """What the SAE encodes, (n_patches, d_model) float32; with guidance, of the conditional half."""
     vectors = state.hidden_out[-1].float()
     if sae.target == "update":
         vectors = vectors - state.hidden_in[-1].float()
@@ -32,15 +37,10 @@ def target(sae: SAE, state: SiteState) -> Tensor:
 def edits(scene: Scene, saes: Sequence[SAE]) -> list[Edit | None]:
     """The edit at each site, in the order of `saes`; None where the scene leaves a site as it is.
 
-    Features of a scene are those of its sites one after the other. The remainder mask is the first site's.
+    The remainder mask is the first site's.
     """
-    found: list[Edit | None] = []
-    begin = 0
-    for i, sae in enumerate(saes):
-        here = slice(begin, begin + sae.n_features)
-        found.append(_edit(scene, sae, here, is_first=i == 0))
-        begin = here.stop
-    return found
+    space = FeatureSpace.of({one.site: one.n_features for one in saes})
+    return [_edit(scene, one, space.columns(one.site), is_first=i == 0) for i, one in enumerate(saes)]
 
 
 _lock = threading.Lock()
@@ -50,8 +50,8 @@ _known: WeakKeyDictionary[SAE, OrderedDict[bytes, Tensor]] = WeakKeyDictionary()
 def _directions(basis: NDArray[np.float32], sae: SAE) -> Tensor:
     """What one unit of each factor is at the site, H·W_dec: (K, F) -> (K, d_model).
 
-    A stroke changes strengths and no basis, and at ten thousand features this product takes longer than all
-    the rest of an edit; so the last few are kept.
+    A stroke changes strengths and no basis. With ten thousand features this product takes longer than the
+    rest of an edit, so the last few are kept.
     """
     key = basis.tobytes()
     with _lock:
@@ -65,15 +65,17 @@ def _directions(basis: NDArray[np.float32], sae: SAE) -> Tensor:
 
 
 def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None:
+    n_patches = scene.remainder.size
+
     def tensor(array: NDArray[np.float32]) -> Tensor:
         return torch.tensor(array, device=sae.W_dec.device)
 
     def analysed(factors: list[int]) -> Tensor:
-        """What some of the analysed factors made, S0·H0·W_dec."""
-        strengths = tensor(scene.base_strengths[..., factors]).reshape(GRID * GRID, len(factors))
+        """What some of the analysed factors contribute, S0·H0·W_dec."""
+        strengths = tensor(scene.base_strengths[..., factors]).reshape(n_patches, len(factors))
         return strengths @ _directions(scene.base_basis[factors, here], sae)
 
-    # Each analysed factor is set against the first of the scene's that it is; a copy is one more factor.
+    # An analysed factor is compared with the scene's first factor of that origin; a copy counts as added.
     heirs = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
     removed = [f for f in range(len(scene.base_basis)) if f not in heirs]
     removed = [f for f in removed if scene.base_basis[f, here].any()]
@@ -81,14 +83,14 @@ def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None
     base_basis = np.zeros_like(basis)
     for origin, f in heirs.items():
         base[..., f], base_basis[f] = scene.base_strengths[..., origin], scene.base_basis[origin, here]
-    # Factors of another site have nothing here, neither before nor now.
+    # Factors of another site have no weights here, neither before nor now.
     ours = basis.any(axis=1) | base_basis.any(axis=1)
     basis, base_basis, base = basis[ours], base_basis[ours], base[..., ours]
     moved, reweighted = scene.strengths[..., ours] - base, basis - base_basis
     gone = 1 - scene.remainder if is_first else np.zeros_like(scene.remainder)
     if not (moved.any() or reweighted.any() or gone.any() or removed):
         return None
-    flat = (GRID * GRID, len(basis))
+    flat = (n_patches, len(basis))
     delta = tensor(moved).view(flat) @ _directions(basis, sae)
     if reweighted.any():
         delta = delta + tensor(base).view(flat) @ _directions(reweighted, sae)
@@ -107,7 +109,7 @@ def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None
         if gone.any():
             change = change - fading * (target(sae, state) - explained)
         half = change.T.reshape(out[-1:].shape).to(out.dtype)
-        # With guidance the unconditional half comes first, and stays as it is.
+        # With guidance the unconditional half comes first; it stays as it is.
         return out + half if len(out) == 1 else torch.cat([out[:-1], out[-1:] + half])
 
     return steer

@@ -25,12 +25,12 @@ from ember_widgets.scene.grid import Patches
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting
+    from ember_widgets.painter.protocol import Inspects
     from ember_widgets.scene.scene import Scene
 
 
 def plot_features(
-    painter: Inspecting,
+    painter: Inspects,
     scene: Scene,
     patch: Patches | tuple[int, int],
     *,
@@ -72,7 +72,7 @@ def plot_features(
 
 
 def plot_feature_map(
-    painter: Inspecting,
+    painter: Inspects,
     scene: Scene,
     feature: int,
     *,
@@ -97,7 +97,7 @@ def plot_feature_map(
 
 
 def plot_feature_count(
-    painter: Inspecting, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
+    painter: Inspects, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> Any:
     """How many features are active in each patch; step and site as in `plot_features`."""
     counts = painter.inspect(scene, step=step, site=site).counts

@@ -12,12 +12,12 @@ from ember_widgets.plots.canvas import FIRST, QUIET, SECOND, several
 from ember_widgets.util.checks import shown
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting
+    from ember_widgets.painter.protocol import Inspects
     from ember_widgets.scene.scene import Scene
 
 
 def plot_sae_report(
-    painter: Inspecting, scenes: Iterable[Scene], *, step: int = 0, site: str | None = None, ax: Any = None
+    painter: Inspects, scenes: Iterable[Scene], *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> NDArray[Any]:
     """An SAE's figures on some pictures: what it explains, how many features it uses, and which never.
 

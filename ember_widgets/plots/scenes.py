@@ -26,7 +26,7 @@ from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting
+    from ember_widgets.painter.protocol import Inspects
     from ember_widgets.scene.scene import Scene
 
 WRAP = 15
@@ -34,7 +34,7 @@ WRAP = 15
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:
+def plot_factors(painter: Inspects, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:
     """The picture, and each factor's strengths with the features that it is mostly made of.
 
     Args:
@@ -69,7 +69,7 @@ def plot_factors(painter: Inspecting, scene: Scene, *, top: int = 4, ax: Any = N
 
 
 def plot_sweep(
-    painter: Inspecting, scene: Scene, factor: int | str, *, gains: Sequence[float] = GAINS, ax: Any = None
+    painter: Inspects, scene: Scene, factor: int | str, *, gains: Sequence[float] = GAINS, ax: Any = None
 ) -> NDArray[Any]:
     """The picture with one factor made weaker and stronger.
 
@@ -93,7 +93,7 @@ def plot_sweep(
     return axes
 
 
-def plot_difference(painter: Inspecting, before: Scene, after: Scene, *, ax: Any = None) -> NDArray[Any]:
+def plot_difference(painter: Inspects, before: Scene, after: Scene, *, ax: Any = None) -> NDArray[Any]:
     """Two scenes, and where their pictures differ.
 
     Args:

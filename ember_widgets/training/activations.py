@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.sampler import Sampler
 
 
@@ -24,12 +25,12 @@ def collect(
         target: "update" (output − input) or "output".
 
     Returns:
-        Activations (n_runs, 256, d_model) float32 on the CPU, and the noise each run started from, (n_runs,
-        4, 64, 64).
+        Activations (n_runs, n_patches, d_model) float32 on the CPU, and the noise that each run started from,
+        (n_runs, 4, height, width).
     """
     sampler, activations, noise = Sampler(pipeline, site), [], []
     for prompt, seed in tqdm(list(runs), desc="activations", mininterval=10):
-        start = sampler.start(prompt, seed, 1)
+        start = sampler.start(Run(prompt, seed, 1))
         vectors = start.first.hidden_out.float()
         if target == "update":
             vectors = vectors - start.first.hidden_in.float()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from ember_widgets.dictionary.sae import SAE
+from ember_widgets.scene.grid import Grid
 
 AUX_K = 64
 DEAD_AFTER = 80  # batches without firing, after which a feature is revived by the auxiliary loss
@@ -46,10 +47,10 @@ def train_sae(
 ) -> SAE:
     """Fit an SAE to activations.
 
-    The reconstruction error of the k·batch largest codes is minimised; features that have not fired for a
-    while learn to explain what is left (auxiliary loss of Gao et al. 2024, arXiv:2406.04093). The running
-    mean of the smallest code kept becomes the threshold used for encoding afterwards, so that a patch's
-    codes do not depend on its neighbours.
+    Training minimises the reconstruction error with the k·batch largest codes. Features that have not fired
+    for a while learn to explain the rest (auxiliary loss of Gao et al. 2024, arXiv:2406.04093). The running
+    mean of the smallest code kept becomes the threshold for encoding afterwards, so that a patch's codes do
+    not depend on other patches.
 
     Args:
         activations: (n, d_model) float32.
@@ -58,11 +59,11 @@ def train_sae(
         site: Stored in the SAE.
         target: Stored in the SAE, "update" or "output".
         steps: Optimiser steps.
-        batch: Patches a step.
+        batch: Patches per step.
         lr: Peak learning rate.
-        merge: Weight of a concave penalty, the mean of Σ√code. Where patches need fewer than k directions,
-            nothing else keeps an SAE from splitting each of them over k features.
-        centred: Whether the SAE has a b_dec; without one, no active feature means activation 0.
+        merge: Weight of a concave penalty, the mean of Σ√code. Without it, an SAE may split a direction over
+            several features in patches that need fewer than k.
+        centred: Whether the SAE has a b_dec. Without one, a patch without active features decodes to 0.
         seed: Of the initialisation and the order.
 
     Returns:
@@ -127,13 +128,14 @@ def train_sae(
 def typical_activations(sae: SAE, activations: Tensor) -> Tensor:
     """How strongly each feature fires where it does: its mean activation weighted by itself.
 
-    Many faint firings beside few strong ones do not count as typical. A factor's strength is told likewise.
+    Many faint activations next to a few strong ones do not count as typical. The unit of a factor's strength
+    is defined in the same way.
 
     Args:
-        activations: (n, d_model), of what the features shall be typical for.
+        activations: (n, d_model), of the pictures that the features should be typical of.
 
     Returns:
-        (n_features,) > 0; what never fires gets the others' median.
+        (n_features,) > 0; features that never fire get the median of the others.
     """
     total, squares = torch.zeros(sae.n_features), torch.zeros(sae.n_features)
     for part in torch.split(activations, 8192):
@@ -160,16 +162,22 @@ def measure(sae: SAE, activations: Tensor) -> SAEQuality:
 
 
 def positional_features(
-    sae: SAE, activations: Tensor, *, border_share: float = 0.8, images_share: float = 0.3
+    sae: SAE,
+    activations: Tensor,
+    *,
+    border_share: float = 0.8,
+    images_share: float = 0.3,
+    grid: Grid = Grid(),  # noqa: B008  (it is immutable)
 ) -> list[int]:
-    """Features active along the border of the grid whatever the picture.
+    """Features that are active along the border of the grid whatever the picture shows.
 
     Args:
-        activations: (n_images, 256, d_model).
-        border_share: At least this much of a feature's activation lies on the 60 border patches.
-        images_share: And it fires there in at least this share of the images.
+        activations: (n_images, n_patches, d_model).
+        border_share: At least this share of a feature's activation lies on the border patches.
+        images_share: And the feature fires there in at least this share of the images.
+        grid: Rows and columns of patches.
     """
-    border = torch.ones(16, 16, dtype=torch.bool)
+    border = torch.ones(grid.shape, dtype=torch.bool)
     border[1:-1, 1:-1] = False
     at_border, everywhere = torch.zeros(sae.n_features), torch.zeros(sae.n_features)
     images = torch.zeros(sae.n_features)

@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 from ember_widgets import Painter, Scene
 from ember_widgets.embedded import captions, scenes, world
 from ember_widgets.embedded.world import FIRST_THING, LABELS, LOOKS, VARIANTS_OF
+from ember_widgets.model.runs import Run
 from ember_widgets.painter import steering
 from tests.benchmarks.oracle import Oracle, accuracy, load_oracle
 
@@ -152,10 +153,10 @@ def painting(b: Bench, *, blank: bool) -> Iterator[tuple[str, float]]:
 
 def true_activations(b: Bench, base: Scene, label: int, mask: Array, concept: tuple[Scene, int]) -> float:
     """Paint accuracy when the thing's own mean update is written into the patches, without SAE and NMF."""
-    source = b.painter._sampler.start(concept[0].prompt, concept[0].seed, concept[0].n_steps)
+    source = b.painter.backbone.start(Run(concept[0].prompt, concept[0].seed, concept[0].n_steps))
     seen = torch.from_numpy((b.see(concept[0])[1] == label).ravel())
     update = (source.first.hidden_out - source.first.hidden_in)[0].flatten(1)[:, seen].mean(1)
-    start = b.painter._sampler.start(base.prompt, base.seed, base.n_steps)
+    start = b.painter.backbone.start(Run(base.prompt, base.seed, base.n_steps))
     plain, where = steering.edits(base, list(b.painter.saes.values()))[0], torch.from_numpy(mask)
 
     def edit(step: int, state: Any) -> torch.Tensor:
@@ -163,7 +164,7 @@ def true_activations(b: Bench, base: Scene, label: int, mask: Array, concept: tu
         out[0, :, where] = state.hidden_in[0, :, where] + update[:, None].to(out.dtype)
         return out
 
-    picture = np.asarray(b.painter._sampler.decode(b.painter._sampler.run(start, edit)))
+    picture = np.asarray(b.painter.backbone.decode(b.painter.backbone.run(start, edit)))
     return float((b.oracle.read(picture[None])[0][0] == label)[mask].mean())
 
 
@@ -257,7 +258,7 @@ def captioned(b: Bench) -> Iterator[tuple[str, float]]:
     for _ in range(20 * b.trials):
         spec = captions.random_spec(b.rng, styled=0)
         scene = b.painter.analyze(spec.words, seed=b.seed(), n_steps=b.n_steps)
-        start = b.painter._sampler.start(scene.prompt, scene.seed, scene.n_steps)
+        start = b.painter.backbone.start(Run(scene.prompt, scene.seed, scene.n_steps))
         noise = (start.latents[0] / start.scheduler.init_noise_sigma).float().numpy()
         layout, _ = captions.caption_layout(spec, noise)
         ideal, labels = scenes.draw(layout)
@@ -286,8 +287,8 @@ def sae_quality(b: Bench) -> Iterator[tuple[str, float]]:
 
     vectors = []
     for _ in range(20 * b.trials):
-        start = b.painter._sampler.start(captions.random_spec(b.rng).words, b.seed(), 1)
-        vectors.append(b.painter._target(start.first))
+        start = b.painter.backbone.start(Run(captions.random_spec(b.rng).words, b.seed(), 1))
+        vectors.append(steering.target(next(iter(b.painter.saes.values())), start.first))
     quality = measure(next(iter(b.painter.saes.values())), torch.cat(vectors))
     yield "SAE explained variance", 1 - quality.fvu
     yield "SAE L0", quality.l0

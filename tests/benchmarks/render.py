@@ -141,16 +141,18 @@ def edits(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
 
 def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
     """Where one edit's time goes, with the arithmetic beside it."""
+    from ember_widgets.model.runs import Run
     from ember_widgets.painter import steering
 
-    sampler, saes = painter._sampler, list(painter.saes.values())
-    start = sampler.start(WORDS, SEED, 1)
+    backbone, saes = painter.backbone, list(painter.saes.values())
+    sampler = backbone.sampler
+    start = sampler.start(Run(WORDS, SEED, 1))
     scene = painter.analyze(WORDS, seed=SEED).scale(0, 1.1)
     (steer,) = steering.edits(scene, saes)
     assert steer is not None  # the scene is edited
     changed = steer(0, start.first)
     latents = sampler.run(start, steer)
-    picture = sampler.decode(latents)
+    picture = backbone.decode(latents)
 
     @torch.no_grad()
     def suffix() -> object:
@@ -162,15 +164,15 @@ def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
         return made(0, start.first)
 
     parts: dict[str, Callable[[], object]] = {
-        "before the site, once per prompt and seed": lambda: sampler.start(WORDS, SEED, 1),
+        "before the site, once per prompt and seed": lambda: sampler.start(Run(WORDS, SEED, 1)),
         "edit: scene to the site's output": edit,
         "after the site": suffix,
-        "decode to a picture": lambda: sampler.decode(latents),
+        "decode to a picture": lambda: backbone.decode(latents),
         "picture to JPEG": lambda: picture.save(io.BytesIO(), "JPEG", quality=80),
     }
     took = timed(parts, repeats, clock)
     print()
-    for graphs in (sampler._unet_graphs, sampler._vae_graphs):
+    for graphs in (sampler._graphs, backbone.vae._graphs):
         graphs.kind = None  # the counter does not know the operators that a trace calls
     for name, work in parts.items():
         print(f"{name:42s}{took[name]:9.1f} ms{flops(work):9.2f} GFLOP")

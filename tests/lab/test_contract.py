@@ -107,9 +107,17 @@ def told() -> str:
     def text(data: bytes) -> str:
         return base64.b64encode(data).decode("ascii")
 
-    messages = [[content, [text(b) for b in buffers]] for content, buffers in widget._open.told()]
+    messages = [[reply.content(), [text(b) for b in reply.buffers]] for reply in widget._open.page()]
     widget.close()
-    frame = {"type": "frame", "kind": "final", "rough": False, "ms": 1, "early": 0, "width": 16, "height": 16}
+    frame = {
+        "type": "frame",
+        "kind": "final",
+        "reduced": False,
+        "ms": 1,
+        "waited_ms": 0,
+        "width": 16,
+        "height": 16,
+    }
     return json.dumps({"messages": messages, "frame": frame, "white": text(stream.getvalue())}).replace(
         "<", "\\u003c"
     )

@@ -260,7 +260,7 @@ def test_where_two_sites_are_steered_each_is_painted_apart(view: PaintView) -> N
 def test_a_stroke_is_previewed_and_says_so(view: PaintView) -> None:
     view.notebook.tell(
         """full = painter.render
-painter.render = lambda scene, preview=False, stale=None: full(scene)
+painter.render = lambda scene, preview=False, cancelled=None: full(scene)
 painter.previews = lambda scene: True
 painter.delay_ms = 80"""
     )

@@ -168,7 +168,7 @@ REFUSALS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "a VAE that is a pipeline",
         {"vae": MODEL},
         ValueError,
-        f"{MODEL} is no VAE (config.json and diffusion_pytorch_model.safetensors are needed)",
+        f"{MODEL} is not a VAE (config.json and diffusion_pytorch_model.safetensors are needed)",
     ),
 ]
 

@@ -102,6 +102,28 @@ def test_every_step_can_be_inspected(painter: Painter, steps: Scene, step: int) 
     check(inspection, painter.saes[SITE], hooked(painter, SITE, 3)[step])
 
 
+@pytest.mark.parametrize("step", [0, 1, 3])
+def test_steps_after_the_one_asked_for_are_not_run(step: int) -> None:
+    painter = Painter.embedded()
+    scene = painter.analyze(PROMPT, seed=3, n_steps=4).scale(0, 1.5)
+    calls = {"conv_in": 0, "conv_out": 0}
+
+    def count(name: str) -> Any:
+        def hook(*_: Any) -> None:
+            calls[name] += 1
+
+        return painter.pipeline.unet.get_submodule(name).register_forward_hook(hook)
+
+    handles = [count(name) for name in calls]
+    try:
+        painter.inspect(scene, step=step)
+    finally:
+        for handle in handles:
+            handle.remove()
+    # The first step up to the site is known; the step asked for is not run beyond the site.
+    assert calls == {"conv_in": step, "conv_out": step}
+
+
 def test_shares_are_those_of_the_sums_of_squares(painter: Painter, scene: Scene) -> None:
     sae, a = painter.saes[SITE], hooked(painter, SITE)[0]
     _, energy, missed = by_hand(sae, a)

@@ -15,8 +15,10 @@ import pytest
 import torch
 
 from ember_widgets import Painter, Scene, load_sae
-from ember_widgets.model.placement import Seats
+from ember_widgets.model.placement import Placement
+from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.model.sdxl.loading import pipeline_files
 from ember_widgets.model.sdxl.sampler import Sampler
 from tests.pipeline import ldm, tiny
@@ -125,14 +127,6 @@ def test_what_cannot_be_is_refused_in_one_sentence(folder: Path, asked: dict[str
     assert str(caught.value).startswith(message)
 
 
-def test_a_site_of_another_grid_is_refused(pipe: Any) -> None:
-    wide = tiny.sae("down_blocks.1.attentions.0")
-    narrow = dataclasses.replace(wide, W_enc=wide.W_enc[:32], W_dec=wide.W_dec[:, :32], b_dec=wide.b_dec[:32])
-    painter = Painter(pipe, narrow, name="x")
-    with pytest.raises(ValueError, match="works on 32×32 patches, but the grid is 16×16; choose down.2.1"):
-        painter.analyze()
-
-
 def test_files_are_chosen_part_by_part() -> None:
     names = ["model_index.json", "README.md", "sd_xl_turbo_1.0.safetensors", "unet/config.json"]
     names += [f"unet/diffusion_pytorch_model{v}.safetensors" for v in ("", ".fp16", ".non_ema")]
@@ -237,7 +231,7 @@ def test_float16_that_overflows_is_decoded_once_more_in_float32(
 ) -> None:
     painter = Painter(pipe, tiny.sae(), name="x")
     scene = painter.analyze(PROMPT)
-    latents = painter._sampler.run(painter._sampler.start(PROMPT, 0, 1))
+    latents = painter.backbone.run(painter.backbone.start(Run(PROMPT, 0, 1)))
     wanted = pixels(painter, scene)
     decode, calls = pipe.vae.decode, []
 
@@ -249,7 +243,7 @@ def test_float16_that_overflows_is_decoded_once_more_in_float32(
     monkeypatch.setattr(pipe.vae, "decode", overflowing)
     pipe.vae.register_to_config(force_upcast=False)
     pipe.vae.to(torch.bfloat16)
-    picture = np.asarray(painter._sampler.decode(latents))
+    picture = np.asarray(painter.backbone.decode(latents))
     assert calls == [torch.bfloat16, torch.float32]
     assert pipe.vae.dtype == torch.bfloat16
     assert np.abs(picture.astype(int) - wanted).mean() < 3  # its weights were rounded meanwhile
@@ -336,15 +330,15 @@ def test_parts_lie_on_the_device_only_while_they_work(keep: str) -> None:
     """ "meta" stands for a GPU: what was moved there can be seen, though not used."""
     moves: list[tuple[str, str]] = []
     fake = SimpleNamespace(**{n: _Part(n, moves) for n in ("text_encoder", "text_encoder_2", "unet", "vae")})
-    seats = Seats(fake, "meta", keep)
+    placement = Placement(fake, "meta", keep)
     moves.clear()
-    with seats.at_work("text"):
+    with placement.at_work("text"):
         assert fake.text_encoder.device.type == fake.text_encoder_2.device.type == "meta"
         assert keep == "all but text" or fake.unet.device.type == "cpu"
     assert fake.text_encoder.device.type == "cpu"
-    with seats.at_work("unet"):
+    with placement.at_work("unet"):
         assert fake.unet.device.type == "meta"
-    with seats.at_work("vae"):
+    with placement.at_work("vae"):
         assert fake.vae.device.type == "meta"
         assert fake.unet.device.type == ("meta" if keep == "all but text" else "cpu")
 
@@ -365,6 +359,14 @@ def test_saving_memory_changes_no_picture(folder: Path, asked: dict[str, bool]) 
     assert np.array_equal(pixels(saving, scene), pixels(plain, scene))
 
 
+@pytest.mark.parametrize("keyword", ["placement", "seats"])
+def test_where_parts_lie_is_given_by_its_name_and_by_its_old_one(pipe: Any, keyword: str) -> None:
+    placement = Placement(pipe, "cpu")
+    painter = Painter(pipe, tiny.sae(), name="x", **{keyword: placement})  # type: ignore[arg-type]
+    assert isinstance(painter.backbone, SDXL)
+    assert painter.backbone.placement is placement
+
+
 def test_a_text_is_encoded_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sampler, encode = Sampler(pipe, "down.2.1"), pipe.encode_prompt
     asked: list[str] = []
@@ -375,8 +377,8 @@ def test_a_text_is_encoded_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(pipe, "encode_prompt", spy)
     for seed in range(3):
-        sampler.start("a cat", seed, 1)
-    sampler.start("a dog", 0, 1)
+        sampler.start(Run("a cat", seed, 1))
+    sampler.start(Run("a dog", 0, 1))
     assert asked == ["a cat", "a dog"]
 
 
@@ -400,7 +402,7 @@ def test_compiled_blocks_are_those_of_the_pipeline_too(pipe: Any) -> None:
 
 def undecided(painter: Painter, target: str, folder: Path) -> Path:
     """A state dict without a word of what it encodes, made of directions that the target really has."""
-    start = painter._sampler.start("a garden with a house and a tree", 0, 1)
+    start = painter.backbone.start(Run("a garden with a house and a tree", 0, 1))
     vectors = start.first.hidden_out[0].flatten(1).T
     if target == "update":
         vectors = vectors - start.first.hidden_in[0].flatten(1).T

@@ -208,6 +208,9 @@ def test_from_pretrained_reads_a_folder_and_an_sae(painter: Painter, scene: Scen
     )
     again = other.analyze(scene.prompt, seed=scene.seed)
     assert np.array_equal(pixels(other.render(again)), pixels(painter.render(scene)))
+    # The same weights under another name: either painter draws the other's scenes.
+    assert again.model["id"] != scene.model["id"]
+    assert np.array_equal(pixels(other.render(scene)), pixels(painter.render(again)))
 
 
 def test_from_pretrained_without_an_sae_there(tmp_path: Path) -> None:

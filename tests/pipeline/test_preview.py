@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ember_widgets import Painter, Scene
-from ember_widgets.util.cancelled import Stale
+from ember_widgets.util.cancelled import Cancelled
 
 
 @pytest.fixture(scope="module")
@@ -46,33 +46,33 @@ def test_says_where_a_preview_is_worth_it(painter: Painter, scene: Scene) -> Non
 def after(n: int) -> tuple[Callable[[], bool], list[int]]:
     asked: list[int] = []
 
-    def stale() -> bool:
+    def cancelled() -> bool:
         asked.append(len(asked))
         return len(asked) > n
 
-    return stale, asked
+    return cancelled, asked
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4])
-def test_stale_work_is_dropped_between_steps(painter: Painter, scene: Scene, n: int) -> None:
+def test_cancelled_work_ends_between_steps(painter: Painter, scene: Scene, n: int) -> None:
     """Before each of four steps, and before decoding."""
-    stale, asked = after(n)
-    with pytest.raises(Stale):
-        painter.render(scene, stale=stale)
+    cancelled, asked = after(n)
+    with pytest.raises(Cancelled):
+        painter.render(scene, cancelled=cancelled)
     assert len(asked) == n + 1
 
 
 def test_work_that_is_wanted_is_asked_about_and_done(painter: Painter, scene: Scene) -> None:
-    stale, asked = after(99)
-    picture = painter.render(scene, stale=stale)
+    cancelled, asked = after(99)
+    picture = painter.render(scene, cancelled=cancelled)
     assert len(asked) == 5
     assert np.array_equal(np.asarray(picture), np.asarray(painter.render(scene)))
 
 
 def test_a_painter_whose_work_was_dropped_paints_on(painter: Painter, scene: Scene) -> None:
     before = np.asarray(painter.render(scene))
-    with pytest.raises(Stale):
-        painter.render(scene, stale=after(2)[0])
+    with pytest.raises(Cancelled):
+        painter.render(scene, cancelled=after(2)[0])
     drawn: list[np.ndarray] = []
     other = threading.Thread(target=lambda: drawn.append(np.asarray(painter.render(scene))))
     other.start()  # in another thread: the lock was let go of

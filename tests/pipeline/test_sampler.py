@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ember_widgets import Painter, Scene
+from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.sampler import Sampler
 from tests.pipeline import tiny
 
@@ -50,7 +51,7 @@ def test_timesteps_latents_time_ids_and_text_are_the_pipelines_own(
     final = tiny.latents(turbo, prompt, 7, num_inference_steps=n_steps, guidance_scale=0.0)
     monkeypatch.undo()
     sampler = Sampler(turbo, "down.2.1")
-    start = sampler.start(prompt, 7, n_steps)
+    start = sampler.start(Run(prompt, 7, n_steps))
     assert [float(t) for t in start.timesteps] == [float(call["t"]) for call in seen]
     assert torch.equal(start.text, seen[0]["encoder_hidden_states"])
     for name, value in seen[0]["added_cond_kwargs"].items():
@@ -106,9 +107,10 @@ def change_of(scene: Scene, painter: Painter, site: str) -> Tensor:
 def latents_of(painter: Painter, scene: Scene) -> Tensor:
     from ember_widgets.painter import steering
 
-    sampler = painter._sampler
-    start = sampler.start(scene.prompt, scene.seed, scene.n_steps, scene.guidance)
-    return sampler.run(start, *steering.edits(scene, list(painter.saes.values())))
+    backbone = painter.backbone
+    start = backbone.start(steering.run_of(scene))
+    latents: Tensor = backbone.run(start, *steering.edits(scene, list(painter.saes.values())))
+    return latents
 
 
 @pytest.mark.parametrize("steps", [None, (0, 2), (2, 4)])

@@ -1,4 +1,4 @@
-"""The embedded model with the SAE that was taught and the one that was found, each alone and both."""
+"""The embedded model with its supervised and its unsupervised SAE, each alone and both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_nothing_is_drawn_otherwise_until_something_is_edited(
     assert np.array_equal(np.asarray(both.render(both.analyze(WORDS, seed=3))), plain)
 
 
-def test_the_found_site_explains_its_patches_and_changes_details(both: ember.Painter) -> None:
+def test_the_unsupervised_site_explains_its_patches_and_changes_details(both: ember.Painter) -> None:
     scene = both.analyze(WORDS, seed=3, n_factors={"down.2.1": 3, "up.0.1": 5})
     inspection = both.inspect(scene, site="up.0.1")
     assert inspection.explained() > 0.9

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets import Painter, Scene
-from ember_widgets.model.sdxl.sampler import Sampler
+from ember_widgets.model.runs import Run
 
 
 def pixels(image: Image.Image) -> NDArray[np.int16]:
@@ -30,15 +30,15 @@ def test_a_style_changes_the_picture_and_not_what_is_found_in_it(painter: Painte
     np.testing.assert_array_equal(painter.activations(styled), painter.activations(scene))
 
 
-def test_the_prompt_itself_as_late_text_changes_nothing(painter: Painter, scene: Scene) -> None:
-    sampler: Sampler = painter._sampler
-    start = sampler.start(scene.prompt, scene.seed, 2)
+def test_the_prompt_itself_as_style_changes_nothing(painter: Painter, scene: Scene) -> None:
+    backbone = painter.backbone
+    start = backbone.start(Run(scene.prompt, scene.seed, 2))
 
     def leave(step: int, state: object) -> torch.Tensor:
         return state.hidden_out  # type: ignore[attr-defined,no-any-return]
 
-    plain = sampler.run(start, leave)
-    assert torch.equal(plain, sampler.run(start, leave, late=sampler.words(scene.prompt)))
+    plain = backbone.run(start, leave)
+    assert torch.equal(plain, backbone.run(start, leave, style=backbone.words(scene.prompt)))
 
 
 def test_other_factors_leave_an_unedited_picture_bit_equal(painter: Painter, scene: Scene) -> None:

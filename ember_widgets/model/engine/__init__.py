@@ -1,1 +1,1 @@
-"""How a fixed network is run fast."""
+"""How a network with fixed weights runs fast."""

@@ -1,10 +1,11 @@
-"""Recorded work. What a picture costs a GPU is mostly the launching of a thousand small kernels, one by one.
+"""Recorded work: on a GPU, launching a thousand small kernels one by one takes most of a picture's time.
 
-A CUDA graph is recorded once, with buffers of its own for what goes in, and launched as a whole. It does the
-very same work on the same weights. Where it cannot be recorded the work is done as ever, and the log says so.
-A processor has `_traces` instead.
+A CUDA graph is recorded once, with its own input buffers, and launched as a whole. It does the same work on
+the same weights. If it cannot be recorded, the work runs as usual, and the log says so. CPUs have `traces`
+instead.
 
-Written and tested without a GPU, and so not measured: on a CPU the buffers are used, and nothing is recorded.
+This was written and tested without a GPU, so it is not measured. On a CPU the buffers are used, and nothing
+is recorded.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ from ember_widgets.model.engine.watch import Watch
 LOG = logging.getLogger(__name__)
 
 Work = Callable[..., Any]
-"""Tensors in, tensors out, and nothing else changed; the answer is valid until the next call."""
+"""Tensors in, tensors out, no side effects; the result is valid until the next call."""
 
 
 class Graphs:
     """Recorded work of one network.
 
     Args:
-        kind: How to record: `Recorded` on a GPU, `_traces.Traced` on a processor; None = not at all.
-        watch: One that has always just been asked about the network, which takes a while; None = its own.
+        kind: How to record: `Recorded` on a GPU, `traces.Traced` on a CPU; None = not at all.
+        watch: A watch that the caller asks about the network before every call, since asking takes time;
+            None = one of its own.
     """
 
     def __init__(self, kind: type[Recorded] | type[Traced] | None, watch: Watch | None = None) -> None:
@@ -42,14 +44,14 @@ class Graphs:
         self._recorded: OrderedDict[Any, Recorded | Traced] = OrderedDict()
 
     def run(self, network: nn.Module, work: Work, *given: Tensor, n_lasting: int = 0) -> Any:
-        """What `work(*given)` gives.
+        """The result of `work(*given)`.
 
         Args:
-            network: Whose weights the work is done with. When it is changed, the work is recorded anew, and
-                while others run hooks in it, not at all.
-            work: The same work at each call for inputs of the same shapes.
+            network: The network whose weights the work uses. If it changes, the work is recorded again; while
+                it has hooks, nothing is recorded.
+            work: Must be the same work at every call with inputs of the same shapes.
             given: Its inputs.
-            n_lasting: How many of them, the last ones, mostly stay as they are.
+            n_lasting: How many of the inputs, the last ones, seldom change.
         """
         if self.kind is None:
             return work(*given)
@@ -59,7 +61,7 @@ class Graphs:
         if version != self._version:
             self._recorded.clear()
             self._version = version
-        # Sums may be in another order with another number of threads.
+        # With another number of threads, sums may be in another order.
         key = torch.get_num_threads(), *((t.shape, t.dtype, t.stride()) for t in given)
         if key not in self._recorded:
             while len(self._recorded) >= self.kind.KEPT:
@@ -80,20 +82,20 @@ class Graphs:
             return work(*given)
 
     def forget(self) -> None:
-        """Let go of the memory of all graphs."""
+        """Free the memory of all graphs."""
         self._recorded.clear()
 
 
 class Recorded:
-    """Work on buffers of its own, for inputs of one shape.
+    """Work with its own input buffers, for inputs of one shape.
 
     Args:
         work: See `Work`.
         given: Its first inputs.
-        n_lasting: Of no use here: what stays is seen by itself.
+        n_lasting: Not used here: inputs that did not change are recognised.
     """
 
-    KEPT = 2  # each has memory of its own: for a picture, and for a batch of icons
+    KEPT = 2  # each has its own memory: one for a picture, one for a batch of icons
 
     def __init__(self, work: Work, given: Sequence[Tensor], n_lasting: int = 0) -> None:
         self._work = work
@@ -105,7 +107,7 @@ class Recorded:
     def __call__(self, *given: Tensor) -> Any:
         for i, (tensor, buffer) in enumerate(zip(given, self._buffers, strict=True)):
             held, version = self._held[i]
-            if tensor is not held or tensor._version != version:  # else it is there already
+            if tensor is not held or tensor._version != version:  # else the buffer holds it already
                 buffer.copy_(tensor)
                 self._held[i] = tensor, tensor._version
         if self._buffers[0].device.type != "cuda":
@@ -116,7 +118,7 @@ class Recorded:
         return self._answer
 
     def _record(self) -> None:
-        """As PyTorch's notes on CUDA graphs say: warm up on a stream of its own, then record."""
+        """As PyTorch's notes on CUDA graphs advise: warm up on a separate stream, then record."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

@@ -1,8 +1,8 @@
-"""Memory pages that stay: a picture's arrays lie where the last picture's lay.
+"""Keep memory pages, so that a picture's arrays reuse the memory of the last picture's.
 
-The C library hands arrays of a few megabytes back to the system as soon as they are free, and every picture
-then begins with thousands of pages that the system has to clear, which takes as long as a fifth of its
-decoding. Told to, it keeps what a picture needs.
+The C library returns arrays of a few megabytes to the system as soon as they are freed. For every picture the
+system then has to clear thousands of pages, which takes a fifth of the decoding time. With these settings the
+C library keeps as much as a picture needs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sys
 KEPT = 128 << 20
 """Bytes that may stay free in the process."""
 LARGEST = 32 << 20
-"""Arrays from this size on always come from the system; the C library allows no more."""
+"""Larger arrays always come from the system; this is the C library's upper limit."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def keep() -> bool:
-    """Have the C library keep free memory; whether it does (glibc only)."""
+    """Make the C library keep free memory; returns whether that worked (glibc only)."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

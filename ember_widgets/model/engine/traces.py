@@ -1,12 +1,12 @@
 """Work on a CPU as one flat list of operators: the same bits in less time.
 
-A good part of what a small network takes is Python finding out which operator comes next. A trace has the
-operators written down in order, so that they are just called. And on a flat list more can be seen than in any
-one layer: what depends on nothing that changes is done once; what nobody reads again may be overwritten; a
-division by 1 may go; and weights of linear layers are laid out as the processor reads them, where that gives
-the very bits that the plain operator gives.
+With a small network, Python spends much of the time finding out which operator comes next. A trace is the
+list of operators in order, which are simply called. A flat list also allows optimisations across layers.
+Operators that do not depend on changing inputs run once. Values that are not read again may be overwritten.
+Divisions by 1 are left out. Weights of linear layers are laid out as the CPU reads them, if that gives the
+same bits as the plain operator.
 
-A trace is kept only if it gives the bits of the work, tried on two inputs.
+A trace is kept only if it gives the same bits as the work on two inputs.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ember_widgets.model.engine.watch import version_of
 LOG = logging.getLogger(__name__)
 
 Work = Callable[..., Any]
-"""Tensors in, a tensor or a tuple of them out, and nothing else changed."""
+"""Tensors in, a tensor or a tuple of tensors out, no side effects."""
 SMALL = 500_000
-"""Weights in a linear layer up to which their layout costs much beside the arithmetic, and little memory."""
+"""Up to so many weights a linear layer is laid out: it saves much of its time and takes little memory."""
 HELD = 500_000_000
-"""Bytes that work may compute: they are held while it is traced, and beside more Python does not count."""
+"""Bytes that work may compute. They are held while it is traced; with more, Python's share is negligible."""
 
 _ATEN: Any = torch.ops.aten
 _IN_PLACE = {
@@ -45,18 +45,18 @@ _HIDDEN_VIEWS = {_ATEN._unsafe_view.default, _ATEN.lift.default, _ATEN._reshape_
 
 
 class Untraceable(Exception):
-    """Some work cannot be written down as operators; it is then done as ever."""
+    """Some work cannot be traced; it then runs as usual."""
 
 
 class Traced:
-    """Work that is traced when it is asked for a second time: what is done once is not worth it.
+    """Work that is traced at its second call; for a single call tracing is not worth it.
 
-    In a widget that is when thumbnails are drawn, and so before the first stroke.
+    In a widget the second call comes when thumbnails are drawn, before the first stroke.
 
     Args:
         work: What to do.
-        given: Its first inputs; those to come are of their shapes.
-        n_lasting: How many of them, the last ones, mostly stay as they are.
+        given: Its first inputs; later ones have the same shapes.
+        n_lasting: How many of the inputs, the last ones, seldom change.
     """
 
     KEPT = 4  # for a picture, four seeds, and batches of icons
@@ -75,31 +75,31 @@ class Traced:
 
 
 def _proven(work: Work, given: Sequence[Tensor], n_passing: int) -> Trace | None:
-    """The work's trace, if it does the same."""
+    """The trace of the work; None if it does not give the same bits."""
     tries = (given, [given[0].flip(-1) * 0.7, *given[1:]])
-    plain = [work(*tried) for tried in tries]  # first of all: weights get their layout at the first call
+    plain = [work(*tried) for tried in tries]  # before tracing: weights get their layout at the first call
     try:
         trace = Trace(work, given, n_passing)
         for tried, expected in zip(tries, plain, strict=True):
             for made, right in zip(tree_leaves(trace(*tried)), tree_leaves(expected), strict=True):
                 if made.stride() != right.stride() or not torch.equal(made, right):
                     return None
-    except Exception as fault:  # another torch, another processor: then it is done as ever
+    except Exception as fault:  # another torch or another CPU: then the work runs as usual
         LOG.info("not traced: %s", fault)
         return None
     return trace
 
 
 class Trace:
-    """The operators of some work, in two lists: `first` reads only what lasts, `then` all else.
+    """The operators of some work, in two lists: `first` reads only lasting inputs, `then` the others.
 
     Args:
-        work: See `Traced`; it is done once.
-        given: Its inputs, the passing ones first.
+        work: See `Traced`; it is run once.
+        given: Its inputs; those that change at every call come first.
         n_passing: How many these are.
 
     Raises:
-        Untraceable: The work changes tensors in place, looks at values, or computes too much; or a
+        Untraceable: The work changes tensors in place, depends on values, or computes too much; or a
             tensor was given twice.
     """
 
@@ -131,7 +131,7 @@ class Trace:
         return self._then(*given, *self._lasting(given[self._n_passing :]), *self._constants)
 
     def _lasting(self, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """What `first` makes of them, remembered."""
+        """The results of `first`, cached."""
         for asked, versions, answer in self._kept:
             if versions == [version_of(t) for t in asked] and all(map(same, given, asked)):
                 return answer
@@ -144,7 +144,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class _Step:
-    """An operator that was called, with the very tensors that went in and came out."""
+    """A call of an operator, with its input and output tensors."""
 
     func: Any
     args: Any
@@ -162,7 +162,7 @@ class _Step:
 
 
 class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down every operator that is called. It holds all tensors, so that no id comes twice."""
+    """Records every operator that is called. It holds all tensors, so that ids stay unique."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -171,28 +171,28 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func._schema.is_mutable:
-            raise Untraceable(f"{func} changes what it is given")
+            raise Untraceable(f"{func} changes its inputs")
         answer = func(*args, **(kwargs or {}))
         step = _Step(func, args, kwargs or {}, answer)
         made, read = step.makes(), {id(t) for t in step.inputs()}
         if not made:
-            raise Untraceable(f"{func} looks at values, which may be others the next time")
+            raise Untraceable(f"{func} depends on values, which may differ at the next call")
         if any(id(t) in read for t in made):
-            return answer  # what it was given
+            return answer  # an input
         self._held += 0 if _is_view(func) else sum(t.numel() * t.element_size() for t in made)
         if self._held > HELD:
-            raise Untraceable("too much is computed to hold all of it")
+            raise Untraceable("the work computes too much to hold all of it")
         self.steps.append(step)
         return answer
 
 
 def _is_view(func: Any) -> bool:
-    """Whether an operator's answer lies, or may lie, in what it was given."""
+    """Whether an operator's output shares, or may share, memory with its inputs."""
     return func in _HIDDEN_VIEWS or any(returned.alias_info for returned in func._schema.returns)
 
 
 def _reached(steps: Iterable[_Step], sources: Sequence[Tensor]) -> set[int]:
-    """Ids of all tensors that depend on some."""
+    """Ids of all tensors that depend on the sources."""
     reached = {id(t) for t in sources}
     for step in steps:
         if step.reads(reached):
@@ -201,7 +201,7 @@ def _reached(steps: Iterable[_Step], sources: Sequence[Tensor]) -> set[int]:
 
 
 def _needed(steps: Sequence[_Step], answer: Any) -> list[Tensor]:
-    """The tensors that some steps and an answer read, and the steps do not make."""
+    """The tensors that the steps and the answer read and the steps do not make."""
     made = {id(t) for step in steps for t in step.makes()}
     read = [*(t for step in steps for t in step.inputs()), *tree_leaves(answer)]
     return list({id(t): t for t in read if id(t) not in made}.values())
@@ -235,7 +235,7 @@ def _without_ones(steps: list[_Step], answer: Any) -> tuple[list[_Step], Any]:
     for step in steps:
         args, kwargs = tree_map_only(Tensor, actual, (step.args, step.kwargs))
         by_one = step.func is _ATEN.div.Tensor and not isinstance(args[1], Tensor) and args[1] == 1
-        # An answer has to be memory of its own.
+        # The answer must have its own memory.
         if by_one and id(step.answer) not in last and _alike(args[0], step.answer):
             stands_for[id(step.answer)] = args[0]
         else:
@@ -248,7 +248,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _overwriting(steps: list[_Step], answer: Any) -> Iterator[_Step]:
-    """With operators in place where their input is read by nobody else, and is memory of its own."""
+    """The steps, in place where an input is not read again and has its own memory."""
     uses = Counter(id(t) for step in steps for t in step.inputs())
     uses.update(id(t) for t in tree_leaves(answer))
     own = {id(t) for step in steps if not _is_view(step.func) for t in step.makes()}

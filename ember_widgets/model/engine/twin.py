@@ -1,17 +1,17 @@
-"""A network's twin: its weights and its arithmetic, bit by bit, in less time.
+"""A network's twin: the same weights and the same results, bit by bit, in less time on a CPU.
 
-Three things are computed again and again though they never change, and the twin keeps them:
+Some values are computed again and again although they never change. The twin keeps them:
 
-- On a CPU every convolution first turns its weights into the layout that the processor's matrix units read,
-  which takes up to two thirds of its time. The twin's lie in it, by the operators that `torch.compile` uses
-  for this. They are taken only where they give the very bits that the plain operator gives on this machine.
-- A ReLU that follows such a convolution is done with it.
+- On a CPU every convolution first converts its weights to the layout that the CPU's matrix units read, which
+  takes up to two thirds of its time. The twin's weights have this layout already, by the operators that
+  `torch.compile` uses. They are used only if they give the same bits as the plain operator on this machine.
+- A ReLU after such a convolution runs together with it.
 - Keys and values of the text, and what time and text add in a residual block, are the same for every edit.
 
-It is for CPUs; what a GPU gains from is in `_graphs`.
+GPUs gain from `graphs` instead.
 
-The network itself is not touched: the twin shares its weights and has leaves of its own. When weights or
-parts of the network change, there is a new twin; of a network that others run hooks in, there is none.
+The network itself is not changed: the twin shares its weights and has its own leaf modules. If weights or
+parts of the network change, a new twin is made. A network with hooks has no twin.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from torch import Tensor, nn
 from ember_widgets.model.engine.watch import Watch, version_of
 
 LARGE = 2_000_000
-"""Weights in a convolution from which on their layout costs little beside the arithmetic, but much memory."""
+"""From so many weights on a convolution is not laid out: it would save little time and take much memory."""
 ANSWERS = 4
 """One for each step."""
 SHAPES = 4
-"""A layout is for an input's shape; so many are kept, for pictures one by one and in batches."""
+"""How many layouts are kept, one per input shape: for single pictures and for batches."""
 
 
 class Twin:
-    """Makes a network's twin, and makes it anew when the network has changed."""
+    """Makes a network's twin, and a new one if the network has changed."""
 
     def __init__(self) -> None:
         self.watch = Watch()
         self._made: tuple[int, nn.Module] | None = None
 
     def of(self, network: Any) -> Any:
-        """A network's twin; the network itself where it is compiled, or has hooks, which a twin would miss.
+        """A network's twin; the network itself if it is compiled or has hooks, which a twin would not run.
 
         Args:
             network: Any module. It is not changed.
@@ -77,7 +77,7 @@ def _twin(network: nn.Module) -> nn.Module:
 
 
 class Convolution(nn.Module):
-    """A convolution whose weights lie as the processor reads them.
+    """A convolution whose weights have the layout that the CPU reads.
 
     Args:
         plain: The convolution.
@@ -113,7 +113,7 @@ class Convolution(nn.Module):
         return made
 
     def _pack(self, x: Tensor) -> Tensor | None:
-        """The weights in another layout; None where that is not to be had, or is not the same to the bit."""
+        """The weights in the other layout; None if that is impossible or does not give the same bits."""
         conv = self.plain
         if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16):
             return None
@@ -128,17 +128,17 @@ class Convolution(nn.Module):
                 conv.padding, conv.stride, conv.dilation, conv.groups, list(x.shape),
             )  # fmt: skip
             ours, plain = self._fast(x, packed), self._plainly(x)
-        except (AttributeError, RuntimeError, TypeError):  # another processor, or another torch
+        except (AttributeError, RuntimeError, TypeError):  # another CPU or another torch
             return None
         return packed if ours.stride() == plain.stride() and torch.equal(ours, plain) else None
 
 
 class Remembered(nn.Module):
-    """A layer that remembers its last answers, for as long as its weights are the same.
+    """A layer that caches its last outputs while its weights stay the same.
 
     Args:
-        plain: The layer. Its input is compared by value on a CPU, and by identity elsewhere, where looking at
-            values would wait for the device.
+        plain: The layer. Its input is compared by value on a CPU, and by identity on other devices, where
+            reading values would wait for the device.
     """
 
     def __init__(self, plain: nn.Linear) -> None:
@@ -169,7 +169,7 @@ _FORGETFUL = ContextVar("forgetful", default=False)
 
 @contextlib.contextmanager
 def forgetful() -> Iterator[None]:
-    """No layer answers from memory here."""
+    """A block in which no layer uses its cache."""
     token = _FORGETFUL.set(True)
     try:
         yield
@@ -178,7 +178,7 @@ def forgetful() -> Iterator[None]:
 
 
 def same(x: Tensor, asked: Tensor) -> bool:
-    """Whether two tensors hold the same; on a GPU, whether they are the same, since looking would wait."""
+    """Whether two tensors are equal; on a GPU, whether they are one object, since comparing would wait."""
     if x is asked:
         return True
     return x.device.type == "cpu" and x.dtype == asked.dtype and torch.equal(x, asked)

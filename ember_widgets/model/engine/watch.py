@@ -1,4 +1,4 @@
-"""Notices whatever is done to a network, so that what was worked out from it is never out of date."""
+"""Notices every change of a network, so that what was derived from it is never outdated."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 _VERSION = operator.attrgetter("_version")
 SAMPLED = 8
-"""Values of each weight that are looked at: `weight.data` may be written to without leaving a trace."""
+"""How many values of each weight are compared, because writing to `weight.data` leaves no other sign."""
 
 
 class Watch:
-    """Says which version of a network this is.
+    """Numbers the versions of a network.
 
-    Seen are parts and attributes of any module that are added, replaced or taken away, hooks, and weights
-    that are moved or changed; not what an attribute's own parts are, unless it is a dict.
+    It notices parts and attributes of any module that are added, replaced or removed, hooks, and weights that
+    are moved or changed. It does not look inside attributes, except dicts.
 
     Attributes:
-        current: What `version` said last.
+        current: The last result of `version`.
     """
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Watch:
         self._version = 0
 
     def version(self, network: Any) -> int | None:
-        """A number for the network as it is.
+        """A number for the network's present state.
 
-        None where it is to be left alone: while there are hooks in it, where it is compiled, under autocast,
-        and in inference mode, whose tensors do not tell when they change.
+        None if nothing may be derived from it: while it has hooks, if it is compiled, under autocast, and in
+        inference mode, whose tensors do not show changes.
         """
         self.current = self._find(network)
         return self.current
@@ -79,7 +79,7 @@ class Watch:
     def _remember(self, network: nn.Module) -> None:
         states = [module.__dict__ for module in network.modules()]
         inner = [(k, v) for state in states for k, v in state.items() if isinstance(v, dict)]
-        # Hooks that come and go leave the network as it was.
+        # Adding and removing a hook leaves the network as it was.
         self._network, self._dicts = network, [v for k, v in inner if "_hooks" not in k]
         self._states, self._sizes = states, list(map(len, states))
         self._readers = [
@@ -105,12 +105,12 @@ class Watch:
 
 
 def _sample(weight: Tensor) -> Tensor:
-    """A view of some values, wherever they lie; a whole tensor that has no such view."""
+    """A view of some of the values; the whole tensor if it allows no such view."""
     found = weight.detach()
     n = min(SAMPLED, found.numel())
     try:
         return found.as_strided((n,), (max(1, found.numel() // max(1, n)),))
-    except RuntimeError:  # of a kind of tensor that has no views
+    except RuntimeError:  # a kind of tensor without views
         return found.flatten()
 
 
@@ -124,5 +124,5 @@ def _hooked_everywhere() -> bool:
 
 
 def version_of(tensor: Tensor) -> int | None:
-    """How often a tensor was changed in place; None where it does not tell."""
+    """How often a tensor was changed in place; None if it does not count that."""
     return None if tensor.is_inference() else tensor._version

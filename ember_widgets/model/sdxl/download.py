@@ -1,4 +1,4 @@
-"""Fetching all that painting on SDXL-Turbo needs, once: what it is, how large, under which licence, first."""
+"""Download what painting on SDXL-Turbo needs; first say what it is, how large, and under which licence."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plan(
     variant: str | None = "fp16",
     revision: str | None = None,
 ) -> list[Item]:
-    """What there is to fetch; asks the hub, and fetches nothing.
+    """What is to be fetched; asks the hub, and fetches nothing.
 
     Raises:
         FileNotFoundError, ValueError, PermissionError, ConnectionError: As `Painter.from_pretrained` does.
@@ -59,7 +59,7 @@ def plan(
     for site in sites:
         named = repo_in(sae)
         if named is None:
-            raise ValueError(f"sae={sae!r} is no hub id; give 'owner/name' or 'owner/name/folder'")
+            raise ValueError(f"sae={sae!r} is not a hub id; give 'owner/name' or 'owner/name/folder'")
         found, wanted = sae_source.on_hub(named, site_names.full(site), hub)
         items.append(Item(f"an SAE of {site_names.short(site_names.full(site))}", found, tuple(wanted)))
     for what, source in (("another VAE", vae), ("a decoder for previews", preview_vae)):
@@ -70,7 +70,7 @@ def plan(
 
 
 def told(items: Sequence[Item], hub: Hub) -> Iterator[str]:
-    """The plan in lines: sizes and licences."""
+    """The plan as lines of text: sizes and licences."""
     yield f"To be kept in {hub.cache}:"
     width = max(len(item.listing.repo) for item in items)
     for item in items:
@@ -78,12 +78,12 @@ def told(items: Sequence[Item], hub: Hub) -> Iterator[str]:
         left = hub.missing(item.listing, item.paths)
         state = "" if left == item.size else "  (here already)" if not left else f"  ({size(left)} left)"
         yield f"  {item.listing.repo:<{width}}  {size(item.size):>8}  {item.what}; licence: {licence}{state}"
-    yield "The licences bind you; each is told on https://huggingface.co/<the repository>."
+    yield "The licences bind you; each is stated on https://huggingface.co/<the repository>."
     yield f"To fetch now: {size(sum(hub.missing(item.listing, item.paths) for item in items))}."
 
 
 def fetch(items: Sequence[Item], hub: Hub) -> None:
-    """Fetch them, with the hub's own progress bars; what is here already stays."""
+    """Fetch what is missing, with the hub's own progress bars."""
     for item in items:
         hub.fetch(item.listing, item.paths, item.revision)
 
@@ -99,5 +99,5 @@ def size(n_bytes: int) -> str:
 def _repo(source: str) -> str:
     named = repo_in(source)
     if named is None or named[1]:
-        raise ValueError(f"{source!r} is no hub id; give 'owner/name'")
+        raise ValueError(f"{source!r} is not a hub id; give 'owner/name'")
     return named[0]

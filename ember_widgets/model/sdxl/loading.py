@@ -15,22 +15,24 @@ from typing import Any
 import torch
 
 from ember_widgets.model.placement import free
-from ember_widgets.model.sdxl.staged_unet import GRID
+from ember_widgets.model.sdxl.staged_unet import latent_side
 from ember_widgets.util.hub import DOWNLOAD, Hub, Listing, repo_in
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CONFIG_REPO = "stabilityai/sdxl-turbo"
 COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+TURBO_SIDE, BASE_SIDE = 64, 128
+"""Height and width of the latents that SDXL-Turbo and SDXL base are made for."""
 SHORT_GIB = 11.0
-"""A GPU with less memory does not hold the text encoders beside the rest comfortably."""
+"""A GPU with less memory does not hold the text encoders together with the rest comfortably."""
 ALIGNMENT = 64
 """Bytes that a processor's widest registers hold."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pipeline, and what a scene has to remember of where it came from."""
+    """A pipeline, and the commit of its weights, which scenes remember."""
 
     pipeline: Any
     revision: str
@@ -94,7 +96,7 @@ def pipeline_files(sizes: Mapping[str, int], variant: str | None) -> list[str]:
 
     Args:
         sizes: The repository's files.
-        variant: Such as "fp16": taken for each part that has it, else the plain weights.
+        variant: Such as "fp16": used for each part that has it; else the plain weights.
     """
     wanted = ["model_index.json"] if "model_index.json" in sizes else []
     for part in COMPONENTS:
@@ -144,7 +146,8 @@ def load_pipeline(
 
     Raises:
         FileNotFoundError, PermissionError, ConnectionError: See `Hub`.
-        ValueError: A wrong revision, damaged files, or a model that is not of SDXL's family or size.
+        ValueError: A wrong revision, damaged files, a model that is not of SDXL's family, or a size that the
+            UNet cannot halve.
     """
     if variant == "auto":
         variant = None if dtype == torch.float32 else "fp16"
@@ -159,16 +162,14 @@ def load_pipeline(
         else:
             folder, commit, has_variant = _folder(model, hub, revision, variant)
             pipeline = _from_folder(folder, dtype, variant if has_variant else None, parts)
-    side = pipeline.unet.config.sample_size
-    if side != 4 * GRID:
-        # SDXL base is made for 1024 px but has the same layers; on 64×64 latents it draws 512 px.
-        if side != 8 * GRID:
-            raise ValueError(
-                f"{model} works on {side}×{side} latents, but the 16×16 grid needs 64×64; "
-                "use a 512 px SDXL-Turbo"
-            )
-        pipeline.unet.register_to_config(sample_size=4 * GRID)
-        pipeline.default_sample_size = 4 * GRID
+    if pipeline.unet.config.sample_size == BASE_SIDE:
+        # SDXL base is made for 1024 px but has SDXL-Turbo's layers; on 64×64 latents it draws 512 px.
+        pipeline.unet.register_to_config(sample_size=TURBO_SIDE)
+        pipeline.default_sample_size = TURBO_SIDE
+    try:
+        latent_side(pipeline.unet)
+    except ValueError as error:
+        raise ValueError(f"{model}: {error}") from None
     for part in (pipeline.unet, pipeline.vae):
         part.to(memory_format=torch.channels_last)  # what convolutions are fastest with
     if device.type == "cpu":
@@ -179,10 +180,10 @@ def load_pipeline(
 
 
 def _align(pipeline: Any) -> None:
-    """Copy weights that lie wherever a mapped file has them to where processors read from best.
+    """Copy weights to aligned addresses; in a memory-mapped file they may lie anywhere.
 
-    Some processors add up in another order what is not aligned: the same weights in another file would then
-    draw a slightly different picture.
+    Some CPUs add up unaligned values in another order: the same weights in another file would then draw a
+    slightly different picture.
     """
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
@@ -192,7 +193,7 @@ def _align(pipeline: Any) -> None:
 
 
 def load_vae(source: str | os.PathLike[str], dtype: torch.dtype, hub: Hub) -> Any:
-    """An `AutoencoderKL` or `AutoencoderTiny` from a folder or hub id, told by its config."""
+    """An `AutoencoderKL` or `AutoencoderTiny` from a folder or hub id; its config says which."""
     import diffusers
 
     folder = _vae_folder(source, hub)
@@ -204,7 +205,7 @@ def load_vae(source: str | os.PathLike[str], dtype: torch.dtype, hub: Hub) -> An
 
 
 def vae_files(sizes: Mapping[str, int]) -> list[str]:
-    """The files of a VAE that is a repository of its own."""
+    """The files of a VAE that has a repository of its own."""
     return [f for f in ("config.json", "diffusion_pytorch_model.safetensors") if f in sizes]
 
 
@@ -223,7 +224,7 @@ def _vae_folder(source: str | os.PathLike[str], hub: Hub) -> Path:
     wanted = vae_files(listing.sizes)
     if len(wanted) < 2:
         raise ValueError(
-            f"{source} is no VAE (config.json and diffusion_pytorch_model.safetensors are needed)"
+            f"{source} is not a VAE (config.json and diffusion_pytorch_model.safetensors are needed)"
         )
     return hub.fetch(listing, wanted)
 
@@ -231,7 +232,7 @@ def _vae_folder(source: str | os.PathLike[str], hub: Hub) -> Path:
 def _folder(
     model: str | os.PathLike[str], hub: Hub, revision: str | None, variant: str | None
 ) -> tuple[Path, str, bool]:
-    """Where the pipeline's files lie, of which commit, and whether some of the variant are among them."""
+    """Where the pipeline's files lie, their commit, and whether some of them are of the variant."""
     path = Path(model)
     if path.is_dir():
         if not (path / "model_index.json").is_file():
@@ -294,7 +295,7 @@ def _single_file(
 
 @contextlib.contextmanager
 def _damage(source: str) -> Iterator[None]:
-    """A cut-off or foreign file becomes one error that says what to do."""
+    """Turn the errors of a damaged or foreign file into one error that says what to do."""
     from safetensors import SafetensorError
 
     try:
@@ -321,12 +322,12 @@ def _again(source: str) -> str:
 
 @contextlib.contextmanager
 def memory(device: torch.device, doing: str, *caches: Any) -> Iterator[None]:
-    """An out-of-memory error leaves the kernel usable, and says which knob to turn.
+    """Turn an out-of-memory error into one that says what to do, and free memory.
 
     Args:
-        device: Where memory ran out.
-        doing: What was being done, for the message.
-        caches: Called to let go of what can be made again.
+        device: Where memory may run out.
+        doing: What the block does, for the message.
+        caches: Called to free what can be made again.
     """
     try:
         yield
@@ -357,7 +358,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """What diffusers and transformers say while they load our own model is known, and of no use to anyone."""
+    """Silence what diffusers and transformers log while they load the embedded model."""
     import diffusers.utils.logging
     import transformers.utils.logging
 
@@ -379,7 +380,7 @@ def quietly() -> Iterator[None]:
 def compile_blocks(unet: Any, **options: Any) -> None:
     """Compile the UNet's residual and transformer blocks in place.
 
-    Both the pipeline's own pass and the staged one call these very modules, so both change alike.
+    The pipeline's own pass and the staged one call the same modules, so both change in the same way.
 
     Args:
         unet: The UNet.

@@ -1,9 +1,8 @@
 """Run an SDXL UNet up to a steering site once, and from the site on once per edit.
 
-An edit at a site changes nothing before it, so the part before (`prefix`) is worth keeping: for one
-denoising step every further edit of the same picture costs only the part after (`suffix`). Both call the
-UNet's own modules in the UNet's own order; their composition is bit-equal to `unet(...)` and a test holds
-that.
+An edit at a site changes nothing before it. So the part before (`prefix`) is kept, and each further edit of
+the same picture costs only the part after (`suffix`). Both call the UNet's own modules in the UNet's own
+order. Together they are bit-equal to `unet(...)`; a test checks this.
 """
 
 from __future__ import annotations
@@ -15,25 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ember_widgets.model.runs import SiteState
 from ember_widgets.scene import site_names
-
-GRID = 16
+from ember_widgets.scene.grid import Grid
 
 
 @dataclass(frozen=True)
-class SiteState:
-    """All that the rest of the UNet needs: what arrives at the site, what leaves it, and what bypasses it.
+class UNetState(SiteState):
+    """What enters and leaves a site, and all else that the rest of the UNet needs.
 
     Attributes:
-        hidden_in: Input of the site's attention block, (batch, d_model, 16, 16).
-        hidden_out: Its output, same shape; equal to `hidden_in` plus the block's update.
         skips: Activations that wait for the up blocks.
         emb: Time and pooled-text embedding.
         encoder_hidden_states: Text embedding for the cross-attentions.
     """
 
-    hidden_in: Tensor
-    hidden_out: Tensor
     skips: tuple[Tensor, ...]
     emb: Tensor
     encoder_hidden_states: Tensor
@@ -53,16 +48,16 @@ _Op = Callable[[_Run], None]
 
 
 class StagedUNet:
-    """A UNet cut in two at one attention block; `order` says how far along it that is.
+    """A UNet cut in two at one attention block; `order` is the position of that block.
 
     Args:
         unet: A `UNet2DConditionModel` of SDXL's family (`addition_embed_type="text_time"`). It is not
             changed.
         site: Module path of an attention block (`"down_blocks.2.attentions.1"`) or one of the short names
-            that `_sites` has.
+            of `site_names`.
 
     Raises:
-        ValueError: The UNet has no such block, or has parts that SDXL lacks and this class would skip.
+        ValueError: The UNet has no such block, or has parts that SDXL lacks and that this class would skip.
     """
 
     def __init__(self, unet: Any, site: str) -> None:
@@ -77,13 +72,13 @@ class StagedUNet:
                 f"site={site!r}, but this UNet has no such attention block; choose one of {sites}"
             )
         self.order = cut = paths.index(self.site)
-        self._before = [op for _, op in ops[:cut]]
+        self._before = ops[:cut]
         self._block: nn.Module = unet.get_submodule(self.site)
         self._after = ops[cut + 1 :]
 
     def prefix(
         self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
-    ) -> SiteState:
+    ) -> UNetState:
         """Run from the noisy latents to the site's output.
 
         Args:
@@ -94,18 +89,27 @@ class StagedUNet:
         """
         emb = self._embedding(sample, timestep, encoder_hidden_states, added)
         run = _Run(sample, [], emb, encoder_hidden_states)
-        for op in self._before:
+        for _, op in self._before:
             op(run)
         hidden_in = run.sample
         hidden_out = _attend(self._block, hidden_in, run.text)
-        return SiteState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
+        return UNetState(hidden_in, hidden_out, tuple(run.skips), emb, run.text)
+
+    def grid(self, side: int) -> Grid:
+        """The site's rows and columns of patches, for square latents with this side."""
+        for path, _ in self._before:
+            if "downsamplers" in path:
+                side //= 2
+            elif "upsamplers" in path:
+                side *= 2
+        return Grid(side, side)
 
     def leads_to(self, site: str) -> bool:
         """Whether the site is this one or comes after it."""
         return site == self.site or site in [path for path, _ in self._after]
 
-    def onward(self, state: SiteState, hidden_out: Tensor, site: str) -> SiteState:
-        """Run from the site's (edited) output to another site further on.
+    def onward(self, state: UNetState, hidden_out: Tensor, site: str) -> UNetState:
+        """Run from the site's (edited) output to a later site.
 
         Args:
             state: From `prefix`; it is not changed.
@@ -118,7 +122,8 @@ class StagedUNet:
         blocks = [path for path, _ in self._after if "attentions" in path]
         if site not in blocks:
             raise ValueError(
-                f"site={site!r} is no attention block behind {self.site}; choose one of {', '.join(blocks)}"
+                f"site={site!r} is not an attention block after {self.site}; "
+                f"choose one of {', '.join(blocks)}"
             )
         run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
         for path, op in self._after:
@@ -126,28 +131,28 @@ class StagedUNet:
                 break
             op(run)
         out = _attend(self.unet.get_submodule(site), run.sample, run.text)
-        return SiteState(run.sample, out, tuple(run.skips), run.emb, run.text)
+        return UNetState(run.sample, out, tuple(run.skips), run.emb, run.text)
 
     def reworded(
-        self, state: SiteState, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
-    ) -> SiteState:
+        self, state: UNetState, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
+    ) -> UNetState:
         """The state with another text for what comes after the site; arguments as for `prefix`."""
         emb = self._embedding(state.hidden_in, timestep, encoder_hidden_states, added)
         return replace(state, emb=emb, encoder_hidden_states=encoder_hidden_states)
 
     def _embedding(self, sample: Tensor, timestep: Tensor, text: Tensor, added: dict[str, Tensor]) -> Tensor:
-        """Time and pooled text; of the sample only batch, dtype and device count."""
+        """Time and pooled text; only the batch size, dtype and device of the sample matter."""
         emb = self.unet.time_embedding(self.unet.get_time_embed(sample=sample, timestep=timestep), None)
         aug = self.unet.get_aug_embed(emb=emb, encoder_hidden_states=text, added_cond_kwargs=added)
         whole: Tensor = emb + aug
         return whole
 
-    def suffix(self, state: SiteState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
+    def suffix(self, state: UNetState, hidden_out: Tensor, *, until: str | None = None) -> Tensor:
         """Run from the site's (edited) output to the UNet's prediction (batch, 4, height, width).
 
         Args:
             state: From `prefix`; it is not changed.
-            hidden_out: What leaves the site, (batch, d_model, 16, 16).
+            hidden_out: What leaves the site, (batch, d_model, rows, cols).
             until: Module path to stop before; then its input is returned.
         """
         run = _Run(hidden_out, list(state.skips), state.emb, state.encoder_hidden_states)
@@ -156,6 +161,21 @@ class StagedUNet:
                 break
             op(run)
         return run.sample
+
+
+def latent_side(unet: Any) -> int:
+    """Height and width of the latents that a UNet is run on.
+
+    Raises:
+        ValueError: They are not square, or cannot be halved as often as the UNet does it.
+    """
+    size, unit = unet.config.sample_size, 2**unet.num_upsamplers
+    if not isinstance(size, int) or size < unit or size % unit:
+        raise ValueError(
+            f"this UNet is configured with sample_size={size}; "
+            f"give one whole number that is a multiple of {unit}, such as 64 or 96"
+        )
+    return size
 
 
 def _check_family(unet: Any) -> None:

@@ -11,63 +11,45 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ember_widgets.model.engine.graphs import Graphs, Recorded
-from ember_widgets.model.engine.traces import Traced
+from ember_widgets.model.engine import choice
 from ember_widgets.model.engine.twin import Twin
-from ember_widgets.model.placement import Seats
+from ember_widgets.model.placement import Placement
 
 
-class Decoding:
-    """The part of a `Sampler` that has to do with the VAE.
+class Vae:
+    """Decodes latents and encodes photographs.
 
     Args:
         pipeline: A `StableDiffusionXLPipeline`. It is not changed.
-        seats: Where the parts lie; None = all on the pipeline's device.
+        placement: Where the pipeline's parts lie.
         preview_vae: A small decoder for previews, or None.
     """
 
-    def __init__(self, pipeline: Any, seats: Seats | None = None, preview_vae: Any = None) -> None:
+    def __init__(self, pipeline: Any, placement: Placement, preview_vae: Any = None) -> None:
         self.pipeline = pipeline
-        self.seats = seats or Seats(pipeline, pipeline._execution_device)
+        self.placement = placement
         self.preview_vae = preview_vae
-        self._unet_twin, self._vae_twin, self._preview_twin = Twin(), Twin(), Twin()
-        # Not where parts come and go, nor where memory is short.
-        device = self.seats.device.type if self.seats.keep == "all" else "none"
-        if device == "cpu":
-            self._unet_graphs = Graphs(Traced, self._unet_twin.watch)
-            self._prefix_graphs = Graphs(Traced, self._unet_twin.watch)
-            self._vae_graphs = Graphs(Traced, self._vae_twin.watch)
-        else:
-            kind = Recorded if device == "cuda" else None
-            self._unet_graphs, self._vae_graphs = Graphs(kind), Graphs(kind)
-            # Not on a GPU: what lies in one graph's memory would have to be copied into the next one's.
-            self._prefix_graphs = Graphs(None)
+        self._twin, self._preview_twin = Twin(), Twin()
+        self._graphs = choice.graphs(placement, self._twin)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
-        """Latents to a picture, with the pipeline's upcast and scaling rules.
+        """See `Backbone.decode`. The rules of upcast and scaling are the pipeline's own.
 
-        What float16 cannot hold is decoded once more in float32: no picture is black by overflow.
-
-        Args:
-            latents: From `run`.
-            preview: With the small decoder, if there is one.
-
-        Raises:
-            FloatingPointError: Values are not finite even so.
+        Where float16 overflows, the latents are decoded again in float32, so that no picture is black.
         """
         vae = self.pipeline.vae
         if preview and self.preview_vae is not None:
             pixels = _decoded(self._preview_twin.of(self.preview_vae), latents.to(self.preview_vae.dtype))
             if all(_are_finite(latents, pixels)):
                 return self._picture(pixels)
-        with self.seats.at_work("vae"):
+        with self.placement.at_work("vae"):
             dtype = next(vae.parameters()).dtype  # `vae.dtype` looks at all of them
             if dtype == torch.float16 and getattr(vae.config, "force_upcast", False):
                 pixels = _in_float32(vae, latents)
             else:
-                decoder = self._twin(self._vae_twin, vae)
-                pixels = self._vae_graphs.run(vae, partial(_decoded, decoder), latents.to(dtype))
+                decoder = choice.runnable(self.placement, self._twin, vae)
+                pixels = self._graphs.run(vae, partial(_decoded, decoder), latents.to(dtype))
             are_finite = _are_finite(latents, pixels)
             if are_finite == [True, False] and dtype != torch.float32:
                 pixels = _in_float32(vae, latents)
@@ -86,18 +68,18 @@ class Decoding:
 
     @torch.no_grad()
     def encode(self, image: Image.Image) -> NDArray[np.float32]:
-        """Latents of a picture, (4, height, width) float32, scaled as the sampler has them, without noise."""
+        """See `Backbone.encode`."""
         from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl_img2img import (
             retrieve_latents,
         )
 
         pipe, vae = self.pipeline, self.pipeline.vae
-        pixels = pipe.image_processor.preprocess(image).to(self.seats.device, torch.float32)
-        with self.seats.at_work("vae"):
+        pixels = pipe.image_processor.preprocess(image).to(self.placement.device, torch.float32)
+        with self.placement.at_work("vae"):
             dtype = vae.dtype
             _cast(vae, torch.float32)
             try:
-                # The middle of what the encoder allows, not a draw from it: same photograph, same start.
+                # The mean, not a random sample: the same photograph gives the same start.
                 latents = retrieve_latents(vae.encode(pixels), sample_mode="argmax")
             finally:
                 _cast(vae, dtype)
@@ -111,24 +93,23 @@ class Decoding:
         if pipe.watermark is not None:
             pixels = pipe.watermark.apply_watermark(pixels)
         shares = pipe.image_processor.postprocess(pixels, output_type="pt")
-        # As the image processor does it, but a quarter of the bytes leave the device.
+        # As the image processor does it, but only a quarter of the bytes leave the device.
         rgb = (shares[0].float() * 255).round().to(torch.uint8).permute(1, 2, 0)
         return Image.fromarray(np.ascontiguousarray(rgb.cpu().numpy()))
 
-    def _twin(self, twin: Twin, network: Any) -> Any:
-        """What to run in the network's stead, on a processor."""
-        stays = self.seats.keep != "one at a time" and self.seats.device.type == "cpu"
-        return twin.of(network) if stays else network
+    def forget(self) -> None:
+        """Free the memory of recorded work."""
+        self._graphs.forget()
 
 
 def _are_finite(*tensors: Tensor) -> list[bool]:
-    """Asked of all at once, since each answer waits for the device."""
+    """Of all tensors at once, because each answer waits for the device."""
     found: list[bool] = torch.stack([torch.isfinite(_extremes(t)).all() for t in tensors]).tolist()
     return found
 
 
 def _extremes(tensor: Tensor) -> Tensor:
-    """Values not finite are among them, and a processor finds them ten times sooner."""
+    """If values are not finite, the extremes are not; a CPU finds these ten times sooner."""
     return torch.stack(torch.aminmax(tensor)) if tensor.device.type == "cpu" else tensor
 
 
@@ -153,12 +134,12 @@ def _in_float32(vae: Any, latents: Tensor) -> Tensor:
 
 
 def _cast(vae: Any, dtype: torch.dtype) -> None:
-    """Without the warning that diffusers' own `to` has for casts of a model that loads in another dtype."""
+    """Cast without the warning that diffusers' own `to` gives."""
     torch.nn.Module.to(vae, dtype=dtype)
 
 
 def _moments(config: Any, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread per channel, 0 and 1 where the VAE has none."""
+    """Mean and standard deviation per channel; 0 and 1 if the VAE has none."""
     found = []
     for name, neutral in (("latents_mean", 0.0), ("latents_std", 1.0)):
         value = getattr(config, name, None)

@@ -26,7 +26,8 @@ from ember_widgets.widgets.shared.feature_rows import found
 from ember_widgets.widgets.shared.pictures import Picture
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.inspection import Inspecting, Inspection
+    from ember_widgets.painter.inspection import Inspection
+    from ember_widgets.painter.protocol import Inspects
 
 
 class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
@@ -83,7 +84,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(
         self,
-        painter: Inspecting,
+        painter: Inspects,
         scene: Scene | None = None,
         *,
         brush: PaintWidget | None = None,

@@ -257,14 +257,14 @@ def rendered(
         cancelled: asked now and then whether to give up, if the painter offers ``Previews``.
 
     Raises:
-        Stale: it said so.
+        Cancelled: it said so.
     """
     began = time.perf_counter()
     previewer = offered(painter, Previews)
     if previewer is not None and reduced:
         image = previewer.render(scene, preview=True)
     elif previewer is not None and cancelled is not None:
-        image = previewer.render(scene, stale=cancelled)
+        image = previewer.render(scene, cancelled=cancelled)
     else:
         reduced, image = False, painter.render(scene)
     return Picture.of(image, 1000 * (time.perf_counter() - began), reduced)

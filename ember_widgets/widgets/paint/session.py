@@ -15,7 +15,7 @@ from typing import Literal
 
 from ember_widgets.painter.protocol import PainterProtocol
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.cancelled import Stale
+from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
@@ -380,7 +380,7 @@ class Session:
             picture = rendered(painter, scene, reduced=reduced, cancelled=cancelled)
             kind: Kind = "final" if job.final and not self.worker.waiting else "preview"
             data = picture.encoded(kind)
-        except Stale:
+        except Cancelled:
             return  # its preview was sent, and what comes next is newer
         except BaseException as fault:  # SystemExit too: somebody waits for the answer
             self._fail(job, fault)

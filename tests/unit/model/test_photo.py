@@ -63,5 +63,5 @@ def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 50, 3), np.uint8)).save(file)
     file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"is no picture that can be read \("):
+    with pytest.raises(ValueError, match=r"is not a picture that can be read \("):
         square(file, 16)

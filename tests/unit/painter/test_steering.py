@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ember_widgets import SAE
-from ember_widgets.model.sdxl.staged_unet import SiteState
+from ember_widgets.model.runs import SiteState
 from ember_widgets.painter import steering
 from ember_widgets.scene.scene import Scene
 from tests.unit.scene.scenes import make_scene
@@ -39,7 +39,7 @@ def steered(scene: Scene) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     sae = an_sae(random)
     target = torch.randn(256, D_MODEL, generator=random)
     out = target.T.reshape(1, D_MODEL, 16, 16)
-    state = SiteState(torch.zeros_like(out), out, (), out, out)
+    state = SiteState(torch.zeros_like(out), out)
     edit = steering.edits(scene, [sae])[0]
     change = state.hidden_out if edit is None else edit(0, state)
     change = change - state.hidden_out

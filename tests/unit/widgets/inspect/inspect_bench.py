@@ -13,6 +13,7 @@ from ember_widgets.dictionary.factors import Factors
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.labels import Labels
 from ember_widgets.painter.inspection import Inspection
+from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import GRID, Scene, palette
 
 SITE = "down_blocks.2.attentions.1"
@@ -114,7 +115,7 @@ class StillPainter:
             target,
             site=site,
             step=step,
-            begin=0 if site == SITE else self.saes[SITE].n_features,
+            space=FeatureSpace.of({SITE: self.saes[SITE].n_features, site: sae.n_features}),
             scene=scene if site == SITE else None,
         )
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ember_widgets.features.labels import Labels
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.cancelled import Stale
+from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.widgets.paint import session
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
@@ -56,13 +56,13 @@ class SlowPainter(FakePainter):
         return True
 
     def render(
-        self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+        self, scene: Scene, *, preview: bool = False, cancelled: Callable[[], bool] | None = None
     ) -> Image.Image:
         self._begin("preview" if preview else "render", scene)
         for _ in range(0 if preview else int(self.ms / 5)):
-            if stale is not None and stale():
-                self.calls.append(("stale", {}))
-                raise Stale
+            if cancelled is not None and cancelled():
+                self.calls.append(("cancelled", {}))
+                raise Cancelled
             time.sleep(0.005)
         return Image.new("RGB", (16, 16), "white" if preview else "black")
 
@@ -169,7 +169,7 @@ class TestPreviews:
         painter.ms = 60
         browser.edit(make_scene().scale(0, 0.7), commit=False)
         widget.wait(SOON_S)
-        assert [call for call, _ in painter.calls].count("stale") == 1
+        assert [call for call, _ in painter.calls].count("cancelled") == 1
         assert [frame["reduced"] for frame, _ in browser.frames()] == [True, True, False]
         widget.close()
 
@@ -186,11 +186,11 @@ class TestPreviews:
             broken = False
 
             def render(
-                self, scene: Scene, *, preview: bool = False, stale: Callable[[], bool] | None = None
+                self, scene: Scene, *, preview: bool = False, cancelled: Callable[[], bool] | None = None
             ) -> Image.Image:
                 if self.broken and not preview:
                     raise OSError("out of paint")
-                return super().render(scene, preview=preview, stale=stale)
+                return super().render(scene, preview=preview, cancelled=cancelled)
 
         painter = Faulty()
         widget, browser = opened(painter, make_scene())

@@ -1,0 +1,129 @@
+"""SDXL as a `Backbone`: a diffusers pipeline of SDXL's family, cut at sites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ember_widgets.model.engine import pages
+from ember_widgets.model.placement import Placement
+from ember_widgets.model.runs import Edit, Run
+from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl.sampler import Sampler, UNetStart, repeated
+from ember_widgets.model.sdxl.staged_unet import UNetState, latent_side
+from ember_widgets.model.sdxl.texts import Text
+from ember_widgets.model.sdxl.vae import Vae
+from ember_widgets.scene.grid import Grid
+
+
+class SDXL:
+    """SDXL-Turbo, SDXL base, or a model of their architecture. Methods are those of `Backbone`.
+
+    Args:
+        pipeline: A `StableDiffusionXLPipeline`. It is not changed.
+        sites: Attention blocks whose output can be edited: module paths or short names, in any order.
+        placement: Where the pipeline's parts lie; None = all on the pipeline's device.
+        preview_vae: A small decoder for previews, or None.
+
+    Raises:
+        ValueError: The UNet is not of SDXL's family, has no such site, or the sites work on different grids.
+    """
+
+    def __init__(
+        self, pipeline: Any, *sites: str, placement: Placement | None = None, preview_vae: Any = None
+    ) -> None:
+        self.pipeline = pipeline
+        self.placement = placement or Placement(pipeline, pipeline._execution_device)
+        self.sampler = Sampler(pipeline, *sites, placement=self.placement)
+        self.vae = Vae(pipeline, self.placement, preview_vae)
+        self.sites = tuple(stage.site for stage in self.sampler.stages)
+        if self.device.type == "cpu":
+            pages.keep()
+
+    @property
+    def grid(self) -> Grid:
+        """See `Backbone.grid`."""
+        return self.sampler.grid
+
+    @property
+    def device(self) -> torch.device:
+        """See `Backbone.device`."""
+        return self.placement.device
+
+    @property
+    def picture_side(self) -> int:
+        """See `Backbone.picture_side`."""
+        return latent_side(self.pipeline.unet) * int(self.pipeline.vae_scale_factor)
+
+    @property
+    def has_preview_decoder(self) -> bool:
+        """See `Backbone.has_preview_decoder`."""
+        return self.vae.preview_vae is not None
+
+    @property
+    def previews_in_one_step(self) -> bool:
+        """See `Backbone.previews_in_one_step`: "trailing" spacing always has the same first timestep."""
+        return bool(self.pipeline.scheduler.config.get("timestep_spacing") == "trailing")
+
+    def width(self, site: str) -> int:
+        """See `Backbone.width`."""
+        return int(self.pipeline.unet.get_submodule(site).config.in_channels)
+
+    def weights(self) -> Iterable[bytes]:
+        """See `Backbone.weights`: all vectors, which any training changes; a thousandth of the whole."""
+        for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
+            for p in weights:
+                if p.ndim == 1:
+                    yield p.detach().bfloat16().float().cpu().numpy().tobytes()  # the same in any dtype
+
+    def start(self, run: Run) -> UNetStart:
+        """See `Backbone.start`."""
+        return self.sampler.start(run)
+
+    def repeated(self, start: UNetStart, n: int) -> UNetStart:
+        """See `Backbone.repeated`."""
+        return repeated(start, n)
+
+    def run(
+        self,
+        start: UNetStart,
+        *edits: Edit | None,
+        style: Text | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Tensor:
+        """See `Backbone.run`."""
+        return self.sampler.run(start, *edits, style=style, cancelled=cancelled)
+
+    def reach(
+        self,
+        start: UNetStart,
+        edits: Sequence[Edit | None],
+        step: int,
+        site: str,
+        style: Text | None = None,
+    ) -> UNetState:
+        """See `Backbone.reach`."""
+        return self.sampler.reach(start, edits, step, site, style)
+
+    def words(self, prompt: str, guided: bool = False) -> Text:
+        """See `Backbone.words`."""
+        return self.sampler.texts.encode(prompt, guided)
+
+    def encode(self, image: Image.Image) -> NDArray[np.float32]:
+        """See `Backbone.encode`."""
+        return self.vae.encode(image)
+
+    def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
+        """See `Backbone.decode`."""
+        return self.vae.decode(latents, preview=preview)
+
+    def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
+        """See `Backbone.memory`."""
+        return loading.memory(self.device, doing, *caches, self.sampler.forget, self.vae.forget)

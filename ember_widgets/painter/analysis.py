@@ -1,0 +1,145 @@
+"""Analysis: from a run to a scene. The factors of its picture are found, site by site, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ember_widgets.dictionary.factors import Factors, n_apart
+from ember_widgets.dictionary.sae import SAE
+from ember_widgets.model.runs import Run
+from ember_widgets.painter.names import free_factor_name
+from ember_widgets.painter.steered_model import SteeredModel
+from ember_widgets.scene import site_names
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
+from ember_widgets.util import checks
+
+TRACE = 1e-4
+"""Of the energy of a picture's codes: features with less cannot be seen in the picture."""
+
+
+def factors_of(
+    model: SteeredModel, labels: Mapping[int, str], run: Run, n_factors: int | Mapping[str, int]
+) -> tuple[Factors, list[str]]:
+    """The factors of a run's unedited picture, one site after the other, and a name for each.
+
+    Args:
+        model: What the picture is generated with.
+        labels: {feature of a scene: text}, which factors are named after.
+        run: What is generated.
+        n_factors: How many at each site, or {site: how many}; see `Painter.analyze`.
+
+    Raises:
+        TypeError, ValueError: There cannot be so many factors, or a site is missing or unknown.
+    """
+    counts = _factor_counts(model, n_factors)
+    start = model.start(run)
+    names: list[str] = []
+    strengths, bases = [], []
+    for i, (site, sae) in enumerate(model.saes.items()):
+        found = _fitted(model.site_codes(start, site), counts[site], sae)
+        basis = np.zeros((len(found.basis), model.space.n_features), np.float32)
+        basis[:, model.space.columns(site)] = found.basis
+        prefix = f"{site_names.short(site)} " if i else ""
+        lengths = sae.W_dec.norm(dim=1).cpu().numpy()
+        for k, row in enumerate(found.basis):
+            texts = {f: labels.get(model.space.index(f, site), "") for f in np.flatnonzero(row).tolist()}
+            name = label_of(row, lengths, texts) or f"{prefix}factor {k + 1}"
+            names.append(free_factor_name(name, names))
+        strengths.append(found.strengths)
+        bases.append(basis)
+    return Factors(strengths=np.concatenate(strengths, axis=2), basis=np.concatenate(bases)), names
+
+
+def no_factors(model: SteeredModel) -> Factors:
+    """The factors of a blank canvas."""
+    return Factors(
+        strengths=np.zeros((*model.grid.shape, 0), np.float32),
+        basis=np.zeros((0, model.space.n_features), np.float32),
+    )
+
+
+def scene_of(
+    model: SteeredModel,
+    run: Run,
+    factors: Factors,
+    names: list[str],
+    *,
+    edit_steps: tuple[int, int] | None = None,
+    style: str = "",
+    remainder: float = 1.0,
+) -> Scene:
+    """The scene of a run and its factors, before any edit.
+
+    Args:
+        model: What the run is drawn with.
+        run: The run.
+        factors: As from `factors_of`.
+        names: One per factor.
+        edit_steps: See `Painter.analyze`.
+        style: See `Painter.analyze`.
+        remainder: 1.0 keeps what the factors do not explain, 0.0 takes it away.
+    """
+    return Scene(
+        prompt=run.prompt,
+        seed=run.seed,
+        n_steps=run.n_steps,
+        strengths=factors.strengths,
+        remainder=np.full(model.grid.shape, remainder, np.float32),
+        basis=factors.basis,
+        names=tuple(names),
+        colors=palette(len(names)),
+        base_strengths=factors.strengths,
+        base_basis=factors.basis,
+        unit=np.concatenate([one.unit.cpu().numpy() for one in model.saes.values()]),
+        model=model.identity,
+        style=style,
+        guidance=run.guidance,
+        edit_steps=edit_steps,
+        image=run.image,
+        image_strength=run.image_strength if run.image is not None else 0.5,
+        sites={site: one.n_features for site, one in model.saes.items()} if len(model.saes) > 1 else None,
+    )
+
+
+def label_of(row: NDArray[np.float32], lengths: NDArray[np.float32], labels: Mapping[int, str]) -> str:
+    """The label that carries most of a factor, "" if none of its features has one.
+
+    What a label has in brackets ("pine (tree)") is for searching, and is not part of a name.
+
+    Args:
+        row: The factor's weights of a site's features.
+        lengths: How much each of the features moves the site, per unit of code.
+        labels: {feature of the site: text}, "" for none.
+    """
+    share: dict[str, float] = {}
+    for feature in np.flatnonzero(row):
+        if text := labels.get(int(feature)):
+            share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
+    return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
+
+
+def _factor_counts(model: SteeredModel, n_factors: int | Mapping[str, int]) -> dict[str, int]:
+    if not isinstance(n_factors, Mapping):
+        return dict.fromkeys(model.saes, n_factors)
+    given = {site_names.full(site): n for site, n in n_factors.items()}
+    if given.keys() != model.saes.keys():
+        raise ValueError(
+            f"n_factors names {', '.join(given)}, but this painter steers {', '.join(model.saes)}; "
+            "give a number for each of these"
+        )
+    return given
+
+
+def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
+    n_patches = codes.shape[0] * codes.shape[1]
+    count = checks.whole("n_factors", n_factors, 1, n_patches)
+    energy = np.square(codes).sum((0, 1))
+    seen = set(np.flatnonzero(energy > TRACE * energy.sum()).tolist()) - set(sae.positional)
+    # A plain picture: no factor twice, and none of a trace. A number that is out of range `fit` refuses.
+    if 0 < len(seen) <= count <= n_patches:
+        count = n_apart(codes[..., sorted(seen)])
+    return Factors.fit(codes, count, ignore=sae.positional)

@@ -1,0 +1,132 @@
+"""What is known of every feature of a model: icons, statistics, and collections of pictures' codes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ember_widgets.features import icons as icon_files
+from ember_widgets.features.collection import Collection
+from ember_widgets.features.collection import collect as collect_into
+from ember_widgets.features.icons import Icons
+from ember_widgets.features.statistics import FILE as STATISTICS_FILE
+from ember_widgets.features.statistics import Statistics, joined
+from ember_widgets.model.runs import Run
+from ember_widgets.painter import steering
+from ember_widgets.painter.steered_model import SteeredModel
+from ember_widgets.scene import site_names
+from ember_widgets.util import checks
+from ember_widgets.util.user_folders import cache_folder
+
+DISC = "centre"
+"""The area where a feature is painted to show what it draws."""
+
+
+def lone_strength(model: SteeredModel, feature: int) -> float:
+    """How strongly a feature is painted where it stands alone; see `Painter.icon`."""
+    site = model.space.site(feature)
+    return 1.0 if site == site_names.DEFAULT_SITE else float(model.saes[site].k or 1)
+
+
+def draw_icons(model: SteeredModel, features: Sequence[int]) -> list[Image.Image]:
+    """What several features draw on their own, run through the model as one batch.
+
+    Args:
+        model: It steers one site, and is run without guidance.
+        features: Of this site.
+
+    Returns:
+        A picture for each.
+    """
+    ((site, sae),) = model.saes.items()
+    features = [model.space.index(feature, site) for feature in features]
+    disc = torch.tensor(model.grid.mask(DISC).reshape(-1, 1)).to(sae.W_dec)
+    backbone = model.backbone
+    with model.lock, model.memory("drawing icons"):
+        start = model.start(Run("", 0, 1))
+        out = start.first.hidden_out
+        blank = out - (steering.target(sae, start.first) - sae.b_dec).T.reshape(out.shape).to(out.dtype)
+        changes = torch.stack(
+            [(disc * lone_strength(model, f) * (sae.unit[f] * sae.W_dec[f])).T for f in features]
+        )
+        edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
+        latents = backbone.run(backbone.repeated(start, len(features)), lambda step, state: edited)
+        # One by one: a batch of large pictures takes much memory and no less time. The small decoder, if
+        # there is one, is good enough for pictures of 64 pixels.
+        return [backbone.decode(one, preview=True) for one in latents[:, None]]
+
+
+def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]]) -> Icons:
+    """The icons that came with the SAEs and those in the cache; more are drawn when asked for.
+
+    Args:
+        model: The model.
+        draw: Draws icons of several features.
+    """
+    shipped = {
+        model.space.index(feature, site): picture
+        for site, folder, key in _shipped(model)
+        for feature, picture in icon_files.read(folder / icon_files.FILE, key).items()
+    }
+    return Icons(
+        model.space.n_features,
+        draw,
+        key=model.key,
+        file=cache_folder() / "icons" / f"{model.key}.zip" if model.is_hashed else None,
+        shipped=shipped,
+        # A CPU gains nothing from drawing many at once, and painting would wait meanwhile.
+        batch=2 if model.backbone.device.type == "cpu" else 16,
+    )
+
+
+def statistics(model: SteeredModel) -> Statistics | None:
+    """The statistics that came with the SAEs; None unless every SAE has them."""
+    known = [Statistics.load(folder / STATISTICS_FILE, key) for _, folder, key in _shipped(model)]
+    found = [one for one in known if one is not None]
+    return joined(found) if len(found) == len(model.saes) else None
+
+
+def collect(
+    model: SteeredModel,
+    prompts: Iterable[str],
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    seeds: Iterable[int] = (0,),
+    pictures: bool = True,
+    progress: bool = True,
+) -> Collection:
+    """See `Painter.collect`."""
+    if isinstance(prompts, str):
+        raise TypeError(f"prompts={checks.shown(prompts)} is one text; give a list of them")
+    texts, numbers = list(prompts), [checks.seed(seed) for seed in seeds]
+    runs = [(checks.text("prompts", text), seed) for text in texts for seed in numbers]
+    if not runs:
+        raise ValueError("prompts and seeds make no pictures; give at least one of each")
+    if folder is None:
+        folder = cache_folder() / "collections" / model.key
+    collection = Collection.create(Path(folder), model.space.n_features, model.facts)
+
+    def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
+        with model.lock:
+            start = model.backbone.start(Run(prompt, seed, 1))
+            codes = model.codes(start)
+            if not pictures:
+                return codes, None
+            return codes, model.backbone.decode(model.backbone.run(start))
+
+    collect_into(collection, runs, analyse, progress=progress)
+    return collection
+
+
+def _shipped(model: SteeredModel) -> Iterator[tuple[str, Path, str]]:
+    """For each SAE that came from files: its site, the folder of files about it, and the key of these."""
+    for site, one in model.saes.items():
+        if one.source:
+            source = Path(one.source)
+            yield site, source if source.is_dir() else source.parent, model.key_with(one.sha256[:32])

@@ -1,0 +1,37 @@
+"""The starts of the last few runs: each further edit of a picture costs only what comes after the site."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from ember_widgets.model.backbone import Backbone
+from ember_widgets.model.runs import Run, Start
+
+CACHED_STARTS = 8
+
+
+class Starts:
+    """Starts runs, and keeps the last few starts.
+
+    Args:
+        backbone: What runs are started on.
+    """
+
+    def __init__(self, backbone: Backbone[Any]) -> None:
+        self.backbone = backbone
+        self._kept: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
+
+    def of(self, run: Run) -> Start:
+        """The start of a run."""
+        key = run.key
+        if key not in self._kept:
+            self._kept[key] = self.backbone.start(run)
+            while len(self._kept) > CACHED_STARTS:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def clear(self) -> None:
+        """Free all that is kept."""
+        self._kept.clear()

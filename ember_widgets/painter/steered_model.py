@@ -1,0 +1,219 @@
+"""SteeredModel: a backbone with an SAE at each of its sites."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ember_widgets.dictionary import calibration
+from ember_widgets.dictionary.sae import SAE
+from ember_widgets.model.backbone import Backbone
+from ember_widgets.model.runs import Run, Start
+from ember_widgets.painter import steering
+from ember_widgets.painter.starts import Starts
+from ember_widgets.scene import site_names
+from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
+
+CALIBRATION_RUN = Run("a garden with a house and a tree", 0, 1)
+"""On this run is measured what an SAE file does not say."""
+
+
+def saes_by_site(sae: SAE | Mapping[str, SAE]) -> dict[str, SAE]:
+    """The SAEs that a user gave, each at the site that the user named, by module path.
+
+    Raises:
+        ValueError: There is none, or there are two of the same site.
+    """
+    given = [sae] if isinstance(sae, SAE) else [_at(site, one) for site, one in sae.items()]
+    if not given:
+        raise ValueError("sae={} names no site; give at least one, as {'down.2.1': ...}")
+    found = {site_names.full(one.site): one for one in given}
+    if len(found) < len(given):
+        sites = ", ".join(one.site for one in given)
+        raise ValueError(f"two SAEs are of the same site ({sites}); give one per site")
+    return found
+
+
+class SteeredModel:
+    """A backbone with an SAE at each of its sites: codes of runs, and which weights these are.
+
+    Args:
+        backbone: The model.
+        saes: {site: SAE}, one for each of the backbone's sites.
+        name: What scenes call the model.
+        revision: Commit of its weights.
+        guidance: Scale of classifier-free guidance of the run on which is measured what an SAE file does not
+            say.
+
+    Attributes:
+        backbone: As given.
+        saes: {site: SAE} in the order of the network, on the backbone's device.
+        space: Which of a scene's features belong to which site.
+        lock: To be held while the backbone is used.
+        starts: The starts of the last few runs.
+
+    Raises:
+        ValueError: An SAE encodes another number of channels than its site has.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone[Any],
+        saes: Mapping[str, SAE],
+        *,
+        name: str,
+        revision: str | None = None,
+        guidance: float = 0.0,
+    ) -> None:
+        self.backbone = backbone
+        self.lock = threading.RLock()
+        self.starts = Starts(backbone)
+        self.saes: dict[str, SAE] = {}
+        for site in backbone.sites:
+            one, d_model = saes[site], backbone.width(site)
+            if d_model != one.d_model:
+                raise ValueError(
+                    f"the SAE encodes {one.d_model} channels, but {one.site} has {d_model}; "
+                    "load the SAE of this model and site"
+                )
+            self.saes[site] = one.to(backbone.device)
+        self.space = FeatureSpace.of({site: one.n_features for site, one in self.saes.items()})
+        self._calibrate(name, guidance)
+        self._facts = {
+            "id": name,
+            "revision": revision or "",
+            "site": ",".join(self.saes),
+            "sae": ",".join(one.sha256[:16] for one in self.saes.values()),
+            **{package: package_version(package) for package in ("ember_widgets", "diffusers", "torch")},
+        }
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of patches at the sites."""
+        return self.backbone.grid
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is known without reading the weights: name, revision, sites, SAEs, versions of packages."""
+        return dict(self._facts)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What scenes remember of the model and its SAEs: `facts` and `key`."""
+        return self._facts | {"key": self.key}
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Tells these weights, of model and SAEs, from all others. Computed when it is first asked for."""
+        return self.key_with(self.saes_hash)
+
+    def key_with(self, saes_hash: str) -> str:
+        """The key of the backbone with SAEs that have this hash."""
+        parts = hashlib.sha256(saes_hash.encode())
+        for sample in self.backbone.weights():
+            parts.update(sample)
+        return parts.hexdigest()[:32]
+
+    @property
+    def saes_hash(self) -> str:
+        """Hash of all SAEs; of a single one, its own."""
+        hashes = [one.sha256 for one in self.saes.values()]
+        return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether every SAE has a hash, so that `key` tells it from others."""
+        return all(one.sha256 for one in self.saes.values())
+
+    def check(self, scene: Scene) -> None:
+        """Refuse a scene of another model, site or SAE.
+
+        The same weights may have another name: a hub id here, a folder there. So a scene whose model has
+        another name is accepted if its key is this model's.
+
+        Raises:
+            ValueError: The scene cannot be drawn here.
+        """
+        for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
+            theirs, ours = scene.model.get(key, ""), self._facts[key]
+            if not theirs or theirs == ours:
+                continue
+            if key == "id" and scene.model.get("key") == self.key:
+                continue
+            raise ValueError(
+                f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "
+                "load the painter it was made with"
+            )
+        if scene.n_features != self.space.n_features:
+            raise ValueError(
+                f"this scene has {scene.n_features} features, but this painter's SAE has "
+                f"{self.space.n_features}; load the SAE it was made with"
+            )
+        if scene.remainder.shape != self.grid.shape:
+            rows, cols = scene.remainder.shape
+            raise ValueError(
+                f"this scene has {rows}×{cols} patches, but this painter's model has "
+                f"{self.grid.rows}×{self.grid.cols}; load the model it was made with"
+            )
+
+    def memory(self, doing: str) -> AbstractContextManager[None]:
+        """A block in which "out of memory" is explained, see `Backbone.memory`."""
+        return self.backbone.memory(doing, self.starts.clear)
+
+    def start(self, run: Run) -> Start:
+        """The start of a run, kept for the next time."""
+        with self.lock, self.memory("starting a picture"):
+            return self.starts.of(run)
+
+    def codes(self, start: Start) -> NDArray[np.float32]:
+        """SAE codes of a run's first step at all sites, (rows, cols, n_features)."""
+        return np.concatenate([self.site_codes(start, site) for site in self.saes], axis=2)
+
+    def site_codes(self, start: Start, site: str) -> NDArray[np.float32]:
+        """SAE codes of a run's first step at one site, (rows, cols, n_features of the site)."""
+        one, state = self.saes[site], start.states[self.backbone.sites.index(site)]
+        codes = one.encode(steering.target(one, state))
+        return codes.reshape(*self.grid.shape, -1).cpu().numpy()
+
+    def _calibrate(self, name: str, guidance: float) -> None:
+        """Measure what the SAEs' files leave open, on one picture."""
+        for i, (site, one) in enumerate(self.saes.items()):
+            if one.alternatives or not one.unit_known:
+
+                def measure(reading: SAE, i: int = i) -> Tensor:
+                    start = self.start(dataclasses.replace(CALIBRATION_RUN, guidance=guidance))
+                    return steering.target(reading, start.states[i])
+
+                self.saes[site] = calibration.settle(_on(one, self.backbone.device), name, measure)
+
+
+def _at(site: str, sae: SAE) -> SAE:
+    if site_names.full(site) == sae.site:
+        return sae
+    others = tuple(dataclasses.replace(other, site=site_names.full(site)) for other in sae.alternatives)
+    return dataclasses.replace(sae, site=site_names.full(site), alternatives=others)
+
+
+def _on(sae: SAE, device: torch.device) -> SAE:
+    return dataclasses.replace(sae, alternatives=tuple(other.to(device) for other in sae.alternatives))
+
+
+def package_version(package: str) -> str:
+    """The version of an installed package; "" if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a source tree that was never installed
+        return ""
