@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ def test_an_edit_that_arrives_as_a_variation_is_adopted_is_not_lost(n: int) -> N
 
 def test_the_picture_is_sent_before_observers_of_traits_run(widget: PaintWidget) -> None:
     order: list[str] = []
-    widget.send = lambda content, buffers: order.append(content["type"])  # type: ignore[method-assign]
+    widget.send = lambda content, buffers: order.append(content["type"])
     widget.observe(lambda change: order.append("image"), "image")
     widget.observe(lambda change: order.append("seed"), "seed")
     widget.analyze(seed=8, n_factors=2)
@@ -141,7 +142,7 @@ def test_an_observer_that_fails_while_the_painter_is_opened_leaves_no_blank_page
 
     widget = PaintWidget(opened)
     heard: list[str] = []
-    widget.send = lambda content, buffers: heard.append(content["type"])  # type: ignore[method-assign]
+    widget.send = lambda content, buffers: heard.append(content["type"])
 
     def fail(change: object) -> None:
         raise KeyError("observer")
@@ -283,12 +284,13 @@ def test_half_of_a_surrogate_pair_is_refused_where_it_comes_in(
         assert message.endswith(
             "holds '\\ud800' at 2, half of a surrogate pair, which no file can hold; leave it out"
         )
-    for act in (
+    acts: list[Callable[[], None]] = [
         lambda: widget.analyze(bad),
         lambda: widget.keep(bad),
         lambda: setattr(widget, "scene", scene.replace(prompt=bad)),
         lambda: setattr(widget, "scene", scene.rename(0, bad)),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(ValueError, match="half of a surrogate pair"):
             act()
     widget.wait(SOON_S)
@@ -365,5 +367,5 @@ def test_a_long_history_keeps_no_line_for_every_stroke(
 
 def test_a_variation_of_a_python_number_of_numpy_is_written_as_a_number(widget: PaintWidget) -> None:
     assert Variation.checked("reseed", np.int64(5)).line == "scene = painter.reseed(scene, seed=5)"
-    widget.add_feature(np.int64(5))  # type: ignore[arg-type]
+    widget.add_feature(np.int64(5))
     assert "{5: 1.0}" in widget.to_python()
