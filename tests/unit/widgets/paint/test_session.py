@@ -14,10 +14,13 @@ from PIL import Image
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience
-from ember_widgets.widgets.paint.replies import AckReply
+from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.queries import Queries, Snapshot
+from ember_widgets.widgets.paint.replies import AckReply, Reply, Sender
 from ember_widgets.widgets.paint.requests import Variation, rendered
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
@@ -369,3 +372,49 @@ def test_a_variation_of_a_python_number_of_numpy_is_written_as_a_number(widget: 
     assert Variation.checked("reseed", np.int64(5)).line == "scene = painter.reseed(scene, seed=5)"
     widget.add_feature(np.int64(5))
     assert "{5: 1.0}" in widget.to_python()
+
+
+def test_observers_of_an_added_feature_run_without_the_lock(widget: PaintWidget) -> None:
+    free: list[bool] = []
+
+    def look(change: object) -> None:
+        def read() -> None:
+            free.append(widget.scene.n_factors == 4)
+
+        other = threading.Thread(target=read)
+        other.start()
+        other.join(1.0)
+
+    widget.observe(look, "scene")
+    widget.add_feature(5)
+    assert free == [True]
+
+
+def test_a_text_of_a_book_is_no_style(widget: PaintWidget, browser: Browser, scene: Scene) -> None:
+    browser.ask("hello")
+    restyle = {"verb": "restyle", "arguments": {"style": "x" * 5000}}
+    browser.ask("palette", revision=0, commit=True, **restyle)
+    assert browser.of("error")[-1]["message"] == "palette: style has 5000 characters; 4000 are the most"
+    assert widget.scene is scene
+
+
+# Queries alone
+
+
+def test_queries_answer_without_a_session(painter: FakePainter, scene: Scene) -> None:
+    state, picture = State.of(scene), rendered(painter, scene)
+    now: list[Snapshot | None] = [Snapshot(painter, state, History(state), picture, state, None)]
+    heard: list[Reply] = []
+    idle = IdleQueue(lambda timeout_s: True, on_error=lambda fault: None)
+    queries = Queries(lambda: now[0], heard.append, idle)
+    queries.search("3", "", Sender("page", 1))
+    queries.original(Sender("page", 2))
+    assert idle.join(SOON_S)
+    assert [(reply.type, reply.content()["seq"]) for reply in heard] == [("found", 1), ("original", 2)]
+    assert [reply.type for reply in queries.page()] == ["frame", "original", "icon", "icon", "icon"]
+    now[0] = None  # closed
+    queries.search("3", "", Sender("page", 3))
+    queries.original(Sender("page", 4))
+    assert idle.join(SOON_S)
+    assert len(heard) == 2
+    idle.close()
