@@ -109,15 +109,8 @@ def told() -> str:
 
     messages = [[reply.content(), [text(b) for b in reply.buffers]] for reply in widget._open.page()]
     widget.close()
-    frame = {
-        "type": "frame",
-        "kind": "final",
-        "reduced": False,
-        "ms": 1,
-        "waited_ms": 0,
-        "width": 16,
-        "height": 16,
-    }
+    frame = {"type": "frame", "kind": "final", "reduced": False, "ms": 1, "waited_ms": 0}
+    frame |= {"width": 16, "height": 16}
     return json.dumps({"messages": messages, "frame": frame, "white": text(stream.getvalue())}).replace(
         "<", "\\u003c"
     )
