@@ -405,7 +405,7 @@ def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
     """Handle a message from a browser; a wrong one changes nothing, and all viewers receive the error."""
     try:
         parse(content).handle(session, buffers)
-    except Exception as fault:  # nobody would see what escapes from here
+    except Exception as fault:  # the comm would swallow what escapes from here
         sender = sender_of(content)
         session.report(fault, sender)
         session.acknowledge(sender)

@@ -101,7 +101,7 @@ class Opener:
             self._on_open(session)
             for hello in self._hellos.values():
                 messages.receive(session, hello, [])
-            session.show()
+            session.audience.call(session.show)
 
     def _answer(self, content: object) -> None:
         kind = content.get("type") if isinstance(content, Mapping) else None

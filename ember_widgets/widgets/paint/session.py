@@ -262,8 +262,17 @@ class Session:
 
     def change_palette(
         self, edit: PaletteEdit, *, commit: bool = True, revision: int | None = None, sender: Sender = NOBODY
-    ) -> None:
-        """Go on with an edit of the palette; an outdated one (``revision`` is not None) is refused.
+    ) -> Scene | None:
+        """Go on with an edit of the palette.
+
+        Args:
+            edit: the edit.
+            commit: it is complete, and a step of the history.
+            revision: of the scene that was edited; an outdated edit is refused. None = any.
+            sender: whose edit it is.
+
+        Returns:
+            The scene as painted, sliders apart; None if the edit was refused.
 
         Raises:
             TypeError, ValueError: what the scene's verb says.
@@ -271,7 +280,7 @@ class Session:
         self._refuse_closed()
         with self._lock:
             if revision is not None and self.painted_at(revision, sender) is None:
-                return
+                return None
             if edit.verb == "restyle" and edit.arguments["style"] and self.painter is not None:
                 check_styles(self.painter)
             before, source = self.history.current, self.queries.source
@@ -284,6 +293,7 @@ class Session:
             self._send_state("scene", NOBODY)
             self._submit(sender, final=commit)
         self.audience.scene_changed()
+        return state.painted
 
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
@@ -292,9 +302,10 @@ class Session:
         name = label.split(" (")[0] if label else f"feature {feature}"
         # A plain number, because it is written into the program.
         number = feature if isinstance(feature, bool) or not hasattr(feature, "__index__") else int(feature)
-        with self._lock:
-            self.change_palette(PaletteEdit("add_factor", {"features": {number: 1.0}, "name": name}))
-            return self._state.painted.names[-1]
+        edit = PaletteEdit("add_factor", {"features": {number: 1.0}, "name": name})
+        painted = self.change_palette(edit)
+        assert painted is not None, "only edits of a revision are refused"
+        return painted.names[-1]
 
     def assign(self, scene: Scene, sender: Sender = NOBODY) -> None:
         """Go on from another scene."""

@@ -89,7 +89,7 @@ class PaintWidget(anywidget.AnyWidget):
     _esm = traitlets.Unicode((_STATIC / "paint.js").read_text(encoding="utf-8")).tag(sync=True)
     _css = traitlets.Unicode((_STATIC / "paint.css").read_text(encoding="utf-8")).tag(sync=True)
 
-    # from_json: bytes from a browser come as a memoryview, which the trait would refuse where nobody sees it.
+    # from_json: bytes from a browser come as a memoryview, which the trait would refuse without a word.
     image = traitlets.Bytes(help="The settled picture as PNG; what a saved notebook shows.").tag(
         sync=True, echo_update=False, from_json=lambda value, widget: bytes(value)
     )
@@ -181,7 +181,7 @@ class PaintWidget(anywidget.AnyWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether the picture is behind the scene, or the painter is still being opened."""
+        """Whether the picture does not show the scene yet, or the painter is still being opened."""
         if (opener := self._pending) is not None:
             return opener.fault is None
         return self._open.busy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,9 @@ class StillPainter:
     def icon(self, feature: int) -> Image.Image:
         self.drawn.append(feature)
         return Image.new("RGB", (32, 32), (feature % 256, 90, 160))
+
+    def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
+        return [self.icon(feature) for feature in features]
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True

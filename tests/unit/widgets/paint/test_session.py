@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from PIL import Image
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience
-from ember_widgets.widgets.paint.replies import AckReply
+from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.queries import Queries, Snapshot
+from ember_widgets.widgets.paint.replies import AckReply, Reply, Sender
 from ember_widgets.widgets.paint.requests import Variation, rendered
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
@@ -124,7 +128,7 @@ def test_an_edit_that_arrives_as_a_variation_is_adopted_is_not_lost(n: int) -> N
 
 def test_the_picture_is_sent_before_observers_of_traits_run(widget: PaintWidget) -> None:
     order: list[str] = []
-    widget.send = lambda content, buffers: order.append(content["type"])  # type: ignore[method-assign]
+    widget.send = lambda content, buffers: order.append(content["type"])
     widget.observe(lambda change: order.append("image"), "image")
     widget.observe(lambda change: order.append("seed"), "seed")
     widget.analyze(seed=8, n_factors=2)
@@ -141,7 +145,7 @@ def test_an_observer_that_fails_while_the_painter_is_opened_leaves_no_blank_page
 
     widget = PaintWidget(opened)
     heard: list[str] = []
-    widget.send = lambda content, buffers: heard.append(content["type"])  # type: ignore[method-assign]
+    widget.send = lambda content, buffers: heard.append(content["type"])
 
     def fail(change: object) -> None:
         raise KeyError("observer")
@@ -283,12 +287,13 @@ def test_half_of_a_surrogate_pair_is_refused_where_it_comes_in(
         assert message.endswith(
             "holds '\\ud800' at 2, half of a surrogate pair, which no file can hold; leave it out"
         )
-    for act in (
+    acts: list[Callable[[], None]] = [
         lambda: widget.analyze(bad),
         lambda: widget.keep(bad),
         lambda: setattr(widget, "scene", scene.replace(prompt=bad)),
         lambda: setattr(widget, "scene", scene.rename(0, bad)),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(ValueError, match="half of a surrogate pair"):
             act()
     widget.wait(SOON_S)
@@ -365,5 +370,51 @@ def test_a_long_history_keeps_no_line_for_every_stroke(
 
 def test_a_variation_of_a_python_number_of_numpy_is_written_as_a_number(widget: PaintWidget) -> None:
     assert Variation.checked("reseed", np.int64(5)).line == "scene = painter.reseed(scene, seed=5)"
-    widget.add_feature(np.int64(5))  # type: ignore[arg-type]
+    widget.add_feature(np.int64(5))
     assert "{5: 1.0}" in widget.to_python()
+
+
+def test_observers_of_an_added_feature_run_without_the_lock(widget: PaintWidget) -> None:
+    free: list[bool] = []
+
+    def look(change: object) -> None:
+        def read() -> None:
+            free.append(widget.scene.n_factors == 4)
+
+        other = threading.Thread(target=read)
+        other.start()
+        other.join(1.0)
+
+    widget.observe(look, "scene")
+    widget.add_feature(5)
+    assert free == [True]
+
+
+def test_a_text_of_a_book_is_no_style(widget: PaintWidget, browser: Browser, scene: Scene) -> None:
+    browser.ask("hello")
+    restyle = {"verb": "restyle", "arguments": {"style": "x" * 5000}}
+    browser.ask("palette", revision=0, commit=True, **restyle)
+    assert browser.of("error")[-1]["message"] == "palette: style has 5000 characters; 4000 are the most"
+    assert widget.scene is scene
+
+
+# Queries alone
+
+
+def test_queries_answer_without_a_session(painter: FakePainter, scene: Scene) -> None:
+    state, picture = State.of(scene), rendered(painter, scene)
+    now: list[Snapshot | None] = [Snapshot(painter, state, History(state), picture, state, None)]
+    heard: list[Reply] = []
+    idle = IdleQueue(lambda timeout_s: True, on_error=lambda fault: None)
+    queries = Queries(lambda: now[0], heard.append, idle)
+    queries.search("3", "", Sender("page", 1))
+    queries.original(Sender("page", 2))
+    assert idle.join(SOON_S)
+    assert [(reply.type, reply.content()["seq"]) for reply in heard] == [("found", 1), ("original", 2)]
+    assert [reply.type for reply in queries.page()] == ["frame", "original", "icon", "icon", "icon"]
+    now[0] = None  # closed
+    queries.search("3", "", Sender("page", 3))
+    queries.original(Sender("page", 4))
+    assert idle.join(SOON_S)
+    assert len(heard) == 2
+    idle.close()

@@ -25,7 +25,7 @@ class FullPainter(FakePainter):
         super().__init__()
         self.guidance = guidance
 
-    def analyze(  # type: ignore[override]
+    def analyze(
         self,
         prompt: str = "",
         *,
@@ -36,12 +36,13 @@ class FullPainter(FakePainter):
         style: str = "",
     ) -> Scene:
         guidance = self.guidance if guidance is None else guidance
-        fields = {"prompt": prompt, "seed": seed, "n_steps": n_steps, "guidance": guidance, "style": style}
+        fields: dict[str, Any] = {"prompt": prompt, "seed": seed, "n_steps": n_steps}
+        fields |= {"guidance": guidance, "style": style}
         return two_sites(**fields) if isinstance(n_factors, dict) else make_scene(n_factors, **fields)
 
     def refit(self, scene: Scene, n_factors: int) -> Scene:
-        kept = {"seed": scene.seed, "image": scene.image, "edit_steps": scene.edit_steps}
-        fields = {name: getattr(scene, name) for name in ("prompt", "n_steps", "guidance", "style", *kept)}
+        kept = ("prompt", "seed", "n_steps", "guidance", "style", "image", "image_strength", "edit_steps")
+        fields: dict[str, Any] = {name: getattr(scene, name) for name in kept}
         return make_scene(n_factors, **fields)
 
     def reseed(self, scene: Scene, seed: int) -> Scene:

@@ -126,15 +126,15 @@ def test_a_job_that_comes_while_it_settles_is_done_and_settles_again(work: Work)
     def settle() -> None:
         settled.append(len(work.done))
         if len(settled) == 1:
-            worker.submit("second")
+            own.submit("second")
 
-    worker: LatestWins[object] = LatestWins(work, settle=settle, settle_after_s=0.01)
-    worker.submit("first")
+    own: LatestWins[object] = LatestWins(work, settle=settle, settle_after_s=0.01)
+    own.submit("first")
 
-    assert worker.wait(SOON_S)
+    assert own.wait(SOON_S)
     assert work.done == ["first", "second"]
     assert settled == [1, 2]
-    worker.close()
+    own.close()
 
 
 def test_an_error_is_reported_and_the_thread_goes_on(
