@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ember_widgets.features.collection_file import N_PATCHES, Record, load, packed
+from ember_widgets.features.collection_file import Record, load, packed
 from ember_widgets.features.statistics import Statistics
-from ember_widgets.scene.grid import GRID
+from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks, files
 from ember_widgets.util.contact_sheet import contact_sheet
 
@@ -39,8 +39,8 @@ class Hit:
         index: the picture's place in the collection.
         prompt: what it was generated from.
         seed: its seed.
-        row: of the patch where the feature is strongest, 0..15.
-        col: of that patch, 0..15.
+        row: of the patch where the feature is strongest.
+        col: of that patch.
         activation: the feature's code there, in the SAE's own unit.
     """
 
@@ -59,12 +59,16 @@ class Collection:
         folder: where it is.
         n_features: of the SAE.
         model: {"id", "site", "sae", ...} of the painter it was made with.
+        grid: rows and columns of the pictures' patches.
     """
 
-    def __init__(self, folder: Path, n_features: int, model: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, n_features: int, model: Mapping[str, str], grid: Grid | None = None
+    ) -> None:
         self.folder = folder
         self.n_features = n_features
         self.model = dict(model)
+        self.grid = Grid() if grid is None else grid
         self._batch: list[Record] = []
 
     @classmethod
@@ -84,14 +88,19 @@ class Collection:
             facts = json.loads((path / _MANIFEST).read_text("utf-8"))
             if facts["format"] != "ember-collection" or facts["version"] != 1:
                 raise ValueError
-            return cls(path, int(facts["n_features"]), checks.model(facts["model"]))
+            # Collections of version 0.1 do not say their grid; it was always 16×16.
+            rows, cols = facts.get("grid", (16, 16))
+            grid = Grid(int(rows), int(cols))
+            return cls(path, int(facts["n_features"]), checks.model(facts["model"]), grid)
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path / _MANIFEST} is not a collection's; delete the folder, or choose another"
             ) from None
 
     @classmethod
-    def create(cls, folder: Path, n_features: int, model: Mapping[str, str]) -> Collection:
+    def create(
+        cls, folder: Path, n_features: int, model: Mapping[str, str], grid: Grid | None = None
+    ) -> Collection:
         """Open a collection to add to; make it if there is none.
 
         Raises:
@@ -101,6 +110,11 @@ class Collection:
         if (folder / _MANIFEST).exists():
             collection = cls.open(folder)
             collection.check(model)
+            if grid is not None and grid != collection.grid:
+                raise ValueError(
+                    f"the collection in {folder} has pictures of {collection.grid} patches, but this painter "
+                    f"makes {grid}; choose another folder"
+                )
             return collection
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ValueError(
@@ -108,9 +122,12 @@ class Collection:
             )
         folder.mkdir(parents=True, exist_ok=True)
         n_features = int(n_features)  # numpy's are not written as JSON
+        grid = Grid() if grid is None else grid
         facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
+        if grid != Grid():
+            facts["grid"] = list(grid.shape)
         files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
-        return cls(folder, n_features, model)
+        return cls(folder, n_features, model, grid)
 
     def check(self, model: Mapping[str, str]) -> None:
         """Refuse a model with another name, site or SAE than this collection's."""
@@ -140,21 +157,22 @@ class Collection:
                 active[features] += file["active"]
                 total[features] += file["total"]
                 squares[features] += file["squares"]
-        frequency = active / max(1, len(self) * N_PATCHES)
+        frequency = active / max(1, len(self) * self.grid.n_patches)
         typical = np.divide(squares, total, out=np.zeros_like(total), where=total > 0)
         return Statistics(frequency.astype(np.float32), typical.astype(np.float32), len(self))
 
     def codes(self, index: int) -> NDArray[np.float32]:
-        """A picture's codes, (16, 16, n_features) float32, ≥ 0."""
+        """A picture's codes, (rows, cols, n_features) float32, ≥ 0."""
+        n_patches = self.grid.n_patches
         shard, place = self._find(index)
-        codes = np.zeros((N_PATCHES, self.n_features), np.float32)
+        codes = np.zeros((n_patches, self.n_features), np.float32)
         with load(shard) as file:
             ends = file["ends"]
-            first = place * N_PATCHES
-            begin, end = int(ends[first]), int(ends[first + N_PATCHES])
-            rows = np.repeat(np.arange(N_PATCHES), np.diff(ends[first : first + N_PATCHES + 1].astype(int)))
+            first = place * n_patches
+            begin, end = int(ends[first]), int(ends[first + n_patches])
+            rows = np.repeat(np.arange(n_patches), np.diff(ends[first : first + n_patches + 1].astype(int)))
             codes[rows, file["code_features"][begin:end]] = file["code_values"][begin:end]
-        return codes.reshape(GRID, GRID, self.n_features)
+        return codes.reshape(*self.grid.shape, self.n_features)
 
     def picture(self, index: int) -> Image.Image:
         """A picture as the model drew it, 256×256 pixels."""
@@ -185,8 +203,8 @@ class Collection:
             side: of the picture, in pixels.
         """
         picture = self.picture(hit.index).resize((side, side), Image.Resampling.LANCZOS)
-        step = side / GRID
-        box = (hit.col * step, hit.row * step, (hit.col + 1) * step, (hit.row + 1) * step)
+        down, right = side / self.grid.rows, side / self.grid.cols
+        box = (hit.col * right, hit.row * down, (hit.col + 1) * right, (hit.row + 1) * down)
         draw = ImageDraw.Draw(picture)
         for grown, color in ((2, "black"), (1, "white"), (0, "white")):
             draw.rectangle([box[0] - grown, box[1] - grown, box[2] + grown, box[3] + grown], outline=color)
@@ -218,7 +236,7 @@ class Collection:
 
     def add(self, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> None:
         """Add a picture; what was added is on disk after 32 of them, or `flush`."""
-        self._batch.append(Record.of(prompt, seed, codes.reshape(N_PATCHES, -1), picture))
+        self._batch.append(Record.of(prompt, seed, codes.reshape(self.grid.n_patches, -1), picture))
         if len(self._batch) >= SHARD:
             self.flush()
 
@@ -265,7 +283,7 @@ class Collection:
                 if begin < end:
                     columns = (file[f"peak_{name}"][begin:end] for name in ("images", "patches", "values"))
                     for image, patch, value in zip(*columns, strict=True):
-                        row, col = divmod(int(patch), GRID)
+                        row, col = divmod(int(patch), self.grid.cols)
                         yield Hit(first + int(image), prompts[image], seeds[image], row, col, float(value))
             first += len(seeds)
 
@@ -285,7 +303,7 @@ def collect(
     Args:
         collection: is added to.
         runs: (prompt, seed) pairs.
-        analyse: (prompt, seed) -> codes (16, 16, n_features) and picture.
+        analyse: (prompt, seed) -> codes (rows, cols, n_features) and picture.
         progress: show a progress bar.
     """
     from tqdm.auto import tqdm

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.scene.grid import GRID
 from ember_widgets.util import files
 
 SIDE = 256
-N_PATCHES = GRID * GRID
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Record:
 
     @classmethod
     def of(cls, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> Record:
-        """Of codes (256, n_features), and a picture that is kept at 256×256 pixels."""
+        """Of codes (n_patches, n_features), and a picture that is kept at 256×256 pixels."""
         patches, features = np.nonzero(codes)
         stream = io.BytesIO()
         if picture is not None:
@@ -43,7 +41,7 @@ class Record:
         return cls(
             prompt,
             seed,
-            np.bincount(patches, minlength=N_PATCHES).astype(np.uint32),
+            np.bincount(patches, minlength=len(codes)).astype(np.uint32),
             features.astype(np.int32),
             codes[patches, features],
             stream.getvalue(),
@@ -55,12 +53,13 @@ def packed(records: list[Record]) -> dict[str, NDArray[Any]]:
     features = np.concatenate([r.features for r in records])
     values = np.concatenate([r.values for r in records])
     counts = np.concatenate([r.counts for r in records])
-    where = np.repeat(np.arange(len(counts)), counts)  # picture · 256 + patch
+    n_patches = len(records[0].counts)
+    where = np.repeat(np.arange(len(counts)), counts)  # picture · n_patches + patch
     used, place = np.unique(features, return_inverse=True)
     exact = values.astype(np.float64)
 
     # The strongest patch of each feature in each picture: the last of those sorted by strength.
-    images = where // N_PATCHES
+    images = where // n_patches
     order = np.lexsort((-where, values, images, features))
     f, i = features[order], images[order]
     last = order[np.append((f[1:] != f[:-1]) | (i[1:] != i[:-1]), True)] if len(order) else order
@@ -79,7 +78,7 @@ def packed(records: list[Record]) -> dict[str, NDArray[Any]]:
         "squares": np.bincount(place, exact**2, len(used)),
         "peak_features": features[last],
         "peak_images": images[last].astype(np.int32),
-        "peak_patches": (where[last] % N_PATCHES).astype(np.uint8),
+        "peak_patches": (where[last] % n_patches).astype(np.min_scalar_type(n_patches - 1)),
         "peak_values": values[last],
     }
 

@@ -238,13 +238,3 @@ def _sum_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
             if (row, col) != (1, 1):
                 total += padded[row : row + rows, col : col + cols]
     return total
-
-
-# To be removed: other rooms still import these. They are to ask a scene, a painter or a model for its grid.
-GRID = 16
-AREAS = Grid().areas
-
-
-def patch_mask(patches: Patches) -> Mask:
-    """Read patches of the 16×16 grid as a mask; see `Grid.mask`."""
-    return Grid().mask(patches)

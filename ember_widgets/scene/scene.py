@@ -21,21 +21,10 @@ from numpy.typing import NDArray
 
 from ember_widgets.scene import factor_edits, patch_edits, scene_file
 from ember_widgets.scene.feature_space import FeatureSpace
-from ember_widgets.scene.grid import AREAS, GRID, REGION_SHARE, Grid, Patches, patch_mask
-from ember_widgets.scene.palette import PALETTE, free_name, next_color, palette
+from ember_widgets.scene.grid import Grid, Patches
+from ember_widgets.scene.palette import free_name, next_color, palette
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
-
-__all__ = [
-    "AREAS",
-    "GRID",
-    "PALETTE",
-    "REGION_SHARE",
-    "Patches",
-    "Scene",
-    "palette",
-    "patch_mask",
-]
 
 
 class Picture(Protocol):

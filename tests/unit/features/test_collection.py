@@ -11,6 +11,7 @@ from PIL import Image
 
 from ember_widgets.features.collection import SHARD, Collection, collect
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.scene.grid import Grid
 
 N_FEATURES = 50
 MODEL = {"id": "test", "site": "down", "sae": "abc"}
@@ -223,3 +224,19 @@ def test_a_damaged_shard_is_named(tmp_path: Path, begin: float) -> None:
 
     with pytest.raises(ValueError, match=message):
         read_all()
+
+
+def test_a_collection_of_another_grid(tmp_path: Path) -> None:
+    grid = Grid(24, 20)
+    codes = np.zeros((*grid.shape, 3), np.float32)
+    codes[23, 19, 1], codes[0, 5, 2] = 2.0, 1.0
+    collection = Collection.create(tmp_path / "wide", 3, {"id": "m"}, grid)
+    collection.add("a field", 1, codes, Image.new("RGB", (480, 480)))
+    collection.flush()
+    opened = Collection.open(tmp_path / "wide")
+    assert opened.grid == grid
+    assert np.array_equal(opened.codes(0), codes)
+    assert [(hit.row, hit.col) for hit in opened.top(1)] == [(23, 19)]
+    assert opened.statistics.frequency[1] == pytest.approx(1 / grid.n_patches)
+    with pytest.raises(ValueError, match="has pictures of 24×20 patches, but this painter makes 16×16"):
+        Collection.create(tmp_path / "wide", 3, {"id": "m"}, Grid())

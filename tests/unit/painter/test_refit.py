@@ -7,11 +7,12 @@ import pytest
 
 from ember_widgets.dictionary.factors import Factors
 from ember_widgets.painter.refit import refitted, reseeded
-from ember_widgets.scene.scene import GRID, Scene
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 from tests.unit.scene.scenes import make_scene
 
 N_FEATURES = 6
+GRID = 16
 SKY, MEADOW, TREE = 0, 1, 2
 
 

@@ -16,7 +16,8 @@ from ember_widgets.features.labels import Labels
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
-from ember_widgets.scene.scene import Scene, palette
+from ember_widgets.scene.palette import palette
+from ember_widgets.scene.scene import Scene
 
 SITE = "down_blocks.2.attentions.1"
 BEHIND = "mid_block.attentions.0"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ember_widgets.scene.scene import AREAS, Scene
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
@@ -199,7 +200,7 @@ def test_strokes_are_the_verbs_that_they_were(widget: PaintWidget, browser: Brow
     steps = [
         (
             scene.paint(1, "floor", 0.7),
-            call("paint", AREAS["floor"], factor=1, strength=0.7, opacity=1, mode="over"),
+            call("paint", Grid().areas["floor"], factor=1, strength=0.7, opacity=1, mode="over"),
         ),
         (
             scene.paint(1, "floor", 0.7).move("sky", 1, -2, HERE),
@@ -304,7 +305,7 @@ def test_a_scene_that_was_painted_before_is_in_the_program(
     widget.scene = begun = scene.paint(0, "left").add_factor({1: 1})
     browser.edit(
         begun.paint(1, "floor"),
-        call=call("paint", AREAS["floor"], factor=1, strength=1, opacity=1, mode="over"),
+        call=call("paint", Grid().areas["floor"], factor=1, strength=1, opacity=1, mode="over"),
     )
     assert widget.to_python().count("scene.paint(") == 1
     assert run(widget.to_python(), FakePainter()) == widget.scene

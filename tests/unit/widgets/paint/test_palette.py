@@ -15,7 +15,8 @@ from PIL import Image
 
 from ember_widgets.features.icons import Icons, packed
 from ember_widgets.features.labels import Labels
-from ember_widgets.scene.scene import AREAS, Scene
+from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared import idle_queue
 from tests.unit.scene.scenes import make_scene
@@ -179,7 +180,7 @@ def test_thumbnails_show_each_factor_alone_and_are_drawn_once(
     heard = icons(browser, 2)
     assert {icon["key"] for icon in heard} == set(keys[:2])
     (drawn, *_) = [s for s in painter.rendered if s.remainder.max() == 0]
-    assert (drawn.strengths[..., 0] == AREAS["centre"]).all()
+    assert (drawn.strengths[..., 0] == Grid().areas["centre"]).all()
     assert not drawn.strengths[..., 1:].any()
     code = heard[0]["url"].removeprefix("data:image/jpeg;base64,")
     red, green, _ = np.asarray(Image.open(io.BytesIO(base64.b64decode(code))))[36, 36]
@@ -198,7 +199,7 @@ def test_a_features_thumbnail_shows_it_alone(browser: Browser, painter: FakePain
     (drawn,) = [s for s in painter.rendered if s.remainder.max() == 0]
     assert drawn.weights(drawn.n_factors - 1) == {5: pytest.approx(1)}
     assert not drawn.strengths[..., :-1].any()
-    assert (drawn.strengths[..., -1] == AREAS["centre"]).all()
+    assert (drawn.strengths[..., -1] == Grid().areas["centre"]).all()
 
 
 def test_a_features_thumbnail_is_the_painters_own_where_it_has_one(browser: Browser, painter: Any) -> None:
