@@ -101,6 +101,7 @@ export class MockModel implements Model {
         style: "",
         n_steps: 1,
         n_factors: 5,
+        n_found: 5,
         most_steps: 4,
         sites: [],
         site_names: [],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,16 +21,18 @@ class State:
         painted: the scene as painted, all sliders at 1.
         gains: (n_factors,) float32, the sliders.
         code: the Python program that makes ``painted``, line by line.
+        asked: how many factors were asked for; a plain picture has fewer. None = as many as it has.
     """
 
     painted: Scene
     gains: FloatArray
     code: tuple[str, ...] = ()
+    asked: int | None = None
 
     @classmethod
-    def of(cls, scene: Scene, code: tuple[str, ...] = ()) -> State:
+    def of(cls, scene: Scene, code: tuple[str, ...] = (), asked: int | None = None) -> State:
         """A scene with every slider at 1."""
-        return cls(scene, np.ones(scene.n_factors, dtype=np.float32), code)
+        return cls(scene, np.ones(scene.n_factors, dtype=np.float32), code, asked)
 
     def edited(self, strengths: FloatArray, remainder: FloatArray, gains: FloatArray) -> State:
         """The state that an edit on the grid leads to.
@@ -38,7 +40,9 @@ class State:
         Raises:
             ValueError: sliders times strengths are too large for float32.
         """
-        state = State(self.painted.replace(strengths=strengths, remainder=remainder), gains, self.code)
+        state = replace(
+            self, painted=self.painted.replace(strengths=strengths, remainder=remainder), gains=gains
+        )
         _ = state.scene  # so that it is refused here, before anyone has taken it over
         return state
 

@@ -24,10 +24,11 @@ def opens_a_painter(given: object) -> bool:
 def begun(painter: PainterProtocol, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
     """A session of a scene, or (None) of a new one as wanted; with its picture."""
     check_painter(painter)
-    is_new = scene is None
+    asked = None
     if scene is None:
-        scene = NewScene.checked(wanted, guidance_of(painter)).made_by(painter)
-    return Session(painter, scene, rendered(painter, scene), analyzed_here=is_new)
+        new = NewScene.checked(wanted, guidance_of(painter))
+        scene, asked = new.made_by(painter), new.n_factors
+    return Session(painter, scene, rendered(painter, scene), asked=asked)
 
 
 class Opener:

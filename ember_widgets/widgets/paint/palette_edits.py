@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class PaletteEdit:
             painted = verb(source, **self.arguments)
         else:
             painted = verb(**self.arguments)
-        return State(painted, self._gains(state, painted))
+        return replace(state, painted=painted, gains=self._gains(state, painted))
 
     def _gains(self, state: State, painted: Scene) -> FloatArray:
         gains = state.gains

@@ -206,7 +206,7 @@ class Queries:
     def _find_source(self, prompt: str, sender: Sender) -> None:
         if now := self._snapshot():
             scene = now.state.painted
-            n_factors = facts(scene)["n_factors"]
+            n_factors = now.state.asked or facts(scene)["n_factors"]
             new = NewScene(prompt=prompt, seed=scene.seed, n_steps=scene.n_steps, n_factors=n_factors)
             found = new.guided_as(scene, now.painter).made_by(now.painter)
             code = to_python.analyzed(found, n_factors, now.painter)

@@ -77,6 +77,7 @@ class StateReply(Reply):
     seed: str
     n_steps: int
     n_factors: int
+    n_found: int
     most_steps: int
     ids: Sequence[int]
     names: Sequence[str]
@@ -116,6 +117,7 @@ class StateReply(Reply):
             painter: its labels and capabilities are in the message.
         """
         painted, names = state.painted, history.names
+        known = facts(painted)
         labels = labels_of(painter)
         origins = painted.origins or ()
         seen = np.abs(painted.base_strengths).max(axis=(0, 1))
@@ -129,7 +131,8 @@ class StateReply(Reply):
             run=run_key(painted),
             rows=rows,
             cols=cols,
-            **facts(painted) | {"seed": str(painted.seed)},
+            **known | {"seed": str(painted.seed), "n_factors": state.asked or known["n_factors"]},
+            n_found=known["n_factors"],
             most_steps=checks.most_steps(painted.guidance),
             ids=list(painted.factor_ids or ()),
             names=list(painted.names),

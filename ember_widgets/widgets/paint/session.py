@@ -37,6 +37,7 @@ from ember_widgets.widgets.paint.requests import (
     NewScene,
     Variation,
     check_styles,
+    facts,
     last_line,
     previews,
     rendered,
@@ -70,16 +71,17 @@ class Session:
         painter: draws.
         scene: what is shown first.
         picture: the picture of ``scene``.
-        analyzed_here: the painter has just analysed ``scene``, so that its names are the painter's.
+        asked: how many factors the painter was asked for, if it has just analysed ``scene`` (whose names are
+            the painter's then); None if the scene comes from elsewhere.
     """
 
     def __init__(
-        self, painter: PainterProtocol, scene: Scene, picture: Picture, *, analyzed_here: bool = False
+        self, painter: PainterProtocol, scene: Scene, picture: Picture, *, asked: int | None = None
     ) -> None:
         self.painter: PainterProtocol | None = painter
         self.last_error: Exception | None = None
         self._lock = threading.RLock()
-        self._state = self._begun_with(scene, analyzed_here=analyzed_here)
+        self._state = self._begun_with(scene, asked)
         self._revision = 0
         self._picture = picture
         self._pictured = self._state
@@ -311,7 +313,10 @@ class Session:
         """Go on from another scene."""
         self._refuse_closed()
         with self._lock:
-            self._adopt(self._begun_with(scene))
+            state = self._begun_with(scene)
+            # Nobody knows how many factors were asked for; what the user asked for here does not shrink.
+            found = facts(scene)["n_factors"]
+            self._adopt(replace(state, asked=max(found, self._state.asked or found)))
             self.history.commit(self._state)
             self._send_state("scene", NOBODY)
             self._submit(sender, final=True)
@@ -447,10 +452,11 @@ class Session:
     def _made(self, painter: PainterProtocol, request: NewScene | Variation, before: State) -> State:
         if isinstance(request, NewScene):
             scene = request.made_by(painter)
-            return self._begun_with(scene, analyzed_here=True)
+            return self._begun_with(scene, request.n_factors)
         scene = request.made_by(painter, before.scene)
         code = (*to_python.scaled(before), request.line)
-        return State.of(scene, to_python.bounded(code, scene))
+        asked = request.value if request.verb == "refit" else before.asked
+        return State.of(scene, to_python.bounded(code, scene), asked)
 
     def _settle(self) -> None:
         if self._picture.reduced and self._fault is None and (last := self._drawn) is not None:
@@ -486,9 +492,9 @@ class Session:
                 self.painter, self._state, self.history, self._picture, self._pictured, self._fault
             )
 
-    def _begun_with(self, scene: Scene, *, analyzed_here: bool = False) -> State:
-        code = to_python.begun_with(scene, self.painter, analyzed_here=analyzed_here)
-        return State.of(scene, code)
+    def _begun_with(self, scene: Scene, asked: int | None = None) -> State:
+        code = to_python.begun_with(scene, self.painter, analyzed_here=asked is not None)
+        return State.of(scene, code, asked)
 
     # Called with the lock held
 

@@ -216,7 +216,9 @@ class PaintWidget(anywidget.AnyWidget):
             ValueError: an argument out of range.
         """
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
-        known = facts(self.scene)
+        state = self._open.state
+        known = facts(state.scene)
+        known["n_factors"] = state.asked or known["n_factors"]
         given = {name: known[name] if v is None else v for name, v in wanted.items()}
         new = NewScene.checked(given, self.scene.guidance, self.scene.remainder.size)
         self._open.analyze(new)

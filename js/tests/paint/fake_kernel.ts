@@ -56,6 +56,7 @@ export class FakeKernel implements Model {
       seed: "3",
       n_steps: 1,
       n_factors: 2,
+      n_found: 2,
       most_steps: 4,
       rows: 16,
       cols: 16,

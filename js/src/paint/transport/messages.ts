@@ -39,7 +39,10 @@ export interface SceneInfo {
   /** Text, because seeds go up to 2^63 - 1 and a JS number does not. */
   readonly seed: string;
   readonly n_steps: number;
+  /** How many factors were asked for. */
   readonly n_factors: number;
+  /** How many of them the picture has: a plain one has fewer. */
+  readonly n_found: number;
   /** How many steps there may be: few for a distilled model, many with guidance. */
   readonly most_steps: number;
   readonly rows: number;

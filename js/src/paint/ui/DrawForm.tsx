@@ -108,8 +108,18 @@ export function DrawForm({ store }: { store: Store }) {
           onChange={(event) => set({ n_steps: whole(event, mostSteps) })}
         />
       </label>
-      <label title="Number of factors; a plain picture may have fewer. Painted factors stay">
-        <span>Factors</span>
+      <label title="How many factors to look for; a plain picture has fewer. Painted factors stay">
+        <span>
+          Factors
+          {info && info.n_found < info.n_factors && fields.n_factors === info.n_factors && (
+            <small
+              data-testid="n-found"
+              title={`This picture has ${info.n_found} of the ${info.n_factors} factors asked for`}
+            >
+              {` ${info.n_found} of ${info.n_factors}`}
+            </small>
+          )}
+        </span>
         <input
           type="number"
           min={1}
@@ -124,8 +134,6 @@ export function DrawForm({ store }: { store: Store }) {
             // If the prompt or the seed is new too, the number is for the scene that Draw will make.
             if (info && !isChanged && n_factors !== info.n_factors && store.offers("refit")) {
               store.variations.refit(n_factors);
-              // The answer says how many factors there are: a plain picture has fewer than asked for.
-              set({ n_factors: info.n_factors });
             }
           }}
         />

@@ -38,6 +38,7 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "seed": "3",
         "n_steps": 1,
         "n_factors": 5,
+        "n_found": 5,
         "most_steps": 4,
         "sites": [],
         "site_names": [],
