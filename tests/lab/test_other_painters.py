@@ -1,4 +1,4 @@
-"""Other models and other painters in the widget: 24×24 patches, and a painter that only analyses and renders."""
+"""Other models and painters in the widget: 24×24 patches, and a painter that only analyses and renders."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_a_model_of_24_by_24_patches_is_painted_with_the_mouse_and_from_python(
     assert view.differences_from(f"before.paint(1, {stroke})") == []
     assert view.patch_changes(picture)[20, 17:23].mean() > 0
 
-    view.notebook.tell("widget.scene = before.paint(2, [(23, 23)]).move(None, -1, 0)")
-    assert view.differences_from("before.paint(2, [(23, 23)]).move(None, -1, 0)") == []
+    view.notebook.tell("widget.scene = before.paint(2, [(23, 23)]).move(None, -1, 0, [(23, 23)])")
+    assert view.differences_from("before.paint(2, [(23, 23)]).move(None, -1, 0, [(23, 23)])") == []
 
 
 def test_a_scene_of_24_by_24_patches_is_saved_and_loaded(view_24: PaintView) -> None:
