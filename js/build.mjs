@@ -14,9 +14,13 @@ const filesIn = (folder, pattern) =>
     .map((name) => `${folder}/${name}`);
 const namesIn = (text, pattern) => [...text.matchAll(pattern)].map(([, name]) => name);
 
-// The build shortens the names of our own members: every widget sends and saves its bundle again. They are found in the
-// classes and interfaces of the paint widget. A name stays as it is if the DOM, Preact, a message, an argument of a call
-// in Python, anywidget (paint.tsx) or a text uses it too.
+// Every paint widget sends its bundle to the browser and saves it in the notebook, so the bundle should be small.
+// esbuild cannot shorten ("mangle") the names of methods and fields by itself, because it does not know who else uses
+// them. So it is told which names are ours alone:
+// - `declared`: the members of the classes and interfaces of the paint widget;
+// - `reserved`: names that something else uses too. That is the DOM, Preact, @preact/signals-core, a message, an argument
+//   of a call in Python, anywidget (paint.tsx), or a quoted text;
+// - `shortened`: the declared names that are not reserved.
 const [typescript] = readdirSync(here("node_modules/@typescript"));
 const MEMBER = /^\s+(?:(?:private|protected|readonly|override|static|async|get|set) )*(\w+)\??[:(=<; ]/gm;
 const BLOCK = /^(?:export )?(?:abstract )?(?:class|interface) [^{]*\{.*?^\}/gms;
@@ -24,14 +28,14 @@ const sources = [...filesIn("src/paint", /\.tsx?$/), ...filesIn("src/shared", /\
   (path) => !path.endsWith("/messages.ts"),
 );
 const declared = sources.flatMap((path) => (read(path).match(BLOCK) ?? []).flatMap((block) => namesIn(block, MEMBER)));
-const foreign = [
+const libraryTypes = [
   ...filesIn(`node_modules/@typescript/${typescript}/lib`, /^lib\.(dom|es).*\.d\.ts$/),
   ...filesIn("node_modules/preact/src", /\.d\.ts$/),
   ...filesIn("node_modules/@preact/signals-core/dist", /\.d\.ts$/),
 ];
 const withoutComments = (code) => code.replace(/\/\*.*?\*\//gs, "");
-const taken = new Set([
-  ...foreign.flatMap((path) => namesIn(read(path), /^\s+(?:readonly |get |set |static )*(\w+)\??[:(<;]/gm)),
+const reserved = new Set([
+  ...libraryTypes.flatMap((path) => namesIn(read(path), /^\s+(?:readonly |get |set |static )*(\w+)\??[:(<;]/gm)),
   ...["src/paint/transport/messages.ts", "src/paint/paint.tsx"].flatMap((path) =>
     namesIn(withoutComments(read(path)), /(\w+)/g),
   ),
@@ -40,9 +44,10 @@ const taken = new Set([
   ),
   ...sources.flatMap((path) => namesIn(read(path), /"(\w+)"/g)),
 ]);
-const ours = [...new Set(declared)].filter((name) => name.length > 2 && !taken.has(name));
+const shortened = [...new Set(declared)].filter((name) => name.length > 2 && !reserved.has(name));
 
-// h(type, props, ...children) takes 1 KB less than the form that the type checker reads, with its lists of children.
+// JSX becomes h(type, props, ...children). The form that tsconfig.json names for the type checker, in which children are
+// a property, would make the bundle 1 KB larger.
 const JSX = {
   tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "h", target: "ES2022", verbatimModuleSyntax: true } },
   inject: [here("jsx.mjs")],
@@ -62,17 +67,20 @@ const shipped = {
 // The MIT licence asks for its notice in every copy.
 const PREACT = "Preact, (c) 2015-present Jason Miller";
 const SIGNALS = "@preact/signals-core, (c) 2022-present Preact Team";
-const preamble = (contents) =>
-  contents.length > 0 && `/*! Contains ${contents.join(" and ")}; MIT licence, see NOTICE of ember_widgets. */`;
-// Terser makes the result of esbuild smaller.
-const smaller = async (code, contents) => {
+const preamble = (packages) =>
+  packages.length > 0 && `/*! Contains ${packages.join(" and ")}; MIT licence, see NOTICE of ember_widgets. */`;
+// Terser makes the result of esbuild still smaller.
+const minified = async (code, packages) => {
   const compress = { passes: 3, unsafe_arrows: true };
-  const format = { preamble: preamble(contents) };
+  const format = { preamble: preamble(packages) };
   return (await minify(code, { module: true, ecma: 2020, compress, format })).code ?? code;
 };
-const both = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
-const paint = { entryPoints: both("paint/paint", "paint"), mangleProps: new RegExp(`^(${ours.join("|")})$`) };
-const atlas = { entryPoints: both("atlas/panel", "atlas") };
+const scriptAndStyle = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
+const paint = {
+  entryPoints: scriptAndStyle("paint/paint", "paint"),
+  mangleProps: new RegExp(`^(${shortened.join("|")})$`),
+};
+const atlas = { entryPoints: scriptAndStyle("atlas/panel", "atlas") };
 const keys = { entryPoints: [{ in: here("src/shared/keys.ts"), out: "keys" }], inject: [] };
 const widgets = [
   [paint, [PREACT, SIGNALS]],
@@ -110,10 +118,10 @@ if (process.argv.includes("--tests")) {
   });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
-  for (const [widget, contents] of widgets) {
+  for (const [widget, packages] of widgets) {
     const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
     for (const { path, text } of outputFiles)
-      writeFileSync(path, path.endsWith(".js") ? await smaller(text, contents) : text);
+      writeFileSync(path, path.endsWith(".js") ? await minified(text, packages) : text);
   }
   for (const name of readdirSync(shipped.outdir)) {
     const { size } = statSync(`${shipped.outdir}/${name}`);

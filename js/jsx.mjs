@@ -1,2 +1,2 @@
-/** What JSX becomes; esbuild puts it where it is used. */
+/** JSX is compiled to calls of `h`; esbuild adds this import to every file that needs it. */
 export { h } from "preact";

@@ -21,38 +21,38 @@ function readImports(): Imports {
   );
 }
 
-/** Files that import each other in a circle; null if there is no circle. */
-function circleIn(imports: Imports): readonly string[] | null {
+/** Files that import each other in a cycle; null if there is no cycle. */
+function cycleIn(imports: Imports): readonly string[] | null {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): readonly string[] | null => {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
     if (done.has(file)) return null;
     for (const other of imports.get(file) ?? []) {
-      const circle = visit(other, [...path, file]);
-      if (circle) return circle;
+      const cycle = visit(other, [...path, file]);
+      if (cycle) return cycle;
     }
     done.add(file);
     return null;
   };
   for (const file of imports.keys()) {
-    const circle = visit(file, []);
-    if (circle) return circle;
+    const cycle = visit(file, []);
+    if (cycle) return cycle;
   }
   return null;
 }
 
-test("a circle of imports is found", () => {
-  const circle = circleIn(new Map(Object.entries({ a: ["b"], b: ["c"], c: ["b"] })));
-  assert.deepEqual(circle, ["b", "c", "b"]);
+test("a cycle of imports is found", () => {
+  const cycle = cycleIn(new Map(Object.entries({ a: ["b"], b: ["c"], c: ["b"] })));
+  assert.deepEqual(cycle, ["b", "c", "b"]);
 });
 
-test("no files import each other in a circle, not even types", () => {
+test("no files import each other in a cycle, not even types", () => {
   const imports = readImports();
   assert.ok(imports.get("paint/store/stroke.ts")?.includes("paint/store/grid.ts"));
-  assert.equal(circleIn(imports), null);
+  assert.equal(cycleIn(imports), null);
 });
 
-test("the shared files import none of a widget", () => {
+test("the shared files import no file of a widget", () => {
   for (const [file, imported] of readImports())
     if (file.startsWith("shared/"))
       assert.deepEqual(

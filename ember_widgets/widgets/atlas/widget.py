@@ -45,7 +45,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
         cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
         height: in pixels.
-        paint: what `brush` was called in 0.1.
+        paint: the name of `brush` in 0.1, still accepted.
         layout: an ipywidgets layout.
 
     Raises:

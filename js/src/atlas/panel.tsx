@@ -7,24 +7,25 @@ import { type Ask, type Details, KEYS, type Legend, type Model, type State } fro
 const SEARCH_AFTER_MS = 120;
 
 function Panel({ model, el }: { model: Model; el: HTMLElement }) {
-  const [, changed] = useReducer((n: number) => n + 1, 0);
+  const [, dispatch] = useReducer((n: number) => n + 1, 0);
+  const redraw = dispatch as () => void;
   useEffect(() => {
-    for (const key of KEYS) model.on(`change:${key}`, changed as () => void);
-    (changed as () => void)(); // for changes between the first drawing and now
+    for (const key of KEYS) model.on(`change:${key}`, redraw);
+    redraw(); // for changes since the panel was first drawn
     return () => {
-      for (const key of KEYS) model.off(`change:${key}`, changed as () => void);
+      for (const key of KEYS) model.off(`change:${key}`, redraw);
     };
-  }, [model]);
+  }, [model, redraw]);
   useEffect(() => {
-    const tell = () => {
+    const sendGround = () => {
       model.set("ground", groundOf(el));
       model.save_changes();
     };
-    tell();
-    // Front ends change their theme by attributes of the body or the root element.
-    // The style sheet changes later, without an event.
+    sendGround();
+    // A front end changes its theme by attributes of the body or the root element.
+    // The style sheet follows later, without an event.
     const observer = new MutationObserver(() => {
-      for (const ms of [50, 400, 2000]) setTimeout(tell, ms);
+      for (const ms of [50, 400, 2000]) setTimeout(sendGround, ms);
     });
     for (const target of [document.body, document.documentElement]) {
       observer.observe(target, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-name"] });
@@ -114,7 +115,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
               title={tile.label ? `${tile.label} · #${tile.feature}` : `#${tile.feature}`}
               onClick={() => ask({ do: "look", feature: tile.feature })}
             >
-              <Icon address={icons[tile.feature] ?? ""} feature={tile.feature} />
+              <Icon url={icons[tile.feature] ?? ""} feature={tile.feature} />
               <span class="a-name">{tile.label || <i>no label</i>}</span>
               <small>{tile.note || `#${tile.feature}`}</small>
             </button>
@@ -130,14 +131,14 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
 }
 
 function Search({ model }: { model: Model }) {
-  const said = model.get("query");
-  const [text, setText] = useState(said);
+  const query = model.get("query");
+  const [text, setText] = useState(query);
   const timer = useRef<number>(0);
   // Show what the kernel sets, but do not replace what the user is typing.
   useEffect(() => {
-    if (!timer.current) setText(said);
-  }, [said]);
-  const tell = (text: string) => {
+    if (!timer.current) setText(query);
+  }, [query]);
+  const send = (text: string) => {
     timer.current = 0;
     model.set("query", text);
     model.save_changes();
@@ -145,7 +146,7 @@ function Search({ model }: { model: Model }) {
   const type = (text: string) => {
     setText(text);
     clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => tell(text), SEARCH_AFTER_MS);
+    timer.current = window.setTimeout(() => send(text), SEARCH_AFTER_MS);
   };
   return (
     <input
@@ -153,7 +154,7 @@ function Search({ model }: { model: Model }) {
       class="a-search"
       data-testid="search"
       aria-label="Search features"
-      placeholder="Search: a label, a number, like 12"
+      placeholder="Search: a label, a number, or “like 12”"
       autocomplete="off"
       value={text}
       onInput={(event) => type(event.currentTarget.value)}
@@ -162,7 +163,7 @@ function Search({ model }: { model: Model }) {
         event.stopPropagation();
         if (event.key === "Enter") {
           clearTimeout(timer.current);
-          tell(event.currentTarget.value);
+          send(event.currentTarget.value);
         }
       }}
     />
@@ -202,13 +203,13 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
   };
   return (
     <article class="a-card" data-testid="card" aria-label={`Feature ${feature}`}>
-      <Icon address={icon} feature={feature} />
+      <Icon url={icon} feature={feature} />
       <div class="a-about">
         <form onSubmit={rename}>
           <input
             data-testid="label"
             aria-label={`Label of feature ${feature}`}
-            placeholder="give it a label"
+            placeholder="Give it a label"
             maxLength={200}
             value={text ?? details.label}
             onInput={(event) => setText(event.currentTarget.value)}
@@ -241,7 +242,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
           title={
             hasPaint
               ? "Add it to the palette of the paint widget"
-              : "No paint widget: FeatureAtlas(painter, brush=widget)"
+              : "No paint widget is linked; use FeatureAtlas(painter, brush=widget)"
           }
           onClick={() => ask({ do: "brush", feature })}
         >
@@ -256,12 +257,8 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
       </div>
       {details.pictures.length > 0 && (
         <div class="a-pictures" data-testid="pictures">
-          {details.pictures.map((address, place) => (
-            <img
-              key={address.slice(-40)}
-              src={address}
-              alt={`Number ${place + 1} of those where the feature is strongest`}
-            />
+          {details.pictures.map((url, i) => (
+            <img key={url.slice(-40)} src={url} alt={`Example ${i + 1} of the feature at its strongest`} />
           ))}
         </div>
       )}
@@ -270,11 +267,11 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
   );
 }
 
-function Icon({ address, feature }: { address: string; feature: number }) {
-  if (address.startsWith("data:")) {
-    return <img class="a-icon" src={address} alt="" data-testid={`icon-${feature}`} />;
+function Icon({ url, feature }: { url: string; feature: number }) {
+  if (url.startsWith("data:")) {
+    return <img class="a-icon" src={url} alt="" data-testid={`icon-${feature}`} />;
   }
-  const blank = address === "blank";
+  const blank = url === "blank";
   return (
     <span class="a-icon" title={blank ? "Draws nothing on its own: it changes what is there" : "Not drawn yet"}>
       {blank ? "∅" : "…"}

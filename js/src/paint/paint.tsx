@@ -7,7 +7,7 @@ import { View } from "./store/view.ts";
 import type { Model } from "./transport/messages.ts";
 
 export default () => {
-  // Kept here and not in the module: some front ends evaluate the module once for all widgets.
+  // The store is kept here and not in the module, because some front ends evaluate the module once for all widgets.
   let store: Store;
   return {
     initialize({ model }: { model: Model }) {

@@ -8,7 +8,7 @@ interface Model {
 export default {
   render({ model, el }: { model: Model; el: HTMLElement }) {
     const listening = new AbortController();
-    // The element is not in its widget yet; looked for when a key is pressed.
+    // The element is not inside its widget yet, so the widget is looked up when a key is pressed.
     keepKeysFromNotebook((path) => {
       const root = el.closest(`.${model.get("within")}`);
       return root !== null && path.includes(root);

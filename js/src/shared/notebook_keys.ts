@@ -1,14 +1,15 @@
 /**
  * Keys typed in a widget do not act on the notebook.
  *
- * JupyterLab (from 4.1) and Notebook 7 match their shortcuts from the focused element upwards, and their selectors end in
- * `:focus`: "d d" on a focused button would delete the widget's cell. Lumino leaves an element alone that bears the
- * attribute below, if it meets it before a match; so the focused element itself must bear it, not the widget's root.
+ * In JupyterLab (from 4.1) and Notebook 7, "d d" on a focused button would delete the widget's cell. Lumino, which handles
+ * their shortcuts, looks for a match from the focused element upwards, and stops at an element with the attribute below.
+ * The first match is often the focused element, so this element needs the attribute; on the widget's root it would come
+ * too late.
  */
 
 const SUPPRESS = "data-lm-suppress-shortcuts";
 
-/** Whether a key is left to the browser and the notebook: run the cell, save, and all else with Ctrl, Cmd or Alt. */
+/** Whether a key is left to the browser and the notebook: keys that run the cell, and others with Ctrl, Cmd or Alt. */
 export function isForNotebook(
   event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">,
 ): boolean {
@@ -28,7 +29,7 @@ export function keepKeysFromNotebook(isInside: (path: EventTarget[]) => boolean,
       const focused = path[0];
       if (focused instanceof Element && isInside(path)) focused.toggleAttribute(SUPPRESS, !isForNotebook(event));
     },
-    // On the window, on the way down: before any listener of the notebook.
+    // On the window and in the capture phase, so that this runs before any listener of the notebook.
     { capture: true, signal },
   );
 }

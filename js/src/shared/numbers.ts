@@ -1,4 +1,4 @@
-/** Functions of Math by short names: they are used so often that the bundle gets smaller. */
+/** Math's functions under short names. They are used so often that this makes the bundle smaller. */
 
 export const { abs, floor, max, min, round } = Math;
 

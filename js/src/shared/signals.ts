@@ -2,14 +2,14 @@
 
 import type { Signal } from "@preact/signals-core";
 
-/** A handler that sets the value it is given. */
+/** A handler that sets the signal to the value it is called with. */
 export const into =
   <T>(signal: Signal<T>) =>
   (value: T): void => {
     signal.value = value;
   };
 
-/** A handler that sets this value. */
+/** A handler that sets the signal to a fixed value. */
 export const put =
   <T>(signal: Signal<T>, value: T) =>
   (): void => {

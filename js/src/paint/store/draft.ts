@@ -1,4 +1,4 @@
-/** What the form says: the request for the next scene. */
+/** What the form contains: the request for the next scene. */
 
 import { signal } from "@preact/signals-core";
 import type { DrawRequest, SceneInfo } from "../transport/messages.ts";
@@ -18,13 +18,13 @@ export class Draft {
     this.set({ seed: String((BigInt(this.fields.value.seed) + 1n) % 2n ** 63n) });
   }
 
-  /** Does it ask for another picture than `info` describes? */
+  /** Whether the form describes another picture than `info` does. */
   differsFrom(info: SceneInfo | null): boolean {
     const fields = this.fields.value;
     return info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== fields[key]);
   }
 
-  /** Takes over what is new in a scene; what was typed and not drawn yet stays. */
+  /** Takes over what is new in a scene. What was typed and has not been drawn yet stays. */
   follow(before: SceneInfo | null, now: SceneInfo): void {
     const changed = FIELDS.filter((key) => before?.[key] !== now[key]);
     this.set(Object.fromEntries(changed.map((key) => [key, now[key]])));

@@ -5,7 +5,7 @@ import type { FeatureInfo, FoundMessage, Request } from "../transport/messages.t
 
 export class FeatureSearch {
   readonly found = signal<readonly FeatureInfo[]>([]);
-  /** The sequence number of the request without an answer. */
+  /** The sequence number of the request that has not been answered yet. */
   private pending: number | null = null;
   private onFirst: ((feature: FeatureInfo) => void) | null = null;
 

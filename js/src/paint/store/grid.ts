@@ -20,7 +20,7 @@ export interface Layers {
   readonly strengths: Float32Array;
   readonly remainder: Float32Array;
   readonly nFactors: number;
-  /** Per factor the number of its site, if several sites are steered. */
+  /** For each factor the number of its site, if several sites are steered. */
   readonly sites?: readonly number[];
 }
 
@@ -105,7 +105,7 @@ export function paint(
 
 /**
  * Erases everything (factor null) or one factor; `healed` fills the gap from its surroundings. The remainder still shows
- * what stood there, so it is erased too, except where one factor is erased and nothing is healed.
+ * what was there, so it is erased too, except where one factor is erased and nothing is healed.
  */
 export function erase(layers: Layers, patches: Mask, factor: number | null = null, healed = false): Layers {
   if (factor === null || healed) return emptied(layers, patches, factor, healed);
@@ -114,7 +114,7 @@ export function erase(layers: Layers, patches: Mask, factor: number | null = nul
   return next;
 }
 
-/** Erases, or heals, all that is at a factor's site (null: at any) in some patches. */
+/** Erases or heals everything at a factor's site (null: at every site) in some patches. */
 function emptied(layers: Layers, patches: Mask, factor: number | null, healed: boolean): Layers {
   const next = healed ? heal(layers, patches, factor) : copyLayers(layers);
   const { strengths, remainder, nFactors } = next;
@@ -142,8 +142,8 @@ export function scale(layers: Layers, factor: number, gain: number, patches: Mas
 }
 
 /**
- * Moves a factor's region, or all that patches hold (factor null). What leaves the grid is lost; what is uncovered is
- * healed or left empty.
+ * Moves a factor's region, or everything in the patches (factor null). What leaves the grid is lost. The patches that it
+ * leaves are healed or stay empty.
  */
 export function move(
   layers: Layers,
@@ -173,7 +173,7 @@ export function move(
 
 /**
  * Fills a hole ring by ring: every patch that touches a known one (8 neighbours) becomes their mean, all of a ring at
- * once, so that the result does not depend on the order. Where nothing is known the hole stays empty.
+ * once, so that the result does not depend on the order. If nothing is known, the hole stays empty.
  */
 export function heal(layers: Layers, hole: Mask, exclude: number | null = null): Layers {
   const next = copyLayers(layers);
@@ -206,7 +206,7 @@ export function heal(layers: Layers, hole: Mask, exclude: number | null = null):
   return next;
 }
 
-/** Where a factor stands: above REGION_SHARE of its strongest patch; negative strengths count by their size. */
+/** Where a factor is: above REGION_SHARE of its strongest patch. Negative strengths count by their size. */
 export function region(layers: Layers, factor: number): Mask {
   const { grid, strengths, nFactors } = layers;
   const sizes = Float32Array.from(emptyMask(grid), (_, p) => abs(value(strengths, p * nFactors + factor)));
@@ -214,7 +214,7 @@ export function region(layers: Layers, factor: number): Mask {
   return Uint8Array.from(sizes, (size) => (size > REGION_SHARE * most ? 1 : 0));
 }
 
-/** Per factor the size of its largest strength. */
+/** For each factor the size of its largest strength. */
 export function peaksOf({ strengths, nFactors }: Layers): number[] {
   const peaks = Array<number>(nFactors).fill(0);
   for (const [at, strength] of strengths.entries()) {
@@ -224,7 +224,7 @@ export function peaksOf({ strengths, nFactors }: Layers): number[] {
   return peaks;
 }
 
-/** The part of a mask that is connected to one patch (8 neighbours): one of two trees. */
+/** The part of a mask that is connected to one patch (8 neighbours), for example one of two trees. */
 export function connected(grid: Grid, mask: Mask, start: number): Mask {
   const part = emptyMask(grid);
   const stack = mask[start] ? [start] : [];
@@ -236,7 +236,7 @@ export function connected(grid: Grid, mask: Mask, start: number): Mask {
   return part;
 }
 
-/** The factor with the largest gained strength at a patch, or null where there is none. */
+/** The factor that is strongest at a patch, its slider included; null if there is none. */
 export function strongestAt(layers: Layers, patch: number, gains: readonly number[]): number | null {
   let best: number | null = null;
   let most = 1e-6;
@@ -247,7 +247,7 @@ export function strongestAt(layers: Layers, patch: number, gains: readonly numbe
   return best;
 }
 
-/** A moved mask; what leaves the grid is lost. */
+/** A mask, moved. What leaves the grid is lost. */
 export function shiftedMask(grid: Grid, mask: Mask, dRow: number, dCol: number): Mask {
   const moved = emptyMask(grid);
   for (let p = 0; p < mask.length; p++) {
@@ -290,7 +290,7 @@ function neighbours(grid: Grid, patch: number): number[] {
   return found;
 }
 
-/** As layers, how far each factor is from the unedited picture; `unedited` has one number more per patch. */
+/** How far each factor is from the unedited picture, as layers. `unedited` has one more number per patch: see Painting. */
 export function changeOf(layers: Layers, gains: readonly number[], unedited: Float32Array): Layers {
   const { nFactors } = layers;
   const strengths = layers.strengths.map((strength, i) => {

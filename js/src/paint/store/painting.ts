@@ -16,10 +16,10 @@ export class Painting {
   readonly gains = signal<readonly number[]>([]);
   /** Every edit replaces the whole value. */
   readonly layers = signal<Layers>(emptyLayers({ rows: 0, cols: 0 }, 0));
-  /** Per patch how strong each factor is in the unedited picture; last, what no factor explains any more. */
+  /** For each patch, how strong each factor is in the unedited picture; then one number for what no factor explains now. */
   readonly unedited = signal<Float32Array>(new Float32Array(0));
   private lastPeaks: readonly number[] = [];
-  /** Per factor its largest strength: the same array as before while no number changes. */
+  /** For each factor its largest strength. While no number changes, it is the same array as before. */
   readonly peaks = computed(() => {
     const peaks = peaksOf(this.layers.value);
     if (`${peaks}` !== `${this.lastPeaks}`) this.lastPeaks = peaks;

@@ -15,7 +15,7 @@ export class Palette {
   /** The prompt whose factors have been requested. */
   readonly fetching = signal("");
   private queue: Change[] = [];
-  /** The sequence number of the change without an answer. */
+  /** The sequence number of the change that has not been answered yet. */
   private pending: number | null = null;
 
   constructor(
@@ -24,8 +24,8 @@ export class Palette {
   ) {}
 
   /**
-   * Calls a method of the scene. A change needs the revision that the one before it made, so each waits for the answer;
-   * of a moving slider's changes (`commit` false) only the newest waits.
+   * Calls a method of the scene. A change needs the revision that the change before it made, so each one waits for the
+   * answer to the last. While a slider moves (`commit` false), only its newest change waits.
    */
   change(verb: string, args: Change["arguments"], commit = true): void {
     if (this.queue.at(-1)?.commit === false) this.queue.pop();
@@ -33,7 +33,7 @@ export class Palette {
     this.next();
   }
 
-  /** Requests the factors of a prompt's picture, or of the scene in a file; without both the source is closed. */
+  /** Requests the factors of a prompt's picture, or of the scene in a file; if both are empty, the source is closed. */
   borrowFrom(prompt: string, file = "", bytes: ArrayBuffer[] = []): void {
     this.fetching.value = prompt;
     this.ask({ type: "borrow_source", prompt, file }, bytes);

@@ -38,7 +38,7 @@ export class Pictures {
 
   constructor(private readonly options: PicturesOptions) {}
 
-  /** Shows a picture, unless a newer one is decoded first. */
+  /** Shows a picture, unless a newer one was decoded first. */
   async show(bytes: ArrayBufferView, frame: FrameMessage | null): Promise<void> {
     const turn = ++this.nArrived;
     const bitmap = await this.decode(bytes);
@@ -62,7 +62,7 @@ export class Pictures {
     if (this.run !== null) this.requested ??= this.options.ask({ type: "original" });
   }
 
-  /** Shows the unedited picture; in a saved page nobody has requested it. */
+  /** Shows the unedited picture. In a saved page it arrives without a request. */
   async receiveUnedited(seq: number, bytes: ArrayBufferView, change: PixelChange = null): Promise<void> {
     if (seq <= this.outdated) return;
     const { run } = this;
@@ -76,7 +76,7 @@ export class Pictures {
     this.unedited.value = bitmap;
   }
 
-  /** The scene belongs to this run: the unedited picture of another one is not shown any more. */
+  /** The scene now belongs to this run; the unedited picture of another run is no longer shown. */
   follow(run: string): void {
     if (run === this.run) return;
     this.run = run;
@@ -86,7 +86,7 @@ export class Pictures {
     this.unedited.value = null;
   }
 
-  /** The kernel is lost: a request without an answer has to be sent again. */
+  /** The kernel is lost: a request that has not been answered has to be sent again. */
   forget(): void {
     if (!this.unedited.peek()) this.requested = null;
   }

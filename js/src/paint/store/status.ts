@@ -1,4 +1,4 @@
-/** Whether the kernel works, is lost or reports an error. */
+/** Whether the kernel is busy, is lost, or has reported an error. */
 
 import { signal } from "@preact/signals-core";
 

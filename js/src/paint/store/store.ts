@@ -18,7 +18,7 @@ import { Stroke } from "./stroke.ts";
 import { Thumbnails } from "./thumbnails.ts";
 import { Variations } from "./variations.ts";
 
-/** So many of the features found are visible without scrolling. */
+/** How many of the features found are visible without scrolling. */
 const N_VISIBLE = 6;
 
 export interface StoreOptions {
@@ -72,7 +72,7 @@ export class Store {
     this.files = new Files(ask, save);
   }
 
-  /** Starts to listen, and asks the kernel for the scene. */
+  /** Starts to listen, and requests the scene from the kernel. */
   open(): void {
     const { model, painting, pictures } = this;
     model.on("msg:custom", this.onMessage);
@@ -86,7 +86,7 @@ export class Store {
       effect(() => this.sendSelected()),
       effect(() => this.wantThumbnails()),
       effect(() => {
-        // An edit ends a comparison: it compared with what was there before.
+        // An edit ends a comparison, which was made with what was there before.
         void [painting.layers.value, painting.gains.value];
         untracked(() => pictures.compare(null));
       }),
@@ -108,7 +108,7 @@ export class Store {
     return this.painting.info.value !== null && task.value !== "draw" && !frozen.value;
   }
 
-  /** Does the painter have this capability? `unknown` is the answer before the first state arrives. */
+  /** Whether the painter has this capability; `unknown` is the answer before the first state arrives. */
   offers(capability: string, unknown = false): boolean {
     return this.capabilities.value?.includes(capability) ?? unknown;
   }
@@ -200,7 +200,7 @@ export class Store {
       this.variations.seeds.value = message.seeds;
       this.capabilities.value = message.capabilities;
       this.status.frozen.value = message.frozen ?? false;
-      // After an own edit the browser may already be further.
+      // After its own edit, the browser may already be ahead of this state.
       if (message.why === "kept" || (message.why === "edit" && isMine)) return;
       const read = readLayers(buffers, message);
       if (!read) return;

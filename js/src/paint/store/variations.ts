@@ -6,7 +6,7 @@ import type { Request, StateMessage } from "../transport/messages.ts";
 export class Variations {
   /** The next seeds, and the keys of their thumbnails. */
   readonly seeds = signal<StateMessage["seeds"]>([]);
-  /** Is the strip of other seeds open? */
+  /** Whether the strip of other seeds is open. */
   readonly isOpen = signal(false);
 
   constructor(

@@ -22,22 +22,22 @@ export class View {
   readonly lines = signal(false);
   /** The factor whose drawer is open. */
   readonly drawer = signal<FactorKey | null>(null);
-  /** What is searched for, and in which of the search fields. */
+  /** The text of a search, and which search field it is in. */
   readonly query = signal({ where: "", text: "" });
   readonly compare = signal<Compare>("now");
-  /** Is the unedited picture shown, while a key or button is held? */
+  /** Whether a key or button is held to see the unedited picture. */
   readonly holding = signal(false);
   /** How much of the width shows the unedited picture, 0..1. */
   readonly split = signal(0.5);
   /** Width of the picture in CSS pixels; null: as wide as possible. */
   readonly zoom = signal<number | null>(null);
-  /** Is the traceback of an error open? */
+  /** Whether the traceback of an error is open. */
   readonly details = signal(false);
-  /** Is the list of keys open? */
+  /** Whether the list of keys is open. */
   readonly help = signal(false);
   /** Where the pointer is over the grid. */
   readonly hover = signal<Point | null>(null);
-  /** The patch that the arrow keys move, while they are used. */
+  /** The patch where the cursor of the arrow keys is, while they are used. */
   readonly cursor = signal<number | null>(null);
   /** The only factor to show while the pointer is over its row. */
   readonly solo = signal<FactorKey | null>(null);
@@ -68,7 +68,10 @@ export class View {
     stroke.advance([middleOf(grid, this.cursor.value)]);
   }
 
-  /** Space paints one dab; with tools that drag it starts or ends a stroke, as Enter (`hold`) does with all tools. */
+  /**
+   * Space paints one dab; if the tool drags, it starts or ends a stroke instead. Enter (`hold`) starts or ends a stroke
+   * with every tool.
+   */
   press(shape: Shape = "free", hold = false): void {
     if (this.cursor.value === null) this.moveCursor(0, 0);
     const { stroke, painting, settings } = this.store;

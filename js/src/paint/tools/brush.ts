@@ -60,7 +60,7 @@ export function stamp(grid: Grid, shares: Shares, point: Point, size: number, so
 
 /** Marks all patches between two pointer samples, so that a fast stroke has no gaps. */
 export function stampLine(grid: Grid, shares: Shares, from: Point, to: Point, size: number, soft = false): void {
-  // With a stop per half patch a line misses no patch by more than a corner.
+  // With a stop every half patch, a line misses at most the corner of a patch.
   const stops = max(1, Math.ceil(2 * Math.hypot(to.row - from.row, to.col - from.col)));
   for (let i = 1; i <= stops; i++) {
     const t = i / stops;

@@ -1,4 +1,4 @@
-/** Brush, eraser and gain: they change all patches that they pass. */
+/** Brush, eraser and gain: they change all patches that they pass over. */
 
 import { erase, type Mask, paint, patchesOf, region, type Shares, scale, strongestAt } from "../store/grid.ts";
 import { type Point, patchAt, stamp, stampLine } from "./brush.ts";
@@ -30,7 +30,7 @@ const isBackground = ({ before }: StrokeStart, factor: number) =>
   4 * region(before, factor).reduce((count, is) => count + is, 0) > patchesOf(before.grid);
 
 /**
- * If the eraser heals, it erases only the factor under it: else the middle of a tree would be filled with tree again.
+ * If the eraser heals, it erases only the factor under it. Otherwise the middle of a tree would be filled with tree again.
  * Over a background it erases everything else, and the background fills the gap.
  */
 export const eraseOn: Act = (stroke, shares, under) => {

@@ -17,7 +17,7 @@ interface ToolKind {
   readonly start: () => Tool;
   /** What the tool does to a whole area; tools without it select the area. */
   readonly act?: Act;
-  /** From the keyboard such a tool starts and ends with a key press each; the others paint one dab. */
+  /** With the keyboard, one key press starts such a tool and another ends it. Other tools paint one dab per press. */
   readonly drags?: true;
 }
 

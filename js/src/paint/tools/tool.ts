@@ -1,4 +1,4 @@
-/** What every tool has: three methods, called one after the other, that return what a stroke changes. */
+/** A tool has three methods. They are called one after the other, and return what the stroke changes. */
 
 import type { Layers, Mask, PaintMode, Shares } from "../store/grid.ts";
 import type { Point } from "./brush.ts";

@@ -8,8 +8,8 @@ export const copied = (bytes: ArrayBufferView): Uint8Array =>
   new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
 
 /**
- * Reads the three buffers of a state message: strengths, remainder, and how strong each factor is in the unedited
- * picture with, last, what no factor explains any more. Null if their sizes do not fit.
+ * Reads the three buffers of a state message: strengths, remainder, and the unedited picture. The last one has, for each
+ * patch, the strength of every factor and then one number for what no factor explains now. Null if the sizes are wrong.
  */
 export function readLayers(
   buffers: readonly ArrayBufferView[],

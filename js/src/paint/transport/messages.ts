@@ -5,7 +5,7 @@
 import type { Layers } from "../store/grid.ts";
 import type { Call } from "../tools/tool.ts";
 
-/** What anywidget hands to the front end, as far as it is used here. */
+/** The part of anywidget's model that is used here. */
 export interface Model {
   get(name: string): unknown;
   set(name: string, value: unknown): void;
@@ -17,18 +17,18 @@ export interface Model {
 
 export interface FeatureInfo {
   readonly feature: number;
-  /** Empty where none is known. */
+  /** Empty if the feature has none. */
   readonly label: string;
   /** The key of its thumbnail. */
   readonly icon?: string;
-  /** The short name of the site it belongs to, where several are steered. */
+  /** The short name of the site that it belongs to, if several are steered. */
   readonly site?: string;
 }
 
 export interface PartInfo extends FeatureInfo {
   /** 1 is the feature's typical activation. */
   readonly weight: number;
-  /** Of all that the factor's features add, 0..1. */
+  /** Its share of what all features of the factor add, 0..1. */
   readonly share: number;
 }
 
@@ -41,34 +41,37 @@ export interface SceneInfo {
   readonly n_steps: number;
   /** How many factors were asked for. */
   readonly n_factors: number;
-  /** How many of them the picture has: a plain one has fewer. */
+  /** How many of them the picture has; a plain picture may have fewer. */
   readonly n_found: number;
-  /** How many steps there may be: few for a distilled model, many with guidance. */
+  /** The largest number of steps: small for a distilled model, large with guidance. */
   readonly most_steps: number;
   readonly rows: number;
   readonly cols: number;
   /** Equal if and only if the unedited picture is the same: prompt, style, seed, steps, guidance and photograph. */
   readonly run: string;
-  /** Per factor a number of its own, which it keeps when factors are renamed, reordered, added or removed. */
+  /** For each factor a number of its own, which stays when factors are renamed, reordered, added or removed. */
   readonly ids: readonly number[];
   readonly names: readonly string[];
   readonly colors: readonly string[];
-  /** Per factor the largest strength the model itself made; beyond it nobody knows what comes. */
+  /** For each factor the largest strength that the model itself made; if it is stronger, the picture may break. */
   readonly seen: readonly number[];
-  /** Per factor whether it comes from the picture, so that there is something to reset it to. */
+  /** For each factor whether the analysis found it, so that it can be reset. */
   readonly analysed: readonly boolean[];
-  /** Per factor the key of its thumbnail. */
+  /** For each factor the key of its thumbnail. */
   readonly icons: readonly string[];
-  /** Per factor its strongest features. */
+  /** For each factor its strongest features. */
   readonly features: readonly (readonly PartInfo[])[];
-  /** Per factor the number of its site, and what those are called; both empty where there is only one. */
+  /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
   readonly sites: readonly number[];
   readonly site_names: readonly string[];
 }
 
 export interface StateMessage extends SceneInfo {
   readonly type: "state";
-  /** Why it was sent; "hello" and "refused" answer one client, an "edit" is news to all the others, "kept" is the film. */
+  /**
+   * Why it was sent. "hello" and "refused" answer one client, "edit" is new to all the others, and "kept" says only that a
+   * step of the history got a name.
+   */
   readonly why: "hello" | "edit" | "refused" | "scene" | "kept";
   readonly client: string;
   readonly gains: readonly number[];
@@ -77,7 +80,7 @@ export interface StateMessage extends SceneInfo {
   /** All steps of the history, the keys of their thumbnails, and the names of those that are kept. */
   readonly steps: readonly (readonly [step: number, key: string, name: string])[];
   readonly step: number;
-  /** The next seeds, and the keys of the same painting's thumbnails on their noise. */
+  /** The next seeds, each with the key of a thumbnail: the same painting with that seed. */
   readonly seeds: readonly (readonly [seed: string, key: string])[];
   /** What this painter offers besides analyze and render: names of CAPABILITIES in ember_widgets/painter/protocol.py. */
   readonly capabilities: readonly string[];
@@ -85,7 +88,7 @@ export interface StateMessage extends SceneInfo {
   readonly frozen?: boolean;
 }
 
-/** Mean change of a colour value since the unedited picture, 0..255; null where nobody asked, or nothing is edited. */
+/** Mean difference of colour values from the unedited picture, 0..255; null if not requested, or if nothing is edited. */
 export type PixelChange = readonly [inEdit: number, beyond: number] | null;
 
 export interface FrameMessage {
@@ -93,10 +96,10 @@ export interface FrameMessage {
   readonly client: string;
   readonly seq: number;
   readonly ms: number;
-  /** How long the edit had waited, in ms, when the kernel's worker was free for it; negative if the worker waited. */
+  /** How long the edit had waited when the kernel's worker became free, in ms; negative if the worker waited for it. */
   readonly waited_ms: number;
   readonly kind: "preview" | "final";
-  /** Drawn with the small decoder: a little off in colour. */
+  /** Drawn with the small decoder, so colours are slightly off. */
   readonly reduced?: boolean;
   readonly change?: PixelChange;
   readonly width: number;
@@ -131,7 +134,7 @@ export interface FoundMessage {
   readonly features: readonly FeatureInfo[];
 }
 
-/** A scene whose factors may be borrowed. */
+/** A scene whose factors can be borrowed. */
 export interface SourceScene {
   readonly name: string;
   readonly factors: readonly {
@@ -139,7 +142,7 @@ export interface SourceScene {
     readonly color: string;
     /** The key of its thumbnail. */
     readonly icon: string;
-    /** What its strongest features are called. */
+    /** The labels of its strongest features. */
     readonly label: string;
   }[];
 }
@@ -158,7 +161,7 @@ export interface IconMessage {
   readonly url: string;
 }
 
-/** The picture that nobody edited, as PNG in the buffer. */
+/** The unedited picture, as PNG in the buffer. */
 export interface OriginalMessage {
   readonly type: "original";
   readonly change?: PixelChange;
@@ -166,7 +169,7 @@ export interface OriginalMessage {
   readonly seq: number;
 }
 
-/** The picture with only one factor's strongest feature in it, as PNG in the buffer. */
+/** The picture in which one factor is only its strongest feature, as PNG in the buffer. */
 export interface TopMessage {
   readonly type: "top";
   readonly client: string;
@@ -224,7 +227,7 @@ export type Request =
       readonly commit: boolean;
     };
 
-/** How the kernel could have done the edit in Python: a verb of the scene, its arguments, and a share per patch. */
+/** The edit as a call in Python: a verb of the scene, its arguments, and a share per patch. */
 export interface CallInfo {
   readonly verb: "paint" | "erase" | "move" | "scale";
   readonly shares: readonly number[];
@@ -248,6 +251,6 @@ export interface Edit {
   readonly revision: number;
   readonly commit: boolean;
   readonly layers: Layers;
-  /** How Python would have said it, where a tool did it. */
+  /** The same edit as a call in Python, if a tool made it. */
   readonly call?: Call;
 }

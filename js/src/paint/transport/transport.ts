@@ -10,12 +10,12 @@ import type { Edit, FrameMessage, Model, Request } from "./messages.ts";
 
 /** Two keep the kernel's worker busy while an answer travels; more would only add latency. */
 export const WINDOW = 2;
-/** How long an edit should wait until the kernel's worker is free, in ms: the longer it waits, the older it is. */
+/** How long an edit should wait for the kernel's worker, in ms. If none waits, the worker idles; if it waits long, it is old. */
 export const WAIT_MS = 6;
 const SILENCE_MS = 5000;
 const ANSWER_MS = 4000;
 
-/** These requests do not change the scene, so an edit that waits to be sent stays the newest. */
+/** Requests that do not change the scene: an edit that waits to be sent is still the newest after them. */
 const KEEPS_EDIT: readonly Request["type"][] = [
   "search",
   "icons",
@@ -41,7 +41,7 @@ export class Transport {
   private pace: unknown = null;
   /** When to send the next edit. */
   private due = 0;
-  /** How long the last picture took, and how long before its end the next edit is sent. */
+  /** How long the last picture took; and how long before the next picture is finished the next edit is sent. */
   private drawMs = 0;
   private leadMs = 15;
 
@@ -73,7 +73,7 @@ export class Transport {
     return seq;
   }
 
-  /** The kernel has answered everything up to `seq`; a picture tells when the next one will be ready. */
+  /** The kernel has answered everything up to `seq`. The times of a picture say when to send the next edit. */
   answered(seq: number, frame?: Pick<FrameMessage, "ms" | "waited_ms">): void {
     for (const s of this.pending) if (s <= seq) this.pending.delete(s);
     if (frame) {
@@ -107,7 +107,7 @@ export class Transport {
     this.next();
   }
 
-  /** If edits arrive too early or too late, the next ones are sent later or earlier. */
+  /** If edits arrive too early, the next ones are sent later; if too late, earlier. */
   private adjust(waitedMs: number): void {
     this.leadMs = clamp(this.leadMs + clamp(0.3 * (WAIT_MS - waitedMs), -20, 20), 0, 200);
   }
@@ -142,7 +142,7 @@ export class Transport {
     try {
       this.model.send(content, undefined, buffers);
     } catch {
-      // A closed comm throws in some front ends only; elsewhere the missing answer tells.
+      // A closed comm throws only in some front ends. In the others, the missing answer shows that it is closed.
       this.declareLost();
     }
   }

@@ -11,7 +11,7 @@ import { Program, Sheet } from "./Sheets.tsx";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
 import { Brush, Tools } from "./Tools.tsx";
 
-/** One view of the widget. It connects the canvases and the listeners, which do not wait for components to be drawn. */
+/** One view of the widget. Canvases and listeners are connected here, so that they do not wait for a redraw. */
 export class App extends Component<{ view: View; el: HTMLElement }> {
   private readonly stop = new AbortController();
 

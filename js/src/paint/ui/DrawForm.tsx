@@ -31,7 +31,7 @@ export function DrawForm({ store }: { store: Store }) {
       onSubmit={(event) => {
         event.preventDefault();
         if (drawing) return;
-        // Enter in a field may just have changed the draft, so it is compared anew.
+        // Enter in a field may just have changed the draft, so it is compared again.
         if (!draft.differsFrom(info) && !held) draft.nextSeed();
         store.draw();
       }}
@@ -46,7 +46,7 @@ export function DrawForm({ store }: { store: Store }) {
         />
       </label>
       {store.offers("styles", true) && (
-        <label class="e-style" title="How the picture looks; the style does not change where things are">
+        <label class="e-style" title="How the picture looks; a style does not change where things are">
           <span>Style</span>
           <TextField
             testid="style"
@@ -108,13 +108,13 @@ export function DrawForm({ store }: { store: Store }) {
           onChange={(event) => set({ n_steps: whole(event, mostSteps) })}
         />
       </label>
-      <label title="How many factors to look for; a plain picture has fewer. Painted factors stay">
+      <label title="How many factors to look for; a plain picture may have fewer. What you painted stays">
         <span>
           Factors
           {info && info.n_found < info.n_factors && fields.n_factors === info.n_factors && (
             <small
               data-testid="n-found"
-              title={`This picture has ${info.n_found} of the ${info.n_factors} factors asked for`}
+              title={`You asked for ${info.n_factors} factors; this picture has ${info.n_found}`}
             >
               {` ${info.n_found} of ${info.n_factors}`}
             </small>
@@ -143,7 +143,7 @@ export function DrawForm({ store }: { store: Store }) {
         class={isChanged ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
         disabled={drawing || info === null}
-        title="Draw a new scene (Enter). If nothing is new, the next seed is used. Undo restores this scene"
+        title="Draw a new scene (Enter). If nothing in the form has changed, the next seed is used. Undo restores this scene"
       >
         {drawing ? "Drawing…" : "Draw"}
       </button>

@@ -140,7 +140,7 @@ function Part({
         min={min(0, floor(weight))}
         max={max(2, Math.ceil(weight))}
         step={0.01}
-        rest={1}
+        resetTo={1}
         text={weight.toFixed(2)}
         onInput={(value) => weigh(feature, value, false)}
         onCommit={(value) => weigh(feature, value)}

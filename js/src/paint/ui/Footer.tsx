@@ -1,4 +1,4 @@
-/** Time of the last picture, the factor under the pointer, errors and how to go on. */
+/** The time of the last picture, the factor under the pointer, and errors. */
 
 import { abs, round } from "../../shared/numbers.ts";
 import { into, toggle } from "../../shared/signals.ts";
@@ -30,7 +30,7 @@ export function Footer({ view }: { view: View }) {
         min={0.1}
         max={1}
         step={0.05}
-        rest={OPACITY}
+        resetTo={OPACITY}
         text={`${round(100 * view.opacity.value)} %`}
         disabled={view.sideBySide.value}
         onInput={into(view.opacity)}
@@ -52,7 +52,7 @@ export function Footer({ view }: { view: View }) {
         min={256}
         max={1024}
         step={16}
-        rest={512}
+        resetTo={512}
         text={`${view.zoom.value ?? 512} px`}
         disabled={view.sideBySide.value}
         onInput={(value) => {
@@ -64,7 +64,7 @@ export function Footer({ view }: { view: View }) {
   );
 }
 
-// A component of its own: the rest is not drawn again with every picture and every move of the pointer.
+// A component of its own, so that the footer is not redrawn with every picture and every move of the pointer.
 function Status({ view }: { view: View }) {
   const { task, lost, error } = view.store.status;
   const state = lost.value ? "lost" : error.value ? "error" : task.value ? "busy" : "idle";

@@ -122,11 +122,11 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         min={0}
         max={2}
         step={0.01}
-        rest={1}
+        resetTo={1}
         text={gain.toFixed(2)}
         mark={seen / most}
         disabled={store.status.frozen.value}
-        // With a margin, because painting at 1.0 and rounding are no reason for a warning.
+        // The margin avoids a warning for a stroke at 1.0 and for rounding.
         warn={gain * most > 1.05 * seen && "Stronger than the model itself made it: the picture may break"}
         onInput={(value) => store.painting.setGain(factor, value, false)}
         onCommit={(value) => store.painting.setGain(factor, value, true)}

@@ -1,4 +1,4 @@
-/** Below the picture: compare it with the unedited one, save it, go to another step of the history. */
+/** The controls below the picture: compare it with the unedited one, save it, go to another step of the history. */
 import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
@@ -9,7 +9,7 @@ import { isPress } from "./keys.ts";
 const COMPARE = [
   ["now", "Picture", "The edited picture"],
   ["split", "Split", "The unedited picture on the left"],
-  ["difference", "Difference", "The difference from the unedited picture, 4 × as bright"],
+  ["difference", "Difference", "The difference from the unedited picture, 4 times as bright"],
 ] as const;
 
 export function Picture({ view }: { view: View }) {

@@ -26,7 +26,7 @@ export function Stage({ view }: { view: View }) {
         <canvas data-testid="picture" role="img" aria-label="The picture" width={1} height={1} />
         {!store.pictures.picture.value && <span class="e-waiting">Waiting for the picture…</span>}
       </div>
-      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys and pointer by itself, and no element of HTML says that */}
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it handles keys and the pointer itself, and no HTML element has such a role */}
       <canvas
         class="e-grid"
         data-testid="grid"

@@ -45,7 +45,7 @@ export function Brush({ store }: { store: Store }) {
     title: string,
     testid: string,
     value: Signal<number>,
-    [min, max, step, rest]: readonly [number, number, number, number],
+    [min, max, step, resetTo]: readonly [number, number, number, number],
   ) => [
     <span class="e-name">{name}</span>,
     <Slider
@@ -55,7 +55,7 @@ export function Brush({ store }: { store: Store }) {
       min={min}
       max={max}
       step={step}
-      rest={rest}
+      resetTo={resetTo}
       text={step === 1 ? `${value.value}` : value.value.toFixed(2)}
       onInput={into(value)}
     />,
@@ -78,14 +78,14 @@ export function Brush({ store }: { store: Store }) {
       {used("opacity") &&
         slider(
           "Opacity",
-          "How much a stroke replaces of what was there",
+          "How much of what was there a stroke replaces",
           "brush-opacity",
           store.settings.opacity,
           [0.05, 1, 0.05, 1],
         )}
       {used("gain") &&
         slider(
-          "Times",
+          "Gain",
           "A stroke multiplies the factor by this number",
           "brush-gain",
           store.settings.gain,

@@ -24,7 +24,7 @@ export function TextButton(props: ButtonProps) {
   return <Button class="e-button e-labelled" {...props} />;
 }
 
-/** A button with an icon: its own, or the one of its test id. */
+/** A button with an icon: the one given, or the one named like its test id. */
 export function IconButton({
   icon,
   label,
@@ -41,7 +41,7 @@ export function IconButton({
 
 export const textOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value;
 
-/** A text field without spelling marks and suggestions of the browser. */
+/** A text field without the browser's spelling marks and suggestions. */
 export function TextField({
   testid,
   onText,
@@ -81,7 +81,7 @@ export function Over(props: {
   );
 }
 
-/** A range input whose filled part shows its value; a double click resets it to `rest`. */
+/** A range input whose filled part shows its value; a double click sets it to `resetTo`. */
 export function Slider(props: {
   label: string;
   testid: string;
@@ -89,21 +89,21 @@ export function Slider(props: {
   min: number;
   max: number;
   step: number;
-  rest: number;
+  resetTo: number;
   text: string;
   warn?: string | false;
-  /** From this value on the track is tinted: the model itself made no higher one. */
+  /** The track is tinted above this value, the largest that the model itself made. */
   mark?: number;
   disabled?: boolean | undefined;
   onInput: (value: number) => void;
   onCommit?: (value: number) => void;
 }) {
-  const { label, testid, value, min, max, step, rest, text, warn, mark = max, disabled, onInput, onCommit } = props;
+  const { label, testid, value, min, max, step, resetTo, text, warn, mark = max, disabled, onInput, onCommit } = props;
   const share = (v: number) => `${(100 * (v - min)) / (max - min)}%`;
   const read = (event: Event) => (event.currentTarget as HTMLInputElement).valueAsNumber;
   const reset = () => {
-    onInput(rest);
-    onCommit?.(rest);
+    onInput(resetTo);
+    onCommit?.(resetTo);
   };
   return (
     <span
@@ -156,8 +156,8 @@ export function Choice<T extends string>(props: {
 }
 
 /**
- * Enter submits a form, because browsers do not inside JupyterLab. A field that acts by itself (`data-live`) only sends
- * its change.
+ * Submits a form on Enter, because browsers do not do so inside JupyterLab. A field that acts without the form
+ * (`data-live`) only sends its change.
  */
 export function submitOnEnter(event: KeyboardEvent): void {
   const { key, target, currentTarget } = event;

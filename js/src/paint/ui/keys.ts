@@ -1,4 +1,4 @@
-/** Keyboard: tools and history anywhere in the widget, the patch cursor on the grid. */
+/** Keys: tools and history work anywhere in the widget, the cursor only on the grid. */
 
 import { keepKeysFromNotebook } from "../../shared/notebook_keys.ts";
 import { clamp } from "../../shared/numbers.ts";
@@ -19,21 +19,21 @@ const ARROWS: Record<string, readonly [number, number]> = {
 /** One press of + multiplies the factor by this; - divides. */
 const STEP = 1.1;
 
-/** All keys but those of the tools, for the list that `?` opens. */
+/** The list that `?` opens, without the keys of the tools. */
 export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["[ ]", "Brush size"],
   ["1 … 9", "Pick a factor"],
-  ["+ −", "Picked factor stronger, weaker"],
-  ["H S K", "Hide it, show only it, lock it"],
+  ["+ −", "Make the picked factor stronger or weaker"],
+  ["H S K", "Hide it, show only it, or lock it"],
   ["Delete", "Erase the selection"],
   ["Esc", "Cancel the stroke, or remove the selection"],
-  ["Ctrl Z", "Undo; with Shift redo"],
-  ["C held", "The unedited picture"],
-  ["Shift drag", "Straight line; with Alt a box"],
+  ["Ctrl Z", "Undo; with Shift: redo"],
+  ["Hold C", "Show the unedited picture"],
+  ["Shift drag", "Straight line; with Alt: a box"],
   ["Alt click", "Eyedropper"],
   ["Arrows", "Move the cursor on the grid"],
   ["Space", "Paint one dab; start or end a move or selection"],
-  ["Enter", "Start a stroke, end it"],
+  ["Enter", "Start or end a stroke; with Shift: a straight line"],
 ];
 
 interface Held {
@@ -97,10 +97,10 @@ export function actionOf(
   return picked >= 0 && picked < nFactors ? () => factors.pick(picked) : null;
 }
 
-/** Whether a key presses what has the focus. */
+/** Whether a key presses the button or grid that has the focus. */
 export const isPress = (key: string) => key === " " || key === "Enter";
 
-/** Handles keys of one view until the signal aborts; keys that are not ours go on, but not to the notebook. */
+/** Handles the keys of one view until the signal aborts. Keys that it does not use go on to the browser. */
 export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, view: View, signal: AbortSignal): void {
   keepKeysFromNotebook((path) => path.includes(root), signal);
   window.addEventListener(
@@ -125,12 +125,12 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
   );
 }
 
-/** Ends what lasts while its key is held; the key may be released anywhere. */
+/** Ends what lasts only while a key is held; the key may be released anywhere on the page. */
 export function listenToReleases(view: View, signal: AbortSignal): void {
   for (const kind of ["keyup", "blur"])
     window.addEventListener(
       kind,
-      // Elements lose the focus too, for example to the button that is held.
+      // Only the window's blur counts: elements lose the focus too, for example to the button that is held.
       ({ type, target }) => {
         if (type === "keyup" || target === window) view.holding.value = false;
       },

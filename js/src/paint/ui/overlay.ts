@@ -32,10 +32,10 @@ export function rgb(color: string): Rgb {
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 
-/** Half way to white, so that a line is visible on the tint. */
+/** Halfway to white, so that a line is visible on the tint. */
 const lighter = (color: string): string => `rgb(${rgb(color).map((v) => (v + 255) / 2)})`;
 
-/** One RGBA value per patch: the mean of the factors' colours weighted by strength, opaque as far as they are strong. */
+/** One RGBA value per patch: the factors' colours weighted by strength; the stronger, the more opaque. */
 export function tint(state: OverlayState): Uint8ClampedArray<ArrayBuffer> {
   const { layers, gains, colors, hidden, picked, solo, beside, opacity } = state;
   const { strengths, nFactors } = layers;
@@ -96,9 +96,9 @@ export class Overlay {
       small.putImageData(new ImageData(tint(state), cols, rows), 0, 0);
       context.imageSmoothingEnabled = false;
       context.drawImage(this.small, 0, 0, canvas.width, canvas.height);
-      const named = state.solo ?? state.picked;
-      if (named < state.layers.nFactors && !(state.solo === null && state.hidden.has(named)))
-        this.trace(context, grid, region(state.layers, named), 1.5, lighter(state.colors[named] ?? "#ffffff"));
+      const outlined = state.solo ?? state.picked;
+      if (outlined < state.layers.nFactors && !(state.solo === null && state.hidden.has(outlined)))
+        this.trace(context, grid, region(state.layers, outlined), 1.5, lighter(state.colors[outlined] ?? "#ffffff"));
     }
     if (state.beside || state.lines) this.rule(context, grid);
     for (const mask of state.outlines ?? [state.selection])

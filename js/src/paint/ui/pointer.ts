@@ -64,7 +64,7 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
       if (painting === null || event.pointerId === painting)
         view.hover.value = painting === null && patchAt(store.painting.grid, point) === null ? null : point;
       if (event.pointerId !== painting) return;
-      // A released button outside the window, or a stroke that Escape or the kernel ended.
+      // The button was released outside the window, or Escape or the kernel has ended the stroke.
       if (!event.buttons) finish(event);
       if (!event.buttons || !store.stroke.isActive) return;
       queue.push(...samplesOf(event).map(pointOf));

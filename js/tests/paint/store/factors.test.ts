@@ -49,7 +49,7 @@ for (const [what, ids, change, at] of [
     assert.deepEqual(marks(), [[at], [at], at, at, at]);
   });
 
-test("names do not matter: two factors that swap their names keep their marks", () => {
+test("names do not matter: two factors that swap names keep their marks", () => {
   const { become, marks } = setUp();
   become([0, 1, 2], { names: ["factor 1", "factor 0", "factor 2"] });
   assert.deepEqual(marks(), [[1], [1], 1, 1, 1]);
@@ -61,7 +61,7 @@ test("a factor that is added is picked, and the others keep their marks", () => 
   assert.deepEqual(marks(), [[2], [2], 2, 2, 0]);
 });
 
-test("the marks of a factor that is removed go with it, and come back with it", () => {
+test("a removed factor's marks disappear with it and return with it", () => {
   const { become, marks } = setUp();
   become([0, 2]);
   assert.deepEqual(marks(), [[], [], null, null, 1]);
@@ -84,7 +84,7 @@ test("another picture of the same factors, with other shares, keeps their marks"
   assert.deepEqual(marks(), [[1], [1], 1, 1, 1]);
 });
 
-test("without factors the first one is picked, and picking another one does no harm", () => {
+test("without factors the picked index is 0, and picking another one changes nothing", () => {
   const factors = new Factors();
   factors.pick(3);
   assert.equal(factors.picked.value, 0);

@@ -104,7 +104,7 @@ test("the parity file has every edit", () => {
   assert.deepEqual(new Set(parity.ops.map(({ op }) => op)), new Set(Object.keys(OPS)));
 });
 
-test("patches are connected over corners, and two regions are two", () => {
+test("patches that touch at a corner are connected, and separate regions are not", () => {
   const mask = some(SQUARE, [
     [1, 1],
     [2, 2],
@@ -119,7 +119,7 @@ test("patches are connected over corners, and two regions are two", () => {
   assert.equal(connected(SQUARE, mask, 0).indexOf(1), -1);
 });
 
-test("a region does not reach around the border of the grid", () => {
+test("a region does not continue at the opposite border of the grid", () => {
   const mask = some(SQUARE, [
     [4, 15],
     [5, 0],
@@ -127,11 +127,11 @@ test("a region does not reach around the border of the grid", () => {
   assert.equal(connected(SQUARE, mask, 4 * 16 + 15)[5 * 16], 0);
 });
 
-test("a factor that is nowhere has no region", () => {
+test("a factor without strength has no region", () => {
   assert.equal(region(emptyLayers(SQUARE, 2), 0).indexOf(1), -1);
 });
 
-test("the strongest factor counts its slider, and negative strengths by their size", () => {
+test("the strongest factor is found with sliders, and negative strengths count by their size", () => {
   const layers = emptyLayers(SQUARE, 3);
   layers.strengths.set([0.5, 1, -0.8], 7 * 3);
   assert.equal(strongestAt(layers, 7, [1, 1, 1]), 1);
@@ -148,7 +148,7 @@ test("a blank canvas without factors can be erased and is still blank", () => {
 test("a change is how far each factor, slider included, is from the unedited picture", () => {
   const layers = { ...emptyLayers(SQUARE, 2), strengths: new Float32Array(2 * patchesOf(SQUARE)).fill(0.5) };
   const unedited = new Float32Array(3 * patchesOf(SQUARE)).fill(0.5);
-  for (let p = 0; p < patchesOf(SQUARE); p++) unedited[3 * p + 2] = 9; // of no factor here
+  for (let p = 0; p < patchesOf(SQUARE); p++) unedited[3 * p + 2] = 9; // no factor explains this
   assert.ok(changeOf(layers, [1, 1], unedited).strengths.every((change) => change === 0));
   layers.strengths[2 * 20] = 0;
   const { strengths } = changeOf(layers, [1, 2], unedited);

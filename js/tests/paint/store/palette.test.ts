@@ -13,7 +13,7 @@ function setUp() {
   return { kernel, store, weights, answer };
 }
 
-test("a change is a verb with its arguments, of the scene as it is", () => {
+test("a change is a verb with its arguments and the current revision", () => {
   const { kernel, store } = setUp();
   store.palette.change("rename", { factor: 1, name: "pine" });
   const { seq, ...message } = kernel.of("palette")[0];
@@ -27,7 +27,7 @@ test("a change is a verb with its arguments, of the scene as it is", () => {
   });
 });
 
-test("a slider sends one change at a time, then the newest, and its end is never lost", () => {
+test("a slider sends one change at a time, then the newest, and never loses its last one", () => {
   const { store, weights, answer } = setUp();
   const weigh = (weight: number, commit = false) =>
     store.palette.change("set_weight", { factor: 0, feature: 5, weight }, commit);
@@ -46,7 +46,7 @@ test("a slider sends one change at a time, then the newest, and its end is never
   ]);
 });
 
-test("after a kernel that went away changes are sent again", () => {
+test("after the kernel was lost, changes are sent again", () => {
   const { store, weights } = setUp();
   store.palette.change("set_weight", { weight: 1 });
   store.palette.change("set_weight", { weight: 2 });
@@ -58,7 +58,7 @@ test("after a kernel that went away changes are sent again", () => {
   );
 });
 
-test("each thumbnail is asked for once, and again if the kernel went away before it came", () => {
+test("each thumbnail is requested once, and again if the kernel was lost before it arrived", () => {
   const { kernel, store } = setUp();
   assert.deepEqual(kernel.of("icons")[0].keys, ["k0", "k1"]);
   kernel.state({ revision: 2, icons: ["k1", "k2"] });
@@ -72,7 +72,7 @@ test("each thumbnail is asked for once, and again if the kernel went away before
   assert.deepEqual(kernel.of("icons")[2].keys, ["k2"]);
 });
 
-test("thumbnails that nothing shows any more are dropped, and requested again when they are needed", () => {
+test("thumbnails that are no longer shown are dropped, and requested again when they are needed", () => {
   const { kernel, store } = setUp();
   kernel.say({ type: "icon", key: "k0", url: "data:," });
   kernel.state({ revision: 2, icons: ["k1"], steps: [[7, "step 7", ""]] });
@@ -81,7 +81,7 @@ test("thumbnails that nothing shows any more are dropped, and requested again wh
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0"]);
 });
 
-test("thumbnails of features are asked for when they are looked at, and stay", () => {
+test("thumbnails of features are requested when they are shown, and stay", () => {
   const { kernel, store } = setUp();
   store.thumbnails.request(["feature 5", ""]);
   store.thumbnails.request(["feature 5", "feature 6"]);
@@ -98,7 +98,7 @@ test("thumbnails of features are asked for when they are looked at, and stay", (
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["feature 7"]);
 });
 
-test("features are searched for in the kernel, and nothing is without a text", () => {
+test("the kernel searches features, and an empty text requests nothing", () => {
   const { kernel, store } = setUp();
   store.search.search("tree");
   const { seq, text } = kernel.of("search")[0];
@@ -120,7 +120,7 @@ test("features are searched for in the kernel, and nothing is without a text", (
   assert.equal(kernel.of("search").length, 3);
 });
 
-test("Enter takes the best feature found, also where it was pressed before the answer came", () => {
+test("Enter picks the best feature found, also if it is pressed before the answer arrives", () => {
   const { kernel, store } = setUp();
   const { search } = store;
   const picked: number[] = [];
@@ -146,7 +146,7 @@ test("Enter takes the best feature found, also where it was pressed before the a
   assert.deepEqual(picked, [5, 5], "nothing was found, and of a text that was changed nothing is taken");
 });
 
-test("to search in the middle of a stroke does not cost its newest state", () => {
+test("a search in the middle of a stroke does not lose its newest state", () => {
   const { kernel, store } = setUp();
   const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
   store.settings.size.value = 1;

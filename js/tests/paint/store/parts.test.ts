@@ -1,4 +1,4 @@
-/** Each part of the store, alone. */
+/** Each part of the store, tested alone. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Draft } from "../../../src/paint/store/draft.ts";
@@ -44,7 +44,7 @@ test("after the largest seed comes 0", () => {
   assert.equal(draft.fields.value.seed, "0");
 });
 
-test("undo cancels a stroke first, and asks for a step only if there is one", () => {
+test("undo first cancels a stroke, and requests a step only if there is one", () => {
   const { requests, ask } = recorder();
   let isStroking = true;
   const history = new History(ask, () => isStroking);
@@ -60,7 +60,7 @@ test("undo cancels a stroke first, and asks for a step only if there is one", ()
   assert.deepEqual(requests, [{ type: "undo" }, { type: "go", step: 2 }, { type: "keep", step: 4, name: "best" }]);
 });
 
-test("a variation stops edits before it is requested", () => {
+test("edits are stopped before a variation is requested", () => {
   const order: string[] = [];
   const variations = new Variations(
     ({ type }) => order.push(type),

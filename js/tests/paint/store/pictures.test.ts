@@ -35,7 +35,7 @@ test("the unedited picture is requested once per run", async () => {
   assert.equal(kernel.of("original").length, 2);
 });
 
-test("an unedited picture that comes too late is not shown", async () => {
+test("an unedited picture that arrives too late is not shown", async () => {
   const { kernel, store, answer } = setUp();
   store.pictures.wantUnedited();
   answer({ type: "original" }, 7);
@@ -66,7 +66,7 @@ test("a saved page shows the unedited picture, which nobody has requested", asyn
   assert.deepEqual(store.pictures.change.value, [9, 1]);
 });
 
-test("the unedited picture is requested again if the kernel was lost before it came", () => {
+test("the unedited picture is requested again if the kernel was lost before it arrived", () => {
   const { kernel, store } = setUp();
   store.pictures.wantUnedited();
   store.pictures.forget();
@@ -74,7 +74,7 @@ test("the unedited picture is requested again if the kernel was lost before it c
   assert.equal(kernel.of("original").length, 2);
 });
 
-test("how far the picture is from the unedited one is what the last answer or settled frame says", async () => {
+test("the difference from the unedited picture comes from the last answer or final frame", async () => {
   const { kernel, store, answer } = setUp();
   const { change } = store.pictures;
   store.pictures.wantUnedited();
@@ -89,7 +89,7 @@ test("how far the picture is from the unedited one is what the last answer or se
   assert.deepEqual(change.value, [40, 0.1]);
 });
 
-test("a step that is given a name keeps it, and what is painted meanwhile stays", () => {
+test("a step keeps the name that it is given, and what is painted meanwhile stays", () => {
   const { kernel, store } = setUp();
   const painted = { ...store.painting.layers.value };
   store.painting.layers.value = painted;
@@ -101,7 +101,7 @@ test("a step that is given a name keeps it, and what is painted meanwhile stays"
   assert.equal(store.painting.layers.value, painted);
 });
 
-test("C held shows the unedited picture", () => {
+test("holding C shows the unedited picture", () => {
   const { store } = setUp();
   const view = new View(store);
   const held = { command: false, shift: false, alt: false };
@@ -109,7 +109,7 @@ test("C held shows the unedited picture", () => {
   assert.ok(view.holding.value);
 });
 
-test("a step of the history is gone to, unless it is the one that shows", () => {
+test("the widget goes to a step of the history, unless it is already shown", () => {
   const { kernel, store } = setUp();
   kernel.state({
     revision: 2,
@@ -129,7 +129,7 @@ test("a step of the history is gone to, unless it is the one that shows", () => 
   );
 });
 
-test("a file that was asked for is saved as it is, Python is shown", () => {
+test("a requested file is saved as it is, and Python is shown", () => {
   const { kernel, store, answer } = setUp();
   store.files.want("png");
   assert.equal(kernel.of("export")[0].form, "png");
@@ -149,7 +149,7 @@ test("a file is opened by the kernel, which gets its bytes", () => {
   assert.deepEqual(new Uint8Array(kernel.buffers.at(-1)?.[0] as ArrayBuffer), new Uint8Array([1, 2, 3]));
 });
 
-test("a comparison with a factor's top feature is shown until it is ended, and changes nothing", async () => {
+test("a comparison with a factor's top feature is shown until it ends, and changes nothing", async () => {
   const { kernel, store, answer } = setUp();
   store.pictures.compare(1);
   assert.deepEqual([kernel.of("top").length, kernel.of("top")[0].factor], [1, 1]);
@@ -163,7 +163,7 @@ test("a comparison with a factor's top feature is shown until it is ended, and c
   assert.equal(kernel.of("edit").length + kernel.of("palette").length, 0);
 });
 
-test("a comparison that comes too late, or for another factor, is not shown", async () => {
+test("a comparison that arrives too late, or for another factor, is not shown", async () => {
   const { kernel, store, answer } = setUp();
   store.pictures.compare(0);
   const { seq } = kernel.sent.at(-1);
@@ -177,7 +177,7 @@ test("a comparison that comes too late, or for another factor, is not shown", as
   assert.equal(store.pictures.comparison.value, null);
 });
 
-test("painting, a slider, another scene and a fault end a comparison", () => {
+test("painting, a slider, another scene or an error ends a comparison", () => {
   const { kernel, store } = setUp();
   const ends: Record<string, () => void> = {
     stroke: () => store.stroke.begin({ row: 3, col: 3 }) && store.stroke.end(),

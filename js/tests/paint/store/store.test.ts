@@ -6,12 +6,12 @@ const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
 const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
 const byteOf = (bitmap: ImageBitmap | undefined) => (bitmap as unknown as FakeBitmap | undefined)?.byte;
 
-test("it asks for the scene as soon as it is there", () => {
+test("a store requests the scene as soon as it opens", () => {
   const { kernel } = openStore();
   assert.deepEqual(kernel.sent, [{ type: "hello", client: "me", seq: 1 }]);
 });
 
-test("before a scene has come nothing can be painted", () => {
+test("nothing can be painted before a scene arrives", () => {
   const { kernel, store } = openStore();
   assert.equal(store.stroke.begin(middle(3, 3)), false);
   assert.equal(kernel.of("edit").length, 0);
@@ -47,7 +47,7 @@ test("a cancelled stroke leaves everything as it was, in the kernel too", () => 
   assert.equal(kernel.of("edit").at(-1)?.commit, true);
 });
 
-test("the answer to one's own stroke does not take back what was painted since", () => {
+test("the answer to an own stroke does not undo what has been painted since", () => {
   const { kernel, store } = openStore();
   kernel.state();
   store.stroke.begin(middle(0, 0));
@@ -56,14 +56,14 @@ test("the answer to one's own stroke does not take back what was painted since",
   assert.equal(store.history.canUndo.value, true);
 });
 
-test("what another page painted shows", () => {
+test("what another page paints is shown", () => {
   const { kernel, store } = openStore();
   kernel.state();
   kernel.state({ why: "edit", client: "someone else" }, 0.75);
   assert.equal(store.painting.layers.value.strengths[0], 0.75);
 });
 
-test("an answer to another page's hello is not for this one", () => {
+test("an answer to another page's hello is ignored", () => {
   const { kernel, store } = openStore();
   kernel.state();
   store.stroke.begin(middle(0, 0));
@@ -72,7 +72,7 @@ test("an answer to another page's hello is not for this one", () => {
   assert.ok(store.stroke.isActive);
 });
 
-test("a scene that comes in the middle of a stroke ends it", () => {
+test("a scene that arrives in the middle of a stroke ends it", () => {
   const { kernel, store } = openStore();
   kernel.state();
   store.stroke.begin(middle(0, 0));
@@ -83,7 +83,7 @@ test("a scene that comes in the middle of a stroke ends it", () => {
   assert.equal(kernel.of("edit").length, 1);
 });
 
-test("a scene with fewer factors picks one that is there", () => {
+test("in a scene with fewer factors, one that exists is picked", () => {
   const { kernel, store } = openStore();
   kernel.state();
   store.factors.pick(1);
@@ -116,7 +116,7 @@ test("a selection is not sent to the kernel, and painting is sent with its call"
   assert.equal(kernel.of("edit")[0].call, undefined);
 });
 
-test("an area is painted, erased or selected as the tool says, in one step of the history", () => {
+test("the tool paints, erases or selects an area in one step of the history", () => {
   const { kernel, store } = openStore();
   kernel.state();
   const left = new Uint8Array(256).fill(1, 0, 2);
@@ -131,7 +131,7 @@ test("an area is painted, erased or selected as the tool says, in one step of th
   assert.deepEqual([...store.painting.layers.value.strengths.slice(0, 5)], [0, 1, 0, 1, 0.25]);
 });
 
-test("a cancelled move puts the selection back too", () => {
+test("a cancelled move also restores the selection", () => {
   const { kernel, store } = openStore();
   kernel.state();
   const selection = new Uint8Array(256).fill(1, 0, 1);
@@ -144,7 +144,7 @@ test("a cancelled move puts the selection back too", () => {
   assert.equal(store.stroke.outlines.value, null);
 });
 
-test("buffers that do not fit are not taken over", () => {
+test("buffers of the wrong size are ignored", () => {
   const { kernel, store } = openStore();
   kernel.state();
   kernel.say(
@@ -193,7 +193,7 @@ test("sliders stream and commit", () => {
   );
 });
 
-test("while a new scene is drawn nothing can be painted", () => {
+test("nothing can be painted while a new scene is drawn", () => {
   const { kernel, store } = openStore();
   kernel.state();
   store.draw();
@@ -212,7 +212,7 @@ test("while a new scene is drawn nothing can be painted", () => {
   assert.ok(store.stroke.begin(middle(0, 0)));
 });
 
-test("undo in the middle of a stroke takes the stroke back", () => {
+test("undo in the middle of a stroke cancels the stroke", () => {
   const { kernel, store } = openStore();
   kernel.state({ can_undo: true });
   store.stroke.begin(middle(0, 0));
@@ -223,7 +223,7 @@ test("undo in the middle of a stroke takes the stroke back", () => {
   assert.equal(kernel.of("undo").length, 1);
 });
 
-test("a frame shows, and the one before is closed", async () => {
+test("a frame is shown, and the one before it is closed", async () => {
   const { kernel, store } = openStore();
   kernel.frame(4);
   await tick();
@@ -249,7 +249,7 @@ test("a frame that is decoded late does not replace a newer one", async () => {
   assert.equal(byteOf(store.pictures.picture.value?.bitmap), 2);
 });
 
-test("another page's frames show too, but are no answer to this one", async () => {
+test("another page's frames are shown too, but do not answer this page", async () => {
   const { kernel, store } = openStore();
   kernel.frame(90, "someone else", 7);
   await tick();
@@ -264,7 +264,7 @@ test("a picture that cannot be read is reported", async () => {
   assert.equal(store.status.error.value?.message, "The picture that arrived cannot be read.");
 });
 
-test("a fault shows, the painting stays, and the next picture ends it", async () => {
+test("an error is shown, the painting stays, and the next picture removes the error", async () => {
   const { kernel, store } = openStore();
   kernel.state();
   store.stroke.begin(middle(0, 0));
@@ -275,13 +275,13 @@ test("a fault shows, the painting stays, and the next picture ends it", async ()
   assert.equal(store.status.error.value, null);
 });
 
-test("retry asks for the picture again", () => {
+test("retry requests the picture again", () => {
   const { kernel, store } = openStore();
   store.retry();
   assert.equal(kernel.of("retry").length, 1);
 });
 
-test("the saved picture shows before the kernel has said anything", async () => {
+test("the saved picture is shown before the kernel sends anything", async () => {
   const { kernel, store } = openStore();
   kernel.image = new DataView(new Uint8Array([42]).buffer);
   store.open();
@@ -304,7 +304,7 @@ test("a closed store stops listening and closes its picture", async () => {
   );
 });
 
-test("where several sites are steered, a stroke covers the factors of its own", () => {
+test("with several sites, a stroke covers only the factors of its own site", () => {
   const { kernel, store } = openStore();
   kernel.state({ names: ["sky", "tree", "bark"], sites: [0, 0, 1], site_names: ["down.2.1", "up.0.1"] });
   store.factors.pick(2);

@@ -47,11 +47,11 @@ test("brushes are round and as wide as their size", () => {
   assert.deepEqual(shape(footprint(GRID, { row: 8, col: 8 }, 4)), ["0011000", "0111100", "0111100", "0011000"]);
 });
 
-test("an even brush keeps its shape when the pointer is off the corner", () => {
+test("an even brush keeps its shape when the pointer is not on a corner", () => {
   assert.equal(patches(footprint(GRID, { row: 8.3, col: 8.4 }, 2)).length, 4);
 });
 
-test("a brush over the border paints what is inside", () => {
+test("at the border a brush paints only patches inside the grid", () => {
   assert.deepEqual(patches(footprint(GRID, { row: 0.5, col: 0.5 }, 3)), ["0,0", "0,1", "1,0", "1,1"]);
   assert.deepEqual(patches(footprint(GRID, { row: -5, col: 30 }, 3)), []);
 });
@@ -63,13 +63,13 @@ test("a fast stroke has no gaps", () => {
   assert.equal(patches(mask).length, 16);
 });
 
-test("a diagonal stroke touches each patch to the next", () => {
+test("in a diagonal stroke each patch touches the next", () => {
   const mask = emptyMask(GRID);
   stampLine(GRID, mask, { row: 0.5, col: 0.5 }, { row: 11.5, col: 5.5 }, 1);
   for (let row = 0; row < 12; row++) assert.ok(mask.slice(16 * row, 16 * (row + 1)).includes(1), `row ${row}`);
 });
 
-test("a stroke that goes on outside the grid paints up to the border", () => {
+test("a stroke that continues outside the grid paints up to the border", () => {
   const mask = emptyMask(GRID);
   stampLine(GRID, mask, { row: 8.5, col: 14.5 }, { row: 8.5, col: 300 }, 1);
   assert.deepEqual(patches(mask), ["8,15"]);

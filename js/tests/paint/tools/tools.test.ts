@@ -59,7 +59,7 @@ const startOf = ({ layers = scene(), brush = {}, shape = "free", selection, lock
 
 type Place = readonly [number, number];
 
-/** All that a stroke from place to place changes; null if the tool does nothing. */
+/** Everything that a stroke through these points changes; null if the tool does nothing. */
 function draw(tool: ToolName, set: Set, [first, ...others]: readonly [Place, ...Place[]]): Change | null {
   const start = startOf(set);
   const stroke = TOOLS[tool].start();
@@ -92,7 +92,7 @@ test("passing a patch twice in one stroke adds once", () => {
   assert.equal(strength(layers, 0, 7, 8), 0.5);
 });
 
-test("opacity lets through what was there", () => {
+test("opacity below 1 keeps a part of what was there", () => {
   const { layers } = draw("paint", { brush: { opacity: 0.25 } }, [[7, 7]]) ?? {};
   assert.deepEqual([strength(layers, 0, 7, 7), strength(layers, 1, 7, 7)], [0.25, 0.75]);
 });
@@ -112,7 +112,7 @@ test("a pen that presses half as hard paints half as much", () => {
   assert.equal(strength(change?.layers, 0, 7, 7), 0.5);
 });
 
-test("with Shift a stroke is the straight line from where it began", () => {
+test("with Shift, a stroke is a straight line from its start", () => {
   const { layers } =
     draw("paint", { shape: "line" }, [
       [2, 2],
@@ -123,7 +123,7 @@ test("with Shift a stroke is the straight line from where it began", () => {
   assert.equal(strength(layers, 0, 5, 2), 0);
 });
 
-test("with Alt and Shift it is the box, whichever corner came first", () => {
+test("with Alt and Shift, it is a box, whichever corner is first", () => {
   const { call } =
     draw("paint", { shape: "box" }, [
       [5, 6],
@@ -133,7 +133,7 @@ test("with Alt and Shift it is the box, whichever corner came first", () => {
   assert.deepEqual(patches(call?.shares as Mask), ["4,4", "4,5", "4,6", "5,4", "5,5", "5,6"]);
 });
 
-test("in a selection the brush paints nowhere else", () => {
+test("with a selection, the brush paints nowhere else", () => {
   const { layers } =
     draw("paint", { selection: some([7, 8]) }, [
       [7, 7],
@@ -223,7 +223,7 @@ test("moving picks the factor under the pointer", () => {
   assert.equal(draw("move", { brush: { factor: 1 } }, [[3, 3]])?.factor, 0);
 });
 
-test("the picked factor is moved where it is, even if another one is stronger there", () => {
+test("the picked factor is moved, even if another one is stronger there", () => {
   const layers = scene();
   layers.strengths.set([0.5, 1], 2 * at(3, 3));
   assert.equal(draw("move", { layers, brush: { factor: 0 } }, [[3, 3]])?.factor, 0);
@@ -250,7 +250,7 @@ test("a selection is moved with all factors in it", () => {
   );
 });
 
-test("nothing is moved where no factor is", () => {
+test("nothing is moved where there is no factor", () => {
   assert.equal(draw("move", { layers: emptyLayers(2) }, [[3, 3]]), null);
 });
 

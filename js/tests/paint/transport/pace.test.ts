@@ -1,13 +1,13 @@
-/** A stroke on a simulated clock: how well edits are paced. */
+/** How well edits are timed, in a stroke on a simulated clock. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptyLayers } from "../../../src/paint/store/grid.ts";
 import { Transport } from "../../../src/paint/transport/transport.ts";
 
 interface Course {
-  /** Per picture, how old the newest thing it knew of was when the kernel began to draw it, in ms. */
+  /** For each picture, the age of its newest pointer event when the kernel began to draw it, in ms. */
   readonly ages: readonly number[];
-  /** Share of the stroke in which the kernel drew. */
+  /** The share of the stroke's time in which the kernel drew. */
   readonly busy: number;
 }
 
@@ -86,7 +86,7 @@ for (const [drawMs, travelMs] of [
     const paced = stroke(drawMs, travelMs, true);
     const unpaced = stroke(drawMs, travelMs, false);
     assert.ok(paced.busy > 0.93, `busy ${paced.busy}`);
-    // The way to the kernel, the time between two events of the pointer, and a little room.
+    // The travel time to the kernel, the time between two pointer events, and a small margin.
     assert.ok(middle(paced.ages) <= travelMs + 8 + 12, `${middle(paced.ages)} ms`);
     assert.ok(middle(paced.ages) < middle(unpaced.ages) / 1.5, `${middle(paced.ages)}, ${middle(unpaced.ages)} ms`);
   });

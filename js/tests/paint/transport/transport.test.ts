@@ -54,7 +54,7 @@ test("an edit carries client, seq, revision, gains and two float32 buffers", () 
   assert.equal(strengthOf(sent[0]), 0.5);
 });
 
-test("what is sent does not change when painting goes on", () => {
+test("what was sent does not change when painting continues", () => {
   const { transport, sent } = setUp();
   const painting = edit(0.5);
   transport.stream(() => painting);
@@ -62,7 +62,7 @@ test("what is sent does not change when painting goes on", () => {
   assert.equal(strengthOf(sent[0]), 0.5);
 });
 
-test("no more edits are under way than the window holds", () => {
+test("no more edits are under way than the window allows", () => {
   const { transport, sent } = setUp();
   for (let i = 0; i < 10; i++) transport.stream(() => edit(i));
   assert.equal(sent.length, WINDOW);
@@ -86,7 +86,7 @@ test("an answer covers all edits before it", () => {
   assert.equal(sent.length, 4);
 });
 
-test("the end of a stroke is sent at once and replaces what waits", () => {
+test("the end of a stroke is sent at once and replaces the waiting edit", () => {
   const { transport, sent } = setUp();
   for (let i = 0; i < 5; i++) transport.stream(() => edit(i));
   transport.commit(edit(7, true));
@@ -125,7 +125,7 @@ test("a kernel that answers pings is not lost, however long it renders", () => {
   assert.ok(!lost.includes(true));
 });
 
-test("a kernel that comes back is there again", () => {
+test("a kernel that answers again is no longer lost", () => {
   const { transport, lost, elapse } = setUp();
   transport.stream(() => edit(1));
   elapse();
@@ -134,7 +134,7 @@ test("a kernel that comes back is there again", () => {
   assert.deepEqual(lost, [true, false]);
 });
 
-test("nothing is awaited when everything is answered", () => {
+test("no timer runs when everything is answered", () => {
   const { transport, timers } = setUp();
   transport.stream(() => edit(1));
   transport.received();
@@ -151,7 +151,7 @@ test("a send that throws means that the kernel is lost", () => {
   assert.equal(lost.at(-1), true);
 });
 
-test("a closed transport keeps no timer", () => {
+test("a closed transport has no timer", () => {
   const { transport, timers } = setUp();
   transport.stream(() => edit(1));
   transport.close();
@@ -180,7 +180,7 @@ test("the next edit waits until the kernel is about to need it", () => {
   assert.equal(strengthOf(edits.at(-1)), 4);
 });
 
-test("after a picture that comes sooner than expected the next edit is sent at once", () => {
+test("after a picture that arrives sooner than expected, the next edit is sent at once", () => {
   const { transport, sent, time } = strokeOf(100, WAIT_MS);
   transport.stream(() => edit(3));
   time.now = 130;
@@ -188,7 +188,7 @@ test("after a picture that comes sooner than expected the next edit is sent at o
   assert.equal(strengthOf(sent.at(-1)), 3);
 });
 
-test("edits leave sooner after one that came too late, and later after one that came too early", () => {
+test("edits are sent sooner after one that arrived too late, and later after one that arrived too early", () => {
   const leave = (waitedMs: number) => {
     const { transport, sent, time } = strokeOf(100, waitedMs);
     transport.stream(() => edit(3));

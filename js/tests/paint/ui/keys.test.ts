@@ -25,7 +25,7 @@ function setUp() {
   return { kernel, store, view, press };
 }
 
-test("letters pick tools, brackets the size, digits the factor", () => {
+test("letters pick the tool, brackets the size, and digits the factor", () => {
   const { store, press } = setUp();
   press("e");
   assert.equal(store.settings.tool.value, "erase");
@@ -46,14 +46,14 @@ test("letters pick tools, brackets the size, digits the factor", () => {
   assert.equal(press("3"), false);
 });
 
-test("keys in a text field are text", () => {
+test("keys in a text field only type text", () => {
   const { press } = setUp();
   for (const key of ["b", "1", "[", " ", "Escape"])
     assert.equal(press(key, {}, { onGrid: false, inText: true }), false);
   assert.equal(press("z", { command: true }, { onGrid: false, inText: true }), false);
 });
 
-test("Ctrl+Z undoes, Shift+Ctrl+Z and Ctrl+Y redo, other combinations are the notebook's", () => {
+test("Ctrl+Z undoes, Shift+Ctrl+Z and Ctrl+Y redo, other combinations are left to the notebook", () => {
   const { kernel, press } = setUp();
   kernel.state({ can_undo: true, can_redo: true });
   press("z", { command: true });
@@ -144,7 +144,7 @@ test("plus and minus scale the picked factor in the selection, Delete erases all
   assert.deepEqual(strengths(), [0, 0, 0.275, 0.25]);
 });
 
-test("H, S and K hide, solo and lock the picked factor, and again take it back", () => {
+test("H, S and K hide, show alone and lock the picked factor; a second press undoes it", () => {
   const { store, press } = setUp();
   for (const on of [true, false]) {
     for (const key of "hsk") press(key);
@@ -155,7 +155,7 @@ test("H, S and K hide, solo and lock the picked factor, and again take it back",
   }
 });
 
-test("a question mark opens the sheet of keys, Escape closes it", () => {
+test("a question mark opens the list of keys, and Escape closes it", () => {
   const { view, press } = setUp();
   press("?");
   assert.ok(view.help.value);

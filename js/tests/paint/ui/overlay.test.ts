@@ -29,14 +29,14 @@ function overlay(change: Partial<OverlayState>): OverlayState {
 
 const pixel = (state: OverlayState) => [...tint(state).slice(0, 4)];
 
-test("a patch has the colour of its strongest factor, and nothing where nothing is", () => {
+test("a patch has the colour of its strongest factor, and no colour without one", () => {
   const [red = 0, , blue = 0, alpha = 0] = pixel(overlay({}));
   assert.ok(red > 3 * blue);
   assert.ok(alpha > 60);
   assert.deepEqual([...tint(overlay({})).slice(4, 8)], [0, 0, 0, 0]);
 });
 
-test("hidden factors give no tint, and one looked at alone gives all of it", () => {
+test("hidden factors have no tint, and a factor shown alone has the only one", () => {
   assert.deepEqual(pixel(overlay({ hidden: new Set([0]) })).slice(0, 3), [0, 0, 255]);
   assert.deepEqual(pixel(overlay({ hidden: new Set([1]), solo: 1 })).slice(0, 3), [0, 0, 255]);
 });
@@ -56,7 +56,7 @@ test("an outline goes around a region, the border of the grid included", () => {
   assert.equal(outline(GRID, mask).length, 6);
 });
 
-test("grids of other shapes have one pixel per patch, and outlines that end at their borders", () => {
+test("on any grid, the tint has one pixel per patch and outlines end at the borders", () => {
   const grid = { rows: 2, cols: 3 };
   assert.equal(tint(overlay({ layers: emptyLayers(grid, 2) })).length, 4 * 6);
   const mask = emptyMask(grid).fill(1);
