@@ -26,7 +26,7 @@ class Checkpoint:
     """What a format reads an SAE from.
 
     Attributes:
-        source: How messages call it.
+        source: Its name in messages.
         tensors: By name, float32, on the CPU.
         sha256: Hash of the file, or of the tensors where there is no file.
         file: The file with the weights; None for a state dict in memory.

@@ -86,9 +86,9 @@ class Batches:
         chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
         labels, below = (self._tensor(self.encoded[k][chosen].astype(np.int64)) for k in ("labels", "below"))
         latents, opacity = (self._tensor(self.encoded[k][chosen]).float() for k in ("latents", "opacity"))
-        return latents, self.roughened(labels, below, opacity), object_weight(labels)
+        return latents, self.perturbed(labels, below, opacity), object_weight(labels)
 
-    def roughened(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
+    def perturbed(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
         """Codes (B, D, 16, 16) as SAE, NMF and a person give them.
 
         A thing's opacity is its strength, full from `FULL` on; what is below it may be taken away in the

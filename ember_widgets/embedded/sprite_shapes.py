@@ -59,10 +59,10 @@ def stretched_into(rgba: Array, shape: Array, cell: int) -> Array:
     width = np.minimum(wanted, STRETCH * wide * shape.shape[1] * cell / ink.shape[1])
     # A row that does not fill its place stands in it where the sprite's row stands in the sprite.
     whole = last[inked].max() - first[inked].min()
-    aside = np.divide(
+    offset = np.divide(
         begin - first[inked].min(), whole - wide, where=whole > wide + 1, out=np.full_like(wide, 0.5)
     )
-    left = left + np.clip(aside, 0, 1) * (wanted - width)
+    left = left + np.clip(offset, 0, 1) * (wanted - width)
     columns = np.arange(out.shape[1]) + 0.5
     across = (columns - left[:, None]) / width[:, None]
     x = begin[:, None] + across * wide[:, None] - 0.5

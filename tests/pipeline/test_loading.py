@@ -431,9 +431,9 @@ def test_what_is_encoded_is_measured_said_and_remembered(
     assert kept.alternatives == ()
     assert f"read as {target}, centred (" in caplog.text
     assert "% unexplained, 1.0 codes a patch" in caplog.text
-    assert kept.verdict in repr(kept)
-    verdict = next((tmp_path / "cache" / "verdicts").iterdir())
-    assert json.loads(verdict.read_text())["source"] == str(file)
+    assert kept.measured in repr(kept)
+    calibration = next((tmp_path / "cache" / "calibration").iterdir())
+    assert json.loads(calibration.read_text())["source"] == str(file)
     caplog.clear()
     again = Painter(pipe, sae, name="x")
     assert (next(iter(again.saes.values())).target, caplog.text) == (target, "")

@@ -44,7 +44,7 @@ from ember_widgets.widgets.paint.thumbnails import (
 )
 from ember_widgets.widgets.shared import pictures
 from ember_widgets.widgets.shared.feature_icons import feature_of, kept_icon
-from ember_widgets.widgets.shared.feature_rows import found, made_of
+from ember_widgets.widgets.shared.feature_rows import made_of, search_features
 from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from ember_widgets.widgets.shared.pictures import Picture
 
@@ -86,12 +86,12 @@ class BorrowSource:
 
 
 class Queries:
-    """Answers requests that change nothing; those that need the painter, when it is idle.
+    """Answers requests that change nothing; if that needs the painter, when it is idle.
 
     Args:
         snapshot: gives the session as it is now; None once it is closed.
         send: takes a reply, from any thread.
-        idle: runs what has time.
+        idle: runs tasks when the painter is idle.
     """
 
     def __init__(
@@ -105,10 +105,10 @@ class Queries:
         self.source: BorrowSource | None = None
 
     def search(self, text: str, site: str, sender: Sender) -> None:
-        """Send the features that a text finds."""
+        """Send the features that match a text."""
         if now := self._snapshot():
             scene = now.state.painted
-            features = found(text, scene.n_features, labels_of(now.painter), scene.sites, site)
+            features = search_features(text, scene.n_features, labels_of(now.painter), scene.sites, site)
             self._send(FoundReply(client=sender.client, seq=sender.seq, features=features))
 
     def thumbnails(self, keys: Sequence[str]) -> None:
@@ -148,7 +148,7 @@ class Queries:
         """Show factors to borrow; None = no longer.
 
         Raises:
-            ValueError: their features mean something else.
+            ValueError: the source has another SAE, so its features mean something else.
         """
         shown = None
         if source is not None and (now := self._snapshot()):
@@ -194,7 +194,7 @@ class Queries:
         if now is None:
             raise RuntimeError("this widget is closed")
         states = [state for step in now.history.steps if (state := now.history.state(step)) is not None]
-        return pictures.film([rendered(now.painter, state.scene).image for state in states], form, ms)
+        return pictures.animation([rendered(now.painter, state.scene).image for state in states], form, ms)
 
     def change(self, scene: Scene, picture: Picture) -> tuple[float, float] | None:
         """How far a scene's picture is from the unedited one, if that was asked for; see ``pixel_change``."""

@@ -346,7 +346,7 @@ WRONG_FIELDS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "remainder",
         {"remainder": filled(1.5, 16, 16)},
         ValueError,
-        "remainder leaves 0..1; give how much of the original stays in each patch (1 = all)",
+        "remainder has values outside 0..1; give how much of the original stays in each patch (1 = all)",
     ),
     (
         "basis flat",

@@ -250,7 +250,7 @@ def test_wait_says_when_the_picture_could_not_be_drawn(
         ),
         (
             lambda p, s: PaintWidget(p, s, seed=5),
-            "a scene was given, so seed= has nothing to do; leave out one of the two",
+            "a scene was given, so seed= has no effect; leave out one of the two",
         ),
         (lambda p, s: PaintWidget(p, prompt=cast(Any, 5)), "prompt=5 is not text; give a str"),
         (
