@@ -69,6 +69,9 @@ CUT_OFF = """root => {
 class PaintView:
     """The ``index``-th view of a PaintWidget in the notebook; in the kernel it is ``widget``."""
 
+    # Rows and columns of patches; a test of another model sets its own.
+    grid: tuple[int, int] = (16, 16)
+
     def __init__(self, notebook: Notebook, index: int = 0) -> None:
         self.notebook = notebook
         self.page = notebook.page
@@ -98,10 +101,12 @@ class PaintView:
         return np.asarray(image.convert("RGB"), dtype=np.int16)
 
     def patch_changes(self, before: NDArray[np.int16]) -> NDArray[np.float64]:
-        """Mean absolute change of the picture since ``before`` in each patch, (16, 16), 0..255."""
+        """Mean absolute change of the picture since ``before`` in each patch, (rows, cols), 0..255."""
         change = np.abs(self.picture() - before).mean(axis=-1)
         height, width = change.shape
-        means: NDArray[np.float64] = change.reshape(16, height // 16, 16, width // 16).mean(axis=(1, 3))
+        rows, cols = self.grid
+        patches = change.reshape(rows, height // rows, cols, width // cols)
+        means: NDArray[np.float64] = patches.mean(axis=(1, 3))
         return means
 
     def cut_off(self) -> list[str]:
@@ -137,4 +142,5 @@ class PaintView:
         if box is None:
             raise RuntimeError("the grid is not shown")
         row, col = patch
-        return box["x"] + (col + 0.5) * box["width"] / 16, box["y"] + (row + 0.5) * box["height"] / 16
+        rows, cols = self.grid
+        return box["x"] + (col + 0.5) * box["width"] / cols, box["y"] + (row + 0.5) * box["height"] / rows

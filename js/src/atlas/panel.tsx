@@ -241,7 +241,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
           title={
             hasPaint
               ? "Add it to the palette of the paint widget"
-              : "No paint widget: FeatureAtlas(painter, paint=widget)"
+              : "No paint widget: FeatureAtlas(painter, brush=widget)"
           }
           onClick={() => ask({ do: "brush", feature })}
         >
