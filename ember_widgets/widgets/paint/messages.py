@@ -388,7 +388,7 @@ class BorrowFrom(Request):
 @request("keep")
 @dataclass(frozen=True, kw_only=True)
 class Keep(Request):
-    """Give a step of the history a name, so that it is not forgotten; "" takes it back."""
+    """Give a step of the history a name, so that it is not forgotten; "" removes the name."""
 
     step: int = read(count)
     name: str = read(short_text)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, offered
+from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.replies import (
-    NOBODY,
+    NO_SENDER,
     BorrowSourceReply,
     FileReply,
     FoundReply,
@@ -24,7 +24,6 @@ from ember_widgets.widgets.paint.replies import (
     Reply,
     Sender,
     TopReply,
-    labels_of,
 )
 from ember_widgets.widgets.paint.requests import (
     NewScene,
@@ -184,11 +183,11 @@ class Queries:
         original = rendered(now.painter, painted.original()).encoded("final")
         return [
             FrameReply.of(now.picture, "final", now.state.scene.to_bytes(now.picture.image)),
-            OriginalReply(client=NOBODY.client, seq=NOBODY.seq, change=None, buffers=(original,)),
+            OriginalReply(client=NO_SENDER.client, seq=NO_SENDER.seq, change=None, buffers=(original,)),
             *icons,
         ]
 
-    def film(self, form: str, ms: int = 500) -> bytes:
+    def animation(self, form: str, ms: int = 500) -> bytes:
         """All steps of the history, one picture after the other, as GIF or WebP."""
         now = self._snapshot()
         if now is None:
@@ -277,7 +276,7 @@ class Queries:
         elif form == "sweep":
             data = pictures.png(swept(now.painter, scene, factor))
         elif form in ("gif", "webp"):
-            data = self.film(form)
+            data = self.animation(form)
         elif now.fault is not None:
             raise RuntimeError(
                 f"there is no picture to export ({last_line(now.fault)}); "

@@ -44,7 +44,7 @@ _ARRAY = '''def array(text, *shape):
 '''
 
 
-def begun_with(scene: Scene, painter: object = None, *, analyzed_here: bool = False) -> tuple[str, ...]:
+def creation(scene: Scene, painter: object = None, *, analyzed_here: bool = False) -> tuple[str, ...]:
     """Lines of Python that make a scene which was not painted on yet.
 
     A scene as analysed is analysed again. A scene of a photograph is written out: the photograph is not kept,

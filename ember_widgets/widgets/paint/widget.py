@@ -264,7 +264,7 @@ class PaintWidget(anywidget.AnyWidget):
                 f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
             )
         ms = checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
-        files.write(target, self._open.film(form, ms))
+        files.write(target, self._open.animation(form, ms))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page that shows the widget without kernel or network: to look at, not to paint.
@@ -302,7 +302,7 @@ class PaintWidget(anywidget.AnyWidget):
         Other steps are forgotten when something else is done after undo, and after a hundred further steps.
 
         Args:
-            name: a text that no other step has; "" takes the name back.
+            name: a text that no other step has; "" removes the name.
 
         Raises:
             TypeError: not text.
