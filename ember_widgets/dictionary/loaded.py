@@ -19,7 +19,7 @@ class LoadedSAE(SAE):
     Attributes:
         alternatives: The other ways to read the file, less likely than this one; () where it is not open.
         unit_known: Whether the file says what `unit` is; if not, each painter measures it.
-        measured: What was measured to decide between the readings; "" where nothing was.
+        measured: Which reading a painter chose, and the figures that decided; "" if nothing was measured.
     """
 
     alternatives: tuple[SAE, ...] = ()

@@ -22,7 +22,7 @@ def weights_file(
 
     Args:
         source: Folder, file or hub id.
-        site: Module path; chooses where there are several.
+        site: Module path; chooses if there are several.
         hub: How to reach it.
         revision: Branch, tag or commit there.
 
@@ -52,7 +52,7 @@ def on_hub(
 
     Args:
         named: (repository, path inside it), see `hub.repo_in`.
-        site: Module path; chooses where there are several.
+        site: Module path; chooses if there are several.
 
     Raises:
         FileNotFoundError, ValueError: No such SAE there, or several.

@@ -89,10 +89,10 @@ class Batches:
         return latents, self.perturbed(labels, below, opacity), object_weight(labels)
 
     def perturbed(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
-        """Codes (B, D, 16, 16) as SAE, NMF and a person give them.
+        """Codes (B, D, 16, 16) as an SAE, NMF and a person's strokes give them.
 
-        A thing's opacity is its strength, full from `FULL` on; what is below it may be taken away in the
-        measure it is covered, or stay. Attributes have strengths of their own, a kind may come without its
+        A thing's opacity is its strength, full from `FULL` on; what is below it may be taken away in
+        proportion to its cover, or stay. Attributes have strengths of their own, a kind may come without its
         variant (then it is the first) or the other way round, edges bleed, and there is noise.
         """
         b, device = len(labels), labels.device

@@ -66,7 +66,7 @@ def train_composer(
 ) -> None:
     """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes.
 
-    The codes leave the style open, so a linear head makes sure that the embedding all blocks get says it.
+    The codes leave the style open, so a linear head makes sure that the embedding of all blocks holds it.
     """
     model = Model(out, device)
     head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(vocabulary.STYLES) + 1).to(device)
@@ -104,7 +104,7 @@ def train_composer(
 def train_trunk(
     out: Path, minutes: float, *, device: str = "cpu", batch: int = 24, compile: bool = False
 ) -> None:
-    """The renderer's 16×16 level alone, with a linear head that says each patch's 4×4 latents.
+    """The renderer's 16×16 level alone, with a linear head that predicts each patch's 4×4 latents.
 
     What a label looks like in which part of its blob is most of what the renderer has to learn; here it
     learns it without the cost of the larger levels.

@@ -141,7 +141,7 @@ class HasStatistics(Protocol):
 
     @property
     def statistics(self) -> Statistics | None:
-        """Statistics of all features; None where nothing was collected."""
+        """Statistics of all features; None if nothing was measured."""
 
 
 CAPABILITIES: Mapping[str, type[Any]] = {

@@ -236,7 +236,7 @@ class Scene:
             weight: 1.0 = the feature's typical activation, 0 = none of it, negative subtracts it.
 
         Returns:
-            The scene with the factor changed, wherever it stands.
+            The scene with the factor changed in every patch.
 
         Raises:
             TypeError, ValueError: an unknown factor or feature, weight not finite.
@@ -433,7 +433,7 @@ class Scene:
         names[f] = checks.text("name", name)
         return self.replace(names=tuple(names))
 
-    # Edits of where factors stand, and how strongly
+    # Edits of where factors are, and how strong
 
     def paint(
         self,
@@ -548,7 +548,7 @@ class Scene:
         elif f is not None:
             source = self.grid.region(self.strengths[:, :, f])
         else:
-            raise TypeError("factor=None moves all that stands in patches; say which, as patches=")
+            raise TypeError("factor=None moves everything in some patches; say which with patches=")
         if d_row == d_col == 0:
             return self
         return self._edited(patch_edits.move(self._layers(f), f, source, (d_row, d_col), heal))

@@ -286,7 +286,7 @@ def frozen_array(name: str, value: object, shape: tuple[int | str, ...]) -> Floa
     Args:
         name: its name in messages.
         value: anything numpy can read as real numbers.
-        shape: for each axis its length, or a word if any length will do.
+        shape: for each axis its length, or a word for any length.
 
     Returns:
         The array itself where it is already all that (scenes share what an edit did not touch), else a copy.

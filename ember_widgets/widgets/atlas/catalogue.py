@@ -104,7 +104,7 @@ class Catalogue:
 
     @cached_property
     def dead(self) -> NDArray[np.bool_]:
-        """(n_features,) bool; none where nothing was measured."""
+        """(n_features,) bool; none if nothing was measured."""
         return self.statistics.dead if self.statistics else np.zeros(self.n_features, np.bool_)
 
     @cached_property

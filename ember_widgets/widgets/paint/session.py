@@ -179,7 +179,7 @@ class Session:
         """Block until the picture shows the scene; see ``PaintWidget.wait``."""
         if not self.worker.wait(timeout):
             raise TimeoutError(
-                f"the picture was not there after {timeout:g} s; wait longer, or look at widget.busy"
+                f"the picture was not ready after {timeout:g} s; wait longer, or look at widget.busy"
             )
         if (fault := self._fault) is not None:
             raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault

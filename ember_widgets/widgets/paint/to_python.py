@@ -99,7 +99,7 @@ def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = No
 
     Args:
         scene: the scene as analysed, not from a photograph.
-        n_factors: how many factors were asked for, where there are several sites for each of them.
+        n_factors: how many factors were asked for; with several sites, for each of them.
         painter: the one that made it; if it has a guidance of its own, the scene's is written.
     """
     style = f", style={scene.style!r}" if scene.style else ""

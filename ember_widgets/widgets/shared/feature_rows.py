@@ -41,8 +41,8 @@ def search_features(
         text: what to look for.
         n_features: how many there are.
         labels: of these.
-        sites: how many of them each site has, where there are several.
-        site: short name of the only site whose features will do; "" = any.
+        sites: how many of them each site has, if there are several.
+        site: short name of the only site to search; "" = all sites.
     """
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []

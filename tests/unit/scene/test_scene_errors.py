@@ -153,7 +153,7 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "move of everything nowhere",
         lambda s: s.move(None, 1, 1),
         TypeError,
-        "factor=None moves all that stands in patches; say which, as patches=",
+        "factor=None moves everything in some patches; say which with patches=",
     ),
     (
         "mode",
