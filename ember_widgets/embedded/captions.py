@@ -44,7 +44,7 @@ READING_ERROR = 0.25  # of a field, whose values are N(0, 1)
 class Spec:
     """What a caption says: labels of things, and background and style where it names one (else `None`, -1).
 
-    If it names no sky, it is day; if no ground, grass. With an `interaction` the first two things stand side by side.
+    No sky means day, no ground means grass. With an `interaction` the first two things stand side by side.
     """
 
     things: tuple[int, ...] = ()
