@@ -21,7 +21,7 @@ FIRST_PORT = 8888
 
 
 def demo(folder: Path, *, browser: bool) -> int:
-    """Open JupyterLab on the first notebook and stay until it ends; prints the address in any case.
+    """Open JupyterLab on the first notebook and stay until it ends; always prints the address.
 
     In a checkout the notebooks are opened where they are, else they are copied to ``folder``.
     """
@@ -29,7 +29,7 @@ def demo(folder: Path, *, browser: bool) -> int:
         raise UserError("JupyterLab is not installed; run: pip install 'ember-widgets[lab]'")
     notebooks = _checkout_notebooks() or copy_notebooks(folder)
     port = _free_port()
-    # The token goes by the environment: a command line can be read by every user of the machine.
+    # The token is passed in the environment: a command line can be read by every user of the machine.
     token = secrets.token_hex(24)
     browser = browser and _has_browser()
     command = [
@@ -37,7 +37,7 @@ def demo(folder: Path, *, browser: bool) -> int:
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
         f"--ServerApp.root_dir={notebooks}",
         *([] if browser else ["--no-browser"]),
-        # Jupyter refuses root unless told; in a container there is often nobody else.
+        # Jupyter refuses to run as root without this; a container often has no other user.
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]
     address = f"http://127.0.0.1:{port}/lab/tree/{FIRST_NOTEBOOK}?token={token}"

@@ -50,10 +50,12 @@ def download(
             variant=variant,
             revision=revision,
         )
-        print("\n".join(files.told(items, hub)), flush=True)
+        print("\n".join(files.lines(items, hub)), flush=True)
         if ask:
             if not sys.stdin.isatty():
-                raise UserError("nothing was fetched: there is nobody to ask here; give --yes to go on")
+                raise UserError(
+                    "nothing was fetched: this is not a terminal, so nobody can confirm; give --yes to go on"
+                )
             if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
                 print("Nothing was fetched.")
                 return 1
@@ -62,7 +64,7 @@ def download(
         raise UserError("stopped; run it again: every file that has arrived is kept") from None
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
-    print("All is here. In a notebook:")
+    print("Everything is downloaded. In a notebook:")
     cache = f", cache_dir={cache_dir!r}" if cache_dir else ""
     print(f"  ember.Painter.from_pretrained({model!r}, sae={sae!r}{cache})")
     return 0

@@ -18,7 +18,7 @@ LIBRARIES = (
 
 
 def info() -> Iterator[str]:
-    """Lines that tell what is installed and what it would run on: what a bug report needs."""
+    """Lines that say what is installed and what it would run on, as a bug report needs them."""
     yield f"ember_widgets {__version__} in {PACKAGE}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
     for library in LIBRARIES:

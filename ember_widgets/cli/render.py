@@ -13,7 +13,7 @@ def render(scene_path: Path, output: Path) -> None:
 
     from ember_widgets.scene.scene import Scene
 
-    # Both are quick to check and slow to find out later: loading the model takes seconds.
+    # Both are checked first, because loading the model takes seconds.
     known = Image.registered_extensions()
     if output.suffix.lower() not in known:
         raise UserError(f"cannot tell the picture format from {output.name!r}; end it in .png, .jpg or .webp")

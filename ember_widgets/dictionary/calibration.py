@@ -51,8 +51,8 @@ def fit(sae: SAE, vectors: Tensor) -> Fit:
     return Fit(float(lost / spread.clamp_min(1e-12)), float((codes > 0).sum(-1).float().mean()))
 
 
-def settle(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
-    """Decide what the file left open; an SAE that leaves nothing open is returned as it is.
+def decide(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
+    """Decide what the file does not say; an SAE whose file says all is returned as it is.
 
     Args:
         sae: As `load_sae` gave it.
@@ -76,25 +76,25 @@ def _chosen(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
     most = [max(DENSE * r.n_features, 1) if r.k is None else 4 * r.k for r in readings]
     sparse = [i for i, f in enumerate(fits) if 0 < f.l0 <= most[i]] or list(range(len(fits)))
     best = min(sparse, key=lambda i: fits[i].unexplained)
-    told = "; ".join(f"{_words(r, readings)}: {_told(f)}" for r, f in zip(readings, fits, strict=True))
-    verdict = f"read as {_words(readings[best], readings)} ({told})"
+    figures = "; ".join(f"{_words(r, readings)}: {_figures(f)}" for r, f in zip(readings, fits, strict=True))
+    measured = f"read as {_words(readings[best], readings)} ({figures})"
     log.warning(
         "%s does not say what it encodes. Measured on one picture, %s. "
         "Kept in %s; load_sae(target=...) decides otherwise.",
-        *(sae.source, verdict, file),
+        *(sae.source, measured, file),
     )
-    _write(file, {"reading": best, "verdict": verdict, "source": sae.source, "model": model})
+    _write(file, {"reading": best, "measured": measured, "source": sae.source, "model": model})
     if fits[best].unexplained > 0.9:
         log.warning(
             "%s explains next to nothing of %s: it may be of another model or site (site=...)",
             *(sae.source, sae.site),
         )
-    return _decided(readings[best], sae, verdict)
+    return _decided(readings[best], sae, measured)
 
 
-def _decided(reading: SAE, loaded: LoadedSAE, verdict: str) -> LoadedSAE:
+def _decided(reading: SAE, loaded: LoadedSAE, measured: str) -> LoadedSAE:
     fields = {field.name: getattr(reading, field.name) for field in dataclasses.fields(SAE)}
-    return LoadedSAE(**fields, unit_known=loaded.unit_known, verdict=verdict)
+    return LoadedSAE(**fields, unit_known=loaded.unit_known, measured=measured)
 
 
 def _with_units(sae: LoadedSAE, vectors: Tensor) -> LoadedSAE:
@@ -114,19 +114,19 @@ def _words(sae: SAE, among: list[SAE]) -> str:
     return f"{sae.target}{'' if not several else ', centred' if centred else ', not centred'}"
 
 
-def _told(found: Fit) -> str:
-    return f"{found.unexplained:.0%} unexplained, {found.l0:.1f} codes a patch"
+def _figures(one: Fit) -> str:
+    return f"{one.unexplained:.0%} unexplained, {one.l0:.1f} codes a patch"
 
 
 def _cache_file(sae: LoadedSAE, model: str) -> Path:
     name = "".join(c if c.isalnum() else "-" for c in f"{model.split('/')[-1]}-{sae.site}")[-60:]
-    return cache_folder() / "verdicts" / f"{sae.sha256[:16]}-{name}-{1 + len(sae.alternatives)}.json"
+    return cache_folder() / "calibration" / f"{sae.sha256[:16]}-{name}-{1 + len(sae.alternatives)}.json"
 
 
 def _read(file: Path) -> tuple[int, str] | None:
     try:
         content = json.loads(file.read_text("utf-8"))
-        return int(content["reading"]), str(content["verdict"])
+        return int(content["reading"]), str(content["measured"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -136,4 +136,4 @@ def _write(file: Path, content: dict[str, Any]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         files.write(file, json.dumps(content, indent=1).encode())
     except OSError as error:  # measured again next time, and that is all
-        log.info("cannot keep the verdict in %s: %s", file, error)
+        log.info("cannot keep the calibration in %s: %s", file, error)

@@ -26,9 +26,9 @@ class Checkpoint:
     """What a format reads an SAE from.
 
     Attributes:
-        source: How messages call it.
+        source: Its name in messages.
         tensors: By name, float32, on the CPU.
-        sha256: Hash of the file, or of the tensors where there is no file.
+        sha256: Hash of the file, or of the tensors if there is no file.
         file: The file with the weights; None for a state dict in memory.
         header: The metadata in a safetensors file.
     """
@@ -67,7 +67,7 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The configuration beside the weights, {} where there is none.
+        """The configuration beside the weights, {} if there is none.
 
         Raises:
             ValueError: It is damaged.
@@ -83,7 +83,7 @@ class Checkpoint:
 
     @cached_property
     def unit(self) -> Tensor | None:
-        """Typical activations beside the weights, sdxl-unbox's or ours; None where there are none."""
+        """Typical activations beside the weights, sdxl-unbox's or ours; None if there are none."""
         if self.file is None:
             return None
         ours, theirs = self.file.parent / UNIT_FILE, self.file.parent / MEAN_FILE

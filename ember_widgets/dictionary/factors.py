@@ -137,7 +137,7 @@ def typical_strength(strengths: NDArray[np.float64]) -> float:
     return float((strengths**2).sum() / total) if total > 0 else 1.0
 
 
-def n_apart(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
+def n_distinct(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
     """How many of the maps (rows, cols, n) differ from every earlier one, by their cosine similarity."""
     columns = maps.reshape(-1, maps.shape[2])
     columns = columns / np.linalg.norm(columns, axis=0)
@@ -159,7 +159,7 @@ def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64]
     # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
     # (a browser, a render) up to forty times more.
     with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):
-        # What is reached after max_iter reads as well as what comes later, and a user could not act on it.
+        # Factors after max_iter read as well as later ones, and a user could not act on the warning.
         warnings.simplefilter("ignore", ConvergenceWarning)
         strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64
     return strengths.astype(np.float64), model.components_.astype(np.float64)
@@ -167,7 +167,7 @@ def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64]
 
 @functools.cache
 def _threads() -> ThreadpoolController:
-    """Looking for the libraries that have threads takes milliseconds; they are loaded once."""
+    """Limits the threads of BLAS. Cached, because finding the libraries takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -189,7 +189,7 @@ def _n_factors(value: object, grid: Grid) -> int:
 
 
 def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any]) -> None:
-    """More factors than active features or patches cannot be told apart."""
+    """Refuse more factors than active features or patches: some would be the same."""
     if not active.size:
         raise ValueError("activations are all zero: this image has no active features; give another image")
     if not sought.size:
@@ -220,7 +220,7 @@ def _is_fine(array: NDArray[np.float32], n_features: int | str) -> bool:
     """Whether the array can be used as it is; a copy of ten thousand features takes as long as NMF."""
     if array.ndim != 3 or n_features not in ("n_features", array.shape[2]):
         return False
-    # What is not finite shows in one of the two.
+    # A value that is not finite fails one of the two comparisons.
     return array.size == 0 or bool(array.min() >= 0 and array.max() < np.inf)
 
 

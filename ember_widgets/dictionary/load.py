@@ -1,7 +1,7 @@
-"""Load and save SAEs. Nothing in a file is ever run.
+"""Load and save SAEs. No code in a file is ever run.
 
-The formats are in `formats`, one file each; which one a checkpoint is of is told by the names of its tensors,
-and how a weight lies by its shape.
+The formats are in `formats`, one file each. The names of a checkpoint's tensors say which format it has; the
+shape of a weight says whether it is transposed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def load_sae(
     Args:
         source: A folder or file; a hub id ("owner/name", or "owner/name/folder/in/it"); or a state dict.
         format: Its name, such as "saelens"; None recognises it by its tensors.
-        site: diffusers module path or short name ("down.2.1") of the block the SAE belongs to; None takes
-            what the checkpoint says, and else down.2.1. Where there are SAEs of several sites, it chooses.
+        site: diffusers module path or short name ("down.2.1") of the block the SAE belongs to; None = what
+            the checkpoint says, else down.2.1. If the source has SAEs of several sites, it chooses one.
         target: "update" (output − input) or "output"; None takes what the checkpoint says.
         k: Codes kept per patch, where the checkpoint does not say.
         threshold: Scalar or (n_features,), codes not above it are 0, where the checkpoint does not say.
@@ -58,7 +58,7 @@ def load_sae(
     Raises:
         FileNotFoundError: Nothing is there.
         ValueError: The format is unknown, the file is damaged or would run code, or there are several SAEs.
-        ConnectionError, PermissionError: The hub; the message names the knob.
+        ConnectionError, PermissionError: From the hub; the message names the argument to change.
 
     Example:
         >>> sae = load_sae("surokpro2/sdxl-saes", site="up.0.1")    # doctest: +SKIP
@@ -90,14 +90,14 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
 
     Args:
         sae: What to write. What its file left open stays open.
-        folder: Where to; it is made if need be.
+        folder: Where to write; it is made if needed.
         format: "ember", our own, exact; or "saelens", which SAELens loads too.
 
     Returns:
         The file with the weights.
 
     Raises:
-        ValueError: An unknown format, or an SAE that SAELens has no form for.
+        ValueError: An unknown format, or an SAE that SAELens cannot store.
     """
     write = FORMATS[format].write if format in FORMATS else None
     if write is None:
@@ -133,7 +133,7 @@ def _read(checkpoint: Checkpoint, name: str | None, given: Given) -> list[Readin
 
 
 def _format_of(checkpoint: Checkpoint, name: str | None) -> Format:
-    if name is None or EMBER.recognises(checkpoint):  # a file of ours says so itself
+    if name is None or EMBER.recognises(checkpoint):  # our own files say so themselves
         return next(format for format in FORMATS.values() if format.recognises(checkpoint))
     return FORMATS[name]
 
@@ -152,16 +152,16 @@ def _sae(reading: Reading, site: str, checkpoint: Checkpoint) -> LoadedSAE:
         site=site,
         unit=unit,
         positional=reading.positional,
-        # Of a file of ours the file itself, as icons and statistics lie beside it.
+        # For our own format the file itself, because icons and statistics are beside it.
         source=str(checkpoint.file) if EMBER.recognises(checkpoint) else checkpoint.source,
         sha256=checkpoint.sha256,
         unit_known=known,
-        verdict=reading.verdict,
+        measured=reading.measured,
     )
 
 
 def _unit(reading: Reading) -> tuple[Tensor, bool]:
-    """The unit, and whether it is known; features that never fired get what is typical of the others."""
+    """The unit, and whether it is known; features that never fired get the median of the others."""
     unit, n_features = reading.unit, len(reading.b_enc)
     if unit is not None and reading.unit_known is not None:
         return unit, reading.unit_known

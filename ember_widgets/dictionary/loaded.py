@@ -19,12 +19,12 @@ class LoadedSAE(SAE):
     Attributes:
         alternatives: The other ways to read the file, less likely than this one; () where it is not open.
         unit_known: Whether the file says what `unit` is; if not, each painter measures it.
-        verdict: What was measured to decide between the readings; "" where nothing was.
+        measured: Which reading a painter chose, and the figures that decided; "" if nothing was measured.
     """
 
     alternatives: tuple[SAE, ...] = ()
     unit_known: bool = True
-    verdict: str = ""
+    measured: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -44,4 +44,4 @@ class LoadedSAE(SAE):
 
     def __repr__(self) -> str:
         text = super().__repr__()
-        return f"{text[:-1]}, {self.verdict})" if self.verdict else text
+        return f"{text[:-1]}, {self.measured})" if self.measured else text

@@ -144,7 +144,7 @@ class SAE:
                 f"x has {x.shape[-1]} channels, but this SAE encodes {self.d_model}; give site activations"
             )
         centred = (x.float() - self.b_dec).reshape(-1, self.d_model)
-        # In place from here on: at ten thousand features every array of them takes longer than what fills it.
+        # In place from here on: with ten thousand features, allocating an array takes longer than filling it.
         codes = torch.addmm(self.b_enc, centred, self.W_enc).relu_()
         if self.threshold is not None:
             codes.masked_fill_(codes <= self.threshold, 0)

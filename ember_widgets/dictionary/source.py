@@ -18,11 +18,11 @@ _BESIDE = {MEAN_FILE, "std.pt", UNIT_FILE}
 def weights_file(
     source: str | os.PathLike[str], site: str | None, hub: hub_access.Hub, revision: str | None
 ) -> Path:
-    """The file with the weights, fetched from the hub where need be.
+    """The file with the weights, fetched from the hub if needed.
 
     Args:
         source: Folder, file or hub id.
-        site: Module path; chooses where there are several.
+        site: Module path; chooses if there are several.
         hub: How to reach it.
         revision: Branch, tag or commit there.
 
@@ -52,7 +52,7 @@ def on_hub(
 
     Args:
         named: (repository, path inside it), see `hub.repo_in`.
-        site: Module path; chooses where there are several.
+        site: Module path; chooses if there are several.
 
     Raises:
         FileNotFoundError, ValueError: No such SAE there, or several.
@@ -82,6 +82,6 @@ def _chosen(files: list[str], site: str | None, source: str) -> str:
         listed = ", ".join(repr(f) for f in found[:6]) + (", ..." if len(found) > 6 else "")
         raise ValueError(
             f"{source} holds {len(found)} SAEs ({listed}); "
-            "add the folder of one to the source, or give site= where that tells them apart"
+            "add the folder of one to the source, or give site= if that identifies one"
         )
     return found[0]

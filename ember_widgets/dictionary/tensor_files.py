@@ -14,7 +14,7 @@ from torch import Tensor
 from ember_widgets.util import files
 
 MAX_REPEATED = 4
-"""How often what a file stores may be used in its tensors; tied weights use it twice."""
+"""How many times as large as its file the tensors may be; tied weights count twice."""
 
 
 def load_pickled(file: Path) -> Any:

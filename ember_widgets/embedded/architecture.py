@@ -138,7 +138,7 @@ def build_text_encoders(tokenizer: CLIPTokenizer) -> tuple[CLIPTextModel, CLIPTe
 def open_noise_path(unet: UNet2DConditionModel) -> None:
     """Let the 4×4 means of the four latent channels reach the 16×16 stream unchanged, from initialisation on.
 
-    The layout of a scene is read from these means (`captions.fields`); a randomly initialised encoder drowns
+    The layout of a scene is read from these means (`captions.fields`); a randomly initialised encoder hides
     them. Each top-level width keeps its last four channels for them, and no residual branch writes there at
     first.
     """
@@ -158,7 +158,7 @@ def open_noise_path(unet: UNet2DConditionModel) -> None:
         for c in rows:  # the mean of 2×2 independent values, with gain 2 to keep unit variance
             state[f"{name}.weight"][c, c, 1:, 1:] = 0.5
 
-    for name in state:  # all else starts small, so that normalisation does not drown the four channels
+    for name in state:  # all else starts small, so that normalisation does not hide the four channels
         if name.startswith(("conv_in.weight", "down_blocks")) and name.endswith(
             ("conv_in.weight", "conv2.weight", "conv_shortcut.weight", "downsamplers.0.conv.weight")
         ):

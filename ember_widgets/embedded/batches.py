@@ -86,13 +86,13 @@ class Batches:
         chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
         labels, below = (self._tensor(self.encoded[k][chosen].astype(np.int64)) for k in ("labels", "below"))
         latents, opacity = (self._tensor(self.encoded[k][chosen]).float() for k in ("latents", "opacity"))
-        return latents, self.roughened(labels, below, opacity), object_weight(labels)
+        return latents, self.perturbed(labels, below, opacity), object_weight(labels)
 
-    def roughened(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
-        """Codes (B, D, 16, 16) as SAE, NMF and a person give them.
+    def perturbed(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
+        """Codes (B, D, 16, 16) as an SAE, NMF and a person's strokes give them.
 
-        A thing's opacity is its strength, full from `FULL` on; what is below it may be taken away in the
-        measure it is covered, or stay. Attributes have strengths of their own, a kind may come without its
+        A thing's opacity is its strength, full from `FULL` on; what is below it may be taken away in
+        proportion to its cover, or stay. Attributes have strengths of their own, a kind may come without its
         variant (then it is the first) or the other way round, edges bleed, and there is noise.
         """
         b, device = len(labels), labels.device

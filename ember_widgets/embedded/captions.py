@@ -44,7 +44,7 @@ READING_ERROR = 0.25  # of a field, whose values are N(0, 1)
 class Spec:
     """What a caption says: labels of things, and background and style where it names one (else `None`, -1).
 
-    A sky or ground left open is day, grass. With an `interaction` the first two things stand side by side.
+    No sky means day, no ground means grass. With an `interaction` the first two things stand side by side.
     """
 
     things: tuple[int, ...] = ()
@@ -63,7 +63,7 @@ class Sample:
         image: uint8 (256, 256, 3).
         labels: int64 (16, 16) into `vocabulary.LABELS`.
         caption: Plain English.
-        layout: What stands where, in which style.
+        layout: What is where, in which style.
     """
 
     image: Array
@@ -99,10 +99,10 @@ def fields(noise: Array) -> Array:
 
 
 def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
-    """Compose what `spec` says; what it leaves open is day, grass, and read from the latent noise.
+    """Compose what `spec` says; what it leaves open is day, grass, or read from the latent noise.
 
-    Thing i stands where field i is largest, among the places in the sky or on the ground whose columns are
-    still free. What stands far is one patch smaller.
+    Thing i is where field i is largest, among the places in the sky or on the ground whose columns are
+    still free. Far things are one patch smaller.
 
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.

@@ -66,7 +66,7 @@ def _captions(painter: Painter) -> list[Row]:
 
 
 def _painted(painter: Painter) -> list[Row]:
-    """What was painted, as a map of colours, and the picture that comes of it."""
+    """What was painted, as a map of colours, and the picture that results."""
     canvases: tuple[tuple[tuple[str, Mask], ...], ...] = (
         (("sunset", above(8)), ("sea", ~above(8)), ("sailboat", at(9, 4, 6, 6)), ("sun", at(3, 11, 4, 4))),
         (("night", above(9)), ("snow", ~above(9)), ("castle", at(7.5, 5, 8, 8)), ("pine", at(9.5, 12, 6, 5))),

@@ -18,7 +18,7 @@ from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
 STYLED = 0.3  # share of the scenes that are drawn in a style
-FADED = 0.3  # share of the things in random layouts that are seen through
+FADED = 0.3  # share of the things in random layouts that are transparent
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 

@@ -1,4 +1,4 @@
-"""Stage "icons": what the atlas shows of the embedded model's features, measured and drawn.
+"""Stage "icons": what the atlas shows about the embedded model's features, measured and drawn.
 
 Statistics over scenes that the SAE was not trained on, an icon of every live feature, and the map of all.
 """
@@ -41,7 +41,7 @@ def _make(painter: Painter, folder: Path, *, drawn: bool) -> None:
         statistics = collection.statistics
     statistics.save(folder / STATISTICS_FILE, painter.key)
     live = np.flatnonzero(~statistics.dead).tolist()
-    (folder / icons.FILE).unlink(missing_ok=True)  # features of an earlier dictionary may live no more
+    (folder / icons.FILE).unlink(missing_ok=True)  # features of an earlier dictionary may be dead now
     if drawn:
         kept = icons.Icons(sae.n_features, painter.draw_icons, key=painter.key, file=folder / icons.FILE)
         kept.make(live)

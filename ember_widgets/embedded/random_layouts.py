@@ -32,7 +32,7 @@ def random_layout(
         rng: Source of all randomness.
         styled: Share of the layouts that get a style.
         shaped: Share of the objects that fill a painted shape (`painted_shape`).
-        faded: Share of the objects that are seen through, half of them to blank paper.
+        faded: Share of the objects that are transparent, half of them over blank paper.
     """
     background = np.full((GRID, GRID), PAPER)
     if rng.random() > 0.2:

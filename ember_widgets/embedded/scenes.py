@@ -1,6 +1,6 @@
 """Scenes that the embedded model is trained on: 256×256 pictures with a label for each of 16×16 patches.
 
-A *layout* says what stands where, in whole patches; `draw` turns it into pixels as a pure function of the
+A *layout* says what is where, in whole patches; `draw` turns it into pixels as a pure function of the
 patch labels, so that codes at the steering site can determine the picture. `random_layouts.py` puts anything
 anywhere, which is what a person paints; `captions.py` makes the layouts that captions ask for.
 """

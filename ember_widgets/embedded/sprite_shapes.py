@@ -57,12 +57,12 @@ def stretched_into(rgba: Array, shape: Array, cell: int) -> Array:
     begin, end = np.interp(at, inked, first[inked]), np.interp(at, inked, last[inked])
     wide, wanted = end - begin, right - left
     width = np.minimum(wanted, STRETCH * wide * shape.shape[1] * cell / ink.shape[1])
-    # A row that does not fill its place stands in it where the sprite's row stands in the sprite.
+    # A row that does not fill its place is shifted in it as the sprite's row is shifted in the sprite.
     whole = last[inked].max() - first[inked].min()
-    aside = np.divide(
+    offset = np.divide(
         begin - first[inked].min(), whole - wide, where=whole > wide + 1, out=np.full_like(wide, 0.5)
     )
-    left = left + np.clip(aside, 0, 1) * (wanted - width)
+    left = left + np.clip(offset, 0, 1) * (wanted - width)
     columns = np.arange(out.shape[1]) + 0.5
     across = (columns - left[:, None]) / width[:, None]
     x = begin[:, None] + across * wide[:, None] - 0.5

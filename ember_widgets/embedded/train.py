@@ -32,7 +32,7 @@ TRAINED: dict[str, Callable[..., None]] = {
     "renderer": train_renderer,
 }
 MINUTES = {"vae": 10.0, "composer": 75.0, "trunk": 18.0, "upper": 15.0, "renderer": 81.0}
-"""What the shipped weights had, on two CPU cores; a GPU needs less."""
+"""How long the shipped weights were trained, on two CPU cores; a GPU needs less."""
 STAGES = ("vae", "latents", "composer", "trunk", "upper", "renderer", "export", "sae", "icons", "card")
 
 
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _finish(stage: str, out: Path, device: str) -> None:
-    """The stages that one process does."""
+    """The stages that one process runs."""
     if stage == "latents":
         if not (out / "latents.npz").exists():
             build_latents(out, n_random=12_000, n_captioned=4000, device=device)

@@ -1,4 +1,4 @@
-"""Stage "sae": the embedded model's SAEs, their positional features and their labels, all by measure."""
+"""Stage "sae": the embedded model's SAEs, their positional features and their labels, all measured."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ RECIPES = (
 def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordinary: int = 400) -> None:
     """Collect, train, measure on held-out scenes, label, and write the SAE of every recipe under `assets`.
 
-    The scenes are crowded, so that everything is in many of them. Strength 1 shall be what an ordinary scene
-    has, where things are further apart and so clearer; it is measured there.
+    The scenes are crowded, so that everything is in many of them. Strength 1 is that of an ordinary scene,
+    where things are further apart and so clearer; it is measured there.
     """
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
     rng = np.random.default_rng(31)
@@ -113,7 +113,7 @@ def build_sae(
     )
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     quality = measure(sae, activations[n_train:].flatten(0, 1))
-    # A rare feature may be silent on so few pictures: dead is what fires on none of all.
+    # A rare feature may not fire on so few pictures; it is dead if it fires on none of all pictures.
     dead = measure(sae, activations.flatten(0, 1)).dead
     sae = dataclasses.replace(sae, positional=tuple(positional_features(sae, activations[n_train:])))
     save_sae(sae, folder)
@@ -156,7 +156,7 @@ def places(layout: scenes.Layout) -> NDArray[np.int64]:
 def label_features(
     sae: SAE, activations: Tensor, shown: Tensor, *, parts: bool
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Name each feature by what it tells best: an attribute, a look with all its attributes, or a part of it.
+    """Name each feature by what it identifies best: an attribute, a look with all its attributes, or a part.
 
     Args:
         activations: (n_images, 256, d_model).

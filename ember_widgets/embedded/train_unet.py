@@ -20,7 +20,7 @@ from ember_widgets.embedded.model import Model, load_trained
 from ember_widgets.embedded.training_loop import train
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
-QUIET = 1.5
+MAX_SCALE = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
 
 
@@ -34,7 +34,7 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
     """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE.
 
     Of each sample's layouts in `labels` (B, n, 16, 16) the one counts that the update is nearest to
-    (multiple choice learning, Guzman-Rivera et al. 2012): all are right, half of each is not.
+    (multiple choice learning, Guzman-Rivera et al. 2012): each is right, a mixture of two is not.
     """
     update = update.float()
     size2 = codes.pow(2).sum(1)
@@ -51,14 +51,14 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
     return ce.gather(1, nearest).mean(), mse.gather(1, nearest).mean()
 
 
-def loudness(state: UNetState) -> Tensor:
-    """How far what bypasses the codes is above `QUIET` root mean square, in e-folds.
+def excess_scale(state: UNetState) -> Tensor:
+    """How far the values that bypass the codes are above `MAX_SCALE` root mean square, in e-folds.
 
     Normalisation hides the stream's own scale from the composer; left alone it grows until the codes, and
     with them all painting, are a few per cent of what the renderer gets.
     """
     levels = [t.float().pow(2).mean().sqrt() for t in (state.hidden_in, *state.skips)]
-    return torch.stack([F.relu((level / QUIET).log()) for level in levels]).sum()
+    return torch.stack([F.relu((level / MAX_SCALE).log()) for level in levels]).sum()
 
 
 def train_composer(
@@ -66,7 +66,7 @@ def train_composer(
 ) -> None:
     """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes.
 
-    The codes leave the style open, so a linear head makes sure that the embedding all blocks get says it.
+    The codes leave the style open, so a linear head makes sure that the embedding of all blocks holds it.
     """
     model = Model(out, device)
     head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(vocabulary.STYLES) + 1).to(device)
@@ -86,7 +86,7 @@ def train_composer(
             state = model.prefix(x, t, tokens)
         ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, codes)
         style = F.cross_entropy(head(state.emb.float()), styles + 1)
-        size = loudness(state)
+        size = excess_scale(state)
         losses = {"loss": ce + mse + 0.1 * style + 0.2 * size, "style": style, "size": size}
         return losses | ({"ce": ce} if t == 999 else {"ce_later": ce})
 
@@ -104,7 +104,7 @@ def train_composer(
 def train_trunk(
     out: Path, minutes: float, *, device: str = "cpu", batch: int = 24, compile: bool = False
 ) -> None:
-    """The renderer's 16×16 level alone, with a linear head that says each patch's 4×4 latents.
+    """The renderer's 16×16 level alone, with a linear head that predicts each patch's 4×4 latents.
 
     What a label looks like in which part of its blob is most of what the renderer has to learn; here it
     learns it without the cost of the larger levels.

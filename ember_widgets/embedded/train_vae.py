@@ -22,10 +22,10 @@ CROP = 128
 def train_vae(
     out: Path, minutes: float, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16
 ) -> None:
-    """Minimise L1 + 2·L2 of the pixels; latents centred with unit variance, the decoder used to noise.
+    """Minimise L1 + 2·L2 of the pixels; latents centred with unit variance, the decoder robust to noise.
 
-    Halved latents shall decode to the halved picture: so little hides in the finest detail of the latents,
-    which the UNet finds hardest (scale equivariance, Skorokhodov et al. 2025, arXiv:2502.14831).
+    Halved latents must decode to the halved picture. This keeps information out of the finest detail of the
+    latents, which is hardest for the UNet (scale equivariance, Skorokhodov et al. 2025, arXiv:2502.14831).
     """
     torch.manual_seed(0)
     rng = np.random.default_rng(11)

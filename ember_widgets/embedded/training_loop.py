@@ -40,7 +40,7 @@ def train(
 
     Args:
         name: The stage; checkpoint and log are `out/name.pt` and `out/name.jsonl`.
-        modules: Where `parameters` belong; what is trained of them is averaged (EMA) and saved.
+        modules: Where `parameters` belong; their trained part is averaged (EMA) and saved.
         parameters: What is trained.
         step: Takes (step number, progress in 0..1), returns losses; the one called "loss" is minimised.
         minutes: Training time in all; a resumed run goes on where the checkpoint stopped.

@@ -1,1 +1,1 @@
-"""What is known of features: labels, icons, statistics, collections, the map."""
+"""What is known about features: labels, icons, statistics, collections, the map."""

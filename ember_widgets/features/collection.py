@@ -1,4 +1,4 @@
-"""Collection: the SAE's codes of many pictures, on disk, and what they say about each feature.
+"""Collection: the SAE's codes of many pictures, on disk, and what they show about each feature.
 
 A folder holds `collection.json` (which model and SAE, written once) and shards of up to 32 pictures each,
 `shard-00000.npz`: sparse codes, small pictures, sums per feature, and each feature's strongest patch per
@@ -36,7 +36,7 @@ class Hit:
     """A picture in which a feature is active.
 
     Args:
-        index: the picture's place in the collection.
+        index: the index of the picture in the collection.
         prompt: what it was generated from.
         seed: its seed.
         row: of the patch where the feature is strongest.
@@ -76,7 +76,7 @@ class Collection:
         """Open an existing collection.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: The folder holds no collection.
             ValueError: It is damaged.
         """
         path = Path(folder)
@@ -88,7 +88,7 @@ class Collection:
             facts = json.loads((path / _MANIFEST).read_text("utf-8"))
             if facts["format"] != "ember-collection" or facts["version"] != 1:
                 raise ValueError
-            # Collections of version 0.1 do not say their grid; it was always 16×16.
+            # Collections of version 0.1 do not state their grid; it was always 16×16.
             rows, cols = facts.get("grid", (16, 16))
             grid = Grid(int(rows), int(cols))
             return cls(path, int(facts["n_features"]), checks.model(facts["model"]), grid)
@@ -118,10 +118,10 @@ class Collection:
             return collection
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ValueError(
-                f"{folder} is there already and is not a collection; choose an empty or new folder"
+                f"{folder} exists already and is not a collection; choose an empty or new folder"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        n_features = int(n_features)  # numpy's are not written as JSON
+        n_features = int(n_features)  # JSON cannot hold numpy's integers
         grid = Grid() if grid is None else grid
         facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
         if grid != Grid():
@@ -298,10 +298,10 @@ def collect(
     *,
     progress: bool,
 ) -> None:
-    """Add the runs that are not in the collection yet; what was done when it is interrupted stays.
+    """Add the runs that are not in the collection yet; if interrupted, finished pictures are kept.
 
     Args:
-        collection: is added to.
+        collection: the collection to add to.
         runs: (prompt, seed) pairs.
         analyse: (prompt, seed) -> codes (rows, cols, n_features) and picture.
         progress: show a progress bar.

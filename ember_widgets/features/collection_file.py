@@ -32,7 +32,7 @@ class Record:
 
     @classmethod
     def of(cls, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> Record:
-        """Of codes (n_patches, n_features), and a picture that is kept at 256×256 pixels."""
+        """Make one from codes (n_patches, n_features) and a picture, which is kept at 256×256 pixels."""
         patches, features = np.nonzero(codes)
         stream = io.BytesIO()
         if picture is not None:
@@ -91,7 +91,7 @@ def load(shard: Path) -> Iterator[Any]:
         ValueError: The shard is damaged.
     """
     try:
-        # Opened here: of a damaged file numpy would leave the handle open.
+        # Opened here: numpy would leave the handle of a damaged file open.
         with shard.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             yield file
     except files.DAMAGE as fault:

@@ -53,7 +53,7 @@ class FeatureMap:
     def load(cls, path: Path, key: str) -> FeatureMap | None:
         """Read a file; None if there is none, it is damaged, or is of another SAE."""
         try:
-            # The bytes and not the path: of a damaged file numpy would leave the handle open.
+            # The bytes and not the path: numpy would leave the handle of a damaged file open.
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 method = str(file["method"])
                 if str(file["key"]) != key or method not in METHODS:
@@ -65,7 +65,7 @@ class FeatureMap:
 
 
 def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
-    """Several maps as one, each in a cell of its own, row by row; the features follow one another."""
+    """Several maps as one, each in a cell of its own, row by row; features are numbered map after map."""
     if len(maps) == 1:
         return maps[0]
     columns = math.ceil(math.sqrt(len(maps)))
@@ -79,7 +79,7 @@ def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
 
 
 def best_method() -> str:
-    """The method that is used where none is asked for."""
+    """The default method."""
     return "umap" if find_spec("umap") else "tsne"
 
 
@@ -148,7 +148,7 @@ def _laid_out(rows: NDArray[np.float32], method: str) -> NDArray[np.float32]:
         circle = 2 * np.pi * np.arange(n) / max(1, n)
         return np.stack([np.cos(circle), np.sin(circle)], axis=1).astype(np.float32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of UMAP about its seed, of libraries about each other
+        warnings.simplefilter("ignore")  # UMAP warns about its seed, libraries about each other
         if method == "umap":
             import umap
 

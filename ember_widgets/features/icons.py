@@ -87,7 +87,7 @@ class Icons(Mapping[int, Image.Image]):
         return "" if picture is None else "data:image/webp;base64," + base64.b64encode(picture).decode()
 
     def is_blank(self, feature: int) -> bool:
-        """Whether a feature was found to draw nothing on its own."""
+        """Whether the icon of a feature is empty: on its own, the feature draws nothing."""
         if feature not in self._pictures:
             return False
         if feature not in self._blank:
@@ -109,7 +109,7 @@ class Icons(Mapping[int, Image.Image]):
             progress: Show a progress bar.
 
         Raises:
-            TypeError, ValueError: There is no such feature.
+            TypeError, ValueError: An unknown feature.
             RuntimeError: These icons cannot be drawn here.
             OSError: They were made and cannot be saved.
         """
@@ -124,7 +124,7 @@ class Icons(Mapping[int, Image.Image]):
             self.save()
 
     def want(self, features: Iterable[int]) -> int:
-        """Make the missing icons of these features in the background; those wanted last come first.
+        """Make the missing icons of these features in the background; the latest request comes first.
 
         Args:
             features: Which features, the most urgent first.
@@ -185,7 +185,7 @@ class Icons(Mapping[int, Image.Image]):
         return missing
 
     def _make(self, features: Sequence[int]) -> int:
-        assert self._draw is not None  # _missing saw to it
+        assert self._draw is not None  # checked in _missing
         pictures = self._draw(features)
         encoded = {f: packed(picture) for f, picture in zip(features, pictures, strict=True)}
         with self._lock:
@@ -209,14 +209,13 @@ class Icons(Mapping[int, Image.Image]):
         while True:
             try:
                 self._make_wanted()
-            except (
-                BaseException
-            ) as fault:  # also SystemExit: nobody would see it, and `wait` would not return
+            # SystemExit too: otherwise it would be lost, and `wait` would never return.
+            except BaseException as fault:
                 self.last_error = fault
                 self.forget_wanted()
             self._try_to_save()
             with self._lock:
-                if not self._wanted:  # under the lock, or what is wanted during the save would wait for ever
+                if not self._wanted:  # under the lock: what was wanted during the save would wait forever
                     self._thread = None
                     self._lock.notify_all()
                     return
@@ -257,7 +256,7 @@ def write(path: Path, pictures: Mapping[int, bytes], key: str) -> None:
 
 
 def read(path: Path, key: str) -> dict[int, bytes]:
-    """The icons in a file; none if there is no such file, it is damaged, or it has another key."""
+    """The icons in a file; none if the file is missing, is damaged, or has another key."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.comment.decode("utf-8", "replace") != key:

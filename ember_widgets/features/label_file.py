@@ -1,4 +1,4 @@
-"""Label files: JSON, JSON Lines, TSV and CSV as people publish them. Text in them is only ever text."""
+"""Label files: JSON, JSON Lines, TSV and CSV as people publish them. Labels are plain text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCORE_NAMES = ("score", "precision", "recall", "f1", "accuracy", "confidence")
 
 @dataclass(frozen=True)
 class Label:
-    """What a feature is called.
+    """The label of a feature.
 
     Args:
         text: the label.
@@ -118,7 +118,7 @@ def _from_rows(rows: Iterable[Any], site: str | None) -> dict[int, Label]:
             continue
         text = _first(named, TEXT_NAMES)
         if text is None or (isinstance(text, str) and not text.strip()):
-            continue  # a feature that nobody could name
+            continue  # a feature without a label
         scores = {name: named[name] for name in SCORE_NAMES if named.get(name) not in (None, "")}
         feature = _feature(_first(named, FEATURE_NAMES))
         labels.setdefault(feature, Label(_text(text), str(named.get("source") or ""), _scores(scores)))

@@ -11,7 +11,7 @@ from ember_widgets.features import label_file
 from ember_widgets.features.label_file import Label
 from ember_widgets.util import checks
 
-__all__ = ["OWN_SOURCE", "Label", "Labels", "labels_of"]
+__all__ = ["OWN_SOURCE", "Label", "Labels"]
 
 OWN_SOURCE = "you"
 """The source of labels that the user set; they take precedence over all others."""
@@ -67,7 +67,7 @@ class Labels(Mapping[int, str]):
                 this one are read; a file of several sites is refused without it.
 
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: The file does not exist.
             ValueError: It is not a label file.
         """
         labels = cls()
@@ -100,7 +100,7 @@ class Labels(Mapping[int, str]):
             text: Its label; "" removes your own label, so that the one before shows again.
 
         Raises:
-            TypeError, ValueError: There is no such feature, or `text` is not text.
+            TypeError, ValueError: An unknown feature, or `text` is not text.
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
@@ -121,7 +121,7 @@ class Labels(Mapping[int, str]):
             labels: Labels, or a label file (see `load`).
 
         Raises:
-            FileNotFoundError, ValueError: As `load`; or the SAE has no such feature.
+            FileNotFoundError, ValueError: As `load`; or a feature that the SAE does not have.
         """
         if isinstance(labels, (str, os.PathLike)):
             labels = Labels.load(labels)
@@ -144,20 +144,20 @@ class Labels(Mapping[int, str]):
         return Path(path)
 
     def moved(self, by: int) -> Labels:
-        """The same labels for features numbered from `by` on, as those of a second site are."""
+        """The same labels with `by` added to every feature, as for a second site."""
         labels = Labels()
         labels._given = {feature + by: self.entry(feature) for feature in self}
         return labels
 
     def search(self, query: str) -> list[int]:
-        """Features whose label holds every word of `query`, in any order and case.
+        """Features whose label contains every word of `query`, in any order and case.
 
         Args:
             query: One or more words or beginnings of words; an empty query finds nothing.
 
         Returns:
-            Feature indices: labels that are the query first, then those with its words, with words that
-            begin so, with words that hold it; among equals in the order of the labels themselves.
+            Feature indices: first labels that equal the query, then labels with its words, with words that
+            start with them, with words that contain them; ties are in the order of the labels themselves.
         """
         if self._index is None:
             self._index = _Index({feature: self[feature] for feature in self})
@@ -170,14 +170,6 @@ class Labels(Mapping[int, str]):
                 f"these labels name feature {highest}, but the SAE has {self._n_features} features; "
                 "give the labels of this SAE"
             )
-
-
-def labels_of(painter: object) -> Labels:
-    """The labels of a painter; empty if it has none."""
-    labels = getattr(painter, "labels", None)
-    if isinstance(labels, Labels):
-        return labels
-    return Labels(labels if isinstance(labels, Mapping) else None)
 
 
 @dataclass

@@ -23,7 +23,7 @@ class Statistics:
         frequency: (n_features,) float32, share of all patches where the feature is active, 0..1.
         typical: (n_features,) float32, its activation where it is active, Σa² / Σa as the SAE's unit; 0 where
             it never was.
-        n_images: over how many pictures, of 256 patches each.
+        n_images: how many pictures were measured.
     """
 
     frequency: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Statistics:
     def load(cls, path: Path, key: str) -> Statistics | None:
         """Read a file; None if there is none, it is damaged, or is about another model or SAE."""
         try:
-            # The bytes and not the path: of a damaged file numpy would leave the handle open.
+            # The bytes and not the path: numpy would leave the handle of a damaged file open.
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 if str(file["key"]) != key:
                     return None
@@ -63,7 +63,7 @@ class Statistics:
 
 
 def joined(parts: Sequence[Statistics]) -> Statistics:
-    """Those of several SAEs, whose features follow one another."""
+    """The statistics of several SAEs as one; features are numbered SAE after SAE."""
     return Statistics(
         np.concatenate([part.frequency for part in parts]),
         np.concatenate([part.typical for part in parts]),

@@ -67,7 +67,7 @@ class Backbone(Protocol[S]):
         """
 
     def weights(self) -> Iterable[bytes]:
-        """Bytes that tell these weights from others, whatever file, device or dtype they are in.
+        """Bytes that identify these weights, whatever file, device or dtype they are in.
 
         A sample that every training changes is enough; it must be quick to read.
         """
@@ -95,7 +95,7 @@ class Backbone(Protocol[S]):
             start: From `start` or `repeated`.
             edits: One per site, in the order of `sites`: it decides the site's output at every step. None
                 leaves the site alone. Sites after the last edit given are left alone.
-            style: What comes after the last site reads these words instead of the start's own, see `words`.
+            style: The layers after the last site read these words instead of the start's own, see `words`.
             cancelled: Asked before every step whether to stop.
 
         Returns:
@@ -122,7 +122,7 @@ class Backbone(Protocol[S]):
             What arrives at the site, and what leaves it (edited, if the site has an edit).
 
         Raises:
-            ValueError: There is no such block after the first site.
+            ValueError: The site is not a block after the first site.
         """
 
     def words(self, prompt: str, guided: bool = False) -> Words:

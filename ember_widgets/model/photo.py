@@ -20,7 +20,7 @@ def square(image: Any, side: int) -> Image.Image:
 
     Raises:
         TypeError, ValueError: It is none of these, or cannot be read.
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
     """
     if isinstance(image, (str, os.PathLike)):
         try:
@@ -47,7 +47,7 @@ def square(image: Any, side: int) -> Image.Image:
         picture = Image.fromarray(image)
     else:
         raise TypeError(f"image={type(image).__name__} is not a picture; {_GIVE}")
-    picture = ImageOps.exif_transpose(picture)  # as the camera was held
+    picture = ImageOps.exif_transpose(picture)  # turned as the camera was held
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")

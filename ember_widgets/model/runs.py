@@ -37,12 +37,12 @@ Edit = Callable[[int, SiteState], Tensor]
 
 @dataclass(frozen=True)
 class Run:
-    """What is asked for, before any edit.
+    """What to generate, before any edit.
 
     Attributes:
         prompt, seed, n_steps, guidance: As in `Scene`.
         image: Latents of a photograph to start from, (channels, height, width), or None.
-        image_strength: How much of the photograph is made anew.
+        image_strength: How much of the photograph is drawn anew.
     """
 
     prompt: str

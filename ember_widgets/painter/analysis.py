@@ -1,4 +1,4 @@
-"""Analysis: from a run to a scene. The factors of its picture are found, site by site, and named."""
+"""Analysis: find the factors of a run's picture, site by site, name them, and make a scene of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.dictionary.factors import Factors, n_apart
+from ember_widgets.dictionary.factors import Factors, n_distinct
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.runs import Run
 from ember_widgets.painter.names import free_factor_name
@@ -17,8 +17,8 @@ from ember_widgets.scene.palette import palette
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 
-TRACE = 1e-4
-"""Of the energy of a picture's codes: features with less cannot be seen in the picture."""
+VISIBLE_SHARE = 1e-4
+"""A feature with less than this share of the energy of a picture's codes cannot be seen in the picture."""
 
 
 def factors_of(
@@ -33,7 +33,7 @@ def factors_of(
         n_factors: How many at each site, or {site: how many}; see `Painter.analyze`.
 
     Raises:
-        TypeError, ValueError: There cannot be so many factors, or a site is missing or unknown.
+        TypeError, ValueError: Too many factors, or a site is missing or unknown.
     """
     counts = _factor_counts(model, n_factors)
     start = model.start(run)
@@ -108,7 +108,7 @@ def scene_of(
 def label_of(row: NDArray[np.float32], lengths: NDArray[np.float32], labels: Mapping[int, str]) -> str:
     """The label that carries most of a factor, "" if none of its features has one.
 
-    What a label has in brackets ("pine (tree)") is for searching, and is not part of a name.
+    Text in brackets, as in "pine (tree)", is for searching and is not part of a name.
 
     Args:
         row: The factor's weights of a site's features.
@@ -138,8 +138,9 @@ def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
     n_patches = codes.shape[0] * codes.shape[1]
     count = checks.whole("n_factors", n_factors, 1, n_patches)
     energy = np.square(codes).sum((0, 1))
-    seen = set(np.flatnonzero(energy > TRACE * energy.sum()).tolist()) - set(sae.positional)
-    # A plain picture: no factor twice, and none of a trace. A number that is out of range `fit` refuses.
+    seen = set(np.flatnonzero(energy > VISIBLE_SHARE * energy.sum()).tolist()) - set(sae.positional)
+    # A plain picture has few visible features: as many factors as there are distinct ones among them.
+    # `Factors.fit` refuses a number that is out of range.
     if 0 < len(seen) <= count <= n_patches:
-        count = n_apart(codes[..., sorted(seen)])
+        count = n_distinct(codes[..., sorted(seen)])
     return Factors.fit(codes, count, ignore=sae.positional)

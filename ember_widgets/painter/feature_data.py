@@ -1,4 +1,4 @@
-"""What is known of every feature of a model: icons, statistics, and collections of pictures' codes."""
+"""What is known about every feature of a model: icons, statistics, and collections of pictures' codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DISC = "centre"
 
 
 def lone_strength(model: SteeredModel, feature: int) -> float:
-    """How strongly a feature is painted where it stands alone; see `Painter.icon`."""
+    """The strength at which a feature is painted on its own; see `Painter.icon`."""
     site = model.space.site(feature)
     return 1.0 if site == site_names.DEFAULT_SITE else float(model.saes[site].k or 1)
 
@@ -38,8 +38,8 @@ def draw_icons(model: SteeredModel, features: Sequence[int]) -> list[Image.Image
     """What several features draw on their own, run through the model as one batch.
 
     Args:
-        model: It steers one site, and is run without guidance.
-        features: Of this site.
+        model: A model with one site. It is run without guidance.
+        features: Features of this site.
 
     Returns:
         A picture for each.
@@ -125,7 +125,7 @@ def collect(
 
 
 def _shipped(model: SteeredModel) -> Iterator[tuple[str, Path, str]]:
-    """For each SAE that came from files: its site, the folder of files about it, and the key of these."""
+    """For each SAE that came from files: its site, its folder, and the key of the files there."""
     for site, one in model.saes.items():
         if one.source:
             source = Path(one.source)

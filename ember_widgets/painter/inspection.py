@@ -21,7 +21,7 @@ from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 
-NOTHING = 1e-3
+ROUNDING_SHARE = 1e-3
 """Energy below this share of what one feature contributes at its typical activation is only rounding."""
 
 
@@ -72,8 +72,8 @@ class Inspection:
             target: (n_patches, d_model) float32, the site's update or output, as the SAE has it.
             site: Module path of the site.
             step: Sampling step.
-            space: Of the scene's features, see above; None = there are only this site's.
-            scene: Whose factors are to explain it too; None at a site that is not the scene's.
+            space: The feature space, see above; None = only this site's features.
+            scene: The scene whose factors are to explain it too; None at a site that it does not steer.
             grid: Rows and columns of patches.
         """
         space = FeatureSpace((site,), (sae.n_features,)) if space is None else space
@@ -97,7 +97,7 @@ class Inspection:
             site=site,
             step=step,
             codes=codes.reshape(*grid.shape, -1).cpu().numpy(),
-            energy=np.where(energy > NOTHING * typical, energy, 0.0),
+            energy=np.where(energy > ROUNDING_SHARE * typical, energy, 0.0),
             missed=squares(target - decoded),
             missed_by_factors=missed_by_factors,
             unit=sae.unit.cpu().numpy(),

@@ -1,4 +1,4 @@
-"""Names of factors that nobody named."""
+"""Default names of factors."""
 
 from __future__ import annotations
 

@@ -113,8 +113,8 @@ def open_pretrained(
     """See `Painter.from_pretrained`."""
     if compile and cpu_offload:
         raise ValueError(
-            "compile=True and cpu_offload=True exclude each other: compiled code holds on to the "
-            "weights where they lie, and offloading moves them; choose one"
+            "compile=True and cpu_offload=True exclude each other: compiled code needs the "
+            "weights to stay where they are, and offloading moves them; choose one"
         )
     guidance = checks.guidance(guidance)  # before anything is downloaded
     place = loading.pick_device(device)

@@ -79,11 +79,11 @@ class Painter:
     Attributes:
         pipeline: Calling it gives the unedited picture.
         backbone: The model, as the painter uses it.
-        saes: {site: SAE}, in the order of the network. An SAE that is added later is for looking only:
-            `inspect` uses it, and edits do not change its site.
+        saes: {site: SAE}, in the order of the network. An SAE that is added later serves inspection
+            only: `inspect` uses it, and edits do not change its site.
         space: Which features of a scene belong to which site.
         grid: Rows and columns of patches.
-        labels: {feature: text}, may be empty. Those that the user sets are kept for the next time.
+        labels: {feature: text}, may be empty. Those that the user sets are kept.
         guidance: As given.
         styles: `analyze` takes `style=`.
     """
@@ -112,7 +112,7 @@ class Painter:
                 self.backbone, saes, name=name, revision=revision, guidance=self.guidance
             )
         self.saes = dict(self.model.saes)
-        # What the user called a feature belongs to the SAE, whatever model or file it came with.
+        # Labels that the user set belong to the SAE, whatever model or file it came with.
         own = data_folder() / "labels" / f"{self.model.saes_hash}.json" if self.model.is_hashed else None
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
 
@@ -127,7 +127,7 @@ class Painter:
                 the same), or "auto": what is fastest here.
 
         Raises:
-            ValueError: There is no SAE of such a site.
+            ValueError: A site has no SAE.
         """
         return cls(**vars(open_embedded(sites=sites, dtype=dtype)))
 
@@ -239,7 +239,7 @@ class Painter:
 
     @property
     def key(self) -> str:
-        """Says which weights these are, of model and SAEs: files made with others are of no use here."""
+        """Identifies the weights of model and SAEs. Files made with other weights are not used here."""
         return self.model.key
 
     # pictures to scenes
@@ -273,8 +273,8 @@ class Painter:
                 one stays nearer to the photograph; a larger one leaves more room for painting.
             guidance: Scale of classifier-free guidance; None = the painter's.
             edit_steps: (start, stop), the steps that edits apply at, as `range` counts them; None = all.
-            style: How the picture should look, for instance "pixel art". Only what comes after the last site
-                reads this text, after the prompt, so composition and factors do not depend on it.
+            style: How the picture should look, for instance "pixel art". Only the layers after the last
+                site read this text, after the prompt, so composition and factors do not depend on it.
 
         Returns:
             The scene; rendered as it is, it gives the unedited picture bit by bit.
@@ -398,8 +398,9 @@ class Painter:
     def refit(self, scene: Scene, n_factors: int) -> Scene:
         """Find another number of factors in a scene's picture, and keep what was painted.
 
-        Patches nobody painted stay exactly as they are; painted ones get the new factors' strengths that come
-        nearest to what was painted there (non-negative least squares). Added and reweighted factors stay.
+        Unpainted patches stay exactly as they are. Painted ones get those strengths of the new factors that
+        come nearest to what was painted there (non-negative least squares). Added and reweighted factors
+        stay.
         Factors that resemble old ones keep their names and colours.
 
         Args:
@@ -407,14 +408,14 @@ class Painter:
             n_factors: How many, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
 
         Raises:
-            TypeError, ValueError: No such number, or a scene of another model, site or SAE.
+            TypeError, ValueError: An invalid number, or a scene of another model, site or SAE.
         """
         self.model.check(scene)
         factors, names = analysis.factors_of(self.model, self.labels, steering.run_of(scene), n_factors)
         return refitted(scene, factors, names)
 
     def reseed(self, scene: Scene, seed: int) -> Scene:
-        """Put the same painting on the noise of another seed.
+        """Apply the same painting to the noise of another seed.
 
         Args:
             scene: As painted.
@@ -425,7 +426,7 @@ class Painter:
             its unexplained remainder too.
 
         Raises:
-            TypeError, ValueError: No seed, or a scene of another model, site or SAE.
+            TypeError, ValueError: An invalid seed, or a scene of another model, site or SAE.
         """
         seed = checks.seed(seed)
         if seed == scene.seed:
@@ -466,8 +467,8 @@ class Painter:
         Args:
             feature: Index among a scene's features.
             seed: Of the noise.
-            strength: 1.0 = the feature's typical activation. None = 1.0 at down.2.1. At other sites one of
-                the k features of a patch hardly shows, and None = k.
+            strength: 1.0 = the feature's typical activation. None = 1.0 at down.2.1, and k at other sites,
+                where a single one of a patch's k features hardly shows.
         """
         if strength is None:
             strength = feature_data.lone_strength(self.model, feature)
@@ -482,7 +483,7 @@ class Painter:
 
     @functools.cached_property
     def icons(self) -> Icons:
-        """{feature: small picture of `icon`}, as far as they were made.
+        """{feature: small picture of `icon`} of the icons made so far.
 
         Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
         background) keep what they draw.
@@ -493,7 +494,7 @@ class Painter:
     def statistics(self) -> Statistics | None:
         """How often and how strongly each feature is active, as measured when the SAE was made.
 
-        None if that did not come with it; `painter.collect(prompts).statistics` measures it.
+        None if the SAE came without them; `painter.collect(prompts).statistics` measures it.
         """
         return feature_data.statistics(self.model)
 
@@ -510,8 +511,8 @@ class Painter:
 
         Args:
             prompts: What to generate; every prompt with every seed.
-            folder: Where. It is made, or added to if it is a collection of this model and SAE. None = one in
-                the cache, which all calls without a folder share.
+            folder: Where to keep it. It is made, or added to if it is a collection of this model and SAE.
+                None = one in the cache, which all calls without a folder share.
             seeds: Seeds of the noise, each 0..2**63-1.
             pictures: Keep the pictures too, 256×256 pixels each; without them it takes half the time.
             progress: Show a progress bar.
@@ -527,7 +528,7 @@ class Painter:
         )
 
     def _run(self, prompt: str, seed: int, n_steps: int, guidance: float | None) -> Run:
-        """What is asked for, checked."""
+        """The run that is asked for, checked."""
         scale = self.guidance if guidance is None else checks.guidance(guidance)
         return Run(checks.text("prompt", prompt), checks.seed(seed), checks.n_steps(n_steps, scale), scale)
 
@@ -538,14 +539,14 @@ class Painter:
             return self.backbone.encode(picture)
 
     def _style_words(self, scene: Scene) -> Words | None:
-        """The text that what comes after the last site reads, if it is not the prompt."""
+        """The text for the layers after the last site; None if it is the prompt alone."""
         if not scene.style:
             return None
         text = f"{scene.prompt}, {scene.style}" if scene.prompt else scene.style
         return self.backbone.words(text, scene.guidance > 1)
 
     def _in_one_step(self, scene: Scene) -> Scene:
-        """The scene in one step, if that begins as its own first step does; else the scene itself."""
+        """The scene with one step, if that shows the same composition; else the scene itself."""
         edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
         same = self.backbone.previews_in_one_step and not scene.guidance and scene.image is None
         if scene.n_steps > 1 and edited and same:

@@ -1,4 +1,4 @@
-"""What the widgets and figures need of a painter, and what a painter may offer besides.
+"""What widgets and figures need from a painter, and what else a painter may offer.
 
 Every painter analyses and renders: `PainterProtocol`. All else is a capability, declared here. A painter
 offers a capability by having its methods and attributes. A painter that knows its capabilities only when it
@@ -141,7 +141,7 @@ class HasStatistics(Protocol):
 
     @property
     def statistics(self) -> Statistics | None:
-        """Statistics of all features; None where nothing was collected."""
+        """Statistics of all features; None if nothing was measured."""
 
 
 CAPABILITIES: Mapping[str, type[Any]] = {
@@ -184,8 +184,17 @@ def offered(painter: object, capability: type[Capability]) -> Capability | None:
 
 
 def capabilities(painter: object) -> tuple[str, ...]:
-    """The names of all that a painter offers besides `analyze` and `render`."""
+    """The names of what a painter offers besides `analyze` and `render`."""
     return tuple(name for name, known in CAPABILITIES.items() if offered(painter, known) is not None)
+
+
+def labels_of(painter: object) -> Labels:
+    """A painter's labels; empty if it has none."""
+    labelled = offered(painter, HasLabels)
+    labels: object = None if labelled is None else labelled.labels
+    if isinstance(labels, Labels):
+        return labels
+    return Labels(labels if isinstance(labels, Mapping) else None)
 
 
 def check_painter(painter: object) -> None:

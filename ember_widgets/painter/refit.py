@@ -1,6 +1,6 @@
 """Carry a scene's painting over to other factors, or to another seed's picture.
 
-Patches that nobody painted stay exactly as they are in the picture, so an unedited scene stays unedited.
+Unpainted patches stay exactly as they are in the picture, so an unedited scene stays unedited.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 
 ALIKE = 0.5
-"""From this cosine on a new factor counts as the same as an old one, and gets its name and colour."""
+"""A new factor with at least this cosine to an old one counts as the same: it gets its name and colour."""
 
 
 def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
@@ -65,7 +65,7 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
 
 
 def reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
-    """The same painting on the noise of another seed.
+    """The same painting, applied to the noise of another seed.
 
     Strengths stay. They replace the strengths of the same factors in the other seed's picture. Nothing else
     of that picture is kept, so the remainder is 0 everywhere.

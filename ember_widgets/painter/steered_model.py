@@ -28,7 +28,7 @@ from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 
 CALIBRATION_RUN = Run("a garden with a house and a tree", 0, 1)
-"""On this run is measured what an SAE file does not say."""
+"""On this run, what an SAE file does not say is measured."""
 
 
 def saes_by_site(sae: SAE | Mapping[str, SAE]) -> dict[str, SAE]:
@@ -48,15 +48,14 @@ def saes_by_site(sae: SAE | Mapping[str, SAE]) -> dict[str, SAE]:
 
 
 class SteeredModel:
-    """A backbone with an SAE at each of its sites: codes of runs, and which weights these are.
+    """A backbone with an SAE at each of its sites: computes codes of runs, and identifies its weights.
 
     Args:
         backbone: The model.
         saes: {site: SAE}, one for each of the backbone's sites.
         name: What scenes call the model.
         revision: Commit of its weights.
-        guidance: Scale of classifier-free guidance of the run on which is measured what an SAE file does not
-            say.
+        guidance: Scale of classifier-free guidance of the calibration run.
 
     Attributes:
         backbone: As given.
@@ -117,7 +116,7 @@ class SteeredModel:
 
     @functools.cached_property
     def key(self) -> str:
-        """Tells these weights, of model and SAEs, from all others. Computed when it is first asked for."""
+        """Identifies the weights of model and SAEs. Computed when it is first needed."""
         return self.key_with(self.saes_hash)
 
     def key_with(self, saes_hash: str) -> str:
@@ -135,7 +134,7 @@ class SteeredModel:
 
     @property
     def is_hashed(self) -> bool:
-        """Whether every SAE has a hash, so that `key` tells it from others."""
+        """Whether every SAE has a hash, so that `key` identifies all of them."""
         return all(one.sha256 for one in self.saes.values())
 
     def check(self, scene: Scene) -> None:
@@ -189,7 +188,7 @@ class SteeredModel:
         return codes.reshape(*self.grid.shape, -1).cpu().numpy()
 
     def _calibrate(self, name: str, guidance: float) -> None:
-        """Measure what the SAEs' files leave open, on one picture."""
+        """Measure, on one picture, what the SAEs' files do not say."""
         for i, (site, one) in enumerate(self.saes.items()):
             if isinstance(one, LoadedSAE) and one.is_open:
 
@@ -197,7 +196,7 @@ class SteeredModel:
                     start = self.start(dataclasses.replace(CALIBRATION_RUN, guidance=guidance))
                     return steering.target(reading, start.states[i])
 
-                self.saes[site] = calibration.settle(one, name, measure)
+                self.saes[site] = calibration.decide(one, name, measure)
 
 
 def _at(site: str, sae: SAE) -> SAE:

@@ -48,7 +48,7 @@ _known: WeakKeyDictionary[SAE, OrderedDict[bytes, Tensor]] = WeakKeyDictionary()
 
 
 def _directions(basis: NDArray[np.float32], sae: SAE) -> Tensor:
-    """What one unit of each factor is at the site, H·W_dec: (K, F) -> (K, d_model).
+    """What one unit of each factor adds at the site, H·W_dec: (K, F) -> (K, d_model).
 
     A stroke changes strengths and no basis. With ten thousand features this product takes longer than the
     rest of an edit, so the last few are kept.
@@ -76,17 +76,17 @@ def _edit(scene: Scene, sae: SAE, here: slice, *, is_first: bool) -> Edit | None
         return strengths @ _directions(scene.base_basis[factors, here], sae)
 
     # An analysed factor is compared with the scene's first factor of that origin; a copy counts as added.
-    heirs = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
-    removed = [f for f in range(len(scene.base_basis)) if f not in heirs]
+    current = {origin: f for f, origin in reversed(list(enumerate(scene.origins or ()))) if origin >= 0}
+    removed = [f for f in range(len(scene.base_basis)) if f not in current]
     removed = [f for f in removed if scene.base_basis[f, here].any()]
     base, basis = np.zeros_like(scene.strengths), scene.basis[:, here]
     base_basis = np.zeros_like(basis)
-    for origin, f in heirs.items():
+    for origin, f in current.items():
         base[..., f], base_basis[f] = scene.base_strengths[..., origin], scene.base_basis[origin, here]
     # Factors of another site have no weights here, neither before nor now.
-    ours = basis.any(axis=1) | base_basis.any(axis=1)
-    basis, base_basis, base = basis[ours], base_basis[ours], base[..., ours]
-    moved, reweighted = scene.strengths[..., ours] - base, basis - base_basis
+    at_site = basis.any(axis=1) | base_basis.any(axis=1)
+    basis, base_basis, base = basis[at_site], base_basis[at_site], base[..., at_site]
+    moved, reweighted = scene.strengths[..., at_site] - base, basis - base_basis
     gone = 1 - scene.remainder if is_first else np.zeros_like(scene.remainder)
     if not (moved.any() or reweighted.any() or gone.any() or removed):
         return None

@@ -1,8 +1,8 @@
 """Figures of scenes, features and SAEs: one call each, drawn with matplotlib.
 
 Every function returns the Axes that it drew into, or an array of them, and takes `ax=` to draw into yours.
-Texts and grounds are those of your matplotlib style, so a dark style gives dark figures; what is drawn on top
-is told apart without colour too: ramps rise in lightness, and bars have their names beside them.
+Colours of text and background are those of your matplotlib style, so a dark style gives dark figures. Figures
+can be read without colour too: ramps rise in lightness, and bars have their names beside them.
 
 >>> from ember_widgets import plots                                     # doctest: +SKIP
 >>> plots.plot_factors(painter, scene)                                  # doctest: +SKIP

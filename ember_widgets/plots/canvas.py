@@ -101,7 +101,7 @@ def bare(ax: Any) -> None:
 
 
 def ramp(ax: Any, image: Any, label: str, *, whole: bool = False) -> None:
-    """A colour bar that says what the colours mean, in `whole` numbers; never transparent."""
+    """A colour bar, never transparent; `whole` = with whole numbers only."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.ticker import MaxNLocator
 

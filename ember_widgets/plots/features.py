@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ember_widgets.features.labels import labels_of
-from ember_widgets.painter.protocol import HasLabels, offered
+from ember_widgets.painter.protocol import labels_of
 from ember_widgets.plots.canvas import (
     AMOUNT,
     FIRST,
@@ -54,7 +53,7 @@ def plot_features(
     patches = [given] if single else given
     found = seen.top(patches, top)
     ax = one(ax, (6, 0.6 + 0.32 * max(2, len(found))))
-    labels = seen.labels(labels_of(offered(painter, HasLabels)))
+    labels = seen.labels(labels_of(painter))
     y = np.arange(len(found))
     ax.barh(y, list(found.values()), height=0.6, color=FIRST)
     ink = ax.xaxis.label.get_color()
@@ -91,7 +90,7 @@ def plot_feature_map(
     show_picture(ax, painter.render(scene), seen.grid, dim=True)
     codes = seen.codes[..., feature]
     image = show_map(ax, codes, cmap=HEAT, over=True)
-    title = name_of(feature, seen.labels(labels_of(offered(painter, HasLabels))))
+    title = name_of(feature, seen.labels(labels_of(painter)))
     ax.set_title(title if codes.any() else f"{title} (active nowhere)")
     ramp(ax, image, "activation")
     return ax

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def plot_sae_report(
     painter: Inspects, scenes: Iterable[Scene], *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> NDArray[Any]:
-    """An SAE's figures on some pictures: what it explains, how many features it uses, and which never.
+    """Statistics of an SAE on some pictures: what it explains, and how many features it uses.
 
     Args:
         painter: the painter.

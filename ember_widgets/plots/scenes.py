@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.features.labels import labels_of
-from ember_widgets.painter.protocol import HasLabels, offered
+from ember_widgets.painter.protocol import labels_of
 from ember_widgets.plots.canvas import (
     CHANGE,
     HEAT,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from ember_widgets.scene.scene import Scene
 
 WRAP = 15
-"""So many letters of a title stand below a picture of a contact sheet."""
+"""Letters per line of a title in a contact sheet."""
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
@@ -48,7 +47,7 @@ def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: An
     Returns:
         (1 + n_factors,) Axes, the picture's first.
     """
-    labels = labels_of(offered(painter, HasLabels))
+    labels = labels_of(painter)
     axes = several(ax, 1, 1 + scene.n_factors, (2.3, 3.0))
     show_picture(axes[0], painter.render(scene), scene.grid)
     axes[0].set_title(textwrap.fill(scene.prompt, 24) or "picture", fontsize="medium")
@@ -160,7 +159,7 @@ def plot_basis(scene: Scene, painter: object = None, *, top: int = 4, ax: Any = 
         if abs(weight) >= 0.05 * most:
             ink = "white" if abs(weight) > 0.6 * most else "black"
             ax.text(column, row, f"{weight:.2g}", ha="center", va="center", fontsize="small", color=ink)
-    labels = labels_of(offered(painter, HasLabels))
+    labels = labels_of(painter)
     ax.set_yticks(range(len(chosen)), [name_of(feature, labels) for feature in chosen])
     ax.set_xticks(range(scene.n_factors), scene.names, rotation=30, ha="right", rotation_mode="anchor")
     ramp(ax, image, "weight (1 = typical)")

@@ -1,4 +1,4 @@
-"""Grid: the patches of a picture. It reads which patches are meant, finds regions and fills holes.
+"""Grid: the patches of a picture. It turns patches into masks, finds regions and fills holes.
 
 js/src/paint/store/grid.ts does the same in the browser; tests/unit/scene/parity.json checks that both agree.
 """
@@ -130,7 +130,7 @@ class Grid:
         return value.astype(np.float64)
 
     def region(self, strengths: FloatArray) -> Mask:
-        """Where one factor stands: above ``REGION_SHARE`` of its strongest patch; nowhere if it is zero.
+        """The patches where a factor is above ``REGION_SHARE`` of its strongest patch; none if it is zero.
 
         Args:
             strengths: (rows, cols) of one factor; negative ones count by their size.
@@ -149,7 +149,7 @@ class Grid:
     def heal(self, strengths: FloatArray, hole: Mask, exclude: int | None = None) -> FloatArray:
         """Fill a hole from the strengths around it.
 
-        Ring by ring from its rim inwards: every patch of the hole that touches a known one, corners
+        Ring by ring from the rim inwards: every patch of the hole that touches a known one, corners
         included, becomes the mean of the known ones it touches. A ring becomes known only when it is
         complete, so no direction is favoured.
 

@@ -40,7 +40,7 @@ def paint(
     """Paint a factor.
 
     Args:
-        layers: what is there.
+        layers: the layers before.
         factor: index.
         where: (rows, cols) bool, the patches.
         strength: what is painted.
@@ -58,7 +58,7 @@ def paint(
 
 
 def erase(layers: Layers, factor: int | None, where: Mask, fill: bool) -> Edited:
-    """Take a factor (None = all factors) out of patches; ``fill`` fills them from around."""
+    """Take a factor (None = all factors) out of patches; ``fill`` fills them from their surroundings."""
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
     if factor is None or fill:
         strengths[where] = np.where(layers.same_site, _emptied(layers, where, factor, fill), strengths[where])
@@ -73,14 +73,14 @@ def move(layers: Layers, factor: int | None, source: Mask, by: tuple[int, int], 
     """Carry what patches hold of a factor (None = of all factors) to other patches.
 
     Args:
-        layers: what is there.
+        layers: the layers before.
         factor: index, or None.
         source: (rows, cols) bool, the patches that are carried.
         by: rows down, columns to the right.
-        fill: whether vacated patches are filled from around.
+        fill: whether vacated patches are filled from their surroundings.
     """
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
-    # Filled from the picture as it is before the region lands: its surroundings are still whole then.
+    # Filled before the region is put down, from surroundings that are still unchanged.
     strengths[source] = np.where(layers.same_site, _emptied(layers, source, factor, fill), strengths[source])
     if layers.masks_remainder:
         remainder[source] = 0

@@ -28,7 +28,7 @@ from ember_widgets.util.checks import FloatArray
 
 
 class Picture(Protocol):
-    """What a painter renders, as far as a scene has to do with it: a PIL image."""
+    """What a scene needs of the picture that a painter renders: a PIL image has it."""
 
     def save(self, fp: Any, format: str) -> None:
         """Write the picture to a stream."""
@@ -40,12 +40,12 @@ class Scene:
 
     A *factor* is a weighted sum of SAE features with a strength in each patch of the grid (16×16 in
     SDXL-Turbo). The painter adds to the model's activations the change that the factors make
-    (S·H − S0·H0) and takes away what is left of the original where the remainder mask is below 1; a scene
-    nobody edited changes nothing at all.
+    (S·H − S0·H0) and takes away what is left of the original where the remainder mask is below 1. An
+    unedited scene changes nothing at all.
 
-    Wherever a factor is asked for, its index or its name will do. Wherever patches are asked for, a bool
-    array (rows, cols), an iterable of (row, col) pairs, or the name of an area ("everything", "floor",
-    "centre", "left", "right") will do. Scenes compare by value. Arrays are read-only.
+    A factor is given by its index or its name. Patches are given as a bool array (rows, cols), an iterable
+    of (row, col) pairs, or the name of an area ("everything", "floor", "centre", "left", "right").
+    Scenes compare by value. Arrays are read-only.
 
     Args:
         prompt: text the picture was generated from; may be empty.
@@ -75,7 +75,7 @@ class Scene:
             remainder mask is the first site's: what the others do not explain follows from the picture as
             painted, and stays. None = one site.
         factor_ids: a number per factor, all different, 0 or more, that stays with the factor when it is
-            renamed or moved in the palette; no other factor of this scene gets it, also after it is removed.
+            renamed or moved in the palette, and is not used again after the factor is removed.
             Ids are not compared by ``==``. None = 0, 1, 2, ...
         next_factor_id: the id of the next factor that is added; None = the first above all ids.
         style: text that only the layers after the last steered site read, appended to the prompt: how things
@@ -164,7 +164,8 @@ class Scene:
             checked["sites"] = MappingProxyType(checks.sites(self.sites, n_features))
         if checked["remainder"].min() < 0 or checked["remainder"].max() > 1:
             raise ValueError(
-                "remainder leaves 0..1; give how much of the original stays in each patch (1 = all)"
+                "remainder has values outside 0..1; "
+                "give how much of the original stays in each patch (1 = all)"
             )
         if (checked["unit"] <= 0).any():
             raise ValueError("unit has values <= 0; give each feature's typical activation, all above 0")
@@ -235,7 +236,7 @@ class Scene:
             weight: 1.0 = the feature's typical activation, 0 = none of it, negative subtracts it.
 
         Returns:
-            The scene with the factor changed, wherever it stands.
+            The scene with the factor changed in every patch.
 
         Raises:
             TypeError, ValueError: an unknown factor or feature, weight not finite.
@@ -277,7 +278,7 @@ class Scene:
             color: "#rrggbb"; None = the next colour of the palette.
 
         Returns:
-            The scene with one more factor, the last, which is nowhere yet.
+            The scene with one more factor, the last, with strength 0 everywhere.
 
         Raises:
             TypeError, ValueError: an unknown feature or none, weight not finite, an invalid name or colour.
@@ -302,8 +303,8 @@ class Scene:
             factor: index or name of the factor there.
 
         Returns:
-            This scene with one more factor, the last, which is nowhere yet. It keeps its name (with a number
-            after it if that is taken) and its colour (unless that is taken).
+            This scene with one more factor, the last, with strength 0 everywhere. It keeps its name (with a
+            number after it if that is taken) and its colour (unless that is taken).
 
         Raises:
             TypeError: ``other`` is not a scene.
@@ -315,7 +316,7 @@ class Scene:
         return self._append(other.basis[f], other.names[f], color)
 
     def check_lender(self, other: Scene) -> None:
-        """Refuse a scene that nothing can be borrowed from.
+        """Refuse a scene whose factors cannot be borrowed here.
 
         Raises:
             TypeError: ``other`` is not a scene.
@@ -353,7 +354,7 @@ class Scene:
         return self.replace(basis=basis)
 
     def reset_weights(self, factor: int | str) -> Scene:
-        """Give a factor the weights again that it was analysed with.
+        """Give a factor back the weights that it was analysed with.
 
         Raises:
             TypeError, ValueError: an unknown factor, or one that was added and never analysed.
@@ -375,7 +376,8 @@ class Scene:
         """Copy a factor, to paint with it or to change what it is made of.
 
         Returns:
-            The scene with one more factor, the last, which is nowhere yet and has a colour of its own.
+            The scene with one more factor, the last, with strength 0 everywhere and
+            a colour of its own.
 
         Raises:
             TypeError, ValueError: an unknown factor.
@@ -431,7 +433,7 @@ class Scene:
         names[f] = checks.text("name", name)
         return self.replace(names=tuple(names))
 
-    # Edits of where factors stand, and how strongly
+    # Edits of where factors are, and how strong
 
     def paint(
         self,
@@ -473,8 +475,8 @@ class Scene:
         Args:
             patches: bool (rows, cols) or (row, col) pairs.
             factor: index or name of the factor to take out; None takes out all.
-            heal: fill the patches from around (all factors but the erased one), so that the surroundings
-                close over the gap instead of leaving nothing there.
+            heal: fill the patches from their surroundings (all factors but the erased one) instead of leaving
+                them empty.
 
         Returns:
             The scene without it. The remainder, which still shows what stood there, goes to 0 too; only
@@ -515,7 +517,7 @@ class Scene:
         patches: Patches | None = None,
         heal: bool = True,
     ) -> Scene:
-        """Lift a factor's region, or all that patches hold, off its place and put it down elsewhere.
+        """Move a factor's region, or everything in some patches, to another place.
 
         The strengths and the remainder travel; at the new place they replace what was there. What would leave
         the grid is lost. A move by (0, 0) changes nothing.
@@ -526,8 +528,8 @@ class Scene:
             d_col: columns to the right, fewer than the grid has; negative is left.
             patches: the region to carry, bool (rows, cols) or (row, col) pairs; None = where the factor is
                 stronger than a quarter (``REGION_SHARE``) of its strongest patch.
-            heal: fill the vacated patches from around, with the other factors if it was one that left; False
-                leaves them empty.
+            heal: fill the vacated patches from their surroundings, with the other factors if one factor was
+                moved; False leaves them empty.
 
         Returns:
             The scene with the region moved. The remainder of vacated patches is 0.
@@ -546,7 +548,7 @@ class Scene:
         elif f is not None:
             source = self.grid.region(self.strengths[:, :, f])
         else:
-            raise TypeError("factor=None moves all that stands in patches; say which, as patches=")
+            raise TypeError("factor=None moves everything in some patches; say which with patches=")
         if d_row == d_col == 0:
             return self
         return self._edited(patch_edits.move(self._layers(f), f, source, (d_row, d_col), heal))
@@ -554,7 +556,7 @@ class Scene:
     # Edits of how the picture is drawn
 
     def restyle(self, style: str) -> Scene:
-        """Have the same things drawn in another style, e.g. "pixel art"; "" takes it away.
+        """Draw the same things in another style, e.g. "pixel art"; "" takes it away.
 
         Raises:
             TypeError: not text.
@@ -598,7 +600,7 @@ class Scene:
         """Read a scene that ``save`` wrote, or a PNG that has one inside.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
             ValueError: the file is foreign, damaged or of a newer version; the message says what is wrong
                 with it.
         """
@@ -646,8 +648,8 @@ class Scene:
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.
 
-        Factors keep their ids, unless there is another number of them or another ``base_basis``: these are
-        other factors, so they get new ids where ``factor_ids`` does not say which.
+        Factors keep their ids. If their number or ``base_basis`` changes, they are other factors, and get new
+        ids unless ``factor_ids`` gives them.
 
         Raises:
             TypeError, ValueError: an unknown field, or a value that does not fit.
@@ -658,7 +660,7 @@ class Scene:
         basis = changes.get("basis", self.basis)
         n_factors = len(basis) if hasattr(basis, "__len__") else self.n_factors
         analysed_again = changes.get("base_basis", self.base_basis) is not self.base_basis
-        # Other factors than these: none of them may be taken for one of these.
+        # These are other factors, so none of them may have the id of an old one.
         if "factor_ids" not in changes and (n_factors != self.n_factors or analysed_again):
             ids = range(self._next_id, self._next_id + n_factors)
             changes |= {"factor_ids": tuple(ids), "next_factor_id": None}

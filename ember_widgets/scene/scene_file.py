@@ -69,7 +69,7 @@ def load(path: Path) -> bytes:
     """The bytes of a file that may be a scene.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the file is too large.
     """
     if not path.exists():

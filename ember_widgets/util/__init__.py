@@ -1,1 +1,1 @@
-"""Small helpers that know nothing of models: checks, files, PNG text, the hub, contact sheets."""
+"""Small helpers that do not depend on models: checks, files, PNG text, the hub, contact sheets."""

@@ -1,4 +1,4 @@
-"""How work ends whose result is no longer wanted."""
+"""Cancelling work whose result is no longer wanted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def raise_if_cancelled(cancelled: Callable[[], bool] | None) -> None:
     """Raise `Cancelled` if the result is no longer wanted.
 
     Args:
-        cancelled: Says whether it is; None = it never is.
+        cancelled: Returns True if it is no longer wanted; None = never.
     """
     if cancelled is not None and cancelled():
         raise Cancelled

@@ -1,4 +1,4 @@
-"""Checks of what a user hands in; every error says what was given, what is allowed and what to do.
+"""Checks of what a user gives; every error says what was given, what is allowed and what to do.
 
 A wrong type is a TypeError, a wrong value a ValueError.
 """
@@ -28,7 +28,7 @@ _repr.maxstring = _repr.maxother = 60
 
 
 def shown(value: object) -> str:
-    """``repr(value)``, cut short so that a message stays a message."""
+    """``repr(value)``, shortened for messages."""
     return _repr.repr(value).replace("\n", " ")
 
 
@@ -45,7 +45,7 @@ def text(name: str, value: object) -> str:
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
-    """``value`` as an int; the range is only told, not checked."""
+    """``value`` as an int; the range is for the message, and is not checked."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -134,7 +134,7 @@ def edit_steps(value: object, n_steps: int) -> tuple[int, int] | None:
 
 
 def image_strength(value: object) -> float:
-    """How much of a photograph is made anew, above 0 up to 1."""
+    """How much of a photograph is drawn anew, above 0 up to 1."""
     result = share("image_strength", value)
     if result < 0.05:
         raise ValueError(
@@ -284,9 +284,9 @@ def frozen_array(name: str, value: object, shape: tuple[int | str, ...]) -> Floa
     """``value`` as a finite, read-only, C-ordered float32 array.
 
     Args:
-        name: how messages call it.
+        name: its name in messages.
         value: anything numpy can read as real numbers.
-        shape: an int for a length that must be met, a word for one that is free.
+        shape: for each axis its length, or a word for any length.
 
     Returns:
         The array itself where it is already all that (scenes share what an edit did not touch), else a copy.

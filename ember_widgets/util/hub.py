@@ -47,7 +47,7 @@ class Hub:
     Args:
         cache_dir: Where downloads are kept; None = the hub's usual cache (HF_HOME).
         token: For gated or private repositories; None = the one that was logged in with.
-        local_files_only: Never ask the network.
+        local_files_only: Never use the network.
     """
 
     cache_dir: str | Path | None = None
@@ -56,7 +56,7 @@ class Hub:
 
     @property
     def offline(self) -> bool:
-        """Whether the network must not be asked."""
+        """Whether the network must not be used."""
         return self.local_files_only or os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
 
     def listing(self, repo: str, revision: str | None = None) -> Listing:
@@ -69,7 +69,7 @@ class Hub:
         """
         if self.offline:
             return self._cached(
-                repo, revision, "the network was not asked (local_files_only or HF_HUB_OFFLINE)"
+                repo, revision, "the network was not used (local_files_only or HF_HUB_OFFLINE)"
             )
         try:
             with _one_error(repo, revision):
@@ -209,14 +209,14 @@ def _one_error(repo: str, revision: str | None) -> Iterator[None]:
 
 def _cut(repo: str, error: Exception) -> ConnectionError:
     return ConnectionError(
-        f"the line to the hub broke while asking for {repo} ({_first_line(error)}); "
+        f"the connection to the hub broke while asking for {repo} ({_first_line(error)}); "
         "run it again: every file that has arrived is kept; or give local_files_only=True to use the cache"
     )
 
 
 def _forbidden(repo: str) -> PermissionError:
     return PermissionError(
-        f"the hub refuses {repo}: there is none of that name, or it is private; check the id, give token=, "
+        f"the hub refuses {repo}: no repository has that name, or it is private; check the id, give token=, "
         "or run `hf auth login`"
     )
 

@@ -1,4 +1,4 @@
-"""Folders for files that the user gave no place: caches, which can be made again, and data, which cannot."""
+"""Default folders: of caches, which can be made again, and of the user's data, which cannot."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The notebook widgets. Nothing here imports PyTorch: a widget takes any painter that keeps the protocol."""
+"""The notebook widgets. Nothing here imports PyTorch: a widget takes any painter with the protocol."""

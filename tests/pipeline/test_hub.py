@@ -155,8 +155,8 @@ REFUSALS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "no such model",
         {"model": "stabilityai/sdxl-tubro"},
         PermissionError,
-        "the hub refuses stabilityai/sdxl-tubro: there is none of that name, or it is private; check the id, "
-        "give token=, or run `hf auth login`",
+        "the hub refuses stabilityai/sdxl-tubro: no repository has that name, or it is private; check the "
+        "id, give token=, or run `hf auth login`",
     ),
     (
         "no such folder of SAEs",
@@ -226,7 +226,7 @@ def test_offline_with_a_cache_all_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("local", "why"), [(True, "the network was not asked"), (False, "the hub cannot be reached")]
+    ("local", "why"), [(True, "the network was not used"), (False, "the hub cannot be reached")]
 )
 def test_offline_without_a_cache_says_what_to_run(
     hub: stand_in.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool, why: str

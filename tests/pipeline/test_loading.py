@@ -108,8 +108,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dtype": "int8"}, "dtype='int8' is unknown; choose one of auto, bfloat16, float16, float32"),
     (
         {"compile": True, "cpu_offload": True},
-        "compile=True and cpu_offload=True exclude each other: compiled code holds on to the weights where "
-        "they lie, and offloading moves them; choose one",
+        "compile=True and cpu_offload=True exclude each other: compiled code needs the weights to "
+        "stay where they are, and offloading moves them; choose one",
     ),
     ({"sae": {}}, "sae={} names no site; give at least one, as {'down.2.1': ...}"),
     (
@@ -290,7 +290,7 @@ def test_half_precision_on_a_cpu_is_the_pipelines_own_and_nobody_complains(
 # what may not run out
 
 
-def test_out_of_memory_names_the_knobs_and_leaves_the_painter_usable(
+def test_out_of_memory_names_the_arguments_and_leaves_the_painter_usable(
     pipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painter = Painter(pipe, tiny.sae(), name="x")
@@ -311,8 +311,8 @@ def test_out_of_memory_names_the_knobs_and_leaves_the_painter_usable(
     assert text.startswith(
         "cpu ran out of memory while drawing (CUDA out of memory. Tried to allocate 2.00 GiB.)"
     )
-    for knob in ("dtype='auto'", "release_text_encoders=True", "cpu_offload=True"):
-        assert knob in text
+    for argument in ("dtype='auto'", "release_text_encoders=True", "cpu_offload=True"):
+        assert argument in text
     assert held[0]() is None  # the error, which notebooks keep, holds on to no tensor
     monkeypatch.undo()
     assert np.array_equal(pixels(painter, scene), before)
@@ -431,9 +431,9 @@ def test_what_is_encoded_is_measured_said_and_remembered(
     assert kept.alternatives == ()
     assert f"read as {target}, centred (" in caplog.text
     assert "% unexplained, 1.0 codes a patch" in caplog.text
-    assert kept.verdict in repr(kept)
-    verdict = next((tmp_path / "cache" / "verdicts").iterdir())
-    assert json.loads(verdict.read_text())["source"] == str(file)
+    assert kept.measured in repr(kept)
+    calibration = next((tmp_path / "cache" / "calibration").iterdir())
+    assert json.loads(calibration.read_text())["source"] == str(file)
     caplog.clear()
     again = Painter(pipe, sae, name="x")
     assert (next(iter(again.saes.values())).target, caplog.text) == (target, "")

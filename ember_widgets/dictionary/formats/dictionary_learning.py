@@ -20,7 +20,7 @@ from ember_widgets.scene import site_names
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """By its configuration, or by its tensors where that is lost."""
+    """By its configuration, or by its tensors if it has none."""
     named = checkpoint.has("encoder.weight", "decoder.weight", "b_dec", "k")
     return "trainer" in checkpoint.config or named
 
@@ -45,7 +45,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
         relu = Reading(**weights, activation="jumprelu", threshold=torch.tensor(0.0), **common)
         return [given.applied_to(relu)]
     if threshold is not None and float(threshold) < 0:
-        threshold = None  # this project's sign for "never calibrated"
+        threshold = None  # dictionary_learning writes a negative threshold for "never calibrated"
     per_patch = trainer.get("dict_class") == "AutoEncoderTopK"
     reading = Reading(
         **weights,

@@ -1,4 +1,4 @@
-"""Our own format: one `sae.safetensors` with everything in it, also what is still open."""
+"""Our own format: one `sae.safetensors` with everything in it, also what the original file left open."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
         ]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{checkpoint.file} is not a readable SAE file of ours ({error}); write it with save_sae"
+            f"{checkpoint.file} is not a readable SAE file of ember_widgets ({error}); write it with save_sae"
         ) from None
     if given.target is None:
         return [first, *others]
@@ -53,8 +53,8 @@ def write(sae: SAE, folder: Path) -> Path:
     if isinstance(sae, LoadedSAE):
         if not sae.unit_known:
             facts["unit_known"] = False
-        if sae.verdict:
-            facts["verdict"] = sae.verdict
+        if sae.measured:
+            facts["measured"] = sae.measured
         if sae.alternatives:
             facts["alternatives"] = [_facts(other) for other in sae.alternatives]
         for i, other in enumerate(sae.alternatives):
@@ -80,7 +80,7 @@ def _reading(tensors: dict[str, Tensor], facts: dict[str, Any]) -> Reading:
         unit=tensors["unit"],
         unit_known=facts.get("unit_known", True),
         positional=tuple(facts["positional"]),
-        verdict=facts.get("verdict", ""),
+        measured=facts.get("measured", ""),
     )
 
 

@@ -37,7 +37,7 @@ class Reading:
         unit: Typical activations, 0 for features that never fired; None where the checkpoint does not say.
         unit_known: Whether `unit` was measured; None = it was if any of it is above 0.
         positional: As in `SAE`.
-        verdict: As in `LoadedSAE`.
+        measured: As in `LoadedSAE`.
     """
 
     W_enc: Tensor
@@ -52,7 +52,7 @@ class Reading:
     unit: Tensor | None = None
     unit_known: bool | None = None
     positional: tuple[int, ...] = ()
-    verdict: str = ""
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Given:
     threshold: float | Tensor | None = None
 
     def applied_to(self, reading: Reading) -> Reading:
-        """The reading, changed where the caller knows better."""
+        """The reading, with what the caller says in place of what the checkpoint says."""
         if self.target is not None:
             reading = replace(reading, target=self.target)
         if self.k is not None:
@@ -87,8 +87,8 @@ class Format:
     Attributes:
         name: As users give it in `load_sae(format=...)`.
         recognises: Whether a checkpoint is of this format, by its names and configuration.
-        read: Every way to read a checkpoint of this format, the likeliest first; one where nothing is open.
-            Raises `NotThisFormat` or KeyError where it cannot be read.
+        read: Every way to read a checkpoint of this format, the likeliest first; only one if nothing is open.
+            Raises `NotThisFormat` or KeyError if it cannot be read.
         write: Writes an SAE into a folder and returns the file with the weights; None = cannot be written.
         article: "a" or "an", as the name is pronounced.
     """
@@ -137,7 +137,7 @@ def linear(tensors: Tensors, names: Mapping[str, str], *, by_torch: tuple[str, .
     Args:
         tensors: The state dict.
         names: {"W_enc": its name, ...}. A bias that is left out is 0.
-        by_torch: Those of W_enc and W_dec that are an `nn.Linear`'s, (out, in). They matter only where
+        by_torch: Which of W_enc and W_dec are weights of an `nn.Linear`, (out, in). This matters only if
             the shapes do not tell.
 
     Raises:
@@ -153,7 +153,7 @@ def linear(tensors: Tensors, names: Mapping[str, str], *, by_torch: tuple[str, .
         n_features = short if d_model == long else long
     if d_model is None:
         d_model = long if n_features == short else short
-    if n_features == d_model:  # a square weight: by convention then
+    if n_features == d_model:  # the shape of a square weight tells nothing: go by convention
         encoder = W_enc.T if "W_enc" in by_torch else W_enc
         decoder = W_dec.T if "W_dec" in by_torch else W_dec
     else:

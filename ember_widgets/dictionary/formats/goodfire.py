@@ -16,7 +16,7 @@ FILE_START = "SDXL-Turbo-SAE-l"  # on the hub, "ldown_blocks.2.attentions.1.pt" 
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """By the name of its file, as its tensors do not tell."""
+    """By the name of its file, as its tensors do not identify it."""
     return checkpoint.file is not None and checkpoint.file.name.startswith(FILE_START)
 
 

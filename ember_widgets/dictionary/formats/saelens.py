@@ -79,16 +79,16 @@ def write(sae: SAE, folder: Path) -> Path:
     """Write `cfg.json` and the weights as SAELens loads them, and the unit beside them.
 
     Raises:
-        ValueError: SAELens has no form for such an SAE.
+        ValueError: SAELens cannot store such an SAE.
     """
     if sae.threshold is None and sae.activation == "batchtopk":
         raise ValueError(
-            "SAELens keeps a BatchTopK SAE by its threshold, and this one has none; "
+            "SAELens stores a BatchTopK SAE with its threshold, and this one has none; "
             "give dataclasses.replace(sae, threshold=...) or save it as format='ember'"
         )
     if isinstance(sae, LoadedSAE) and sae.alternatives:
         raise ValueError(
-            "the file of this SAE leaves open what it encodes, and SAELens has no form for that; "
+            "the file of this SAE leaves open what it encodes, and SAELens cannot store that; "
             "give load_sae(..., target='update' or 'output'), save the SAE that a painter has decided on "
             "(painter.saes), or save it as format='ember'"
         )

@@ -74,7 +74,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
         k = int(stated)
     if k is None and level is None:
         raise NotThisFormat(
-            "it says neither how many codes a patch keeps nor above what; "
+            "it says neither how many codes a patch keeps nor above which threshold; "
             "give load_sae(..., k=10) or threshold="
         )
     reading = Reading(
@@ -84,7 +84,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
         threshold=level,
         unit=checkpoint.unit,
     )
-    # The likeliest first: what the literature encodes, as most projects do.
+    # The likeliest first: the update before the output, b_dec subtracted before not subtracted.
     targets = TARGETS if given.target is None else (given.target,)
     centrings = (reading, uncentred(reading)) if bool(reading.b_dec.any()) else (reading,)
     return [replace(one, target=target) for one in centrings for target in targets]

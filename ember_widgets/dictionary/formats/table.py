@@ -23,4 +23,4 @@ FORMATS: dict[str, Format] = {
         STATE_DICT,  # recognises everything, so it is last
     )
 }
-"""By name, in the order in which they are asked whether a checkpoint is theirs."""
+"""By name, in the order in which they are tried."""

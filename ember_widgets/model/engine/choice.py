@@ -1,4 +1,4 @@
-"""Which of the engine's ways to run a network is used where."""
+"""Chooses how a network is run on a device."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Graphs:
 
     def __init__(self, kind: type[Recorded] | type[Traced] | None, watch: Watch | None = None) -> None:
         self.kind = kind
-        self._asked = watch is not None
+        self._is_current = watch is not None
         self._watch = watch or Watch()
         self._version: object = None
         self._recorded: OrderedDict[Any, Recorded | Traced] = OrderedDict()
@@ -55,7 +55,7 @@ class Graphs:
         """
         if self.kind is None:
             return work(*given)
-        version = self._watch.current if self._asked else self._watch.version(network)
+        version = self._watch.current if self._is_current else self._watch.version(network)
         if version is None:
             return work(*given)
         if version != self._version:
@@ -102,7 +102,7 @@ class Recorded:
         self._buffers = [tensor.clone() for tensor in given]
         self._held: list[tuple[Tensor, int]] = [(tensor, tensor._version) for tensor in given]
         self._graph: Any = None
-        self._answer: Any = None
+        self._result: Any = None
 
     def __call__(self, *given: Tensor) -> Any:
         for i, (tensor, buffer) in enumerate(zip(given, self._buffers, strict=True)):
@@ -115,7 +115,7 @@ class Recorded:
         if self._graph is None:
             self._record()
         self._graph.replay()
-        return self._answer
+        return self._result
 
     def _record(self) -> None:
         """As PyTorch's notes on CUDA graphs advise: warm up on a separate stream, then record."""
@@ -127,5 +127,5 @@ class Recorded:
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._answer = self._work(*self._buffers)
+            self._result = self._work(*self._buffers)
         self._graph = graph

@@ -23,7 +23,7 @@ from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from ember_widgets.model.engine.twin import ANSWERS, forgetful, same
+from ember_widgets.model.engine.twin import N_RESULTS, same, without_caches
 from ember_widgets.model.engine.watch import version_of
 
 LOG = logging.getLogger(__name__)
@@ -70,11 +70,11 @@ class Traced:
     def __call__(self, *given: Tensor) -> Any:
         self._calls += 1
         if self._calls == 2 and not torch.is_grad_enabled():
-            self._trace = _proven(self._work, given, self._n_passing)
+            self._trace = _verified(self._work, given, self._n_passing)
         return self._work(*given) if self._trace is None else self._trace(*given)
 
 
-def _proven(work: Work, given: Sequence[Tensor], n_passing: int) -> Trace | None:
+def _verified(work: Work, given: Sequence[Tensor], n_passing: int) -> Trace | None:
     """The trace of the work; None if it does not give the same bits."""
     tries = (given, [given[0].flip(-1) * 0.7, *given[1:]])
     plain = [work(*tried) for tried in tries]  # before tracing: weights get their layout at the first call
@@ -107,8 +107,8 @@ class Trace:
         ours = {id(t) for t in given}
         if len(ours) < len(given):
             raise Untraceable("the same tensor is given twice")
-        with forgetful(), _Tape() as tape:
-            answer = work(*given)
+        with without_caches(), _Tape() as tape:
+            result = work(*given)
         steps = tape.steps
         passing = _reached(steps, given[:n_passing])
         lasting = _reached(steps, given[n_passing:])
@@ -116,12 +116,12 @@ class Trace:
         made_first = {id(t) for step in first for t in step.makes()}
         then = [step for step in steps if step.reads(passing)]
         then = [_packed(step, passing | lasting) for step in then]
-        then, answer = _without_ones(then, answer)
-        then = list(_overwriting(then, answer))
-        needed = [t for t in _needed(then, answer) if id(t) not in ours]
+        then, result = _without_ones(then, result)
+        then = list(_overwriting(then, result))
+        needed = [t for t in _needed(then, result) if id(t) not in ours]
         between = [t for t in needed if id(t) in made_first]
         self._constants = [t for t in needed if id(t) not in made_first]
-        self._then = _compiled(then, [*given, *between, *self._constants], answer)
+        self._then = _compiled(then, [*given, *between, *self._constants], result)
         self._first_constants = [t for t in _needed(first, ()) if id(t) not in ours]
         self._first = _compiled(first, [*given[n_passing:], *self._first_constants], tuple(between))
         self._n_passing = n_passing
@@ -132,13 +132,13 @@ class Trace:
 
     def _lasting(self, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The results of `first`, cached."""
-        for asked, versions, answer in self._kept:
-            if versions == [version_of(t) for t in asked] and all(map(same, given, asked)):
-                return answer
+        for cached_input, versions, result in self._kept:
+            if versions == [version_of(t) for t in cached_input] and all(map(same, given, cached_input)):
+                return result
         made: tuple[Tensor, ...] = self._first(*given, *self._first_constants)
         now = [version_of(t) for t in given]
         if None not in now:
-            self._kept = [(given, now, made), *self._kept[: ANSWERS - 1]]
+            self._kept = [(given, now, made), *self._kept[: N_RESULTS - 1]]
         return made
 
 
@@ -149,13 +149,13 @@ class _Step:
     func: Any
     args: Any
     kwargs: Any
-    answer: Any
+    result: Any
 
     def inputs(self) -> list[Tensor]:
         return [t for t in tree_leaves((self.args, self.kwargs)) if isinstance(t, Tensor)]
 
     def makes(self) -> list[Tensor]:
-        return [t for t in tree_leaves(self.answer) if isinstance(t, Tensor)]
+        return [t for t in tree_leaves(self.result) if isinstance(t, Tensor)]
 
     def reads(self, ids: set[int]) -> bool:
         return any(id(t) in ids for t in self.inputs())
@@ -172,18 +172,18 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func._schema.is_mutable:
             raise Untraceable(f"{func} changes its inputs")
-        answer = func(*args, **(kwargs or {}))
-        step = _Step(func, args, kwargs or {}, answer)
+        result = func(*args, **(kwargs or {}))
+        step = _Step(func, args, kwargs or {}, result)
         made, read = step.makes(), {id(t) for t in step.inputs()}
         if not made:
             raise Untraceable(f"{func} depends on values, which may differ at the next call")
         if any(id(t) in read for t in made):
-            return answer  # an input
+            return result  # an input
         self._held += 0 if _is_view(func) else sum(t.numel() * t.element_size() for t in made)
         if self._held > HELD:
             raise Untraceable("the work computes too much to hold all of it")
         self.steps.append(step)
-        return answer
+        return result
 
 
 def _is_view(func: Any) -> bool:
@@ -200,10 +200,10 @@ def _reached(steps: Iterable[_Step], sources: Sequence[Tensor]) -> set[int]:
     return reached
 
 
-def _needed(steps: Sequence[_Step], answer: Any) -> list[Tensor]:
-    """The tensors that the steps and the answer read and the steps do not make."""
+def _needed(steps: Sequence[_Step], result: Any) -> list[Tensor]:
+    """The tensors that the steps and the result read and the steps do not make."""
     made = {id(t) for step in steps for t in step.makes()}
-    read = [*(t for step in steps for t in step.inputs()), *tree_leaves(answer)]
+    read = [*(t for step in steps for t in step.inputs()), *tree_leaves(result)]
     return list({id(t): t for t in read if id(t) not in made}.values())
 
 
@@ -219,38 +219,38 @@ def _packed(step: _Step, changing: set[int]) -> _Step:
         layout = mkldnn._reorder_linear_weight(weight.t().contiguous(), len(x))
         args: Any = (x, layout, bias[0] if bias else None, "none", [], "")
         linear = mkldnn._linear_pointwise.default
-        return _Step(linear, args, {}, step.answer) if torch.equal(linear(*args), step.answer) else step
+        return _Step(linear, args, {}, step.result) if torch.equal(linear(*args), step.result) else step
     except (AttributeError, RuntimeError, TypeError):  # another torch, another dtype
         return step
 
 
-def _without_ones(steps: list[_Step], answer: Any) -> tuple[list[_Step], Any]:
+def _without_ones(steps: list[_Step], result: Any) -> tuple[list[_Step], Any]:
     """Without divisions by 1, which residual blocks end with."""
     stands_for: dict[int, Tensor] = {}
 
     def actual(t: Tensor) -> Tensor:
         return stands_for.get(id(t), t)
 
-    kept, last = [], {id(t) for t in tree_leaves(answer)}
+    kept, last = [], {id(t) for t in tree_leaves(result)}
     for step in steps:
         args, kwargs = tree_map_only(Tensor, actual, (step.args, step.kwargs))
         by_one = step.func is _ATEN.div.Tensor and not isinstance(args[1], Tensor) and args[1] == 1
-        # The answer must have its own memory.
-        if by_one and id(step.answer) not in last and _alike(args[0], step.answer):
-            stands_for[id(step.answer)] = args[0]
+        # The result must have its own memory.
+        if by_one and id(step.result) not in last and _alike(args[0], step.result):
+            stands_for[id(step.result)] = args[0]
         else:
             kept.append(replace(step, args=args, kwargs=kwargs))
-    return kept, tree_map_only(Tensor, actual, answer)
+    return kept, tree_map_only(Tensor, actual, result)
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
     return (one.shape, one.stride(), one.dtype) == (other.shape, other.stride(), other.dtype)
 
 
-def _overwriting(steps: list[_Step], answer: Any) -> Iterator[_Step]:
+def _overwriting(steps: list[_Step], result: Any) -> Iterator[_Step]:
     """The steps, in place where an input is not read again and has its own memory."""
     uses = Counter(id(t) for step in steps for t in step.inputs())
-    uses.update(id(t) for t in tree_leaves(answer))
+    uses.update(id(t) for t in tree_leaves(result))
     own = {id(t) for step in steps if not _is_view(step.func) for t in step.makes()}
     for step in steps:
         target = step.args[0] if step.func in _IN_PLACE else None
@@ -258,13 +258,13 @@ def _overwriting(steps: list[_Step], answer: Any) -> Iterator[_Step]:
             isinstance(target, Tensor)
             and uses[id(target)] == 1
             and id(target) in own
-            and _alike(target, step.answer)
+            and _alike(target, step.result)
         ):
             step = replace(step, func=_IN_PLACE[step.func])
         yield step
 
 
-def _compiled(steps: Sequence[_Step], inputs: Sequence[Tensor], answer: Any) -> Callable[..., Any]:
+def _compiled(steps: Sequence[_Step], inputs: Sequence[Tensor], result: Any) -> Callable[..., Any]:
     """The steps as one Python function of the inputs."""
     graph = fx.Graph()
     names = {id(t): graph.placeholder(f"given_{i}") for i, t in enumerate(inputs)}
@@ -274,13 +274,13 @@ def _compiled(steps: Sequence[_Step], inputs: Sequence[Tensor], answer: Any) -> 
 
     for step in steps:
         node = graph.call_function(step.func, tuple(named(list(step.args))), named(step.kwargs))
-        if isinstance(step.answer, Tensor):
-            names[id(step.answer)] = node
+        if isinstance(step.result, Tensor):
+            names[id(step.result)] = node
         else:
-            for i, part in enumerate(step.answer):
+            for i, part in enumerate(step.result):
                 if isinstance(part, Tensor):
                     names[id(part)] = graph.call_function(operator.getitem, (node, i))
-    graph.output(named(answer))
+    graph.output(named(result))
     graph.eliminate_dead_code()
     module = fx.GraphModule({}, graph)
     forward: Callable[..., Any] = module.forward

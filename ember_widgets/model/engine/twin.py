@@ -30,8 +30,8 @@ from ember_widgets.model.engine.watch import Watch, version_of
 
 LARGE = 2_000_000
 """From so many weights on a convolution is not laid out: it would save little time and take much memory."""
-ANSWERS = 4
-"""One for each step."""
+N_RESULTS = 4
+"""How many results are cached: one for each step."""
 SHAPES = 4
 """How many layouts are kept, one per input shape: for single pictures and for batches."""
 
@@ -70,9 +70,9 @@ def _twin(network: nn.Module) -> nn.Module:
             if type(child) is nn.Conv2d:
                 setattr(module, name, Convolution(child))
         if getattr(module, "is_cross_attention", False) and type(module.to_k) is nn.Linear:
-            module.to_k, module.to_v = Remembered(module.to_k), Remembered(module.to_v)
+            module.to_k, module.to_v = CachedLinear(module.to_k), CachedLinear(module.to_v)
         if type(getattr(module, "time_emb_proj", None)) is nn.Linear:
-            module.time_emb_proj = Remembered(module.time_emb_proj)
+            module.time_emb_proj = CachedLinear(module.time_emb_proj)
     return twin
 
 
@@ -133,7 +133,7 @@ class Convolution(nn.Module):
         return packed if ours.stride() == plain.stride() and torch.equal(ours, plain) else None
 
 
-class Remembered(nn.Module):
+class CachedLinear(nn.Module):
     """A layer that caches its last outputs while its weights stay the same.
 
     Args:
@@ -145,40 +145,40 @@ class Remembered(nn.Module):
         super().__init__()
         self.plain = plain
         self._weights: tuple[int | None, ...] = ()
-        self._answers: list[tuple[Tensor, int, Tensor]] = []
+        self._results: list[tuple[Tensor, int, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        if _FORGETFUL.get():
+        if _WITHOUT_CACHES.get():
             fresh: Tensor = self.plain(x)
             return fresh
         parts = [p for p in (self.plain.weight, self.plain.bias) if p is not None]
         weights = tuple(number for p in parts for number in (p.data_ptr(), version_of(p)))
         if weights != self._weights:
-            self._weights, self._answers = weights, []
-        for asked, version, answer in self._answers:
-            if version == version_of(asked) and same(x, asked):
-                return answer
+            self._weights, self._results = weights, []
+        for cached_input, version, result in self._results:
+            if version == version_of(cached_input) and same(x, cached_input):
+                return result
         made: Tensor = self.plain(x)
         if (now := version_of(x)) is not None:
-            self._answers = [(x, now, made), *self._answers[: ANSWERS - 1]]
+            self._results = [(x, now, made), *self._results[: N_RESULTS - 1]]
         return made
 
 
-_FORGETFUL = ContextVar("forgetful", default=False)
+_WITHOUT_CACHES = ContextVar("without_caches", default=False)
 
 
 @contextlib.contextmanager
-def forgetful() -> Iterator[None]:
+def without_caches() -> Iterator[None]:
     """A block in which no layer uses its cache."""
-    token = _FORGETFUL.set(True)
+    token = _WITHOUT_CACHES.set(True)
     try:
         yield
     finally:
-        _FORGETFUL.reset(token)
+        _WITHOUT_CACHES.reset(token)
 
 
-def same(x: Tensor, asked: Tensor) -> bool:
+def same(x: Tensor, cached_input: Tensor) -> bool:
     """Whether two tensors are equal; on a GPU, whether they are one object, since comparing would wait."""
-    if x is asked:
+    if x is cached_input:
         return True
-    return x.device.type == "cpu" and x.dtype == asked.dtype and torch.equal(x, asked)
+    return x.device.type == "cpu" and x.dtype == cached_input.dtype and torch.equal(x, cached_input)

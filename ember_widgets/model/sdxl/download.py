@@ -69,7 +69,7 @@ def plan(
     return items
 
 
-def told(items: Sequence[Item], hub: Hub) -> Iterator[str]:
+def lines(items: Sequence[Item], hub: Hub) -> Iterator[str]:
     """The plan as lines of text: sizes and licences."""
     yield f"To be kept in {hub.cache}:"
     width = max(len(item.listing.repo) for item in items)
@@ -78,7 +78,7 @@ def told(items: Sequence[Item], hub: Hub) -> Iterator[str]:
         left = hub.missing(item.listing, item.paths)
         state = "" if left == item.size else "  (here already)" if not left else f"  ({size(left)} left)"
         yield f"  {item.listing.repo:<{width}}  {size(item.size):>8}  {item.what}; licence: {licence}{state}"
-    yield "The licences bind you; each is stated on https://huggingface.co/<the repository>."
+    yield "These licences apply to you; each is stated on https://huggingface.co/<the repository>."
     yield f"To fetch now: {size(sum(hub.missing(item.listing, item.paths) for item in items))}."
 
 

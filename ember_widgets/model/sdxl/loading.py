@@ -42,7 +42,7 @@ def pick_device(device: str | None) -> torch.device:
     """The device asked for, or the best there is.
 
     Raises:
-        ValueError: There is no such device here.
+        ValueError: The device is unknown or not there.
     """
     if device is None:
         device = (
@@ -135,8 +135,8 @@ def load_pipeline(
 
     Args:
         model: Hub id, folder in diffusers' layout, or one .safetensors file with all of it.
-        dtype: Of the weights.
-        device: Where to.
+        dtype: Type of the weights.
+        device: Where to load it.
         hub: How to reach the hub.
         revision: Branch, tag or commit.
         variant: "fp16" weights where the model has them; "auto" = for 16-bit dtypes; None = the plain ones.
@@ -343,7 +343,7 @@ def memory(device: torch.device, doing: str, *caches: Any) -> Iterator[None]:
     free(device)
     raise MemoryError(
         f"{device} ran out of memory while {doing} ({text}). Everything painted is still there. "
-        "Turn one of these knobs of Painter.from_pretrained: dtype='auto' (16 bits on a GPU), "
+        "Change one of these arguments of Painter.from_pretrained: dtype='auto' (16 bits on a GPU), "
         "release_text_encoders=True, cpu_offload=True (slow, but needs the least); "
         "or close other notebooks that use this device"
     )

@@ -38,7 +38,7 @@ class UNetStart(Start):
         noise_state: State of the CPU generator after the noise was drawn.
         scheduler: With its timesteps set.
         timesteps: One per step.
-        extra: What the scheduler's steps take besides.
+        extra: Further arguments of the scheduler's steps.
         guidance: As in `Run`.
     """
 
@@ -160,7 +160,7 @@ class Sampler:
         with self.placement.at_work("unet"):
             states = [self.staged.prefix(scaled, t, text, added)]
             for here, there in zip(self.stages, self.stages[1:], strict=False):
-                states.append(here.onward(states[-1], states[-1].hidden_out, there.site))
+                states.append(here.run_to(states[-1], states[-1].hidden_out, there.site))
         extra = pipe.prepare_extra_step_kwargs(None, 0.0)
         return UNetStart(
             states=tuple(states),
@@ -212,13 +212,13 @@ class Sampler:
                 edit = edits[i] if i < len(edits) else None
                 out = state.hidden_out if edit is None else edit(step, state)
                 if i < last:
-                    state = stage.onward(state, out, self.stages[i + 1].site)
-            found, stage = replace(state, hidden_out=out), self.stages[last]
+                    state = stage.run_to(state, out, self.stages[i + 1].site)
+            reached, stage = replace(state, hidden_out=out), self.stages[last]
             if stage.site == site:
-                return found
+                return reached
             if stage is self.stages[-1]:
-                found = self._restyled(found, start, t, style)
-            return stage.onward(found, found.hidden_out, site)
+                reached = self._restyled(reached, start, t, style)
+            return stage.run_to(reached, reached.hidden_out, site)
 
     def _steps(
         self,
@@ -257,8 +257,8 @@ class Sampler:
                 raise_if_cancelled(cancelled)
                 prediction = self._predict(start, i, scaled, t, edits, style)
                 if start.guidance > 1:
-                    without, given = prediction.chunk(2)
-                    prediction = without + start.guidance * (given - without)
+                    unconditional, conditional = prediction.chunk(2)
+                    prediction = unconditional + start.guidance * (conditional - unconditional)
                 dtype = latents.dtype
                 latents = scheduler.step(prediction, t, latents, **extra, return_dict=False)[0]
                 if latents.dtype != dtype and latents.device.type == "mps":
@@ -285,7 +285,7 @@ class Sampler:
             edit = edits[i] if i < len(edits) else None
             out = state.hidden_out if edit is None else edit(step, state)
             if i + 1 < len(self.stages):
-                state = self.stages[i].onward(state, out, self.stages[i + 1].site)
+                state = self.stages[i].run_to(state, out, self.stages[i + 1].site)
         return self._rest(self._restyled(state, start, t, style), out)
 
     def _prefix(self, scaled: Tensor, t: Tensor, start: UNetStart) -> UNetState:
@@ -345,7 +345,7 @@ def _copied(scheduler: Any) -> Any:
 
 
 def _photograph_steps(scheduler: Any, n_steps: int, strength: float, device: Any) -> Tensor:
-    """The last `n_steps` timesteps of a schedule of which they are the share `strength`."""
+    """The last `n_steps` timesteps of a schedule that is so long that they are its share `strength`."""
     n_all = n_steps
     while int(n_all * strength) < n_steps:
         n_all += 1

@@ -36,7 +36,7 @@ class UNetState(SiteState):
 
 @dataclass
 class _Run:
-    """The moving parts of one forward pass."""
+    """The values that change during one forward pass."""
 
     sample: Tensor
     skips: list[Tensor]
@@ -108,7 +108,7 @@ class StagedUNet:
         """Whether the site is this one or comes after it."""
         return site == self.site or site in [path for path, _ in self._after]
 
-    def onward(self, state: UNetState, hidden_out: Tensor, site: str) -> UNetState:
+    def run_to(self, state: UNetState, hidden_out: Tensor, site: str) -> UNetState:
         """Run from the site's (edited) output to a later site.
 
         Args:
@@ -117,7 +117,7 @@ class StagedUNet:
             site: Module path of an attention block after it.
 
         Raises:
-            ValueError: There is no such block after it.
+            ValueError: The site is not an attention block after this one.
         """
         blocks = [path for path, _ in self._after if "attentions" in path]
         if site not in blocks:
@@ -167,7 +167,7 @@ def latent_side(unet: Any) -> int:
     """Height and width of the latents that a UNet is run on.
 
     Raises:
-        ValueError: They are not square, or cannot be halved as often as the UNet does it.
+        ValueError: They are not square, or cannot be halved as often as the UNet halves them.
     """
     size, unit = unet.config.sample_size, 2**unet.num_upsamplers
     if not isinstance(size, int) or size < unit or size % unit:

@@ -103,13 +103,13 @@ class Vae:
 
 
 def _are_finite(*tensors: Tensor) -> list[bool]:
-    """Of all tensors at once, because each answer waits for the device."""
+    """Whether each tensor is finite; all at once, because every result that is read waits for the device."""
     found: list[bool] = torch.stack([torch.isfinite(_extremes(t)).all() for t in tensors]).tolist()
     return found
 
 
 def _extremes(tensor: Tensor) -> Tensor:
-    """If values are not finite, the extremes are not; a CPU finds these ten times sooner."""
+    """On a CPU the smallest and largest value, found ten times faster; not finite if any value is not."""
     return torch.stack(torch.aminmax(tensor)) if tensor.device.type == "cpu" else tensor
 
 

@@ -28,8 +28,7 @@ class Arrangement:
         features: what is laid out.
         method: "umap", "tsne" or "pca"; None = the best that is installed.
         cache: folder in which maps are kept; None = as `cache_folder` says.
-        on_made: called, in a thread, when the maps that were missing are there, or could not be made; with
-            what went wrong.
+        on_made: called, in a thread, when the missing maps are made, or with the error if they could not be.
 
     Attributes:
         map: as it is now.
@@ -62,7 +61,7 @@ class Arrangement:
             threading.Thread(target=self._make, name="ember-atlas", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until all is laid out; False if that took longer than so many seconds."""
+        """Block until all is laid out; False if that took longer than `timeout` seconds."""
         return self._made.wait(timeout)
 
     @property
@@ -70,8 +69,8 @@ class Arrangement:
         """How many features there are, and how they were laid out."""
         titles = " and ".join(dict.fromkeys(one.title for one in self._maps))
         where = f" of {', '.join(self._features.sites)}" if len(self._maps) > 1 else ""
-        told = f"{self._features.n_features:,} features{where} · {titles}"
-        return f"{told} for now; {METHODS[self._wanted]} is under way…" if self._missing else told
+        text = f"{self._features.n_features:,} features{where} · {titles}"
+        return f"{text} for now; {METHODS[self._wanted]} is under way…" if self._missing else text
 
     def _make(self) -> None:
         fault: Exception | None = None
@@ -80,7 +79,7 @@ class Arrangement:
                 rows, key = self._features.directions[i], self._key(i)
                 self._maps[i] = make_map(rows, key, method=self._wanted, cache=self._cache)
             self.map = side_by_side(self._maps)
-        except Exception as error:  # nobody would see it
+        except Exception as error:  # in a thread it would be lost
             fault = error
         self._missing = []
         try:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
-from ember_widgets.features.labels import labels_of
 from ember_widgets.features.statistics import Statistics
-from ember_widgets.painter.protocol import DrawsManyIcons, HasIcons, HasLabels, HasStatistics, offered
+from ember_widgets.painter.protocol import DrawsManyIcons, HasIcons, HasStatistics, labels_of, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
@@ -47,8 +46,8 @@ class Catalogue:
 
     Args:
         source: a painter, or an SAE alone.
-        collection: pictures that show features, and tell how often they are active where they are more than
-            those that the painter's own statistics are of.
+        collection: pictures in which the features are shown. Its statistics are used if they cover more
+            pictures than the painter's own.
 
     Raises:
         TypeError: neither a painter nor an SAE.
@@ -61,8 +60,8 @@ class Catalogue:
         """{site: SAE}, in the order in which their features are counted."""
         self.n_features = self.space.n_features
         self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
-        """What scenes and collections call them."""
-        self.labels = labels_of(offered(source, HasLabels))
+        """The SAEs' name in scenes and collections."""
+        self.labels = labels_of(source)
         has_icons = offered(source, HasIcons)
         icons = has_icons.icons if has_icons else None
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
@@ -73,17 +72,17 @@ class Catalogue:
         if collection is not None:
             self._check(collection)
             measured = collection.statistics
-            # Statistics of more pictures tell better which features are dead.
+            # Statistics of more pictures say more reliably which features are dead.
             if measured.n_images and (not self.statistics or measured.n_images > self.statistics.n_images):
                 self.statistics = measured
 
     @cached_property
     def sites(self) -> list[str]:
-        """Short names."""
+        """The sites by their short names."""
         return [site_names.short(site) for site in self.saes]
 
     def site(self, feature: int) -> int:
-        """Which of the sites a feature is of."""
+        """The index of a feature's site."""
         return self.space.sites.index(self.space.site(feature))
 
     def of_site(self, site: int) -> slice:
@@ -92,7 +91,7 @@ class Catalogue:
 
     @cached_property
     def directions(self) -> list[NDArray[np.float32]]:
-        """Of each site (n_features, d_model) float32, the decoder's rows at length 1."""
+        """For each site (n_features, d_model) float32, the decoder's rows at length 1."""
         return [_unit_rows(sae.W_dec.detach().float().cpu().numpy()) for sae in self.saes.values()]
 
     @cached_property
@@ -105,7 +104,7 @@ class Catalogue:
 
     @cached_property
     def dead(self) -> NDArray[np.bool_]:
-        """(n_features,) bool; none where nothing was measured."""
+        """(n_features,) bool; none if nothing was measured."""
         return self.statistics.dead if self.statistics else np.zeros(self.n_features, np.bool_)
 
     @cached_property
@@ -124,10 +123,11 @@ class Catalogue:
         mask[labelled[labelled < self.n_features]] = True
         return mask
 
-    def found(self, text: str) -> tuple[list[int], dict[int, str]]:
-        """Features for a text, best first, and for each a word on how it came to be there, if there is one.
+    def search(self, text: str) -> tuple[list[int], dict[int, str]]:
+        """Features for a text, best first, and {feature: a note on why it was found} for some of them.
 
-        "like 12" or "~12" gives those most like 12, with the cosine; a number that feature first.
+        "like 12" or "~12" gives the features most similar to 12, noted with the cosine; a number gives that
+        feature first.
         """
         if match := _LIKE.fullmatch(text.strip()):
             feature = int(match[1])
@@ -157,10 +157,10 @@ class Catalogue:
         return [(self.space.index(int(f), site), float(cosines[f])) for f in nearest]
 
     def passing(self, filters: Iterable[str]) -> NDArray[np.bool_]:
-        """(n_features,) bool: those that these filters leave.
+        """(n_features,) bool: the features that pass these filters.
 
         Args:
-            filters: "live", "labelled", "placeless", or sites by their short names, of which one will do.
+            filters: "live", "labelled", "placeless", or short names of sites, of which any one suffices.
         """
         mask = np.ones(self.n_features, np.bool_)
         wanted = set(filters)
@@ -176,7 +176,7 @@ class Catalogue:
             mask &= ~self.positional
         return mask
 
-    def telling_first(self, features: Iterable[int] | NDArray[Any]) -> list[int]:
+    def labelled_first(self, features: Iterable[int] | NDArray[Any]) -> list[int]:
         """Features with a label first, then those that are active most often."""
         chosen = np.fromiter(features, np.intp)
         often = self.statistics.frequency[chosen] if self.statistics else np.zeros(len(chosen))
@@ -184,12 +184,12 @@ class Catalogue:
         return [int(feature) for feature in chosen[order]]
 
     def tile(self, feature: int, note: str = "") -> dict[str, Any]:
-        """What the sheet says of a feature."""
+        """What a tile of the sheet shows of a feature."""
         label = self.labels.get(feature, "")
         return {"feature": feature, "label": label, "note": note, "dead": bool(self.dead[feature])}
 
     def details(self, feature: int) -> dict[str, Any]:
-        """What the card says of a feature, without pictures."""
+        """What the card shows of a feature, without pictures."""
         facts: list[tuple[str, str]] = []
         if len(self.sites) > 1:
             facts.append(("site", self.sites[self.site(feature)]))
@@ -226,7 +226,7 @@ class Catalogue:
 
 
 def _read(source: Any) -> tuple[dict[str, Any], FeatureSpace]:
-    """The SAEs of a painter, or an SAE alone; and those of their features that scenes count."""
+    """The SAEs of a painter, or an SAE alone; and the feature space of scenes."""
     from ember_widgets.dictionary.sae import SAE  # loads torch
 
     if isinstance(source, SAE):
@@ -247,7 +247,7 @@ def _unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def percent(share: float) -> str:
-    """A share with two digits that count: 12 %, 1.2 %, 0.012 %."""
+    """A share with two significant digits: 12 %, 1.2 %, 0.012 %."""
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 

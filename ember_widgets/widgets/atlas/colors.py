@@ -18,7 +18,7 @@ MODES = {
     "positional": "Positional",
     "site": "Site",
 }
-# Okabe and Ito's colours, which the colour-blind tell apart; the grey is for what there is nothing to say of.
+# Okabe and Ito's colours, which colour-blind people can tell apart; grey is for features without a value.
 KINDS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 MANY = "#5f5fc4"
 STEPS = 256
@@ -40,12 +40,12 @@ class Coloring:
 
 
 def modes(features: Catalogue) -> dict[str, str]:
-    """The modes that say something of these features, and their titles."""
+    """The modes that apply to these features, and their titles."""
     return {mode: title for mode, title in MODES.items() if mode != "site" or len(features.sites) > 1}
 
 
 def coloring(mode: str, features: Catalogue, *, dark: bool) -> Coloring:
-    """The colours of a mode, on a dark or a light ground."""
+    """The colours of a mode, on a dark or a light background."""
     grey = "#55555e" if dark else "#c9c9cf"
     if mode == "source":
         return _kinds(_sources(features), grey)
@@ -66,7 +66,7 @@ def _ramp(values: NDArray[np.float32], dead: NDArray[np.bool_], grey: str, dark:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    # Ends that would vanish against the ground are left out.
+    # Ends that would vanish against the background are left out.
     low_end, high_end = (0.25, 1.0) if dark else (0.0, 0.88)
     ramp = [to_hex(color) for color in colormaps["viridis"](np.linspace(low_end, high_end, STEPS - 16))]
     alive = ~dead & (values > 0)
@@ -83,7 +83,7 @@ def _ramp(values: NDArray[np.float32], dead: NDArray[np.bool_], grey: str, dark:
 def _kinds(names: list[str], grey: str, rest: str = "no label") -> Coloring:
     counts = Counter(names)
     known = sorted((name for name in counts if name), key=lambda name: (-counts[name], name))
-    # One colour more than there are is for all others together.
+    # One more colour is for all other kinds together.
     colors = {name: KINDS[i] if i < len(KINDS) else MANY for i, name in enumerate(known)}
     palette = [grey, *KINDS, MANY]
     place = {name: palette.index(color) for name, color in colors.items()} | {"": 0}

@@ -1,4 +1,4 @@
-"""The map as one picture, for where no widget is alive: points, and the icons of labelled features."""
+"""The map as one picture, for pages without a running widget: points, and the icons of labelled features."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def map_picture(
         color = colors.map[min(STEPS - 1, int(colors.values[feature] * STEPS))]
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=color)
     taken: list[tuple[float, float]] = []
-    labelled: list[Any] = [f for f in features.telling_first(visible) if f in features.labels][:400]
+    labelled: list[Any] = [f for f in features.labelled_first(visible) if f in features.labels][:400]
     for feature in labelled:
         x, y = at(feature)
         drawn = feature in features.icons and not features.icons.is_blank(feature)

@@ -21,7 +21,7 @@ class Panel(anywidget.AnyWidget):
     query = traitlets.Unicode().tag(sync=True, echo_update=False)
     color_by = traitlets.Unicode().tag(sync=True)
     filters = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    ground = traitlets.Unicode(help="The colour behind the widget, '#rrggbb'.").tag(
+    ground = traitlets.Unicode(help="The background colour of the page, '#rrggbb'.").tag(
         sync=True, echo_update=False
     )
 

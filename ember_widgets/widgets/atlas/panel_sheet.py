@@ -30,7 +30,7 @@ class Sheet:
         features: the features.
 
     Attributes:
-        notes: {feature: a word more for its tile}, such as how alike it is.
+        notes: {feature: a note for its tile}, such as its similarity.
     """
 
     def __init__(self, panel: Panel, features: Catalogue) -> None:
@@ -44,15 +44,15 @@ class Sheet:
     def show(self, selected: Sequence[int], passing: NDArray[np.bool_]) -> None:
         """Show what was found or selected; else all features that pass the filters."""
         with self._panel.hold_sync():
-            self._tell(list(selected), passing)
+            self._fill(list(selected), passing)
 
-    def _tell(self, features: list[int], passing: NDArray[np.bool_]) -> None:
+    def _fill(self, features: list[int], passing: NDArray[np.bool_]) -> None:
         if self._panel.query.strip():
             self._panel.title = f"{len(features):,} found" if features else "Nothing found"
         elif features:
             self._panel.title = f"{_counted(features)} selected"
         else:
-            features = self._all.telling_first(np.flatnonzero(passing))
+            features = self._all.labelled_first(np.flatnonzero(passing))
             self._panel.title = f"All {_counted(features)}" if features else "No features"
         shown = features[:SHOWN]
         self._panel.more = len(features) - len(shown)
@@ -61,7 +61,7 @@ class Sheet:
         self.want_icons(shown)
         self._send_icons()
 
-    def look(self, feature: int | None) -> None:
+    def open_card(self, feature: int | None) -> None:
         """Open a feature's card; None closes it."""
         self._feature = feature
         if feature is None:
@@ -72,8 +72,8 @@ class Sheet:
             self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
             self._send_icons()
 
-    def tell_choices(self) -> None:
-        """Set the filters; one that cannot be used says why."""
+    def show_choices(self) -> None:
+        """Show the filters; one that cannot be used says why."""
         n, known = self._all.n_features, self._all.statistics is not None
         live = n - int(self._all.dead.sum())
         positional, labelled = int(self._all.positional.sum()), int(self._all.labelled.sum())
@@ -107,10 +107,10 @@ class Sheet:
             shown = [tile["feature"] for tile in self._panel.tiles]
             if self._feature is not None:
                 shown.append(self._feature)
-            addresses = {f: "blank" if icons.is_blank(f) else icons.address(f) for f in shown}
-            told = {str(feature): address for feature, address in addresses.items() if address}
-            if told != self._panel.icons:
-                self._panel.icons = told
+            urls = {f: "blank" if icons.is_blank(f) else icons.address(f) for f in shown}
+            sent = {str(feature): url for feature, url in urls.items() if url}
+            if sent != self._panel.icons:
+                self._panel.icons = sent
 
     def _pictures(self, feature: int) -> dict[str, Any]:
         """The pictures in which it is strongest, framed."""

@@ -21,13 +21,13 @@ BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "downloa
 EDGE = 1.05
 """The map's middle part, -1..1, with some room around it."""
 OPACITY, FADED = 0.9, 0.55
-"""Of all points; and by how much those fade that are not selected."""
+"""Opacity of all points; and the factor for those that are not selected."""
 SELECTED = "#e4572e"
 LARGER = 2.0
-"""Selected points are larger by so many pixels."""
+"""How many pixels larger selected points are."""
 MOVING_MS = 1200
 REPEATS_S = (0.5, 2.0, 6.0)
-# A grey square, where a feature has no icon yet.
+# A grey square, for a feature without an icon yet.
 NO_ICON = "data:image/gif;base64,R0lGODlhAQABAIAAAJmZmQAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 
 
@@ -38,7 +38,7 @@ class Scatter:
         features: what is known of them.
         layout: where they lie.
         height: in pixels.
-        on_select: called with the features that were selected by hand.
+        on_select: called with the features that were selected in the browser.
         on_hover: called with the feature under the pointer.
 
     Raises:
@@ -69,22 +69,22 @@ class Scatter:
         self._features = features
         self._on_select, self._on_hover = on_select, on_hover
         self._frame = pandas.DataFrame(self._columns(layout))
-        self._lock = threading.RLock()  # it is told again from threads of its own
-        self._told: tuple[int, ...] = ()
+        self._lock = threading.RLock()  # `_repeat` runs in threads of its own
+        self._selection: tuple[int, ...] = ()
         self._shown = np.ones(n, np.bool_)
         self._zoomed: tuple[int, ...] | None = None
-        self._telling = self._closed = False
+        self._sending = self._closed = False
         # What the browser has: (n, 4) place, shade, and a number that differs each time.
         self._points = np.zeros((n, 4), np.float32)
         self._points[:, :2] = layout.positions / EDGE
         self._palette: list[list[float]] = [[0.6, 0.6, 0.6, 1.0]] * STEPS
-        self._odd = 0.0
+        self._toggle = 0.0
         scatter: Any = jscatter.Scatter(
             data=self._frame, x="x", y="y", x_scale=(-EDGE, EDGE), y_scale=(-EDGE, EDGE), height=height
         )
         scatter.axes(False)
         scatter.legend(False)
-        # White until the browser has told what is there. Not transparent: faint points would vanish in it.
+        # White until the browser has sent its background. Not transparent: faint points would vanish in it.
         scatter.background("#ffffff")
         scatter.color(by="shade", map=["#999999"] * (STEPS + 1), norm=(0.0, 1.0))
         scatter.tooltip(
@@ -115,40 +115,40 @@ class Scatter:
         shades = (np.minimum(coloring.values * STEPS, STEPS - 1).astype(int) + np.float32(0.5)) / STEPS
         with self._lock, self.widget.hold_sync():
             self._palette = [[*to_rgba(color)] for color in coloring.map]
-            self._tell_colors()
+            self._send_colors()
             if not np.array_equal(shades, self._points[:, 2]):
                 self._points[:, 2] = shades
-                self._tell_points()
+                self._send_points()
 
-    def ground(self, color: str) -> None:
-        """Draw on a colour "#rrggbb"."""
+    def background(self, color: str) -> None:
+        """Draw on a background of this colour, "#rrggbb"."""
         from matplotlib.colors import to_rgba
 
         # Not by jscatter's background(): it sets the axes' and the legend's colours too, and these then show.
-        ground = to_rgba(color)
-        ink = (1, 1, 1, 1) if sum(ground[:3]) < 1.5 else (0, 0, 0, 1)
+        background = to_rgba(color)
+        ink = (1, 1, 1, 1) if sum(background[:3]) < 1.5 else (0, 0, 0, 1)
         with self.widget.hold_sync():
-            self.widget.background_color = list(ground)
+            self.widget.background_color = list(background)
             self.widget.tooltip_color = self.widget.reticle_color = list(ink)
 
     def only(self, mask: NDArray[np.bool_]) -> None:
-        """Hide all but these."""
+        """Hide all points but these."""
         with self._lock:
             if not np.array_equal(mask, self._shown):
                 self._shown = mask
-                self._tell_filter()
-                self._tell_selection(again=True)  # the browser forgets what it hides
+                self._send_filter()
+                self._send_selection(again=True)  # the browser forgets what it hides
 
     def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
-        """Select points, and go there."""
+        """Select points, and zoom to them if asked to."""
         with self._lock:
-            self._told = tuple(sorted(features))
-            self._tell_selection()
+            self._selection = tuple(sorted(features))
+            self._send_selection()
             if zoom:
                 self.zoom(features)
 
     def zoom(self, features: tuple[int, ...]) -> None:
-        """Go to where these are; to the whole map if there are none."""
+        """Zoom to these points; to the whole map if there are none."""
         with self._lock, self.widget.hold_sync():
             self._zoomed = features
             self.widget.zoom_animation = 600
@@ -160,11 +160,11 @@ class Scatter:
         """Lay the points out anew."""
         with self._lock, self.widget.hold_sync():
             self._points[:, :2] = layout.positions / EDGE
-            self._tell_points(moved=True)
+            self._send_points(moved=True)
         self._repeat_soon()
 
-    def tell(self, feature: int) -> None:
-        """A feature's label or icon has changed."""
+    def refresh(self, feature: int) -> None:
+        """Show a feature's label and icon as they are now."""
         self._frame.at[feature, "label"] = self._features.labels.get(feature, "–")
         self._frame.at[feature, "icon"] = self._features.icons.address(feature) or NO_ICON
 
@@ -192,17 +192,17 @@ class Scatter:
 
     # Messages to the browser. It ignores a value that equals the one before.
 
-    def _tell_colors(self) -> None:
+    def _send_colors(self) -> None:
         from matplotlib.colors import to_rgba
 
         # No point has a shade of 1, so none has the last colour.
-        self._odd = 1.0 - self._odd
-        palette = [*self._palette, [self._odd] * 4]
+        self._toggle = 1.0 - self._toggle
+        palette = [*self._palette, [self._toggle] * 4]
         self.widget.color = self.widget.color_hover = palette
         # As many as there are colours, or the browser would take each point's own.
         self.widget.color_selected = [[*to_rgba(SELECTED)]] * len(palette)
 
-    def _tell_points(self, *, moved: bool = False) -> None:
+    def _send_points(self, *, moved: bool = False) -> None:
         if self._closed:
             return
         self._points[:, 3] += 1
@@ -210,7 +210,7 @@ class Scatter:
         self.widget.non_spatial_points_update = not moved
         self.widget.points = self._points.copy()
 
-    def _tell_filter(self, *, again: bool = False) -> None:
+    def _send_filter(self, *, again: bool = False) -> None:
         if self._closed:
             return
         shown = np.flatnonzero(self._shown).astype(np.uint32)
@@ -218,27 +218,27 @@ class Scatter:
             self.widget.filter = None
         self.widget.filter = None if self._shown.all() else shown
 
-    def _tell_selection(self, *, again: bool = False) -> None:
+    def _send_selection(self, *, again: bool = False) -> None:
         if self._closed:
             return
-        chosen = np.array(self._told, np.uint32)
-        self._telling = True
+        chosen = np.array(self._selection, np.uint32)
+        self._sending = True
         try:
             if again and np.array_equal(chosen, self.widget.selection):
                 self.widget.selection = chosen[:0]
             self.widget.selection = chosen
         finally:
-            self._telling = False
+            self._sending = False
 
     def _selected(self, change: Any) -> None:
         with self._lock:
-            if self._telling:
+            if self._sending:
                 return
             new = () if change["new"] is None else np.unique(change["new"])
             chosen = tuple(int(i) for i in new if 0 <= i < len(self._shown) and self._shown[int(i)])
-            if chosen == self._told:
+            if chosen == self._selection:
                 return
-            self._told = chosen
+            self._selection = chosen
         self._on_select(chosen)
 
     def _view_made(self, change: Any) -> None:
@@ -246,7 +246,7 @@ class Scatter:
 
     def _repeat_soon(self) -> None:
         # A view reads what it shows when it is made, listens only from the next animation frame on, and draws
-        # later still; it misses what it is told meanwhile, and does not say when it is ready.
+        # later still; it misses messages meanwhile, and does not say when it is ready.
         for delay in REPEATS_S:
             timer = threading.Timer(delay, self._repeat, [delay == REPEATS_S[0]])
             timer.daemon = True
@@ -257,10 +257,10 @@ class Scatter:
             if self._closed:
                 return
             with self.widget.hold_sync():
-                self._tell_colors()
-                self._tell_points()
-            self._tell_filter(again=True)
-            self._tell_selection(again=True)
+                self._send_colors()
+                self._send_points()
+            self._send_filter(again=True)
+            self._send_selection(again=True)
             if zoom and self._zoomed is not None:
                 self.zoom(self._zoomed)
 

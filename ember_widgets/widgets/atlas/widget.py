@@ -39,8 +39,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     Args:
         painter: a Painter, or an SAE alone (then there are no icons and labels).
-        collection: pictures collected with this painter. They show where each feature is strongest, and tell
-            how often it is active, unless that was measured over more pictures when the SAE was made.
+        collection: pictures collected with this painter. They show where each feature is strongest,
+            and how often it is active, unless that was measured over more pictures when the SAE was made.
         brush: a PaintWidget with the same SAE, to whose palette features can be added.
         method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
         cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
@@ -61,7 +61,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     selected = traitlets.Tuple(help="Numbers of the selected features.")
     feature = traitlets.Int(None, allow_none=True, help="The feature whose card is open.")
 
-    # As they are while nothing is constructed yet: ipywidgets closes what it could not construct.
+    # True until it is constructed: ipywidgets closes a widget that it could not construct.
     _closed = True
 
     def __init__(
@@ -88,7 +88,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self.last_error: Exception | None = None
         self._places = Arrangement(self._all, method=method, cache=cache, on_made=self._arranged)
         self._scatter = Scatter(
-            self._all, self.map, height=height, on_select=self._by_hand, on_hover=self._hovered
+            self._all, self.map, height=height, on_select=self._selected_in_browser, on_hover=self._hovered
         )
         self._panel = Panel(
             layout=ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto"),
@@ -108,13 +108,13 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
         super().__init__([left, self._panel, NotebookKeys("ember-atlas")], layout=layout)
         self.add_class("ember-atlas")
-        self._panel.observe(self._asked_query, "query")
-        self._panel.observe(self._asked_colors, ["color_by", "ground"])
-        self._panel.observe(self._asked_filters, "filters")
-        self._panel.on_msg(lambda _, content, __: self._asked(content))
+        self._panel.observe(self._query_changed, "query")
+        self._panel.observe(self._colors_changed, ["color_by", "ground"])
+        self._panel.observe(self._filters_changed, "filters")
+        self._panel.on_msg(lambda _, content, __: self._received(content))
         if brush is not None:
             self.link(brush)
-        self._sheet.tell_choices()
+        self._sheet.show_choices()
         self._recolor()
         self._scatter.only(self._passing)
         self._show()
@@ -133,14 +133,14 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         Returns:
             Feature numbers, best first, whatever filters are set; none for an empty text.
         """
-        return self._all.found(checks.text("text", text))[0]
+        return self._all.search(checks.text("text", text))[0]
 
     def like(self, feature: int, n: int = 24) -> list[tuple[int, float]]:
         """The n features most like one: (feature, cosine of the decoder directions), nearest first."""
         return self._all.like(feature, checks.integer("n", n, 1, 10_000, hint="say how many"))
 
     def select(self, features: Iterable[int]) -> None:
-        """Select features, show them in the sheet, and go to where they are; [] selects none.
+        """Select features, show them in the sheet, and zoom to them; [] selects none.
 
         Raises:
             TypeError, ValueError: no such feature.
@@ -153,7 +153,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._forget_query()
             self._choose(chosen, zoom=True)
             if chosen:
-                self._look(chosen[0])
+                self._open_card(chosen[0])
 
     def brush(self, feature: int) -> str:
         """Send a feature to the linked PaintWidget as a factor of its own; returns the factor's name.
@@ -184,7 +184,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._panel.has_paint = paint is not None
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the map is arranged; False if that took longer than so many seconds."""
+        """Block until the map is arranged; False if that took longer than `timeout` seconds."""
         return self._places.wait(timeout)
 
     def picture(self, side: int = 900) -> Image.Image:
@@ -253,57 +253,57 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _show(self) -> None:
         self._sheet.show(self.selected, self._passing)
 
-    def _look(self, feature: int | None) -> None:
+    def _open_card(self, feature: int | None) -> None:
         self.feature = feature
-        self._sheet.look(feature)
+        self._sheet.open_card(feature)
 
     def _icons_made(self, features: list[int]) -> None:
         for feature in features:
-            self._scatter.tell(feature)
+            self._scatter.refresh(feature)
         self._sheet.icons_made(features)
 
-    # Events of the browser; an exception that leaves these would not be shown anywhere
+    # Events of the browser; an exception that escapes from these would not be shown anywhere
 
     def _hovered(self, feature: int) -> None:
         self._sheet.want_icons([feature])
 
-    def _by_hand(self, features: tuple[int, ...]) -> None:
+    def _selected_in_browser(self, features: tuple[int, ...]) -> None:
         with self._lock:
             self._forget_query()
-            self.selected = tuple(self._all.telling_first(features))
+            self.selected = tuple(self._all.labelled_first(features))
             self._show()
             if len(features) == 1:
-                self._look(features[0])
+                self._open_card(features[0])
 
-    def _asked_query(self, change: Any) -> None:
+    def _query_changed(self, change: Any) -> None:
         with self._lock:
             if change["new"].strip() == self._query:
                 return
             self._query = change["new"].strip()
-            found, notes = self._all.found(self._query)
+            found, notes = self._all.search(self._query)
             self._sheet.notes = notes
             passing = self._passing
             self._choose(tuple(feature for feature in found if passing[feature]))
 
     def _forget_query(self) -> None:
-        self._query = ""  # nothing is to be looked for
+        self._query = ""
         self._panel.query = ""
         self._sheet.notes = {}
 
-    def _asked_colors(self, change: Any) -> None:
+    def _colors_changed(self, change: Any) -> None:
         try:
             if change["name"] == "ground" and change["new"]:
-                self._scatter.ground(change["new"])
+                self._scatter.background(change["new"])
             self._recolor()
         except (KeyError, ValueError) as fault:
             self._report(fault)
 
-    def _asked_filters(self, change: Any) -> None:
+    def _filters_changed(self, change: Any) -> None:
         with self._lock:
             self._scatter.only(self._passing)
             self._show()
 
-    def _asked(self, content: Any) -> None:
+    def _received(self, content: Any) -> None:
         try:
             self._panel.notice = ""
             self._do(content)
@@ -311,35 +311,35 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._report(fault)
 
     def _do(self, content: Any) -> None:
-        asked = content["do"]
-        if asked == "clear":
+        action = content["do"]
+        if action == "clear":
             self._forget_query()
             self._choose(())
             return
         feature = checks.feature_index(content["feature"], self._all.n_features)
         with self._lock:
-            if asked == "look":
-                self._look(feature)
-            elif asked == "brush":
+            if action == "look":
+                self._open_card(feature)
+            elif action == "brush":
                 name = self.brush(feature)
                 self._panel.notice = f"“{name}” is in the palette now: pick it there and paint."
-            elif asked == "like":
+            elif action == "like":
                 self._panel.query = f"like {feature}"
-            elif asked == "show":
+            elif action == "show":
                 self._scatter.zoom((feature,))
-            elif asked == "label":
+            elif action == "label":
                 self._label(feature, content["text"])
             else:
-                raise ValueError(f"do={checks.shown(asked)} is unknown")
+                raise ValueError(f"do={checks.shown(action)} is unknown")
 
     def _label(self, feature: int, text: str) -> None:
         if " ".join(checks.text("text", text).split()) == self._all.labels.get(feature, ""):
             return
         self._all.labels.set(feature, text)
-        self._scatter.tell(feature)
-        self._sheet.tell_choices()
+        self._scatter.refresh(feature)
+        self._sheet.show_choices()
         self._show()
-        self._look(feature)
+        self._open_card(feature)
         if self._panel.color_by == "source":
             self._recolor()
 

@@ -105,8 +105,8 @@ class PatchCanvas:
         """Draw a layer in place of the one before."""
         canvas = self.widget[1]
         canvas.clear()
-        if layer.veil:
-            canvas.global_alpha = layer.veil
+        if layer.dim:
+            canvas.global_alpha = layer.dim
             canvas.fill_style = "#14161c"
             canvas.fill_rect(0, 0, SIDE, SIDE)
             canvas.global_alpha = 1
@@ -170,7 +170,7 @@ class PatchCanvas:
 
 
 def edges(n: int) -> NDArray[np.int64]:
-    """(n + 1,) whole pixels between which n rows or columns lie: gaps or overlaps would be seen."""
+    """(n + 1,) whole pixels between which n rows or columns lie: gaps or overlaps would be visible."""
     pixels: NDArray[np.int64] = np.linspace(0, SIDE, n + 1).round().astype(np.int64)
     return pixels
 
@@ -196,7 +196,7 @@ class RowCanvas:
         self._pointed: int | None = None
         self._used = 0
         self.widget = Canvas(width=64, height=rows * height, layout=Layout(height=f"{rows * height}px"))
-        self.widget.add_class("ember-hand")
+        self.widget.add_class("ember-clickable")
         self.widget.on_mouse_move(lambda x, y: self._point(int(y // height)))
         self.widget.on_mouse_out(lambda x, y: self._point(None))
         self.widget.on_mouse_down(lambda x, y: click(int(y // height)))

@@ -23,52 +23,54 @@ class Gestures:
     parts: Parts
 
     def __init__(self, inspector: Any) -> None:
-        self._of = inspector
+        self._inspector = inspector
 
     def point(self, patch: Patch | None) -> None:
         """Handle a move: to a patch, or (None) away from the picture."""
-        self._of.hovered = patch
+        self._inspector.hovered = patch
 
     def click(self, patch: Patch) -> None:
         """Handle a click: pin, unpin or compare."""
-        of = self._of
+        inspector = self._inspector
         compares, self.parts.compare.value = self.parts.compare.value, False
-        if compares and of.patch is not None:
-            of.compared = None if patch == of.patch else patch
+        if compares and inspector.patch is not None:
+            inspector.compared = None if patch == inspector.patch else patch
         else:
-            was = of.patch
+            was = inspector.patch
             self._release()
-            of.patch = None if patch == was else patch
+            inspector.patch = None if patch == was else patch
 
     def drag(self, box: Box, done: bool) -> None:
         """Handle a drag: select a region."""
-        of = self._of
-        if not done or box != of.region:
-            of.patch = of.compared = of.hovered = None
-            of.region = box
+        inspector = self._inspector
+        if not done or box != inspector.region:
+            inspector.patch = inspector.compared = inspector.hovered = None
+            inspector.region = box
 
     def pick(self, row: int) -> None:
         """Handle a click in the list: select or deselect its feature."""
-        if 0 <= row < len(self._of.features):
-            feature = self._of.features[row]
-            self._of.selected_feature = None if feature == self._of.selected_feature else feature
+        if 0 <= row < len(self._inspector.features):
+            feature = self._inspector.features[row]
+            self._inspector.selected_feature = (
+                None if feature == self._inspector.selected_feature else feature
+            )
 
     def key(self, key: str, shift: bool) -> None:
         """Handle a key."""
-        of, parts = self._of, self.parts
+        inspector, parts = self._inspector, self.parts
         if key in MOVES:
-            rows, cols = of.inspection.grid.shape
-            row, col = of.hovered or of.patch or (rows // 2, cols // 2)
+            rows, cols = inspector.inspection.grid.shape
+            row, col = inspector.hovered or inspector.patch or (rows // 2, cols // 2)
             d_row, d_col = MOVES[key]
             self.point((min(rows - 1, max(0, row + d_row)), min(cols - 1, max(0, col + d_col))))
-        elif key in ("Enter", " ") and of.hovered is not None:
-            self.click(of.hovered)
+        elif key in ("Enter", " ") and inspector.hovered is not None:
+            self.click(inspector.hovered)
         elif key == "Escape":
             parts.compare.value = False
             self._release()
         elif key == "Shift":
             # ipycanvas does not report modifiers with a click, only that the key was pressed.
-            parts.compare.value = of.patch is not None
+            parts.compare.value = inspector.patch is not None
         elif key.isdecimal() and key != "0":
             self.pick(int(key) - 1)
         elif key == "Tab":
@@ -76,4 +78,4 @@ class Gestures:
             (parts.layers if shift else parts.find).focus()
 
     def _release(self) -> None:
-        self._of.region = self._of.compared = self._of.patch = None
+        self._inspector.region = self._inspector.compared = self._inspector.patch = None

@@ -50,13 +50,13 @@ class Layer:
         colors: (rows, cols, 3) uint8.
         alphas: (rows, cols) float32, 0..1.
         legend: HTML.
-        veil: 0..1, how much the picture is darkened below it.
+        dim: 0..1, how much the picture is darkened below it.
     """
 
     colors: Rgb
     alphas: NDArray[np.float32]
     legend: str
-    veil: float = 0.55
+    dim: float = 0.55
 
 
 def layer(
@@ -108,7 +108,7 @@ def layer(
         if not codes.any():
             return _nothing(f"{_name(feature, names)} is not active in this picture", grid)
         return _ramp(codes, max(codes.max(), usual), HEAT, "{:.3g}", f"activation of {_name(feature, names)}")
-    return _empty(grid, "", veil=0)
+    return _empty(grid, "", dim=0)
 
 
 def rgb(color: str) -> Rgb:
@@ -122,12 +122,12 @@ def _name(feature: int, names: Mapping[int, str]) -> str:
 
 
 def _nothing(text: str, grid: Grid) -> Layer:
-    return _empty(grid, f"<span>{escape(text)}</span>", veil=0.25)
+    return _empty(grid, f"<span>{escape(text)}</span>", dim=0.25)
 
 
-def _empty(grid: Grid, legend: str, *, veil: float) -> Layer:
+def _empty(grid: Grid, legend: str, *, dim: float) -> Layer:
     colors = np.zeros((*grid.shape, 3), np.uint8)
-    return Layer(colors, np.zeros(grid.shape, np.float32), legend, veil=veil)
+    return Layer(colors, np.zeros(grid.shape, np.float32), legend, dim=dim)
 
 
 def _ramp(

@@ -1,4 +1,4 @@
-"""The parts of PatchInspector and their layout; what they do is in other files."""
+"""The parts of PatchInspector and their layout; their behaviour is in other files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Parts:
         w = ipywidgets
         self.canvas = PatchCanvas(handlers, on_ready)
         self.rows = RowCanvas(ROWS, ROW_HEIGHT, on_row, handlers.key)
-        self.list, self.legend, self.card, self.said = (w.HTML() for _ in range(4))
+        self.list, self.legend, self.card, self.status = (w.HTML() for _ in range(4))
         self.layers = w.ToggleButtons(options=layer_options(False))
         self.compare = w.ToggleButton(
             description="Compare",
@@ -69,8 +69,8 @@ class Parts:
         body = self._classed(w.HBox([left, right]), "ember-body")
         tools = self._classed(w.HBox([self.find, self.compare, self.steps, self.sites]), "ember-tools")
         self.chosen = self._classed(w.HBox([self.card, w.HBox(buttons)]), "ember-chosen")
-        said = self._classed(self.said, "ember-said")
-        self.children = [style, self.layers, body, tools, self.chosen, said, NotebookKeys("ember-inspect")]
+        status = self._classed(self.status, "ember-said")
+        self.children = [style, self.layers, body, tools, self.chosen, status, NotebookKeys("ember-inspect")]
 
     def show_choices(
         self, *, edited: bool, layer: str, n_steps: int, step: int, sites: list[str], site: str

@@ -68,7 +68,7 @@ def features_of(
 
     Args:
         now: what is inspected.
-        before: the unedited run, which is ``now`` itself where nothing was edited.
+        before: the unedited run, which is ``now`` itself if nothing was edited.
         patches: bool (rows, cols), the patch or the region, a box.
         pinned: whether it is a patch that was clicked.
         compared: (row, col) of a second patch.
@@ -185,7 +185,7 @@ def card_html(
 
     Args:
         scene: whose factors may hold it; None at a site that is not the scene's.
-        before: the unedited run, which is ``now`` itself where nothing was edited.
+        before: the unedited run, which is ``now`` itself if nothing was edited.
     """
     codes = now.codes[..., feature]
     active = np.argwhere(codes > 0)

@@ -152,7 +152,7 @@ class View:
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write a line below everything."""
         kind = "ember-wrong" if wrong else ""
-        self._parts.said.value = f"<div role='status' class='{kind}'>{escape(text)}</div>"
+        self._parts.status.value = f"<div role='status' class='{kind}'>{escape(text)}</div>"
 
     def _icons(self, state: ViewState) -> patch_list.Icon:
         now = state.now

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ember_widgets.features.labels import Labels, labels_of
-from ember_widgets.painter.protocol import HasLabels, Inspects, check_painter, offered
+from ember_widgets.features.labels import Labels
+from ember_widgets.painter.protocol import Inspects, check_painter, labels_of, offered
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
@@ -24,7 +24,7 @@ from ember_widgets.widgets.inspect.view import View, ViewState
 from ember_widgets.widgets.paint.requests import check_scene, last_line, rendered
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
-from ember_widgets.widgets.shared.feature_rows import found
+from ember_widgets.widgets.shared.feature_rows import search_features
 from ember_widgets.widgets.shared.pictures import Picture
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     selected_feature: Any = traitlets.Int(None, allow_none=True)
     layer = traitlets.Enum(tuple(LAYERS), "picture")
 
-    # None until the constructor is through: ipywidgets closes what it could not construct.
+    # None until the constructor has finished: ipywidgets closes a widget that it could not construct.
     _parts: Parts | None = None
     _view: View | None = None
     _now: Inspection
@@ -100,11 +100,11 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._painter: Any = inspects
         self._brush, self._atlas = brush, atlas
         self._lock = threading.RLock()
-        self._plain = "picture"
+        self._layer_before = "picture"
         self._most = 1.0
         self._runs: dict[tuple[int, str | None, bool], Inspection] = {}
         self._icons = FeatureIcons(
-            painter, wanted=self._sees, drawn=self._safely(self._icon_came), on_error=self._complain
+            painter, wanted=self._is_shown, drawn=self._safely(self._icon_drawn), on_error=self._report
         )
         super().__init__()
         self.scene = brush.scene if scene is None and brush is not None else scene
@@ -128,7 +128,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return self._view.listed if self._view is not None else ()
 
     def close(self) -> None:
-        """End the inspector in every view and let go of the painter."""
+        """Close the inspector in every view and release the painter."""
         if self._parts is not None:
             if self._followed is not None:
                 self._followed.unobserve(self._follow, "image")
@@ -178,27 +178,27 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     @traitlets.validate("scene", "step", "site")
     def _look(self, proposal: Any) -> Any:
-        """Inspect before the trait changes: what the painter refuses leaves everything as it was."""
+        """Inspect before the trait changes: if the painter refuses, everything stays as it was."""
         name, value = proposal.trait.name, proposal.value
         scene, runs = self.scene, self._runs
-        wish = {"step": self.step, "site": self.site, name: value}
+        wanted = {"step": self.step, "site": self.site, name: value}
         if name == "scene":
             check_scene(value)
             scene, runs = value, {}
-            wish["step"] = min(self.step, scene.n_steps - 1)
+            wanted["step"] = min(self.step, scene.n_steps - 1)
         if scene is None:
             return value
         edited = scene != scene.original()
         for kind in {edited, False}:
-            key = wish["step"], wish["site"], kind
+            key = wanted["step"], wanted["site"], kind
             if key not in runs:
                 run = self._painter.inspect(scene, step=key[0], site=key[1], edited=kind)
                 runs[key] = runs[key[0], run.site, kind] = run  # None is the steered site, whatever its name
         picture = rendered(self._painter, scene) if name == "scene" else self._picture
         with self._lock:
             self._runs, self._picture = runs, picture
-            self._now = runs[wish["step"], wish["site"], edited]
-            self._before = runs[wish["step"], wish["site"], False]
+            self._now = runs[wanted["step"], wanted["site"], edited]
+            self._before = runs[wanted["step"], wanted["site"], False]
         return self._now.site if name == "site" else value
 
     @traitlets.observe("scene", "step", "site")
@@ -275,7 +275,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     def _patches_changed(self, change: Any) -> None:
         if self._view is None:
             return
-        self._icons.stir()
+        self._icons.note_pointer_move()
         with self._lock:
             state = self._view_state
             pinned = self.patch is not None or self.region is not None
@@ -293,7 +293,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             return
         with self._lock:
             if change.new != "feature":
-                self._plain = change.new
+                self._layer_before = change.new
             self._parts.layers.value = change.new
             with drawing():
                 self._view.layer(self._view_state)
@@ -303,7 +303,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if self._view is None:
             return
         with self._lock:
-            wanted = self._plain if change.new is None else "feature"
+            wanted = self._layer_before if change.new is None else "feature"
             if self.layer != wanted and "feature" in (self.layer, wanted):
                 self.layer = wanted
             else:
@@ -324,7 +324,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if not text.strip():
             return
         n_features = self._now.n_features
-        hits = [hit["feature"] for hit in found(text, n_features, Labels(self._view_state.names))]
+        hits = [hit["feature"] for hit in search_features(text, n_features, Labels(self._view_state.names))]
         if not hits:
             raise ValueError(
                 f"no feature is called {shown(text)}; give a number 0..{n_features - 1} or a word of a label"
@@ -355,7 +355,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             now=self._now,
             before=self._before,
             most=self._most,
-            names=self._now.labels(labels_of(offered(self._painter, HasLabels))),
+            names=self._now.labels(labels_of(self._painter)),
             layer=self.layer,
             feature=self.selected_feature,
             hovered=self.hovered,
@@ -368,12 +368,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if self._view is not None:
             self._view.all(self._view_state)
 
-    def _icon_came(self, feature: int) -> None:
-        if self._view is not None and self._sees(feature):
+    def _icon_drawn(self, feature: int) -> None:
+        if self._view is not None and self._is_shown(feature):
             self._view.list(self._view_state)
             self._view.card(self._view_state)
 
-    def _sees(self, feature: int) -> bool:
+    def _is_shown(self, feature: int) -> bool:
         space = self._now.space
         if feature >= space.n_features:
             return False  # of a scene shown before
@@ -384,7 +384,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if self._view is not None:
             self._view.say(text, wrong=wrong)
 
-    # An error that leaves a handler would not be shown anywhere
+    # An error that escapes from a handler would not be shown anywhere
 
     def _safely(self, work: Callable[..., None]) -> Callable[..., None]:
         def handler(*args: Any) -> None:
@@ -394,11 +394,11 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 try:
                     work(*args)
                 except Exception as fault:
-                    self._complain(fault)
+                    self._report(fault)
 
         return handler
 
-    def _complain(self, fault: BaseException) -> None:
+    def _report(self, fault: BaseException) -> None:
         self.last_error = fault if isinstance(fault, Exception) else RuntimeError(repr(fault))
         self._say(last_line(fault), wrong=True)
 

@@ -41,12 +41,12 @@ class Audience:
         self._viewers = (*self._viewers, viewer)
 
     def leave(self, viewer: Viewer) -> bool:
-        """Send nothing more to it; True if nobody is left."""
+        """Send nothing more to it; True if no widget is left."""
         self._viewers = tuple(other for other in self._viewers if other is not viewer)
         return not self._viewers
 
     def send(self, reply: Reply) -> None:
-        """Send a reply to all. A widget that cannot send any more keeps it from none of the others."""
+        """Send a reply to all. If one widget fails to send it, the others still do."""
         content, buffers = reply.content(), list(reply.buffers)
         for viewer in self._viewers:
             try:
@@ -55,7 +55,7 @@ class Audience:
                 _log.exception("a message could not be sent")
 
     def scene_changed(self) -> None:
-        """Tell all that the scene has changed. Never call it with a lock held: it runs code of others."""
+        """Notify all that the scene has changed. Never call it with a lock held: it runs foreign code."""
         for viewer in self._viewers:
             self.call(viewer.on_scene)
 
@@ -65,7 +65,7 @@ class Audience:
             self.call(lambda viewer=viewer: viewer.on_final(png))  # type: ignore[misc]
 
     def call(self, callback: Callable[[], None]) -> None:
-        """Call code of others; an error in it is reported and ends nothing else."""
+        """Call foreign code; an error in it is reported and stops nothing else."""
         try:
             callback()
         except BaseException as fault:

@@ -15,13 +15,13 @@ LIMIT = 100
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A scene with the sliders not yet multiplied into it, so that they can be shown where they stand.
+    """A scene and its sliders, which are not multiplied into it, so that they can be shown as they are set.
 
     Args:
         painted: the scene as painted, all sliders at 1.
         gains: (n_factors,) float32, the sliders.
         code: the Python program that makes ``painted``, line by line.
-        asked: how many factors were asked for; a plain picture has fewer. None = as many as it has.
+        asked: how many factors were asked for; a plain picture may have fewer. None = as many as it has.
     """
 
     painted: Scene
@@ -43,7 +43,7 @@ class State:
         state = replace(
             self, painted=self.painted.replace(strengths=strengths, remainder=remainder), gains=gains
         )
-        _ = state.scene  # so that it is refused here, before anyone has taken it over
+        _ = state.scene  # raises here, before the state is used
         return state
 
     @cached_property
@@ -51,7 +51,7 @@ class State:
         """The scene as it is drawn."""
         if (self.gains == 1).all():
             return self.painted
-        with np.errstate(over="ignore"):  # Scene refuses what is then not finite
+        with np.errstate(over="ignore"):  # Scene refuses values that are not finite
             return self.painted.replace(strengths=self.painted.strengths * self.gains)
 
     def same(self, other: State) -> bool:
@@ -62,8 +62,8 @@ class State:
 class History:
     """The committed states, and which of them is current.
 
-    Undo and redo go along a line. What was undone is forgotten when something else is done, and so are states
-    more than ``LIMIT`` back; but not those that were given a name.
+    Undo and redo go along a line. Undone states are forgotten when another edit is made, and states more than
+    ``LIMIT`` steps back are forgotten too. States that have a name are kept.
     """
 
     def __init__(self, state: State) -> None:
@@ -80,12 +80,12 @@ class History:
 
     @property
     def step(self) -> int:
-        """The number of the current state; no other ever gets it."""
+        """The number of the current state; numbers are never used again."""
         return self._step
 
     @property
     def steps(self) -> list[int]:
-        """The numbers of all states, in the order they came about."""
+        """The numbers of all states, in the order in which they were made."""
         return sorted(self._states)
 
     @property
@@ -98,7 +98,7 @@ class History:
         return self._states.get(step)
 
     def beside(self, by: int) -> int | None:
-        """The number of the state so many steps on (positive) or back; None if there is none."""
+        """The number of the state `by` steps forward, or back if negative; None if there is none."""
         at = self._line.index(self._step) + by
         return self._line[at] if 0 <= at < len(self._line) else None
 
@@ -113,17 +113,17 @@ class History:
         self._forget()
 
     def go(self, step: int) -> State:
-        """Go to a state that is there; one off the line becomes its end, so that undo leads back from it."""
+        """Go to an existing state. One that is not on the line becomes its end, so that undo leads back."""
         if step not in self._line:
             self._line.append(step)
         self._step = step
         return self.current
 
     def keep(self, step: int, name: str) -> None:
-        """Give a state a name, under which it is kept; "" takes it back.
+        """Give a state a name, under which it is kept; "" removes the name.
 
         Raises:
-            ValueError: it is not there any more, or another one has this name.
+            ValueError: the state was forgotten, or another one has this name.
         """
         if step not in self._states:
             raise ValueError(f"step {step} is not in the history any more; choose one that is")

@@ -59,7 +59,7 @@ def flag(name: str, value: object) -> bool:
 
 
 def short_text(name: str, value: object) -> str:
-    """A text of a line."""
+    """A short text."""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise ValueError(f"{name}={shown(value)} is not a text of up to {MAX_TEXT} characters")
     return encodable(name, value)
@@ -84,21 +84,21 @@ def sliders(name: str, value: object) -> tuple[float, ...]:
 
 
 def file_form(name: str, value: object) -> str:
-    """A form of file."""
+    """A file format."""
     if not isinstance(value, str) or value not in MIME:
         raise ValueError(f"{name}={shown(value)} is unknown; choose one of {', '.join(MIME)}")
     return value
 
 
 def given(name: str, value: object) -> Any:
-    """Anything but nothing; ``handle`` checks the rest, for which it needs the scene."""
+    """Any value but None; ``handle`` checks the rest, which needs the scene."""
     if value is None:
         raise ValueError(f"{name} is missing")
     return value
 
 
 def anything(name: str, value: object) -> object:
-    """What is checked elsewhere."""
+    """A value that is checked elsewhere."""
     return value
 
 
@@ -114,7 +114,7 @@ def client_name(name: str, value: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A message from a browser: from whom, and the number to answer it by."""
+    """A message from a browser: its sender, and the number that the answer repeats."""
 
     type: ClassVar[str]
     client: str = read(client_name)
@@ -142,7 +142,7 @@ class Request:
         """Do what is asked.
 
         Args:
-            session: what it is asked of.
+            session: the session to act on.
             buffers: the bytes that came with the message.
 
         Raises:
@@ -155,7 +155,7 @@ AnyRequest = TypeVar("AnyRequest", bound=type[Request])
 
 
 def request(*types: str) -> Callable[[AnyRequest], AnyRequest]:
-    """Enter a class into ``REQUESTS``."""
+    """Register a class in ``REQUESTS``."""
 
     def enter(cls: AnyRequest) -> AnyRequest:
         for name in types:
@@ -388,7 +388,7 @@ class BorrowFrom(Request):
 @request("keep")
 @dataclass(frozen=True, kw_only=True)
 class Keep(Request):
-    """Give a step of the history a name, so that it is not forgotten; "" takes it back."""
+    """Give a step of the history a name, so that it is not forgotten; "" removes the name."""
 
     step: int = read(count)
     name: str = read(short_text)
@@ -398,7 +398,7 @@ class Keep(Request):
         session.acknowledge(self.sender)
 
 
-# What becomes of a message
+# Reading and handling a message
 
 
 def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
@@ -415,7 +415,7 @@ def parse(content: object) -> Request:
     """Read a message.
 
     Args:
-        content: what ipywidgets hands over; a dict if the browser is right.
+        content: what ipywidgets passes; a dict if the browser is right.
 
     Raises:
         ValueError: it is not one of ``REQUESTS``; the text says why.

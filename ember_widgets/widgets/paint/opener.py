@@ -21,8 +21,8 @@ def opens_a_painter(given: object) -> bool:
     return callable(given) and not isinstance(given, (type, PainterProtocol))
 
 
-def begun(painter: PainterProtocol, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
-    """A session of a scene, or (None) of a new one as wanted; with its picture."""
+def new_session(painter: PainterProtocol, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
+    """A session of a scene; if it is None, of a new scene as wanted. Its picture is drawn."""
     check_painter(painter)
     asked = None
     if scene is None:
@@ -52,10 +52,10 @@ class Opener:
         self._thread = self._start()
 
     def session(self, timeout: float | None = None) -> Session:
-        """The session; blocks until it is there, or so many seconds.
+        """The session; blocks until it is there, at most `timeout` seconds.
 
         Raises:
-            RuntimeError: it could not be begun; the cause is why.
+            RuntimeError: it could not be opened; the cause is why.
             TimeoutError: it was not there in time.
         """
         thread = self._thread
@@ -77,7 +77,7 @@ class Opener:
         messages.receive(self._session, content, buffers)
 
     def close(self) -> None:
-        """Give up the session; one that is begun all the same is closed."""
+        """Give up the session; if it is opened later, it is closed at once."""
         with self._lock:
             self._closed = True
 

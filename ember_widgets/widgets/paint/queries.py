@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, offered
+from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.replies import (
-    NOBODY,
+    NO_SENDER,
     BorrowSourceReply,
     FileReply,
     FoundReply,
@@ -24,7 +24,6 @@ from ember_widgets.widgets.paint.replies import (
     Reply,
     Sender,
     TopReply,
-    labels_of,
 )
 from ember_widgets.widgets.paint.requests import (
     NewScene,
@@ -44,7 +43,7 @@ from ember_widgets.widgets.paint.thumbnails import (
 )
 from ember_widgets.widgets.shared import pictures
 from ember_widgets.widgets.shared.feature_icons import feature_of, kept_icon
-from ember_widgets.widgets.shared.feature_rows import found, made_of
+from ember_widgets.widgets.shared.feature_rows import made_of, search_features
 from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from ember_widgets.widgets.shared.pictures import Picture
 
@@ -86,12 +85,12 @@ class BorrowSource:
 
 
 class Queries:
-    """Answers requests that change nothing; those that need the painter, when it is idle.
+    """Answers requests that change nothing; if that needs the painter, when it is idle.
 
     Args:
         snapshot: gives the session as it is now; None once it is closed.
         send: takes a reply, from any thread.
-        idle: runs what has time.
+        idle: runs tasks when the painter is idle.
     """
 
     def __init__(
@@ -105,10 +104,10 @@ class Queries:
         self.source: BorrowSource | None = None
 
     def search(self, text: str, site: str, sender: Sender) -> None:
-        """Send the features that a text finds."""
+        """Send the features that match a text."""
         if now := self._snapshot():
             scene = now.state.painted
-            features = found(text, scene.n_features, labels_of(now.painter), scene.sites, site)
+            features = search_features(text, scene.n_features, labels_of(now.painter), scene.sites, site)
             self._send(FoundReply(client=sender.client, seq=sender.seq, features=features))
 
     def thumbnails(self, keys: Sequence[str]) -> None:
@@ -148,7 +147,7 @@ class Queries:
         """Show factors to borrow; None = no longer.
 
         Raises:
-            ValueError: their features mean something else.
+            ValueError: the source has another SAE, so its features mean something else.
         """
         shown = None
         if source is not None and (now := self._snapshot()):
@@ -184,17 +183,17 @@ class Queries:
         original = rendered(now.painter, painted.original()).encoded("final")
         return [
             FrameReply.of(now.picture, "final", now.state.scene.to_bytes(now.picture.image)),
-            OriginalReply(client=NOBODY.client, seq=NOBODY.seq, change=None, buffers=(original,)),
+            OriginalReply(client=NO_SENDER.client, seq=NO_SENDER.seq, change=None, buffers=(original,)),
             *icons,
         ]
 
-    def film(self, form: str, ms: int = 500) -> bytes:
+    def animation(self, form: str, ms: int = 500) -> bytes:
         """All steps of the history, one picture after the other, as GIF or WebP."""
         now = self._snapshot()
         if now is None:
             raise RuntimeError("this widget is closed")
         states = [state for step in now.history.steps if (state := now.history.state(step)) is not None]
-        return pictures.film([rendered(now.painter, state.scene).image for state in states], form, ms)
+        return pictures.animation([rendered(now.painter, state.scene).image for state in states], form, ms)
 
     def change(self, scene: Scene, picture: Picture) -> tuple[float, float] | None:
         """How far a scene's picture is from the unedited one, if that was asked for; see ``pixel_change``."""
@@ -277,7 +276,7 @@ class Queries:
         elif form == "sweep":
             data = pictures.png(swept(now.painter, scene, factor))
         elif form in ("gif", "webp"):
-            data = self.film(form)
+            data = self.animation(form)
         elif now.fault is not None:
             raise RuntimeError(
                 f"there is no picture to export ({last_line(now.fault)}); "

@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ember_widgets.features.labels import Labels
-from ember_widgets.painter.protocol import HasLabels, capabilities, offered
+from ember_widgets.painter.protocol import capabilities, labels_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
 from ember_widgets.util import checks
@@ -27,14 +26,14 @@ from ember_widgets.widgets.shared.pictures import Kind, Picture
 
 @dataclass(frozen=True)
 class Sender:
-    """Who asked, and the number of the request; the reply repeats both."""
+    """The browser that sent a request, and the number of the request; the reply repeats both."""
 
     client: str = ""
     seq: int = 0
 
 
-NOBODY = Sender()
-"""For what no browser asked for."""
+NO_SENDER = Sender()
+"""The sender of what no browser asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Reply:
         return tuple(field.name for field in fields(cls) if field.name != "buffers")
 
     def content(self) -> dict[str, Any]:
-        """The message as JSON takes it."""
+        """The message, ready for JSON."""
         return {"type": self.type, **{name: getattr(self, name) for name in self.field_names()}}
 
 
@@ -109,9 +108,9 @@ class StateReply(Reply):
         """The state of a session.
 
         Args:
-            why: what it is sent for.
-            client: who asked, or whose edit it is.
-            revision: the number that edits of this scene have to bear.
+            why: the reason to send it.
+            client: the browser that asked, or whose edit it is.
+            revision: the number that edits of this scene must repeat.
             state: the scene and its sliders.
             history: its history.
             painter: its labels and capabilities are in the message.
@@ -138,7 +137,7 @@ class StateReply(Reply):
             names=list(painted.names),
             colors=list(painted.colors),
             gains=state.gains.tolist(),
-            # An added factor was never seen; its own typical strength is the measure then.
+            # An added factor is not in the analysed picture; its typical strength is used instead.
             seen=[1.0 if origin < 0 else float(seen[origin]) for origin in origins],
             analysed=[origin >= 0 for origin in origins],
             icons=[key_of(painted, factor) for factor in range(painted.n_factors)],
@@ -176,7 +175,7 @@ class FrameReply(Reply):
         picture: Picture,
         kind: Kind,
         data: bytes,
-        sender: Sender = NOBODY,
+        sender: Sender = NO_SENDER,
         *,
         waited_s: float = 0.0,
         change: tuple[float, float] | None = None,
@@ -208,7 +207,7 @@ class FrameReply(Reply):
 
 @dataclass(frozen=True, kw_only=True)
 class AckReply(Reply):
-    """A request is done, and no picture follows."""
+    """A request is done; no picture follows."""
 
     type: ClassVar[str] = "ack"
     client: str
@@ -226,10 +225,10 @@ class ErrorReply(Reply):
     traceback: str
 
     @classmethod
-    def of(cls, fault: BaseException, sender: Sender = NOBODY) -> ErrorReply:
+    def of(cls, fault: BaseException, sender: Sender = NO_SENDER) -> ErrorReply:
         """An exception in one line, and with its traceback."""
         lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
-        # A message may quote what no message can carry: a lone surrogate.
+        # The text may contain a lone surrogate, which cannot be sent.
         message, lines = (text.encode("utf-8", "replace").decode() for text in (last_line(fault), lines))
         return cls(client=sender.client, seq=sender.seq, message=message, traceback=lines)
 
@@ -312,9 +311,3 @@ REPLIES: tuple[type[Reply], ...] = (
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, FileReply),
 )
 """Everything that the kernel sends."""
-
-
-def labels_of(painter: object) -> Labels:
-    """A painter's labels; none if it has none."""
-    has = offered(painter, HasLabels)
-    return Labels() if has is None else has.labels if isinstance(has.labels, Labels) else Labels(has.labels)

@@ -1,4 +1,4 @@
-"""What a painter is asked for, by a user or a browser, and the checks of requests and answers."""
+"""Requests to a painter, by a user or a browser, and the checks of requests and results."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class NewScene:
 
         Args:
             wanted: fields by their names.
-            guidance: the scale it will be drawn with, which says how many steps there may be.
-            n_patches: of the picture, the most factors there can be; None = not known, the painter checks.
+            guidance: the scale it will be drawn with; it limits the number of steps.
+            n_patches: of the picture; there can be no more factors. None = not known; the painter checks.
 
         Raises:
             TypeError: a value of the wrong type.
@@ -73,12 +73,12 @@ class NewScene:
         return self if own else replace(self, guidance=scene.guidance)
 
     def made_by(self, painter: PainterProtocol) -> Scene:
-        """Have a painter make it.
+        """Make it with a painter.
 
         Raises:
-            TypeError: the painter knows no styles, or returns something else than a scene.
+            TypeError: the painter offers no styles, or does not return a scene.
         """
-        # Painters that do not offer these take no such keywords.
+        # Painters that do not offer these do not take the keywords either.
         more: dict[str, Any] = {}
         if self.style:
             check_styles(painter)
@@ -92,7 +92,7 @@ class NewScene:
 
 
 VARIATIONS = {"refit": "n_factors", "reseed": "seed"}
-"""What some painters can make of a scene, and the argument; see ``Painter``."""
+"""The variations of a scene that some painters offer, with their argument; see ``Painter``."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Variation:
         """Read a request.
 
         Raises:
-            TypeError, ValueError: an unknown verb, or no such number.
+            TypeError, ValueError: an unknown verb, or an invalid number.
         """
         if verb not in VARIATIONS:
             raise ValueError(f"verb={shown(verb)} is unknown; choose one of {', '.join(VARIATIONS)}")
@@ -116,14 +116,14 @@ class Variation:
 
     @property
     def line(self) -> str:
-        """The same as Python."""
+        """The same as a line of Python."""
         return f"scene = painter.{self.verb}(scene, {VARIATIONS[self.verb]}={self.value})"
 
     def made_by(self, painter: PainterProtocol, scene: Scene) -> Scene:
-        """Have a painter make it.
+        """Make it with a painter.
 
         Raises:
-            TypeError: the painter offers no such variation, or returns something else than a scene.
+            TypeError: the painter offers no such variation, or does not return a scene.
         """
         varied: object
         if self.verb == "refit":
@@ -146,7 +146,7 @@ def needed(painter: PainterProtocol, capability: type[Capability], verb: str) ->
     """The painter, as one that offers a capability.
 
     Raises:
-        TypeError: it does not.
+        TypeError: it does not offer it.
     """
     able = offered(painter, capability)
     if able is None:
@@ -164,7 +164,7 @@ def swept(painter: PainterProtocol, scene: Scene, factor: int) -> Image.Image:
 
 
 def check_styles(painter: PainterProtocol) -> None:
-    """Refuse a painter that knows no styles.
+    """Refuse a painter that offers no styles.
 
     Raises:
         TypeError: it does not.
@@ -183,7 +183,7 @@ def encodable(name: str, text: str) -> str:
     """A text, if UTF-8 can hold it: files and messages cannot carry half of a surrogate pair.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: UTF-8 cannot hold it.
     """
     try:
         text.encode()
@@ -227,7 +227,7 @@ def facts(scene: Scene) -> dict[str, Any]:
         "style": scene.style,
         "seed": scene.seed,
         "n_steps": scene.n_steps,
-        # A blank canvas was not taken apart at all; the form then offers the default.
+        # A blank canvas was not analysed; the form then offers the default.
         "n_factors": max(n_analyzed(scene).values()) or DEFAULT_N_FACTORS,
     }
 
@@ -248,16 +248,16 @@ def rendered(
     reduced: bool = False,
     cancelled: Callable[[], bool] | None = None,
 ) -> Picture:
-    """Have a painter draw a scene, and take the time.
+    """Draw a scene with a painter, and measure the time.
 
     Args:
         painter: draws.
         scene: what to draw.
-        reduced: draw it faster and a little less well, if the painter offers ``Previews``.
-        cancelled: asked now and then whether to give up, if the painter offers ``Previews``.
+        reduced: draw it faster in lower quality, if the painter offers ``Previews``.
+        cancelled: asked at intervals whether to stop, if the painter offers ``Previews``.
 
     Raises:
-        Cancelled: it said so.
+        Cancelled: `cancelled` returned True.
     """
     began = time.perf_counter()
     previewer = offered(painter, Previews)
@@ -277,7 +277,7 @@ def previews(painter: PainterProtocol, scene: Scene) -> bool:
 
 
 def check_scene(scene: object) -> Scene:
-    """Refuse what is not a scene, or cannot be sent or saved."""
+    """Refuse anything that is not a scene, or that cannot be sent or saved."""
     if not isinstance(scene, Scene):
         raise TypeError(
             f"scene={shown(scene)} is not a Scene; make one with painter.analyze() or Scene.load(path)"

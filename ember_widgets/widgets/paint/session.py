@@ -1,8 +1,8 @@
 """A session: one scene that is being painted, its history, and the worker that draws it.
 
 The worker takes the newest job, draws it and sends the picture. Replies are sent with the lock held, so that
-browsers receive them in the order of what happened. Code of others (observers of traits) runs without it, and
-after the picture was sent.
+browsers receive them in the order of what happened. Foreign code (observers of traits) runs without
+it, and after the picture was sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ember_widgets.painter.protocol import PainterProtocol
+from ember_widgets.painter.protocol import PainterProtocol, labels_of
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
@@ -23,7 +23,7 @@ from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import Queries, Snapshot
 from ember_widgets.widgets.paint.replies import (
-    NOBODY,
+    NO_SENDER,
     AckReply,
     ErrorReply,
     FrameReply,
@@ -31,7 +31,6 @@ from ember_widgets.widgets.paint.replies import (
     Sender,
     StateReply,
     StatusReply,
-    labels_of,
 )
 from ember_widgets.widgets.paint.requests import (
     NewScene,
@@ -54,7 +53,7 @@ Why = Literal["hello", "edit", "refused", "scene", "kept"]
 
 @dataclass(frozen=True)
 class Job:
-    """What the worker does next: draw a state, or make another scene first."""
+    """A task of the worker: draw a state, or make another scene first."""
 
     sender: Sender
     revision: int
@@ -81,7 +80,7 @@ class Session:
         self.painter: PainterProtocol | None = painter
         self.last_error: Exception | None = None
         self._lock = threading.RLock()
-        self._state = self._begun_with(scene, asked)
+        self._state = self._new_state(scene, asked)
         self._revision = 0
         self._picture = picture
         self._pictured = self._state
@@ -94,14 +93,14 @@ class Session:
         self._fault: Exception | None = None
         self._free_since = time.perf_counter()
         self.history = History(self._state)
-        self.audience = Audience(self._report_unasked)
+        self.audience = Audience(self._report_background)
         self.worker: LatestWins[Job] = LatestWins(
             self._work,
             settle=self._settle,
             on_drop=lambda job: self.acknowledge(job.sender),
-            on_error=self._report_unasked,
+            on_error=self._report_background,
         )
-        self.idle = IdleQueue(self.worker.wait, self._report_unasked)
+        self.idle = IdleQueue(self.worker.wait, self._report_background)
         self.queries = Queries(self._snapshot, self.send, self.idle)
 
     # Viewers
@@ -112,7 +111,7 @@ class Session:
             self.audience.join(viewer)
 
     def leave(self, viewer: Viewer) -> None:
-        """Send nothing more to it; when nobody is left, close."""
+        """Send nothing more to a widget; close when no widget is left."""
         with self._lock:
             is_empty = self.audience.leave(viewer)
         if is_empty:
@@ -129,7 +128,7 @@ class Session:
             self.send(AckReply(client=sender.client, seq=sender.seq))
 
     def report(self, fault: BaseException, sender: Sender) -> None:
-        """Note an error, and send it."""
+        """Keep an error as the last one, and send it."""
         with self._lock:
             self.last_error = as_exception(fault)
             self.send(ErrorReply.of(fault, sender))
@@ -140,7 +139,7 @@ class Session:
             self.send(StatusReply.of(self._task))
 
     def greet(self, sender: Sender) -> None:
-        """Send all there is to a browser page that has opened the widget."""
+        """Send everything to a browser page that has opened the widget."""
         with self._lock:
             self.send_status()
             self._send_state("hello", sender)
@@ -149,7 +148,7 @@ class Session:
 
     def show(self) -> None:
         """Send the last picture."""
-        self._show(self._picture, "final", self._picture.encoded("final"), NOBODY)
+        self._show(self._picture, "final", self._picture.encoded("final"), NO_SENDER)
 
     # State
 
@@ -180,26 +179,26 @@ class Session:
         """Block until the picture shows the scene; see ``PaintWidget.wait``."""
         if not self.worker.wait(timeout):
             raise TimeoutError(
-                f"the picture was not there after {timeout:g} s; wait longer, or look at widget.busy"
+                f"the picture was not ready after {timeout:g} s; wait longer, or look at widget.busy"
             )
         if (fault := self._fault) is not None:
             raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault
 
-    def film(self, form: str, ms: int) -> bytes:
+    def animation(self, form: str, ms: int) -> bytes:
         """See ``PaintWidget.record``."""
         self._refuse_closed()
-        return self.queries.film(form, ms)
+        return self.queries.animation(form, ms)
 
     def page(self) -> list[Reply]:
         """All that a browser needs to show the scene without a kernel."""
         self._refuse_closed()
         self.wait(None)
         with self._lock:
-            state = self._state_reply("hello", NOBODY)
+            state = self._state_reply("hello", NO_SENDER)
         return [state, *self.queries.page()]
 
     def close(self) -> None:
-        """Stop the worker and let go of the painter and of the errors that hold on to its frames."""
+        """Stop the worker; release the painter, and the errors whose frames refer to it."""
         self.worker.close()
         self.idle.close()
         with self._lock:
@@ -212,7 +211,7 @@ class Session:
         with self._lock:
             if revision == self._revision:
                 return self._state.painted
-            # The scene was replaced during an edit (undo, a new one); the browser starts again from it.
+            # The scene was replaced during an edit (by undo, or a new one); the browser continues from it.
             self._send_state("refused", sender)
             self.acknowledge(sender)
             return None
@@ -226,9 +225,9 @@ class Session:
         revision: int,
         commit: bool,
         call: object = None,
-        sender: Sender = NOBODY,
+        sender: Sender = NO_SENDER,
     ) -> None:
-        """Go on with an edit on the grid.
+        """Apply an edit of the grid.
 
         Args:
             strengths: (rows, cols, n_factors).
@@ -236,7 +235,7 @@ class Session:
             gains: (n_factors,), the sliders.
             revision: of the scene that was edited; an outdated edit is refused.
             commit: the edit is complete, and a step of the history.
-            call: the verb of the scene that would do the same; not trusted.
+            call: the scene's verb that would do the same; it is not trusted.
             sender: whose edit it is.
 
         Raises:
@@ -263,9 +262,14 @@ class Session:
             self.audience.scene_changed()
 
     def change_palette(
-        self, edit: PaletteEdit, *, commit: bool = True, revision: int | None = None, sender: Sender = NOBODY
+        self,
+        edit: PaletteEdit,
+        *,
+        commit: bool = True,
+        revision: int | None = None,
+        sender: Sender = NO_SENDER,
     ) -> Scene | None:
-        """Go on with an edit of the palette.
+        """Apply an edit of the palette.
 
         Args:
             edit: the edit.
@@ -274,7 +278,7 @@ class Session:
             sender: whose edit it is.
 
         Returns:
-            The scene as painted, sliders apart; None if the edit was refused.
+            The scene as painted, without sliders; None if the edit was refused.
 
         Raises:
             TypeError, ValueError: what the scene's verb says.
@@ -292,7 +296,7 @@ class Session:
             self._adopt(replace(state, code=to_python.bounded((*before.code, line), state.painted)))
             if commit:
                 self.history.commit(self._state)
-            self._send_state("scene", NOBODY)
+            self._send_state("scene", NO_SENDER)
             self._submit(sender, final=commit)
         self.audience.scene_changed()
         return state.painted
@@ -309,29 +313,29 @@ class Session:
         assert painted is not None, "only edits of a revision are refused"
         return painted.names[-1]
 
-    def assign(self, scene: Scene, sender: Sender = NOBODY) -> None:
-        """Go on from another scene."""
+    def assign(self, scene: Scene, sender: Sender = NO_SENDER) -> None:
+        """Continue with another scene."""
         self._refuse_closed()
         with self._lock:
-            state = self._begun_with(scene)
-            # Nobody knows how many factors were asked for; what the user asked for here does not shrink.
+            state = self._new_state(scene)
+            # How many factors were asked for is not known; the number asked for here does not shrink.
             found = facts(scene)["n_factors"]
             self._adopt(replace(state, asked=max(found, self._state.asked or found)))
             self.history.commit(self._state)
-            self._send_state("scene", NOBODY)
+            self._send_state("scene", NO_SENDER)
             self._submit(sender, final=True)
         self.audience.scene_changed()
 
-    def analyze(self, new_scene: NewScene, sender: Sender = NOBODY) -> None:
-        """Have a new scene made, guided as this one is, and go on from it when it is there."""
+    def analyze(self, new_scene: NewScene, sender: Sender = NO_SENDER) -> None:
+        """Make a new scene with the guidance of this one, and continue with it when it is made."""
         self._refuse_closed()
         with self._lock:
             painter = self.painter
             if painter is not None:
                 self._request(new_scene.guided_as(self._state.painted, painter), sender)
 
-    def vary(self, variation: Variation, sender: Sender = NOBODY) -> None:
-        """Have a variation of the scene made, and go on from it when it is there."""
+    def vary(self, variation: Variation, sender: Sender = NO_SENDER) -> None:
+        """Make a variation of the scene, and continue with it when it is made."""
         self._refuse_closed()
         self._request(variation, sender)
 
@@ -346,7 +350,7 @@ class Session:
 
     # History
 
-    def step(self, by: int, sender: Sender = NOBODY) -> bool:
+    def step(self, by: int, sender: Sender = NO_SENDER) -> bool:
         """Undo (-1) or redo (1); False if there is nothing to undo or redo."""
         self._refuse_closed()
         with self._lock:
@@ -357,7 +361,7 @@ class Session:
                 step = self.history.step if by < 0 else None
         return self.go(step, sender)
 
-    def go(self, step: int | None, sender: Sender = NOBODY) -> bool:
+    def go(self, step: int | None, sender: Sender = NO_SENDER) -> bool:
         """Go to a step of the history; False if there is none of that number."""
         self._refuse_closed()
         with self._lock:
@@ -365,17 +369,17 @@ class Session:
                 self.acknowledge(sender)
                 return False
             self._adopt(self.history.go(step))
-            self._send_state("scene", NOBODY)
+            self._send_state("scene", NO_SENDER)
             self._submit(sender, final=True)
         self.audience.scene_changed()
         return True
 
     def keep(self, name: str, step: int | None = None) -> None:
-        """Give a step, or (None) the current one, a name, under which it is kept; "" takes it back."""
+        """Give a step (None = the current one) a name, under which it is kept; "" removes the name."""
         self._refuse_closed()
         with self._lock:
             self.history.keep(self.history.step if step is None else step, name)
-            self._send_state("kept", NOBODY)
+            self._send_state("kept", NO_SENDER)
 
     # The worker
 
@@ -390,7 +394,7 @@ class Session:
             if current is None:
                 self.acknowledge(job.sender)
                 return
-            # If a picture takes long, an early one is worth more during a stroke.
+            # If a full picture takes long, a reduced one that comes early is better during a stroke.
             scene = current.state.scene
             reduced = not current.final and self._full_ms > PREVIEW_ABOVE_MS and previews(painter, scene)
             picture = rendered(painter, scene, reduced=reduced, cancelled=cancelled)
@@ -398,7 +402,7 @@ class Session:
             data = picture.encoded(kind)
         except Cancelled:
             return  # its preview was sent, and what comes next is newer
-        except BaseException as fault:  # SystemExit too: somebody waits for the answer
+        except BaseException as fault:  # SystemExit too: a browser waits for the answer
             self._fail(job, fault)
             return
         else:
@@ -441,7 +445,7 @@ class Session:
                         continue
                     self._adopt(state)
                     self.history.commit(self._state)
-                    self._send_state("scene", NOBODY)
+                    self._send_state("scene", NO_SENDER)
                     self._announce("render")
                     return Job(job.sender, self._revision, self._state, final=True)
         finally:
@@ -452,7 +456,7 @@ class Session:
     def _made(self, painter: PainterProtocol, request: NewScene | Variation, before: State) -> State:
         if isinstance(request, NewScene):
             scene = request.made_by(painter)
-            return self._begun_with(scene, request.n_factors)
+            return self._new_state(scene, request.n_factors)
         scene = request.made_by(painter, before.scene)
         code = (*to_python.scaled(before), request.line)
         asked = request.value if request.verb == "refit" else before.asked
@@ -460,12 +464,12 @@ class Session:
 
     def _settle(self) -> None:
         if self._picture.reduced and self._fault is None and (last := self._drawn) is not None:
-            self._work(replace(last, sender=NOBODY, final=True), lambda: self.worker.waiting)
+            self._work(replace(last, sender=NO_SENDER, final=True), lambda: self.worker.waiting)
         with self._lock:
             picture = self._picture
-            behind = self._shown != "final" and self._fault is None and not picture.reduced
-        if behind:
-            self._show(picture, "final", picture.encoded("final"), NOBODY)
+            is_final_missing = self._shown != "final" and self._fault is None and not picture.reduced
+        if is_final_missing:
+            self._show(picture, "final", picture.encoded("final"), NO_SENDER)
         with self._lock:
             if not self.worker.waiting:
                 self._announce("")
@@ -479,10 +483,10 @@ class Session:
         if kind == "final":
             self.audience.picture_settled(data)
 
-    def _report_unasked(self, fault: BaseException) -> None:
+    def _report_background(self, fault: BaseException) -> None:
         with self._lock:
             if self.painter is not None:
-                self.report(fault, NOBODY)
+                self.report(fault, NO_SENDER)
 
     def _snapshot(self) -> Snapshot | None:
         with self._lock:
@@ -492,8 +496,8 @@ class Session:
                 self.painter, self._state, self.history, self._picture, self._pictured, self._fault
             )
 
-    def _begun_with(self, scene: Scene, asked: int | None = None) -> State:
-        code = to_python.begun_with(scene, self.painter, analyzed_here=asked is not None)
+    def _new_state(self, scene: Scene, asked: int | None = None) -> State:
+        code = to_python.creation(scene, self.painter, analyzed_here=asked is not None)
         return State.of(scene, code, asked)
 
     # Called with the lock held
@@ -533,7 +537,7 @@ class Session:
 
 
 def as_exception(fault: BaseException) -> Exception:
-    """What ``raise ... from`` and ``last_error`` can hold: SystemExit and its like are wrapped."""
+    """The fault as ``last_error`` can hold it: SystemExit and the like are wrapped."""
     if isinstance(fault, Exception):
         return fault
     wrapped = RuntimeError(f"the work was ended by {last_line(fault)}")

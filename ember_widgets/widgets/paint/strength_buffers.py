@@ -33,7 +33,7 @@ def read(buffers: Sequence[Any], scene: Scene) -> tuple[FloatArray, FloatArray]:
     strengths = _floats("strengths", buffers[0], (*grid, scene.n_factors))
     remainder = _floats("remainder", buffers[1], grid)
     if remainder.size and (remainder.min() < 0 or remainder.max() > 1):
-        raise ValueError("edit: remainder leaves 0..1")
+        raise ValueError("edit: remainder has values outside 0..1")
     return strengths, remainder
 
 

@@ -1,4 +1,4 @@
-"""The widget as a page of its own: no kernel, no network, nothing but the file."""
+"""The widget as a page in one file that needs no kernel and no network."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ember_widgets.util.checks import FloatArray
 from ember_widgets.widgets.paint.history import State
 from ember_widgets.widgets.paint.requests import guidance_of, n_analyzed
 
-# The verbs that a stroke may be, and their arguments, besides the shares of patches.
+# The scene's verbs that can express a stroke, and their arguments without the patches.
 CALLS: Mapping[str, tuple[str, ...]] = {
     "paint": ("factor", "strength", "opacity", "mode"),
     "erase": ("factor", "heal"),
@@ -28,7 +28,7 @@ MAX_CALLS = 8
 """A soft edge with more shares than this is written as an array."""
 
 MAX_CHARACTERS = 1_000_000
-"""A program that grew longer than this begins anew with the scene it led to; see ``bounded``."""
+"""A program longer than this is replaced by the scene that it makes; see ``bounded``."""
 
 _OPENED = '''def opened(text):
     """A scene as the widget wrote it."""
@@ -44,8 +44,8 @@ _ARRAY = '''def array(text, *shape):
 '''
 
 
-def begun_with(scene: Scene, painter: object = None, *, analyzed_here: bool = False) -> tuple[str, ...]:
-    """How to get a scene that was not painted on yet: lines that make an equal one.
+def creation(scene: Scene, painter: object = None, *, analyzed_here: bool = False) -> tuple[str, ...]:
+    """Lines of Python that make a scene which was not painted on yet.
 
     A scene as analysed is analysed again. A scene of a photograph is written out: the photograph is not kept,
     and no argument can bring its latents back. So is a scene that was edited before, or a blank one.
@@ -80,7 +80,7 @@ def begun_with(scene: Scene, painter: object = None, *, analyzed_here: bool = Fa
 
 
 def bounded(code: tuple[str, ...], scene: Scene) -> tuple[str, ...]:
-    """A program, if it is short enough; else one that begins with the scene it leads to, written out."""
+    """A program, if it is short enough; else the scene that it makes, written out."""
     if sum(map(len, code)) <= MAX_CHARACTERS:
         return code
     return (
@@ -99,7 +99,7 @@ def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = No
 
     Args:
         scene: the scene as analysed, not from a photograph.
-        n_factors: how many factors were asked for, where there are several sites for each of them.
+        n_factors: how many factors were asked for; with several sites, for each of them.
         painter: the one that made it; if it has a guidance of its own, the scene's is written.
     """
     style = f", style={scene.style!r}" if scene.style else ""
@@ -110,7 +110,7 @@ def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = No
 
 
 def painted(before: Scene, after: State, call: object) -> tuple[str, ...]:
-    """A stroke as the call that the browser names; if that leads elsewhere, as its result."""
+    """A stroke as the call that the browser names; if that gives another result, as the result itself."""
     scene, verbs = before, []
     try:
         verbs = _calls(before, call)
@@ -137,7 +137,7 @@ def scaled(state: State) -> tuple[str, ...]:
     lines = []
     for f, (name, gain) in enumerate(zip(state.painted.names, state.gains, strict=True)):
         if gain != 1:
-            short = float(str(gain))  # as few digits as tell it from other float32
+            short = float(str(gain))  # the fewest digits that identify the float32
             is_same = state.painted.scale(f, short).strengths == state.scene.strengths
             number = short if is_same[..., f].all() else float(gain)
             lines.append(f"scene = scene.scale({name!r}, {_short(number)})")
@@ -157,7 +157,7 @@ def program(state: State) -> str:
 
 
 def _calls(scene: Scene, call: object) -> list[tuple[str, dict[str, Any]]]:
-    """The calls that a stroke was, one for each share of its soft edge; none if they make no sense."""
+    """The calls that make up a stroke, one for each share of its soft edge; none if they make no sense."""
     verb = call.get("verb") if isinstance(call, Mapping) else None
     if not isinstance(call, Mapping) or not isinstance(verb, str) or verb not in CALLS:
         return []
@@ -170,7 +170,7 @@ def _calls(scene: Scene, call: object) -> list[tuple[str, dict[str, Any]]]:
         return [(verb, {**arguments, "patches": shares > 0})]
     shares = (shares * arguments["opacity"]).clip(0, 1)
     steps = np.unique(shares[shares > 0]).tolist()
-    if len(steps) > MAX_CALLS:  # a pen
+    if len(steps) > MAX_CALLS:  # as the pressure of a pen gives
         return [(verb, {**arguments, "opacity": shares, "patches": shares > 0})]
     return [(verb, {**arguments, "opacity": round(s, 6), "patches": shares == s}) for s in steps]
 

@@ -1,4 +1,4 @@
-"""The paint studio: a widget that shows one scene, to edit by hand, with sliders and from Python."""
+"""The paint studio: a widget that shows one scene, to edit with the pointer, with sliders and from Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
 from ember_widgets.widgets.paint import messages, to_html
-from ember_widgets.widgets.paint.opener import Opener, begun, opens_a_painter
+from ember_widgets.widgets.paint.opener import Opener, new_session, opens_a_painter
 from ember_widgets.widgets.paint.requests import (
     DEFAULT_N_FACTORS,
     NewScene,
@@ -54,7 +54,7 @@ class _SceneTrait(traitlets.TraitType[Scene, Scene]):
 
 
 class PaintWidget(anywidget.AnyWidget):
-    """Paint a scene by hand.
+    """Paint a scene interactively.
 
     The picture follows every stroke and slider at once; ``scene`` is always what is shown. The browser keeps
     nothing: a reloaded page, or a second view, shows the same.
@@ -64,20 +64,20 @@ class PaintWidget(anywidget.AnyWidget):
 
     Args:
         painter: an object with ``analyze`` and ``render``, e.g. ``ember.Painter.embedded()``; a thread of
-            the widget's own calls it. Or another of these widgets, to show and edit the same scene as it. Or
-            what gives a painter when it is called, e.g. ``lambda: ember.Painter.embedded()``: then the widget
-            is there before the model is, and ``scene`` waits for it.
+            the widget's own calls it. Or another of these widgets, to show and edit its scene. Or a function
+            that returns a painter, e.g. ``lambda: ember.Painter.embedded()``: then the widget is shown before
+            the model is loaded, and ``scene`` waits for it.
         scene: the scene to show; None = analyse one from the keywords below.
         prompt: text of the new scene; "" if left out.
-        style: how it shall look, text that does not change what stands where; "" if left out.
+        style: how it looks, a text that does not change what is where; "" if left out.
         seed: its seed, 0 if left out.
         n_steps: its sampling steps, 1..4 (with guidance 1..100); 1 if left out.
         n_factors: how many factors it is taken apart into, 1..256 (3..8 reads best); 5 if left out.
         layout: an ipywidgets layout.
 
     Raises:
-        TypeError: no painter, no scene, an unknown keyword, a scene and keywords for a new one, or either of
-            them beside another widget, which has a scene.
+        TypeError: no painter, no scene, an unknown keyword, a scene and keywords for a new one, or one of
+            them together with another widget, which has a scene.
         ValueError: a keyword out of range.
 
     Example:
@@ -89,7 +89,7 @@ class PaintWidget(anywidget.AnyWidget):
     _esm = traitlets.Unicode((_STATIC / "paint.js").read_text(encoding="utf-8")).tag(sync=True)
     _css = traitlets.Unicode((_STATIC / "paint.css").read_text(encoding="utf-8")).tag(sync=True)
 
-    # from_json: bytes from a browser come as a memoryview, which the trait would refuse without a word.
+    # from_json: bytes from a browser come as a memoryview, which the trait would silently refuse.
     image = traitlets.Bytes(help="The settled picture as PNG; what a saved notebook shows.").tag(
         sync=True, echo_update=False, from_json=lambda value, widget: bytes(value)
     )
@@ -105,7 +105,7 @@ class PaintWidget(anywidget.AnyWidget):
     n_steps = traitlets.Int(1, help="The scene's sampling steps, 1..4; with guidance 1..100.")
     n_factors = traitlets.Int(DEFAULT_N_FACTORS, help="How many factors the picture was taken apart into.")
 
-    # None until the constructor is through: ipywidgets closes what it could not construct.
+    # None until the constructor has finished: ipywidgets closes a widget that it could not construct.
     _session: Session | None = None
     _opener: Opener | None = None
     _seen: Scene | None = None
@@ -132,7 +132,7 @@ class PaintWidget(anywidget.AnyWidget):
             if scene is not None or given:
                 raise TypeError(
                     f"{name} shows the scene of the widget it was given, so {[*given, 'scene'][0]}= has "
-                    "nothing to do; leave it out, or give a painter"
+                    "no effect; leave it out, or give a painter"
                 )
             self._construct(painter._open, painter.image, kwargs)
             self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
@@ -140,21 +140,19 @@ class PaintWidget(anywidget.AnyWidget):
         if scene is not None:
             check_scene(scene)
             if given:
-                raise TypeError(
-                    f"a scene was given, so {given[0]}= has nothing to do; leave out one of the two"
-                )
+                raise TypeError(f"a scene was given, so {given[0]}= has no effect; leave out one of the two")
         if opens_a_painter(painter):
             opens = cast(Callable[[], PainterProtocol], painter)
             super().__init__(**kwargs)
             self._mirrored, self._seen = {key: getattr(self, key) for key in _FACTS}, None
             opener = self._opener = Opener(
-                lambda: begun(opens(), scene, wanted),
+                lambda: new_session(opens(), scene, wanted),
                 self._opened,
                 lambda reply: self.send(reply.content(), []),
             )
             self.on_msg(lambda _, content, buffers: opener.receive(content, buffers))
         else:
-            session = begun(cast(PainterProtocol, painter), scene, wanted)
+            session = new_session(cast(PainterProtocol, painter), scene, wanted)
             self._construct(session, session.picture.encoded("final"), kwargs)
 
     def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
@@ -168,7 +166,7 @@ class PaintWidget(anywidget.AnyWidget):
         session.join(self)
 
     def _opened(self, session: Session) -> None:
-        """Go on with a session that was opened; in the opener's thread."""
+        """Take over a session that was opened; in the opener's thread."""
         self._session = session
         session.join(self)
         # The picture itself follows; observers of the traits that raise must not prevent it.
@@ -206,7 +204,7 @@ class PaintWidget(anywidget.AnyWidget):
 
         Args:
             prompt: text; may be empty.
-            style: text that does not change what stands where; may be empty.
+            style: text that does not change what is where; may be empty.
             seed: 0..2**63-1.
             n_steps: sampling steps, 1..4; 1..100 where the scene has guidance, which it keeps.
             n_factors: how many factors it is taken apart into, 1..256.
@@ -224,7 +222,7 @@ class PaintWidget(anywidget.AnyWidget):
         self._open.analyze(new)
 
     def add_feature(self, feature: int) -> str:
-        """Add a feature to the palette as a factor of its own, named after its label; it is nowhere yet.
+        """Add a feature to the palette as a factor of its own, named after its label, at strength 0.
 
         Args:
             feature: index into the SAE, 0..n_features-1.
@@ -245,7 +243,7 @@ class PaintWidget(anywidget.AnyWidget):
         self._open.vary(Variation.checked("refit", n_factors, self.scene.remainder.size))
 
     def reseed(self, seed: int) -> None:
-        """Have the same painting on another seed's noise, in the background; see ``Painter.reseed``."""
+        """Apply the same painting to another seed's noise, in the background; see ``Painter.reseed``."""
         self._open.vary(Variation.checked("reseed", seed))
 
     def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
@@ -266,7 +264,7 @@ class PaintWidget(anywidget.AnyWidget):
                 f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
             )
         ms = checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
-        files.write(target, self._open.film(form, ms))
+        files.write(target, self._open.animation(form, ms))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page that shows the widget without kernel or network: to look at, not to paint.
@@ -304,10 +302,10 @@ class PaintWidget(anywidget.AnyWidget):
         Other steps are forgotten when something else is done after undo, and after a hundred further steps.
 
         Args:
-            name: a text that no other step has; "" takes the name back.
+            name: a text that no other step has; "" removes the name.
 
         Raises:
-            TypeError: no text.
+            TypeError: not text.
             ValueError: another step has this name.
         """
         self._open.keep(encodable("name", checks.text("name", name)).strip())
@@ -335,7 +333,7 @@ class PaintWidget(anywidget.AnyWidget):
         self._open.wait(timeout)
 
     def close(self) -> None:
-        """End the widget in every view; the last one of a scene stops its worker and lets go of the painter.
+        """Close the widget in every view; the last one of a scene stops its worker and releases the painter.
 
         The scene stays readable.
         """

@@ -1,4 +1,4 @@
-"""Icons of features, drawn one by one while the pointer rests, so that they never hold it up."""
+"""Icons of features, drawn one by one while the pointer rests, so that drawing never delays it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FeatureIcons:
 
     Args:
         painter: its icons are used if it keeps or draws any; otherwise there are none.
-        wanted: whether a feature's icon is still to be seen.
+        wanted: whether a feature's icon is still needed.
         drawn: called, in a thread, with each feature whose icon is there now.
         on_error: called, in a thread, with what went wrong.
     """
@@ -55,7 +55,7 @@ class FeatureIcons:
         self._moved_at = 0.0
         self._queue = IdleQueue(self._resting, on_error)
 
-    def stir(self) -> None:
+    def note_pointer_move(self) -> None:
         """Note that the pointer moved."""
         self._moved_at = time.monotonic()
 
@@ -69,7 +69,7 @@ class FeatureIcons:
         return self._urls.get(feature)
 
     def close(self) -> None:
-        """Draw no more, and let go of the painter."""
+        """Draw no more, and release the painter."""
         self._queue.close()
         self._painter = None
 

@@ -14,7 +14,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
 
 SHOWN = 12
-FOUND = 30
+MAX_HITS = 30
 
 
 def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def found(
+def search_features(
     text: str, n_features: int, labels: Labels, sites: Mapping[str, int] | None = None, site: str = ""
 ) -> list[dict[str, Any]]:
     """Features for a text: the one of that number first, then those whose label holds all its words.
@@ -41,8 +41,8 @@ def found(
         text: what to look for.
         n_features: how many there are.
         labels: of these.
-        sites: how many of them each site has, where there are several.
-        site: short name of the only site whose features will do; "" = any.
+        sites: how many of them each site has, if there are several.
+        site: short name of the only site to search; "" = all sites.
     """
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
@@ -54,4 +54,4 @@ def found(
             if site in ("", where):
                 hit = {"feature": f, "label": labels.get(f, ""), "icon": key_of_feature(f)}
                 hits.append({**hit, "site": where} if where else hit)
-    return hits[:FOUND]
+    return hits[:MAX_HITS]

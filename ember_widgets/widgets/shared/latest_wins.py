@@ -1,6 +1,6 @@
-"""The latest-wins worker: it always works on the newest job and never falls behind.
+"""The latest-wins worker: it always takes the newest job and drops older ones.
 
-A stroke makes jobs faster than a picture can be drawn. Whoever submits never waits; one daemon thread takes
+A stroke makes jobs faster than a picture can be drawn. `submit` never waits; one daemon thread takes
 the newest job, and what was submitted in between is dropped. When nothing new has come for a moment, it
 settles: then there is time for what only the last picture needs (a lossless copy, a saved state).
 """
@@ -24,7 +24,7 @@ class LatestWins(Generic[Job]):
     Args:
         work: called in the thread with each job taken. It handles its own errors; one that escapes ends
             neither the thread nor ``wait``, and is given to ``on_error``.
-        settle: called in the thread once after the last job of a row; None = nothing to do then.
+        settle: called in the thread once after the last job in a row; None = nothing to do then.
         on_error: called in the thread with what escaped from ``work`` or ``settle``. What it raises itself is
             logged: nothing ends the thread but ``close``.
         on_drop: called with each job that a newer one replaced, in the thread that submitted the newer one.
@@ -110,7 +110,7 @@ class LatestWins(Generic[Job]):
             return self._changed.wait_for(lambda: self._settled, timeout)
 
     def close(self) -> None:
-        """Stop after the running job, forget the waiting one, and let go of every callback."""
+        """Stop after the running job, forget the waiting one, and release every callback."""
         with self._changed:
             self._closed = True
             self._slot = []

@@ -63,8 +63,8 @@ def png(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def film(images: Sequence[Image.Image], form: str, ms: int) -> bytes:
-    """Pictures one after the other, endlessly; the last one stays three times as long.
+def animation(images: Sequence[Image.Image], form: str, ms: int) -> bytes:
+    """Pictures one after the other in an endless loop; the last one stays three times as long.
 
     Args:
         images: at least one; all get the size of the last.

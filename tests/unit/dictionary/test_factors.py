@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ember_widgets.dictionary.factors import Factors, n_apart, typical_strength
+from ember_widgets.dictionary.factors import Factors, n_distinct, typical_strength
 from ember_widgets.util.checks import FloatArray
 
 N_FEATURES = 40
@@ -119,7 +119,7 @@ def test_maps_that_are_alike_count_once() -> None:
     maps[2:6, 2:6, 1] = np.random.default_rng(0).uniform(1.8, 2.2, (4, 4))  # the same thing's other feature
     maps[2:6, :, 2] = 1  # around it
     maps[10:, :, 3] = 1
-    assert n_apart(maps) == 3
+    assert n_distinct(maps) == 3
 
 
 class TestIgnore:

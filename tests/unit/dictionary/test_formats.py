@@ -394,7 +394,7 @@ def test_what_is_open_cannot_be_saved_as_saelens(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         save_sae(sae, tmp_path / "theirs", format="saelens")
     assert str(caught.value) == (
-        "the file of this SAE leaves open what it encodes, and SAELens has no form for that; "
+        "the file of this SAE leaves open what it encodes, and SAELens cannot store that; "
         "give load_sae(..., target='update' or 'output'), save the SAE that a painter has decided on "
         "(painter.saes), or save it as format='ember'"
     )
@@ -496,7 +496,7 @@ def test_saelens_files_are_as_saelens_writes_them(tmp_path: Path) -> None:
 def test_saelens_has_no_form_for_batch_top_k_without_a_threshold(tmp_path: Path) -> None:
     sae: SAE = load_sae({"W_enc": random(D, F), "W_dec": random(F, D)}, k=3)
     with pytest.raises(
-        ValueError, match="SAELens keeps a BatchTopK SAE by its threshold, and this one has none"
+        ValueError, match="SAELens stores a BatchTopK SAE with its threshold, and this one has none"
     ):
         save_sae(sae, tmp_path, format="saelens")
     with pytest.raises(ValueError, match="format='onnx' cannot be written"):

@@ -73,7 +73,7 @@ def strength_of(codes: Tensor, name: str) -> Tensor:
 @pytest.mark.parametrize("opacity", [0.2, 0.5, 0.9, 1.0])
 def test_a_thing_is_as_strong_as_it_is_opaque(batches: Batches, opacity: float) -> None:
     labels = torch.full((64, 16, 16), LION)
-    codes = batches.roughened(labels, torch.full_like(labels, GRASS), torch.full(labels.shape, opacity))
+    codes = batches.perturbed(labels, torch.full_like(labels, GRASS), torch.full(labels.shape, opacity))
     lion, grass = strength_of(codes, "lion"), strength_of(codes, "grass")
     if opacity == 1:
         assert float(lion.mean()) > FULL
@@ -88,5 +88,5 @@ def test_a_thing_is_as_strong_as_it_is_opaque(batches: Batches, opacity: float) 
 
 def test_paper_below_adds_nothing(batches: Batches) -> None:
     labels = torch.full((64, 16, 16), PAPER)
-    codes = batches.roughened(labels, labels, torch.ones(labels.shape))
+    codes = batches.perturbed(labels, labels, torch.ones(labels.shape))
     assert float(codes.abs().mean()) < 0.5

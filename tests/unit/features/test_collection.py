@@ -168,7 +168,7 @@ class TestRefusals:
 
     def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("")
-        with pytest.raises(ValueError, match="is there already and is not a collection; choose an empty"):
+        with pytest.raises(ValueError, match="exists already and is not a collection; choose an empty"):
             Collection.create(tmp_path, N_FEATURES, MODEL)
 
     def test_no_collection(self, tmp_path: Path) -> None:

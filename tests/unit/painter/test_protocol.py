@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ember_widgets.features.labels import Labels
 from ember_widgets.painter.protocol import (
     CAPABILITIES,
     Inspects,
@@ -15,6 +16,7 @@ from ember_widgets.painter.protocol import (
     Styles,
     capabilities,
     check_painter,
+    labels_of,
     offered,
 )
 from ember_widgets.scene.scene import Scene
@@ -87,3 +89,14 @@ def test_what_is_not_a_painter_is_refused(painter: object, missing: str) -> None
     check_painter(Plain())
     with pytest.raises(TypeError, match=rf"has no {missing}\(\); give a Painter, e\.g\. ember\.Painter"):
         check_painter(painter)
+
+
+def test_labels_are_those_that_a_painter_offers() -> None:
+    painter: Any = Plain()
+    assert len(labels_of(painter)) == len(labels_of(None)) == 0
+    painter.labels = {3: "pine (tree)"}  # a painter of a user's own may have a plain dict
+    assert labels_of(painter)[3] == "pine (tree)"
+    painter.labels = Labels({3: "pine"})
+    assert labels_of(painter) is painter.labels
+    painter.capabilities = []  # it has the attribute, but says that it does not offer it
+    assert len(labels_of(painter)) == 0

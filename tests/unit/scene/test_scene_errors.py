@@ -153,7 +153,7 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "move of everything nowhere",
         lambda s: s.move(None, 1, 1),
         TypeError,
-        "factor=None moves all that stands in patches; say which, as patches=",
+        "factor=None moves everything in some patches; say which with patches=",
     ),
     (
         "mode",
@@ -346,7 +346,7 @@ WRONG_FIELDS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "remainder",
         {"remainder": filled(1.5, 16, 16)},
         ValueError,
-        "remainder leaves 0..1; give how much of the original stays in each patch (1 = all)",
+        "remainder has values outside 0..1; give how much of the original stays in each patch (1 = all)",
     ),
     (
         "basis flat",

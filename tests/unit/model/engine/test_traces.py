@@ -87,7 +87,7 @@ WORKS: dict[str, Callable[[Tensor], Tensor]] = {
     "an input": lambda x: torch.nn.functional.silu(x) + x,
     "seen through a view": lambda x: (y := x * 2).view(-1)[:1] + torch.nn.functional.silu(y),
     "a view of an input": lambda x: torch.nn.functional.silu(x.view(4, -1)) + x.view(4, -1),
-    "the answer twice": lambda x: (y := x * 2) + y,
+    "the result twice": lambda x: (y := x * 2) + y,
     "wider than what it is added to": lambda x: x.mean(0) * 1 + x,
     "an input divided by one": lambda x: x / 1.0,
     "other strides": lambda x: x[:, ::2] / 1.0 + 1,
@@ -102,10 +102,10 @@ def test_overwrites_nothing_that_is_read_again(name: str) -> None:
     before = x.clone()
     trace = Trace(work, (x,), 1)
     for _ in range(2):
-        answer = trace(x)
-        assert torch.equal(answer, work(x))
-        assert answer.stride() == work(x).stride()
-        assert answer.data_ptr() != x.data_ptr()
+        result = trace(x)
+        assert torch.equal(result, work(x))
+        assert result.stride() == work(x).stride()
+        assert result.data_ptr() != x.data_ptr()
         assert torch.equal(x, before)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ember_widgets.model.engine.twin import Convolution, Remembered, Twin
+from ember_widgets.model.engine.twin import CachedLinear, Convolution, Twin
 
 
 class Block(nn.Module):
@@ -54,7 +54,7 @@ def test_leaves_the_network_as_it_is_and_shares_its_weights(block: Block) -> Non
     before = [type(module) for module in block.modules()]
     twin = Twin().of(block)
     assert [type(module) for module in block.modules()] == before
-    assert {Convolution, Remembered} <= {type(module) for module in twin.modules()}
+    assert {Convolution, CachedLinear} <= {type(module) for module in twin.modules()}
     assert {id(p) for p in twin.parameters()} == {id(p) for p in block.parameters()}
 
 
@@ -123,20 +123,20 @@ class TestRemembered:
     def layer(self) -> nn.Linear:
         return nn.Linear(4, 3)
 
-    def asked(self, layer: nn.Linear) -> list[Tensor]:
+    def cached_input(self, layer: nn.Linear) -> list[Tensor]:
         calls: list[Tensor] = []
         layer.register_forward_hook(lambda _, args, out: calls.append(args[0]))
         return calls
 
     def test_answers_at_once_what_it_was_asked_before(self, layer: nn.Linear) -> None:
-        calls, remembered, x = self.asked(layer), Remembered(layer), torch.ones(1, 4)
+        calls, remembered, x = self.cached_input(layer), CachedLinear(layer), torch.ones(1, 4)
         with torch.no_grad():
             answers = [remembered(x), remembered(x), remembered(x.clone())]
         assert len(calls) == 1
-        assert all(answer is answers[0] for answer in answers)
+        assert all(result is answers[0] for result in answers)
 
     def test_remembers_one_answer_per_step(self, layer: nn.Linear) -> None:
-        calls, remembered = self.asked(layer), Remembered(layer)
+        calls, remembered = self.cached_input(layer), CachedLinear(layer)
         with torch.no_grad():
             for step in (0, 1, 2, 3, 0, 1, 2, 3):
                 assert torch.equal(
@@ -145,7 +145,7 @@ class TestRemembered:
         assert len(calls) == 4 + 8
 
     def test_asks_again_when_anything_changed(self, layer: nn.Linear) -> None:
-        remembered, x = Remembered(layer), torch.ones(1, 4)
+        remembered, x = CachedLinear(layer), torch.ones(1, 4)
         with torch.no_grad():
             remembered(x)
             x.add_(1)

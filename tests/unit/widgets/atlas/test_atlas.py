@@ -479,7 +479,7 @@ class TestRefusals:
 
     def test_of_messages_that_make_no_sense(self, atlas: FeatureAtlas) -> None:
         for content in ({}, {"do": "dance", "feature": 1}, {"do": "look", "feature": 1000}, "x"):
-            atlas._asked(content)
+            atlas._received(content)
             assert atlas._panel.notice
 
 

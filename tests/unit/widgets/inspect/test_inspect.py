@@ -249,7 +249,7 @@ class TestAFeature:
         find.value = "17"
         assert inspector.selected_feature == 17
         find.value = "zebra"
-        assert read(inspector, "said") == (
+        assert read(inspector, "status") == (
             "no feature is called 'zebra'; give a number 0..39 or a word of a label"
         )
         assert inspector.selected_feature == 17
@@ -282,7 +282,7 @@ class TestPartners:
         inspector._parts.use.click()  # type: ignore[union-attr]
         assert brush.scene.names == (*scene.names, "lion")
         assert brush.scene.weights("lion") == {1: pytest.approx(1.0)}
-        assert "“lion” is in the palette" in read(inspector, "said")
+        assert "“lion” is in the palette" in read(inspector, "status")
         inspector._parts.use.click()  # type: ignore[union-attr]
         assert brush.scene.names[-1] == "lion 2"
         brush.undo()
@@ -403,7 +403,7 @@ class TestScenes:
 
         monkeypatch.setattr(inspector._view, "list", fail)
         hand(inspector, "mouse_move", 4, 9)
-        assert read(inspector, "said") == "RuntimeError: out of paint"
+        assert read(inspector, "status") == "RuntimeError: out of paint"
         assert isinstance(inspector.last_error, RuntimeError)
 
 

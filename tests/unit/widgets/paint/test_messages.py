@@ -485,8 +485,8 @@ def spoiled(array: np.ndarray[Any, Any], spot: tuple[int, ...], value: float) ->
             lambda s, r: [s.tobytes(), spoiled(r, (0, 15), np.inf)],
             "edit: remainder holds inf at (0, 15); only finite numbers can be painted",
         ),
-        (lambda s, r: [s.tobytes(), spoiled(r, (0, 0), 1.5)], "edit: remainder leaves 0..1"),
-        (lambda s, r: [s.tobytes(), spoiled(r, (0, 0), -0.5)], "edit: remainder leaves 0..1"),
+        (lambda s, r: [s.tobytes(), spoiled(r, (0, 0), 1.5)], "edit: remainder has values outside 0..1"),
+        (lambda s, r: [s.tobytes(), spoiled(r, (0, 0), -0.5)], "edit: remainder has values outside 0..1"),
     ],
 )
 def test_bad_buffers_are_one_clear_error(

@@ -367,7 +367,7 @@ def test_the_picked_factor_is_shared(widget: PaintWidget, sliders: FactorSliders
 def test_a_part_that_is_given_a_widget_takes_no_scene(widget: PaintWidget, scene: Scene) -> None:
     with pytest.raises(TypeError, match="Picture shows the scene of the widget it was given, so seed= has"):
         Picture(widget, seed=3)
-    with pytest.raises(TypeError, match="so scene= has nothing to do; leave it out, or give a painter"):
+    with pytest.raises(TypeError, match="so scene= has no effect; leave it out, or give a painter"):
         Picture(widget, scene)
 
 

@@ -209,7 +209,7 @@ def test_wait_says_when_it_was_not_in_time(widget: PaintWidget, painter: FakePai
     widget.scene = scene.scale(0, 0.5)
     with pytest.raises(TimeoutError) as error:
         widget.wait(0.01)
-    assert str(error.value) == "the picture was not there after 0.01 s; wait longer, or look at widget.busy"
+    assert str(error.value) == "the picture was not ready after 0.01 s; wait longer, or look at widget.busy"
 
 
 def test_wait_says_when_the_picture_could_not_be_drawn(
@@ -250,7 +250,7 @@ def test_wait_says_when_the_picture_could_not_be_drawn(
         ),
         (
             lambda p, s: PaintWidget(p, s, seed=5),
-            "a scene was given, so seed= has nothing to do; leave out one of the two",
+            "a scene was given, so seed= has no effect; leave out one of the two",
         ),
         (lambda p, s: PaintWidget(p, prompt=cast(Any, 5)), "prompt=5 is not text; give a str"),
         (

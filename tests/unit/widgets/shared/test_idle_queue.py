@@ -105,7 +105,7 @@ def test_icons_are_drawn_even_if_one_of_them_ends_in_an_exit(
     monkeypatch.setattr(feature_icons, "REST_S", 0.01)
     drawn: list[int] = []
     icons = FeatureIcons(Drawing(), wanted=lambda feature: True, drawn=drawn.append, on_error=faults.append)
-    icons.stir()
+    icons.note_pointer_move()
     assert [icons.get(feature) for feature in (0, 1, 2)] == [None] * 3
     end = time.monotonic() + SOON_S
     while len(drawn) < 2 and time.monotonic() < end:
