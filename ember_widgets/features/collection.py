@@ -130,10 +130,14 @@ class Collection:
         return cls(folder, n_features, model, grid)
 
     def check(self, model: Mapping[str, str]) -> None:
-        """Refuse a model with another name, site or SAE than this collection's."""
+        """Refuse a model with another name, site or SAE than this collection's.
+
+        The same weights may have another name, a hub id here and a folder there; their key is the same.
+        """
+        same_weights = self.model.get("key") and self.model.get("key") == model.get("key")
         for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
             ours, theirs = self.model.get(key, ""), model.get(key, "")
-            if ours != theirs:
+            if ours != theirs and not (key == "id" and same_weights):
                 raise ValueError(
                     f"the collection in {self.folder} was made with {noun} {ours!r}, but this painter has "
                     f"{theirs!r}; choose another folder"

@@ -110,7 +110,7 @@ def collect(
         raise ValueError("prompts and seeds make no pictures; give at least one of each")
     if folder is None:
         folder = cache_folder() / "collections" / model.key
-    collection = Collection.create(Path(folder), model.space.n_features, model.facts, model.grid)
+    collection = Collection.create(Path(folder), model.space.n_features, model.identity, model.grid)
 
     def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
         with model.lock:

@@ -105,13 +105,8 @@ class SteeredModel:
         return self.backbone.grid
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What is known without reading the weights: name, revision, sites, SAEs, versions of packages."""
-        return dict(self._facts)
-
-    @property
     def identity(self) -> dict[str, str]:
-        """What scenes remember of the model and its SAEs: `facts` and `key`."""
+        """What scenes and collections remember: name, revision, sites, SAEs, versions of packages, and `key`."""
         return self._facts | {"key": self.key}
 
     @functools.cached_property

@@ -240,3 +240,14 @@ def test_a_collection_of_another_grid(tmp_path: Path) -> None:
     assert opened.statistics.frequency[1] == pytest.approx(1 / grid.n_patches)
     with pytest.raises(ValueError, match="has pictures of 24×20 patches, but this painter makes 16×16"):
         Collection.create(tmp_path / "wide", 3, {"id": "m"}, Grid())
+
+
+def test_the_same_weights_under_another_name_add_to_a_collection(tmp_path: Path) -> None:
+    Collection.create(tmp_path / "c", 3, {"id": "owner/name", "sae": "s", "key": "weights"})
+    Collection.create(tmp_path / "c", 3, {"id": "/a/folder", "sae": "s", "key": "weights"})
+    with pytest.raises(
+        ValueError, match="was made with model 'owner/name', but this painter has '/a/folder'"
+    ):
+        Collection.create(tmp_path / "c", 3, {"id": "/a/folder", "sae": "s", "key": "other weights"})
+    with pytest.raises(ValueError, match="was made with SAE 's', but this painter has 't'"):
+        Collection.create(tmp_path / "c", 3, {"id": "owner/name", "sae": "t", "key": "weights"})
