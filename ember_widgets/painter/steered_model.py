@@ -106,7 +106,7 @@ class SteeredModel:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What scenes and collections remember: name, revision, sites, SAEs, versions of packages, and `key`."""
+        """What scenes and collections remember: name, revision, sites, SAEs, package versions, and `key`."""
         return self._facts | {"key": self.key}
 
     @functools.cached_property
