@@ -11,6 +11,7 @@ submit, never wait.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
@@ -113,7 +114,7 @@ def client_name(name: str, value: object) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(ABC):
     """A message from a browser: its sender, and the number that the answer repeats."""
 
     type: ClassVar[str]
@@ -138,6 +139,7 @@ class Request:
         """To whom the answer goes."""
         return Sender(self.client, self.seq)
 
+    @abstractmethod
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         """Do what is asked.
 
@@ -148,7 +150,6 @@ class Request:
         Raises:
             Exception: it cannot be done; the text says why. Nothing has changed then.
         """
-        raise NotImplementedError
 
 
 AnyRequest = TypeVar("AnyRequest", bound=type[Request])

@@ -16,7 +16,7 @@ export function isForNotebook(
   const { key, ctrlKey, metaKey, altKey, shiftKey } = event;
   if (key === "Enter") return ctrlKey || metaKey || altKey || shiftKey;
   // Undo and redo belong to what has the focus: the picture, or a text field.
-  if (ctrlKey || metaKey) return !"zy".includes(key.toLowerCase());
+  if (ctrlKey || metaKey) return !["z", "y"].includes(key.toLowerCase());
   return altKey;
 }
 

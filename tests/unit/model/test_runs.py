@@ -1,4 +1,4 @@
-"""Runs are told apart by all that changes their unedited picture."""
+"""The key of a run differs with everything that changes its unedited picture."""
 
 from __future__ import annotations
 

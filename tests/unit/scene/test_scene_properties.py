@@ -17,7 +17,7 @@ from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 from tests.unit.scene.scenes import alone, filled, make_scene
 
-# A busy machine is slow; that is no property of a scene.
+# No deadline: how long an example takes depends on the machine, not on the scene.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 

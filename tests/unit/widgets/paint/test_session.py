@@ -26,7 +26,7 @@ from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
 
 class Viewer:
-    """Keeps what it receives; raises where told to."""
+    """Keeps what it receives; raises where a test asks it to."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -117,7 +117,7 @@ def test_an_edit_that_arrives_as_a_variation_is_adopted_is_not_lost(n: int) -> N
     assert lock.left <= 0, "the worker takes the lock less often; lower the range"
     seed = widget.scene.seed
     refused = [state for state in browser.of("state") if state["why"] == "refused"]
-    # Either the variation is one of the edited scene, or the browser was told that its edit came too late.
+    # Either the variation is one of the edited scene, or the browser heard that its edit came too late.
     assert seed == 9
     assert bool(refused) != (widget.scene == painted.replace(seed=9))
     widget.close()
