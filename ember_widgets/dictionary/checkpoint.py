@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ember_widgets.dictionary import tensor_files
+from ember_widgets.dictionary.config import Config
 
 UNIT_FILE = "unit.safetensors"
 MEAN_FILE = "mean.pt"
@@ -31,6 +31,7 @@ class Checkpoint:
         sha256: Hash of the file, or of the tensors if there is no file.
         file: The file with the weights; None for a state dict in memory.
         header: The metadata in a safetensors file.
+        counters: Names of the tensors that were whole numbers, such as statistics of the training.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Checkpoint:
     sha256: str
     file: Path | None = None
     header: Mapping[str, str] = field(default_factory=dict)
+    counters: frozenset[str] = frozenset()
 
     @classmethod
     def of_file(cls, file: Path, source: str) -> Checkpoint:
@@ -53,46 +55,66 @@ class Checkpoint:
         else:
             content = tensor_files.load_pickled(file)
             content = content.get("state_dict", content) if isinstance(content, Mapping) else {}
-        return cls(source, _floats(content), tensor_files.sha256_of_file(file), file, header)
+        digest = tensor_files.sha256_of_file(file)
+        return cls(source, _floats(content), digest, file, header, _whole_numbers(content))
 
     @classmethod
     def of_state_dict(cls, state: Mapping[str, Any]) -> Checkpoint:
         """Take tensors that are in memory."""
         tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in state.items()}
-        return cls("a state dict", _floats(tensors), tensor_files.sha256_of_tensors(tensors))
+        digest = tensor_files.sha256_of_tensors(tensors)
+        return cls("a state dict", _floats(tensors), digest, counters=_whole_numbers(tensors))
 
     def has(self, *names: str) -> bool:
         """Whether there are tensors of all these names."""
         return set(names) <= self.tensors.keys()
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        """The configuration beside the weights, {} if there is none.
+    def config(self) -> Config:
+        """The configuration beside the weights, an empty one if there is none.
 
         Raises:
             ValueError: It is damaged.
         """
         for name in CONFIG_FILES:
             if self.file is not None and (path := self.file.parent / name).is_file():
-                try:
-                    content = json.loads(path.read_text("utf-8"))
-                except (ValueError, RecursionError):
-                    raise ValueError(f"{path} is not JSON, or cut off; download it again") from None
-                return content if isinstance(content, dict) else {}
-        return {}
+                return Config.of_file(path)
+        return Config()
+
+    @property
+    def unit_file(self) -> Path | None:
+        """The file with typical activations beside the weights, ours or sdxl-unbox's, or None."""
+        if self.file is None:
+            return None
+        beside = (self.file.parent / name for name in (UNIT_FILE, MEAN_FILE))
+        return next((path for path in beside if path.is_file()), None)
 
     @cached_property
     def unit(self) -> Tensor | None:
-        """Typical activations beside the weights, sdxl-unbox's or ours; None if there are none."""
-        if self.file is None:
+        """Typical activations beside the weights; None if there are none.
+
+        Raises:
+            ValueError: Their file is damaged, or holds something else.
+        """
+        path = self.unit_file
+        if path is None:
             return None
-        ours, theirs = self.file.parent / UNIT_FILE, self.file.parent / MEAN_FILE
-        if ours.is_file():
-            return tensor_files.load_safetensors(ours)[0]["unit"].float()
-        if theirs.is_file():
-            mean = tensor_files.load_pickled(theirs)
-            return mean.float() if isinstance(mean, Tensor) else None
-        return None
+        if path.name == UNIT_FILE:
+            unit = tensor_files.load_safetensors(path)[0].get("unit")
+        else:
+            unit = tensor_files.load_pickled(path)
+        if not isinstance(unit, Tensor) or unit.ndim != 1:
+            raise ValueError(
+                f"{path} does not hold one typical activation per feature; "
+                "download it again, or delete it if it is something else"
+            )
+        return unit.float()
+
+
+def _whole_numbers(tensors: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        name for name, value in tensors.items() if isinstance(value, Tensor) and not value.is_floating_point()
+    )
 
 
 def _floats(tensors: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from ember_widgets.dictionary.formats.ember import EMBER
 from ember_widgets.dictionary.formats.format import Format, Given, NotThisFormat, Reading
 from ember_widgets.dictionary.formats.table import FORMATS
 from ember_widgets.dictionary.loaded import LoadedSAE
-from ember_widgets.dictionary.sae import SAE
+from ember_widgets.dictionary.sae import ACTIVATIONS, SAE
 from ember_widgets.dictionary.source import weights_file
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE as DEFAULT_SITE
@@ -34,6 +34,7 @@ def load_sae(
     target: str | None = None,
     k: int | None = None,
     threshold: float | Tensor | None = None,
+    activation: str | None = None,
     revision: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     token: str | None = None,
@@ -49,6 +50,8 @@ def load_sae(
         target: "update" (output − input) or "output"; None takes what the checkpoint says.
         k: Codes kept per patch, where the checkpoint does not say.
         threshold: Scalar or (n_features,), codes not above it are 0, where the checkpoint does not say.
+        activation: "topk", "batchtopk", "jumprelu" or "groupmax" (see `SAE`), where the checkpoint
+            does not say.
         revision, cache_dir, token, local_files_only: For the hub, as in `Painter.from_pretrained`.
 
     Returns:
@@ -57,7 +60,8 @@ def load_sae(
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: The format is unknown, the file is damaged or would run code, or there are several SAEs.
+        ValueError: The format is unknown, the file is damaged or would run code, or there are several SAEs;
+            or its class is not supported, or it does not say which codes are kept.
         ConnectionError, PermissionError: From the hub; the message names the argument to change.
 
     Example:
@@ -69,6 +73,8 @@ def load_sae(
         )
     if target not in (None, "update", "output"):
         raise ValueError(f"target={target!r} is unknown; choose 'update' (output − input) or 'output'")
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
     site = None if site is None else site_names.full(site)
     named = None
     if isinstance(source, Mapping):
@@ -78,7 +84,7 @@ def load_sae(
         file = weights_file(source, site, hub, revision)
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
-    readings = _read(checkpoint, format, Given(target, k, threshold))
+    readings = _read(checkpoint, format, Given(target, k, threshold, activation))
     first, *others = (
         _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
     )
@@ -126,10 +132,6 @@ def _read(checkpoint: Checkpoint, name: str | None, given: Given) -> list[Readin
         raise ValueError(
             f"{like}, but {error} is missing; download it again, or give format= another"
         ) from None
-    except (AttributeError, TypeError, OverflowError) as error:
-        raise ValueError(
-            f"{like}, but something in it is of the wrong kind ({error}); download it again"
-        ) from None
 
 
 def _format_of(checkpoint: Checkpoint, name: str | None) -> Format:
@@ -139,7 +141,14 @@ def _format_of(checkpoint: Checkpoint, name: str | None) -> Format:
 
 
 def _sae(reading: Reading, site: str, checkpoint: Checkpoint) -> LoadedSAE:
-    unit, known = _unit(reading)
+    unit, known = _unit(reading, checkpoint)
+    try:
+        return _loaded(reading, site, checkpoint, unit, known)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.source}: {error}") from None
+
+
+def _loaded(reading: Reading, site: str, checkpoint: Checkpoint, unit: Tensor, known: bool) -> LoadedSAE:
     return LoadedSAE(
         W_enc=reading.W_enc,
         b_enc=reading.b_enc,
@@ -160,11 +169,16 @@ def _sae(reading: Reading, site: str, checkpoint: Checkpoint) -> LoadedSAE:
     )
 
 
-def _unit(reading: Reading) -> tuple[Tensor, bool]:
+def _unit(reading: Reading, checkpoint: Checkpoint) -> tuple[Tensor, bool]:
     """The unit, and whether it is known; features that never fired get the median of the others."""
     unit, n_features = reading.unit, len(reading.b_enc)
     if unit is not None and reading.unit_known is not None:
         return unit, reading.unit_known
-    if unit is None or len(unit) != n_features or not bool((unit > 0).any()):
+    if unit is not None and len(unit) != n_features:
+        raise ValueError(
+            f"{checkpoint.unit_file} has typical activations of {len(unit)} features, but the SAE has "
+            f"{n_features}; they are of two SAEs"
+        )
+    if unit is None or not bool((unit > 0).any()):
         return torch.ones(n_features), False
     return torch.where(unit > 0, unit, unit[unit > 0].median()), True

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ember_widgets.util import checks
 
-ACTIVATIONS = ("topk", "batchtopk", "jumprelu")
+ACTIVATIONS = ("topk", "batchtopk", "jumprelu", "groupmax")
 TARGETS = ("update", "output")
 
 
@@ -30,12 +30,12 @@ class SAE:
         b_enc: (n_features,) float32.
         W_dec: (n_features, d_model) float32. Rows need not have unit length.
         b_dec: (d_model,) float32, also subtracted from the input before encoding.
-        activation: "topk" (k largest per patch), "batchtopk" (k per patch on average) or "jumprelu" (all
-            above `threshold`).
-        k: Codes kept per patch, for "topk" and "batchtopk".
-        threshold: Scalar or (n_features,); codes not above it become 0. A BatchTopK SAE with a threshold is
-            encoded with it, so that codes do not depend on the other patches. Without one, the k·n largest
-            codes of n patches are kept.
+        activation: "topk" (k largest per patch), "batchtopk" (k per patch on average), "jumprelu" (all
+            above `threshold`) or "groupmax" (the largest of each of k groups of neighbouring features).
+        k: Codes kept per patch; not for "jumprelu".
+        threshold: Scalar or (n_features,); codes not above it become 0, and one below 0 keeps all. A
+            BatchTopK SAE with a threshold is encoded with it, so that codes do not depend on the other
+            patches. Without one, the k·n largest codes of n patches are kept.
         target: What is encoded: "update" (what the block adds: output − input) or "output".
         site: diffusers module path of the block, such as "down_blocks.2.attentions.1".
         unit: (n_features,) typical activation where active, > 0; brush strength 1.0 of a lone feature.
@@ -102,6 +102,11 @@ class SAE:
             and not (self.k and 1 <= self.k <= n_features)
         ):
             raise ValueError(f"k={self.k}, but {self.activation} needs k in 1..{n_features} or a threshold")
+        if self.activation == "groupmax" and (self.threshold is not None or n_features % (self.k or 1)):
+            raise ValueError(
+                f"activation='groupmax' needs k groups of the same size and no threshold; k={self.k} must "
+                f"divide the {n_features} features"
+            )
 
     @property
     def d_model(self) -> int:
@@ -151,6 +156,9 @@ class SAE:
         elif self.activation == "topk":
             assert self.k is not None  # checked when made; tells the type checker
             codes = _largest(codes, self.k)
+        elif self.activation == "groupmax":
+            assert self.k is not None
+            codes = _largest(codes.view(-1, self.n_features // self.k), 1)
         else:
             assert self.k is not None
             codes = _largest(codes.view(1, -1), self.k * len(codes))

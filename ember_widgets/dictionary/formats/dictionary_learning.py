@@ -1,8 +1,9 @@
-"""dictionary_learning: the AutoEncoder, TopK, BatchTopK and JumpReLU trainers."""
+"""dictionary_learning: all classes of SAEs that its trainers make."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -12,50 +13,137 @@ from ember_widgets.dictionary.formats.format import (
     Given,
     NotThisFormat,
     Reading,
+    gated,
     linear,
+    only,
     rescaled,
+    sized,
     uncentred,
+    whole,
 )
 from ember_widgets.scene import site_names
 
+LAYERS = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
+NAMED = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """By its configuration, or by its tensors if it has none."""
-    named = checkpoint.has("encoder.weight", "decoder.weight", "b_dec", "k")
-    return "trainer" in checkpoint.config or named
+    """By its configuration, or by tensors that no other project has."""
+    return "trainer" in checkpoint.config or _class_by_tensors(checkpoint) is not None
 
 
 def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """The one reading of such a checkpoint."""
-    tensors, config = checkpoint.tensors, checkpoint.config
-    trainer = config.get("trainer") or {}
-    threshold, k = tensors.get("threshold"), tensors.get("k", trainer.get("k"))
-    hook = str(trainer.get("submodule_name") or "")
-    common: dict[str, Any] = {"site": site_names.named_in(hook), "unit": checkpoint.unit}
-    if "W_enc" in tensors:
-        weights = linear(tensors, {"W_enc": "W_enc", "b_enc": "b_enc", "W_dec": "W_dec", "b_dec": "b_dec"})
-        jump = Reading(**weights, activation="jumprelu", threshold=tensors["threshold"], **common)
-        return [given.applied_to(rescaled(uncentred(jump)))]
-    if "gate_bias" in tensors or "decoder_bias" in tensors:
-        raise NotThisFormat("a gated autoencoder is not supported; give a TopK, BatchTopK or JumpReLU one")
-    names = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
-    names["b_dec"] = "b_dec" if "b_dec" in tensors else "bias"
-    weights = linear(tensors, names, by_torch=("W_enc", "W_dec"))
-    if k is None and threshold is None:
-        relu = Reading(**weights, activation="jumprelu", threshold=torch.tensor(0.0), **common)
-        return [given.applied_to(relu)]
-    if threshold is not None and float(threshold) < 0:
-        threshold = None  # dictionary_learning writes a negative threshold for "never calibrated"
-    per_patch = trainer.get("dict_class") == "AutoEncoderTopK"
-    reading = Reading(
-        **weights,
-        activation="topk" if per_patch else "batchtopk",
-        k=None if k is None else int(k),
-        # AutoEncoderTopK keeps the k largest unless asked to use its threshold.
-        threshold=None if per_patch else threshold,
-        **common,
-    )
-    return [given.applied_to(reading)]
+    config = checkpoint.config
+    trainer = config.part("trainer")
+    if (kind := config.part("buffer").text("io", "out")) != "out":
+        raise NotThisFormat(
+            f"it was trained on io={kind!r} of a module, and painting edits what a module gives out; "
+            "give an SAE trained on io='out'"
+        )
+    named = trainer.text("dict_class") or _class_by_tensors(checkpoint) or "of no class"
+    if named == "AutoEncoderTopK or BatchTopKSAE":
+        named = _class_as_given(given)
+    if named not in CLASSES:
+        raise NotThisFormat(f"it is {named!r}, and that is not supported; give one of {', '.join(CLASSES)}")
+    reading = CLASSES[named](checkpoint)
+    sized(reading, checkpoint, trainer.whole("activation_dim"), trainer.whole("dict_size"))
+    site = site_names.named_in(trainer.text("submodule_name"))
+    return [given.applied_to(replace(reading, site=site, unit=checkpoint.unit))]
 
+
+def _class_by_tensors(checkpoint: Checkpoint) -> str | None:
+    """The class of a file without a configuration, if its tensors tell it from other projects'."""
+    if checkpoint.has("gate_bias", "mag_bias", "r_mag"):
+        return "GatedAutoEncoder"
+    if checkpoint.has("W_enc", "group_sizes"):
+        return "MatryoshkaBatchTopKSAE"
+    if checkpoint.has("encoder.weight", "decoder.weight", "b_dec", "k"):
+        return "AutoEncoderTopK or BatchTopKSAE"
+    return None
+
+
+def _class_as_given(given: Given) -> str:
+    if given.activation not in ("topk", "batchtopk"):
+        raise NotThisFormat(
+            "AutoEncoderTopK and BatchTopKSAE have the same tensors, and no config.json says which it is; "
+            "give load_sae(..., activation='topk' or 'batchtopk'), or put config.json beside it"
+        )
+    return "AutoEncoderTopK" if given.activation == "topk" else "BatchTopKSAE"
+
+
+def _relu(checkpoint: Checkpoint) -> Reading:
+    names = LAYERS | {"b_dec": "bias"}
+    only(checkpoint, names.values())
+    weights = linear(checkpoint.tensors, names, by_torch=("W_enc", "W_dec"))
+    # The library makes decoder rows unit vectors when it loads such an SAE; so its codes are scaled.
+    return rescaled(Reading(**weights, activation="jumprelu", threshold=torch.tensor(0.0)))
+
+
+def _relu_with_layers(checkpoint: Checkpoint) -> Reading:
+    names = LAYERS | {"b_dec": "decoder.bias"}
+    only(checkpoint, names.values())
+    weights = linear(checkpoint.tensors, names, by_torch=("W_enc", "W_dec"))
+    return uncentred(Reading(**weights, activation="jumprelu", threshold=torch.tensor(0.0)))
+
+
+def _gated(checkpoint: Checkpoint) -> Reading:
+    names = LAYERS | {"b_enc": "mag_bias", "b_dec": "decoder_bias"}
+    only(checkpoint, [*names.values(), "r_mag", "gate_bias"])
+    tensors = checkpoint.tensors
+    weights = linear(tensors, names, by_torch=("W_enc", "W_dec"))
+    return gated(Reading(**weights, activation="jumprelu"), tensors["r_mag"], tensors["gate_bias"])
+
+
+def _jump(checkpoint: Checkpoint) -> Reading:
+    only(checkpoint, [*NAMED, "threshold"])
+    weights = linear(checkpoint.tensors, NAMED)
+    return uncentred(Reading(**weights, activation="jumprelu", threshold=checkpoint.tensors["threshold"]))
+
+
+def _top(checkpoint: Checkpoint) -> Reading:
+    names = LAYERS | {"b_dec": "b_dec"}
+    # Its threshold is used only where the library is asked for it.
+    only(checkpoint, [*names.values(), "k", "threshold"])
+    weights = linear(checkpoint.tensors, names, by_torch=("W_enc", "W_dec"))
+    return Reading(**weights, activation="topk", k=_k(checkpoint))
+
+
+def _batch_top(checkpoint: Checkpoint) -> Reading:
+    return _calibrated(replace(_top(checkpoint), activation="batchtopk"), checkpoint)
+
+
+def _matryoshka(checkpoint: Checkpoint) -> Reading:
+    only(checkpoint, [*NAMED, "k", "threshold", "group_sizes"])
+    weights = linear(checkpoint.tensors, NAMED)
+    return _calibrated(Reading(**weights, activation="batchtopk", k=_k(checkpoint)), checkpoint)
+
+
+def _calibrated(reading: Reading, checkpoint: Checkpoint) -> Reading:
+    """With its threshold; one below 0 means that it was never measured."""
+    threshold = checkpoint.tensors.get("threshold")
+    if threshold is None or bool((threshold < 0).any()):
+        return reading
+    return replace(reading, threshold=threshold)
+
+
+def _k(checkpoint: Checkpoint) -> int | None:
+    said = checkpoint.config.part("trainer").whole("k")
+    stored = whole(checkpoint.tensors, "k") if checkpoint.has("k") else said
+    if said not in (None, stored):
+        raise NotThisFormat(f"{checkpoint.config.place} says k={said}, and its tensors k={stored}")
+    return stored
+
+
+CLASSES: dict[str, Callable[[Checkpoint], Reading]] = {
+    "AutoEncoder": _relu,
+    "AutoEncoderNew": _relu_with_layers,
+    "GatedAutoEncoder": _gated,
+    "JumpReluAutoEncoder": _jump,
+    "AutoEncoderTopK": _top,
+    "BatchTopKSAE": _batch_top,
+    "MatryoshkaBatchTopKSAE": _matryoshka,
+}
+"""By the name of their class."""
 
 DICTIONARY_LEARNING = Format("dictionary_learning", recognises, read)

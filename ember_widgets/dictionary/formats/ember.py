@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ember_widgets.dictionary import tensor_files
 from ember_widgets.dictionary.checkpoint import Checkpoint
+from ember_widgets.dictionary.config import Config
 from ember_widgets.dictionary.formats.format import Format, Given, NotThisFormat, Reading
 from ember_widgets.dictionary.loaded import LoadedSAE
 from ember_widgets.dictionary.sae import SAE
@@ -29,17 +30,15 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """The readings that were saved."""
     if checkpoint.file is None or checkpoint.file.suffix != ".safetensors":
         raise NotThisFormat("it lacks the facts that save_sae writes")
-    try:
-        facts = json.loads(checkpoint.header["ember"])
-        first = _reading(checkpoint.tensors, facts)
-        others = [
-            _reading(_of_alternative(checkpoint.tensors, i), facts | changes)
-            for i, changes in enumerate(facts.get("alternatives", ()))
-        ]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{checkpoint.file} is not a readable SAE file of ember_widgets ({error}); write it with save_sae"
-        ) from None
+    facts = Config.of_text(f"the header of {checkpoint.file}", checkpoint.header["ember"])
+    first = _reading(checkpoint.tensors, facts)
+    others = [
+        _reading(
+            _of_alternative(checkpoint.tensors, i), Config(facts.place, {**facts.entries, **one.entries})
+        )
+        for i, one in enumerate(facts.parts("alternatives"))
+    ]
+    given.check(first)
     if given.target is None:
         return [first, *others]
     fitting = [reading for reading in (first, *others) if reading.target == given.target]
@@ -65,22 +64,25 @@ def write(sae: SAE, folder: Path) -> Path:
     return tensor_files.save_tensors(folder / FILE, tensors, {"ember": json.dumps(facts)})
 
 
-def _reading(tensors: dict[str, Tensor], facts: dict[str, Any]) -> Reading:
+def _reading(tensors: dict[str, Tensor], facts: Config) -> Reading:
     threshold = tensors.get("threshold")
+    for name in ("activation", "target", "site"):
+        if not facts.text(name):
+            raise KeyError(name)
     return Reading(
         W_enc=tensors["W_enc"],
         b_enc=tensors["b_enc"],
         W_dec=tensors["W_dec"],
         b_dec=tensors["b_dec"],
-        activation=facts["activation"],
-        k=facts["k"],
+        activation=facts.text("activation"),
+        k=facts.whole("k"),
         threshold=threshold[0] if threshold is not None and threshold.numel() == 1 else threshold,
-        target=facts["target"],
-        site=facts["site"],
+        target=facts.text("target"),
+        site=facts.text("site"),
         unit=tensors["unit"],
-        unit_known=facts.get("unit_known", True),
-        positional=tuple(facts["positional"]),
-        measured=facts.get("measured", ""),
+        unit_known=facts.flag("unit_known", True),
+        positional=facts.wholes("positional"),
+        measured=facts.text("measured"),
     )
 
 

@@ -2,14 +2,14 @@
 
 Every format is read into codes = activation((x − b_dec)·W_enc + b_enc), decoded as codes·W_dec + b_dec. What
 differs is folded into the weights: an input from which b_dec is not subtracted, codes that are multiplied by
-the length of decoder rows.
+the length of decoder rows, a gate.
 
 To add a format, write one file that makes a `Format`, and list it in `table`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,14 +63,33 @@ class Given:
         target: "update" or "output".
         k: Codes kept per patch.
         threshold: Scalar or (n_features,).
+        activation: As in `SAE`.
     """
 
     target: str | None = None
     k: int | None = None
     threshold: float | Tensor | None = None
+    activation: str | None = None
+
+    def check(self, reading: Reading) -> None:
+        """Check that the caller does not give another activation than the checkpoint says.
+
+        Raises:
+            NotThisFormat: It is another.
+        """
+        if self.activation not in (None, reading.activation):
+            raise NotThisFormat(
+                f"it says that its activation is {reading.activation!r}; "
+                f"leave activation={self.activation!r} out"
+            )
 
     def applied_to(self, reading: Reading) -> Reading:
-        """The reading, with what the caller says in place of what the checkpoint says."""
+        """The reading, with what the caller says in place of what the checkpoint says.
+
+        Raises:
+            NotThisFormat: See `check`.
+        """
+        self.check(reading)
         if self.target is not None:
             reading = replace(reading, target=self.target)
         if self.k is not None:
@@ -113,9 +132,77 @@ def rescaled(reading: Reading) -> Reading:
         reading,
         W_enc=reading.W_enc * lengths,
         b_enc=reading.b_enc * lengths,
-        W_dec=reading.W_dec / lengths[:, None],
+        # A row of zeros stays one.
+        W_dec=reading.W_dec / lengths.clamp_min(torch.finfo(torch.float32).tiny)[:, None],
         threshold=None if threshold is None else threshold * lengths,
     )
+
+
+def gated(reading: Reading, r_mag: Tensor, b_gate: Tensor) -> Reading:
+    """A gated encoder as one with thresholds.
+
+    A code (x·w)·exp(r_mag) + b_mag is kept where the gate x·w + b_gate is above 0. Both grow with x·w, so
+    this is where the code is above b_mag − exp(r_mag)·b_gate (Rajamanoharan et al. 2024, arXiv:2404.16014).
+
+    Args:
+        reading: With the gate's weights as W_enc, and the magnitudes' biases b_mag as b_enc.
+        r_mag, b_gate: (n_features,).
+    """
+    scale = r_mag.exp()
+    threshold = reading.b_enc - scale * b_gate
+    return replace(reading, W_enc=reading.W_enc * scale, activation="jumprelu", threshold=threshold)
+
+
+def only(checkpoint: Checkpoint, known: Collection[str]) -> None:
+    """Check that every tensor of the checkpoint is known.
+
+    Raises:
+        NotThisFormat: Others would be left out, and the codes would be others than the file's.
+    """
+    unknown = sorted(checkpoint.tensors.keys() - set(known))
+    if unknown:
+        raise NotThisFormat(
+            f"it has tensors that are not known ({', '.join(unknown[:6])}), and codes without them could be "
+            "wrong; leave them out if they do not take part in encoding"
+        )
+
+
+def whole(tensors: Tensors, name: str) -> int:
+    """A tensor that holds one whole number.
+
+    Raises:
+        NotThisFormat: It holds something else.
+    """
+    value = tensors[name]
+    if value.numel() != 1 or not (1 <= float(value) < 2**31) or float(value) % 1:
+        raise NotThisFormat(f"its tensor {name!r} should be one whole number of at least 1")
+    return int(value)
+
+
+def sized(reading: Reading, checkpoint: Checkpoint, d_model: int | None, n_features: int | None) -> None:
+    """Check that the tensors have the sizes that the configuration says.
+
+    Raises:
+        NotThisFormat: They have others.
+    """
+    said, found = (d_model, n_features), tuple(reading.W_enc.shape)
+    if any(a is not None and a != b for a, b in zip(said, found, strict=True)):
+        raise NotThisFormat(
+            f"{checkpoint.config.place} says (channels, features) = {said}, and its tensors have {found}; "
+            "they are of two SAEs"
+        )
+
+
+def without_prefix(tensors: Tensors, known: Collection[str]) -> dict[str, Tensor]:
+    """Without what wrappers put before every name, such as "module." or "_orig_mod."."""
+    names = list(tensors)
+    while names and not set(known) & set(names):
+        first = names[0].split(".", 1)[0] + "."
+        if not all(name.startswith(first) and len(name) > len(first) for name in names):
+            break
+        tensors = {name.removeprefix(first): value for name, value in tensors.items()}
+        names = list(tensors)
+    return dict(tensors)
 
 
 def oriented(weight: Tensor, shape: tuple[int, int], name: str) -> Tensor:
@@ -146,6 +233,9 @@ def linear(tensors: Tensors, names: Mapping[str, str], *, by_torch: tuple[str, .
     W_enc, W_dec = tensors[names["W_enc"]], tensors[names["W_dec"]]
     if W_enc.ndim != 2 or W_dec.ndim != 2:
         raise NotThisFormat(f"{names['W_enc']} and {names['W_dec']} must be matrices")
+    for name in (names[role] for role in ("b_enc", "b_dec") if role in names):
+        if tensors[name].ndim != 1:
+            raise NotThisFormat(f"{name} must be a list of numbers, not {tuple(tensors[name].shape)}")
     long, short = max(W_enc.shape), min(W_enc.shape)
     n_features = len(tensors[names["b_enc"]]) if "b_enc" in names else None
     d_model = len(tensors[names["b_dec"]]) if "b_dec" in names else None

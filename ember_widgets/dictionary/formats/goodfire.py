@@ -1,6 +1,7 @@
-"""Goodfire's SAE of SDXL-Turbo: a state dict that does not say how many codes a patch keeps.
+"""Goodfire's SAE of SDXL-Turbo: a state dict that does not say which codes it keeps.
 
-The number is in the model card. What the SAE encodes is not known, as for any other state dict.
+The model card does: BatchTopK with 10 codes per patch. What the SAE encodes is not known, as for any other
+state dict.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def recognises(checkpoint: Checkpoint) -> bool:
 
 def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """Every reading that the caller leaves open."""
-    return state_dict.read(checkpoint, given if given.k is not None else replace(given, k=K))
+    k = given.k if given.k is not None else K
+    return state_dict.read(checkpoint, replace(given, k=k, activation=given.activation or "batchtopk"))
 
 
 GOODFIRE = Format("goodfire", recognises, read)

@@ -1,8 +1,9 @@
-"""SAELens: standard, topk, batchtopk and jumprelu, without input normalisation."""
+"""SAELens: standard, gated, topk, batchtopk and jumprelu SAEs, without input normalisation."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ import torch
 
 from ember_widgets.dictionary import tensor_files
 from ember_widgets.dictionary.checkpoint import UNIT_FILE, Checkpoint
+from ember_widgets.dictionary.config import Config
 from ember_widgets.dictionary.formats.format import (
     Format,
     Given,
     NotThisFormat,
     Reading,
+    gated,
     linear,
+    only,
     rescaled,
+    sized,
     uncentred,
 )
 from ember_widgets.dictionary.loaded import LoadedSAE
@@ -26,53 +31,106 @@ from ember_widgets.util import files
 
 FILE = "sae_weights.safetensors"
 WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec")
+GATED = ("b_gate", "b_mag", "r_mag")
+
+# What an SAE of each architecture has besides W_enc, W_dec and b_dec. Batch top-k ones are checkpoints of the
+# training: saved for inference they are "jumprelu".
+ARCHITECTURES: dict[str, tuple[str, ...]] = {
+    "standard": ("b_enc",),
+    "gated": GATED,
+    "topk": ("b_enc",),
+    "jumprelu": ("b_enc", "threshold"),
+    "batchtopk": ("b_enc", "threshold", "topk_threshold"),
+    "matryoshka_batchtopk": ("b_enc", "threshold", "topk_threshold"),
+}
 
 
 def recognises(checkpoint: Checkpoint) -> bool:
-    """By its tensors and its configuration: other projects use the same names for tensors."""
+    """By its configuration, or by the tensors of a gated SAE, which no other project calls so."""
     config = checkpoint.config
-    return checkpoint.has(*WEIGHTS) and ("architecture" in config or "d_sae" in config)
+    named = "d_sae" in config or ("architecture" in config and ("d_in" in config or checkpoint.has(*WEIGHTS)))
+    return named or checkpoint.has("W_enc", *GATED)
 
 
 def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """The one reading of such a checkpoint."""
-    tensors, config = checkpoint.tensors, checkpoint.config
-    if (norm := config.get("normalize_activations", "none")) not in ("none", None):
-        raise NotThisFormat(
-            f"normalize_activations={norm!r}: this SAE rescales its input, which cannot be undone per patch; "
-            "fold it into the weights with SAELens's fold_activation_norm_scaling_factor first"
-        )
-    architecture = config.get("architecture", "standard")
-    k = config.get("k")
-    if config.get("activation_fn", config.get("activation_fn_str")) == "topk":  # SAELens before version 6
-        architecture, k = "topk", config.get("activation_fn_kwargs", {}).get("k")
-    if architecture not in ("standard", "topk", "batchtopk", "jumprelu"):
-        raise NotThisFormat(
-            f"architecture={architecture!r} is not supported; give standard, topk, batchtopk or jumprelu"
-        )
-    weights = linear(tensors, {name: name for name in WEIGHTS})
-    threshold = tensors.get("threshold")
-    if architecture == "standard":
-        threshold = torch.tensor(0.0)
-    activation = architecture if architecture in ("topk", "batchtopk") and threshold is None else "jumprelu"
-    metadata = config.get("metadata") or {}
-    hook = str(metadata.get("hook_name") or config.get("hook_name") or "")
-    ours = metadata.get("ember") or {}
-    reading = Reading(
-        **weights,
-        activation=activation,
-        k=None if k is None else int(k),
-        threshold=threshold if activation == "jumprelu" else None,
-        target=ours.get("target", "output"),
-        site=site_names.named_in(hook),
+    config = checkpoint.config
+    architecture, k = _architecture(checkpoint)
+    _check_input(config)
+    known = {"W_enc", "W_dec", "b_dec", *ARCHITECTURES[architecture]}
+    scale = checkpoint.tensors.get("scaling_factor")
+    if scale is not None and bool((scale == 1).all()):  # older versions wrote it though it did nothing
+        known.add("scaling_factor")
+    only(checkpoint, known)
+    metadata = config.part("metadata")
+    hook = (where.text(key) for where in (metadata, config) for key in ("hook_name", "hook_point"))
+    ours = metadata.part("ember")
+    reading = replace(
+        _encoder(checkpoint, architecture, k, config),
+        target=ours.text("target", "output"),
+        site=site_names.named_in(next(filter(None, hook), "")),
         unit=checkpoint.unit,
-        positional=tuple(int(i) for i in ours.get("positional", ())),
+        positional=ours.wholes("positional"),
     )
-    if not config.get("apply_b_dec_to_input", True):
+    sized(reading, checkpoint, config.whole("d_in"), config.whole("d_sae"))
+    if not config.flag("apply_b_dec_to_input", True):
         reading = uncentred(reading)
-    if config.get("rescale_acts_by_decoder_norm"):
-        reading = rescaled(reading)
     return [given.applied_to(reading)]
+
+
+def _architecture(checkpoint: Checkpoint) -> tuple[str, int | None]:
+    """Which architecture it says it has, and k."""
+    config = checkpoint.config
+    bare = "gated" if checkpoint.has(*GATED) else "standard"
+    architecture, k = config.text("architecture", bare), config.whole("k")
+    activation = config.text("activation_fn", config.text("activation_fn_str", "relu"))
+    if activation == "topk":  # before version 6
+        return "topk", config.part("activation_fn_kwargs").whole("k")
+    if activation != "relu":
+        raise NotThisFormat(f"activation_fn={activation!r} is not supported; give one with relu or topk")
+    if architecture not in ARCHITECTURES:
+        raise NotThisFormat(
+            f"architecture={architecture!r} is not supported: it has no codes ≥ 0 of each patch alone, "
+            f"whose sum of features is what it gives out; give one of {', '.join(ARCHITECTURES)}"
+        )
+    return architecture, k
+
+
+def _check_input(config: Config) -> None:
+    norm = config.entries.get("normalize_activations")
+    if norm not in ("none", None, False):  # before version 4 it was true or false
+        raise NotThisFormat(
+            f"normalize_activations={norm!r}: this SAE rescales its input, and its weights alone do not say "
+            "how; fold it into the weights with SAELens's fold_activation_norm_scaling_factor or "
+            "fold_activation_whitening first, or give one trained without"
+        )
+    if (reshape := config.text("reshape_activations", "none")) != "none":
+        raise NotThisFormat(
+            f"reshape_activations={reshape!r}: this SAE encodes the heads of an attention layer; "
+            "give one of a block's output"
+        )
+
+
+def _encoder(checkpoint: Checkpoint, architecture: str, k: int | None, config: Config) -> Reading:
+    """Weights and activation, for an input from which b_dec is subtracted."""
+    tensors = checkpoint.tensors
+    if architecture == "gated":
+        weights = linear(tensors, {name: name for name in WEIGHTS} | {"b_enc": "b_mag"})
+        return gated(Reading(**weights, activation="jumprelu"), tensors["r_mag"], tensors["b_gate"])
+    weights = linear(tensors, {name: name for name in WEIGHTS})
+    if architecture == "standard":
+        return Reading(**weights, activation="jumprelu", threshold=torch.tensor(0.0))
+    if architecture == "jumprelu":
+        return Reading(**weights, activation="jumprelu", threshold=tensors["threshold"])
+    level = tensors.get("threshold", tensors.get("topk_threshold"))
+    if level is not None and not bool((level > 0).any()):
+        level = None  # 0 is what its training starts with
+    if level is None and k is None:
+        raise KeyError("k")
+    reading = Reading(**weights, activation="topk" if architecture == "topk" else "batchtopk", k=k)
+    if config.flag("rescale_acts_by_decoder_norm"):
+        reading = rescaled(reading)
+    return replace(reading, threshold=level)  # in units of codes, so not rescaled
 
 
 def write(sae: SAE, folder: Path) -> Path:
@@ -86,6 +144,8 @@ def write(sae: SAE, folder: Path) -> Path:
             "SAELens stores a BatchTopK SAE with its threshold, and this one has none; "
             "give dataclasses.replace(sae, threshold=...) or save it as format='ember'"
         )
+    if sae.activation == "groupmax":
+        raise ValueError("SAELens has no SAEs with activation='groupmax'; save it as format='ember'")
     if isinstance(sae, LoadedSAE) and sae.alternatives:
         raise ValueError(
             "the file of this SAE leaves open what it encodes, and SAELens cannot store that; "

@@ -24,7 +24,9 @@ def recognises(checkpoint: Checkpoint) -> bool:
 def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """The one reading of such a checkpoint."""
     weights = linear(checkpoint.tensors, NAMES, by_torch=("W_enc", "W_dec"))
-    k = int(checkpoint.config["k"])
+    k = checkpoint.config.whole("k")
+    if k is None:
+        raise KeyError("k")
     reading = Reading(**weights, activation="topk", k=k, target="update", unit=checkpoint.unit)
     return [given.applied_to(reading)]
 

@@ -6,6 +6,7 @@ from ember_widgets.dictionary.formats.dictionary_learning import DICTIONARY_LEAR
 from ember_widgets.dictionary.formats.ember import EMBER
 from ember_widgets.dictionary.formats.format import Format
 from ember_widgets.dictionary.formats.goodfire import GOODFIRE
+from ember_widgets.dictionary.formats.overcomplete import OVERCOMPLETE
 from ember_widgets.dictionary.formats.saelens import SAELENS
 from ember_widgets.dictionary.formats.sdxl_unbox import SDXL_UNBOX
 from ember_widgets.dictionary.formats.sparsify import SPARSIFY
@@ -19,6 +20,7 @@ FORMATS: dict[str, Format] = {
         SAELENS,
         DICTIONARY_LEARNING,
         SPARSIFY,
+        OVERCOMPLETE,
         GOODFIRE,
         STATE_DICT,  # recognises everything, so it is last
     )

@@ -129,7 +129,7 @@ def test_nothing_there(tmp_path: Path) -> None:
         load_sae(tmp_path / "absent")
     assert str(caught.value) == (
         f"no SAE at {str(tmp_path / 'absent')!r}; give a folder or file with a checkpoint "
-        "(ember, sdxl-unbox, saelens, dictionary_learning, sparsify, goodfire, state_dict), "
+        "(ember, sdxl-unbox, saelens, dictionary_learning, sparsify, overcomplete, goodfire, state_dict), "
         "or a hub id 'owner/name'"
     )
 
@@ -139,7 +139,7 @@ def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
         load_sae(tmp_path)
     assert (
         str(caught.value) == f"{tmp_path} holds no SAE checkpoint that is known; give one of: "
-        "ember, sdxl-unbox, saelens, dictionary_learning, sparsify, goodfire, state_dict"
+        "ember, sdxl-unbox, saelens, dictionary_learning, sparsify, overcomplete, goodfire, state_dict"
     )
 
 
@@ -149,7 +149,7 @@ def test_an_unknown_format_name(tmp_path: Path) -> None:
     assert (
         str(caught.value)
         == "format='onnx' is unknown; choose one of ember, sdxl-unbox, saelens, dictionary_learning, "
-        "sparsify, goodfire, state_dict, or None to recognise it"
+        "sparsify, overcomplete, goodfire, state_dict, or None to recognise it"
     )
 
 

@@ -76,7 +76,10 @@ def test_decode_is_linear_in_the_codes(patches: torch.Tensor) -> None:
     ("changes", "message"),
     [
         ({"b_dec": torch.zeros(3)}, "b_dec has shape (3,), but W_enc is (4, 6); b_dec must be (4,)"),
-        ({"activation": "relu"}, "activation='relu' is unknown; choose one of topk, batchtopk, jumprelu"),
+        (
+            {"activation": "relu"},
+            "activation='relu' is unknown; choose one of topk, batchtopk, jumprelu, groupmax",
+        ),
         ({"target": "input"}, "target='input' is unknown; choose 'update' (output − input) or 'output'"),
         (
             {"activation": "jumprelu"},

@@ -1,0 +1,219 @@
+"""Checkpoints that the SAE libraries themselves saved: codes and reconstruction are theirs, or it is refused.
+
+`checkpoints/make_checkpoints.sh` makes the archive. `python tests/unit/dictionary/test_checkpoints.py` prints
+the table of all classes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ember_widgets import load_sae, save_sae
+from ember_widgets.dictionary.loaded import LoadedSAE
+
+ARCHIVE = Path(__file__).parent / "checkpoints" / "checkpoints.tar.xz"
+
+UNSAID = r"it does not say which codes are kept; give load_sae\(\.\.\., activation='topk', k=10\)"
+NO_SAE = r"is not supported: it has no codes ≥ 0 of each patch alone"
+NORMALIZED = r"this SAE rescales its input, .*; fold it into the weights with SAELens's "
+TRANSCODER = r"this is a transcoder, or it has a skip connection: .*; give one trained with transcode=False "
+DEEP = r"its encoder is more than one linear layer, and that is not supported \(.*\); give one with encoder"
+POINTS = r"its dictionary is made of data points \(RATopKSAE, RAJumpSAE\), .* give load_sae\(\{'W_enc': "
+PURSUIT = r"it has no encoder: SAEs of matching pursuit \(MpSAE, OMPSAE\) are not supported; give one with "
+LENGTHS = r"rows of its dictionary are not of length 1, .*; call sae\.eval\(\) before sae\.state_dict\(\)"
+
+# What is refused, and the text; all other cases in the archive are equal.
+REFUSED = {
+    "dictionary_learning/bare-topk-unsaid": r"give load_sae\(\.\.\., activation='topk' or 'batchtopk'\)",
+    "dictionary_learning/reads-the-input": r"io='in' of a module, .*; give an SAE trained on io='out'",
+    "dictionary_learning/transcoder": r"io='in_and_out' of a module, .*; give an SAE trained on io='out'",
+    "overcomplete/archetypal-jump": POINTS,
+    "overcomplete/archetypal-topk": POINTS,
+    "overcomplete/matching-pursuit": PURSUIT,
+    "overcomplete/orthogonal-matching-pursuit": PURSUIT,
+    "overcomplete/quantized": r"a quantized SAE \(QSAE\), and that is not supported \(Q\); give one with ",
+    "overcomplete/relu-unsaid": UNSAID,
+    "overcomplete/topk-attention": DEEP,
+    "overcomplete/topk-mlp-bn-1": DEEP,
+    "overcomplete/topk-mlp-bn-3": DEEP,
+    "overcomplete/topk-mlp-ln-1": DEEP,
+    "overcomplete/topk-never-normalized": LENGTHS,
+    "overcomplete/topk-other-normalization": LENGTHS,
+    "overcomplete/topk-unsaid": UNSAID,
+    "overcomplete/whole-module": r"if it is a whole pickled model, save its state_dict\(\)",
+    "saelens/abstopk": rf"architecture='abstopk' {NO_SAE}",
+    "saelens/jumprelu-skip-transcoder": rf"architecture='jumprelu_skip_transcoder' {NO_SAE}",
+    "saelens/jumprelu-transcoder": rf"architecture='jumprelu_transcoder' {NO_SAE}",
+    "saelens/matching-pursuit": rf"architecture='matching_pursuit' {NO_SAE}",
+    "saelens/old-normalized": rf"normalize_activations=True: {NORMALIZED}",
+    "saelens/old-scaled": r"it has tensors that are not known \(scaling_factor\), and codes without them ",
+    "saelens/old-tanh-relu": r"activation_fn='tanh-relu' is not supported; give one with relu or topk",
+    "saelens/skip-transcoder": rf"architecture='skip_transcoder' {NO_SAE}",
+    "saelens/standard-constant-norm-rescale": rf"normalize_activations='constant_norm_rescale': {NORMALIZED}",
+    "saelens/standard-covariance-whitening": rf"normalize_activations='covariance_whitening': {NORMALIZED}",
+    "saelens/standard-expected-average-only-in": rf"'expected_average_only_in': {NORMALIZED}",
+    "saelens/standard-hook-z": r"reshape_activations='hook_z': .*; give one of a block's output",
+    "saelens/standard-layer-norm": rf"normalize_activations='layer_norm': {NORMALIZED}",
+    "saelens/temporal": rf"architecture='temporal' {NO_SAE}",
+    "saelens/transcoder": rf"architecture='transcoder' {NO_SAE}",
+    "sparsify/skip": TRANSCODER,
+    "sparsify/skip-transcoder": TRANSCODER,
+    "sparsify/transcoder": TRANSCODER,
+}
+
+with tarfile.open(ARCHIVE) as _archive:
+    CASES = sorted(
+        name.removeprefix("./").removesuffix("/case.json")
+        for name in _archive.getnames()
+        if name.endswith("/case.json")
+    )
+EQUAL = [case for case in CASES if case not in REFUSED]
+
+
+@pytest.fixture(scope="module")
+def checkpoints() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(Path(folder))
+        yield Path(folder)
+
+
+def unpack(folder: Path) -> None:
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def load(folder: Path, **more: Any) -> LoadedSAE:
+    """The checkpoint of a case, with the arguments that it needs."""
+    case = json.loads((folder / "case.json").read_text())
+    return load_sae(folder / "checkpoint" / case["load"], **case["arguments"], **more)
+
+
+def assert_near(given: Tensor, wanted: Tensor) -> None:
+    torch.testing.assert_close(given, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_every_refusal_is_of_a_case_in_the_archive() -> None:
+    assert set(REFUSED) <= set(CASES)
+    assert len(CASES) > 100
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_codes_and_reconstruction_are_the_librarys(checkpoints: Path, case: str) -> None:
+    expected = load_file(checkpoints / case / "expected.safetensors")
+    assert 0 < (expected["codes"] > 0).float().mean() < 1
+    sae = load(checkpoints / case)
+    assert_near(sae.encode(expected["inputs"]), expected["codes"])
+    assert_near(sae.decode(expected["codes"]), expected["reconstruction"])
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_be_wrong_is_refused_by_name_with_advice(checkpoints: Path, case: str) -> None:
+    with pytest.raises(ValueError, match=REFUSED[case]) as caught:
+        load(checkpoints / case)
+    assert str(checkpoints / case) in str(caught.value)
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_what_is_saved_in_our_own_format_has_the_same_codes(
+    checkpoints: Path, case: str, tmp_path: Path
+) -> None:
+    inputs = load_file(checkpoints / case / "expected.safetensors")["inputs"]
+    sae = load(checkpoints / case)
+    save_sae(sae, tmp_path)
+    back = load_sae(tmp_path)
+    assert torch.equal(back.encode(inputs), sae.encode(inputs))
+    assert torch.equal(back.decode(back.encode(inputs)), sae.decode(sae.encode(inputs)))
+    assert (back.activation, back.k, back.target, back.site) == (sae.activation, sae.k, sae.target, sae.site)
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_what_is_saved_as_saelens_has_the_same_codes_or_is_refused(
+    checkpoints: Path, case: str, tmp_path: Path
+) -> None:
+    inputs = load_file(checkpoints / case / "expected.safetensors")["inputs"]
+    sae = load(checkpoints / case, target="output")
+    if sae.activation == "groupmax" or (sae.activation == "batchtopk" and sae.threshold is None):
+        with pytest.raises(ValueError, match=r"save it as format='ember'"):
+            save_sae(sae, tmp_path, format="saelens")
+        return
+    save_sae(sae, tmp_path, format="saelens")
+    assert_near(load_sae(tmp_path).encode(inputs), sae.encode(inputs))
+
+
+@pytest.mark.parametrize("case", ["saelens/topk", "dictionary_learning/gated", "sparsify/groupmax"])
+def test_a_checkpoint_that_says_its_activation_is_not_read_with_another(checkpoints: Path, case: str) -> None:
+    said = load(checkpoints / case).activation
+    with pytest.raises(ValueError, match=f"it says that its activation is '{said}'; leave activation='batch"):
+        load(checkpoints / case, activation="batchtopk")
+    assert load(checkpoints / case, activation=said).activation == said
+
+
+@pytest.mark.parametrize(
+    ("case", "change", "message"),
+    [
+        ("dictionary_learning/topk", {"trainer": {"dict_class": "CrossCoder"}}, "'CrossCoder', and that is"),
+        (
+            "dictionary_learning/topk",
+            {"trainer": {"dict_class": "AutoEncoder"}},
+            r"not known \(b_dec, k, thr",
+        ),
+        ("dictionary_learning/topk", {"trainer": {"dict_class": "AutoEncoderTopK", "k": 7}}, "says k=7, and"),
+        ("saelens/standard", {"architecture": "crosscoder"}, "'crosscoder' is not supported"),
+        (
+            "saelens/standard",
+            {"d_sae": 100},
+            r"\(64, 100\), and its tensors have \(64, 256\); they are of two",
+        ),
+        ("saelens/gated", {"architecture": "standard"}, r"not known \(b_gate, b_mag, r_mag\)"),
+        ("sparsify/topk", {"activation": "relu"}, "activation='relu' is not supported"),
+        ("sparsify/topk", {"signed": True}, "signed=True is not supported"),
+        ("sparsify/groupmax", {"k": 7}, "k=7 must divide the 256 features"),
+    ],
+)
+def test_a_configuration_that_says_something_else_is_refused(
+    checkpoints: Path, tmp_path: Path, case: str, change: dict[str, Any], message: str
+) -> None:
+    for one in (checkpoints / case / "checkpoint").iterdir():
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    config = next(tmp_path.glob("c*.json"))
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(ValueError, match=message) as caught:
+        load_sae(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def table() -> str:
+    """A line for each class: equal, or the text of its refusal."""
+    lines = ["| library | class | case | result |", "| --- | --- | --- | --- |"]
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(Path(folder))
+        for case in CASES:
+            library, name = case.split("/")
+            sae_class = json.loads((Path(folder) / case / "case.json").read_text())["class"]
+            try:
+                sae = load(Path(folder) / case)
+                expected = load_file(Path(folder) / case / "expected.safetensors")
+                assert_near(sae.encode(expected["inputs"]), expected["codes"])
+                assert_near(sae.decode(expected["codes"]), expected["reconstruction"])
+                result = "equal"
+            except ValueError as error:
+                result = re.sub(r"^.*? SAE, but ", "refused: ", str(error).replace(folder, ""))
+            except (AssertionError, OSError) as error:
+                result = f"DIFFERENT: {error}".splitlines()[0]
+            lines.append(f"| {library} | {sae_class} | {name} | {result} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
