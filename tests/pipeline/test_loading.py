@@ -421,7 +421,7 @@ def test_what_is_encoded_is_measured_said_and_remembered(
 ) -> None:
     monkeypatch.setenv("EMBER_WIDGETS_CACHE", str(tmp_path / "cache"))
     file = undecided(Painter(pipe, tiny.sae(), name="x"), target, tmp_path)
-    sae = load_sae(file, k=1)
+    sae = load_sae(file, activation="batchtopk", k=1)
     assert len(sae.alternatives) == 3
     with caplog.at_level(logging.WARNING, "ember_widgets"):
         painter = Painter(pipe, sae, name="x")

@@ -47,10 +47,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     state = without_prefix(checkpoint.tensors, (WEIGHTS, POINTS))
     W_dec = _dictionary(state)
     W_enc, b_enc = _encoder(state, W_dec)
-    if THRESHOLDS in state:
-        activation, k, threshold = "jumprelu", None, state[THRESHOLDS].exp()
-    else:
-        activation, k, threshold = state_dict.activation(given)
+    activation, k, threshold = _activation(state, given)
     if threshold is not None:
         # The library keeps codes that equal the threshold, and an SAE of ours those above it.
         threshold = torch.nextafter(threshold, torch.tensor(-torch.inf))
@@ -66,6 +63,13 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     )
     given.check(reading)
     return [replace(reading, target=target) for target in state_dict.targets(given)]
+
+
+def _activation(state: Tensors, given: Given) -> tuple[str, int | None, Tensor | None]:
+    """As the caller says; JumpSAE's own thresholds say it."""
+    if THRESHOLDS in state:
+        return "jumprelu", None, state[THRESHOLDS].exp()
+    return state_dict.activation(given)
 
 
 def _dictionary(state: Tensors) -> Tensor:
@@ -85,7 +89,9 @@ def _dictionary(state: Tensors) -> Tensor:
             "normalises them; call sae.eval() before sae.state_dict(). With a normalization other than 'l2', "
             + INSTEAD
         )
-    return weights / lengths * state.get("dictionary.multiplier", torch.tensor(0.0)).exp()
+    multiplier = state.get("dictionary.multiplier", torch.tensor(0.0))
+    dictionary: Tensor = weights / lengths * multiplier.exp()
+    return dictionary
 
 
 def _encoder(state: Tensors, W_dec: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,20 @@ def test_batchtopk_keeps_k_per_patch_on_average_and_more_where_there_is_more(pat
     assert len(set((codes > 0).sum(1).tolist())) > 1
 
 
+def test_groupmax_keeps_the_largest_of_each_group_of_neighbours(patches: torch.Tensor) -> None:
+    sae = make(activation="groupmax", k=2)
+    groups, full = sae.encode(patches).view(8, 2, 3), dense(sae, patches).view(8, 2, 3)
+    assert torch.equal(groups.amax(2), full.amax(2))
+    assert bool(((groups > 0).sum(2) <= 1).all())
+    assert bool((groups > 0).any(0).any(0).all())
+
+
+def test_thresholds_below_0_keep_all(patches: torch.Tensor) -> None:
+    sae = make(activation="jumprelu", threshold=torch.tensor([-1.0, 0, 1, -1, 0, 1]))
+    kept = dense(sae, patches) * (dense(sae, patches) > torch.tensor([0.0, 0, 1, 0, 0, 1]))
+    torch.testing.assert_close(sae.encode(patches), kept)
+
+
 def test_a_threshold_makes_codes_independent_of_the_other_patches(patches: torch.Tensor) -> None:
     sae = make(threshold=torch.tensor(1.0))
     assert torch.equal(sae.encode(patches)[:3], sae.encode(patches[:3]))
@@ -86,6 +100,16 @@ def test_decode_is_linear_in_the_codes(patches: torch.Tensor) -> None:
             "activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'",
         ),
         ({"k": 0}, "k=0, but batchtopk needs k in 1..6 or a threshold"),
+        (
+            {"activation": "groupmax", "k": 4},
+            "activation='groupmax' needs k groups of the same size and no threshold; k=4 must divide the 6 "
+            "features",
+        ),
+        (
+            {"activation": "groupmax", "k": 2, "threshold": torch.tensor(0.5)},
+            "activation='groupmax' needs k groups of the same size and no threshold; k=2 must divide the 6 "
+            "features",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], message: str) -> None:

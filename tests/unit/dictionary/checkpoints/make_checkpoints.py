@@ -13,6 +13,9 @@ not 0. Weights have few bits, and cases share them, so that they compress; biase
 two codes tie.
 """
 
+# The libraries are not where the type checker runs.
+# mypy: disable-error-code="import-not-found,arg-type"
+
 from __future__ import annotations
 
 import json
