@@ -47,18 +47,20 @@ class Config:
         except (ValueError, RecursionError):
             raise ValueError(f"{place} is not JSON, or cut off; download it again") from None
         if not isinstance(content, dict):
-            raise ValueError(f"{place} holds {_shown(content)}, not an object; download it again")
+            raise ValueError(f"{place} holds {shown(content)}, not an object; download it again")
         return cls(place, content)
 
     def __contains__(self, key: str) -> bool:
         return key in self.entries
 
-    def text(self, key: str, default: str = "") -> str:
+    def text(self, key: str, default: str = "", longest: int = 200) -> str:
         """A string; the default where it is missing or null."""
         value = self.entries.get(key)
         if value is None:
             return default
-        return value if isinstance(value, str) else self._fail(key, "a text")
+        if not isinstance(value, str) or len(value) > longest:
+            self._fail(key, f"a text of at most {longest} characters")
+        return str(value)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """True or false; the default where it is missing or null."""
@@ -100,12 +102,13 @@ class Config:
 
     def _fail(self, key: str, wanted: str) -> Any:
         raise ValueError(
-            f"{self.place}: {key} is {_shown(self.entries[key])}, but it must be {wanted}; "
+            f"{self.place}: {key} is {shown(self.entries[key])}, but it must be {wanted}; "
             "download the file again, or correct it"
         )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as messages show it, shortened."""
     if isinstance(value, (list, dict)) and value:
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value)

@@ -82,7 +82,7 @@ def _reading(tensors: dict[str, Tensor], facts: Config) -> Reading:
         unit=tensors["unit"],
         unit_known=facts.flag("unit_known", True),
         positional=facts.wholes("positional"),
-        measured=facts.text("measured"),
+        measured=facts.text("measured", longest=10_000),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ember_widgets.dictionary import tensor_files
 from ember_widgets.dictionary.checkpoint import UNIT_FILE, Checkpoint
-from ember_widgets.dictionary.config import Config
+from ember_widgets.dictionary.config import Config, shown
 from ember_widgets.dictionary.formats.format import (
     Format,
     Given,
@@ -100,8 +100,8 @@ def _check_input(config: Config) -> None:
     norm = config.entries.get("normalize_activations")
     if norm not in ("none", None, False):  # before version 4 it was true or false
         raise NotThisFormat(
-            f"normalize_activations={norm!r}: this SAE rescales its input, and its weights alone do not say "
-            "how; fold it into the weights with SAELens's fold_activation_norm_scaling_factor or "
+            f"normalize_activations={shown(norm)}: this SAE rescales its input, and its weights alone do not "
+            "say how; fold it into the weights with SAELens's fold_activation_norm_scaling_factor or "
             "fold_activation_whitening first, or give one trained without"
         )
     if (reshape := config.text("reshape_activations", "none")) != "none":

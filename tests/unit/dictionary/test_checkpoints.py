@@ -193,6 +193,63 @@ def test_a_configuration_that_says_something_else_is_refused(
     assert str(tmp_path) in str(caught.value)
 
 
+WRONG: list[Any] = [
+    None,
+    True,
+    [],
+    [1],
+    {},
+    "",
+    "x",
+    "x" * 1000,
+    -1,
+    0,
+    2.5,
+    10**30,
+    float("inf"),
+    float("nan"),
+]
+
+
+def changed(config: Any) -> Iterator[Any]:
+    """The configuration with one entry, at any depth, replaced by each wrong value."""
+    for key, value in config.items() if isinstance(config, dict) else ():
+        for wrong in WRONG:
+            yield config | {key: wrong}
+        for inner in changed(value):
+            yield config | {key: inner}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "dictionary_learning/batchtopk",
+        "saelens/gated",
+        "saelens/topk-rescaled",
+        "saelens/old-topk",
+        "saelens/batchtopk-in-training",
+        "sparsify/groupmax",
+    ],
+)
+def test_any_entry_may_be_anything_and_the_checkpoint_is_read_or_refused(
+    checkpoints: Path, tmp_path: Path, case: str
+) -> None:
+    """A few entries do not matter. With the others wrong, the same SAE is read, or one ValueError says it."""
+    for one in (checkpoints / case / "checkpoint").iterdir():
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    file = next(tmp_path.glob("c*.json"))
+    config = json.loads(file.read_text())
+    refused = []
+    for wrong in changed(config):
+        file.write_text(json.dumps(wrong))
+        try:
+            load_sae(tmp_path)
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 10
+    assert [text for text in refused if str(tmp_path) not in text or len(text) > 600] == []
+
+
 def table() -> str:
     """A line for each class: equal, or the text of its refusal."""
     lines = ["| library | class | case | result |", "| --- | --- | --- | --- |"]
