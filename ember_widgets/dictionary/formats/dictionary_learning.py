@@ -36,11 +36,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """The one reading of such a checkpoint."""
     config = checkpoint.config
     trainer = config.part("trainer")
-    if (kind := config.part("buffer").text("io", "out")) != "out":
-        raise NotThisFormat(
-            f"it was trained on io={kind!r} of a module, and painting edits what a module gives out; "
-            "give an SAE trained on io='out'"
-        )
+    _check_what_it_reads(config.part("buffer").text("io", "out"), given)
     named = trainer.text("dict_class") or _class_by_tensors(checkpoint) or "of no class"
     if named == "AutoEncoderTopK or BatchTopKSAE":
         named = _class_as_given(given)
@@ -50,6 +46,16 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     sized(reading, checkpoint, trainer.whole("activation_dim"), trainer.whole("dict_size"))
     site = site_names.named_in(trainer.text("submodule_name"))
     return [given.applied_to(replace(reading, site=site, unit=checkpoint.unit))]
+
+
+def _check_what_it_reads(io: str, given: Given) -> None:
+    if io == "in" and given.target is None:
+        raise NotThisFormat(
+            "it was trained on what a module reads (io='in'), and painting edits what a block gives out; if "
+            "some block gives that out, give target='output' and this block as site="
+        )
+    if io not in ("in", "out"):
+        raise NotThisFormat(f"it is a transcoder (io={io!r}); give an SAE, trained on io='out'")
 
 
 def _class_by_tensors(checkpoint: Checkpoint) -> str | None:

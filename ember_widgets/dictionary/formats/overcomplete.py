@@ -36,6 +36,8 @@ INSTEAD = (
     "load_sae({'W_enc': ..., 'b_enc': ..., 'W_dec': sae.get_dictionary()}, ...)"
 )
 
+OTHERS = "give a TopKSAE, BatchTopKSAE or JumpSAE"
+
 
 def recognises(checkpoint: Checkpoint) -> bool:
     """By the names of its dictionary."""
@@ -96,17 +98,17 @@ def _dictionary(state: Tensors) -> Tensor:
 
 def _encoder(state: Tensors, W_dec: Tensor) -> tuple[Tensor, Tensor]:
     """W_enc and b_enc."""
+    if "Q" in state:
+        raise NotThisFormat(f"quantized SAEs (QSAE) are not supported; {OTHERS}")
     if unknown := sorted(state.keys() - KNOWN):
-        what = "a quantized SAE (QSAE)" if "Q" in unknown else "its encoder is more than one linear layer"
         raise NotThisFormat(
-            f"{what}, and that is not supported ({', '.join(unknown[:4])}); "
-            "give one with encoder_module='linear'"
+            "its encoder is more than one linear layer, and that is not supported "
+            f"({', '.join(unknown[:3])}); give one with encoder_module='linear'"
         )
     weight = next((name for name in ENCODERS if name in state), None)
     if weight is None:
         raise NotThisFormat(
-            "it has no encoder: SAEs of matching pursuit (MpSAE, OMPSAE) are not supported; "
-            "give one with encoder_module='linear'"
+            f"it has no encoder: SAEs of matching pursuit (MpSAE, OMPSAE) are not supported; {OTHERS}"
         )
     tied = weight == "encoder.tied_to._weights"
     W_enc = W_dec if tied else state[weight]

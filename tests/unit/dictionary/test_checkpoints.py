@@ -30,19 +30,19 @@ NORMALIZED = r"this SAE rescales its input, .*; fold it into the weights with SA
 TRANSCODER = r"this is a transcoder, or it has a skip connection: .*; give one trained with transcode=False "
 DEEP = r"its encoder is more than one linear layer, and that is not supported \(.*\); give one with encoder"
 POINTS = r"its dictionary is made of data points \(RATopKSAE, RAJumpSAE\), .* give load_sae\(\{'W_enc': "
-PURSUIT = r"it has no encoder: SAEs of matching pursuit \(MpSAE, OMPSAE\) are not supported; give one with "
+PURSUIT = r"it has no encoder: SAEs of matching pursuit \(MpSAE, OMPSAE\) are not supported; give a TopKSAE"
 LENGTHS = r"rows of its dictionary are not of length 1, .*; call sae\.eval\(\) before sae\.state_dict\(\)"
 
 # What is refused, and the text; all other cases in the archive are equal.
 REFUSED = {
     "dictionary_learning/bare-topk-unsaid": r"give load_sae\(\.\.\., activation='topk' or 'batchtopk'\)",
-    "dictionary_learning/reads-the-input": r"io='in' of a module, .*; give an SAE trained on io='out'",
-    "dictionary_learning/transcoder": r"io='in_and_out' of a module, .*; give an SAE trained on io='out'",
+    "dictionary_learning/reads-the-input": r"what a module reads \(io='in'\), .*, give target='output' and ",
+    "dictionary_learning/transcoder": r"it is a transcoder \(io='in_and_out'\); give an SAE, trained on ",
     "overcomplete/archetypal-jump": POINTS,
     "overcomplete/archetypal-topk": POINTS,
     "overcomplete/matching-pursuit": PURSUIT,
     "overcomplete/orthogonal-matching-pursuit": PURSUIT,
-    "overcomplete/quantized": r"a quantized SAE \(QSAE\), and that is not supported \(Q\); give one with ",
+    "overcomplete/quantized": r"quantized SAEs \(QSAE\) are not supported; give a TopKSAE, Batch",
     "overcomplete/relu-unsaid": UNSAID,
     "overcomplete/topk-attention": DEEP,
     "overcomplete/topk-mlp-bn-1": DEEP,
@@ -149,6 +149,13 @@ def test_what_is_saved_as_saelens_has_the_same_codes_or_is_refused(
         return
     save_sae(sae, tmp_path, format="saelens")
     assert_near(load_sae(tmp_path).encode(inputs), sae.encode(inputs))
+
+
+def test_an_sae_of_what_a_module_reads_is_read_where_the_caller_says_which_block_gives_that_out(
+    checkpoints: Path,
+) -> None:
+    sae = load(checkpoints / "dictionary_learning/reads-the-input", target="output", site="up.0.1")
+    assert (sae.target, sae.site) == ("output", "up_blocks.0.attentions.1")
 
 
 @pytest.mark.parametrize("case", ["saelens/topk", "dictionary_learning/gated", "sparsify/groupmax"])
