@@ -151,6 +151,37 @@ def test_what_is_saved_as_saelens_has_the_same_codes_or_is_refused(
     assert_near(load_sae(tmp_path).encode(inputs), sae.encode(inputs))
 
 
+def test_overcomplete_keeps_a_code_that_equals_the_threshold(checkpoints: Path) -> None:
+    """Its running threshold is one of the codes that it was measured on."""
+    inputs = load_file(checkpoints / "overcomplete" / "relu" / "expected.safetensors")["inputs"]
+    file = checkpoints / "overcomplete" / "relu" / "checkpoint" / "sae.pt"
+    codes = load_sae(file, activation="jumprelu", threshold=0.0).encode(inputs)
+    level = codes[codes > 0].median()
+    kept = load_sae(file, activation="batchtopk", threshold=float(level)).encode(inputs)
+    assert torch.equal(kept, codes * (codes >= level))
+
+
+def test_a_decoder_row_of_zeros_stays_one_where_codes_are_scaled_by_lengths(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    for one in (checkpoints / "dictionary_learning" / "autoencoder" / "checkpoint").iterdir():
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    state = torch.load(tmp_path / "ae.pt", weights_only=True)
+    state["decoder.weight"][:, 3] = 0
+    torch.save(state, tmp_path / "ae.pt")
+    assert bool((load_sae(tmp_path).W_dec[3] == 0).all())
+
+
+@pytest.mark.parametrize("k", [torch.tensor(value) for value in ([1, 2], 2.5, 0, float("nan"))])
+def test_a_k_that_is_no_whole_number_is_refused(checkpoints: Path, tmp_path: Path, k: Tensor) -> None:
+    for one in (checkpoints / "dictionary_learning" / "topk" / "checkpoint").iterdir():
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    state = torch.load(tmp_path / "ae.pt", weights_only=True)
+    torch.save(state | {"k": k}, tmp_path / "ae.pt")
+    with pytest.raises(ValueError, match="its tensor 'k' should be one whole number of at least 1"):
+        load_sae(tmp_path)
+
+
 def test_an_sae_of_what_a_module_reads_is_read_where_the_caller_says_which_block_gives_that_out(
     checkpoints: Path,
 ) -> None:
@@ -176,6 +207,16 @@ def test_a_checkpoint_that_says_its_activation_is_not_read_with_another(checkpoi
             r"not known \(b_dec, k, thr",
         ),
         ("dictionary_learning/topk", {"trainer": {"dict_class": "AutoEncoderTopK", "k": 7}}, "says k=7, and"),
+        (
+            "dictionary_learning/topk",
+            {"trainer": {"dict_class": "AutoEncoderTopK", "dict_size": 9}},
+            "of two",
+        ),
+        (
+            "sparsify/topk",
+            {"d_in": 65},
+            r"\(65, 256\), and its tensors have \(64, 256\); they are of two SAEs",
+        ),
         ("saelens/standard", {"architecture": "crosscoder"}, "'crosscoder' is not supported"),
         (
             "saelens/standard",

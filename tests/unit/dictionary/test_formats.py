@@ -177,7 +177,7 @@ def test_a_state_dict_of_any_naming_is_told_by_names_and_shapes(prefix: str) -> 
         "encoder_linear.bias": bias,
         "decoder_linear.weight": dictionary,
         "num_batches_not_active": torch.zeros(F),
-        "steps": torch.tensor(7),
+        "epoch": torch.tensor(7),
     }
     state = {prefix + name: tensor for name, tensor in state.items()}
     sae = load_sae(state, threshold=1.0, target="output")
