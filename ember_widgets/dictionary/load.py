@@ -84,10 +84,15 @@ def load_sae(
         file = weights_file(source, site, hub, revision)
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
-    readings = _read(checkpoint, format, Given(target, k, threshold, activation))
-    first, *others = (
-        _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
-    )
+    try:
+        readings = _read(checkpoint, format, Given(target, k, threshold, activation))
+        first, *others = (
+            _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        if checkpoint.file is None or checkpoint.source in str(error):
+            raise
+        raise ValueError(f"{checkpoint.source}: {error}") from error
     return dataclasses.replace(first, alternatives=tuple(others))
 
 
@@ -142,13 +147,6 @@ def _format_of(checkpoint: Checkpoint, name: str | None) -> Format:
 
 def _sae(reading: Reading, site: str, checkpoint: Checkpoint) -> LoadedSAE:
     unit, known = _unit(reading, checkpoint)
-    try:
-        return _loaded(reading, site, checkpoint, unit, known)
-    except ValueError as error:
-        raise ValueError(f"{checkpoint.source}: {error}") from None
-
-
-def _loaded(reading: Reading, site: str, checkpoint: Checkpoint, unit: Tensor, known: bool) -> LoadedSAE:
     return LoadedSAE(
         W_enc=reading.W_enc,
         b_enc=reading.b_enc,
