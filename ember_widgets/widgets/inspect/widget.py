@@ -21,8 +21,9 @@ from ember_widgets.widgets.inspect.gestures import Gestures
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.layout import Parts
 from ember_widgets.widgets.inspect.view import View, ViewState
-from ember_widgets.widgets.paint.requests import check_scene, last_line, rendered
+from ember_widgets.widgets.paint.requests import as_exception, check_scene, last_line, rendered
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.closed import close_display, closed_bundle
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
 from ember_widgets.widgets.shared.feature_rows import search_features
 from ember_widgets.widgets.shared.pictures import Picture
@@ -136,6 +137,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             self._parts.close()
             self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
             super().close()
+            close_display(self)
             self.layout.close()
 
     def __repr__(self) -> str:
@@ -143,6 +145,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return f"PatchInspector({self.scene!r}, {where}, selected_feature={self.selected_feature})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if closed := closed_bundle(self, "PatchInspector(painter, inspector.scene)"):
+            return closed
         bundle = super()._repr_mimebundle_(**kwargs)
         if isinstance(bundle, dict):
             # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
@@ -399,7 +403,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return handler
 
     def _report(self, fault: BaseException) -> None:
-        self.last_error = fault if isinstance(fault, Exception) else RuntimeError(repr(fault))
+        self.last_error = as_exception(fault)
         self._say(last_line(fault), wrong=True)
 
 

@@ -51,7 +51,7 @@ class Audience:
         for viewer in self._viewers:
             try:
                 viewer.send(content, buffers)
-            except Exception:
+            except BaseException:  # an interrupt too: what was drawn must reach the others
                 _log.exception("a message could not be sent")
 
     def scene_changed(self) -> None:

@@ -406,7 +406,7 @@ def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
     """Handle a message from a browser; a wrong one changes nothing, and all viewers receive the error."""
     try:
         parse(content).handle(session, buffers)
-    except Exception as fault:  # the comm would swallow what escapes from here
+    except BaseException as fault:  # the comm would swallow what escapes from here, and a browser waits
         sender = sender_of(content)
         session.report(fault, sender)
         session.acknowledge(sender)

@@ -17,6 +17,7 @@ from ember_widgets.painter.protocol import PainterProtocol, labels_of
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
 from ember_widgets.widgets.paint.history import History, State
@@ -35,13 +36,13 @@ from ember_widgets.widgets.paint.replies import (
 from ember_widgets.widgets.paint.requests import (
     NewScene,
     Variation,
+    as_exception,
     check_styles,
     facts,
     last_line,
     previews,
     rendered,
 )
-from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 
@@ -100,7 +101,7 @@ class Session:
             on_drop=lambda job: self.acknowledge(job.sender),
             on_error=self._report_background,
         )
-        self.idle = IdleQueue(self.worker.wait, self._report_background)
+        self.idle = Worker("ember-idle", on_error=self._report_background, ready=self.worker.wait)
         self.queries = Queries(self._snapshot, self.send, self.idle)
 
     # Viewers
@@ -400,12 +401,6 @@ class Session:
             picture = rendered(painter, scene, reduced=reduced, cancelled=cancelled)
             kind: Kind = "final" if job.final and not self.worker.waiting else "preview"
             data = picture.encoded(kind)
-        except Cancelled:
-            return  # its preview was sent, and what comes next is newer
-        except BaseException as fault:  # SystemExit too: a browser waits for the answer
-            self._fail(job, fault)
-            return
-        else:
             with self._lock:
                 if self.painter is None:
                     return  # closed meanwhile
@@ -416,18 +411,23 @@ class Session:
                     self._pictured = current.state
                     self.queries.settled(current.state, picture)
             self._show(picture, kind, data, job.sender, waited_s)
+        except Cancelled:
+            return  # its preview was sent, and what comes next is newer
+        except BaseException as fault:  # SystemExit too: a browser waits for the answer
+            self._fail(job, fault)
         finally:
             if job.request is not None and self._revision != revision:
                 self.audience.scene_changed()
             self._free_since = time.perf_counter()
 
-    def _fail(self, job: Job, fault: BaseException) -> None:
+    def _fail(self, job: Job | None, fault: BaseException) -> None:
+        sender = job.sender if job is not None else NO_SENDER
         with self._lock:
             if self.painter is None:
                 return
             self._fault, self._failed = as_exception(fault), job
-            self.report(fault, job.sender)
-            self.acknowledge(job.sender)
+            self.report(fault, sender)
+            self.acknowledge(sender)
 
     def _with_new_scene(self, painter: PainterProtocol, job: Job) -> Job | None:
         """The job to draw, with its new scene adopted if it asks for one; None if it is outdated."""
@@ -463,13 +463,17 @@ class Session:
         return State.of(scene, to_python.bounded(code, scene), asked)
 
     def _settle(self) -> None:
-        if self._picture.reduced and self._fault is None and (last := self._drawn) is not None:
+        last = self._drawn
+        if self._picture.reduced and self._fault is None and last is not None:
             self._work(replace(last, sender=NO_SENDER, final=True), lambda: self.worker.waiting)
         with self._lock:
             picture = self._picture
             is_final_missing = self._shown != "final" and self._fault is None and not picture.reduced
-        if is_final_missing:
-            self._show(picture, "final", picture.encoded("final"), NO_SENDER)
+        try:
+            if is_final_missing:
+                self._show(picture, "final", picture.encoded("final"), NO_SENDER)
+        except BaseException as fault:  # a preview could be encoded, and this could not
+            self._fail(last, fault)
         with self._lock:
             if not self.worker.waiting:
                 self._announce("")
@@ -534,12 +538,3 @@ class Session:
     def _refuse_closed(self) -> None:
         if self.painter is None:
             raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
-
-
-def as_exception(fault: BaseException) -> Exception:
-    """The fault as ``last_error`` can hold it: SystemExit and the like are wrapped."""
-    if isinstance(fault, Exception):
-        return fault
-    wrapped = RuntimeError(f"the work was ended by {last_line(fault)}")
-    wrapped.__cause__ = fault
-    return wrapped

@@ -23,13 +23,15 @@ from ember_widgets.widgets.paint.requests import (
     DEFAULT_N_FACTORS,
     NewScene,
     Variation,
+    as_exception,
     check_keywords,
     check_scene,
     encodable,
     facts,
 )
-from ember_widgets.widgets.paint.session import Session, as_exception
+from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.to_python import program
+from ember_widgets.widgets.shared.closed import close_display, closed_bundle
 
 __all__ = ["PaintWidget"]
 
@@ -110,6 +112,7 @@ class PaintWidget(anywidget.AnyWidget):
     _opener: Opener | None = None
     _seen: Scene | None = None
     _link: traitlets.link | None = None
+    _own_layout = False
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class PaintWidget(anywidget.AnyWidget):
     ) -> None:
         name = type(self).__name__
         check_keywords(kwargs, _KEYWORDS, name)
+        self._own_layout = kwargs.get("layout") is None
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
@@ -345,8 +349,13 @@ class PaintWidget(anywidget.AnyWidget):
         if self._session is not None:
             self._session.leave(self)
         super().close()
+        close_display(self)
+        if self._own_layout:
+            self.layout.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        if closed := closed_bundle(self, f"{type(self).__name__}(painter, widget.scene)"):
+            return closed
         bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
         if bundle is not None and self.image:
             # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.

@@ -140,7 +140,7 @@ def test_a_factor_borrowed_from_a_prompt_or_a_photograph() -> None:
     browser = Browser(widget)
     browser.ask("hello")
     browser.ask("borrow_source", prompt="a boat", file="")
-    widget._open.idle.join(SOON_S)
+    widget._open.idle.wait(SOON_S)
     borrow = {"verb": "borrow", "arguments": {"factor": "lion"}}
     browser.ask("palette", revision=0, commit=True, **borrow)
     assert run(widget, painter) == widget.scene

@@ -44,7 +44,7 @@ def browser(widget: PaintWidget) -> Browser:
 def settle(widget: PaintWidget) -> None:
     session = widget._open
     session.worker.wait(SOON_S)
-    session.idle.join(SOON_S)
+    session.idle.wait(SOON_S)
 
 
 SCENE = make_scene()
