@@ -79,6 +79,11 @@ class History:
         return self._states[self._step]
 
     @property
+    def oldest(self) -> State:
+        """The first state that can be undone to."""
+        return self._states[self._line[0]]
+
+    @property
     def step(self) -> int:
         """The number of the current state; numbers are never used again."""
         return self._step

@@ -249,7 +249,9 @@ class Session:
             if commit:
                 before = self.history.current
                 lines = to_python.painted(before.painted, state, call)
-                state = replace(state, code=to_python.bounded(before.code + lines, state.painted))
+                state = replace(
+                    state, code=to_python.bounded(before.code + lines, state.painted, self.history.oldest)
+                )
                 self.history.commit(state)
             self._state = state
             if commit:
@@ -294,7 +296,11 @@ class Session:
             first = (source.code,) if source and edit.verb == "borrow" else ()
             line = to_python.line_of(self._state.painted, edit.verb, edit.arguments, *first)
             state = edit.apply(self._state, source.scene if source else None)
-            self._adopt(replace(state, code=to_python.bounded((*before.code, line), state.painted)))
+            self._adopt(
+                replace(
+                    state, code=to_python.bounded((*before.code, line), state.painted, self.history.oldest)
+                )
+            )
             if commit:
                 self.history.commit(self._state)
             self._send_state("scene", NO_SENDER)
@@ -460,7 +466,7 @@ class Session:
         scene = request.made_by(painter, before.scene)
         code = (*to_python.scaled(before), request.line)
         asked = request.value if request.verb == "refit" else before.asked
-        return State.of(scene, to_python.bounded(code, scene), asked)
+        return State.of(scene, to_python.bounded(code, scene, self.history.oldest), asked)
 
     def _settle(self) -> None:
         last = self._drawn

@@ -287,8 +287,8 @@ class PaintWidget(anywidget.AnyWidget):
         It needs a ``painter``, and makes an equal scene. Undone strokes are not in it; a stroke that no verb
         can express (for instance around a locked factor) is in it as the strengths that came out. A scene
         that no call can make again is in it as text: one from a photograph (its latents; the photograph
-        itself is not kept), one that was edited before the widget showed it, or the scene so far if the
-        program gets too long.
+        itself is not kept), and one that was edited before the widget showed it. If the program gets too
+        long, the oldest edits, which cannot be undone any more, are replaced by the scene they led to.
         """
         return program(self._open.state)
 

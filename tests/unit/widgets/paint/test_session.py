@@ -362,7 +362,7 @@ def test_a_long_history_keeps_no_line_for_every_stroke(
     for i in range(60):
         browser.edit(scene.scale(0, 1 + i / 100))
     lengths = [sum(map(len, state.code)) for state in map(widget._open.history.state, range(61)) if state]
-    assert max(lengths) <= 50_000 + len(to_python.opened(scene))
+    assert max(lengths) <= 50_100 + len(to_python.opened(widget.scene))
     space: dict[str, Any] = {"painter": FakePainter()}
     exec(widget.to_python(), space)
     assert space["scene"] == widget.scene
