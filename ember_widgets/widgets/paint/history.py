@@ -124,6 +124,11 @@ class History:
         self._step = step
         return self.current
 
+    def clear(self) -> None:
+        """Forget all states but the current one and those that have a name."""
+        self._line = [self._step]
+        self._forget()
+
     def keep(self, step: int, name: str) -> None:
         """Give a state a name, under which it is kept; "" removes the name.
 

@@ -22,14 +22,26 @@ def opens_a_painter(given: object) -> bool:
     return callable(given) and not isinstance(given, (type, PainterProtocol))
 
 
-def new_session(painter: PainterProtocol, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
-    """A session of a scene; if it is None, of a new scene as wanted. Its picture is drawn."""
+def new_session(
+    painter: PainterProtocol,
+    scene: Scene | None,
+    wanted: Mapping[str, Any],
+    opens: Callable[[], PainterProtocol] | None = None,
+) -> Session:
+    """A session of a scene; if it is None, of a new scene as wanted. Its picture is drawn.
+
+    Args:
+        painter: draws.
+        scene: the scene, if there is one.
+        wanted: the fields of a new scene.
+        opens: opens the painter again.
+    """
     check_painter(painter)
     asked = None
     if scene is None:
         new = NewScene.checked(wanted, guidance_of(painter))
         scene, asked = new.made_by(painter), new.n_factors
-    return Session(painter, scene, rendered(painter, scene), asked=asked)
+    return Session(painter, scene, rendered(painter, scene), asked=asked, opens=opens)
 
 
 class Opener:

@@ -103,6 +103,11 @@ class Queries:
         self._original: tuple[str, Picture] | None = None
         self.source: BorrowSource | None = None
 
+    def clear(self) -> None:
+        """Forget all pictures."""
+        self._thumbnails = Thumbnails()
+        self._original = None
+
     def search(self, text: str, site: str, sender: Sender) -> None:
         """Send the features that match a text."""
         if now := self._snapshot():

@@ -21,6 +21,7 @@ from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
 from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.painter_source import PainterSource
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import Queries, Snapshot
 from ember_widgets.widgets.paint.replies import (
@@ -32,6 +33,7 @@ from ember_widgets.widgets.paint.replies import (
     Sender,
     StateReply,
     StatusReply,
+    ViewsReply,
 )
 from ember_widgets.widgets.paint.requests import (
     NewScene,
@@ -43,6 +45,7 @@ from ember_widgets.widgets.paint.requests import (
     previews,
     rendered,
 )
+from ember_widgets.widgets.paint.views import Views
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 
@@ -73,12 +76,21 @@ class Session:
         picture: the picture of ``scene``.
         asked: how many factors the painter was asked for, if it has just analysed ``scene`` (whose names are
             the painter's then); None if the scene comes from elsewhere.
+        opens: opens the painter again, if it was released; None = nothing can.
     """
 
     def __init__(
-        self, painter: PainterProtocol, scene: Scene, picture: Picture, *, asked: int | None = None
+        self,
+        painter: PainterProtocol,
+        scene: Scene,
+        picture: Picture,
+        *,
+        asked: int | None = None,
+        opens: Callable[[], PainterProtocol] | None = None,
     ) -> None:
         self.painter: PainterProtocol | None = painter
+        self._lent = PainterSource(painter, opens)
+        self._closed = False
         self.last_error: Exception | None = None
         self._lock = threading.RLock()
         self._state = self._new_state(scene, asked)
@@ -103,6 +115,7 @@ class Session:
         )
         self.idle = Worker("ember-idle", on_error=self._report_background, ready=self.worker.wait)
         self.queries = Queries(self._snapshot, self.send, self.idle)
+        self._views = Views(lambda: self.send(ViewsReply()), self.rest)
 
     # Viewers
 
@@ -143,6 +156,8 @@ class Session:
         """Send everything to a browser page that has opened the widget."""
         with self._lock:
             self.send_status()
+            if self.painter is None:
+                return  # it rests; the page shows its last picture
             self._send_state("hello", sender)
             if self.last_error is not None:
                 self.send(ErrorReply.of(self.last_error))
@@ -150,6 +165,60 @@ class Session:
     def show(self) -> None:
         """Send the last picture."""
         self._show(self._picture, "final", self._picture.encoded("final"), NO_SENDER)
+
+    # Rest
+
+    def shown(self, n: int, sender: Sender) -> None:
+        """Note that a page shows the session in so many views."""
+        self._views.count(sender.client, n)
+        with self._lock:
+            if n and self.painter is None and not self._closed:
+                self.send(StatusReply.of("draw"))
+                self.idle.put("wake", self._wake_shown)
+
+    def rest(self) -> bool:
+        """Release the painter, the history and all pictures but the last; ``wake`` takes the painter back.
+
+        Returns:
+            False if the session is busy, or if anybody refers to a widget that shows it.
+        """
+        with self._lock:
+            if self.worker.busy or self.idle.busy or self.audience.is_needed():
+                return False
+            if self.painter is not None and self._lent.can_release:
+                self.history.clear()
+                self.queries.clear()
+                self._picture = self._picture.compressed()
+                self._release()
+            return True
+
+    def wake(self) -> None:
+        """Take the painter back, if the session rests.
+
+        Raises:
+            RuntimeError: the painter is gone, and nothing can open it again.
+            Exception: what opening it raised.
+        """
+        if self.painter is not None or self._closed:
+            return
+        painter = self._lent.get()
+        with self._lock:
+            if not self._closed:
+                self.painter = painter
+
+    def _wake_shown(self) -> None:
+        try:
+            self.wake()
+        finally:
+            self.send_status()
+        with self._lock:
+            if self._closed:
+                return
+            self._send_state("scene", NO_SENDER)
+            if self._pictured is not self._state:  # it could not be drawn before
+                self._submit(NO_SENDER, final=True)
+                return
+        self.show()
 
     # State
 
@@ -187,12 +256,12 @@ class Session:
 
     def animation(self, form: str, ms: int) -> bytes:
         """See ``PaintWidget.record``."""
-        self._refuse_closed()
+        self._need_painter()
         return self.queries.animation(form, ms)
 
     def page(self) -> list[Reply]:
         """All that a browser needs to show the scene without a kernel."""
-        self._refuse_closed()
+        self._need_painter()
         self.wait(None)
         with self._lock:
             state = self._state_reply("hello", NO_SENDER)
@@ -203,7 +272,9 @@ class Session:
         self.worker.close()
         self.idle.close()
         with self._lock:
-            self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
+            self._closed = True
+            self._lent.close()
+            self._release()
 
     # Edits
 
@@ -286,7 +357,7 @@ class Session:
         Raises:
             TypeError, ValueError: what the scene's verb says.
         """
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             if revision is not None and self.painted_at(revision, sender) is None:
                 return None
@@ -310,7 +381,7 @@ class Session:
 
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
-        self._refuse_closed()
+        self._need_painter()
         label = labels_of(self.painter).get(feature)
         name = label.split(" (")[0] if label else f"feature {feature}"
         # A plain number, because it is written into the program.
@@ -322,7 +393,7 @@ class Session:
 
     def assign(self, scene: Scene, sender: Sender = NO_SENDER) -> None:
         """Continue with another scene."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             state = self._new_state(scene)
             # How many factors were asked for is not known; the number asked for here does not shrink.
@@ -335,7 +406,7 @@ class Session:
 
     def analyze(self, new_scene: NewScene, sender: Sender = NO_SENDER) -> None:
         """Make a new scene with the guidance of this one, and continue with it when it is made."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             painter = self.painter
             if painter is not None:
@@ -343,7 +414,7 @@ class Session:
 
     def vary(self, variation: Variation, sender: Sender = NO_SENDER) -> None:
         """Make a variation of the scene, and continue with it when it is made."""
-        self._refuse_closed()
+        self._need_painter()
         self._request(variation, sender)
 
     def retry(self, sender: Sender) -> None:
@@ -359,7 +430,7 @@ class Session:
 
     def step(self, by: int, sender: Sender = NO_SENDER) -> bool:
         """Undo (-1) or redo (1); False if there is nothing to undo or redo."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             step: int | None
             if self._state.same(self.history.current):
@@ -370,7 +441,7 @@ class Session:
 
     def go(self, step: int | None, sender: Sender = NO_SENDER) -> bool:
         """Go to a step of the history; False if there is none of that number."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             if step is None or self.history.state(step) is None:
                 self.acknowledge(sender)
@@ -383,7 +454,7 @@ class Session:
 
     def keep(self, name: str, step: int | None = None) -> None:
         """Give a step (None = the current one) a name, under which it is kept; "" removes the name."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             self.history.keep(self.history.step if step is None else step, name)
             self._send_state("kept", NO_SENDER)
@@ -391,12 +462,15 @@ class Session:
     # The worker
 
     def _work(self, job: Job, cancelled: Callable[[], bool] | None = None) -> None:
-        painter = self.painter
-        if painter is None:
+        if self._closed:
             return
         waited_s = self._free_since - job.since
         revision = self._revision
         try:
+            self.wake()
+            painter = self.painter
+            if painter is None:
+                return  # closed meanwhile
             current = self._with_new_scene(painter, job)
             if current is None:
                 self.acknowledge(job.sender)
@@ -408,8 +482,8 @@ class Session:
             kind: Kind = "final" if job.final and not self.worker.waiting else "preview"
             data = picture.encoded(kind)
             with self._lock:
-                if self.painter is None:
-                    return  # closed meanwhile
+                if self._closed:
+                    return
                 self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
                 self._drawn = current
                 if not picture.reduced:
@@ -429,7 +503,7 @@ class Session:
     def _fail(self, job: Job | None, fault: BaseException) -> None:
         sender = job.sender if job is not None else NO_SENDER
         with self._lock:
-            if self.painter is None:
+            if self._closed:
                 return
             self._fault, self._failed = as_exception(fault), job
             self.report(fault, sender)
@@ -493,9 +567,12 @@ class Session:
         if kind == "final":
             self.audience.picture_settled(data)
 
+    def _release(self) -> None:
+        self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
+
     def _report_background(self, fault: BaseException) -> None:
         with self._lock:
-            if self.painter is not None:
+            if not self._closed:
                 self.report(fault, NO_SENDER)
 
     def _snapshot(self) -> Snapshot | None:
@@ -541,6 +618,7 @@ class Session:
     def _state_reply(self, why: Why, sender: Sender) -> StateReply:
         return StateReply.of(why, sender.client, self._revision, self._state, self.history, self.painter)
 
-    def _refuse_closed(self) -> None:
+    def _need_painter(self) -> None:
+        self.wake()
         if self.painter is None:
             raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")

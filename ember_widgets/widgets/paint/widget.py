@@ -150,7 +150,7 @@ class PaintWidget(anywidget.AnyWidget):
             super().__init__(**kwargs)
             self._mirrored, self._seen = {key: getattr(self, key) for key in _FACTS}, None
             opener = self._opener = Opener(
-                lambda: new_session(opens(), scene, wanted),
+                lambda: new_session(opens(), scene, wanted, opens),
                 self._opened,
                 lambda reply: self.send(reply.content(), []),
             )
@@ -179,7 +179,9 @@ class PaintWidget(anywidget.AnyWidget):
     @property
     def painter(self) -> PainterProtocol | None:
         """The painter; None once the widget is closed."""
-        return self._open.painter
+        session = self._open
+        session.wake()
+        return session.painter
 
     @property
     def busy(self) -> bool:
@@ -380,6 +382,14 @@ class PaintWidget(anywidget.AnyWidget):
     def on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
+
+    def own_references(self) -> int:
+        """How many references to this widget its own parts hold."""
+        viewers = self._open.audience.viewers
+        links = [viewer._link for viewer in viewers if isinstance(viewer, PaintWidget)]
+        ends = [end[0] for link in links if link is not None for end in (link.source, link.target)]
+        by_opener = 2 if self._opener is not None else 0  # its callbacks
+        return 1 + by_opener + sum(end is self for end in ends)
 
     def on_scene(self) -> None:
         """The scene has changed; called by any thread."""
