@@ -35,7 +35,9 @@ def _n_known(widget: Any) -> int:
     if widget is None or widget.comm is None:
         return 0
     callback = getattr(widget.comm, "_msg_callback", None)
-    boxes = [weakref.ref(box) for box in _instances.values() if isinstance(box, Box) and _holds(box, widget)]
+    boxes = [
+        weakref.ref(box) for box in list(_instances.values()) if isinstance(box, Box) and _holds(box, widget)
+    ]
     return (
         (_instances.get(widget.model_id) is widget)
         + (getattr(callback, "__self__", None) is widget)
@@ -60,7 +62,7 @@ def _n_outputs(widget: object) -> int:
         *(getattr(hook, name, None) for name in ("_", "__", "___")),
     ]
     for names in (shell.user_ns, shell.user_ns_hidden):
-        found += [value for name, value in names.items() if _OUTPUT.fullmatch(name)]
+        found += [value for name, value in list(names.items()) if _OUTPUT.fullmatch(name)]
     results = {id(r): r for r in (shell.last_execution_result, getattr(hook, "exec_result", None))}
     found += [getattr(result, "result", None) for result in results.values()]
     return sum(output is widget for output in found)
