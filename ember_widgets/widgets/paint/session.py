@@ -482,8 +482,8 @@ class Session:
             kind: Kind = "final" if job.final and not self.worker.waiting else "preview"
             data = picture.encoded(kind)
             with self._lock:
-                if self._closed:
-                    return
+                if self.painter is None:
+                    return  # closed meanwhile
                 self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
                 self._drawn = current
                 if not picture.reduced:

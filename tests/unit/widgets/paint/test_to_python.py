@@ -159,8 +159,9 @@ def stroke(widget: PaintWidget, browser: Browser, i: int) -> None:
     """Paint one patch, as a browser does that knows the verb."""
     shares = np.zeros((16, 16))
     shares[i % 16, i // 16 % 16] = 1
-    call = {"verb": "paint", "factor": i % 3, "strength": 0.5 + i % 7 / 8, "opacity": 1.0, "mode": "over"}
-    painted = widget.scene.paint(i % 3, shares > 0, call["strength"])
+    strength = 0.5 + i % 7 / 8
+    call = {"verb": "paint", "factor": i % 3, "strength": strength, "opacity": 1.0, "mode": "over"}
+    painted = widget.scene.paint(i % 3, shares > 0, strength)
     browser.edit(painted, call={**call, "shares": shares.ravel().tolist()})
 
 

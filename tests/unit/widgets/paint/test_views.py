@@ -93,7 +93,7 @@ def test_a_cell_run_fifty_times_keeps_one_painter_and_no_thread(scene: Scene) ->
         if models:
             show(models[-1], 0)  # its output is cleared
         models.append(widget.model_id)
-        painters.append(weakref.ref(widget.painter))  # type: ignore[arg-type,type-var]
+        painters.append(weakref.ref(widget.painter))  # type: ignore[arg-type]
         show(models[-1], 1)
         widget.scene = scene.scale(0, 0.5 + i / 100)
         widget.wait(SOON_S)
@@ -214,7 +214,7 @@ def test_parts_that_show_one_scene_rest_together(model: str) -> None:
 
 
 def test_outputs_of_cells_do_not_count(model: str) -> None:
-    shell = InteractiveShell.instance()
+    shell: Any = InteractiveShell.instance()
     try:
         shell.user_ns["found"] = found
         assert shell.run_cell(f"found({model!r})", store_history=True).success
@@ -241,7 +241,7 @@ def test_it_comes_back_with_what_was_painted(model: str, painter: FakePainter, s
     assert found(model).image == picture
     assert found(model).to_python() == program
     heard: list[dict[str, Any]] = []
-    found(model).send = lambda content, buffers=None: heard.append(content)  # type: ignore[method-assign]
+    found(model).send = lambda content, buffers=None: heard.append(content)
     say(model, "hello")  # a page loads all widgets, the hidden ones too
     say(model, "ping")
     stays(lambda: rests(model))
@@ -309,7 +309,7 @@ def test_a_painter_that_is_gone_is_one_message_and_the_scene_is_kept() -> None:
     soon(lambda: rests(model))
     gc.collect()
     heard: list[dict[str, Any]] = []
-    found(model).send = lambda content, buffers=None: heard.append(content)  # type: ignore[method-assign]
+    found(model).send = lambda content, buffers=None: heard.append(content)
     show(model, 1)
     soon(lambda: heard[-1]["type"] == "error")
     message = "the painter was released, because nothing referred to it while the widget was not shown"
