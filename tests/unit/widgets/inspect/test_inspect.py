@@ -497,3 +497,9 @@ def test_a_click_above_the_list_picks_nothing(inspector: PatchInspector) -> None
     inspector.patch = (4, 9)
     pick(inspector, -1)
     assert inspector.selected_feature is None
+
+
+def test_a_closed_inspector_says_so_where_it_is_shown(inspector: PatchInspector) -> None:
+    inspector.close()
+    message = "This PatchInspector is closed; make a new one: PatchInspector(painter, inspector.scene)"
+    assert inspector._repr_mimebundle_() == ({"text/plain": message}, {})
