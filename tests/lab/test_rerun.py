@@ -18,7 +18,7 @@ LIMIT_S = 60.0
 CELLS = [
     """import gc, threading, weakref
 import ember_widgets as ember
-from ember_widgets.widgets.paint import views
+from ember_widgets.widgets.shared import views
 from tests.lab.fake_painter import FakePainter
 
 views.REST_S = 0.5

@@ -26,7 +26,7 @@ from ember_widgets.widgets.atlas.scatter import Scatter
 from ember_widgets.widgets.paint.requests import as_exception, check_keywords, last_line
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.close_tree import close_tree
-from ember_widgets.widgets.shared.closed import close_display, closed_bundle
+from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 
 PANEL_WIDTH = 330
@@ -204,7 +204,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._scatter.close()
         close_tree(*self.children)
         super().close()
-        close_display(self)
+        self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
         if self._own_layout:
             self.layout.close()
 

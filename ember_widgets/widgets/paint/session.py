@@ -45,9 +45,9 @@ from ember_widgets.widgets.paint.requests import (
     previews,
     rendered,
 )
-from ember_widgets.widgets.paint.views import Views
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
+from ember_widgets.widgets.shared.views import Views
 
 PREVIEW_ABOVE_MS = 40.0
 """During a stroke, pictures are previews if full ones take longer than this."""

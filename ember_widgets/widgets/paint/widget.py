@@ -31,7 +31,7 @@ from ember_widgets.widgets.paint.requests import (
 )
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.to_python import program
-from ember_widgets.widgets.shared.closed import close_display, closed_bundle
+from ember_widgets.widgets.shared.closed import closed_bundle
 
 __all__ = ["PaintWidget"]
 
@@ -351,7 +351,7 @@ class PaintWidget(anywidget.AnyWidget):
         if self._session is not None:
             self._session.leave(self)
         super().close()
-        close_display(self)
+        self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
         if self._own_layout:
             self.layout.close()
 

@@ -7,13 +7,10 @@ from typing import Any
 import ipywidgets
 
 
-def close_display(widget: ipywidgets.Widget) -> None:
-    """Give a closed widget its ``_repr_mimebundle_`` back, in whose place ipywidgets puts None."""
-    vars(widget).pop("_repr_mimebundle_", None)
-
-
 def closed_bundle(widget: ipywidgets.Widget, again: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """What a closed widget shows; None if it is open.
+
+    ipywidgets puts None in the place of a closed widget's ``_repr_mimebundle_``; ``close`` has to remove it.
 
     Args:
         widget: the widget.

@@ -14,10 +14,10 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from ember_widgets.scene.scene import Scene
-from ember_widgets.widgets.paint import views
 from ember_widgets.widgets.paint.parts import FactorSliders, Picture
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared import views
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, FakePainter
 

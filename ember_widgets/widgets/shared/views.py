@@ -1,4 +1,4 @@
-"""Counts the views of a session in all browser pages; without one, the session rests.
+"""Counts the views of a widget in all browser pages, so that one that nobody sees can release what is large.
 
 A page says how many views it shows when one opens or closes. A page that is closed or reloaded says nothing
 any more. So as soon as a page has no view left, all pages are asked again, and only those that answer count.
@@ -15,7 +15,7 @@ from ember_widgets.util.worker import Worker
 REST_S = 5.0
 """How long there must be no view."""
 MOST_S = 600.0
-"""If it was still needed then, it is asked again later and later, at least so often."""
+"""It is asked again later and later, at least so often."""
 
 _worker = Worker("ember-views")
 
@@ -25,7 +25,7 @@ class Views:
 
     Args:
         ask: asks all pages to say how many views they show.
-        rest: called in a thread when there was no view for a while; False if the session is still needed.
+        rest: called in a thread when there was no view for a while; False to be asked again later.
     """
 
     def __init__(self, ask: Callable[[], None], rest: Callable[[], bool]) -> None:
@@ -45,7 +45,7 @@ class Views:
         self._check_later(REST_S)
 
     def _check_later(self, after_s: float) -> None:
-        views = weakref.ref(self)  # the worker must not keep a session alive
+        views = weakref.ref(self)  # the worker must not keep a widget alive
         _worker.put(str(id(self)), lambda: _check(views, after_s), after_s=after_s)
 
     def _check(self, waited_s: float) -> None:
