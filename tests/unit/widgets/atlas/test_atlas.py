@@ -18,6 +18,7 @@ from PIL import Image
 from ember_widgets import FeatureAtlas, PaintWidget
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.feature_map import make_map
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
@@ -522,8 +523,6 @@ def test_a_point_that_does_not_exist_is_not_selected(atlas: FeatureAtlas) -> Non
 def test_a_map_that_cannot_be_made_is_an_error_of_the_atlas(
     fault: BaseException, source: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_map = arrangement.make_map
-
     def fail(*args: Any, method: str, **kwargs: Any) -> Any:
         if method == "tsne":
             raise fault
