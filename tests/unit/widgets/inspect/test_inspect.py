@@ -526,7 +526,11 @@ def test_an_inspector_that_nobody_sees_releases_its_runs_and_inspects_again_when
     inspector.step, inspector.site, inspector.patch = 1, BEHIND, (4, 9)
     show(inspector, 1)
     runs = [weakref.ref(inspector._now), weakref.ref(inspector._before)]
-    codes, features, picture = inspector.inspection.codes, inspector.features, inspector._picture.image
+    codes, features, picture = (
+        inspector.inspection.codes,
+        inspector.features,
+        inspector._picture.image.tobytes(),
+    )
     bundle = inspector._repr_mimebundle_()
     time.sleep(0.2)
     assert None not in [run() for run in runs]
@@ -541,5 +545,5 @@ def test_an_inspector_that_nobody_sees_releases_its_runs_and_inspects_again_when
     inspector.patch = (4, 9)
     assert inspector.features == features
     assert np.array_equal(inspector.inspection.codes, codes)
-    assert np.array_equal(inspector._picture.image, picture)
+    assert inspector._picture.image.tobytes() == picture
     inspector.close()
