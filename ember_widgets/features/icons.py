@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from ember_widgets.util import checks, files
+from ember_widgets.util.worker import Worker
 
 SIDE = 64
 FILE = "icons.zip"
@@ -59,12 +60,12 @@ class Icons(Mapping[int, Image.Image]):
         self._key = key
         self._file = file
         self._batch = batch
-        self._lock = threading.Condition()
+        self._lock = threading.RLock()
         self._pictures: dict[int, bytes] = {**(shipped or {}), **(read(file, key) if file else {})}
         self._blank: dict[int, bool] = {}
         self._wanted: dict[int, None] = {}
         self._listeners: list[Callable[[list[int]], None]] = []
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("ember-icons", on_error=self._note)
         self._unsaved = 0
         self._save_at = SAVE_EVERY
         self.last_error: BaseException | None = None
@@ -120,6 +121,8 @@ class Icons(Mapping[int, Image.Image]):
             with tqdm(total=len(missing), desc="icons", disable=not progress, unit="icon") as bar:
                 for at in range(0, len(missing), self._batch):
                     bar.update(self._make(missing[at : at + self._batch]))
+                    if self._is_save_due:
+                        self._try_to_save()
         finally:
             self.save()
 
@@ -135,9 +138,8 @@ class Icons(Mapping[int, Image.Image]):
         missing = self._missing(features)
         with self._lock:
             self._wanted = {**dict.fromkeys(missing), **self._wanted}
-            if self._wanted and self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="ember-icons", daemon=True)
-                self._thread.start()
+            if self._wanted:
+                self._worker.put("make", self._make_wanted)
             return len(self._wanted)
 
     def forget_wanted(self) -> None:
@@ -147,8 +149,7 @@ class Icons(Mapping[int, Image.Image]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until no icon is wanted any more; False if that takes longer than `timeout` seconds."""
-        with self._lock:
-            return self._lock.wait_for(lambda: self._thread is None, timeout)
+        return self._worker.wait(timeout)
 
     def on_made(self, listener: Callable[[list[int]], None]) -> Callable[[], None]:
         """Call the listener with features whose icons were made in the background, in that thread.
@@ -171,6 +172,8 @@ class Icons(Mapping[int, Image.Image]):
         with self._lock:
             if self._file is None or not self._unsaved:
                 return
+            # If this fails (a full disk), it is not tried again with every icon.
+            self._save_at = self._unsaved + SAVE_EVERY
             self._file.parent.mkdir(parents=True, exist_ok=True)
             # Another process may have made some meanwhile.
             self._pictures = read(self._file, self._key) | self._pictures
@@ -191,48 +194,52 @@ class Icons(Mapping[int, Image.Image]):
         with self._lock:
             self._pictures |= encoded
             self._unsaved += len(encoded)
-            due = self._unsaved >= self._save_at
-        if due:
-            self._try_to_save()
         return len(encoded)
 
+    @property
+    def _is_save_due(self) -> bool:
+        return self._unsaved >= self._save_at
+
     def _try_to_save(self) -> None:
-        """Save; if that fails (a full disk), the icons are still there, and a later save tries again."""
+        """Save; if that fails, the icons are still there, and a later save tries again."""
         try:
             self.save()
         except Exception as fault:
-            self.last_error = fault
-            with self._lock:
-                self._save_at = self._unsaved + SAVE_EVERY
+            self._note(fault)
 
-    def _work(self) -> None:
-        while True:
-            try:
-                self._make_wanted()
-            # SystemExit too: otherwise it would be lost, and `wait` would never return.
-            except BaseException as fault:
-                self.last_error = fault
-                self.forget_wanted()
-            self._try_to_save()
-            with self._lock:
-                if not self._wanted:  # under the lock: what was wanted during the save would wait forever
-                    self._thread = None
-                    self._lock.notify_all()
-                    return
+    # In the background
+
+    def _note(self, fault: BaseException) -> None:
+        self.last_error = fault
 
     def _make_wanted(self) -> None:
-        while True:
-            with self._lock:
-                batch = list(self._wanted)[: self._batch]
-                listeners = list(self._listeners)
-            if not batch:
-                return
-            self._make(batch)
-            for listener in listeners:
-                listener(batch)
+        """Make some of the icons that are wanted; the others, and saving, are tasks of their own."""
+        with self._lock:
+            batch = list(self._wanted)[: self._batch]
+            listeners = list(self._listeners)
+        try:
+            if batch:
+                self._make(batch)
+                self._notify(batch, listeners)
+        except BaseException:
+            self.forget_wanted()  # the others would fail too
+            raise
+        finally:
             with self._lock:
                 for feature in batch:
                     self._wanted.pop(feature, None)
+                # Put in this order: the next icons are not made before the save.
+                if self._is_save_due or not self._wanted:
+                    self._worker.put("save", self.save)
+                if self._wanted:
+                    self._worker.put("make", self._make_wanted)
+
+    def _notify(self, batch: list[int], listeners: Sequence[Callable[[list[int]], None]]) -> None:
+        for listener in listeners:
+            try:
+                listener(batch)
+            except BaseException as fault:  # the icons are made all the same
+                self._note(fault)
 
 
 def packed(picture: Image.Image) -> bytes:

@@ -1,19 +1,28 @@
 """Does memory stay where it is over thousands of strokes? Paints them in a JupyterLab, prints a table.
 
     python -m tests.benchmarks.memory --strokes 2000
+    python -m tests.benchmarks.memory --strokes 10000 --kernel-only
 
-The browser's heap is read after a forced collection; the kernel's resident memory from the system.
+The browser's heap is read after a forced collection; the kernel's resident memory from the system. With
+``--kernel-only`` the messages come from this process and not from a browser.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from ember_widgets import PaintWidget
 from tests.lab.browser import launch, new_context
+from tests.lab.fake_painter import FakePainter
 from tests.lab.notebook import Notebook
 from tests.lab.server import LabServer
 from tests.lab.view import PaintView
@@ -46,10 +55,61 @@ STROKES = """async ([root, from, to]) => {
 }"""
 
 
+SHARES = (0, 0.1, 0.25, 0.5, 0.75, 1.0)
+
+
+def kernel_only(strokes: int) -> None:
+    """Send edits to a widget in this process, and print memory and time per stroke."""
+    painter = FakePainter(delay_ms=0)
+    widget = PaintWidget(painter, painter.analyze("a meadow", seed=3, n_factors=5))
+    widget.send = lambda content, buffers=None: None
+    marks = [math.ceil(strokes * share) for share in SHARES]
+    print("| strokes | kernel resident | ms of CPU per stroke |")
+    print("| --: | --: | --: |")
+    for begin, end in zip([0, *marks], marks, strict=False):
+        spent_s = sum(stroke(widget, i) for i in range(begin, end))
+        widget.wait(60)
+        ms = 1000 * spent_s / max(1, end - begin)
+        gc.collect()
+        print(f"| {end} | {eval(RSS_MB):.0f} MB | {ms:.2f} |", flush=True)
+    widget.close()
+
+
+def stroke(widget: Any, i: int) -> float:
+    """Send one committed stroke of nine patches; how much of the processor it takes to handle, in seconds."""
+    row, col = 1 + i % 14, 1 + i // 14 % 14
+    mask = np.zeros((16, 16))
+    mask[row - 1 : row + 2, col - 1 : col + 2] = 1
+    factor, strength = i % 5, 0.5 + (i % 100) / 100
+    scene = widget.scene.paint(factor, mask > 0, strength)
+    call = {"verb": "paint", "factor": factor, "strength": strength, "opacity": 1.0, "mode": "over"}
+    content = {
+        "type": "edit",
+        "client": "page",
+        "seq": i + 1,
+        "revision": 0,
+        "gains": [1.0] * 5,
+        "commit": True,
+        "call": {**call, "shares": mask.ravel().tolist()},
+    }
+    buffers = [memoryview(scene.strengths.tobytes()), memoryview(scene.remainder.tobytes())]
+    began = time.thread_time()
+    widget._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": buffers})
+    spent_s = time.thread_time() - began
+    if i % 50 == 0:
+        widget.wait(60)
+    return spent_s
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Memory of browser and kernel over many strokes.")
     parser.add_argument("--strokes", type=int, default=2000)
-    strokes = parser.parse_args().strokes
+    parser.add_argument("--kernel-only", action="store_true")
+    arguments = parser.parse_args()
+    strokes = arguments.strokes
+    if arguments.kernel_only:
+        kernel_only(strokes)
+        return 0
     rows = []
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launch() as browser:
         name = server.write_notebook("memory.ipynb", [CELL])
@@ -62,7 +122,7 @@ def main() -> int:
             view.part("grid").scroll_into_view_if_needed()
             session = context.new_cdp_session(notebook.page)
             # The history keeps a hundred steps: before that memory must grow.
-            marks = [0, *(math.ceil(strokes * share) for share in (0.1, 0.25, 0.5, 0.75, 1.0))]
+            marks = [math.ceil(strokes * share) for share in SHARES]
             for begin, end in zip([0, *marks], marks, strict=False):
                 view.root.evaluate(f"(root, [from, to]) => ({STROKES})([root, from, to])", [begin, end])
                 view.settle()

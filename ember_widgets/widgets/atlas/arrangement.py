@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ember_widgets.features.feature_map import (
     make_map,
     side_by_side,
 )
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 
 
@@ -43,26 +43,24 @@ class Arrangement:
         *,
         method: str | None,
         cache: str | os.PathLike[str] | None,
-        on_made: Callable[[Exception | None], None],
+        on_made: Callable[[BaseException | None], None],
     ) -> None:
         self._features, self._cache, self._on_made = features, cache, on_made
         self._wanted = method or best_method()
         known = [self._known(i, method) for i in range(len(features.saes))]
         self._missing = [] if self._wanted == "pca" else [i for i, one in enumerate(known) if one is None]
         self._maps = [one or make_map(features.directions[i], method="pca") for i, one in enumerate(known)]
-        self._made = threading.Event()
-        if not self._missing:
-            self._made.set()
+        self._worker = Worker("ember-atlas")
         self.map: FeatureMap = side_by_side(self._maps)
 
     def start(self) -> None:
         """Begin to make the maps that are missing."""
         if self._missing:
-            threading.Thread(target=self._make, name="ember-atlas", daemon=True).start()
+            self._worker.put("make", self._make)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until all is laid out; False if that took longer than `timeout` seconds."""
-        return self._made.wait(timeout)
+        return self._worker.wait(timeout)
 
     @property
     def status(self) -> str:
@@ -73,19 +71,16 @@ class Arrangement:
         return f"{text} for now; {METHODS[self._wanted]} is under way…" if self._missing else text
 
     def _make(self) -> None:
-        fault: Exception | None = None
+        fault: BaseException | None = None
         try:
             for i in self._missing:
                 rows, key = self._features.directions[i], self._key(i)
                 self._maps[i] = make_map(rows, key, method=self._wanted, cache=self._cache)
             self.map = side_by_side(self._maps)
-        except Exception as error:  # in a thread it would be lost
+        except BaseException as error:  # SystemExit too: the widget has to show it
             fault = error
         self._missing = []
-        try:
-            self._on_made(fault)
-        finally:
-            self._made.set()
+        self._on_made(fault)
 
     def _known(self, site: int, method: str | None) -> FeatureMap | None:
         source = Path(self._sae(site).source or "nowhere")

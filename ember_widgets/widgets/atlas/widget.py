@@ -23,9 +23,10 @@ from ember_widgets.widgets.atlas.map_picture import map_picture
 from ember_widgets.widgets.atlas.panel import Panel
 from ember_widgets.widgets.atlas.panel_sheet import Sheet
 from ember_widgets.widgets.atlas.scatter import Scatter
-from ember_widgets.widgets.paint.requests import check_keywords, last_line
+from ember_widgets.widgets.paint.requests import as_exception, check_keywords, last_line
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.close_tree import close_tree
+from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 
 PANEL_WIDTH = 330
@@ -203,10 +204,13 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._scatter.close()
         close_tree(*self.children)
         super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
         if self._own_layout:
             self.layout.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if closed := closed_bundle(self, "FeatureAtlas(painter)"):
+            return closed
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None:
             # Notebooks do not keep a widget's state by default; with this a saved one shows the map.
@@ -223,7 +227,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         """Where each feature lies."""
         return self._places.map
 
-    def _arranged(self, fault: Exception | None) -> None:
+    def _arranged(self, fault: BaseException | None) -> None:
         with self._lock:
             if self._closed:
                 return
@@ -354,8 +358,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 f"atlas shows {ours!r} ({self._all.n_features} features); give a widget of the same painter"
             )
 
-    def _report(self, fault: Exception) -> None:
-        self.last_error = fault
+    def _report(self, fault: BaseException) -> None:
+        self.last_error = as_exception(fault)
         self._panel.notice = last_line(fault)
 
 

@@ -25,6 +25,7 @@ class Parts:
         handlers: of the events on the picture.
         on_ready: called when a page shows an empty canvas.
         on_row: called with the number of a row of the list that was clicked.
+        on_hidden: called when no page shows the widget any more.
         with_brush: show the button that adds a feature to the palette.
         with_atlas: show the button that finds a feature in the atlas.
     """
@@ -34,6 +35,7 @@ class Parts:
         handlers: Handlers,
         on_ready: Callable[[], None],
         on_row: Callable[[int], None],
+        on_hidden: Callable[[], bool],
         *,
         with_brush: bool,
         with_atlas: bool,
@@ -70,7 +72,8 @@ class Parts:
         tools = self._classed(w.HBox([self.find, self.compare, self.steps, self.sites]), "ember-tools")
         self.chosen = self._classed(w.HBox([self.card, w.HBox(buttons)]), "ember-chosen")
         status = self._classed(self.status, "ember-said")
-        self.children = [style, self.layers, body, tools, self.chosen, status, NotebookKeys("ember-inspect")]
+        keys = NotebookKeys("ember-inspect", on_hidden)
+        self.children = [style, self.layers, body, tools, self.chosen, status, keys]
 
     def show_choices(
         self, *, edited: bool, layer: str, n_steps: int, step: int, sites: list[str], site: str

@@ -21,8 +21,9 @@ from ember_widgets.widgets.inspect.gestures import Gestures
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.layout import Parts
 from ember_widgets.widgets.inspect.view import View, ViewState
-from ember_widgets.widgets.paint.requests import check_scene, last_line, rendered
+from ember_widgets.widgets.paint.requests import as_exception, check_scene, last_line, rendered
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
 from ember_widgets.widgets.shared.feature_rows import search_features
 from ember_widgets.widgets.shared.pictures import Picture
@@ -79,8 +80,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     # None until the constructor has finished: ipywidgets closes a widget that it could not construct.
     _parts: Parts | None = None
     _view: View | None = None
-    _now: Inspection
-    _before: Inspection
+    # The run that is shown and the unedited one; None if they were released and not needed since.
+    _shown: tuple[Inspection, Inspection] | None = None
     _picture: Picture
 
     def __init__(
@@ -136,6 +137,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             self._parts.close()
             self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
             super().close()
+            self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
             self.layout.close()
 
     def __repr__(self) -> str:
@@ -143,6 +145,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return f"PatchInspector({self.scene!r}, {where}, selected_feature={self.selected_feature})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if closed := closed_bundle(self, "PatchInspector(painter, inspector.scene)"):
+            return closed
         bundle = super()._repr_mimebundle_(**kwargs)
         if isinstance(bundle, dict):
             # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
@@ -162,6 +166,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             handlers,
             safely(self._draw_all),
             safely(gestures.pick),
+            self._release_runs,
             with_brush=with_brush,
             with_atlas=with_atlas,
         )
@@ -175,6 +180,39 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return parts
 
     # Looking at a scene
+
+    @property
+    def _now(self) -> Inspection:
+        return self._inspected()[0]
+
+    @property
+    def _before(self) -> Inspection:
+        return self._inspected()[1]
+
+    def _inspected(self) -> tuple[Inspection, Inspection]:
+        """The run that is shown and the unedited one, inspected again if they were released."""
+        with self._lock:
+            if self._shown is None:
+                scene = self.scene
+                if self._painter is None or scene is None:
+                    raise RuntimeError(
+                        "this inspector is closed; make a new one: PatchInspector(painter, scene)"
+                    )
+                kinds = {scene != scene.original(), False}
+                runs = {
+                    kind: self._painter.inspect(scene, step=self.step, site=self.site, edited=kind)
+                    for kind in kinds
+                }
+                self._shown = runs[max(kinds)], runs[False]
+            return self._shown
+
+    def _release_runs(self) -> bool:
+        """Release what can be computed again: nobody sees the widget."""
+        with self._lock:
+            if self._parts is not None:
+                self._runs, self._shown = {}, None
+                self._picture = self._picture.compressed()
+            return True
 
     @traitlets.validate("scene", "step", "site")
     def _look(self, proposal: Any) -> Any:
@@ -197,8 +235,10 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         picture = rendered(self._painter, scene) if name == "scene" else self._picture
         with self._lock:
             self._runs, self._picture = runs, picture
-            self._now = runs[wanted["step"], wanted["site"], edited]
-            self._before = runs[wanted["step"], wanted["site"], False]
+            self._shown = (
+                runs[wanted["step"], wanted["site"], edited],
+                runs[wanted["step"], wanted["site"], False],
+            )
         return self._now.site if name == "site" else value
 
     @traitlets.observe("scene", "step", "site")
@@ -399,7 +439,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return handler
 
     def _report(self, fault: BaseException) -> None:
-        self.last_error = fault if isinstance(fault, Exception) else RuntimeError(repr(fault))
+        self.last_error = as_exception(fault)
         self._say(last_line(fault), wrong=True)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from ember_widgets.widgets.paint.replies import Reply
+from ember_widgets.widgets.shared.references import is_referred
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +24,9 @@ class Viewer(Protocol):
 
     def on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
+
+    def own_references(self) -> int:
+        """How many references to the widget its own parts hold, this audience included."""
 
 
 class Audience:
@@ -45,13 +50,23 @@ class Audience:
         self._viewers = tuple(other for other in self._viewers if other is not viewer)
         return not self._viewers
 
+    @property
+    def viewers(self) -> tuple[Viewer, ...]:
+        """The widgets."""
+        return self._viewers
+
+    def is_needed(self) -> bool:
+        """Whether anybody refers to one of the widgets; see ``is_referred``."""
+        widgets = [weakref.ref(viewer) for viewer in self._viewers]
+        return any(is_referred(widget, _n_own(widget)) for widget in widgets)
+
     def send(self, reply: Reply) -> None:
         """Send a reply to all. If one widget fails to send it, the others still do."""
         content, buffers = reply.content(), list(reply.buffers)
         for viewer in self._viewers:
             try:
                 viewer.send(content, buffers)
-            except Exception:
+            except BaseException:  # an interrupt too: what was drawn must reach the others
                 _log.exception("a message could not be sent")
 
     def scene_changed(self) -> None:
@@ -70,3 +85,8 @@ class Audience:
             callback()
         except BaseException as fault:
             self._on_error(fault)
+
+
+def _n_own(widget: weakref.ref[Viewer]) -> int:
+    viewer = widget()
+    return 0 if viewer is None else viewer.own_references()

@@ -79,6 +79,11 @@ class History:
         return self._states[self._step]
 
     @property
+    def oldest(self) -> State:
+        """The first state that can be undone to."""
+        return self._states[self._line[0]]
+
+    @property
     def step(self) -> int:
         """The number of the current state; numbers are never used again."""
         return self._step
@@ -118,6 +123,11 @@ class History:
             self._line.append(step)
         self._step = step
         return self.current
+
+    def clear(self) -> None:
+        """Forget all states but the current one and those that have a name."""
+        self._line = [self._step]
+        self._forget()
 
     def keep(self, step: int, name: str) -> None:
         """Give a state a name, under which it is kept; "" removes the name.

@@ -118,6 +118,8 @@ class Request(ABC):
     """A message from a browser: its sender, and the number that the answer repeats."""
 
     type: ClassVar[str]
+    # A session that rests is woken first by requests that need its painter.
+    needs_painter: ClassVar[bool] = True
     client: str = read(client_name)
     seq: int = read(count)
 
@@ -170,7 +172,9 @@ def request(*types: str) -> Callable[[AnyRequest], AnyRequest]:
 @request("hello")
 @dataclass(frozen=True, kw_only=True)
 class Hello(Request):
-    """A browser page has opened the widget and asks for all there is."""
+    """A browser page has loaded the widget, which it may not show yet, and asks for all there is."""
+
+    needs_painter = False
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         session.greet(self.sender)
@@ -181,10 +185,23 @@ class Hello(Request):
 class Ping(Request):
     """Is the kernel still there?"""
 
+    needs_painter = False
     seq: int = read(count, 0)
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         session.send_status()
+
+
+@request("views")
+@dataclass(frozen=True, kw_only=True)
+class Views(Request):
+    """A page shows the widget so many times: a view has opened or closed, or the kernel has asked."""
+
+    needs_painter = False
+    n: int = read(count)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.shown(self.n, self.sender)
 
 
 @request("edit")
@@ -405,8 +422,11 @@ class Keep(Request):
 def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
     """Handle a message from a browser; a wrong one changes nothing, and all viewers receive the error."""
     try:
-        parse(content).handle(session, buffers)
-    except Exception as fault:  # the comm would swallow what escapes from here
+        request = parse(content)
+        if request.needs_painter:
+            session.wake()
+        request.handle(session, buffers)
+    except BaseException as fault:  # the comm would swallow what escapes from here, and a browser waits
         sender = sender_of(content)
         session.report(fault, sender)
         session.acknowledge(sender)

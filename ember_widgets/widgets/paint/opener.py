@@ -8,6 +8,7 @@ from typing import Any
 
 from ember_widgets.painter.protocol import PainterProtocol, check_painter
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import messages
 from ember_widgets.widgets.paint.replies import ErrorReply, Reply, StatusReply
 from ember_widgets.widgets.paint.requests import NewScene, guidance_of, last_line, rendered
@@ -21,22 +22,34 @@ def opens_a_painter(given: object) -> bool:
     return callable(given) and not isinstance(given, (type, PainterProtocol))
 
 
-def new_session(painter: PainterProtocol, scene: Scene | None, wanted: Mapping[str, Any]) -> Session:
-    """A session of a scene; if it is None, of a new scene as wanted. Its picture is drawn."""
+def new_session(
+    painter: PainterProtocol,
+    scene: Scene | None,
+    wanted: Mapping[str, Any],
+    opens: Callable[[], PainterProtocol] | None = None,
+) -> Session:
+    """A session of a scene; if it is None, of a new scene as wanted. Its picture is drawn.
+
+    Args:
+        painter: draws.
+        scene: the scene, if there is one.
+        wanted: the fields of a new scene.
+        opens: opens the painter again.
+    """
     check_painter(painter)
     asked = None
     if scene is None:
         new = NewScene.checked(wanted, guidance_of(painter))
         scene, asked = new.made_by(painter), new.n_factors
-    return Session(painter, scene, rendered(painter, scene), asked=asked)
+    return Session(painter, scene, rendered(painter, scene), asked=asked, opens=opens)
 
 
 class Opener:
-    """Begins a session in a thread of its own, and answers browsers until there is one.
+    """Begins a session in a worker, and answers browsers until there is one.
 
     Args:
         begin: returns the session; takes long.
-        on_open: called in the thread with the session, before anyone else gets it.
+        on_open: called in the worker's thread with the session, before anyone else gets it.
         send: sends a reply to all browsers.
     """
 
@@ -47,9 +60,9 @@ class Opener:
         self._lock = threading.RLock()
         self._hellos: dict[str, object] = {}
         self._session: Session | None = None
-        self._closed = False
         self.fault: BaseException | None = None
-        self._thread = self._start()
+        self._worker = Worker("ember-opener")
+        self._worker.put("open", self._run)
 
     def session(self, timeout: float | None = None) -> Session:
         """The session; blocks until it is there, at most `timeout` seconds.
@@ -58,11 +71,8 @@ class Opener:
             RuntimeError: it could not be opened; the cause is why.
             TimeoutError: it was not there in time.
         """
-        thread = self._thread
-        if threading.current_thread() is not thread:
-            thread.join(timeout)
-            if thread.is_alive() and self._session is None:
-                raise TimeoutError(f"the painter was not opened after {timeout:g} s; wait longer")
+        if self._session is None and not self._worker.wait(timeout):
+            raise TimeoutError(f"the painter was not opened after {timeout:g} s; wait longer")
         if self._session is None:
             why = "the widget was closed" if self.fault is None else last_line(self.fault)
             raise RuntimeError(f"the painter could not be opened: {why}") from self.fault
@@ -79,12 +89,7 @@ class Opener:
     def close(self) -> None:
         """Give up the session; if it is opened later, it is closed at once."""
         with self._lock:
-            self._closed = True
-
-    def _start(self) -> threading.Thread:
-        thread = threading.Thread(target=self._run, name="ember-opener", daemon=True)
-        thread.start()
-        return thread
+            self._worker.close()
 
     def _run(self) -> None:
         try:
@@ -95,7 +100,7 @@ class Opener:
                 self._send_status()
             return
         with self._lock:
-            if self._closed:
+            if self._worker.closed:
                 session.close()
                 return
             self._session = session
@@ -109,9 +114,9 @@ class Opener:
         client = messages.sender_of(content).client
         if kind == "hello" and client:
             self._hellos[client] = content
-        if kind == "retry" and self.fault is not None and not self._thread.is_alive():
+        if kind == "retry" and self.fault is not None:
             self.fault = None
-            self._thread = self._start()
+            self._worker.put("open", self._run)
         self._send_status()
 
     def _send_status(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.replies import (
@@ -44,7 +45,6 @@ from ember_widgets.widgets.paint.thumbnails import (
 from ember_widgets.widgets.shared import pictures
 from ember_widgets.widgets.shared.feature_icons import feature_of, kept_icon
 from ember_widgets.widgets.shared.feature_rows import made_of, search_features
-from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from ember_widgets.widgets.shared.pictures import Picture
 
 MIME = {
@@ -90,11 +90,11 @@ class Queries:
     Args:
         snapshot: gives the session as it is now; None once it is closed.
         send: takes a reply, from any thread.
-        idle: runs tasks when the painter is idle.
+        idle: does tasks when the painter is idle.
     """
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot | None], send: Callable[[Reply], None], idle: IdleQueue
+        self, snapshot: Callable[[], Snapshot | None], send: Callable[[Reply], None], idle: Worker
     ) -> None:
         self._snapshot = snapshot
         self._send = send
@@ -102,6 +102,11 @@ class Queries:
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
         self.source: BorrowSource | None = None
+
+    def clear(self) -> None:
+        """Forget all pictures."""
+        self._thumbnails = Thumbnails()
+        self._original = None
 
     def search(self, text: str, site: str, sender: Sender) -> None:
         """Send the features that match a text."""

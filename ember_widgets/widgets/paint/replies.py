@@ -296,6 +296,13 @@ class TopReply(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ViewsReply(Reply):
+    """Asks every page that shows the widget how many views it has."""
+
+    type: ClassVar[str] = "views"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileReply(Reply):
     """A file, in the buffer."""
 
@@ -308,6 +315,6 @@ class FileReply(Reply):
 
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
-    *(BorrowSourceReply, IconReply, OriginalReply, TopReply, FileReply),
+    *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
 )
 """Everything that the kernel sends."""

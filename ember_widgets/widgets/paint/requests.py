@@ -306,3 +306,12 @@ def last_line(fault: BaseException) -> str:
     if isinstance(fault, (TypeError, ValueError)) and text:
         return text
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+
+
+def as_exception(fault: BaseException) -> Exception:
+    """The fault as ``last_error`` can hold it: SystemExit and the like are wrapped."""
+    if isinstance(fault, Exception):
+        return fault
+    wrapped = RuntimeError(f"the work was ended by {last_line(fault)}")
+    wrapped.__cause__ = fault
+    return wrapped

@@ -17,9 +17,11 @@ from ember_widgets.painter.protocol import PainterProtocol, labels_of
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
 from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.painter_source import PainterSource
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import Queries, Snapshot
 from ember_widgets.widgets.paint.replies import (
@@ -31,19 +33,21 @@ from ember_widgets.widgets.paint.replies import (
     Sender,
     StateReply,
     StatusReply,
+    ViewsReply,
 )
 from ember_widgets.widgets.paint.requests import (
     NewScene,
     Variation,
+    as_exception,
     check_styles,
     facts,
     last_line,
     previews,
     rendered,
 )
-from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
+from ember_widgets.widgets.shared.views import Views
 
 PREVIEW_ABOVE_MS = 40.0
 """During a stroke, pictures are previews if full ones take longer than this."""
@@ -72,12 +76,21 @@ class Session:
         picture: the picture of ``scene``.
         asked: how many factors the painter was asked for, if it has just analysed ``scene`` (whose names are
             the painter's then); None if the scene comes from elsewhere.
+        opens: opens the painter again, if it was released; None = nothing can.
     """
 
     def __init__(
-        self, painter: PainterProtocol, scene: Scene, picture: Picture, *, asked: int | None = None
+        self,
+        painter: PainterProtocol,
+        scene: Scene,
+        picture: Picture,
+        *,
+        asked: int | None = None,
+        opens: Callable[[], PainterProtocol] | None = None,
     ) -> None:
         self.painter: PainterProtocol | None = painter
+        self._lent = PainterSource(painter, opens)
+        self._closed = False
         self.last_error: Exception | None = None
         self._lock = threading.RLock()
         self._state = self._new_state(scene, asked)
@@ -100,8 +113,9 @@ class Session:
             on_drop=lambda job: self.acknowledge(job.sender),
             on_error=self._report_background,
         )
-        self.idle = IdleQueue(self.worker.wait, self._report_background)
+        self.idle = Worker("ember-idle", on_error=self._report_background, ready=self.worker.wait)
         self.queries = Queries(self._snapshot, self.send, self.idle)
+        self._views = Views(lambda: self.send(ViewsReply()), self.rest)
 
     # Viewers
 
@@ -142,6 +156,8 @@ class Session:
         """Send everything to a browser page that has opened the widget."""
         with self._lock:
             self.send_status()
+            if self.painter is None:
+                return  # it rests; the page shows its last picture
             self._send_state("hello", sender)
             if self.last_error is not None:
                 self.send(ErrorReply.of(self.last_error))
@@ -149,6 +165,60 @@ class Session:
     def show(self) -> None:
         """Send the last picture."""
         self._show(self._picture, "final", self._picture.encoded("final"), NO_SENDER)
+
+    # Rest
+
+    def shown(self, n: int, sender: Sender) -> None:
+        """Note that a page shows the session in so many views."""
+        self._views.count(sender.client, n)
+        with self._lock:
+            if n and self.painter is None and not self._closed:
+                self.send(StatusReply.of("draw"))
+                self.idle.put("wake", self._wake_shown)
+
+    def rest(self) -> bool:
+        """Release the painter, the history and all pictures but the last; ``wake`` takes the painter back.
+
+        Returns:
+            False if the session is busy, or if anybody refers to a widget that shows it.
+        """
+        with self._lock:
+            if self.worker.busy or self.idle.busy or self.audience.is_needed():
+                return False
+            if self.painter is not None and self._lent.can_release:
+                self.history.clear()
+                self.queries.clear()
+                self._picture = self._picture.compressed()
+                self._release()
+            return True
+
+    def wake(self) -> None:
+        """Take the painter back, if the session rests.
+
+        Raises:
+            RuntimeError: the painter is gone, and nothing can open it again.
+            Exception: what opening it raised.
+        """
+        if self.painter is not None or self._closed:
+            return
+        painter = self._lent.get()
+        with self._lock:
+            if not self._closed:
+                self.painter = painter
+
+    def _wake_shown(self) -> None:
+        try:
+            self.wake()
+        finally:
+            self.send_status()
+        with self._lock:
+            if self._closed:
+                return
+            self._send_state("scene", NO_SENDER)
+            if self._pictured is not self._state:  # it could not be drawn before
+                self._submit(NO_SENDER, final=True)
+                return
+        self.show()
 
     # State
 
@@ -186,12 +256,12 @@ class Session:
 
     def animation(self, form: str, ms: int) -> bytes:
         """See ``PaintWidget.record``."""
-        self._refuse_closed()
+        self._need_painter()
         return self.queries.animation(form, ms)
 
     def page(self) -> list[Reply]:
         """All that a browser needs to show the scene without a kernel."""
-        self._refuse_closed()
+        self._need_painter()
         self.wait(None)
         with self._lock:
             state = self._state_reply("hello", NO_SENDER)
@@ -202,7 +272,9 @@ class Session:
         self.worker.close()
         self.idle.close()
         with self._lock:
-            self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
+            self._closed = True
+            self._lent.close()
+            self._release()
 
     # Edits
 
@@ -248,7 +320,9 @@ class Session:
             if commit:
                 before = self.history.current
                 lines = to_python.painted(before.painted, state, call)
-                state = replace(state, code=to_python.bounded(before.code + lines, state.painted))
+                state = replace(
+                    state, code=to_python.bounded(before.code + lines, state.painted, self.history.oldest)
+                )
                 self.history.commit(state)
             self._state = state
             if commit:
@@ -283,7 +357,7 @@ class Session:
         Raises:
             TypeError, ValueError: what the scene's verb says.
         """
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             if revision is not None and self.painted_at(revision, sender) is None:
                 return None
@@ -293,7 +367,11 @@ class Session:
             first = (source.code,) if source and edit.verb == "borrow" else ()
             line = to_python.line_of(self._state.painted, edit.verb, edit.arguments, *first)
             state = edit.apply(self._state, source.scene if source else None)
-            self._adopt(replace(state, code=to_python.bounded((*before.code, line), state.painted)))
+            self._adopt(
+                replace(
+                    state, code=to_python.bounded((*before.code, line), state.painted, self.history.oldest)
+                )
+            )
             if commit:
                 self.history.commit(self._state)
             self._send_state("scene", NO_SENDER)
@@ -303,7 +381,7 @@ class Session:
 
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
-        self._refuse_closed()
+        self._need_painter()
         label = labels_of(self.painter).get(feature)
         name = label.split(" (")[0] if label else f"feature {feature}"
         # A plain number, because it is written into the program.
@@ -315,7 +393,7 @@ class Session:
 
     def assign(self, scene: Scene, sender: Sender = NO_SENDER) -> None:
         """Continue with another scene."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             state = self._new_state(scene)
             # How many factors were asked for is not known; the number asked for here does not shrink.
@@ -328,7 +406,7 @@ class Session:
 
     def analyze(self, new_scene: NewScene, sender: Sender = NO_SENDER) -> None:
         """Make a new scene with the guidance of this one, and continue with it when it is made."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             painter = self.painter
             if painter is not None:
@@ -336,7 +414,7 @@ class Session:
 
     def vary(self, variation: Variation, sender: Sender = NO_SENDER) -> None:
         """Make a variation of the scene, and continue with it when it is made."""
-        self._refuse_closed()
+        self._need_painter()
         self._request(variation, sender)
 
     def retry(self, sender: Sender) -> None:
@@ -352,7 +430,7 @@ class Session:
 
     def step(self, by: int, sender: Sender = NO_SENDER) -> bool:
         """Undo (-1) or redo (1); False if there is nothing to undo or redo."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             step: int | None
             if self._state.same(self.history.current):
@@ -363,7 +441,7 @@ class Session:
 
     def go(self, step: int | None, sender: Sender = NO_SENDER) -> bool:
         """Go to a step of the history; False if there is none of that number."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             if step is None or self.history.state(step) is None:
                 self.acknowledge(sender)
@@ -376,7 +454,7 @@ class Session:
 
     def keep(self, name: str, step: int | None = None) -> None:
         """Give a step (None = the current one) a name, under which it is kept; "" removes the name."""
-        self._refuse_closed()
+        self._need_painter()
         with self._lock:
             self.history.keep(self.history.step if step is None else step, name)
             self._send_state("kept", NO_SENDER)
@@ -384,12 +462,15 @@ class Session:
     # The worker
 
     def _work(self, job: Job, cancelled: Callable[[], bool] | None = None) -> None:
-        painter = self.painter
-        if painter is None:
+        if self._closed:
             return
         waited_s = self._free_since - job.since
         revision = self._revision
         try:
+            self.wake()
+            painter = self.painter
+            if painter is None:
+                return  # closed meanwhile
             current = self._with_new_scene(painter, job)
             if current is None:
                 self.acknowledge(job.sender)
@@ -400,12 +481,6 @@ class Session:
             picture = rendered(painter, scene, reduced=reduced, cancelled=cancelled)
             kind: Kind = "final" if job.final and not self.worker.waiting else "preview"
             data = picture.encoded(kind)
-        except Cancelled:
-            return  # its preview was sent, and what comes next is newer
-        except BaseException as fault:  # SystemExit too: a browser waits for the answer
-            self._fail(job, fault)
-            return
-        else:
             with self._lock:
                 if self.painter is None:
                     return  # closed meanwhile
@@ -416,18 +491,23 @@ class Session:
                     self._pictured = current.state
                     self.queries.settled(current.state, picture)
             self._show(picture, kind, data, job.sender, waited_s)
+        except Cancelled:
+            return  # its preview was sent, and what comes next is newer
+        except BaseException as fault:  # SystemExit too: a browser waits for the answer
+            self._fail(job, fault)
         finally:
             if job.request is not None and self._revision != revision:
                 self.audience.scene_changed()
             self._free_since = time.perf_counter()
 
-    def _fail(self, job: Job, fault: BaseException) -> None:
+    def _fail(self, job: Job | None, fault: BaseException) -> None:
+        sender = job.sender if job is not None else NO_SENDER
         with self._lock:
-            if self.painter is None:
+            if self._closed:
                 return
             self._fault, self._failed = as_exception(fault), job
-            self.report(fault, job.sender)
-            self.acknowledge(job.sender)
+            self.report(fault, sender)
+            self.acknowledge(sender)
 
     def _with_new_scene(self, painter: PainterProtocol, job: Job) -> Job | None:
         """The job to draw, with its new scene adopted if it asks for one; None if it is outdated."""
@@ -460,16 +540,20 @@ class Session:
         scene = request.made_by(painter, before.scene)
         code = (*to_python.scaled(before), request.line)
         asked = request.value if request.verb == "refit" else before.asked
-        return State.of(scene, to_python.bounded(code, scene), asked)
+        return State.of(scene, to_python.bounded(code, scene, self.history.oldest), asked)
 
     def _settle(self) -> None:
-        if self._picture.reduced and self._fault is None and (last := self._drawn) is not None:
+        last = self._drawn
+        if self._picture.reduced and self._fault is None and last is not None:
             self._work(replace(last, sender=NO_SENDER, final=True), lambda: self.worker.waiting)
         with self._lock:
             picture = self._picture
             is_final_missing = self._shown != "final" and self._fault is None and not picture.reduced
-        if is_final_missing:
-            self._show(picture, "final", picture.encoded("final"), NO_SENDER)
+        try:
+            if is_final_missing:
+                self._show(picture, "final", picture.encoded("final"), NO_SENDER)
+        except BaseException as fault:  # a preview could be encoded, and this could not
+            self._fail(last, fault)
         with self._lock:
             if not self.worker.waiting:
                 self._announce("")
@@ -483,9 +567,12 @@ class Session:
         if kind == "final":
             self.audience.picture_settled(data)
 
+    def _release(self) -> None:
+        self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
+
     def _report_background(self, fault: BaseException) -> None:
         with self._lock:
-            if self.painter is not None:
+            if not self._closed:
                 self.report(fault, NO_SENDER)
 
     def _snapshot(self) -> Snapshot | None:
@@ -531,15 +618,7 @@ class Session:
     def _state_reply(self, why: Why, sender: Sender) -> StateReply:
         return StateReply.of(why, sender.client, self._revision, self._state, self.history, self.painter)
 
-    def _refuse_closed(self) -> None:
+    def _need_painter(self) -> None:
+        self.wake()
         if self.painter is None:
             raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
-
-
-def as_exception(fault: BaseException) -> Exception:
-    """The fault as ``last_error`` can hold it: SystemExit and the like are wrapped."""
-    if isinstance(fault, Exception):
-        return fault
-    wrapped = RuntimeError(f"the work was ended by {last_line(fault)}")
-    wrapped.__cause__ = fault
-    return wrapped

@@ -27,8 +27,11 @@ CALLS: Mapping[str, tuple[str, ...]] = {
 MAX_CALLS = 8
 """A soft edge with more shares than this is written as an array."""
 
-MAX_CHARACTERS = 1_000_000
-"""A program longer than this is replaced by the scene that it makes; see ``bounded``."""
+MAX_LINES = 1000
+MAX_CHARACTERS = 300_000
+"""A program of more lines or characters is cut; see ``bounded``."""
+
+_CUT = "# Earlier edits are not listed any more; this is the scene they led to."
 
 _OPENED = '''def opened(text):
     """A scene as the widget wrote it."""
@@ -79,14 +82,28 @@ def creation(scene: Scene, painter: object = None, *, analyzed_here: bool = Fals
     )
 
 
-def bounded(code: tuple[str, ...], scene: Scene) -> tuple[str, ...]:
-    """A program, if it is short enough; else the scene that it makes, written out."""
-    if sum(map(len, code)) <= MAX_CHARACTERS:
+def bounded(code: tuple[str, ...], scene: Scene, oldest: State) -> tuple[str, ...]:
+    """A program, if it is short enough; else its end, after a scene that is written out.
+
+    Args:
+        code: the program.
+        scene: what it makes.
+        oldest: the first state of the history. The program is cut there, so that every step that can be
+            undone is still a line; if it would be too long even so, only ``scene`` is left.
+    """
+    if _is_short(code):
         return code
-    return (
-        "# The program of earlier edits was too long; this is the scene they led to.",
-        f"scene = {opened(scene)}",
-    )
+    n = len(oldest.code)
+    recent = (_CUT, f"scene = {opened(oldest.painted)}", *code[n:])
+    if code[:n] == oldest.code and _is_short(recent):
+        return recent
+    return (_CUT, f"scene = {opened(scene)}")
+
+
+def _is_short(code: tuple[str, ...]) -> bool:
+    # A scene that is written out is not counted: it cannot get shorter.
+    lines = [line for line in code if not line.startswith("scene = opened(")]
+    return len(lines) <= MAX_LINES and sum(map(len, lines)) <= MAX_CHARACTERS
 
 
 def opened(scene: Scene) -> str:

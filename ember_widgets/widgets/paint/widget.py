@@ -23,13 +23,15 @@ from ember_widgets.widgets.paint.requests import (
     DEFAULT_N_FACTORS,
     NewScene,
     Variation,
+    as_exception,
     check_keywords,
     check_scene,
     encodable,
     facts,
 )
-from ember_widgets.widgets.paint.session import Session, as_exception
+from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.to_python import program
+from ember_widgets.widgets.shared.closed import closed_bundle
 
 __all__ = ["PaintWidget"]
 
@@ -110,6 +112,7 @@ class PaintWidget(anywidget.AnyWidget):
     _opener: Opener | None = None
     _seen: Scene | None = None
     _link: traitlets.link | None = None
+    _own_layout = False
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class PaintWidget(anywidget.AnyWidget):
     ) -> None:
         name = type(self).__name__
         check_keywords(kwargs, _KEYWORDS, name)
+        self._own_layout = kwargs.get("layout") is None
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
@@ -146,7 +150,7 @@ class PaintWidget(anywidget.AnyWidget):
             super().__init__(**kwargs)
             self._mirrored, self._seen = {key: getattr(self, key) for key in _FACTS}, None
             opener = self._opener = Opener(
-                lambda: new_session(opens(), scene, wanted),
+                lambda: new_session(opens(), scene, wanted, opens),
                 self._opened,
                 lambda reply: self.send(reply.content(), []),
             )
@@ -175,7 +179,9 @@ class PaintWidget(anywidget.AnyWidget):
     @property
     def painter(self) -> PainterProtocol | None:
         """The painter; None once the widget is closed."""
-        return self._open.painter
+        session = self._open
+        session.wake()
+        return session.painter
 
     @property
     def busy(self) -> bool:
@@ -283,8 +289,8 @@ class PaintWidget(anywidget.AnyWidget):
         It needs a ``painter``, and makes an equal scene. Undone strokes are not in it; a stroke that no verb
         can express (for instance around a locked factor) is in it as the strengths that came out. A scene
         that no call can make again is in it as text: one from a photograph (its latents; the photograph
-        itself is not kept), one that was edited before the widget showed it, or the scene so far if the
-        program gets too long.
+        itself is not kept), and one that was edited before the widget showed it. If the program gets too
+        long, the oldest edits, which cannot be undone any more, are replaced by the scene they led to.
         """
         return program(self._open.state)
 
@@ -345,8 +351,13 @@ class PaintWidget(anywidget.AnyWidget):
         if self._session is not None:
             self._session.leave(self)
         super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
+        if self._own_layout:
+            self.layout.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        if closed := closed_bundle(self, f"{type(self).__name__}(painter, widget.scene)"):
+            return closed
         bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
         if bundle is not None and self.image:
             # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
@@ -371,6 +382,14 @@ class PaintWidget(anywidget.AnyWidget):
     def on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
+
+    def own_references(self) -> int:
+        """How many references to this widget its own parts hold."""
+        viewers = self._open.audience.viewers
+        links = [viewer._link for viewer in viewers if isinstance(viewer, PaintWidget)]
+        ends = [end[0] for link in links if link is not None for end in (link.source, link.target)]
+        by_opener = 2 if self._opener is not None else 0  # its callbacks
+        return 1 + by_opener + sum(end is self for end in ends)
 
     def on_scene(self) -> None:
         """The scene has changed; called by any thread."""

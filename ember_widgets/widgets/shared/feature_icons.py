@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ember_widgets.painter.protocol import DrawsIcons, HasIcons, offered
-from ember_widgets.widgets.shared.idle_queue import IdleQueue
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.shared.pictures import Picture
 
 SIDE = 72
@@ -53,7 +53,7 @@ class FeatureIcons:
         self._drawn = drawn
         self._urls: dict[int, str] = {}
         self._moved_at = 0.0
-        self._queue = IdleQueue(self._resting, on_error)
+        self._worker = Worker("ember-icons", on_error=on_error, ready=self._resting)
 
     def note_pointer_move(self) -> None:
         """Note that the pointer moved."""
@@ -65,12 +65,12 @@ class FeatureIcons:
             if (kept := kept_icon(self._painter, feature)) is not None:
                 self._urls[feature] = kept
             elif offered(self._painter, DrawsIcons) is not None:
-                self._queue.put(str(feature), lambda: self._draw(feature))
+                self._worker.put(str(feature), lambda: self._draw(feature))
         return self._urls.get(feature)
 
     def close(self) -> None:
         """Draw no more, and release the painter."""
-        self._queue.close()
+        self._worker.close()
         self._painter = None
 
     def _draw(self, feature: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from PIL import Image
@@ -35,6 +35,10 @@ class Picture:
         if not isinstance(image, Image.Image):
             raise TypeError(f"painter.render() gave {shown(image)}; it has to give a PIL image")
         return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, reduced)
+
+    def compressed(self) -> Picture:
+        """The same picture, held as PNG until it is looked at."""
+        return replace(self, image=Image.open(io.BytesIO(self.encoded("final"))))
 
     def encoded(self, kind: Kind) -> bytes:
         """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture."""

@@ -33,7 +33,11 @@ export default () => {
     render({ el }: { el: HTMLElement }) {
       const view = new View(store);
       mount(<App view={view} el={el} />, el);
-      return () => mount(null, el);
+      const close = store.addView();
+      return () => {
+        mount(null, el);
+        close();
+      };
     },
   };
 };

@@ -1,18 +1,37 @@
-/** The anywidget module that keeps keys from the notebook for widgets without a module of their own. */
+/** The anywidget module of widgets without one of their own: keeps keys from the notebook, and counts the views. */
 import { keepKeysFromNotebook } from "./notebook_keys.ts";
 
 interface Model {
   get(name: "within"): string;
+  send(content: { client: string; n: number }): void;
+  on(event: "msg:custom", callback: () => void): void;
+  off(event: "msg:custom", callback: () => void): void;
 }
 
-export default {
-  render({ model, el }: { model: Model; el: HTMLElement }) {
-    const listening = new AbortController();
-    // The element is not inside its widget yet, so the widget is looked up when a key is pressed.
-    keepKeysFromNotebook((path) => {
-      const root = el.closest(`.${model.get("within")}`);
-      return root !== null && path.includes(root);
-    }, listening.signal);
-    return () => listening.abort();
-  },
+export default () => {
+  const client = String(Math.random());
+  let nViews = 0;
+  return {
+    render({ model, el }: { model: Model; el: HTMLElement }) {
+      const listening = new AbortController();
+      const count = (change: number) => {
+        nViews += change;
+        model.send({ client, n: nViews });
+      };
+      // The only message from the kernel asks for the number of views.
+      const answer = () => count(0);
+      // The element is not inside its widget yet, so the widget is looked up when a key is pressed.
+      keepKeysFromNotebook((path) => {
+        const root = el.closest(`.${model.get("within")}`);
+        return root !== null && path.includes(root);
+      }, listening.signal);
+      model.on("msg:custom", answer);
+      count(1);
+      return () => {
+        listening.abort();
+        model.off("msg:custom", answer);
+        count(-1);
+      };
+    },
+  };
 };

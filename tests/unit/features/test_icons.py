@@ -160,9 +160,26 @@ class TestInTheBackground:
         assert made.wait(10)
         assert sorted(made) == [1]
 
-    @pytest.mark.parametrize("fault", [OSError("disk full"), RuntimeError("of another kind")])
+    @pytest.mark.parametrize("fault", [RuntimeError(), SystemExit(3), KeyboardInterrupt()], ids=repr)
+    def test_all_are_made_if_somebody_who_wants_to_know_fails(self, fault: BaseException) -> None:
+        def fail(features: list[int]) -> None:
+            raise fault
+
+        made, told = Icons(300, draw), list[int]()
+        made.on_made(fail)
+        made.on_made(told.extend)
+        made.want(range(20))
+        assert made.wait(30)
+        assert sorted(made) == sorted(told) == list(range(20))
+        assert made.last_error is fault
+
+    @pytest.mark.parametrize(
+        "fault",
+        [OSError("disk full"), RuntimeError("of another kind"), SystemExit(3), KeyboardInterrupt()],
+        ids=repr,
+    )
     def test_all_are_made_where_nothing_can_be_written(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
     ) -> None:
         def refuse(path: Path, data: bytes) -> None:
             raise fault

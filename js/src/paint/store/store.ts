@@ -48,6 +48,7 @@ export class Store {
   private readonly capabilities = signal<readonly string[] | null>(null);
   private readonly transport: Transport;
   private readonly stops: (() => void)[] = [];
+  private nViews = 0;
 
   constructor(
     private readonly model: Model,
@@ -102,6 +103,12 @@ export class Store {
     this.pictures.close();
   }
 
+  /** A view opens; returns what to call when it closes. The kernel releases what nobody sees. */
+  addView(): () => void {
+    this.sendViews(1);
+    return () => this.sendViews(-1);
+  }
+
   /** False before there is a scene, and while a new one is drawn. */
   get isEditable(): boolean {
     const { task, frozen } = this.status;
@@ -132,6 +139,11 @@ export class Store {
 
   private ask(request: Request, buffers?: ArrayBuffer[]): number {
     return this.transport.request(request, buffers);
+  }
+
+  private sendViews(change = 0): void {
+    this.nViews += change;
+    if (change || this.nViews) this.ask({ type: "views", n: this.nViews });
   }
 
   private readonly onSelected = (): void => this.factors.pick(Number(this.model.get("selected_factor")));
@@ -173,6 +185,7 @@ export class Store {
     else if (message.type === "error") this.onError(message);
     else if (message.type === "icon") this.thumbnails.receive(message);
     else if (message.type === "status") this.status.task.value = message.busy ? message.task || "render" : "";
+    else if (message.type === "views") this.sendViews();
     else if (isMine) this.onAnswer(message, buffers);
     // The transport comes last, so that the next edit contains what this message changed.
     if (!isMine || !("seq" in message)) return;

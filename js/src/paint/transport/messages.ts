@@ -176,6 +176,11 @@ export interface TopMessage {
   readonly seq: number;
 }
 
+/** Asks every page that shows the widget how many views it has. */
+export interface ViewsMessage {
+  readonly type: "views";
+}
+
 /** A file in the buffer. */
 export interface FileMessage {
   readonly type: "file";
@@ -189,6 +194,7 @@ export type KernelMessage =
   | OriginalMessage
   | TopMessage
   | FileMessage
+  | ViewsMessage
   | StateMessage
   | FrameMessage
   | AckMessage
@@ -211,6 +217,7 @@ export type FileForm = "png" | "py" | "sweep" | "gif";
 export type Request =
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
+  | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }
   | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }

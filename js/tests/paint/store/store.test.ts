@@ -11,6 +11,20 @@ test("a store requests the scene as soon as it opens", () => {
   assert.deepEqual(kernel.sent, [{ type: "hello", client: "me", seq: 1 }]);
 });
 
+test("the kernel is told how many views there are, when one opens or closes and when it asks", () => {
+  const { kernel, store } = openStore();
+  kernel.say({ type: "views" });
+  assert.deepEqual(kernel.of("views"), []);
+  const [first, second] = [store.addView(), store.addView()];
+  first();
+  kernel.say({ type: "views" });
+  second();
+  assert.deepEqual(
+    kernel.of("views").map(({ n }) => n),
+    [1, 2, 1, 1, 0],
+  );
+});
+
 test("nothing can be painted before a scene arrives", () => {
   const { kernel, store } = openStore();
   assert.equal(store.stroke.begin(middle(3, 3)), false);

@@ -18,10 +18,12 @@ from PIL import Image
 from ember_widgets import FeatureAtlas, PaintWidget
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.feature_map import make_map
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.widgets.atlas import arrangement
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import MODES, coloring
 from tests.unit.scene.scenes import make_scene
@@ -515,3 +517,28 @@ def test_a_closed_atlas_leaves_no_widget(source: Painter, tmp_path: Path) -> Non
 def test_a_point_that_does_not_exist_is_not_selected(atlas: FeatureAtlas) -> None:
     atlas._scatter._selected({"new": np.array([-1, 4, N])})
     assert atlas.selected == (4,)
+
+
+@pytest.mark.parametrize("fault", [OSError("no room"), SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_a_map_that_cannot_be_made_is_an_error_of_the_atlas(
+    fault: BaseException, source: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, method: str, **kwargs: Any) -> Any:
+        if method == "tsne":
+            raise fault
+        return make_map(*args, method=method, **kwargs)
+
+    monkeypatch.setattr(arrangement, "make_map", fail)
+    atlas = FeatureAtlas(source, method="tsne", cache=tmp_path)
+    assert atlas.wait(10)
+    assert type(fault).__name__ in repr(atlas.last_error)
+    assert type(fault).__name__ in atlas._panel.notice
+    assert "under way" not in atlas._panel.status
+    atlas.close()
+
+
+def test_a_closed_atlas_says_so_where_it_is_shown(source: Painter, tmp_path: Path) -> None:
+    atlas = FeatureAtlas(source, method="pca", cache=tmp_path)
+    atlas.close()
+    message = "This FeatureAtlas is closed; make a new one: FeatureAtlas(painter)"
+    assert atlas._repr_mimebundle_() == ({"text/plain": message}, {})

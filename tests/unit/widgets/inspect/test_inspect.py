@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
+import weakref
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -18,6 +20,7 @@ from ember_widgets.scene.grid import Grid
 from ember_widgets.widgets.inspect.canvas import SIDE
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.patch_list import ROW_HEIGHT
+from ember_widgets.widgets.shared import views
 from tests.unit.widgets.inspect.inspect_bench import BEHIND, SITE, StillPainter
 
 SOON_S = 10.0
@@ -497,3 +500,50 @@ def test_a_click_above_the_list_picks_nothing(inspector: PatchInspector) -> None
     inspector.patch = (4, 9)
     pick(inspector, -1)
     assert inspector.selected_feature is None
+
+
+def test_a_closed_inspector_says_so_where_it_is_shown(inspector: PatchInspector) -> None:
+    inspector.close()
+    message = "This PatchInspector is closed; make a new one: PatchInspector(painter, inspector.scene)"
+    assert inspector._repr_mimebundle_() == ({"text/plain": message}, {})
+
+
+def keys_of(inspector: PatchInspector) -> Any:
+    return inspector.children[-1]
+
+
+def show(inspector: PatchInspector, n: int) -> None:
+    """A page says how many views it has."""
+    message = {"method": "custom", "content": {"client": "page", "n": n}}
+    keys_of(inspector)._handle_msg({"content": {"data": message}, "buffers": []})
+
+
+def test_an_inspector_that_nobody_sees_releases_its_runs_and_inspects_again_when_shown(
+    painter: StillPainter, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "REST_S", 0.05)
+    inspector = PatchInspector(painter, scene.scale(0, 0.5))
+    inspector.step, inspector.site, inspector.patch = 1, BEHIND, (4, 9)
+    show(inspector, 1)
+    runs = [weakref.ref(inspector._now), weakref.ref(inspector._before)]
+    codes, features, picture = (
+        inspector.inspection.codes,
+        inspector.features,
+        inspector._picture.image.tobytes(),
+    )
+    bundle = inspector._repr_mimebundle_()
+    time.sleep(0.2)
+    assert None not in [run() for run in runs]
+    show(inspector, 0)
+    end = time.monotonic() + 10
+    while any(run() for run in runs):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        gc.collect()
+    assert inspector._repr_mimebundle_() == bundle
+    inspector.patch = (4, 10)
+    inspector.patch = (4, 9)
+    assert inspector.features == features
+    assert np.array_equal(inspector.inspection.codes, codes)
+    assert inspector._picture.image.tobytes() == picture
+    inspector.close()

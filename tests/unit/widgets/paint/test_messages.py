@@ -347,8 +347,8 @@ ANALYZE = {
     "n_factors": 5,
 }
 KINDS = (
-    "hello, ping, edit, analyze, undo, redo, go, retry, palette, search, icons, original, top, export, open, "
-    "vary, borrow_source, keep"
+    "hello, ping, views, edit, analyze, undo, redo, go, retry, palette, search, icons, original, top, "
+    "export, open, vary, borrow_source, keep"
 )
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 

@@ -152,7 +152,7 @@ class TestPreviews:
         browser.edit(make_scene().scale(0, 0.5), commit=False)
         browser.ask("export", form="png")
         widget.wait(SOON_S)
-        widget._open.idle.join(SOON_S)
+        widget._open.idle.wait(SOON_S)
         (buffers,) = [buffers for message, buffers in browser.heard if message["type"] == "file"]
         assert Image.open(io.BytesIO(buffers[0])).getpixel((0, 0)) == (0, 0, 0)
         widget.close()
@@ -210,7 +210,7 @@ class TestTopFeature:
         widget, browser = opened(painter, make_scene())
         scene = widget.scene
         seq = browser.ask("top", factor=1)
-        widget._open.idle.join(SOON_S)
+        widget._open.idle.wait(SOON_S)
         assert [message["seq"] for message in browser.of("top")] == [seq]
         drawn = painter.rendered[-1]
         assert drawn == scene.keep_top(1)

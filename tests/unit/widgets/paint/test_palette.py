@@ -17,8 +17,8 @@ from ember_widgets.features.icons import Icons, packed
 from ember_widgets.features.labels import Labels
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util import worker
 from ember_widgets.widgets.paint.widget import PaintWidget
-from ember_widgets.widgets.shared import idle_queue
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
@@ -255,7 +255,7 @@ def test_a_widget_that_is_closed_draws_no_more_thumbnails(
 def test_thumbnails_wait_until_the_picture_is_drawn(
     browser: Browser, painter: FakePainter, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idle_queue, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(worker, "PATIENCE_S", 0.01)
     painter.hold()
     browser.edit(scene.scale(0, 0.5))
     assert painter.entered.wait(SOON_S)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience
 from ember_widgets.widgets.paint.history import History, State
@@ -20,7 +21,6 @@ from ember_widgets.widgets.paint.replies import AckReply, Reply, Sender
 from ember_widgets.widgets.paint.requests import Variation, rendered
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
-from ember_widgets.widgets.shared.idle_queue import IdleQueue
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
@@ -46,6 +46,9 @@ class Viewer:
         self.heard.append("on_final")
         if self.fault is not None:
             raise self.fault
+
+    def own_references(self) -> int:
+        return 1
 
 
 def test_an_audience_sends_to_all_whatever_one_of_them_does() -> None:
@@ -240,7 +243,7 @@ def test_another_run_has_another_unedited_picture(
     browser.ask("hello")
     run = browser.state()["run"]
     browser.ask("original")
-    widget._open.idle.join(SOON_S)
+    widget._open.idle.wait(SOON_S)
     browser.edit(scene.paint(0, [(1, 1)], 2.0))
     assert browser.state()["run"] == run
     widget.wait(SOON_S)
@@ -331,7 +334,7 @@ def test_a_scene_of_another_grid_is_shown_edited_and_written(wide: Scene) -> Non
     assert widget.scene == painted
     assert "patches=[(7, 11)]" in widget.to_python()
     browser.ask("icons", keys=browser.state()["icons"])
-    widget._open.idle.join(SOON_S)
+    widget._open.idle.wait(SOON_S)
     assert len(browser.of("icon")) == 2
     browser.edit(make_scene(2))
     expected = "edit: strengths buffer has 2048 bytes, but 8×12×2 float32 need 768"
@@ -362,7 +365,7 @@ def test_a_long_history_keeps_no_line_for_every_stroke(
     for i in range(60):
         browser.edit(scene.scale(0, 1 + i / 100))
     lengths = [sum(map(len, state.code)) for state in map(widget._open.history.state, range(61)) if state]
-    assert max(lengths) <= 50_000 + len(to_python.opened(scene))
+    assert max(lengths) <= 50_100 + len(to_python.opened(widget.scene))
     space: dict[str, Any] = {"painter": FakePainter()}
     exec(widget.to_python(), space)
     assert space["scene"] == widget.scene
@@ -405,16 +408,16 @@ def test_queries_answer_without_a_session(painter: FakePainter, scene: Scene) ->
     state, picture = State.of(scene), rendered(painter, scene)
     now: list[Snapshot | None] = [Snapshot(painter, state, History(state), picture, state, None)]
     heard: list[Reply] = []
-    idle = IdleQueue(lambda timeout_s: True, on_error=lambda fault: None)
+    idle = Worker("test")
     queries = Queries(lambda: now[0], heard.append, idle)
     queries.search("3", "", Sender("page", 1))
     queries.original(Sender("page", 2))
-    assert idle.join(SOON_S)
+    assert idle.wait(SOON_S)
     assert [(reply.type, reply.content()["seq"]) for reply in heard] == [("found", 1), ("original", 2)]
     assert [reply.type for reply in queries.page()] == ["frame", "original", "icon", "icon", "icon"]
     now[0] = None  # closed
     queries.search("3", "", Sender("page", 3))
     queries.original(Sender("page", 4))
-    assert idle.join(SOON_S)
+    assert idle.wait(SOON_S)
     assert len(heard) == 2
     idle.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint import history, to_python
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
@@ -140,7 +142,7 @@ def test_a_factor_borrowed_from_a_prompt_or_a_photograph() -> None:
     browser = Browser(widget)
     browser.ask("hello")
     browser.ask("borrow_source", prompt="a boat", file="")
-    widget._open.idle.join(SOON_S)
+    widget._open.idle.wait(SOON_S)
     borrow = {"verb": "borrow", "arguments": {"factor": "lion"}}
     browser.ask("palette", revision=0, commit=True, **borrow)
     assert run(widget, painter) == widget.scene
@@ -150,4 +152,54 @@ def test_a_factor_borrowed_from_a_prompt_or_a_photograph() -> None:
     browser.ask("palette", revision=1, commit=True, **borrow)
     assert run(widget, painter) == widget.scene
     assert widget.scene.n_factors == 5
+    widget.close()
+
+
+def stroke(widget: PaintWidget, browser: Browser, i: int) -> None:
+    """Paint one patch, as a browser does that knows the verb."""
+    shares = np.zeros((16, 16))
+    shares[i % 16, i // 16 % 16] = 1
+    strength = 0.5 + i % 7 / 8
+    call = {"verb": "paint", "factor": i % 3, "strength": strength, "opacity": 1.0, "mode": "over"}
+    painted = widget.scene.paint(i % 3, shares > 0, strength)
+    browser.edit(painted, call={**call, "shares": shares.ravel().tolist()})
+
+
+def test_a_long_program_keeps_the_edits_that_can_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(to_python, "MAX_LINES", 250)
+    painter = FullPainter()
+    widget = PaintWidget(painter, make_scene())
+    browser = Browser(widget)
+    browser.ask("hello")
+    for i in range(700):
+        stroke(widget, browser, i)
+        del browser.heard[:-50]
+        if i % 25 == 0:
+            program = widget.to_python()
+            n_lines = program.count("scene.paint(")
+            assert min(i + 1, history.LIMIT) <= n_lines <= 250
+            assert program.count("opened('") == (i >= 250)
+            assert run(widget, painter) == widget.scene
+    undone = widget.scene
+    while widget.undo():
+        pass
+    assert run(widget, painter) == widget.scene != undone
+    widget.close()
+
+
+def test_what_the_history_keeps_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(to_python, "MAX_LINES", 250)
+    widget = PaintWidget(FullPainter(), make_scene())
+    browser = Browser(widget)
+    browser.ask("hello")
+    sizes = []
+    for i in range(1200):
+        stroke(widget, browser, i)
+        del browser.heard[:-50]
+        if i % 300 == 299:
+            states = [widget._open.history.state(step) for step in widget._open.history.steps]
+            programs = [state.code for state in states if state]
+            lines = {id(line): line for code in programs for line in code}
+            sizes.append(sum(map(sys.getsizeof, [*programs, *lines.values()])))
+    assert sizes[3] < 1.5 * sizes[0]
     widget.close()

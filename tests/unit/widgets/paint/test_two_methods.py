@@ -44,7 +44,7 @@ def browser(widget: PaintWidget) -> Browser:
 def settle(widget: PaintWidget) -> None:
     session = widget._open
     session.worker.wait(SOON_S)
-    session.idle.join(SOON_S)
+    session.idle.wait(SOON_S)
 
 
 SCENE = make_scene()
@@ -68,6 +68,7 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     *(("export", {"form": form, "factor": 0}, [], "file") for form in ("png", "json", "py", "gif", "webp")),
     ("open", {}, [SCENE.to_bytes()], "frame"),
     ("borrow_source", BORROWED, [], "borrow_source"),
+    ("views", {"n": 0}, [], "views"),
     ("keep", {"step": 0, "name": "mine"}, [], "ack"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [

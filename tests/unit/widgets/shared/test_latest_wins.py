@@ -189,7 +189,7 @@ def test_waiting_in_the_worker_is_refused_instead_of_hanging(
 def test_a_closed_worker_takes_nothing_and_its_thread_ends(worker: LatestWins[object], work: Work) -> None:
     worker.submit("before")
     assert worker.wait(SOON_S)
-    thread = worker._thread
+    thread = worker._worker._thread
     assert thread is not None
 
     worker.close()
@@ -218,7 +218,7 @@ def test_closing_in_the_middle_of_a_job_lets_it_end_and_drops_the_next(
 
 
 def test_without_a_job_there_is_no_thread(worker: LatestWins[object]) -> None:
-    assert worker._thread is None
+    assert worker._worker._thread is None
 
 
 def test_the_worker_does_not_keep_what_it_worked_on(work: Work) -> None:
