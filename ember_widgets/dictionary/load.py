@@ -78,10 +78,15 @@ def load_sae(
         file = weights_file(source, site, hub, revision)
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
-    readings = _read(checkpoint, format, Given(target, k, threshold))
-    first, *others = (
-        _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
-    )
+    try:
+        readings = _read(checkpoint, format, Given(target, k, threshold))
+        first, *others = (
+            _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        if checkpoint.file is None or checkpoint.source in str(error):
+            raise
+        raise ValueError(f"{checkpoint.source}: {error}") from error
     return dataclasses.replace(first, alternatives=tuple(others))
 
 
