@@ -96,10 +96,14 @@ def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write a safetensors file, all or nothing."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with files.replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # a full disk, for instance
+            raise OSError(str(error)) from error
     return path
 
 

@@ -116,7 +116,8 @@ def make_map(
         directions: (n_features, d_model), the decoder's rows; their lengths do not matter.
         key: hash of the SAE under which the map is kept; "" = it is not kept.
         method: "umap", "tsne" or "pca"; None = the best that is installed.
-        cache: folder of the cache; None = as `cache_folder` says.
+        cache: folder of the cache; None = as `cache_folder` says. If it cannot be written to, a warning says
+            so.
 
     Raises:
         ValueError: an unknown method.
@@ -133,7 +134,10 @@ def make_map(
     scale = float((high - low).max()) or 1.0
     made = FeatureMap(((positions - (low + high) / 2) * 2 / scale).astype(np.float32), method)
     if key:
-        made.save(_file(key, method, cache), key)
+        try:
+            made.save(_file(key, method, cache), key)
+        except OSError as fault:
+            warnings.warn(f"this map has to be made again next time: {fault}", stacklevel=2)
     return made
 
 

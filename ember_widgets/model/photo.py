@@ -63,11 +63,7 @@ def _square(picture: Image.Image, side: int) -> Image.Image:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(paper, picture)
-    try:
-        picture = picture.convert("RGB")
-    except ValueError:
-        raise ValueError(f"image has the mode {picture.mode!r}; convert it to 'RGB'") from None
-    return ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
+    return ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
 
 
 def _in_8_bits(picture: Image.Image) -> Image.Image:

@@ -1,6 +1,6 @@
 """Whatever happened to a file, reading it gives what is in it, or one error that names the file.
 
-A few dozen damages of each kind here; `python tests/unit/test_damaged_files.py 400` tries as many as wanted.
+A few dozen damages of each kind here; `python -m tests.unit.test_damaged_files 400` tries as many as wanted.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ from ember_widgets.features.feature_map import FeatureMap
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model.photo import square
-
-sys.path.insert(0, str(Path(__file__).parent))
-from damage import damaged, odd_json
-from scene.scenes import make_scene
+from tests.unit.damage import damaged, odd_json
+from tests.unit.scene.scenes import make_scene
 
 F, D = 12, 5
 RANDOM = torch.Generator().manual_seed(0)

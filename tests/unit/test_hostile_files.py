@@ -25,9 +25,7 @@ from PIL import Image
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.collection_file import Record, packed
 from ember_widgets.util import png
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scene.scenes import make_scene
+from tests.unit.scene.scenes import make_scene
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")
 
