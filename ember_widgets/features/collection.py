@@ -88,7 +88,7 @@ class Collection:
                 f"there is no collection in {path}; make one with painter.collect(prompts, folder)"
             )
         try:
-            facts = files.parsed(files.read(path / _MANIFEST, _MAX_MANIFEST), _MAX_MANIFEST)
+            facts = files.parsed(files.read(path / _MANIFEST, _MAX_MANIFEST).decode("utf-8"), _MAX_MANIFEST)
             if facts["format"] != "ember-collection" or facts["version"] != 1:
                 raise ValueError
             # Collections of version 0.1 do not state their grid; it was always 16×16.
