@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,9 +33,8 @@ def load_pickled(file: Path) -> Any:
     except Exception as error:  # damaged pickles raise anything
         if isinstance(error, OSError) and error.filename is not None:
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{file} cannot be read as plain tensors ({reason}); files that run code are refused. "
+            f"{file} cannot be read as plain tensors ({_reason(error)}); files that run code are refused. "
             "If it was cut off, download it again; if it is a whole pickled model, save its state_dict()"
         ) from None
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
@@ -45,6 +45,13 @@ def load_pickled(file: Path) -> Any:
             "save contiguous tensors (tensor.contiguous())"
         )
     return content
+
+
+def _reason(error: Exception) -> str:
+    """Why a pickled file was not read. PyTorch itself explains how to run the code in it all the same."""
+    if found := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it calls {found[1]}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _check_unpacked(stream: BinaryIO, stored: int) -> None:
