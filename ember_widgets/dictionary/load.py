@@ -23,6 +23,7 @@ from ember_widgets.dictionary.sae import ACTIVATIONS, SAE
 from ember_widgets.dictionary.source import weights_file
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE as DEFAULT_SITE
+from ember_widgets.util import files
 from ember_widgets.util.hub import Hub
 
 
@@ -119,7 +120,7 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
         ]
         raise ValueError(f"format={format!r} cannot be written; choose {' or '.join(writable)}")
     place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    files.make_folder(place)
     return write(sae, place)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ember_widgets.features import label_file
 from ember_widgets.features.label_file import Label
-from ember_widgets.util import checks
+from ember_widgets.util import checks, files
 
 __all__ = ["OWN_SOURCE", "Label", "Labels"]
 
@@ -47,7 +47,8 @@ class Labels(Mapping[int, str]):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts:
             self._given = {
-                checks.whole("feature", feature, 0, 2**31 - 1): Label(text) for feature, text in texts.items()
+                checks.whole("feature", feature, 0, 2**31 - 1): Label(checks.text("a label", text))
+                for feature, text in texts.items()
             }
         self._check_features(self._given)
         if self._own_file is not None and self._own_file.exists():
@@ -101,6 +102,7 @@ class Labels(Mapping[int, str]):
 
         Raises:
             TypeError, ValueError: An unknown feature, or `text` is not text.
+            OSError: The label is set, but cannot be kept for the next time; the message says what to do.
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
@@ -111,7 +113,7 @@ class Labels(Mapping[int, str]):
             self._own[feature] = Label(text, OWN_SOURCE)
         self._index = None
         if self._own_file is not None:
-            self._own_file.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self._own_file.parent)
             label_file.write(self._own_file, self._own)
 
     def add(self, labels: Labels | Mapping[int, str] | str | os.PathLike[str]) -> None:

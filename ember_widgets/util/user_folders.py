@@ -23,6 +23,14 @@ def data_folder() -> Path:
     return _folder(None, DATA_VARIABLE, "user_data_path")
 
 
+def advice(path: Path) -> str:
+    """What to do if a file cannot be written there."""
+    for variable, folder in ((CACHE_VARIABLE, cache_folder()), (DATA_VARIABLE, data_folder())):
+        if path.is_relative_to(folder):
+            return f"free some space, or set {variable} to a folder that can be written to"
+    return "free some space, or choose a folder that can be written to"
+
+
 def _folder(given: str | os.PathLike[str] | None, variable: str, usual: str) -> Path:
     chosen = given or os.environ.get(variable)
     if chosen:

@@ -26,7 +26,6 @@ from ember_widgets.widgets.paint.requests import (
     as_exception,
     check_keywords,
     check_scene,
-    encodable,
     facts,
 )
 from ember_widgets.widgets.paint.session import Session
@@ -314,7 +313,7 @@ class PaintWidget(anywidget.AnyWidget):
             TypeError: not text.
             ValueError: another step has this name.
         """
-        self._open.keep(encodable("name", checks.text("name", name)).strip())
+        self._open.keep(checks.text("name", name).strip())
 
     @property
     def kept(self) -> dict[str, Scene]:
