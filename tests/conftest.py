@@ -1,7 +1,7 @@
 """Options and the names of the rings: a test belongs to the ring whose folder it lies in.
 
-Properties are tried on the same examples in every run. `--hypothesis-profile=long` tries a hundred times as many,
-others each time: to look for what is still wrong.
+Properties are tried on the same examples in every run. With `--hypothesis-profile=long` they are tried on a
+hundred times as many, others each time: to look for what is still wrong.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ class Queries:
             return
         scene = now.state.scene
         if form == "py":
-            data = to_python.program(now.state).encode()
+            data = to_python.program(now.state, now.history.current).encode()
         elif form == "json":
             data = scene.to_bytes()
         elif form == "sweep":

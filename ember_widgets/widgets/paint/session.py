@@ -184,6 +184,11 @@ class Session:
         if (fault := self._fault) is not None:
             raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault
 
+    def program(self) -> str:
+        """See ``PaintWidget.to_python``."""
+        with self._lock:
+            return to_python.program(self._state, self.history.current)
+
     def animation(self, form: str, ms: int) -> bytes:
         """See ``PaintWidget.record``."""
         self._refuse_closed()
@@ -247,7 +252,7 @@ class Session:
             state = self._state.edited(strengths, remainder, gains)
             if commit:
                 before = self.history.current
-                lines = to_python.painted(before.painted, state, call)
+                lines = to_python.painted(before.painted, state.painted, call)
                 state = replace(state, code=to_python.bounded(before.code + lines, state.painted))
                 self.history.commit(state)
             self._state = state
@@ -290,10 +295,10 @@ class Session:
             if edit.verb == "restyle" and edit.arguments["style"] and self.painter is not None:
                 check_styles(self.painter)
             before, source = self.history.current, self.queries.source
-            first = (source.code,) if source and edit.verb == "borrow" else ()
-            line = to_python.line_of(self._state.painted, edit.verb, edit.arguments, *first)
-            state = edit.apply(self._state, source.scene if source else None)
-            self._adopt(replace(state, code=to_python.bounded((*before.code, line), state.painted)))
+            lender, code = (source.scene, source.code) if source else (None, "")
+            state = edit.apply(self._state, lender)
+            lines = edit.lines(before, self._state, state, lender, code)
+            self._adopt(replace(state, code=to_python.bounded((*before.code, *lines), state.painted)))
             if commit:
                 self.history.commit(self._state)
             self._send_state("scene", NO_SENDER)
@@ -458,7 +463,7 @@ class Session:
             scene = request.made_by(painter)
             return self._new_state(scene, request.n_factors)
         scene = request.made_by(painter, before.scene)
-        code = (*to_python.scaled(before), request.line)
+        code = (*to_python.scaled(before, self.history.current), request.line)
         asked = request.value if request.verb == "refit" else before.asked
         return State.of(scene, to_python.bounded(code, scene), asked)
 

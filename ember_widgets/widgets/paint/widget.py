@@ -29,7 +29,6 @@ from ember_widgets.widgets.paint.requests import (
     facts,
 )
 from ember_widgets.widgets.paint.session import Session, as_exception
-from ember_widgets.widgets.paint.to_python import program
 
 __all__ = ["PaintWidget"]
 
@@ -286,7 +285,7 @@ class PaintWidget(anywidget.AnyWidget):
         itself is not kept), one that was edited before the widget showed it, or the scene so far if the
         program gets too long.
         """
-        return program(self._open.state)
+        return self._open.program()
 
     def undo(self) -> bool:
         """Go one step back; False if there is none."""
