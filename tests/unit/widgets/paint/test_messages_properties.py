@@ -15,7 +15,7 @@ from ember_widgets.widgets.paint.messages import REQUESTS
 from ember_widgets.widgets.paint.palette_edits import VERBS
 from tests.unit.properties import tries
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.paint.studio import Studio
+from tests.unit.widgets.paint.studio import WHEN_IDLE, Studio
 from tests.unit.widgets.paint.ui_messages import MESSAGES, PALETTE, Message, opened, scenes, spoiled
 
 clients = st.sampled_from(("page", "page", "other"))
@@ -42,6 +42,12 @@ class Browsers(RuleBasedStateMachine):
     @rule(data=st.data(), kind=kinds, client=clients)
     def say_wrong(self, data: st.DataObject, kind: str, client: str) -> None:
         self.studio.say(kind, data.draw(spoiled(data.draw(self.messages(kind)))), client)
+
+    @rule(data=st.data(), kind=st.sampled_from(WHEN_IDLE))
+    def both_ask(self, data: st.DataObject, kind: str) -> None:
+        message = data.draw(self.messages(kind))
+        for client in ("page", "other"):
+            self.studio.say(kind, message, client)
 
     def messages(self, kind: str) -> st.SearchStrategy[Message]:
         return MESSAGES[REQUESTS[kind]](self.studio.session)
