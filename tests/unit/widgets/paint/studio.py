@@ -56,6 +56,10 @@ class Studio:
         self.browser.say(message.fields | address, list(message.buffers))
         self.settle()
 
+    def files(self) -> list[bytes]:
+        """The files that were sent."""
+        return [buffers[0] for message, buffers in self.browser.heard if message["type"] == "file"]
+
     def settle(self) -> None:
         """Wait for the picture and for all that is done when the painter is idle."""
         if not self.holding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -14,6 +14,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.messages import REQUESTS
 from ember_widgets.widgets.paint.palette_edits import VERBS
 from tests.unit.properties import tries
+from tests.unit.scene import scene_strategies
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.studio import WHEN_IDLE, Studio
 from tests.unit.widgets.paint.ui_messages import MESSAGES, PALETTE, Message, opened, scenes, spoiled
@@ -105,6 +106,26 @@ class Browsers(RuleBasedStateMachine):
 
 Browsers.TestCase.settings = tries(40, stateful_step_count=20)
 TestBrowsers: Any = Browsers.TestCase
+
+
+@given(scene_strategies.scenes())
+def test_any_scene_can_be_opened_and_shown_and_saved(scene: Scene) -> None:
+    assume((scene.next_factor_id or 0) < 2**52)  # above that, no factor can be added
+    studio = Studio(make_scene())
+    studio.say("open", opened(scene))
+    assert studio.widget.scene == scene
+    for form in ("json", "png", "py"):
+        studio.say("export", Message({"form": form, "factor": 0}))
+    studio.say("icons", Message({"keys": studio.browser.state()["icons"]}))
+    studio.say("original", Message())
+    assert studio.browser.of("error") == []
+    as_json, as_png, _ = studio.files()
+    assert Scene.from_bytes(as_json) == Scene.from_bytes(as_png) == scene
+    studio.check_scene()
+    studio.check_sendable()
+    studio.check_told()
+    studio.check_answered()
+    studio.close()
 
 
 def test_every_request_and_verb_has_messages() -> None:
