@@ -1,7 +1,7 @@
 """Options and the names of the rings: a test belongs to the ring whose folder it lies in.
 
 Properties are tried on the same examples in every run. With `--hypothesis-profile=long` they are tried on a
-hundred times as many, others each time: to look for what is still wrong.
+thirty times as many examples, others each time: to look for what is still wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RINGS = ("unit", "pipeline", "lab")
 # No deadline: how long an example takes depends on the machine.
 settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile(
-    "long", max_examples=10_000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
+    "long", max_examples=3_000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("fixed")
 

@@ -8,5 +8,5 @@ _USUAL = 100
 
 
 def tries(count: int, **more: int) -> settings:
-    """Settings that try a property so often; with `--hypothesis-profile=long` a hundred times as often."""
+    """Settings that try a property so often; with `--hypothesis-profile=long` thirty times as often."""
     return settings(max_examples=count * settings.default.max_examples // _USUAL, **more)

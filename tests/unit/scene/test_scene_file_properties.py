@@ -48,7 +48,7 @@ def check(again: Scene, scene: Scene) -> None:
 
 
 @given(edited_scenes())
-@tries(150)
+@tries(100)
 def test_a_saved_scene_comes_back_exactly(scene: Scene) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, second = Path(folder) / "scene.json", Path(folder) / "again.json"
@@ -60,7 +60,7 @@ def test_a_saved_scene_comes_back_exactly(scene: Scene) -> None:
 
 
 @given(edited_scenes(), pixels)
-@tries(100)
+@tries(60)
 def test_a_scene_in_a_picture_comes_back_exactly_and_the_picture_too(scene: Scene, image: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, second = Path(folder) / "scene.png", Path(folder) / "again.png"
@@ -73,13 +73,14 @@ def test_a_scene_in_a_picture_comes_back_exactly_and_the_picture_too(scene: Scen
 
 
 @given(edited_scenes())
+@tries(60)
 def test_copies_and_replacing_nothing_are_exact(scene: Scene) -> None:
     for again in (copy.deepcopy(scene), copy.copy(scene), scene.replace()):
         check(again, scene)
 
 
 @given(st.data())
-@tries(150)
+@tries(100)
 def test_an_edit_gives_a_valid_scene_or_is_refused_and_changes_nothing(data: st.DataObject) -> None:
     scene = data.draw(scenes())
     before = content(scene)

@@ -104,11 +104,12 @@ class Browsers(RuleBasedStateMachine):
             self.studio.close()
 
 
-Browsers.TestCase.settings = tries(40, stateful_step_count=20)
+Browsers.TestCase.settings = tries(30, stateful_step_count=20)
 TestBrowsers: Any = Browsers.TestCase
 
 
 @given(scene_strategies.scenes())
+@tries(40)
 def test_any_scene_can_be_opened_and_shown_and_saved(scene: Scene) -> None:
     assume((scene.next_factor_id or 0) < 2**52)  # above that, no factor can be added
     studio = Studio(make_scene())
@@ -134,7 +135,7 @@ def test_every_request_and_verb_has_messages() -> None:
 
 
 @given(st.data())
-@tries(50)
+@tries(20)
 def test_messages_have_the_fields_of_their_requests(data: st.DataObject) -> None:
     studio = Studio(make_scene())
     for cls, strategy in MESSAGES.items():

@@ -70,7 +70,7 @@ def check(studio: Studio) -> None:
 
 
 @given(st.sampled_from((Grid(4, 5), Grid(16, 16))).flatmap(scenes), st.sampled_from((0.0, 7.0)), st.data())
-@tries(120)
+@tries(80)
 def test_the_program_makes_the_very_scene(scene: Scene, guidance: float, data: st.DataObject) -> None:
     studio = Studio(scene, guidance)
     try:
