@@ -1,6 +1,6 @@
 """Options and the names of the rings: a test belongs to the ring whose folder it lies in.
 
-Properties are tried on the same examples in every run. With `--hypothesis-profile=long` they are tried on a
+Properties are tried on the same examples in every run. With `--hypothesis-profile=long` they are tried on
 thirty times as many examples, others each time: to look for what is still wrong.
 """
 

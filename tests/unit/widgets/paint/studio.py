@@ -40,6 +40,7 @@ class Studio:
         with mock.patch.object(paint_session, "LatestWins", at_once):
             self.widget = PaintWidget(self.painter, scene)
         self.browser = Browser(self.widget)
+        self.first = self.session.state
         self.holding = False
         self._asked: dict[tuple[str, int], str] = {}
         self._n_checked = 0
@@ -81,7 +82,10 @@ class Studio:
         self.painter.gate.set()
         self.settle()
 
-    def close(self) -> None:
+    def __enter__(self) -> Studio:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
         self.painter.fault = None
         self.release()
         self.widget.close()

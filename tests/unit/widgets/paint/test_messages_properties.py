@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
@@ -19,114 +18,128 @@ from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.studio import WHEN_IDLE, Studio
 from tests.unit.widgets.paint.ui_messages import MESSAGES, PALETTE, Message, opened, scenes, spoiled
 
-clients = st.sampled_from(("page", "page", "other"))
-kinds = st.sampled_from(tuple(REQUESTS))
-# What paints comes more often than what only asks.
-likely = st.sampled_from(("edit", "palette", "undo", "redo", "go")) | kinds
-
-
 GRIDS = st.sampled_from((Grid(4, 5), Grid(1, 2), Grid(16, 16)))
+clients = st.sampled_from(("page", "page", "other"))
 
 
-class Browsers(RuleBasedStateMachine):
-    """Two pages that send anything, and a painter that now and then waits or fails."""
-
-    @initialize(scene=GRIDS.flatmap(scenes), guidance=st.sampled_from((0.0, 7.0)))
-    def open(self, scene: Scene, guidance: float) -> None:
-        self.studio = Studio(scene, guidance)
-        self.first = self.studio.session.state
-
-    @rule(data=st.data(), kind=likely, client=clients)
-    def say(self, data: st.DataObject, kind: str, client: str) -> None:
-        self.studio.say(kind, data.draw(self.messages(kind)), client)
-
-    @rule(data=st.data(), kind=kinds, client=clients)
-    def say_wrong(self, data: st.DataObject, kind: str, client: str) -> None:
-        self.studio.say(kind, data.draw(spoiled(data.draw(self.messages(kind)))), client)
-
-    @rule(data=st.data(), kind=st.sampled_from(WHEN_IDLE))
-    def both_ask(self, data: st.DataObject, kind: str) -> None:
-        message = data.draw(self.messages(kind))
-        for client in ("page", "other"):
-            self.studio.say(kind, message, client)
-
-    def messages(self, kind: str) -> st.SearchStrategy[Message]:
-        return MESSAGES[REQUESTS[kind]](self.studio.session)
-
-    @rule(scene=GRIDS.flatmap(scenes))
-    def open_a_scene_of_any_grid(self, scene: Scene) -> None:
-        self.studio.say("open", opened(scene))
-
-    @rule()
-    @precondition(lambda self: not self.studio.holding)
-    def hold(self) -> None:
-        self.studio.hold()
-
-    @rule()
-    @precondition(lambda self: self.studio.holding)
-    def release(self) -> None:
-        self.studio.release()
-
-    @rule(fails=st.booleans())
-    def fail(self, fails: bool) -> None:
-        self.studio.painter.fault = OSError("out of paint") if fails else None
-
-    @rule()
-    def undo_and_redo(self) -> None:
-        session = self.studio.session
-        before = session.state
-        if before.same(session.history.current) and session.step(-1):
-            assert session.step(1)
-            assert session.state.same(before)
-        self.studio.settle()
-
-    @rule()
-    def undo_everything(self) -> None:
-        session = self.studio.session
-        while session.step(-1):
-            pass
-        assert session.state.same(self.first)
-        self.studio.settle()
-
-    @invariant()
-    def is_valid(self) -> None:
-        self.studio.check_scene()
-        self.studio.check_sendable()
-
-    @invariant()
-    @precondition(lambda self: not self.studio.holding)
-    def is_answered(self) -> None:
-        self.studio.check_told()
-        self.studio.check_answered()
-
-    def teardown(self) -> None:
-        if hasattr(self, "studio"):
-            self.studio.close()
+def sliders(studio: Studio) -> dict[int, float]:
+    """Each factor's slider by the factor's id."""
+    state = studio.session.state
+    return dict(zip(state.painted.factor_ids or (), state.gains.tolist(), strict=True))
 
 
-Browsers.TestCase.settings = tries(30, stateful_step_count=20)
-TestBrowsers: Any = Browsers.TestCase
+def send(studio: Studio, kind: str, data: st.DataObject) -> None:
+    studio.say(kind, data.draw(MESSAGES[REQUESTS[kind]](studio.session)), data.draw(clients))
+
+
+def change_the_palette(studio: Studio, data: st.DataObject) -> None:
+    before = sliders(studio)
+    send(studio, "palette", data)
+    after = sliders(studio)
+    assert all(after[id_] == gain for id_, gain in before.items() if id_ in after)
+    assert all(after[id_] == 1 for id_ in after if id_ not in before)
+
+
+def send_any(studio: Studio, data: st.DataObject) -> None:
+    send(studio, data.draw(st.sampled_from(tuple(REQUESTS))), data)
+
+
+def send_wrong(studio: Studio, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(tuple(REQUESTS)))
+    message = data.draw(MESSAGES[REQUESTS[kind]](studio.session))
+    studio.say(kind, data.draw(spoiled(message)), data.draw(clients))
+
+
+def open_a_scene_of_any_grid(studio: Studio, data: st.DataObject) -> None:
+    studio.say("open", opened(data.draw(GRIDS.flatmap(scenes))))
+
+
+def ask_from_two_pages(studio: Studio, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(WHEN_IDLE))
+    message = data.draw(MESSAGES[REQUESTS[kind]](studio.session))
+    for client in ("page", "other"):
+        studio.say(kind, message, client)
+
+
+def hold_or_release(studio: Studio, data: st.DataObject) -> None:
+    if studio.holding:
+        studio.release()
+    else:
+        studio.hold()
+
+
+def fail_or_recover(studio: Studio, data: st.DataObject) -> None:
+    studio.painter.fault = OSError("out of paint") if studio.painter.fault is None else None
+
+
+def undo_and_redo(studio: Studio, data: st.DataObject) -> None:
+    session = studio.session
+    before = session.state
+    if before.same(session.history.current) and session.step(-1):
+        assert session.step(1)
+        assert session.state.same(before)
+    studio.settle()
+
+
+def undo_everything(studio: Studio, data: st.DataObject) -> None:
+    while studio.session.step(-1):
+        pass
+    assert studio.session.state.same(studio.first)
+    studio.settle()
+
+
+# How often each happens, in proportion.
+ACTS: dict[Callable[[Studio, st.DataObject], None], int] = {
+    lambda studio, data: send(studio, "edit", data): 6,
+    change_the_palette: 8,
+    lambda studio, data: send(studio, data.draw(st.sampled_from(("undo", "redo", "go"))), data): 3,
+    send_any: 3,
+    send_wrong: 5,
+    open_a_scene_of_any_grid: 1,
+    ask_from_two_pages: 2,
+    hold_or_release: 2,
+    fail_or_recover: 1,
+    undo_and_redo: 2,
+    undo_everything: 1,
+}
+acts = st.sampled_from([act for act, count in ACTS.items() for _ in range(count)])
+
+
+@given(GRIDS.flatmap(scenes), st.sampled_from((0.0, 7.0)), st.data())
+@tries(60)
+def test_whatever_is_sent_the_scene_stays_valid_and_every_request_is_answered(
+    scene: Scene, guidance: float, data: st.DataObject
+) -> None:
+    with Studio(scene, guidance) as studio:
+        for _ in range(data.draw(st.integers(1, 25))):
+            data.draw(acts)(studio, data)
+            studio.check_scene()
+            studio.check_sendable()
+            if not studio.holding:
+                studio.check_told()
+                studio.check_answered()
+        studio.release()
+        studio.check_answered()
 
 
 @given(scene_strategies.scenes())
 @tries(40)
 def test_any_scene_can_be_opened_and_shown_and_saved(scene: Scene) -> None:
     assume((scene.next_factor_id or 0) < 2**52)  # above that, no factor can be added
-    studio = Studio(make_scene())
-    studio.say("open", opened(scene))
-    assert studio.widget.scene == scene
-    for form in ("json", "png", "py"):
-        studio.say("export", Message({"form": form, "factor": 0}))
-    studio.say("icons", Message({"keys": studio.browser.state()["icons"]}))
-    studio.say("original", Message())
-    assert studio.browser.of("error") == []
-    as_json, as_png, _ = studio.files()
-    assert Scene.from_bytes(as_json) == Scene.from_bytes(as_png) == scene
-    studio.check_scene()
-    studio.check_sendable()
-    studio.check_told()
-    studio.check_answered()
-    studio.close()
+    with Studio(make_scene()) as studio:
+        studio.say("open", opened(scene))
+        assert studio.widget.scene == scene
+        for form in ("json", "png", "py"):
+            studio.say("export", Message({"form": form, "factor": 0}))
+        studio.say("icons", Message({"keys": studio.browser.state()["icons"]}))
+        studio.say("original", Message())
+        assert studio.browser.of("error") == []
+        as_json, as_png, _ = studio.files()
+        assert Scene.from_bytes(as_json) == Scene.from_bytes(as_png) == scene
+        studio.check_scene()
+        studio.check_sendable()
+        studio.check_told()
+        studio.check_answered()
 
 
 def test_every_request_and_verb_has_messages() -> None:
@@ -137,11 +150,10 @@ def test_every_request_and_verb_has_messages() -> None:
 @given(st.data())
 @tries(20)
 def test_messages_have_the_fields_of_their_requests(data: st.DataObject) -> None:
-    studio = Studio(make_scene())
-    for cls, strategy in MESSAGES.items():
-        wanted = {one.name for one in fields(cls)} - {"client", "seq"}
-        sent = data.draw(strategy(studio.session)).fields
-        assert set(sent) in (wanted, wanted - {"call"})  # not every edit is a call
-    for verb, names in VERBS.items():
-        assert set(PALETTE[verb](studio.session)) == set(names)
-    studio.close()
+    with Studio(make_scene()) as studio:
+        for cls, strategy in MESSAGES.items():
+            wanted = {one.name for one in fields(cls)} - {"client", "seq"}
+            sent = data.draw(strategy(studio.session)).fields
+            assert set(sent) in (wanted, wanted - {"call"})  # not every edit is a call
+        for verb, names in VERBS.items():
+            assert set(PALETTE[verb](studio.session)) == set(names)

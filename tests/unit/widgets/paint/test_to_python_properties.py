@@ -72,8 +72,7 @@ def check(studio: Studio) -> None:
 @given(st.sampled_from((Grid(4, 5), Grid(16, 16))).flatmap(scenes), st.sampled_from((0.0, 7.0)), st.data())
 @tries(80)
 def test_the_program_makes_the_very_scene(scene: Scene, guidance: float, data: st.DataObject) -> None:
-    studio = Studio(scene, guidance)
-    try:
+    with Studio(scene, guidance) as studio:
         check(studio)
         for _ in range(data.draw(st.integers(1, 10))):
             if data.draw(st.booleans()):
@@ -85,5 +84,3 @@ def test_the_program_makes_the_very_scene(scene: Scene, guidance: float, data: s
                     act(studio.widget)
                 studio.settle()
             check(studio)
-    finally:
-        studio.close()
