@@ -348,7 +348,9 @@ class Session:
         """Repeat what failed."""
         with self._lock:
             failed = self._failed
-            if failed is not None and failed.request is not None and failed.revision == self._revision:
+            if self._analysis is not None:
+                self.acknowledge(sender)  # a new scene is being made; a picture of this one would push it out
+            elif failed is not None and failed.request is not None and failed.revision == self._revision:
                 self._request(failed.request, sender)
             else:
                 self._submit(sender, final=True)

@@ -57,6 +57,10 @@ class Studio:
         self.browser.say(message.fields | address, list(message.buffers))
         self.settle()
 
+    def last(self, kind: str) -> dict[str, Any]:
+        """The last reply of a kind."""
+        return self.browser.of(kind)[-1]
+
     def files(self) -> list[bytes]:
         """The files that were sent."""
         return [buffers[0] for message, buffers in self.browser.heard if message["type"] == "file"]
@@ -96,6 +100,12 @@ class Studio:
             assert Scene.from_bytes(scene.to_bytes()) == scene
             assert scene.replace() == scene
             assert len(set(scene.factor_ids or ())) == scene.n_factors == len(self.session.state.gains)
+
+    def check_drawn(self) -> None:
+        """The picture shows the scene, or browsers were told why not."""
+        now = self.session._snapshot()
+        assert now is not None
+        assert now.fault is not None or now.shown.same(now.state)
 
     def check_sendable(self) -> None:
         """Every reply is JSON that a browser can read."""

@@ -19,6 +19,7 @@ from tests.unit.widgets.paint.studio import WHEN_IDLE, Studio
 from tests.unit.widgets.paint.ui_messages import MESSAGES, PALETTE, Message, opened, scenes, spoiled
 
 GRIDS = st.sampled_from((Grid(4, 5), Grid(1, 2), Grid(16, 16)))
+BUSY = ("analyze", "vary", "edit", "retry", "undo", *WHEN_IDLE)
 clients = st.sampled_from(("page", "page", "other"))
 
 
@@ -29,13 +30,26 @@ def sliders(studio: Studio) -> dict[int, float]:
 
 
 def send(studio: Studio, kind: str, data: st.DataObject) -> None:
-    studio.say(kind, data.draw(MESSAGES[REQUESTS[kind]](studio.session)), data.draw(clients))
+    message, client = data.draw(MESSAGES[REQUESTS[kind]](studio.session)), data.draw(clients)
+    revision = studio.session._revision
+    studio.say(kind, message, client)
+    if message.fields.get("revision", revision) != revision:
+        assert studio.last("state")["why"] == "refused"
+        assert studio.last("state")["client"] == client
+
+
+def set_all_sliders(studio: Studio, data: st.DataObject) -> None:
+    scene = studio.session.state.painted
+    gains = [data.draw(st.integers(0, 9)) / 8 + f for f in range(scene.n_factors)]
+    fields = {"revision": studio.session._revision, "gains": gains, "commit": True}
+    studio.say("edit", Message(fields, [scene.strengths.tobytes(), scene.remainder.tobytes()]))
 
 
 def change_the_palette(studio: Studio, data: st.DataObject) -> None:
-    before = sliders(studio)
+    before, next_id = sliders(studio), studio.session.state.painted.next_factor_id or 0
     send(studio, "palette", data)
     after = sliders(studio)
+    assert all(id_ >= next_id for id_ in after if id_ not in before)
     assert all(after[id_] == gain for id_, gain in before.items() if id_ in after)
     assert all(after[id_] == 1 for id_ in after if id_ not in before)
 
@@ -54,18 +68,16 @@ def open_a_scene_of_any_grid(studio: Studio, data: st.DataObject) -> None:
     studio.say("open", opened(data.draw(GRIDS.flatmap(scenes))))
 
 
-def ask_from_two_pages(studio: Studio, data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(WHEN_IDLE))
-    message = data.draw(MESSAGES[REQUESTS[kind]](studio.session))
-    for client in ("page", "other"):
-        studio.say(kind, message, client)
-
-
-def hold_or_release(studio: Studio, data: st.DataObject) -> None:
-    if studio.holding:
-        studio.release()
-    else:
+def keep_busy(studio: Studio, data: st.DataObject) -> None:
+    """Requests that come while a picture is drawn, some of them from both pages."""
+    if not studio.holding:
         studio.hold()
+    for kind in data.draw(st.lists(st.sampled_from(BUSY), min_size=1, max_size=4)):
+        message = data.draw(MESSAGES[REQUESTS[kind]](studio.session))
+        for client in data.draw(st.sampled_from((("page",), ("page", "other")))):
+            studio.say(kind, message, client)
+    if data.draw(st.booleans()):
+        studio.release()
 
 
 def fail_or_recover(studio: Studio, data: st.DataObject) -> None:
@@ -96,8 +108,8 @@ ACTS: dict[Callable[[Studio, st.DataObject], None], int] = {
     send_any: 3,
     send_wrong: 5,
     open_a_scene_of_any_grid: 1,
-    ask_from_two_pages: 2,
-    hold_or_release: 2,
+    set_all_sliders: 3,
+    keep_busy: 5,
     fail_or_recover: 1,
     undo_and_redo: 2,
     undo_everything: 1,
@@ -106,7 +118,7 @@ acts = st.sampled_from([act for act, count in ACTS.items() for _ in range(count)
 
 
 @given(GRIDS.flatmap(scenes), st.sampled_from((0.0, 7.0)), st.data())
-@tries(60)
+@tries(70)
 def test_whatever_is_sent_the_scene_stays_valid_and_every_request_is_answered(
     scene: Scene, guidance: float, data: st.DataObject
 ) -> None:
@@ -116,9 +128,11 @@ def test_whatever_is_sent_the_scene_stays_valid_and_every_request_is_answered(
             studio.check_scene()
             studio.check_sendable()
             if not studio.holding:
+                studio.check_drawn()
                 studio.check_told()
                 studio.check_answered()
         studio.release()
+        studio.check_drawn()
         studio.check_answered()
 
 

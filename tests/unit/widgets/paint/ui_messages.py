@@ -86,7 +86,7 @@ def revisions(draw: st.DrawFn, now: Session) -> int:
     return max(now._revision - draw(st.sampled_from((0, 0, 0, 0, 0, 0, 1))), 0)
 
 
-commits = st.sampled_from((True, True, True, False))
+commits = st.sampled_from((True, True, False))
 
 
 # Strokes
@@ -149,7 +149,7 @@ def edit(draw: st.DrawFn, now: Session) -> Message:
     gains = state.gains.tolist()
     scene, call = state.painted, None
     if gains and draw(st.booleans()):
-        gains[draw(factors(now))] = draw(numbers | st.sampled_from((0.0, 1.0, 1e6, 1e-60)))
+        gains[draw(factors(now))] = draw(numbers | st.sampled_from((0.123, 0.0, 1.0, 1e6, 1e-60)))
     else:
         scene, call = draw(strokes(scene))
     fields = {"revision": draw(revisions(now)), "gains": gains, "commit": draw(commits)}
@@ -183,9 +183,7 @@ PALETTE: dict[str, Callable[[Session], dict[str, st.SearchStrategy[Any]]]] = {
 def palette(draw: st.DrawFn, now: Session) -> Message:
     verb = draw(st.sampled_from(tuple(PALETTE)))
     arguments = {name: draw(strategy) for name, strategy in PALETTE[verb](now).items()}
-    # Only sliders of weights move.
-    commit = draw(commits) if verb == "set_weight" else True
-    fields = {"revision": draw(revisions(now)), "commit": commit, "verb": verb, "arguments": arguments}
+    fields = {"revision": draw(revisions(now)), "commit": draw(commits), "verb": verb, "arguments": arguments}
     return Message(fields)
 
 
