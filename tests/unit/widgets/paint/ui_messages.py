@@ -100,9 +100,11 @@ def patch_shares(draw: st.DrawFn, grid: Grid) -> NDArray[np.float32]:
     row, col = draw(st.integers(0, grid.rows - 1)), draw(st.integers(0, grid.cols - 1))
     dab = shares[row : row + size, col : col + size]
     dab[:] = 1
-    if draw(st.booleans()):
-        dab[:] *= draw(st.floats(0, 1, width=32))
-        dab[:1] *= np.linspace(0.3, 1, dab.shape[1], dtype=np.float32)
+    edge = draw(st.sampled_from(("hard", "soft", "pen")))
+    if edge == "soft":
+        dab[:1] *= draw(st.floats(0, 1, width=32))
+    elif edge == "pen":
+        dab[:] *= np.linspace(0.3, 1, dab.size, dtype=np.float32).reshape(dab.shape)
     return shares
 
 
