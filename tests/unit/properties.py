@@ -7,6 +7,8 @@ from hypothesis import settings
 _USUAL = 100
 
 
-def tries(count: int, **more: int) -> settings:
+def tries(count: int) -> settings:
     """Settings that try a property so often; with `--hypothesis-profile=long` thirty times as often."""
-    return settings(max_examples=count * settings.default.max_examples // _USUAL, **more)
+    profile = settings.default
+    assert profile is not None
+    return settings(max_examples=count * profile.max_examples // _USUAL)

@@ -9,7 +9,7 @@ import functools
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -41,6 +41,7 @@ class Message:
 texts = st.text(max_size=6) | st.sampled_from(("a boat", 'it\'s "so"\n\\', "Löwe, 獅子"))
 # Sliders give a few digits, pens and scripts any number.
 numbers = st.integers(-20, 20).map(lambda n: n / 10) | st.floats(-3, 3)
+opacities = st.sampled_from((1, 0.7, 0.35)) | st.floats(0, 1)
 seeds = st.integers(0, 2**63 - 1).map(str) | st.integers(0, 2**31)
 PHOTOGRAPH = np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32)
 
@@ -91,12 +92,14 @@ commits = st.sampled_from((True, True, False))
 
 # Strokes
 
+MODES: tuple[Literal["over", "add"], ...] = ("over", "add")
+
 
 @st.composite
 def patch_shares(draw: st.DrawFn, grid: Grid) -> NDArray[np.float32]:
     """What a brush marks: a share per patch; not 0 or 1 where its edge is soft or a pen presses."""
     shares = np.zeros(grid.shape, np.float32)
-    size = draw(st.sampled_from((1, 2, 5)))
+    size = draw(st.sampled_from((1, 2, 5, 5)))
     row, col = draw(st.integers(0, grid.rows - 1)), draw(st.integers(0, grid.cols - 1))
     dab = shares[row : row + size, col : col + size]
     dab[:] = 1
@@ -113,13 +116,13 @@ def strokes(draw: st.DrawFn, scene: Scene) -> tuple[Scene, Fields | None]:
     """What a tool makes of a scene, and the call that says so."""
     grid = scene.grid
     shares = draw(patch_shares(grid)).astype(np.float64)
-    verbs = ("paint", "scale", "move", "erase") if scene.n_factors else ("erase",)
+    verbs = ("paint", "paint", "scale", "move", "erase") if scene.n_factors else ("erase",)
     verb = draw(st.sampled_from(verbs))
     factor: int | None = draw(st.integers(0, max(scene.n_factors - 1, 0)))
     heal = draw(st.booleans())
     if verb == "paint":
         assert factor is not None
-        strength, opacity, mode = draw(numbers), draw(st.floats(0, 1)), draw(st.sampled_from(("over", "add")))
+        strength, opacity, mode = draw(numbers), draw(opacities), draw(st.sampled_from(MODES))
         after = scene.paint(factor, shares > 0, strength, opacity=shares * opacity, mode=mode)
         call = {"factor": factor, "strength": strength, "opacity": opacity, "mode": mode}
     elif verb == "scale":
