@@ -120,6 +120,7 @@ def strokes(draw: st.DrawFn, scene: Scene) -> tuple[Scene, Fields | None]:
     verb = draw(st.sampled_from(verbs))
     factor: int | None = draw(st.integers(0, max(scene.n_factors - 1, 0)))
     heal = draw(st.booleans())
+    call: Fields
     if verb == "paint":
         assert factor is not None
         strength, opacity, mode = draw(numbers), draw(opacities), draw(st.sampled_from(MODES))
