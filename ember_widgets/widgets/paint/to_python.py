@@ -109,7 +109,10 @@ def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = No
 
 
 def painted(before: Scene, after: Scene, call: object) -> tuple[str, ...]:
-    """A stroke as the call that the browser names; if that gives another result, as the result itself."""
+    """A stroke as the call that the browser names; if that gives another result, as the result itself.
+
+    Browser and Python compute the same bits (parity.json), so that only equal results count.
+    """
     try:
         for calls in _calls(before, call):
             scene = before
