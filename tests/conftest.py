@@ -1,4 +1,8 @@
-"""Options and the names of the rings: a test belongs to the ring whose folder it lies in."""
+"""Options and the names of the rings: a test belongs to the ring whose folder it lies in.
+
+Properties are tried on the same examples in every run. With `--hypothesis-profile=long` they are tried on
+thirty times as many examples, others each time: to look for what is still wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 # Quick rings first: a broken unit is the better message than the browser's timeout it leads to.
 RINGS = ("unit", "pipeline", "lab")
 
+
+# No deadline: how long an example takes depends on the machine.
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile(
+    "long", max_examples=3_000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("fixed")
 
 # What users of this machine keep is none of the tests' business, nor the other way round.
 FOLDERS = {

@@ -56,7 +56,8 @@ class FeatureSpace:
         """
         if site is None:
             return self.sites[0]
-        full = site_names.full(checks.text("site", site))
+        # A scene may call its sites as it likes, by short names too.
+        full = site if site in self.sites else site_names.full(checks.text("site", site))
         if full not in self.sites:
             raise ValueError(
                 f"site={checks.shown(site)} is not steered here; choose one of {', '.join(self.sites)}"

@@ -673,6 +673,8 @@ class Scene:
         # Ids are not compared: they change nothing that is drawn, and an edit that was undone and made again
         # gives the same scene.
         mine, theirs = self._fields(), other._fields()
+        if list(self.sites or ()) != list(other.sites or ()):
+            return False  # mappings are equal in any order, but the features are counted in this one
         return all(
             np.array_equal(value, theirs[name])
             if isinstance(value, np.ndarray) or isinstance(theirs[name], np.ndarray)
@@ -765,8 +767,8 @@ class Scene:
             del fields["factor_ids"], fields["next_factor_id"]
         if not self.style:
             del fields["style"]
-        if self.image is None:
-            del fields["image_strength"]
+        if self.image is None and self.image_strength == 0.5:
+            del fields["image_strength"]  # the default
         if self.guidance == 0:
             del fields["guidance"]
         if self.sites is not None:

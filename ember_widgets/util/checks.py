@@ -281,7 +281,8 @@ def factor_ids(value: object, n_factors: int) -> tuple[int, ...]:
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"factor_ids={shown(value)} is not a tuple; give one whole number per factor")
     hint = "give one whole number per factor, all different"
-    ids = tuple(integer("factor_ids", item, 0, 2**53, hint=hint) for item in value)
+    # The next id is one more, and has to be a whole number that JavaScript can hold.
+    ids = tuple(integer("factor_ids", item, 0, 2**53 - 1, hint=hint) for item in value)
     if len(ids) != n_factors or len(set(ids)) < len(ids):
         raise ValueError(
             f"factor_ids={shown(value)} are not {plural(n_factors, 'different id')}; "

@@ -11,6 +11,7 @@ import numpy as np
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 from ember_widgets.util.checks import FloatArray, shown
+from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.history import State
 
 # The scene's verbs that a browser may use, and the arguments of each.
@@ -76,6 +77,29 @@ class PaletteEdit:
         else:
             painted = verb(**self.arguments)
         return replace(state, painted=painted, gains=self._gains(state, painted))
+
+    def lines(
+        self, before: State, now: State, after: State, source: Scene | None = None, code: str = ""
+    ) -> tuple[str, ...]:
+        """The edit as Python, with what was not committed before it.
+
+        Args:
+            before: the last committed state.
+            now: the state that was edited; another one while a slider is dragged, or during a stroke.
+            after: the state that the edit led to.
+            source: the scene that ``borrow`` takes from.
+            code: a Python expression that makes ``source``.
+        """
+        first = (code,) if self.verb == "borrow" else ()
+        line = to_python.line_of(now.painted, self.verb, self.arguments, *first)
+        if now.painted == before.painted:
+            return (line,)
+        try:
+            if self.apply(before, source).painted == after.painted:  # the end of a drag
+                return (to_python.line_of(before.painted, self.verb, self.arguments, *first),)
+        except (TypeError, ValueError):
+            pass  # it needs what was not committed
+        return (*to_python.changed(before.painted, now.painted), line)
 
     def _gains(self, state: State, painted: Scene) -> FloatArray:
         gains = state.gains

@@ -87,6 +87,8 @@ class BorrowSource:
 class Queries:
     """Answers requests that change nothing; if that needs the painter, when it is idle.
 
+    A request that waits is replaced by a newer one of its kind, but only by one of the same browser page.
+
     Args:
         snapshot: gives the session as it is now; None once it is closed.
         send: takes a reply, from any thread.
@@ -134,19 +136,19 @@ class Queries:
 
     def original(self, sender: Sender) -> None:
         """Send the unedited picture."""
-        self._idle.put("original", lambda: self._send_original(sender))
+        self._idle.put(f"original {sender.client}", lambda: self._send_original(sender))
 
     def top(self, factor: int, sender: Sender) -> None:
         """Send the picture with only one factor's strongest feature in it."""
-        self._idle.put("top", lambda: self._send_top(factor, sender))
+        self._idle.put(f"top {sender.client}", lambda: self._send_top(factor, sender))
 
     def export(self, form: str, factor: int, sender: Sender) -> None:
         """Send the scene as a file; ``form`` is one of ``MIME``, ``factor`` that of a sweep."""
-        self._idle.put(f"export {form}", lambda: self._send_file(form, factor, sender))
+        self._idle.put(f"export {form} {sender.client}", lambda: self._send_file(form, factor, sender))
 
     def find_source(self, prompt: str, sender: Sender) -> None:
         """Generate a picture of a prompt, so that its factors can be borrowed."""
-        self._idle.put("borrow_source", lambda: self._find_source(prompt, sender))
+        self._idle.put(f"borrow_source {sender.client}", lambda: self._find_source(prompt, sender))
 
     def set_source(self, source: BorrowSource | None, sender: Sender) -> None:
         """Show factors to borrow; None = no longer.
@@ -275,7 +277,7 @@ class Queries:
             return
         scene = now.state.scene
         if form == "py":
-            data = to_python.program(now.state).encode()
+            data = to_python.program(now.state, now.history.current).encode()
         elif form == "json":
             data = scene.to_bytes()
         elif form == "sweep":

@@ -254,6 +254,11 @@ class Session:
         if (fault := self._fault) is not None:
             raise RuntimeError(f"the picture could not be drawn: {last_line(fault)}") from fault
 
+    def program(self) -> str:
+        """See ``PaintWidget.to_python``."""
+        with self._lock:
+            return to_python.program(self._state, self.history.current)
+
     def animation(self, form: str, ms: int) -> bytes:
         """See ``PaintWidget.record``."""
         self._need_painter()
@@ -319,7 +324,7 @@ class Session:
             state = self._state.edited(strengths, remainder, gains)
             if commit:
                 before = self.history.current
-                lines = to_python.painted(before.painted, state, call)
+                lines = to_python.painted(before.painted, state.painted, call)
                 state = replace(
                     state, code=to_python.bounded(before.code + lines, state.painted, self.history.oldest)
                 )
@@ -364,14 +369,11 @@ class Session:
             if edit.verb == "restyle" and edit.arguments["style"] and self.painter is not None:
                 check_styles(self.painter)
             before, source = self.history.current, self.queries.source
-            first = (source.code,) if source and edit.verb == "borrow" else ()
-            line = to_python.line_of(self._state.painted, edit.verb, edit.arguments, *first)
-            state = edit.apply(self._state, source.scene if source else None)
-            self._adopt(
-                replace(
-                    state, code=to_python.bounded((*before.code, line), state.painted, self.history.oldest)
-                )
-            )
+            lender, code = (source.scene, source.code) if source else (None, "")
+            state = edit.apply(self._state, lender)
+            lines = edit.lines(before, self._state, state, lender, code)
+            program = to_python.bounded((*before.code, *lines), state.painted, self.history.oldest)
+            self._adopt(replace(state, code=program))
             if commit:
                 self.history.commit(self._state)
             self._send_state("scene", NO_SENDER)
@@ -421,7 +423,9 @@ class Session:
         """Repeat what failed."""
         with self._lock:
             failed = self._failed
-            if failed is not None and failed.request is not None and failed.revision == self._revision:
+            if self._analysis is not None:
+                self.acknowledge(sender)  # a new scene is being made; a picture of this one would push it out
+            elif failed is not None and failed.request is not None and failed.revision == self._revision:
                 self._request(failed.request, sender)
             else:
                 self._submit(sender, final=True)
@@ -538,7 +542,7 @@ class Session:
             scene = request.made_by(painter)
             return self._new_state(scene, request.n_factors)
         scene = request.made_by(painter, before.scene)
-        code = (*to_python.scaled(before), request.line)
+        code = (*to_python.scaled(before, self.history.current), request.line)
         asked = request.value if request.verb == "refit" else before.asked
         return State.of(scene, to_python.bounded(code, scene, self.history.oldest), asked)
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ember_widgets.scene.palette import palette
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.checks import FloatArray
 from ember_widgets.widgets.paint.history import State
 from ember_widgets.widgets.paint.requests import guidance_of, n_analyzed
 
@@ -39,9 +38,9 @@ _OPENED = '''def opened(text):
 
 
 '''
-_ARRAY = '''def array(text, *shape):
-    """An array of float32 as the widget wrote it."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f4").reshape(shape)
+_ARRAY = '''def array(text, *shape, dtype="<f4"):
+    """An array as the widget wrote it."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape)
 
 
 '''
@@ -69,7 +68,7 @@ def creation(scene: Scene, painter: object = None, *, analyzed_here: bool = Fals
         return (f"scene = {opened(scene)}",)
     n_factors = n_analyzed(scene) if scene.sites else scene.n_factors
     fields: dict[str, Any] = {}
-    if not analyzed_here and scene.names != tuple(f"factor {f + 1}" for f in range(scene.n_factors)):
+    if not analyzed_here:
         fields["names"] = scene.names  # the painter names factors by its labels, which may be others then
     if scene.colors != palette(scene.n_factors):
         fields["colors"] = scene.colors
@@ -126,21 +125,33 @@ def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = No
     return f"painter.analyze({asked}{style}{guidance})"
 
 
-def painted(before: Scene, after: State, call: object) -> tuple[str, ...]:
-    """A stroke as the call that the browser names; if that gives another result, as the result itself."""
-    scene, verbs = before, []
+def painted(before: Scene, after: Scene, call: object) -> tuple[str, ...]:
+    """A stroke as the call that the browser names; if that gives another result, as the result itself.
+
+    Browser and Python compute the same bits (parity.json), so that only equal results count.
+    """
     try:
-        verbs = _calls(before, call)
-        for verb, arguments in verbs:
-            scene = getattr(scene, verb)(**arguments)
-    except (KeyError, TypeError, ValueError):
-        scene, verbs = before, []  # what a browser sends is not trusted
-    maps = ("strengths", "remainder")
-    same = all(np.allclose(getattr(scene, m), getattr(after.painted, m), atol=1e-5) for m in maps)
-    if same:
-        return tuple(line_of(before, verb, arguments) for verb, arguments in verbs)
-    texts = [f"{m}={_array(getattr(after.painted, m))}" for m in maps]
-    return (f"scene = scene.replace({', '.join(texts)})",)
+        for calls in _calls(before, call):
+            scene = before
+            for verb, arguments in calls:
+                scene = getattr(scene, verb)(**arguments)
+            if scene == after:
+                return tuple(line_of(before, verb, arguments) for verb, arguments in calls)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass  # what a browser sends is not trusted
+    return changed(before, after)
+
+
+def changed(before: Scene, after: Scene) -> tuple[str, ...]:
+    """What leads from one scene to another, as the result itself; nothing if they are equal."""
+    if before == after:
+        return ()
+    if before.grid != after.grid or before.n_factors != after.n_factors:
+        return (f"scene = {opened(after)}",)
+    maps = {name: getattr(after, name) for name in ("strengths", "remainder")}
+    if before.replace(**maps) != after:
+        return (f"scene = {opened(after)}",)
+    return (f"scene = scene.replace({', '.join(f'{name}={_array(m)}' for name, m in maps.items())})",)
 
 
 def line_of(scene: Scene, verb: str, arguments: Mapping[str, Any], *first: str) -> str:
@@ -149,21 +160,26 @@ def line_of(scene: Scene, verb: str, arguments: Mapping[str, Any], *first: str) 
     return f"scene = scene.{verb}({', '.join([*first, *given])})"
 
 
-def scaled(state: State) -> tuple[str, ...]:
-    """The program that leads to a state, its sliders multiplied in."""
-    lines = []
+def scaled(state: State, committed: State) -> tuple[str, ...]:
+    """The program that leads to a state, its sliders multiplied in.
+
+    Args:
+        state: the state; during a stroke its own program does not lead to it yet.
+        committed: the last state of the history.
+    """
+    lines = [*committed.code, *changed(committed.painted, state.painted)]
     for f, (name, gain) in enumerate(zip(state.painted.names, state.gains, strict=True)):
         if gain != 1:
             short = float(str(gain))  # the fewest digits that identify the float32
             is_same = state.painted.scale(f, short).strengths == state.scene.strengths
             number = short if is_same[..., f].all() else float(gain)
             lines.append(f"scene = scene.scale({name!r}, {_short(number)})")
-    return (*state.code, *lines)
+    return tuple(lines)
 
 
-def program(state: State) -> str:
-    """A program that ends with the scene; it needs a ``painter``."""
-    text = "\n".join([*scaled(state), "painter.render(scene)", ""])
+def program(state: State, committed: State) -> str:
+    """A program that ends with the scene of a state; it needs a ``painter``. See ``scaled``."""
+    text = "\n".join([*scaled(state, committed), "painter.render(scene)", ""])
     arrays, scenes = "=array(" in text, "opened(" in text
     helpers = (_ARRAY if arrays else "") + (_OPENED if scenes else "")
     standard = "import base64\nimport zlib\n\n" if helpers else ""
@@ -173,8 +189,8 @@ def program(state: State) -> str:
     )
 
 
-def _calls(scene: Scene, call: object) -> list[tuple[str, dict[str, Any]]]:
-    """The calls that make up a stroke, one for each share of its soft edge; none if they make no sense."""
+def _calls(scene: Scene, call: object) -> list[list[tuple[str, dict[str, Any]]]]:
+    """The calls that may make up a stroke, the shortest first; none if the browser's makes no sense."""
     verb = call.get("verb") if isinstance(call, Mapping) else None
     if not isinstance(call, Mapping) or not isinstance(verb, str) or verb not in CALLS:
         return []
@@ -184,12 +200,16 @@ def _calls(scene: Scene, call: object) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(factor, int) and 0 <= factor < scene.n_factors:
         arguments["factor"] = scene.names[factor]
     if verb != "paint":
-        return [(verb, {**arguments, "patches": shares > 0})]
-    shares = (shares * arguments["opacity"]).clip(0, 1)
+        return [[(verb, {**arguments, "patches": shares > 0})]]
+    shares = shares * arguments["opacity"]
     steps = np.unique(shares[shares > 0]).tolist()
     if len(steps) > MAX_CALLS:  # as the pressure of a pen gives
-        return [(verb, {**arguments, "opacity": shares, "patches": shares > 0})]
-    return [(verb, {**arguments, "opacity": round(s, 6), "patches": shares == s}) for s in steps]
+        return [[(verb, {**arguments, "opacity": shares, "patches": shares > 0})]]
+    # One call for each share of its soft edge; all digits only where fewer would give another result.
+    return [
+        [(verb, {**arguments, "opacity": written(s), "patches": shares == s}) for s in steps]
+        for written in (lambda s: round(s, 6), float)
+    ]
 
 
 def _short(number: float) -> str:
@@ -201,7 +221,7 @@ def _literal(scene: Scene, name: str, value: Any) -> str:
     if name == "patches":
         return _patches(scene, value)
     if isinstance(value, np.ndarray):
-        return _array(value.astype(np.float32))
+        return _array(value)
     if name == "factor" and isinstance(value, int) and 0 <= value < scene.n_factors:
         return repr(scene.names[value])
     return repr(value)
@@ -214,6 +234,10 @@ def _patches(scene: Scene, mask: NDArray[np.bool_]) -> str:
     return repr([(int(row), int(col)) for row, col in np.argwhere(mask)])
 
 
-def _array(array: FloatArray) -> str:
-    text = base64.b64encode(zlib.compress(array.astype("<f4").tobytes(), 9)).decode("ascii")
-    return f"array({text!r}, {', '.join(map(str, array.shape))})"
+def _array(array: NDArray[Any]) -> str:
+    single = array.astype("<f4")
+    is_exact = np.array_equal(single, array)
+    data = single if is_exact else array.astype("<f8")
+    text = base64.b64encode(zlib.compress(data.tobytes(), 9)).decode("ascii")
+    shape = ", ".join(map(str, array.shape))
+    return f"array({text!r}, {shape})" if is_exact else f"array({text!r}, {shape}, dtype='<f8')"

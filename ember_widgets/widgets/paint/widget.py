@@ -29,7 +29,6 @@ from ember_widgets.widgets.paint.requests import (
     facts,
 )
 from ember_widgets.widgets.paint.session import Session
-from ember_widgets.widgets.paint.to_python import program
 from ember_widgets.widgets.shared.closed import closed_bundle
 
 __all__ = ["PaintWidget"]
@@ -291,7 +290,7 @@ class PaintWidget(anywidget.AnyWidget):
         itself is not kept), and one that was edited before the widget showed it. If the program gets too
         long, the oldest edits, which cannot be undone any more, are replaced by the scene they led to.
         """
-        return program(self._open.state)
+        return self._open.program()
 
     def undo(self) -> bool:
         """Go one step back; False if there is none."""

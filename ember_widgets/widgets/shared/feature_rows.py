@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ember_widgets.features.labels import Labels
-from ember_widgets.scene import site_names
+from ember_widgets.scene import factor_edits, site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
@@ -19,16 +19,17 @@ MAX_HITS = 30
 
 def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     """A factor's features, those that add most first, with their share of what all of them add (0..1)."""
-    total = float(np.abs(scene.basis[factor]).sum())
+    row, unit = scene.basis[factor], scene.unit
+    total = float(np.abs(row).sum(dtype=np.float64))
     return [
         {
             "feature": feature,
             "label": labels.get(feature, ""),
             "icon": key_of_feature(feature),
             "weight": weight,
-            "share": abs(weight) * float(scene.unit[feature]) / total,
+            "share": abs(weight) * float(unit[feature]) / total,
         }
-        for feature, weight in scene.weights(factor, min(SHOWN, scene.n_features)).items()
+        for feature, weight in factor_edits.weights(row, unit, SHOWN).items()
     ]
 
 

@@ -82,3 +82,10 @@ def test_the_oldest_of_copies_is_the_analysed_factor(scene: Scene) -> None:
 def test_wrong_ids_are_refused(scene: Scene, ids: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         scene.replace(factor_ids=ids)
+
+
+def test_the_largest_id_leaves_room_for_the_next_one(scene: Scene) -> None:
+    largest = scene.replace(factor_ids=(0, 1, 2**53 - 1), next_factor_id=None)
+    assert Scene.from_bytes(largest.to_bytes()).next_factor_id == 2**53
+    with pytest.raises(ValueError, match="factor_ids=9007199254740992 is outside 0..9007199254740991"):
+        scene.replace(factor_ids=(0, 1, 2**53), next_factor_id=None)

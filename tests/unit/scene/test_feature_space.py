@@ -32,3 +32,9 @@ def test_what_is_not_there_is_refused() -> None:
         SPACE.index(3, UP)
     with pytest.raises(ValueError, match="site='mid.0' is not steered here; choose one of"):
         SPACE.columns("mid.0")
+
+
+def test_a_scene_may_call_its_sites_by_their_short_names() -> None:
+    space = FeatureSpace.of({"down.2.1": 5, "up.0.1": 3})
+    assert space.columns("up.0.1") == slice(5, 8)
+    assert space.index(2, "up.0.1") == 7

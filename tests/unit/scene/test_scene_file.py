@@ -72,6 +72,11 @@ class TestRoundTrip:
         scene.save(path)
         assert Scene.load(path) == scene
 
+    def test_of_an_image_strength_without_an_image(self, path: Path) -> None:
+        scene = make_scene(image_strength=0.7)
+        scene.save(path)
+        assert Scene.load(path) == scene
+
     def test_loaded_arrays_are_read_only(self, path: Path) -> None:
         make_scene().save(path)
         assert not Scene.load(path).strengths.flags.writeable

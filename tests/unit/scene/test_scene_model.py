@@ -143,3 +143,9 @@ class TestSites:
         erased = two_sites().erase("everything")
         assert not erased.strengths.any()
         assert not erased.remainder.any()
+
+
+def test_sites_in_another_order_are_another_scene() -> None:
+    one, other = ({DOWN: 4, UP: 4}, {UP: 4, DOWN: 4})
+    assert make_scene(sites=one) == make_scene(sites=dict(one))
+    assert make_scene(sites=one) != make_scene(sites=other)

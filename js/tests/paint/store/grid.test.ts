@@ -79,11 +79,11 @@ const layersOf = (grid: Grid, maps: Maps): Layers => ({
   nFactors: parity.n_factors,
 });
 
-function assertClose(actual: Float32Array, expected: Float32Array): void {
+function assertEqual(actual: Float32Array, expected: Float32Array): void {
   assert.equal(actual.length, expected.length);
   for (const [i, want] of expected.entries()) {
     const got = actual[i] ?? Number.NaN;
-    assert.ok(Math.abs(got - want) <= 1e-6, `at ${i}: ${got} instead of ${want}`);
+    assert.ok(got === want, `at ${i}: ${got} instead of ${want}`);
   }
 }
 
@@ -94,8 +94,8 @@ for (const [i, { op, args, sites, before, after, rows = 16, cols = 16 }] of OPER
     const edited = OPS[op]?.(start, args as unknown as Args);
     assert.ok(edited, `no edit called ${op}`);
     const want = layersOf({ rows, cols }, after);
-    assertClose(edited.strengths, want.strengths);
-    assertClose(edited.remainder, want.remainder);
+    assertEqual(edited.strengths, want.strengths);
+    assertEqual(edited.remainder, want.remainder);
     assert.deepEqual(start, kept, "the edit changed what it was given");
   });
 }

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.replies import Reply
 from ember_widgets.widgets.paint.widget import PaintWidget
-from tests.unit.scene.scenes import make_scene
+from tests.unit.scene.scenes import SQUARE, make_scene
 
 SOON_S = 10.0
+DOWN, UP = "down_blocks.2.attentions.1", "up_blocks.0.attentions.1"
 
 
 class FakePainter:
@@ -40,9 +42,10 @@ class FakePainter:
 
     def render(self, scene: Scene) -> Image.Image:
         self._begin("render", scene)
-        pixels = np.zeros((16, 16, 3), np.uint8)
+        pixels = np.zeros((*scene.grid.shape, 3), np.uint8)
         shown = min(3, scene.n_factors)
-        pixels[..., :shown] = (100 * scene.strengths[..., :shown]).clip(0, 255)
+        with np.errstate(over="ignore"):
+            pixels[..., :shown] = (100 * scene.strengths[..., :shown]).clip(0, 255)
         return Image.fromarray(pixels)
 
     def hold(self) -> None:
@@ -61,6 +64,59 @@ class FakePainter:
     @property
     def rendered(self) -> list[Scene]:
         return [what for name, what in self.calls if name == "render"]
+
+
+class FullPainter(FakePainter):
+    """Takes all keywords of the real one, and gives scenes that have them."""
+
+    styles = True
+
+    def __init__(self, guidance: float = 0.0, grid: Grid = SQUARE) -> None:
+        super().__init__()
+        self.guidance = guidance
+        self.grid = grid
+
+    def analyze(
+        self,
+        prompt: str = "",
+        *,
+        seed: int = 0,
+        n_steps: int = 1,
+        n_factors: Any = 5,
+        guidance: float | None = None,
+        style: str = "",
+    ) -> Scene:
+        self._begin("analyze", (prompt, seed, n_steps, n_factors))
+        guidance = self.guidance if guidance is None else guidance
+        fields: dict[str, Any] = {"prompt": prompt, "seed": seed, "n_steps": n_steps}
+        fields |= {"guidance": guidance, "style": style, "grid": self.grid}
+        return two_sites(**fields) if isinstance(n_factors, dict) else make_scene(n_factors, **fields)
+
+    def refit(self, scene: Scene, n_factors: int) -> Scene:
+        self._begin("refit", n_factors)
+        kept = ("prompt", "seed", "n_steps", "guidance", "style", "image", "image_strength", "edit_steps")
+        fields: dict[str, Any] = {name: getattr(scene, name) for name in kept}
+        return make_scene(n_factors, grid=scene.grid, **fields)
+
+    def reseed(self, scene: Scene, seed: int) -> Scene:
+        self._begin("reseed", seed)
+        return scene.replace(seed=seed)
+
+    def sweep(self, scene: Scene, factor: int | str) -> Image.Image:
+        self._begin("sweep", factor)
+        scene.site(factor)  # an unknown factor is an error
+        return Image.new("RGB", (4, 4))
+
+    def icon(self, feature: int) -> Image.Image:
+        self._begin("icon", feature)
+        return Image.new("RGB", (4, 4))
+
+
+def two_sites(**fields: Any) -> Scene:
+    basis = np.zeros((3, 8), np.float32)
+    basis[:2, :5] = make_scene(2, 5).basis
+    basis[2, 5:] = make_scene(1, 3).basis
+    return make_scene(basis=basis, base_basis=basis, sites={DOWN: 5, UP: 3}, **fields)
 
 
 class Browser:

@@ -316,3 +316,31 @@ def test_undone_strokes_are_not_in_the_program(widget: PaintWidget, browser: Bro
     browser.edit(scene.paint(0, "left"))
     widget.undo()
     assert program(browser) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "answer"),
+    [
+        ("original", {}, "original"),
+        ("top", {"factor": 0}, "top"),
+        ("export", {"form": "py"}, "file"),
+        ("borrow_source", {"prompt": "a boat", "file": ""}, "borrow_source"),
+    ],
+)
+def test_two_pages_that_ask_for_the_same_while_a_picture_is_drawn_both_get_it(
+    kind: str,
+    fields: dict[str, Any],
+    answer: str,
+    widget: PaintWidget,
+    browser: Browser,
+    painter: FakePainter,
+    scene: Scene,
+) -> None:
+    painter.hold()
+    browser.edit(scene.scale(0, 0.5))
+    assert painter.entered.wait(SOON_S)
+    for client in ("page", "other"):
+        browser.say({"type": kind, "client": client, "seq": 50, **fields})
+    painter.gate.set()
+    widget._open.idle.join(SOON_S)
+    assert [message["client"] for message in browser.of(answer)] == ["page", "other"]

@@ -303,6 +303,25 @@ def test_an_edit_during_an_analysis_does_not_push_it_out(
     assert {"type": "ack", "client": "page", "seq": seq} in browser.of("ack")
 
 
+def test_a_retry_during_an_analysis_does_not_push_it_out(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    painter.hold()
+    browser.edit(scene.scale(0, 0.9))
+    assert painter.entered.wait(SOON_S)
+    browser.ask("analyze", prompt="a boat", seed=1, n_steps=1, n_factors=5)
+    seq = browser.ask("retry")
+    painter.gate.set()
+    widget.wait(SOON_S)
+    assert widget.scene.prompt == "a boat"
+    assert {"type": "ack", "client": "page", "seq": seq} in browser.of("ack")
+    # And painting goes on.
+    painted = widget.scene.scale(0, 0.5)
+    browser.edit(painted)
+    widget.wait(SOON_S)
+    assert painter.rendered[-1] == painted
+
+
 # Faults
 
 

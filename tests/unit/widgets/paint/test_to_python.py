@@ -12,50 +12,9 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import history, to_python
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FullPainter, two_sites
 
-DOWN, UP = "down_blocks.2.attentions.1", "up_blocks.0.attentions.1"
 PHOTOGRAPH = np.random.default_rng(1).normal(size=(4, 16, 16)).astype(np.float32)
-
-
-class FullPainter(FakePainter):
-    """Takes all keywords of the real one, and gives scenes that have them."""
-
-    styles = True
-
-    def __init__(self, guidance: float = 0.0) -> None:
-        super().__init__()
-        self.guidance = guidance
-
-    def analyze(
-        self,
-        prompt: str = "",
-        *,
-        seed: int = 0,
-        n_steps: int = 1,
-        n_factors: Any = 5,
-        guidance: float | None = None,
-        style: str = "",
-    ) -> Scene:
-        guidance = self.guidance if guidance is None else guidance
-        fields: dict[str, Any] = {"prompt": prompt, "seed": seed, "n_steps": n_steps}
-        fields |= {"guidance": guidance, "style": style}
-        return two_sites(**fields) if isinstance(n_factors, dict) else make_scene(n_factors, **fields)
-
-    def refit(self, scene: Scene, n_factors: int) -> Scene:
-        kept = ("prompt", "seed", "n_steps", "guidance", "style", "image", "image_strength", "edit_steps")
-        fields: dict[str, Any] = {name: getattr(scene, name) for name in kept}
-        return make_scene(n_factors, **fields)
-
-    def reseed(self, scene: Scene, seed: int) -> Scene:
-        return scene.replace(seed=seed)
-
-
-def two_sites(**fields: Any) -> Scene:
-    basis = np.zeros((3, 8), np.float32)
-    basis[:2, :5] = make_scene(2, 5).basis
-    basis[2, 5:] = make_scene(1, 3).basis
-    return make_scene(basis=basis, base_basis=basis, sites={DOWN: 5, UP: 3}, **fields)
 
 
 def run(widget: PaintWidget, painter: Any) -> Scene:
@@ -203,3 +162,79 @@ def test_what_the_history_keeps_does_not_grow(monkeypatch: pytest.MonkeyPatch) -
             sizes.append(sum(map(sys.getsizeof, [*programs, *lines.values()])))
     assert sizes[3] < 1.5 * sizes[0]
     widget.close()
+
+
+def test_a_scene_that_has_the_painters_default_names_keeps_them() -> None:
+    painter = FullPainter()  # it names factors otherwise, as a painter with labels does
+    widget = PaintWidget(painter, make_scene(names=("factor 1", "factor 2", "factor 3")))
+    assert run(widget, painter) == widget.scene
+    widget.close()
+
+
+@pytest.mark.parametrize("n_shares", [3, 30])
+@pytest.mark.parametrize("opacity", [1, 0.7])
+def test_a_soft_stroke_is_exactly_what_was_painted(n_shares: int, opacity: float) -> None:
+    painter, scene = FullPainter(), make_scene()
+    widget = PaintWidget(painter, scene)
+    shares = np.zeros((16, 16), np.float32)
+    shares.flat[:n_shares] = np.linspace(1 / 7, 1, n_shares)
+    soft = shares.astype(np.float64) * opacity
+    call = {"verb": "paint", "factor": 1, "strength": 0.3, "opacity": opacity, "mode": "over"}
+    painted = scene.paint(1, soft > 0, 0.3, opacity=soft)
+    Browser(widget).edit(painted, call=call | {"shares": shares.ravel().tolist()})
+    assert "scene.paint(" in widget.to_python()
+    assert run(widget, painter) == painted
+    widget.close()
+
+
+class TestDuringAStroke:
+    """What was painted and is not committed yet is in the program too."""
+
+    @pytest.fixture
+    def painter(self) -> FullPainter:
+        return FullPainter()
+
+    @pytest.fixture
+    def browser(self, widget: PaintWidget, scene: Scene) -> Browser:
+        browser = Browser(widget)
+        browser.ask("hello")
+        browser.edit(scene.paint(0, "left", 0.3), commit=False)
+        return browser
+
+    def weigh(self, browser: Browser, feature: int, weight: float, commit: bool) -> None:
+        arguments = {"factor": 0, "feature": feature, "weight": weight}
+        revision = browser.state()["revision"]
+        browser.ask("palette", revision=revision, commit=commit, verb="set_weight", arguments=arguments)
+
+    def test_it_is_there(self, widget: PaintWidget, browser: Browser, painter: FullPainter) -> None:
+        assert run(widget, painter) == widget.scene
+
+    def test_under_a_change_of_the_palette(
+        self, widget: PaintWidget, browser: Browser, painter: FullPainter
+    ) -> None:
+        self.weigh(browser, 2, 1.5, commit=True)
+        assert run(widget, painter) == widget.scene
+
+    def test_under_a_variation(self, widget: PaintWidget, browser: Browser, painter: FullPainter) -> None:
+        widget.reseed(9)
+        widget.wait(SOON_S)
+        assert run(widget, painter) == widget.scene
+
+    def test_two_weights_of_which_one_was_dragged_only(
+        self, widget: PaintWidget, browser: Browser, painter: FullPainter
+    ) -> None:
+        browser.ask("undo")
+        self.weigh(browser, 2, 1.5, commit=False)
+        self.weigh(browser, 3, 0.5, commit=True)
+        assert run(widget, painter) == widget.scene
+
+    def test_a_weight_that_was_dragged_and_released_is_one_line(
+        self, widget: PaintWidget, browser: Browser, painter: FullPainter
+    ) -> None:
+        browser.ask("undo")
+        for weight in (1.1, 1.2, 1.3):
+            self.weigh(browser, 2, weight, commit=False)
+        self.weigh(browser, 2, 1.4, commit=True)
+        assert run(widget, painter) == widget.scene
+        assert widget.to_python().count("set_weight") == 1
+        assert "opened(" not in widget.to_python()
