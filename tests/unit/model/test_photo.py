@@ -97,7 +97,7 @@ def test_16_bits_keep_their_brightness(tmp_path: Path, name: str) -> None:
     ramp = of_16_bits()
     Image.fromarray(ramp).save(tmp_path / name)
     with Image.open(tmp_path / name) as stored:
-        assert stored.mode == "I;16"
+        assert stored.mode in ("I;16", "I")  # I in older versions of Pillow
         assert np.array_equal(np.asarray(stored), ramp)
     shown = np.asarray(square(tmp_path / name, 64)).astype(float)
     assert np.abs(shown - ramp[..., None] / 257).max() <= 0.51
