@@ -171,10 +171,10 @@ class Icons(Mapping[int, Image.Image]):
         with self._lock:
             if self._file is None or not self._unsaved:
                 return
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            # Another process may have made some meanwhile.
-            self._pictures = read(self._file, self._key) | self._pictures
-            write(self._file, self._pictures, self._key)
+            with files.locked(self._file):
+                # Another process may have made some meanwhile.
+                self._pictures = read(self._file, self._key) | self._pictures
+                write(self._file, self._pictures, self._key)
             self._unsaved, self._save_at = 0, SAVE_EVERY
 
     def _missing(self, features: Iterable[int]) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ember_widgets.features import label_file
 from ember_widgets.features.label_file import Label
-from ember_widgets.util import checks
+from ember_widgets.util import checks, files
 
 __all__ = ["OWN_SOURCE", "Label", "Labels"]
 
@@ -101,18 +101,21 @@ class Labels(Mapping[int, str]):
 
         Raises:
             TypeError, ValueError: An unknown feature, or `text` is not text.
+            OSError: The label cannot be kept; it is not set then.
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
-        if self._own_file is not None and self._own_file.exists():
-            self._own = label_file.read(self._own_file)  # another notebook may have set some meanwhile
-        self._own.pop(feature, None)
-        if text:
-            self._own[feature] = Label(text, OWN_SOURCE)
+        set_now = {feature: Label(text, OWN_SOURCE)} if text else {}
+        if self._own_file is None:
+            self._own = _without(self._own, feature) | set_now
+        else:
+            with files.locked(self._own_file):
+                # Another notebook may have set some meanwhile.
+                own = label_file.read(self._own_file) if self._own_file.exists() else self._own
+                own = _without(own, feature) | set_now
+                label_file.write(self._own_file, own)
+            self._own = own
         self._index = None
-        if self._own_file is not None:
-            self._own_file.parent.mkdir(parents=True, exist_ok=True)
-            label_file.write(self._own_file, self._own)
 
     def add(self, labels: Labels | Mapping[int, str] | str | os.PathLike[str]) -> None:
         """Add labels. They replace earlier ones, except those that the user set.
@@ -170,6 +173,10 @@ class Labels(Mapping[int, str]):
                 f"these labels name feature {highest}, but the SAE has {self._n_features} features; "
                 "give the labels of this SAE"
             )
+
+
+def _without(labels: Mapping[int, Label], feature: int) -> dict[int, Label]:
+    return {other: label for other, label in labels.items() if other != feature}
 
 
 @dataclass

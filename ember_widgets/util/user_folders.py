@@ -23,6 +23,12 @@ def data_folder() -> Path:
     return _folder(None, DATA_VARIABLE, "user_data_path")
 
 
+def variable_of(path: Path) -> str:
+    """The variable of the environment that says where this file lies; "" if it is the user's own choice."""
+    folders = {CACHE_VARIABLE: cache_folder(), DATA_VARIABLE: data_folder()}
+    return next((name for name, folder in folders.items() if path.is_relative_to(folder)), "")
+
+
 def _folder(given: str | os.PathLike[str] | None, variable: str, usual: str) -> Path:
     chosen = given or os.environ.get(variable)
     if chosen:

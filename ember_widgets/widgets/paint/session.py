@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -132,6 +133,7 @@ class Session:
         with self._lock:
             self.last_error = as_exception(fault)
             self.send(ErrorReply.of(fault, sender))
+        release_memory(fault)
 
     def send_status(self) -> None:
         """Send what the worker is doing."""
@@ -534,6 +536,13 @@ class Session:
     def _refuse_closed(self) -> None:
         if self.painter is None:
             raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
+
+
+def release_memory(fault: BaseException) -> None:
+    """Let go of what the frames of an out-of-memory error hold: it would be missing at the next try."""
+    # PyTorch's own error is no MemoryError.
+    if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
+        traceback.clear_frames(fault.__traceback__)
 
 
 def as_exception(fault: BaseException) -> Exception:
