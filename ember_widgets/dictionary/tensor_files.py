@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ def load_pickled(file: Path) -> Any:
     """
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # it cannot be opened
+        reason = _reason(error)
         raise ValueError(
             f"{file} cannot be read as plain tensors ({reason}); files that run code are refused. "
             "If it was cut off, download it again; if it is a whole pickled model, save its state_dict()"
@@ -40,6 +43,13 @@ def load_pickled(file: Path) -> Any:
             "save contiguous tensors (tensor.contiguous())"
         )
     return content
+
+
+def _reason(error: Exception) -> str:
+    """Why a pickled file was not read. PyTorch itself explains how to run the code in it all the same."""
+    if found := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it calls {found[1]}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _tensors_in(content: Any) -> Iterator[Tensor]:

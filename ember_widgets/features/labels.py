@@ -43,6 +43,8 @@ class Labels(Mapping[int, str]):
         self._own_file = Path(own_file) if own_file is not None else None
         self._given: dict[int, Label] = {}
         self._own: dict[int, Label] = {}
+        # Set by the user, and not in the file: writing it failed.
+        self._unkept: dict[int, Label | None] = {}
         if isinstance(texts, Labels):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts:
@@ -101,21 +103,20 @@ class Labels(Mapping[int, str]):
 
         Raises:
             TypeError, ValueError: An unknown feature, or `text` is not text.
-            OSError: The label cannot be kept; it is not set then.
+            OSError: The label is set, but cannot be kept for the next time; the message says what to do.
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
-        set_now = {feature: Label(text, OWN_SOURCE)} if text else {}
-        if self._own_file is None:
-            self._own = _without(self._own, feature) | set_now
-        else:
-            with files.locked(self._own_file):
-                # Another notebook may have set some meanwhile.
-                own = label_file.read(self._own_file) if self._own_file.exists() else self._own
-                own = _without(own, feature) | set_now
-                label_file.write(self._own_file, own)
-            self._own = own
+        self._unkept.pop(feature, None)
+        self._unkept[feature] = Label(text, OWN_SOURCE) if text else None
+        self._own = _changed(self._own, self._unkept)
         self._index = None
+        if self._own_file is not None:
+            with files.locked(self._own_file):
+                if self._own_file.exists():  # another notebook may have set some meanwhile
+                    self._own = _changed(label_file.read(self._own_file), self._unkept)
+                label_file.write(self._own_file, self._own)
+        self._unkept = {}
 
     def add(self, labels: Labels | Mapping[int, str] | str | os.PathLike[str]) -> None:
         """Add labels. They replace earlier ones, except those that the user set.
@@ -175,8 +176,10 @@ class Labels(Mapping[int, str]):
             )
 
 
-def _without(labels: Mapping[int, Label], feature: int) -> dict[int, Label]:
-    return {other: label for other, label in labels.items() if other != feature}
+def _changed(labels: Mapping[int, Label], changes: Mapping[int, Label | None]) -> dict[int, Label]:
+    """Labels with those of the changes, which come last; None removes one."""
+    kept = {feature: label for feature, label in labels.items() if feature not in changes}
+    return kept | {feature: label for feature, label in changes.items() if label is not None}
 
 
 @dataclass

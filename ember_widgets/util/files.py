@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 import zlib
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ember_widgets.util import user_folders
 
@@ -24,78 +23,23 @@ DAMAGE = (
 LOCK_S = 30.0
 """How long another process may write before this one gives up."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to, beside the file; it takes the file's place when the block ends.
 
     If the block fails, the file stays as it was and nothing else is left behind.
-
-    Raises:
-        OSError: the file cannot be written there.
     """
     # Not tempfile: it would make the file private to its owner, whatever the umask says.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    with _explained(path):
-        try:
+    try:
+        with _explained(path):
             yield temporary
             os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """A block that one process at a time runs: it reads a file, changes it and writes it back.
-
-    The file's folder is made if it is missing. Beside the file stays an empty one, which processes lock.
-
-    Raises:
-        OSError: the folder cannot be written to, or another process did not finish.
-    """
-    make_folder(path.parent)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S)
-    with _explained(path):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those around it; one that exists stays as it is.
-
-    Raises:
-        OSError: it cannot be made there.
-    """
-    with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn the system's error into one that names the file, and says what to do."""
-    try:
-        yield
-    except OSError as fault:
-        if fault.errno is None:
-            raise  # it is one of ours
-        why = f"{fault.strerror or type(fault).__name__}; "
-        if fault.errno in _FULL:
-            why = "the disk is full; free some space there, or "
-        elif fault.errno in _READ_ONLY:
-            why = "nothing may be written there; change that, or "
-        variable = user_folders.variable_of(path)
-        elsewhere = f"set {variable} to another folder" if variable else "choose another folder"
-        error = type(fault)(f"cannot save {path}: {why}{elsewhere}. What was there is unchanged")
-        error.errno = fault.errno
-        raise error from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def write(path: Path, data: bytes) -> None:
@@ -120,3 +64,50 @@ def write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A block that one process at a time runs, to read a file, change it and write it back.
+
+    The folder is made if it is missing. An empty file stays in it, by which processes find each other.
+
+    Raises:
+        OSError: Nothing can be written there, or another process has not finished.
+    """
+    make_folder(path.parent)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S)
+    try:
+        with _explained(path):
+            lock.acquire()
+    except Timeout:
+        raise TimeoutError(
+            f"cannot write {path}: another process has been writing it for {LOCK_S:g} s; try again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say which file could not be written, why, and what to do."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno is None:
+            raise  # it is explained already
+        told = type(fault)(f"cannot write {path}: {fault.strerror or fault}; {user_folders.advice(path)}")
+        told.errno = fault.errno
+        raise told from fault

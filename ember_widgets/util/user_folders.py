@@ -23,10 +23,12 @@ def data_folder() -> Path:
     return _folder(None, DATA_VARIABLE, "user_data_path")
 
 
-def variable_of(path: Path) -> str:
-    """The variable of the environment that says where this file lies; "" if it is the user's own choice."""
-    folders = {CACHE_VARIABLE: cache_folder(), DATA_VARIABLE: data_folder()}
-    return next((name for name, folder in folders.items() if path.is_relative_to(folder)), "")
+def advice(path: Path) -> str:
+    """What to do if a file cannot be written there."""
+    for variable, folder in ((CACHE_VARIABLE, cache_folder()), (DATA_VARIABLE, data_folder())):
+        if path.is_relative_to(folder):
+            return f"free some space, or set {variable} to a folder that can be written to"
+    return "free some space, or choose a folder that can be written to"
 
 
 def _folder(given: str | os.PathLike[str] | None, variable: str, usual: str) -> Path:

@@ -33,12 +33,7 @@ class FullDisk:
     @property
     def why(self) -> str:
         """What is wrong then."""
-        return "the disk is full" if self.is_mounted else "File too large"
-
-    @property
-    def advice(self) -> str:
-        """What to do besides choosing another folder."""
-        return "free some space there, or " if self.is_mounted else ""
+        return "No space left on device" if self.is_mounted else "File too large"
 
     def fill(self) -> None:
         if not self.is_mounted:
@@ -55,11 +50,11 @@ class FullDisk:
             self.notebook.tell(LIMIT_FILES.format("resource.RLIM_INFINITY"))
 
     def files(self) -> list[str]:
-        """Everything in it but what makes it full."""
+        """Everything in it but what makes it full, and what processes lock."""
         found = (
             path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()
         )
-        return sorted(name for name in found if name != "filler")
+        return sorted(name for name in found if name != "filler" and not name.endswith(".lock"))
 
 
 @contextlib.contextmanager

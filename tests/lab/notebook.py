@@ -57,10 +57,14 @@ ADD_CELL = """code => {
   });
 }"""
 
-# Told apart from ASK_KERNEL: the page does not wait, so that it can paint and interrupt meanwhile.
+# Waits only until the kernel has begun, so that the page can paint and interrupt meanwhile.
 BEGIN = """code => {
   const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
-  window._testBegun = kernel.requestExecute({code, store_history: false}).done;
+  const future = kernel.requestExecute({code, store_history: false});
+  window._testBegun = future.done;
+  return new Promise(resolve => {
+    future.onIOPub = message => { if (message.content.execution_state === 'busy') resolve(null); };
+  });
 }"""
 END = "async () => { const { content } = await window._testBegun; return content.ename ?? content.status; }"
 
@@ -128,7 +132,7 @@ class Notebook:
         self.page.evaluate(KEEP_CELLS, n)
 
     def begin(self, statements: str) -> None:
-        """Run statements in the kernel, and do not wait."""
+        """Run statements in the kernel, and wait only until it has begun."""
         self.page.evaluate(BEGIN, statements)
 
     def end(self) -> str:

@@ -14,6 +14,9 @@ wrong, and afterwards painting goes on.
 
 from __future__ import annotations
 
+import base64
+import io
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +27,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from ember_widgets import Scene
@@ -54,6 +59,7 @@ painter = real
 before = painter.analyze("a meadow", seed=3, n_factors=5)
 make = lambda: ember.PaintWidget(painter, before)
 """
+STROKE = ".paint(0, [({row}, col) for col in range(6, 10)])"
 SOON_MS = 60_000
 
 
@@ -92,7 +98,7 @@ class Painting:
         self.view.pick(0)
         self.view.use("paint", size=1)
         self.view.drag([(row, 6), (row, 9)])
-        self.scene += f".paint(0, [({row}, col) for col in range(6, 10)])"
+        self.scene += STROKE.format(row=row)
 
     def is_whole(self) -> None:
         """Every stroke is there, in the browser and in the kernel."""
@@ -101,9 +107,17 @@ class Painting:
     def is_drawn(self) -> None:
         """The picture shown is the one that the painter draws of it."""
         self.is_whole()
-        self.notebook.tell(f"import numpy; _test_picture = painter.render({self.scene})")
-        expected = np.array(self.notebook.ask("numpy.asarray(_test_picture).tolist()"))
-        np.testing.assert_array_equal(self.view.picture(), expected)
+        self.view.settle()  # on a busy machine the kernel has only just heard of the last stroke
+        np.testing.assert_array_equal(self.view.picture(), self.picture_of(self.scene))
+
+    def picture_of(self, scene: str) -> NDArray[np.uint8]:
+        """What the painter draws of a scene now."""
+        self.notebook.tell(
+            "import base64, io\n_test_file = io.BytesIO()\n"
+            f"painter.render({scene}).save(_test_file, 'png', compress_level=1)"
+        )
+        data = base64.b64decode(self.notebook.ask("base64.b64encode(_test_file.getvalue()).decode()"))
+        return np.asarray(Image.open(io.BytesIO(data)))
 
     def goes_on(self, row: int) -> None:
         """Another stroke is painted and drawn, and nothing complains."""
@@ -123,6 +137,11 @@ class Painting:
         self.notebook.check_outputs()
         text: str = alert.locator("p").inner_text()
         return text
+
+
+def is_busy(view: PaintView) -> None:
+    """Wait until the kernel draws."""
+    expect(view.root).to_have_attribute("data-busy", "true")
 
 
 @pytest.fixture
@@ -202,11 +221,13 @@ def test_after_a_kernel_restart_the_painting_is_saved_and_opened_again(
 
 def test_an_interrupt_does_not_reach_what_the_widget_draws(painting: Painting) -> None:
     """3. It is meant for the cell that runs: here one that waits for the picture."""
-    painting.notebook.tell("painter.delay_ms = 1000")
+    painting.notebook.tell("painter.delay_ms = 1500")
     painting.stroke(4)
+    is_busy(painting.view)
     painting.notebook.begin("widget.wait()")
+    painting.view.page.wait_for_timeout(100)
     painting.notebook.interrupt()
-    assert painting.notebook.end() in ("KeyboardInterrupt", "ok")
+    assert painting.notebook.end() == "KeyboardInterrupt"
     painting.is_drawn()
     painting.notebook.tell("painter.delay_ms = 20")
     painting.goes_on(5)
@@ -214,8 +235,8 @@ def test_an_interrupt_does_not_reach_what_the_widget_draws(painting: Painting) -
 
 def test_a_render_that_is_interrupted_in_a_cell_leaves_the_painter_whole(real: Painting) -> None:
     """3. The real model, interrupted at other places each time while the widget waits for it."""
+    undisturbed = real.picture_of(f"before{STROKE.format(row=4)}{STROKE.format(row=5)}")
     real.stroke(4)
-    real.is_drawn()
     for pause_ms in (60, 90, 130, 170, 210):
         # Other strengths each time, as by hand: a scene that was just drawn would be no work.
         real.notebook.begin("i = 0\nwhile True:\n    painter.render(before.scale(0, 1 + i / 100)); i += 1")
@@ -224,10 +245,7 @@ def test_a_render_that_is_interrupted_in_a_cell_leaves_the_painter_whole(real: P
         assert real.notebook.end() == "KeyboardInterrupt"
     real.stroke(5)
     real.is_drawn()
-    # A painter that was never interrupted draws the very same.
-    real.notebook.tell("import numpy; untouched = ember.Painter.embedded()")
-    same = f"numpy.array_equal(untouched.render({real.scene}), painter.render({real.scene}))"
-    assert real.notebook.ask(f"bool({same})")
+    np.testing.assert_array_equal(real.view.picture(), undisturbed)
     real.goes_on(6)
 
 
@@ -348,8 +366,8 @@ def test_the_disk_is_full_while_a_scene_is_saved(painting: Painting, disk: FullD
     disk.fill()
     save = "widget.scene.save(folder / 'scene.png', painter.render(widget.scene))"
     assert error_of(painting.notebook, save) == (
-        f"cannot save {disk.folder / 'scene.png'}: {disk.why}; {disk.advice}choose another folder. "
-        "What was there is unchanged"
+        f"cannot write {disk.folder / 'scene.png'}: {disk.why}; "
+        "free some space, or choose a folder that can be written to"
     )
     assert disk.files() == ["scene.png"]
     assert (disk.folder / "scene.png").read_bytes() == old
@@ -366,7 +384,7 @@ def kernel_scene(painting: Painting) -> bytes:
 
 
 def test_the_disk_is_full_while_a_label_is_set(painting: Painting, disk: FullDisk) -> None:
-    """7. The label is not set, the others are kept, and it can be set later."""
+    """7. The label is there all the same, and is kept with the next one."""
     file = disk.folder / "labels.json"
     painting.notebook.tell("""
 from ember_widgets.features.labels import Labels
@@ -375,14 +393,14 @@ labels.set(1, "a lantern")
 """)
     old = file.read_bytes()
     disk.fill()
-    assert f"cannot save {file}: {disk.why}" in error_of(painting.notebook, "labels.set(2, 'a lamp')")
-    assert painting.notebook.ask("dict(labels)") == {"1": "a lantern"}
+    assert f"cannot write {file}: {disk.why}" in error_of(painting.notebook, "labels.set(2, 'a lamp')")
+    assert painting.notebook.ask("dict(labels)") == {"2": "a lamp", "1": "a lantern"}
     assert disk.files() == ["labels.json"]
     assert file.read_bytes() == old
     painting.goes_on(4)
     disk.free()
-    painting.notebook.tell("labels.set(2, 'a lamp')")
-    assert dict(Labels(own_file=file)) == {1: "a lantern", 2: "a lamp"}
+    painting.notebook.tell("labels.set(3, 'a lion')")
+    assert dict(Labels(own_file=file)) == {1: "a lantern", 2: "a lamp", 3: "a lion"}
 
 
 def test_the_disk_is_full_while_icons_are_kept(real: Painting, disk: FullDisk) -> None:
@@ -394,7 +412,7 @@ icons.make(range(2), progress=False)
 """)
     old = (disk.folder / "icons.zip").read_bytes()
     disk.fill()
-    assert f"cannot save {disk.folder / 'icons.zip'}: {disk.why}" in error_of(
+    assert f"cannot write {disk.folder / 'icons.zip'}: {disk.why}" in error_of(
         real.notebook, "icons.make([2], progress=False)"
     )
     real.notebook.tell("icons.want([3]); icons.wait(60)")
@@ -431,7 +449,12 @@ file = Path({file!r})
 open_painter = lambda: ember.Painter(real.pipeline, ember.load_sae({sae}), name="embedded")
 make = lambda: ember.PaintWidget(open_painter, prompt="a meadow", seed=3)
 """
-ONLINE = "import os; os.environ.pop('HF_HUB_OFFLINE', None); os.environ['HF_ENDPOINT'] = {url!r}\n"
+# huggingface_hub reads the variable once, when it is imported.
+SWITCH = """
+import os, huggingface_hub
+huggingface_hub.constants.HF_HUB_OFFLINE = {offline}
+os.environ.update(HF_HUB_OFFLINE={number!r}, HF_ENDPOINT={url!r})
+"""
 
 
 def unopened(notebook: Notebook, file: Path) -> Painting:
@@ -481,13 +504,13 @@ def test_a_checkpoint_that_was_cut_off(
 
 
 class Bomb:
-    """What pickle would call when it is read."""
+    """Makes a folder when pickle reads it."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.mark,)
+        return os.mkdir, (str(self.mark),)
 
 
 def test_a_checkpoint_that_runs_code(notebook: Notebook, tmp_path: Path, screenshots: Path) -> None:
@@ -497,7 +520,11 @@ def test_a_checkpoint_that_runs_code(notebook: Notebook, tmp_path: Path, screens
     real = unopened(notebook, file)
     message = message_of_opening(real, screenshots / "fault-runs-code.png")
     assert message.startswith(f"{file} cannot be read as plain tensors")
+    assert "it calls posix.mkdir" in message
     assert "files that run code are refused" in message
+    # PyTorch would explain how to run it all the same.
+    assert "can still be loaded" not in message
+    assert message.isprintable()
     assert not mark.exists()
     torch.load(file, weights_only=False)
     assert mark.exists()  # it would have
@@ -511,7 +538,7 @@ def test_the_hub_is_down(notebook: Notebook, tmp_path: Path, screenshots: Path) 
         hub.repos["someone/sae"] = SAE.parent
         hub.down = True
         opening = OPENING.format(real=REAL, file="x", sae=f"'someone/sae', cache_dir={str(tmp_path)!r}")
-        real = Painting(notebook, ONLINE.format(url=hub.url) + opening, least=3)
+        real = Painting(notebook, SWITCH.format(offline=False, number="0", url=hub.url) + opening, least=3)
         real.show()
         message = message_of_opening(real, screenshots / "fault-hub-down.png")
         assert message.startswith("FileNotFoundError: someone/sae is not in the cache")
@@ -520,7 +547,7 @@ def test_the_hub_is_down(notebook: Notebook, tmp_path: Path, screenshots: Path) 
         goes_on_once_opened(real)
         hub.down = True
         assert notebook.ask(f"ember.load_sae('someone/sae', cache_dir={str(tmp_path)!r}).n_features") == 1280
-        notebook.tell("os.environ['HF_HUB_OFFLINE'] = '1'; del os.environ['HF_ENDPOINT']")
+        notebook.tell(SWITCH.format(offline=True, number="1", url=""))
 
 
 def test_two_views_show_and_paint_the_same(painting: Painting) -> None:
@@ -561,11 +588,11 @@ def test_a_widget_that_is_closed_during_a_render(painting: Painting) -> None:
     """12. It goes without a word and lets go of the painter; its scene is still there to go on from."""
     painting.notebook.tell("painter.delay_ms = 1500")
     painting.stroke(4)
-    painting.view.page.wait_for_function(
-        "root => root.dataset.busy === 'true'", arg=painting.view.root.element_handle()
-    )
+    is_busy(painting.view)
     painting.notebook.tell("closed = widget; widget.close()")
     expect(painting.view.root).to_have_count(0)
+    assert painting.notebook.ask("[closed.painter, closed.last_error]") == [None, None]
+    painting.notebook.tell("closed.wait(30)")
     assert painting.notebook.ask("[closed.busy, closed.painter, closed.last_error]") == [False, None, None]
     painting.notebook.tell(f"assert closed.scene == {painting.scene}")
     painting.notebook.tell("painter.delay_ms = 20; before = closed.scene")
@@ -589,7 +616,9 @@ def test_the_home_is_read_only(real: Painting, tmp_path: Path) -> None:
     with read_only(tmp_path) as home:
         real.notebook.tell(AT_HOME.format(home=str(home)))
         try:
-            real.notebook.tell("real = painter = ember.Painter.embedded()")
+            real.notebook.tell(
+                f"painter = ember.Painter(real.pipeline, ember.load_sae({str(SAE)!r}), name='at home')"
+            )
             real.notebook.run_all()
             real.goes_on(4)
             for statement, variable in (
@@ -603,7 +632,7 @@ def test_the_home_is_read_only(real: Painting, tmp_path: Path) -> None:
             assert real.notebook.ask("3 in painter.icons")
             real.goes_on(5)
         finally:
-            real.notebook.tell(f"{BACK}; del real")
+            real.notebook.tell(BACK)
 
 
 # Runs in two processes at once, each with numbers of its own.
