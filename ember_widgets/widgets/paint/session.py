@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ember_widgets.painter.protocol import PainterProtocol, labels_of
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util import memory
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.widgets.paint import to_python
@@ -133,7 +133,7 @@ class Session:
         with self._lock:
             self.last_error = as_exception(fault)
             self.send(ErrorReply.of(fault, sender))
-        release_memory(fault)
+        memory.release(fault)
 
     def send_status(self) -> None:
         """Send what the worker is doing."""
@@ -536,13 +536,6 @@ class Session:
     def _refuse_closed(self) -> None:
         if self.painter is None:
             raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
-
-
-def release_memory(fault: BaseException) -> None:
-    """Let go of what the frames of an out-of-memory error hold: it would be missing at the next try."""
-    # PyTorch's own error is no MemoryError.
-    if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
-        traceback.clear_frames(fault.__traceback__)
 
 
 def as_exception(fault: BaseException) -> Exception:
