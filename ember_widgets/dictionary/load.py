@@ -23,6 +23,7 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.dictionary.source import weights_file
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE as DEFAULT_SITE
+from ember_widgets.util import files
 from ember_widgets.util.hub import Hub
 
 
@@ -78,10 +79,15 @@ def load_sae(
         file = weights_file(source, site, hub, revision)
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
-    readings = _read(checkpoint, format, Given(target, k, threshold))
-    first, *others = (
-        _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
-    )
+    try:
+        readings = _read(checkpoint, format, Given(target, k, threshold))
+        first, *others = (
+            _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        if checkpoint.file is None or checkpoint.source in str(error):
+            raise
+        raise ValueError(f"{checkpoint.source}: {error}") from error
     return dataclasses.replace(first, alternatives=tuple(others))
 
 
@@ -108,7 +114,7 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
         ]
         raise ValueError(f"format={format!r} cannot be written; choose {' or '.join(writable)}")
     place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    files.make_folder(place)
     return write(sae, place)
 
 

@@ -59,6 +59,8 @@ class SAE:
     sha256: str = ""
 
     def __post_init__(self) -> None:
+        if self.W_enc.ndim != 2:
+            raise ValueError(f"W_enc has shape {tuple(self.W_enc.shape)}; it must be (d_model, n_features)")
         d_model, n_features = self.W_enc.shape
         shapes = {
             "b_enc": (n_features,),
@@ -72,6 +74,15 @@ class SAE:
                 raise ValueError(
                     f"{name} has shape {given}, but W_enc is {(d_model, n_features)}; {name} must be {shape}"
                 )
+        for name in ("W_enc", *shapes, "threshold"):
+            value = getattr(self, name)
+            if value is not None and not _is_finite(torch.as_tensor(value)):
+                raise ValueError(
+                    f"{name} holds numbers that are not finite: the file is damaged, or the training failed; "
+                    "give another"
+                )
+        if bool((self.unit <= 0).any()):
+            raise ValueError("unit holds values <= 0; give each feature's typical activation, all above 0")
         if self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation={self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}"
@@ -96,11 +107,8 @@ class SAE:
                     f"threshold has shape {levels}, but W_enc is {(d_model, n_features)}; "
                     f"threshold must be a number or {(n_features,)}"
                 )
-        if (
-            self.activation != "jumprelu"
-            and self.threshold is None
-            and not (self.k and 1 <= self.k <= n_features)
-        ):
+        fits = self.threshold is not None if self.k is None else 1 <= self.k <= n_features
+        if self.activation != "jumprelu" and not fits:
             raise ValueError(f"k={self.k}, but {self.activation} needs k in 1..{n_features} or a threshold")
 
     @property
@@ -168,6 +176,11 @@ class SAE:
         if codes.shape[-1] != self.n_features:
             raise ValueError(f"codes have {codes.shape[-1]} features, but this SAE has {self.n_features}")
         return codes.float() @ self.W_dec + self.b_dec
+
+
+def _is_finite(values: Tensor) -> bool:
+    # Both are NaN if any value is. Other ways allocate an array as large as the values.
+    return not values.numel() or all(bool(torch.isfinite(value)) for value in torch.aminmax(values))
 
 
 def _largest(codes: Tensor, k: int) -> Tensor:

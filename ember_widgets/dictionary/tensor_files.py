@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -24,18 +24,20 @@ def load_pickled(file: Path) -> Any:
     Raises:
         ValueError: The file is damaged, or would run code.
     """
+    stored = file.stat().st_size
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        with files.opened(file) as stream:
+            _check_unpacked(stream, stored)
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+        tensors = list(_tensors_in(content))
+    except Exception as error:  # damaged pickles raise anything
         if isinstance(error, OSError) and error.filename is not None:
-            raise  # it cannot be opened
-        reason = _reason(error)
+            raise
         raise ValueError(
-            f"{file} cannot be read as plain tensors ({reason}); files that run code are refused. "
+            f"{file} cannot be read as plain tensors ({_reason(error)}); files that run code are refused. "
             "If it was cut off, download it again; if it is a whole pickled model, save its state_dict()"
         ) from None
-    claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors_in(content))
-    stored = file.stat().st_size
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     # A view can repeat one number any number of times, and every copy of it would be as large as it claims.
     if claimed > MAX_REPEATED * stored:
         raise ValueError(
@@ -52,15 +54,32 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def _check_unpacked(stream: BinaryIO, stored: int) -> None:
+    """Refuse an archive that unpacks to more than it has: torch packs nothing, and would unpack all of it."""
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > stored:
+                raise ValueError("its archive is compressed, which torch.save does not do")
+    stream.seek(0)
+
+
 def _tensors_in(content: Any) -> Iterator[Tensor]:
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, Mapping):
-        for value in content.values():
-            yield from _tensors_in(value)
-    elif isinstance(content, (list, tuple)):
-        for value in content:
-            yield from _tensors_in(value)
+    """Every tensor in nested containers; those that are held twice come once."""
+    seen: set[int] = set()
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+                raise ValueError(f"it holds a tensor of another kind ({value.layout}, {value.device})")
+            yield value
+        elif isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
 
 
 def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -69,12 +88,13 @@ def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         ValueError: It is damaged, or not a safetensors file.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
+    files.opened(file).close()  # not a pipe, and it can be read
     try:
         with safe_open(file, framework="pt") as f:
             return {name: f.get_tensor(name) for name in f.keys()}, f.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
+    except Exception as error:  # SafetensorError; an empty file gives others
         raise ValueError(
             f"{file} is not a readable safetensors file ({error}); it was cut off or is something else: "
             "download it again, or write it with save_sae"
@@ -83,10 +103,14 @@ def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write a safetensors file, all or nothing."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with files.replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # a full disk, for instance
+            raise OSError(str(error)) from error
     return path
 
 

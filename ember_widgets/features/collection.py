@@ -21,14 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ember_widgets.features.collection_file import Record, load, packed
+from ember_widgets.features.collection_file import SIDE, Record, indices, load, packed
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks, files
 from ember_widgets.util.contact_sheet import contact_sheet
 
 SHARD = 32
+MAX_FEATURES = 2**22
+MAX_SIDE = 1024
 _MANIFEST = "collection.json"
+_MAX_MANIFEST = 2**20
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,13 @@ class Collection:
                 f"there is no collection in {path}; make one with painter.collect(prompts, folder)"
             )
         try:
-            facts = json.loads((path / _MANIFEST).read_text("utf-8"))
+            facts = files.parsed(files.read(path / _MANIFEST, _MAX_MANIFEST).decode("utf-8"), _MAX_MANIFEST)
             if facts["format"] != "ember-collection" or facts["version"] != 1:
                 raise ValueError
             # Collections of version 0.1 do not state their grid; it was always 16×16.
-            rows, cols = facts.get("grid", (16, 16))
-            grid = Grid(int(rows), int(cols))
-            return cls(path, int(facts["n_features"]), checks.model(facts["model"]), grid)
-        except (ValueError, KeyError, TypeError):
+            grid = Grid(*(_size(n, MAX_SIDE) for n in facts.get("grid", (16, 16))))
+            return cls(path, _size(facts["n_features"], MAX_FEATURES), checks.model(facts["model"]), grid)
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{path / _MANIFEST} is not a collection's; delete the folder, or choose another"
             ) from None
@@ -158,10 +160,11 @@ class Collection:
         active, total, squares = (np.zeros(self.n_features) for _ in range(3))
         for shard in self._shards:
             with load(shard) as file:
-                features = file["features"]
-                active[features] += file["active"]
-                total[features] += file["total"]
-                squares[features] += file["squares"]
+                features = indices(file["features"], self.n_features)
+                for sums, name in ((active, "active"), (total, "total"), (squares, "squares")):
+                    sums[features] += file[name]
+                    if not np.isfinite(sums).all():
+                        raise ValueError(f"{name} holds sums that are not finite")
         frequency = active / max(1, len(self) * self.grid.n_patches)
         typical = np.divide(squares, total, out=np.zeros_like(total), where=total > 0)
         return Statistics(frequency.astype(np.float32), typical.astype(np.float32), len(self))
@@ -172,11 +175,14 @@ class Collection:
         shard, place = self._find(index)
         codes = np.zeros((n_patches, self.n_features), np.float32)
         with load(shard) as file:
-            ends = file["ends"]
-            first = place * n_patches
-            begin, end = int(ends[first]), int(ends[first + n_patches])
-            rows = np.repeat(np.arange(n_patches), np.diff(ends[first : first + n_patches + 1].astype(int)))
-            codes[rows, file["code_features"][begin:end]] = file["code_values"][begin:end]
+            features = file["code_features"]
+            ends = file["ends"][place * n_patches : (place + 1) * n_patches + 1].astype(np.int64)
+            counts = np.diff(ends)
+            if len(counts) != n_patches or counts.min() < 0 or ends[-1] > len(features):
+                raise ValueError("its codes and its patches do not fit together")
+            begin, end = int(ends[0]), int(ends[-1])
+            rows = np.repeat(np.arange(n_patches), counts)
+            codes[rows, indices(features[begin:end], self.n_features)] = file["code_values"][begin:end]
         return codes.reshape(*self.grid.shape, self.n_features)
 
     def picture(self, index: int) -> Image.Image:
@@ -186,7 +192,10 @@ class Collection:
             ends = file["picture_ends"]
             data = file["pictures"][ends[place] : ends[place + 1]].tobytes()
             if data:
-                return Image.open(io.BytesIO(data)).convert("RGB")
+                picture = Image.open(io.BytesIO(data))
+                if picture.size != (SIDE, SIDE):
+                    raise ValueError(f"picture {place} is of another size")
+                return picture.convert("RGB")
         raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
 
     def top(self, feature: int, n: int = 12) -> list[Hit]:
@@ -272,7 +281,10 @@ class Collection:
         runs = []
         for shard in self._shards:
             with load(shard) as file:
-                runs.append((json.loads(file["prompts"].tobytes()), file["seeds"].tolist()))
+                prompts, seeds = json.loads(file["prompts"].tobytes()), file["seeds"]
+                if seeds.shape != (len(prompts),) or not all(isinstance(prompt, str) for prompt in prompts):
+                    raise ValueError("its prompts and its seeds do not fit together")
+                runs.append((prompts, indices(seeds, checks.MAX_SEED + 1).tolist()))
         return runs
 
     def _find(self, index: int) -> tuple[Path, int]:
@@ -291,7 +303,11 @@ class Collection:
             with load(shard) as file:
                 begin, end = np.searchsorted(file["peak_features"], [feature, feature + 1])
                 if begin < end:
-                    columns = (file[f"peak_{name}"][begin:end] for name in ("images", "patches", "values"))
+                    limits = {"images": len(seeds), "patches": self.grid.n_patches}
+                    columns = (
+                        *(indices(file[f"peak_{name}"][begin:end], limits[name]) for name in limits),
+                        file["peak_values"][begin:end],
+                    )
                     for image, patch, value in zip(*columns, strict=True):
                         row, col = divmod(int(patch), self.grid.cols)
                         yield Hit(first + int(image), prompts[image], seeds[image], row, col, float(value))
@@ -299,6 +315,10 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"Collection({str(self.folder)!r}, {checks.plural(len(self), 'picture')})"
+
+
+def _size(value: object, most: int) -> int:
+    return checks.integer("size", value, 1, most, hint="count features, rows and columns")
 
 
 def collect(

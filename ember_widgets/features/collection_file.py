@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.util import files
+from ember_widgets.util import arrays
 
 SIDE = 256
 
@@ -84,19 +84,22 @@ def packed(records: list[Record]) -> dict[str, NDArray[Any]]:
 
 
 @contextlib.contextmanager
-def load(shard: Path) -> Iterator[Any]:
+def load(shard: Path) -> Iterator[arrays.Arrays]:
     """Open a shard; its arrays are read one by one, while the block runs.
 
     Raises:
         ValueError: The shard is damaged.
     """
-    try:
-        # Opened here: numpy would leave the handle of a damaged file open.
-        with shard.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            yield file
-    except files.DAMAGE as fault:
-        if isinstance(fault, OSError) and fault.errno is not None:
-            raise  # the file cannot be opened; the error names it
-        raise ValueError(
-            f"{shard} is damaged ({type(fault).__name__}); delete it, and collect its pictures again"
-        ) from fault
+    with arrays.opened(shard, "delete it, and collect its pictures again") as file:
+        yield file
+
+
+def indices(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """The array, if all of it are indices below the count.
+
+    Raises:
+        ValueError: They are not; numpy would count negative ones from the end.
+    """
+    if array.dtype.kind not in "iu" or (array.size and not 0 <= array.min() <= array.max() < count):
+        raise ValueError(f"it holds indices that are not below {count}")
+    return array

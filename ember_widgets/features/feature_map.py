@@ -6,6 +6,7 @@ and Hinton 2008) by scikit-learn where it is not. Either takes from seconds to m
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.util import checks, files
+from ember_widgets.util import arrays, checks, files
 from ember_widgets.util.user_folders import cache_folder
 
 METHODS = {"umap": "UMAP (umap-learn)", "tsne": "t-SNE (scikit-learn)", "pca": "PCA (scikit-learn)"}
@@ -46,22 +47,18 @@ class FeatureMap:
         """Write a file, atomically; ``key`` is the hash of the SAE."""
         stream = io.BytesIO()
         np.savez(stream, positions=self.positions, method=self.method, key=key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         files.write(path, stream.getvalue())
 
     @classmethod
     def load(cls, path: Path, key: str) -> FeatureMap | None:
         """Read a file; None if there is none, it is damaged, or is of another SAE."""
-        try:
-            # The bytes and not the path: numpy would leave the handle of a damaged file open.
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                method = str(file["method"])
-                if str(file["key"]) != key or method not in METHODS:
-                    return None
+        with contextlib.suppress(OSError, ValueError), arrays.opened(path, "it is made again") as file:
+            method = str(file["method"])
+            if str(file["key"]) == key and method in METHODS:
                 positions = checks.frozen_array("positions", file["positions"], ("n_features", 2))
                 return cls(positions, method)
-        except files.DAMAGE:
-            return None
+        return None
 
 
 def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
@@ -119,7 +116,8 @@ def make_map(
         directions: (n_features, d_model), the decoder's rows; their lengths do not matter.
         key: hash of the SAE under which the map is kept; "" = it is not kept.
         method: "umap", "tsne" or "pca"; None = the best that is installed.
-        cache: folder of the cache; None = as `cache_folder` says.
+        cache: folder of the cache; None = as `cache_folder` says. If it cannot be written to, a warning says
+            so.
 
     Raises:
         ValueError: an unknown method.
@@ -136,7 +134,10 @@ def make_map(
     scale = float((high - low).max()) or 1.0
     made = FeatureMap(((positions - (low + high) / 2) * 2 / scale).astype(np.float32), method)
     if key:
-        made.save(_file(key, method, cache), key)
+        try:
+            made.save(_file(key, method, cache), key)
+        except OSError as fault:
+            warnings.warn(f"this map has to be made again next time: {fault}", stacklevel=2)
     return made
 
 

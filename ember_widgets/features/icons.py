@@ -7,6 +7,7 @@ others, more are added without encoding all of them again, and any tool opens it
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import threading
 import zipfile
@@ -23,6 +24,7 @@ QUALITY = 80
 MARGIN = 3 / 16
 """Share of the picture that is cut off at each side: what is painted takes the middle half."""
 SAVE_EVERY = 64
+MAX_ICON_BYTES = 2**16
 BLANK = 12
 """Out of 255: a picture whose colours differ by less is empty."""
 
@@ -257,12 +259,26 @@ def write(path: Path, pictures: Mapping[int, bytes], key: str) -> None:
 
 def read(path: Path, key: str) -> dict[int, bytes]:
     """The icons in a file; none if the file is missing, is damaged, or has another key."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.comment.decode("utf-8", "replace") != key:
-                return {}
-            names = {Path(name).stem: name for name in archive.namelist()}
-            found = {int(stem): archive.read(name) for stem, name in names.items() if stem.isdecimal()}
-    except files.DAMAGE:
-        return {}
-    return {feature: data for feature, data in found.items() if data[:4] == b"RIFF" and data[8:12] == b"WEBP"}
+    with (
+        contextlib.suppress(OSError, ValueError),
+        files.damage_named(path, "they are made again"),
+        files.opened(path) as stream,
+        zipfile.ZipFile(stream) as archive,
+    ):
+        if archive.comment.decode("utf-8", "replace") != key:
+            return {}
+        entries = {Path(entry.filename).stem: entry for entry in archive.infolist()}
+        found = {
+            int(stem): archive.read(entry)
+            for stem, entry in entries.items()
+            if stem.isdecimal() and entry.file_size <= MAX_ICON_BYTES
+        }
+        return {feature: data for feature, data in found.items() if _is_webp(data)}
+    return {}
+
+
+def _is_webp(data: bytes) -> bool:
+    """Whether it is a WebP picture, and whole."""
+    return (
+        data[:4] == b"RIFF" and data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") + 8 == len(data)
+    )

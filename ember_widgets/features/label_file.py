@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from ember_widgets.util import checks, files
 FEATURE_NAMES = ("feature", "feature_id", "feature_idx", "feature_index", "index", "idx", "latent", "id")
 TEXT_NAMES = ("label", "description", "explanation", "text", "name")
 SITE_NAMES = ("site", "block", "layer", "hookpoint")
+MAX_BYTES = 2**26
+MAX_VALUES = 2**21
+MAX_LINES = 2**19
 SCORE_NAMES = ("score", "precision", "recall", "f1", "accuracy", "confidence")
 
 
@@ -39,17 +42,23 @@ def read(path: Path, *, site: str | None = None) -> dict[int, Label]:
     """The labels of a file; see ``Labels.load``."""
     if not path.exists():
         raise FileNotFoundError(f"no label file at {str(path)!r}; give a .json, .jsonl, .tsv or .csv file")
+    data = files.read(path, MAX_BYTES)
     try:
-        text = path.read_text("utf-8-sig")
+        if path.suffix.lower() != ".json" and data.count(b"\n") > MAX_LINES:
+            raise _Unfit(f"has more than {MAX_LINES:,} lines")
+        # Read line by line where there are lines: a list of them takes many times the memory of the file.
+        lines = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
         if path.suffix.lower() in (".tsv", ".csv"):
-            return _from_rows(_table(text, "\t" if path.suffix.lower() == ".tsv" else ","), site)
+            return _from_rows(_table(lines, "\t" if path.suffix.lower() == ".tsv" else ","), site)
         if path.suffix.lower() == ".jsonl":
-            return _from_rows([json.loads(line) for line in text.splitlines() if line.strip()], site)
-        content = json.loads(text)
+            return _from_rows((files.parsed(line, MAX_VALUES) for line in lines if line.strip()), site)
+        content = files.parsed(data.decode("utf-8-sig"), MAX_VALUES)
         return _from_rows(content, site) if isinstance(content, list) else _from_object(content)
     except _Unfit as fault:
         raise ValueError(f"{path} {fault}") from None
-    except (UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError):
+    except csv.Error as fault:
+        raise ValueError(f"{path} cannot be read as a table ({fault}); mend or shorten that cell") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise ValueError(
             f'{path} is not a label file; give JSON of the form {{"labels": {{"12": "tree"}}}}, '
             "or a table with the columns feature and label"
@@ -96,7 +105,7 @@ def _from_object(content: Any) -> dict[int, Label]:
     return {
         feature: Label(
             _text(text),
-            sources.get(key, source if isinstance(source, str) else ""),
+            _text(sources.get(key, source if isinstance(source, str) else "")),
             _scores(scores.get(key)),
         )
         for key, text in content["labels"].items()
@@ -107,9 +116,6 @@ def _from_object(content: Any) -> dict[int, Label]:
 def _from_rows(rows: Iterable[Any], site: str | None) -> dict[int, Label]:
     labels: dict[int, Label] = {}
     sites: set[str] = set()
-    rows = list(rows)
-    if not rows:
-        raise ValueError
     for row in rows:
         named = {str(key).strip().lower(): value for key, value in row.items()}
         where = _site(str(_first(named, SITE_NAMES, "")))
@@ -121,7 +127,9 @@ def _from_rows(rows: Iterable[Any], site: str | None) -> dict[int, Label]:
             continue  # a feature without a label
         scores = {name: named[name] for name in SCORE_NAMES if named.get(name) not in (None, "")}
         feature = _feature(_first(named, FEATURE_NAMES))
-        labels.setdefault(feature, Label(_text(text), str(named.get("source") or ""), _scores(scores)))
+        labels.setdefault(feature, Label(_text(text), _text(str(named.get("source") or "")), _scores(scores)))
+    if not sites:  # there are no rows
+        raise ValueError
     if site is None and len(sites) > 1:
         raise _Unfit(f"has labels of several sites ({', '.join(sorted(sites))}); choose one with site=")
     if site is not None and not labels and any(sites):
@@ -129,12 +137,12 @@ def _from_rows(rows: Iterable[Any], site: str | None) -> dict[int, Label]:
     return labels
 
 
-def _table(text: str, delimiter: str) -> list[dict[str, str]]:
-    table = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+def _table(lines: Iterable[str], delimiter: str) -> Iterator[dict[str, str]]:
+    table = csv.DictReader(lines, delimiter=delimiter)
     names = {str(name).strip().lower() for name in table.fieldnames or ()}
     if not names & set(FEATURE_NAMES) or not names & set(TEXT_NAMES):
         raise ValueError
-    return list(table)
+    return table
 
 
 def _first(named: Mapping[str, Any], names: Iterable[str], default: Any = None) -> Any:
@@ -143,7 +151,7 @@ def _first(named: Mapping[str, Any], names: Iterable[str], default: Any = None) 
 
 def _feature(value: Any) -> int:
     feature = int(value)
-    if isinstance(value, (bool, float)) or feature < 0:
+    if isinstance(value, (bool, float)) or not 0 <= feature < 2**31:
         raise ValueError
     return feature
 
@@ -153,7 +161,10 @@ def _text(value: Any) -> str:
         raise _Unfit(
             f"has labels that are not text; give a string for each feature, not {checks.shown(value)}"
         )
-    return " ".join(value.split())
+    try:
+        return " ".join(checks.text("a label", value).split())
+    except ValueError as fault:
+        raise _Unfit(f"cannot be used: {fault}") from None
 
 
 def _scores(value: Any) -> dict[str, float]:
@@ -162,7 +173,7 @@ def _scores(value: Any) -> dict[str, float]:
         value = dict(zip(("precision", "recall"), value, strict=True))
     elif isinstance(value, (int, float)):
         value = {"score": value}
-    scores = {str(name): float(number) for name, number in (value or {}).items()}
+    scores = {_text(str(name)): float(number) for name, number in (value or {}).items()}
     return {name: number for name, number in scores.items() if math.isfinite(number)}
 
 

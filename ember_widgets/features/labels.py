@@ -49,7 +49,8 @@ class Labels(Mapping[int, str]):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts:
             self._given = {
-                checks.whole("feature", feature, 0, 2**31 - 1): Label(text) for feature, text in texts.items()
+                checks.whole("feature", feature, 0, 2**31 - 1): Label(checks.text("a label", text))
+                for feature, text in texts.items()
             }
         self._check_features(self._given)
         if self._own_file is not None and self._own_file.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.util import checks, files
+from ember_widgets.util import arrays, checks, files
 
 FILE = "statistics.npz"
 
@@ -52,14 +53,10 @@ class Statistics:
     @classmethod
     def load(cls, path: Path, key: str) -> Statistics | None:
         """Read a file; None if there is none, it is damaged, or is about another model or SAE."""
-        try:
-            # The bytes and not the path: numpy would leave the handle of a damaged file open.
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                if str(file["key"]) != key:
-                    return None
+        with contextlib.suppress(OSError, ValueError), arrays.opened(path, "it is left out") as file:
+            if str(file["key"]) == key:
                 return cls(file["frequency"], file["typical"], int(file["n_images"]))
-        except files.DAMAGE:
-            return None
+        return None
 
 
 def joined(parts: Sequence[Statistics]) -> Statistics:

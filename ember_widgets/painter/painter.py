@@ -266,9 +266,10 @@ class Painter:
                 step, where composition is decided.
             n_factors: How many factors, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
                 With several sites, for each of them, or {"down.2.1": 5, "up.0.1": 3}.
-            image: A photograph to start from: PIL image, file, or array (height, width, 3) uint8. Its middle
-                square is encoded, and noised to the step that SDXL-Turbo's image-to-image starts at. Scenes
-                keep these latents (64 KB), not the photograph.
+            image: A photograph to start from: PIL image; file; or array (height, width, 3) or tensor (3,
+                height, width), uint8 or floats from 0 to 1. Its middle square is encoded, and noised to the
+                step that SDXL-Turbo's image-to-image starts at. Scenes keep these latents (64 KB), not the
+                photograph.
             image_strength: How much of the photograph is drawn anew, 0.05..1: SDXL-Turbo's is 0.5. A smaller
                 one stays nearer to the photograph; a larger one leaves more room for painting.
             guidance: Scale of classifier-free guidance; None = the painter's.

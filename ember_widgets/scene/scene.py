@@ -48,7 +48,8 @@ class Scene:
     Scenes compare by value. Arrays are read-only.
 
     Args:
-        prompt: text the picture was generated from; may be empty.
+        prompt: text the picture was generated from; may be empty. Like every text of a scene, it has up to
+            10,000 characters, and no half of a surrogate pair.
         seed: seed of the noise, 0..2**63-1.
         n_steps: sampling steps, 1..4.
         strengths: S, (rows, cols, n_factors) float32. 1.0 = as strong as the model itself makes that factor;
@@ -118,9 +119,9 @@ class Scene:
     next_factor_id: int | None = None
 
     def __post_init__(self) -> None:
-        basis = checks.frozen_array("basis", self.basis, ("n_factors", "n_features"))
+        basis = checks.factor_rows("basis", self.basis, "n_features")
         n_factors, n_features = basis.shape
-        base_basis = checks.frozen_array("base_basis", self.base_basis, ("n_base", n_features))
+        base_basis = checks.factor_rows("base_basis", self.base_basis, n_features)
         n_base = len(base_basis)
         if n_base > n_factors and self.origins is None:
             raise ValueError(
@@ -559,7 +560,7 @@ class Scene:
         """Draw the same things in another style, e.g. "pixel art"; "" takes it away.
 
         Raises:
-            TypeError: not text.
+            TypeError, ValueError: not text, or too long.
         """
         return self.replace(style=checks.text("style", style))
 

@@ -16,7 +16,6 @@ Reading runs no code from the file. An array is never unpacked to more bytes tha
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import zlib
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from ember_widgets.util import png
+from ember_widgets.util import files, png
 from ember_widgets.util.checks import FloatArray, shown
 
 FORMAT = "ember-scene"
@@ -45,8 +44,12 @@ OPTIONAL_FIELDS = (
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 OPTIONAL_ARRAYS = ("image",)
 
-MAX_FILE_BYTES = 2**30
-MAX_ARRAY_BYTES = 2**29
+MAX_FILE_BYTES = 2**26
+MAX_ARRAY_BYTES = 2**27
+"""Of all arrays together, unpacked."""
+MAX_VALUES = 100_000
+"""Of the JSON outside of arrays."""
+_PIECE = 2**20
 _DTYPE = "<f4"
 
 
@@ -70,13 +73,12 @@ def load(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is too large.
+        ValueError: it is a pipe or a device.
     """
     if not path.exists():
         raise FileNotFoundError(f"cannot load {path}: there is no such file")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes, so it is not a scene")
-    return path.read_bytes()
+    with files.opened(path) as stream:
+        return stream.read(MAX_FILE_BYTES + 1)
 
 
 def read(data: bytes) -> dict[str, Any]:
@@ -92,6 +94,8 @@ def read(data: bytes) -> dict[str, Any]:
         ValueError: the file is not a scene, is damaged, or is of a newer version. The message says which; it
             does not contain the name of the file.
     """
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes, so it is not a scene")
     content = _parse(data)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(
@@ -110,7 +114,10 @@ def read(data: bytes) -> dict[str, Any]:
         raise ValueError("its arrays are not a JSON object; the file is damaged")
     _check_keys(arrays, ARRAY_FIELDS, "arrays", OPTIONAL_ARRAYS)
     fields = {name: content[name] for name in PLAIN_FIELDS + OPTIONAL_FIELDS if name in content}
-    return fields | {name: _decode(name, entry) for name, entry in arrays.items()}
+    shapes = {name: _shape(name, entry) for name, entry in arrays.items()}
+    if sum(4 * math.prod(shape) for shape in shapes.values()) > MAX_ARRAY_BYTES:
+        raise ValueError(f"its arrays would be larger than {MAX_ARRAY_BYTES >> 20} MiB; the file is damaged")
+    return fields | {name: _decode(name, shapes[name], entry["zlib64"]) for name, entry in arrays.items()}
 
 
 def _parse(data: bytes) -> Any:
@@ -120,8 +127,8 @@ def _parse(data: bytes) -> Any:
             raise ValueError("it is a picture without a scene in it; give one written by scene.save")
         data = found.encode("utf-8", "surrogatepass")
     try:
-        return json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError):
+        return files.parsed(data.decode("utf-8"), MAX_VALUES)
+    except ValueError:
         raise ValueError("it is not JSON, or cut off; give a file written by scene.save") from None
 
 
@@ -141,29 +148,36 @@ def _encode(array: FloatArray) -> dict[str, Any]:
     return {"shape": list(array.shape), "dtype": _DTYPE, "zlib64": base64.b64encode(packed).decode("ascii")}
 
 
-def _decode(name: str, entry: Any) -> FloatArray:
+def _shape(name: str, entry: Any) -> tuple[int, ...]:
+    """The shape of an array, once its entry was found to be in order."""
     if not isinstance(entry, dict) or set(entry) != {"shape", "dtype", "zlib64"}:
         raise ValueError(f"array {name} is not made of shape, dtype and zlib64; the file is damaged")
-    shape, packed = entry["shape"], entry["zlib64"]
+    shape = entry["shape"]
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 3:
         raise ValueError(f"array {name} has no valid shape ({shown(shape)}); the file is damaged")
     if entry["dtype"] != _DTYPE:
         raise ValueError(f"array {name} is of type {shown(entry['dtype'])}; scenes hold {_DTYPE!r} only")
-    n_bytes = 4 * math.prod(shape)
-    if n_bytes > MAX_ARRAY_BYTES:
-        raise ValueError(
-            f"array {name} would be larger than {MAX_ARRAY_BYTES >> 20} MiB; the file is damaged"
-        )
-    if not isinstance(packed, str):
+    if not isinstance(entry["zlib64"], str):
         raise ValueError(f"array {name} holds no text in zlib64; the file is damaged")
-    unzip = zlib.decompressobj()
+    return tuple(shape)
+
+
+def _decode(name: str, shape: tuple[int, ...], packed: str) -> FloatArray:
+    array = np.zeros(shape, _DTYPE)
+    space = array.reshape(-1).view(np.uint8)
+    unzip, filled = zlib.decompressobj(), 0
     try:
-        # One byte more than stated is enough to find that there are too many.
-        data = unzip.decompress(base64.b64decode(packed, validate=True), n_bytes + 1)
-    except (ValueError, binascii.Error, zlib.error):
+        rest = base64.b64decode(packed, validate=True)
+        # In pieces, and into the array itself: it may take most of the memory there is.
+        while filled <= len(space) and (piece := unzip.decompress(rest, _PIECE)):
+            space[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)[: len(space) - filled]
+            filled, rest = filled + len(piece), unzip.unconsumed_tail
+    except (ValueError, zlib.error):
         raise ValueError(f"array {name} cannot be unpacked; the file is damaged") from None
-    if len(data) != n_bytes or not unzip.eof or unzip.unused_data:
+    if filled != len(space) or not unzip.eof or unzip.unused_data:
         raise ValueError(
-            f"array {name} does not have the {n_bytes} bytes of its shape {shape}; the file is damaged"
+            f"array {name} does not have the {len(space)} bytes of its shape {list(shape)}; "
+            "the file is damaged"
         )
-    return np.frombuffer(data, dtype=_DTYPE).reshape(shape).astype(np.float32)
+    array.flags.writeable = False  # so that it is not copied once more
+    return array

@@ -21,6 +21,10 @@ FloatArray = NDArray[np.float32]
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 4
 MAX_GUIDED_STEPS = 100
+MAX_TEXT = 10_000
+"""Characters of a prompt, a style, a name or a label."""
+MAX_FACTORS = 4096
+MAX_SITES = 256
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 _repr = reprlib.Repr()
@@ -38,9 +42,18 @@ def plural(count: int, noun: str) -> str:
 
 
 def text(name: str, value: object) -> str:
-    """``value`` if it is a str."""
+    """``value`` if it is a str of up to ``MAX_TEXT`` characters that UTF-8 can hold."""
     if not isinstance(value, str):
         raise TypeError(f"{name}={shown(value)} is not text; give a str")
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"{name} has {len(value):,} characters; {MAX_TEXT:,} are the most")
+    try:
+        value.encode()
+    except UnicodeEncodeError as fault:
+        raise ValueError(
+            f"{name} holds {value[fault.start]!a} at {fault.start}, half of a surrogate pair, "
+            "which no file can hold; leave it out"
+        ) from None
     return value
 
 
@@ -147,6 +160,8 @@ def sites(value: object, n_features: int) -> dict[str, int]:
     """How many of a scene's features belong to each site, in the order of the features."""
     if not isinstance(value, Mapping) or len(value) < 2:
         raise TypeError(f"sites={shown(value)} is not a mapping of two sites or more; leave it out for one")
+    if len(value) > MAX_SITES:
+        raise ValueError(f"sites names {len(value):,} sites; {MAX_SITES} are the most")
     found = {
         text("a site", site): integer("sites", n, 1, n_features, hint="count its SAE's features")
         for site, n in value.items()
@@ -199,13 +214,15 @@ def feature_index(feature: object, n_features: int) -> int:
 def factor_names(value: object, n_factors: int) -> tuple[str, ...]:
     """One name per factor, all different, none empty."""
     names = _texts("names", value, n_factors)
+    seen: set[str] = set()
     for name in names:
         if not name.strip():
             raise ValueError("names holds an empty name; give every factor a name")
-        if names.count(name) > 1:
+        if name in seen:
             raise ValueError(
                 f"names holds {shown(name)} twice; factors are picked by name, so all must differ"
             )
+        seen.add(name)
     return names
 
 
@@ -233,6 +250,14 @@ def _texts(name: str, value: object, count: int) -> tuple[str, ...]:
             f"{name} holds {len(value)}, but basis has {plural(count, 'row')}; give one per factor"
         )
     return tuple(value)
+
+
+def factor_rows(name: str, value: object, n_features: int | str) -> FloatArray:
+    """A basis: one row of features per factor, as `frozen_array`."""
+    rows = frozen_array(name, value, ("n_factors" if name == "basis" else "n_base", n_features))
+    if len(rows) > MAX_FACTORS:
+        raise ValueError(f"{name} has {len(rows):,} rows; a scene has up to {MAX_FACTORS:,} factors")
+    return rows
 
 
 def origins(value: object, n_factors: int, n_base: int) -> tuple[int, ...]:

@@ -1,24 +1,86 @@
-"""Files written whole or not at all: one that was there stays until the new one is complete."""
+"""Files written whole or not at all, and read within limits; their errors name the file."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from ember_widgets.util import user_folders
 
-DAMAGE = (
-    *(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError),
-    *(RuntimeError, NotImplementedError, BadZipFile, zlib.error),
-)
-"""What reading a damaged zip archive, array file or picture can raise."""
+# Reading
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to read from.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is a pipe or a device, which could be waited for without end.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path} is not a regular file, but a pipe or a device; give a file")
+    return path.open("rb")
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It has more bytes than the limit, or is a pipe or a device.
+    """
+    with opened(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"{path} is larger than {limit:,} bytes; it is damaged or something else")
+    return data
+
+
+def parsed(text: str, most: int) -> Any:
+    """The content of JSON.
+
+    Args:
+        text: The text.
+        most: How many values it may have; each takes up to twenty times the memory of its text.
+
+    Raises:
+        ValueError: It is not JSON, or has more values, or is nested too deeply.
+    """
+    if sum(text.count(mark) for mark in ",[{") > most:
+        raise ValueError(f"it has more than {most:,} values")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+@contextlib.contextmanager
+def damage_named(path: Path, advice: str) -> Iterator[None]:
+    """Turn whatever a library raises about a damaged file into one ValueError that names it.
+
+    Raises:
+        OSError: The file is not there, or cannot be read.
+        ValueError: Anything else went wrong.
+    """
+    try:
+        yield
+    except Exception as fault:
+        known = isinstance(fault, ValueError) and str(path) in str(fault)
+        # Libraries raise OSError about content too, but then without the name of a file.
+        if known or (isinstance(fault, OSError) and fault.filename is not None):
+            raise
+        reason = (str(fault).strip().splitlines() or [""])[0][:200]
+        raise ValueError(f"{path} is damaged ({type(fault).__name__}: {reason}); {advice}") from fault
+
+
+# Writing
 
 LOCK_S = 30.0
 """How long another process may write before this one gives up."""

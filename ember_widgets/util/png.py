@@ -10,7 +10,9 @@ import struct
 import zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_TEXT_BYTES = 2**28
+MAX_TEXT_BYTES = 2**22
+MAX_GROWTH = 8
+"""A packed text has up to `MAX_TEXT_BYTES`, or this many times as many bytes as it takes in the file."""
 
 
 def with_text(png: bytes, key: str, text: str) -> bytes:
@@ -60,7 +62,7 @@ def _read(data: bytes) -> str:
         flags, (_, _, packed) = data[:2], data[2:].split(b"\0", 2)
         if flags == b"\1\0":
             unzip = zlib.decompressobj()
-            packed = unzip.decompress(packed, MAX_TEXT_BYTES)
+            packed = unzip.decompress(packed, max(MAX_TEXT_BYTES, MAX_GROWTH * len(packed)))
             if not unzip.eof:
                 raise ValueError
         return packed.decode("utf-8", "surrogatepass")

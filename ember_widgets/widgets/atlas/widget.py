@@ -6,7 +6,7 @@ import base64
 import io
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -311,12 +311,16 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._report(fault)
 
     def _do(self, content: Any) -> None:
-        action = content["do"]
+        if not isinstance(content, Mapping):
+            raise ValueError(
+                f"message {checks.shown(content)} is not an object; send {{do: ..., feature: ...}}"
+            )
+        action = content.get("do")
         if action == "clear":
             self._forget_query()
             self._choose(())
             return
-        feature = checks.feature_index(content["feature"], self._all.n_features)
+        feature = checks.feature_index(content.get("feature"), self._all.n_features)
         with self._lock:
             if action == "look":
                 self._open_card(feature)
@@ -328,11 +332,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             elif action == "show":
                 self._scatter.zoom((feature,))
             elif action == "label":
-                self._label(feature, content["text"])
+                self._label(feature, content.get("text"))
             else:
                 raise ValueError(f"do={checks.shown(action)} is unknown")
 
-    def _label(self, feature: int, text: str) -> None:
+    def _label(self, feature: int, text: Any) -> None:
         if " ".join(checks.text("text", text).split()) == self._all.labels.get(feature, ""):
             return
         self._all.labels.set(feature, text)

@@ -19,12 +19,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util import checks
 from ember_widgets.util.checks import plural, shown
 from ember_widgets.widgets.paint import strength_buffers, to_python
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import MIME, BorrowSource
 from ember_widgets.widgets.paint.replies import Sender
-from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene, digits, encodable
+from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene, digits
 from ember_widgets.widgets.paint.session import Session
 
 MAX_TEXT = 200
@@ -63,14 +64,14 @@ def short_text(name: str, value: object) -> str:
     """A short text."""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise ValueError(f"{name}={shown(value)} is not a text of up to {MAX_TEXT} characters")
-    return encodable(name, value)
+    return checks.text(name, value)
 
 
 def texts(name: str, value: object) -> tuple[str, ...]:
     """A list of texts."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{name}={shown(value)} is not a list of texts")
-    return tuple(encodable(name, item) for item in value)
+    return tuple(checks.text(name, item) for item in value)
 
 
 def sliders(name: str, value: object) -> tuple[float, ...]:

@@ -12,7 +12,6 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks
 from ember_widgets.util.checks import FloatArray, shown
 from ember_widgets.widgets.paint.history import State
-from ember_widgets.widgets.paint.requests import MAX_PROMPT, encodable
 
 # The scene's verbs that a browser may use, and the arguments of each.
 VERBS: Mapping[str, tuple[str, ...]] = {
@@ -56,9 +55,7 @@ class PaletteEdit:
             given["features"] = {_number(feature): weight for feature, weight in given["features"].items()}
         for name, value in given.items():
             if isinstance(value, str):
-                encodable(name, value)
-                if len(value) > MAX_PROMPT:
-                    raise ValueError(f"{name} has {len(value)} characters; {MAX_PROMPT} are the most")
+                checks.text(name, value)
         return cls(str(verb), given)
 
     def apply(self, state: State, source: Scene | None = None) -> State:

@@ -27,7 +27,6 @@ from ember_widgets.util.checks import shown
 from ember_widgets.widgets.shared.pictures import Picture
 
 DEFAULT_N_FACTORS = 5
-MAX_PROMPT = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +59,8 @@ class NewScene:
         given = {"prompt": "", "seed": 0, "n_steps": 1, "n_factors": DEFAULT_N_FACTORS, "style": ""}
         given |= {name: value for name, value in wanted.items() if value is not None}
         return cls(
-            prompt=_text("prompt", given["prompt"]),
-            style=_text("style", given["style"]),
+            prompt=checks.text("prompt", given["prompt"]),
+            style=checks.text("style", given["style"]),
             seed=checks.seed(given["seed"]),
             n_steps=checks.n_steps(given["n_steps"], guidance),
             n_factors=_n_factors(given["n_factors"], n_patches),
@@ -179,29 +178,6 @@ def digits(value: object) -> object:
     return int(str(value)) if readable else value
 
 
-def encodable(name: str, text: str) -> str:
-    """A text, if UTF-8 can hold it: files and messages cannot carry half of a surrogate pair.
-
-    Raises:
-        ValueError: UTF-8 cannot hold it.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as fault:
-        raise ValueError(
-            f"{name} holds {text[fault.start]!a} at {fault.start}, half of a surrogate pair, "
-            "which no file can hold; leave it out"
-        ) from None
-    return text
-
-
-def _text(name: str, value: object) -> str:
-    text = encodable(name, checks.text(name, value))
-    if len(text) > MAX_PROMPT:
-        raise ValueError(f"{name} has {len(text)} characters; {MAX_PROMPT} are the most")
-    return text
-
-
 def _n_factors(value: object, n_patches: int | None) -> int:
     number = checks.whole("n_factors", value, 1, n_patches or 256)
     if number < 1 or (n_patches is not None and number > n_patches):
@@ -277,15 +253,11 @@ def previews(painter: PainterProtocol, scene: Scene) -> bool:
 
 
 def check_scene(scene: object) -> Scene:
-    """Refuse anything that is not a scene, or that cannot be sent or saved."""
+    """Refuse anything that is not a scene."""
     if not isinstance(scene, Scene):
         raise TypeError(
             f"scene={shown(scene)} is not a Scene; make one with painter.analyze() or Scene.load(path)"
         )
-    for name in ("prompt", "style"):
-        encodable(name, getattr(scene, name))
-    for factor in scene.names:
-        encodable("a factor's name", factor)
     return scene
 
 

@@ -25,7 +25,6 @@ from ember_widgets.widgets.paint.requests import (
     Variation,
     check_keywords,
     check_scene,
-    encodable,
     facts,
 )
 from ember_widgets.widgets.paint.session import Session, as_exception
@@ -308,7 +307,7 @@ class PaintWidget(anywidget.AnyWidget):
             TypeError: not text.
             ValueError: another step has this name.
         """
-        self._open.keep(encodable("name", checks.text("name", name)).strip())
+        self._open.keep(checks.text("name", name).strip())
 
     @property
     def kept(self) -> dict[str, Scene]:

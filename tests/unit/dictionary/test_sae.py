@@ -83,12 +83,43 @@ def test_decode_is_linear_in_the_codes(patches: torch.Tensor) -> None:
             "activation='jumprelu' needs a threshold, and none was given; give one or choose 'batchtopk'",
         ),
         ({"k": 0}, "k=0, but batchtopk needs k in 1..6 or a threshold"),
+        ({"k": -2}, "k=-2, but batchtopk needs k in 1..6 or a threshold"),
+        ({"k": 7}, "k=7, but batchtopk needs k in 1..6 or a threshold"),
+        ({"k": 0, "threshold": 1.0}, "k=0, but batchtopk needs k in 1..6 or a threshold"),
+        ({"k": 7, "threshold": 1.0}, "k=7, but batchtopk needs k in 1..6 or a threshold"),
+        ({"k": None}, "k=None, but batchtopk needs k in 1..6 or a threshold"),
+        ({"b_enc": torch.tensor(0.0)}, "b_enc has shape (), but W_enc is (4, 6); b_enc must be (6,)"),
+        ({"b_dec": torch.tensor(0.0)}, "b_dec has shape (), but W_enc is (4, 6); b_dec must be (4,)"),
+        ({"unit": torch.ones(5)}, "unit has shape (5,), but W_enc is (4, 6); unit must be (6,)"),
+        ({"W_enc": torch.ones(24)}, "W_enc has shape (24,); it must be (d_model, n_features)"),
+        (
+            {"threshold": torch.ones(5)},
+            "threshold has shape (5,), but W_enc is (4, 6); threshold must be a number or (6,)",
+        ),
+        (
+            {"unit": torch.tensor([1.0, 1, 0, 1, 1, 1])},
+            "unit holds values <= 0; give each feature's typical activation, all above 0",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
         make(**changes)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["W_enc", "b_enc", "W_dec", "b_dec", "unit", "threshold"])
+def test_values_that_are_not_finite_are_refused_by_name(name: str, value: float) -> None:
+    values = torch.ones(6) if name == "threshold" else getattr(make(), name).clone()
+    values.view(-1)[2] = value
+    with pytest.raises(ValueError, match=f"^{name} holds numbers that are not finite: the file is damaged"):
+        make(**{name: values})
+
+
+def test_half_of_a_k_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"k=2\.5 is not a whole number; give an int 1\.\.6"):
+        make(k=2.5)
 
 
 def test_activations_of_another_width_are_refused() -> None:

@@ -212,7 +212,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path, begin: float) -> None:
     at = int(begin * len(data))
     data[at : at + 60] = bytes(60)
     shard.write_bytes(data[: len(data) - (begin > 0.9)])
-    message = rf"{shard} is damaged \(\w+\); delete it, and collect its pictures again"
+    message = rf"{shard} is damaged \(\w+: .*\); delete it, and collect its pictures again"
 
     def read_all() -> None:
         again = Collection.open(tmp_path)

@@ -174,6 +174,27 @@ class TestFiles:
             labels.export(tmp_path / "labels.xlsx")
 
 
+def test_texts_that_no_file_can_hold_are_refused(tmp_path: Path) -> None:
+    """One such label made every later one fail."""
+    labels = Labels(own_file=tmp_path / "own.json")
+    for act in (
+        lambda: labels.set(1, "a \ud800"),
+        lambda: Labels({1: "a \ud800"}),
+        lambda: labels.add({1: "\ud800"}),
+    ):
+        with pytest.raises(ValueError, match="half of a surrogate pair, which no file can hold"):
+            act()
+    with pytest.raises(ValueError, match=r"text has 10,001 characters; 10,000 are the most"):
+        labels.set(1, "x" * 10_001)
+    labels.set(2, "tree")
+    assert dict(Labels(own_file=tmp_path / "own.json")) == {2: "tree"}
+    (tmp_path / "theirs.json").write_text(r'{"labels": {"1": "a \ud800"}}')
+    with pytest.raises(
+        ValueError, match=r"theirs\.json cannot be used: a label holds '.ud800' at 2, half of a"
+    ):
+        Labels.load(tmp_path / "theirs.json")
+
+
 def test_numpy_numbers_are_as_good_as_others(tmp_path: Path) -> None:
     labels = Labels({np.int64(3): "tree"}, n_features=10)
     labels.set(np.int64(4), "pine")

@@ -407,3 +407,58 @@ def test_a_wrong_field_says_what_to_give(
     with pytest.raises(error) as caught:
         make_scene(**fields)
     assert str(caught.value) == message
+
+
+HALF = "holds '\\\\ud800' at 2, half of a surrogate pair, which no file can hold; leave it out"
+LONG = "has 10,001 characters; 10,000 are the most"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a \ud800", HALF), ("x" * 10_001, LONG)], ids=["half", "long"]
+)
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda text: make_scene(prompt=text),
+        lambda text: make_scene(style=text),
+        lambda text: make_scene(names=(text, "lion", "meadow")),
+        lambda text: make_scene(model={"id": text}),
+        lambda text: make_scene(model={text: "x"}),
+        lambda text: make_scene(sites={text: 4, "b": 4}),
+        lambda text: make_scene().replace(prompt=text),
+        lambda text: make_scene().restyle(text),
+        lambda text: make_scene().rename(0, text),
+        lambda text: make_scene().add_factor({1: 1.0}, name=text),
+    ],
+    ids=["prompt", "style", "name", "model", "key", "site", "replace", "restyle", "rename", "add_factor"],
+)
+def test_texts_that_cannot_be_kept_are_refused_where_they_come_in(
+    give: Callable[[str], object], text: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        give(text)
+
+
+def test_the_longest_texts_are_kept() -> None:
+    longest = "x" * 10_000
+    scene = make_scene(prompt=longest, names=(longest, "lion", "meadow")).restyle(longest)
+    assert (scene.prompt, scene.style, scene.names[0]) == (longest, longest, longest)
+
+
+def test_as_many_factors_as_a_fine_grid_has_patches_and_no_more() -> None:
+    n = 4096
+    many: dict[str, Any] = {
+        "strengths": np.zeros((1, 1, n)),
+        "remainder": np.ones((1, 1)),
+        "basis": np.zeros((n, 8)),
+        "names": tuple(f"factor {f}" for f in range(n)),
+        "colors": ("#e69f00",) * n,
+        "base_strengths": np.zeros((1, 1, 0)),
+        "base_basis": np.zeros((0, 8)),
+    }
+    scene = make_scene(**many)
+    assert scene.n_factors == n
+    with pytest.raises(ValueError, match="basis has 4,097 rows; a scene has up to 4,096 factors"):
+        scene.add_factor({1: 1.0})
+    with pytest.raises(ValueError, match="base_basis has 4,097 rows; a scene has up to 4,096 factors"):
+        make_scene(base_basis=np.zeros((4097, 8)), origins=(-1,) * 3)

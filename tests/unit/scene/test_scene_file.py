@@ -66,7 +66,7 @@ class TestRoundTrip:
         blank.save(path)
         assert Scene.load(path) == blank
 
-    @pytest.mark.parametrize("prompt", ["", "ein Löwe, 獅子", 'a "quoted"\nline', "\ud800"])
+    @pytest.mark.parametrize("prompt", ["", "ein Löwe, 獅子", 'a "quoted"\nline'])
     def test_of_any_text(self, path: Path, prompt: str) -> None:
         scene = make_scene(prompt=prompt, names=("sky", "Löwe", "\U0001f981"))
         scene.save(path)
@@ -319,7 +319,7 @@ DAMAGED: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     (
         "enormous",
         change(*STRENGTHS, "shape", to=[16, 16, 10**9]),
-        "array strengths would be larger than 512 MiB; the file is damaged",
+        "its arrays would be larger than 128 MiB; the file is damaged",
     ),
     (
         "shapes that do not fit",

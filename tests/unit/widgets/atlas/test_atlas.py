@@ -478,9 +478,22 @@ class TestRefusals:
             FeatureAtlas(source, other)
 
     def test_of_messages_that_make_no_sense(self, atlas: FeatureAtlas) -> None:
-        for content in ({}, {"do": "dance", "feature": 1}, {"do": "look", "feature": 1000}, "x"):
+        nonsense: list[tuple[Any, str]] = [
+            ({}, "feature=None is not a whole number"),
+            ({"do": "look"}, "feature=None is not a whole number"),
+            ({"do": "look", "feature": -1}, "feature=-1 is outside 0..59"),
+            ({"do": "look", "feature": 1000}, "feature=1000 is outside 0..59"),
+            ({"do": "dance", "feature": 1}, "do='dance' is unknown"),
+            ({"do": "label", "feature": 1}, "text=None is not text"),
+            (
+                {"do": "label", "feature": 1, "text": "a \ud800"},
+                "text holds '\\ud800' at 2",
+            ),
+            ("x", "message 'x' is not an object"),
+        ]
+        for content, notice in nonsense:
             atlas._received(content)
-            assert atlas._panel.notice
+            assert atlas._panel.notice.startswith(notice)
 
 
 def test_a_closed_atlas_lets_go_of_everything(tmp_path: Path) -> None:

@@ -392,9 +392,9 @@ def test_observers_of_an_added_feature_run_without_the_lock(widget: PaintWidget)
 
 def test_a_text_of_a_book_is_no_style(widget: PaintWidget, browser: Browser, scene: Scene) -> None:
     browser.ask("hello")
-    restyle = {"verb": "restyle", "arguments": {"style": "x" * 5000}}
+    restyle = {"verb": "restyle", "arguments": {"style": "x" * 10_001}}
     browser.ask("palette", revision=0, commit=True, **restyle)
-    assert browser.of("error")[-1]["message"] == "palette: style has 5000 characters; 4000 are the most"
+    assert browser.of("error")[-1]["message"] == "palette: style has 10,001 characters; 10,000 are the most"
     assert widget.scene is scene
 
 

@@ -288,7 +288,7 @@ def test_a_wrong_construction_says_what_to_do(
             "n_steps=99 is outside 1..4; the model is made for 1 to 4 steps (1 is the fastest to edit)",
         ),
         ({"seed": -1}, "seed=-1 is outside 0..9223372036854775807; the same seed gives the same picture"),
-        ({"prompt": "x" * 5000}, "prompt has 5000 characters; 4000 are the most"),
+        ({"prompt": "x" * 10_001}, "prompt has 10,001 characters; 10,000 are the most"),
     ],
 )
 def test_values_out_of_range_say_what_is_allowed(
