@@ -118,7 +118,8 @@ class Collection:
                     f"makes {grid}; choose another folder"
                 )
             return collection
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        # What begins with a dot is the system's, or of another process that makes the same collection.
+        if folder.exists() and (not folder.is_dir() or any(p.name[0] != "." for p in folder.iterdir())):
             raise ValueError(
                 f"{folder} exists already and is not a collection; choose an empty or new folder"
             )
@@ -256,15 +257,20 @@ class Collection:
     def flush(self) -> None:
         """Write what was added since the last shard."""
         if self._batch:
-            taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
             stream = io.BytesIO()
             np.savez_compressed(stream, allow_pickle=False, **packed(self._batch))
-            files.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
+            with files.locked(self.folder / _MANIFEST):
+                self._forget_shards()  # another process may have added some meanwhile
+                taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
+                files.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
             self._batch = []
-            for name in ("_shards", "_shard_runs", "statistics"):
-                self.__dict__.pop(name, None)
+            self._forget_shards()
 
     # inside
+
+    def _forget_shards(self) -> None:
+        for name in ("_shards", "_shard_runs", "statistics"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def _shards(self) -> list[Path]:

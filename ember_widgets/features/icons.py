@@ -176,10 +176,10 @@ class Icons(Mapping[int, Image.Image]):
                 return
             # If this fails (a full disk), it is not tried again with every icon.
             self._save_at = self._unsaved + SAVE_EVERY
-            files.make_folder(self._file.parent)
-            # Another process may have made some meanwhile.
-            self._pictures = read(self._file, self._key) | self._pictures
-            write(self._file, self._pictures, self._key)
+            with files.locked(self._file):
+                # Another process may have made some meanwhile.
+                self._pictures = read(self._file, self._key) | self._pictures
+                write(self._file, self._pictures, self._key)
             self._unsaved, self._save_at = 0, SAVE_EVERY
 
     def _missing(self, features: Iterable[int]) -> list[int]:

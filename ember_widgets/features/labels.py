@@ -43,6 +43,8 @@ class Labels(Mapping[int, str]):
         self._own_file = Path(own_file) if own_file is not None else None
         self._given: dict[int, Label] = {}
         self._own: dict[int, Label] = {}
+        # Set by the user, and not in the file: writing it failed.
+        self._unkept: dict[int, Label | None] = {}
         if isinstance(texts, Labels):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts:
@@ -106,15 +108,16 @@ class Labels(Mapping[int, str]):
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
-        if self._own_file is not None and self._own_file.exists():
-            self._own = label_file.read(self._own_file)  # another notebook may have set some meanwhile
-        self._own.pop(feature, None)
-        if text:
-            self._own[feature] = Label(text, OWN_SOURCE)
+        self._unkept.pop(feature, None)
+        self._unkept[feature] = Label(text, OWN_SOURCE) if text else None
+        self._own = _changed(self._own, self._unkept)
         self._index = None
         if self._own_file is not None:
-            files.make_folder(self._own_file.parent)
-            label_file.write(self._own_file, self._own)
+            with files.locked(self._own_file):
+                if self._own_file.exists():  # another notebook may have set some meanwhile
+                    self._own = _changed(label_file.read(self._own_file), self._unkept)
+                label_file.write(self._own_file, self._own)
+        self._unkept = {}
 
     def add(self, labels: Labels | Mapping[int, str] | str | os.PathLike[str]) -> None:
         """Add labels. They replace earlier ones, except those that the user set.
@@ -172,6 +175,12 @@ class Labels(Mapping[int, str]):
                 f"these labels name feature {highest}, but the SAE has {self._n_features} features; "
                 "give the labels of this SAE"
             )
+
+
+def _changed(labels: Mapping[int, Label], changes: Mapping[int, Label | None]) -> dict[int, Label]:
+    """Labels with those of the changes, which come last; None removes one."""
+    kept = {feature: label for feature, label in labels.items() if feature not in changes}
+    return kept | {feature: label for feature, label in changes.items() if label is not None}
 
 
 @dataclass

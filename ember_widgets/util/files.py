@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
 from ember_widgets.util import user_folders
 
 # Reading
@@ -80,6 +82,9 @@ def damage_named(path: Path, advice: str) -> Iterator[None]:
 
 # Writing
 
+LOCK_S = 30.0
+"""How long another process may write before this one gives up."""
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -123,6 +128,30 @@ def write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A block that one process at a time runs, to read a file, change it and write it back.
+
+    The folder is made if it is missing. An empty file stays in it, by which processes find each other.
+
+    Raises:
+        OSError: Nothing can be written there, or another process has not finished.
+    """
+    make_folder(path.parent)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S)
+    try:
+        with _explained(path):
+            lock.acquire()
+    except Timeout:
+        raise TimeoutError(
+            f"cannot write {path}: another process has been writing it for {LOCK_S:g} s; try again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, if they are not there.
 
@@ -139,6 +168,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
+        if fault.errno is None:
+            raise  # it is explained already
         told = type(fault)(f"cannot write {path}: {fault.strerror or fault}; {user_folders.advice(path)}")
         told.errno = fault.errno
         raise told from fault

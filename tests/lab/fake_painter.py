@@ -25,7 +25,7 @@ class FakePainter:
         delay_ms: how long one picture takes, as a model would.
 
     Attributes:
-        fault: text of an error that the next renders raise; empty for none.
+        fault: an error that the next renders raise, or its text; empty for none.
         n_renders: how many pictures were drawn.
     """
 
@@ -34,7 +34,7 @@ class FakePainter:
 
     def __init__(self, delay_ms: float = 20.0) -> None:
         self.delay_ms = delay_ms
-        self.fault = ""
+        self.fault: str | BaseException = ""
         self.n_renders = 0
 
     def analyze(
@@ -72,7 +72,7 @@ class FakePainter:
     def render(self, scene: Scene) -> Image.Image:
         time.sleep(self.delay_ms / 1000)
         if self.fault:
-            raise RuntimeError(self.fault)
+            raise RuntimeError(self.fault) if isinstance(self.fault, str) else self.fault
         self.n_renders += 1
         colors = np.array([ImageColor.getrgb(color) for color in scene.colors], np.float32).reshape(-1, 3)
         # A factor made of more, or of less, is brighter or darker.

@@ -57,6 +57,24 @@ ADD_CELL = """code => {
   });
 }"""
 
+# Waits only until the kernel has begun, so that the page can paint and interrupt meanwhile.
+BEGIN = """code => {
+  const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+  const future = kernel.requestExecute({code, store_history: false});
+  window._testBegun = future.done;
+  return new Promise(resolve => {
+    future.onIOPub = message => { if (message.content.execution_state === 'busy') resolve(null); };
+  });
+}"""
+END = "async () => { const { content } = await window._testBegun; return content.ename ?? content.status; }"
+
+INTERRUPT = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.interrupt()"
+
+KEEP_CELLS = """n => {
+  const notebook = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
+  while (notebook.cells.length > n) notebook.deleteCell(notebook.cells.length - 1);
+}"""
+
 ERROR_OUTPUTS = ", ".join(
     f".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("stderr", "error")
 )
@@ -95,6 +113,10 @@ class Notebook:
         """Run every cell; an error or a line on stderr is a failure."""
         self._command("notebook:run-all-cells")
         self._wait_for_kernel()
+        self.check_outputs()
+
+    def check_outputs(self) -> None:
+        """Fail if there is an error or a line on stderr below any cell."""
         complaints = self.page.locator(ERROR_OUTPUTS).all_text_contents()
         if complaints:
             raise RuntimeError("cells complained:\n" + "\n".join(complaints))
@@ -104,6 +126,23 @@ class Notebook:
         self.page.evaluate(ADD_CELL, code)
         self._command("notebook:run-cell")
         self._wait_for_kernel()
+
+    def keep_cells(self, n: int) -> None:
+        """Delete all cells but the first n."""
+        self.page.evaluate(KEEP_CELLS, n)
+
+    def begin(self, statements: str) -> None:
+        """Run statements in the kernel, and wait only until it has begun."""
+        self.page.evaluate(BEGIN, statements)
+
+    def end(self) -> str:
+        """Wait for what was begun: "ok", or the name of the exception that ended it."""
+        name: str = self.page.evaluate(END)
+        return name
+
+    def interrupt(self) -> None:
+        """What the stop button does."""
+        self.page.evaluate(INTERRUPT)
 
     def scroll_to_cell(self, text: str) -> None:
         """Bring the first cell whose source has this text into view: Lab need not keep others in the page."""

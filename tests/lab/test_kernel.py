@@ -1,4 +1,4 @@
-"""Browser and kernel together: reloads, several views, changes from Python, faults, a restarted kernel."""
+"""Browser and kernel together: changes from Python, new scenes, saved notebooks. See also test_faults."""
 
 from __future__ import annotations
 
@@ -8,73 +8,6 @@ from playwright.sync_api import expect
 
 from tests.lab.server import LabServer
 from tests.lab.view import PaintView
-
-# Shown once the kernel has not answered for a while, asked twice.
-GONE_LIMIT_MS = 20_000
-
-
-def test_after_a_reload_of_the_page_what_was_painted_is_still_there(fresh_view: PaintView) -> None:
-    fresh_view.pick(0)
-    fresh_view.use("paint", size=1)
-    fresh_view.drag([(7, 5), (7, 10)])
-    fresh_view.part("strength-1").fill("0.5")
-    fresh_view.settle()
-    picture = fresh_view.picture()
-    fresh_view.notebook.save()
-
-    fresh_view.notebook.reload()
-
-    scene = "before.paint(0, [(7, col) for col in range(5, 11)]).scale(1, 0.5)"
-    assert fresh_view.differences_from(scene) == []
-    assert fresh_view.patch_changes(picture).max() == 0
-    assert fresh_view.part("strength-1").input_value() == "0.5"
-    # It is not only shown again: it goes on.
-    fresh_view.pick(0)
-    fresh_view.use("paint", size=1)
-    fresh_view.drag([(8, 8)])
-    assert fresh_view.differences_from(f"{scene}.paint(0, [(8, 8)])") == []
-
-
-def test_two_views_of_one_widget_agree(fresh_view: PaintView) -> None:
-    fresh_view.notebook.add_and_run_cell("widget")
-    other = PaintView(fresh_view.notebook, 1)
-    other.settle()
-    picture = other.picture()
-
-    fresh_view.pick(0)
-    fresh_view.use("paint", size=1)
-    fresh_view.drag([(7, 5), (7, 10)])
-    fresh_view.settle()
-    other.settle()
-
-    np.testing.assert_array_equal(fresh_view.picture(), other.picture())
-    assert other.patch_changes(picture)[7, 5:11].min() > 20
-    other.part("strength-0").fill("0")
-    other.settle()
-    fresh_view.settle()
-    assert fresh_view.part("strength-0").input_value() == "0"
-    np.testing.assert_array_equal(fresh_view.picture(), other.picture())
-    assert (
-        fresh_view.differences_from("before.paint(0, [(7, col) for col in range(5, 11)]).scale(0, 0)") == []
-    )
-
-
-def test_two_pages_on_one_kernel_agree(fresh_view: PaintView) -> None:
-    fresh_view.notebook.save()
-    other = PaintView(fresh_view.notebook.in_another_page())
-    other.settle()
-    picture = other.picture()
-
-    fresh_view.pick(0)
-    fresh_view.use("paint", size=1)
-    fresh_view.drag([(7, 5), (7, 10)])
-    fresh_view.part("strength-1").fill("0.5")
-    fresh_view.settle()
-    expect(other.part("strength-1")).to_have_value("0.5")
-    other.settle()
-
-    assert other.patch_changes(picture)[7, 5:11].min() > 20
-    np.testing.assert_array_equal(fresh_view.picture(), other.picture())
 
 
 def test_a_change_from_python_shows_in_the_widget(view: PaintView) -> None:
@@ -119,34 +52,6 @@ def test_a_prompt_draws_a_new_scene(view: PaintView) -> None:
     view.part("undo").click()
     assert view.differences_from("before") == []
     expect(view.part("prompt")).to_have_value("a meadow")
-
-
-def test_a_failing_painter_shows_its_error_and_loses_nothing(view: PaintView) -> None:
-    view.notebook.tell("painter.fault = 'out of paint'")
-    view.pick(0)
-    view.use("paint", size=1)
-
-    view.drag([(7, 5), (7, 6)])
-
-    expect(view.part("error")).to_contain_text("out of paint")
-    assert "out of paint" in view.notebook.ask("str(widget.last_error)")
-    assert view.notebook.ask("widget.scene.strengths[7, 5:7, 0].tolist()") == [1, 1]
-    view.notebook.tell("painter.fault = ''")
-    view.part("retry").click()
-    expect(view.part("error")).to_be_hidden()
-    assert view.differences_from("before.paint(0, [(7, 5), (7, 6)])") == []
-
-
-def test_after_a_kernel_restart_the_widget_says_so_and_keeps_its_picture(fresh_view: PaintView) -> None:
-    picture = fresh_view.picture()
-
-    fresh_view.notebook.restart_kernel()
-    fresh_view.pick(0)
-    fresh_view.drag([(7, 5), (7, 6)])
-
-    expect(fresh_view.part("lost")).to_contain_text("Kernel gone", timeout=GONE_LIMIT_MS)
-    expect(fresh_view.part("lost")).to_contain_text("Re-run the cell")
-    assert fresh_view.patch_changes(picture).max() == 0
 
 
 def test_a_saved_notebook_holds_the_picture_for_those_who_have_no_kernel(

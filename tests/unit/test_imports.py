@@ -42,7 +42,7 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 # All third-party packages that a room may import, wherever in a file.
 MAY_IMPORT = {
     "scene": {"numpy", "typing_extensions"},
-    "util": {"numpy", "PIL", "huggingface_hub", "matplotlib", "platformdirs"},
+    "util": {"numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
     "features": {"numpy", "PIL", "sklearn", "tqdm", "umap"},
 }
 # Packages that a room must not import, wherever in a file.

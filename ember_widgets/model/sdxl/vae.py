@@ -55,14 +55,16 @@ class Vae:
                 pixels = _in_float32(vae, latents)
                 are_finite = _are_finite(latents, pixels)
         if not are_finite[0]:
+            # bfloat16 holds numbers as large as float32 does.
+            wider = ", or load the painter with dtype='bfloat16' or 'float32'"
             raise FloatingPointError(
                 f"the UNet returned values that are not finite in {_name(latents.dtype)}; "
-                "weaken the strengths, or load the painter with dtype='bfloat16' or 'float32'"
+                f"weaken the strengths{wider if latents.dtype == torch.float16 else ''}"
             )
         if not are_finite[1]:
             raise FloatingPointError(
                 f"the VAE returned values that are not finite in {_name(pixels.dtype)}; "
-                "weaken the strengths, or load the painter with dtype='float32' or another vae="
+                "weaken the strengths, or load the painter with another vae="
             )
         return self._picture(pixels)
 

@@ -243,7 +243,7 @@ def rendered(
         image = previewer.render(scene, cancelled=cancelled)
     else:
         reduced, image = False, painter.render(scene)
-    return Picture.of(image, 1000 * (time.perf_counter() - began), reduced)
+    return Picture.of(image, 1000 * (time.perf_counter() - began), reduced, scene)
 
 
 def previews(painter: PainterProtocol, scene: Scene) -> bool:
@@ -275,6 +275,8 @@ def last_line(fault: BaseException) -> str:
     """An exception in one line. A library's message may be a page long; its last line says what happened."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     text = lines[-1] if lines else ""
+    if isinstance(fault, MemoryError) and not text:  # as Python raises it
+        text = "there was not enough memory; close other notebooks, or choose a smaller model or dtype"
     if isinstance(fault, (TypeError, ValueError)) and text:
         return text
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__

@@ -15,6 +15,7 @@ from typing import Literal
 
 from ember_widgets.painter.protocol import PainterProtocol, labels_of
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util import memory
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.util.worker import Worker
@@ -146,6 +147,7 @@ class Session:
         with self._lock:
             self.last_error = as_exception(fault)
             self.send(ErrorReply.of(fault, sender))
+        memory.release(fault)
 
     def send_status(self) -> None:
         """Send what the worker is doing."""

@@ -90,9 +90,9 @@ class PaintWidget(anywidget.AnyWidget):
     _css = traitlets.Unicode((_STATIC / "paint.css").read_text(encoding="utf-8")).tag(sync=True)
 
     # from_json: bytes from a browser come as a memoryview, which the trait would silently refuse.
-    image = traitlets.Bytes(help="The settled picture as PNG; what a saved notebook shows.").tag(
-        sync=True, echo_update=False, from_json=lambda value, widget: bytes(value)
-    )
+    image = traitlets.Bytes(
+        help="The settled picture as PNG with its scene inside; what a saved notebook shows."
+    ).tag(sync=True, echo_update=False, from_json=lambda value, widget: bytes(value))
     scene = _SceneTrait(help="The scene as painted so far; assign another one to show it in every view.")
     selected_factor = traitlets.Int(0, min=0, help="Index of the factor that is picked to paint with.").tag(
         sync=True

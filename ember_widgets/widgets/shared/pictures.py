@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import shown
 
 Kind = Literal["preview", "final"]
@@ -23,30 +24,34 @@ class Picture:
         image: RGB.
         ms: time of the rendering, in milliseconds.
         reduced: drawn with the small decoder, so that colours are slightly off.
+        scene: what was rendered; None = not known.
     """
 
     image: Image.Image
     ms: float
     reduced: bool = False
+    scene: Scene | None = None
 
     @classmethod
-    def of(cls, image: object, ms: float, reduced: bool = False) -> Picture:
+    def of(cls, image: object, ms: float, reduced: bool = False, scene: Scene | None = None) -> Picture:
         """Check what a painter returned."""
         if not isinstance(image, Image.Image):
             raise TypeError(f"painter.render() gave {shown(image)}; it has to give a PIL image")
-        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, reduced)
+        return cls(image if image.mode == "RGB" else image.convert("RGB"), ms, reduced, scene)
 
     def compressed(self) -> Picture:
         """The same picture, held as PNG until it is looked at."""
         return replace(self, image=Image.open(io.BytesIO(self.encoded("final"))))
 
     def encoded(self, kind: Kind) -> bytes:
-        """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture."""
+        """JPEG for a preview (4:4:4, so that thin shapes keep their colour), PNG for the final picture.
+
+        The scene is in the PNG: if the kernel dies, a browser still has what was painted.
+        """
+        if kind == "final":
+            return png(self.image) if self.scene is None else self.scene.to_bytes(self.image)
         stream = io.BytesIO()
-        if kind == "preview":
-            self.image.save(stream, "JPEG", quality=85, subsampling=0)
-        else:
-            self.image.save(stream, "PNG")
+        self.image.save(stream, "JPEG", quality=85, subsampling=0)
         return stream.getvalue()
 
     def url(self, side: int) -> str:

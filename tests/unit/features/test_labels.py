@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from pathlib import Path
 
@@ -199,3 +201,24 @@ def test_numpy_numbers_are_as_good_as_others(tmp_path: Path) -> None:
     assert [type(feature) for feature in labels] == [int, int]
     label_file.write(tmp_path / "labels.json", {3: Label("tree", scores={"f1": np.float32(0.5)})})
     assert Labels.load(tmp_path / "labels.json").entry(3).scores == {"f1": 0.5}
+
+
+def test_a_label_that_could_not_be_kept_is_kept_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "labels.json"
+    labels = Labels(own_file=file)
+    labels.set(1, "a lantern")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", _raise_full)
+        for feature, text in ((2, "a lamp"), (1, "")):
+            with pytest.raises(OSError, match=r"labels.json: No space left on device; free some space, or"):
+                labels.set(feature, text)
+    assert dict(labels) == {2: "a lamp"}
+    assert dict(Labels(own_file=file)) == {1: "a lantern"}
+    labels.set(3, "a lion")
+    assert dict(Labels(own_file=file)) == dict(labels) == {2: "a lamp", 3: "a lion"}
+
+
+def _raise_full(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

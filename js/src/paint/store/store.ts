@@ -132,6 +132,12 @@ export class Store {
     this.ask({ type: "open" }, [bytes]);
   }
 
+  /** Saves the last final picture, with the scene in it, without the kernel. */
+  savePainting(): void {
+    const bytes = this.pictures.file.value;
+    if (bytes) this.options.save("painting.png", "image/png", bytes);
+  }
+
   retry(): void {
     this.status.error.value = null;
     this.ask({ type: "retry" });
@@ -238,6 +244,8 @@ export class Store {
       this.status.fail(message, traceback);
       this.status.task.value = this.palette.fetching.value = "";
       this.pictures.compare(null);
+      // One that failed has to be requested again.
+      this.thumbnails.forget();
       this.files.making.value = null;
     });
   }

@@ -31,7 +31,7 @@ export class Thumbnails {
     this.urls.value = { ...this.urls.peek(), [key]: url };
   }
 
-  /** The kernel is lost: requests that have not been answered have to be sent again. */
+  /** The kernel is lost, or fails: requests that have not been answered have to be sent again. */
   forget(): void {
     this.requested.clear();
     for (const key of Object.keys(this.urls.peek())) this.requested.add(key);

@@ -115,7 +115,17 @@ export function Notice({ view }: { view: View }) {
   if (store.status.lost.value)
     return (
       <div class="e-notice" role="alert" data-testid="lost">
-        <p>Kernel gone, or too busy to answer. Re-run the cell; if another cell is running, wait until it ends.</p>
+        <p>
+          Kernel gone, or too busy to answer. If another cell is running, wait until it ends. Otherwise save the
+          painting, re-run the cell, and open the file there.
+        </p>
+        {store.pictures.file.value && (
+          <div class="e-actions">
+            <Button testid="lost-save" onClick={() => store.savePainting()}>
+              Save
+            </Button>
+          </div>
+        )}
       </div>
     );
   const error = store.status.error.value;

@@ -289,6 +289,29 @@ test("an error is shown, the painting stays, and the next picture removes the er
   assert.equal(store.status.error.value, null);
 });
 
+test("the last final picture is saved without the kernel, whatever comes after it", async () => {
+  const { kernel, store } = openStore();
+  store.savePainting();
+  assert.deepEqual(kernel.saved, [], "there is none yet");
+  kernel.frame(1, "me", 7, "final");
+  kernel.frame(2, "me", 8, "preview");
+  await tick();
+  store.savePainting();
+  assert.deepEqual(kernel.saved, [["painting.png", "image/png", new Uint8Array([7])]]);
+});
+
+test("thumbnails that an error kept from arriving are requested again", () => {
+  const { kernel } = openStore();
+  kernel.state({ icons: ["k0", "k1"] });
+  kernel.say({ type: "icon", key: "k1", url: "data:," });
+  kernel.say({ type: "error", client: "", seq: 0, message: "out of memory", traceback: "" });
+  kernel.state({ revision: 2, icons: ["k0", "k1"] });
+  assert.deepEqual(
+    kernel.of("icons").map(({ keys }) => keys),
+    [["k0", "k1"], ["k0"]],
+  );
+});
+
 test("retry requests the picture again", () => {
   const { kernel, store } = openStore();
   store.retry();

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
@@ -323,6 +325,26 @@ def test_a_retry_during_an_analysis_does_not_push_it_out(
 
 
 # Faults
+
+
+def test_an_error_about_memory_says_what_to_do_and_holds_none(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[Any]] = []
+
+    def render(_: Scene) -> Image.Image:
+        large = np.zeros(1000)
+        held.append(weakref.ref(large))
+        raise MemoryError
+
+    monkeypatch.setattr(painter, "render", render)
+    browser.edit(scene.paint(0, [(1, 2)]))
+    with pytest.raises(RuntimeError):
+        widget.wait(SOON_S)
+    assert browser.of("error")[-1]["message"] == (
+        "MemoryError: there was not enough memory; close other notebooks, or choose a smaller model or dtype"
+    )
+    assert held[0]() is None
 
 
 def test_a_fault_while_rendering_reaches_the_browser_and_loses_nothing(

@@ -69,6 +69,15 @@ def test_a_saved_notebook_shows_the_picture(widget: PaintWidget) -> None:
     assert "application/vnd.jupyter.widget-view+json" in bundle[0]
 
 
+def test_the_picture_holds_the_scene_so_that_it_outlives_the_kernel(
+    widget: PaintWidget, scene: Scene
+) -> None:
+    assert Scene.from_bytes(widget.image) == scene
+    widget.scene = scene.scale(0, 0.5).rename(1, "a boat")
+    widget.wait(SOON_S)
+    assert Scene.from_bytes(widget.image) == widget.scene
+
+
 def test_a_picture_that_a_browser_restores_is_read_and_not_sent_back(widget: PaintWidget) -> None:
     png = widget.image[::-1]
     widget.set_state({"image": memoryview(png)})
