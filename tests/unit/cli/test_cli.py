@@ -102,7 +102,8 @@ def test_info_fails_if_the_pictures_are_others(
 
     assert capsys.readouterr().err == (
         "ember-widgets: the embedded model's pictures are not as released: values differ by up to 40 of 255; "
-        "run `pip install --force-reinstall ember-widgets`; if that does not help, report all of this output\n"
+        "run `pip install --force-reinstall ember-widgets`; if that does not help, report all of this "
+        "output\n"
     )
 
 
