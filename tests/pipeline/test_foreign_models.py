@@ -50,6 +50,10 @@ def load(model: Any, **asked: Any) -> Painter:
     return Painter.from_pretrained(model, **(given | asked))
 
 
+def picture(painter: Painter) -> Any:
+    return np.asarray(painter.render(painter.analyze(PROMPT)))
+
+
 def refused(model: Any, **asked: Any) -> str:
     with pytest.raises(ValueError) as caught:
         load(model, **asked)
@@ -136,7 +140,7 @@ def test_a_unet_for_inpainting_is_refused(pipe: Any) -> None:
 def test_float16_weights_are_taken_where_there_are_no_others(saved: Path) -> None:
     one, other = load(saved / "fp16"), load(saved / "plain")
     assert one.pipeline.unet.dtype == torch.float32
-    assert np.array_equal(*(np.asarray(p.render(p.analyze(PROMPT))) for p in (one, other)))
+    assert np.array_equal(picture(one), picture(other))
 
 
 def test_a_variant_that_must_be_asked_for_is_named(saved: Path) -> None:
@@ -210,6 +214,15 @@ def test_a_part_whose_code_is_not_known_is_named(folder: Path, entry: list[str])
     )
 
 
+@pytest.mark.parametrize("name", ["config.json", "diffusion_pytorch_model.safetensors"])
+def test_a_vae_that_lacks_a_file_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(folder / "vae", tmp_path / "vae")
+    (tmp_path / "vae" / name).unlink()
+    assert refused(folder, vae=tmp_path / "vae") == (
+        f"{tmp_path / 'vae'} is not a VAE (config.json and diffusion_pytorch_model.safetensors are needed)"
+    )
+
+
 # objects
 
 
@@ -225,7 +238,7 @@ def test_a_pipeline_for_pictures_says_how_to_convert_it(pipe: Any, kind: Any) ->
     )
     ours = StableDiffusionXLPipeline.from_pipe(other, torch_dtype=other.dtype)
     one, another = Painter(ours, tiny.sae(), name="x"), Painter(pipe, tiny.sae(), name="x")
-    assert np.array_equal(*(np.asarray(p.render(p.analyze(PROMPT))) for p in (one, another)))
+    assert np.array_equal(picture(one), picture(another))
 
 
 @pytest.mark.parametrize("thing", [None, 3, object(), torch.nn.Linear(2, 2), StableDiffusionXLPipeline])

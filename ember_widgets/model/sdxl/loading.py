@@ -178,17 +178,17 @@ def load_vae(source: str | os.PathLike[str], dtype: torch.dtype, hub: Hub) -> An
 
 
 def _vae_folder(source: str | os.PathLike[str], hub: Hub) -> Path:
-    if Path(source).is_dir():
-        return Path(source)
-    named = repo_in(source) if isinstance(source, str) else None
-    if named is None:
-        raise FileNotFoundError(f"no VAE at {str(source)!r}; give a folder or a hub id 'owner/name'")
-    listing = hub.listing(named[0])
+    folder = Path(source)
+    if folder.is_dir():
+        listing = Listing(str(source), {file.name: 0 for file in folder.iterdir()}, "", folder=folder)
+    else:
+        named = repo_in(source) if isinstance(source, str) else None
+        if named is None:
+            raise FileNotFoundError(f"no VAE at {str(source)!r}; give a folder or a hub id 'owner/name'")
+        listing = hub.listing(named[0])
     wanted = layout.vae_files(listing.sizes)
     if len(wanted) < 2:
-        raise ValueError(
-            f"{source} is not a VAE (config.json and diffusion_pytorch_model.safetensors are needed)"
-        )
+        raise ValueError(f"{source} is not a VAE (config.json and {layout.VAE_WEIGHTS} are needed)")
     return hub.fetch(listing, wanted)
 
 
