@@ -1,5 +1,6 @@
 # make demo   install and open the first notebook in JupyterLab
 # make test   install all that tests need and run everything
+# make test-lowest   unit and pipeline tests with the lowest version of each dependency that pyproject.toml allows
 # Also: make lint, make js, make bench.
 
 PYTHON ?= python3
@@ -8,6 +9,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 # Passed on, for example: make test PYTEST_ARGS="-m lab -x"
 PYTEST_ARGS ?=
+# The lowest versions are tested on this Python; the oldest that is supported finds most.
+LOWEST_PYTHON ?= $(PYTHON)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -15,13 +18,17 @@ STATIC := ember_widgets/widgets/static
 # Node is needed to rebuild the bundle, never to use it. From 20 on it is what js/ is written for.
 NODE := $(shell node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm)
 
-.PHONY: demo test lint js bench chromium
+.PHONY: demo test test-lowest lint js bench chromium
 
 demo: .venv/for-demo
 	@$(BIN)/ember-widgets demo
 
 test: .venv/for-tests chromium lint js
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Warnings are not errors here: old libraries warn of each other.
+test-lowest: .venv-lowest/for-tests
+	.venv-lowest/bin/python -m pytest -W default --disable-warnings tests/unit tests/pipeline $(PYTEST_ARGS)
 
 lint: .venv/for-tests
 	$(BIN)/ruff check .
@@ -55,6 +62,14 @@ chromium:
 .venv/for-tests: .venv/for-demo
 	@echo "Installing what the tests need"
 	@$(PIP) install --editable '.[test,dev]'
+	@touch $@
+
+.venv-lowest/for-tests: pyproject.toml
+	@echo "Installing the lowest allowed versions into .venv-lowest (7 GB: PyTorch's wheel of that time is for CUDA)"
+	@$(LOWEST_PYTHON) -m venv --clear .venv-lowest
+	@.venv-lowest/bin/python -m pip --disable-pip-version-check --quiet install uv
+	@.venv-lowest/bin/uv --quiet pip install --python .venv-lowest/bin/python --resolution lowest-direct \
+		--editable '.[test,umap]'
 	@touch $@
 
 js/node_modules/.package-lock.json: js/package-lock.json

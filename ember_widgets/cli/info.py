@@ -8,9 +8,11 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from ember_widgets._version import __version__
+from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.package import PACKAGE
 
 MODEL_CARD = PACKAGE / "embedded" / "assets" / "MODEL_CARD.md"
+ADVICE = "run `pip install --force-reinstall ember-widgets`; if that does not help, report all of this output"
 LIBRARIES = (
     *("torch", "diffusers", "transformers", "safetensors", "scikit-learn", "numpy"),
     *("anywidget", "ipywidgets", "ipycanvas", "jupyterlab"),
@@ -18,13 +20,18 @@ LIBRARIES = (
 
 
 def info() -> Iterator[str]:
-    """Lines that say what is installed and what it would run on, as a bug report needs them."""
+    """Lines that say what is installed and what it would run on, as a bug report needs them.
+
+    Raises:
+        UserError: The embedded model does not draw what it drew when it was released.
+    """
     yield f"ember_widgets {__version__} in {PACKAGE}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
     for library in LIBRARIES:
         yield f"  {library:<13} {_version(library)}"
     yield from _compute()
     yield from _embedded_model()
+    yield from _pictures()
 
 
 def _version(library: str) -> str:
@@ -55,6 +62,28 @@ def _embedded_model() -> Iterator[str]:
     yield f"Embedded model: {size / 1e6:.1f} MB in {MODEL_CARD.parent}"
     for line in _first_paragraph(MODEL_CARD.read_text(encoding="utf-8")):
         yield f"  {line}"
+
+
+def _pictures() -> Iterator[str]:
+    """Whether the embedded model draws here what it drew when it was released.
+
+    Raises:
+        UserError: It does not.
+    """
+    if not MODEL_CARD.is_file() or find_spec("torch") is None:
+        return
+    from ember_widgets.embedded import fingerprint
+
+    try:
+        found = fingerprint.difference()
+    except Exception as error:  # whatever it is, the lines above are needed to find out why
+        raise UserError(f"the embedded model cannot draw: {error}; {ADVICE}") from error
+    if found > fingerprint.TOLERANCE:
+        raise UserError(
+            f"the embedded model's pictures are not as released: values differ by up to {found} of 255; "
+            f"{ADVICE}"
+        )
+    yield f"  pictures: as released (values differ by at most {found} of 255)"
 
 
 def _first_paragraph(markdown: str) -> Iterator[str]:

@@ -51,7 +51,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "render":
         render(Path(options.scene), Path(options.output))
     else:
-        print("\n".join(info()))
+        for line in info():
+            print(line, flush=True)
     return 0
 
 
@@ -93,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     picture = commands.add_parser("render", help="draw a saved scene with the embedded model")
     picture.add_argument("scene", help="a file written by scene.save()")
     picture.add_argument("-o", "--output", required=True, help="the picture to write: .png, .jpg or .webp")
-    commands.add_parser("info", help="print versions, devices and what the embedded model is")
+    commands.add_parser(
+        "info", help="print versions, devices, and whether the embedded model draws as it should"
+    )
     return parser
 
 

@@ -1,9 +1,9 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, card. Each resumes from
-its checkpoint in the run's folder, and needs what the stages before it made. On a CPU, one process per core
-is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all --threads 1`. Needs the `train`
-extra.
+Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, card, fingerprint. Each
+resumes from its checkpoint in the run's folder, and needs what the stages before it made. On a CPU, one
+process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all --threads 1`.
+Needs the `train` extra.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from ember_widgets.embedded.card import make_card
 from ember_widgets.embedded.export import export
+from ember_widgets.embedded.fingerprint import make_fingerprint
 from ember_widgets.embedded.latents import build_latents
 from ember_widgets.embedded.make_icons import make_icons
 from ember_widgets.embedded.train_sae import build_saes
@@ -33,7 +34,19 @@ TRAINED: dict[str, Callable[..., None]] = {
 }
 MINUTES = {"vae": 10.0, "composer": 75.0, "trunk": 18.0, "upper": 15.0, "renderer": 81.0}
 """How long the shipped weights were trained, on two CPU cores; a GPU needs less."""
-STAGES = ("vae", "latents", "composer", "trunk", "upper", "renderer", "export", "sae", "icons", "card")
+STAGES = (
+    "vae",
+    "latents",
+    "composer",
+    "trunk",
+    "upper",
+    "renderer",
+    "export",
+    "sae",
+    "icons",
+    "card",
+    "fingerprint",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -77,8 +90,10 @@ def _finish(stage: str, out: Path, device: str) -> None:
         build_saes(out)
     elif stage == "icons":
         make_icons()
-    else:
+    elif stage == "card":
         make_card()
+    else:
+        make_fingerprint()
 
 
 if __name__ == "__main__":

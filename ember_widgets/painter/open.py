@@ -16,7 +16,7 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.labels import Labels
 from ember_widgets.model.backbone import Backbone
 from ember_widgets.model.placement import Placement
-from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl import layout, loading
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.painter.steered_model import package_version, saes_by_site
 from ember_widgets.scene import site_names
@@ -55,9 +55,11 @@ def as_backbone(
         preview_vae: A small decoder for a pipeline's previews, or None.
 
     Raises:
+        TypeError: It is something else.
         ValueError: The model has no such sites.
     """
     if not isinstance(model, Backbone):
+        _check_pipeline(model)
         return SDXL(model, *(one.site for one in saes.values()), placement=placement, preview_vae=preview_vae)
     if set(model.sites) != set(saes):
         raise ValueError(
@@ -65,6 +67,26 @@ def as_backbone(
             "give one SAE per site"
         )
     return model
+
+
+def _check_pipeline(model: Any) -> None:
+    from diffusers import DiffusionPipeline, StableDiffusionXLPipeline
+
+    if isinstance(model, StableDiffusionXLPipeline):
+        return
+    name, wanted = type(model).__name__, StableDiffusionXLPipeline.__name__
+    if isinstance(model, (str, os.PathLike)):
+        raise TypeError(
+            f"pipeline={str(model)!r} is not a pipeline; load one by its name, folder or file with "
+            "Painter.from_pretrained"
+        )
+    if isinstance(model, DiffusionPipeline) and name.startswith(layout.FAMILY):
+        raise TypeError(
+            f"the pipeline is a {name}, but painting needs a {wanted}; "
+            f"give {wanted}.from_pipe(pipeline, torch_dtype=pipeline.dtype), which shares its weights "
+            "(photographs are given to analyze as image=)"
+        )
+    raise TypeError(f"the pipeline is a {name}; give a {wanted}, or another model as a Backbone")
 
 
 def open_embedded(*, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto") -> Opened:

@@ -20,7 +20,7 @@ from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl import loading
 from ember_widgets.model.sdxl.backbone import SDXL
-from ember_widgets.model.sdxl.loading import pipeline_files
+from ember_widgets.model.sdxl.layout import pipeline_files
 from ember_widgets.model.sdxl.sampler import Sampler
 from tests.pipeline import ldm, tiny
 

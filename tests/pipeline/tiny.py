@@ -48,7 +48,7 @@ def unet(sample_size: int = 64) -> UNet2DConditionModel:
     )
 
 
-def vae() -> AutoencoderKL:
+def vae(mid_block_add_attention: bool = False) -> AutoencoderKL:
     """SDXL's VAE, 8 times smaller each way, with its scaling and its need of float32."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -60,7 +60,7 @@ def vae() -> AutoencoderKL:
         sample_size=512,
         scaling_factor=0.13025,
         force_upcast=True,
-        mid_block_add_attention=False,
+        mid_block_add_attention=mid_block_add_attention,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ember_widgets.dictionary import source as sae_source
-from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl import layout
 from ember_widgets.scene import site_names
 from ember_widgets.util.hub import Hub, Listing, repo_in
 
@@ -54,7 +54,7 @@ def plan(
         FileNotFoundError, ValueError, PermissionError, ConnectionError: As `Painter.from_pretrained` does.
     """
     listing = hub.listing(_repo(model), revision)
-    paths = loading.pipeline_files(listing.sizes, variant)
+    paths = layout.pipeline_files(listing.sizes, variant)
     items = [Item("the model", listing, tuple(paths), revision)]
     for site in sites:
         named = repo_in(sae)
@@ -65,7 +65,7 @@ def plan(
     for what, source in (("another VAE", vae), ("a decoder for previews", preview_vae)):
         if source:
             found = hub.listing(_repo(source))
-            items.append(Item(what, found, tuple(loading.vae_files(found.sizes))))
+            items.append(Item(what, found, tuple(layout.vae_files(found.sizes))))
     return items
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import torch
 
 from ember_widgets.model.placement import free
+from ember_widgets.model.sdxl import layout, weights_check
 from ember_widgets.model.sdxl.staged_unet import latent_side
 from ember_widgets.util.hub import DOWNLOAD, Hub, Listing, repo_in
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+LIBRARIES = ("diffusers", "transformers")
+"""Where the networks' code may come from."""
 CONFIG_REPO = "stabilityai/sdxl-turbo"
-COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
-WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 TURBO_SIDE, BASE_SIDE = 64, 128
 """Height and width of the latents that SDXL-Turbo and SDXL base are made for."""
 SHORT_GIB = 11.0
@@ -91,34 +93,6 @@ def memory_is_short(device: torch.device) -> bool:
     return bool(torch.cuda.get_device_properties(device).total_memory / 2**30 < SHORT_GIB)
 
 
-def pipeline_files(sizes: Mapping[str, int], variant: str | None) -> list[str]:
-    """Which files of a repository in diffusers' layout make the pipeline; weights once, as safetensors.
-
-    Args:
-        sizes: The repository's files.
-        variant: Such as "fp16": used for each part that has it; else the plain weights.
-    """
-    wanted = ["model_index.json"] if "model_index.json" in sizes else []
-    for part in COMPONENTS:
-        inside = [f for f in sizes if f.startswith(f"{part}/") and f.count("/") == 1]
-        weights = [f for f in inside if f.endswith((".safetensors", ".safetensors.index.json"))]
-        of_variant = [f for f in weights if variant and f".{variant}" in f]
-        plain = [f for f in weights if f.split("/")[1].split(".")[0].split("-0")[0] in _PLAIN_NAMES]
-        plain = [f for f in plain if not _variant_of(f)]
-        wanted += of_variant or plain
-        wanted += [f for f in inside if f.endswith((".json", ".txt")) and f not in weights]
-    return [f for f in wanted if not f.endswith(".index.json") or f in wanted]
-
-
-_PLAIN_NAMES = {"diffusion_pytorch_model", "model"}
-
-
-def _variant_of(file: str) -> str:
-    """ "fp16" in "model.fp16.safetensors" or "model.fp16-00001-of-00002.safetensors"; "" in plain ones."""
-    inner = file.split("/")[-1].removesuffix(".index.json").removesuffix(".safetensors")
-    return inner.split(".", 1)[1].split("-0")[0] if "." in inner else ""
-
-
 def load_pipeline(
     model: str | os.PathLike[str],
     *,
@@ -139,29 +113,25 @@ def load_pipeline(
         device: Where to load it.
         hub: How to reach the hub.
         revision: Branch, tag or commit.
-        variant: "fp16" weights where the model has them; "auto" = for 16-bit dtypes; None = the plain ones.
+        variant: "fp16" weights where the model has them; "auto" = for 16-bit dtypes, and where there are no
+            others; None = the plain ones.
         vae: Hub id or folder of another VAE.
         config: For a single file: hub id or folder with the configurations and tokenizers.
         move: Put it on the device; False leaves it in main memory.
 
     Raises:
         FileNotFoundError, PermissionError, ConnectionError: See `Hub`.
-        ValueError: A wrong revision, damaged files, a model that is not of SDXL's family, or a size that the
-            UNet cannot halve.
+        ValueError: A wrong revision, damaged files, weights that are not in the files, a model that is not of
+            SDXL's family, or a size that the UNet cannot halve.
     """
-    if variant == "auto":
-        variant = None if dtype == torch.float32 else "fp16"
     path = Path(model)
     parts: dict[str, Any] = {}
     if vae is not None:
         parts["vae"] = load_vae(vae, dtype, hub)
-    with _damage(str(model)):
-        if path.is_file():
-            pipeline = _single_file(path, config or CONFIG_REPO, dtype, hub, parts)
-            commit = ""
-        else:
-            folder, commit, has_variant = _folder(model, hub, revision, variant)
-            pipeline = _from_folder(folder, dtype, variant if has_variant else None, parts)
+    if path.is_file():
+        pipeline, commit = _single_file(path, config or CONFIG_REPO, dtype, hub, parts), ""
+    else:
+        pipeline, commit = _from_folder(model, dtype, hub, revision, variant, parts)
     if pipeline.unet.config.sample_size == BASE_SIDE:
         # SDXL base is made for 1024 px but has SDXL-Turbo's layers; on 64×64 latents it draws 512 px.
         pipeline.unet.register_to_config(sample_size=TURBO_SIDE)
@@ -197,87 +167,119 @@ def load_vae(source: str | os.PathLike[str], dtype: torch.dtype, hub: Hub) -> An
     import diffusers
 
     folder = _vae_folder(source, hub)
+    again = _again(str(source))
+    name = layout.read_json(str(source), folder, "config.json", again).get("_class_name", "AutoencoderKL")
+    if name not in ("AutoencoderKL", "AutoencoderTiny"):
+        raise ValueError(f"{source} is a {name}; give an AutoencoderKL or AutoencoderTiny")
     with _damage(str(source)):
-        name = json.loads((folder / "config.json").read_text("utf-8")).get("_class_name", "AutoencoderKL")
-        if name not in ("AutoencoderKL", "AutoencoderTiny"):
-            raise ValueError(f"{source} is a {name}; give an AutoencoderKL or AutoencoderTiny")
-        return getattr(diffusers, name).from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
-
-
-def vae_files(sizes: Mapping[str, int]) -> list[str]:
-    """The files of a VAE that has a repository of its own."""
-    return [f for f in ("config.json", "diffusion_pytorch_model.safetensors") if f in sizes]
-
-
-def config_files(sizes: Mapping[str, int]) -> list[str]:
-    """The small files of a pipeline: everything but weights."""
-    return [f for f in pipeline_files(sizes, None) if not f.endswith((".safetensors", ".index.json"))]
+        vae = getattr(diffusers, name).from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+    weights_check.check_part(str(source), "vae", vae, [folder / layout.VAE_WEIGHTS], dtype, again)
+    return vae
 
 
 def _vae_folder(source: str | os.PathLike[str], hub: Hub) -> Path:
-    if Path(source).is_dir():
-        return Path(source)
-    named = repo_in(source) if isinstance(source, str) else None
-    if named is None:
-        raise FileNotFoundError(f"no VAE at {str(source)!r}; give a folder or a hub id 'owner/name'")
-    listing = hub.listing(named[0])
-    wanted = vae_files(listing.sizes)
+    folder = Path(source)
+    if folder.is_dir():
+        listing = Listing(str(source), {file.name: 0 for file in folder.iterdir()}, "", folder=folder)
+    else:
+        named = repo_in(source) if isinstance(source, str) else None
+        if named is None:
+            raise FileNotFoundError(f"no VAE at {str(source)!r}; give a folder or a hub id 'owner/name'")
+        listing = hub.listing(named[0])
+    wanted = layout.vae_files(listing.sizes)
     if len(wanted) < 2:
-        raise ValueError(
-            f"{source} is not a VAE (config.json and diffusion_pytorch_model.safetensors are needed)"
-        )
+        raise ValueError(f"{source} is not a VAE (config.json and {layout.VAE_WEIGHTS} are needed)")
     return hub.fetch(listing, wanted)
 
 
-def _folder(
-    model: str | os.PathLike[str], hub: Hub, revision: str | None, variant: str | None
-) -> tuple[Path, str, bool]:
-    """Where the pipeline's files lie, their commit, and whether some of them are of the variant."""
+def _listing(model: str | os.PathLike[str], hub: Hub, revision: str | None) -> Listing:
+    """The files of a folder or repository."""
     path = Path(model)
     if path.is_dir():
-        if not (path / "model_index.json").is_file():
+        if not (path / layout.INDEX).is_file():
             raise ValueError(
-                f"{path} has no model_index.json; give a folder in diffusers' layout, or a .safetensors file"
+                f"{path} has no {layout.INDEX}; give a folder in diffusers' layout, or a .safetensors file"
             )
         sizes = {f.relative_to(path).as_posix(): f.stat().st_size for f in path.rglob("*") if f.is_file()}
-        listing = Listing(str(path), sizes, "", folder=path)
-    else:
-        named = repo_in(model) if isinstance(model, str) else None
-        if named is None or named[1]:
-            raise FileNotFoundError(
-                f"no model at {str(model)!r}; give a hub id 'owner/name', a folder in diffusers' layout, "
-                "or a .safetensors file"
-            )
-        listing = hub.listing(named[0], revision)
-    wanted = pipeline_files(listing.sizes, variant)
-    missing = [
-        p
-        for p in WITH_WEIGHTS
-        if not any(f.startswith(f"{p}/") and f.endswith(".safetensors") for f in wanted)
-    ]
-    if "model_index.json" not in wanted or missing:
-        lacking = (
-            "model_index.json" if "model_index.json" not in wanted else f"the weights of {', '.join(missing)}"
+        return Listing(str(path), sizes, "", folder=path)
+    named = repo_in(model) if isinstance(model, str) else None
+    if named is None or named[1]:
+        raise FileNotFoundError(
+            f"no model at {str(model)!r}; give a hub id 'owner/name', a folder in diffusers' layout, "
+            "or a .safetensors file"
         )
-        cached = " in the cache" if hub.offline or listing.folder not in (None, path) else ""
-        how = f"run `{DOWNLOAD}` where there is a network" if cached else "give one in diffusers' layout"
-        raise ValueError(f"{model} lacks {lacking}{cached} (as safetensors); {how}")
-    folder = hub.fetch(listing, wanted, revision)
-    return folder, listing.commit, any(variant and _variant_of(f) == variant for f in wanted)
+    return hub.listing(named[0], revision)
 
 
-def _from_folder(folder: Path, dtype: torch.dtype, variant: str | None, parts: dict[str, Any]) -> Any:
+def _from_folder(
+    model: str | os.PathLike[str],
+    dtype: torch.dtype,
+    hub: Hub,
+    revision: str | None,
+    variant: str | None,
+    parts: dict[str, Any],
+) -> tuple[Any, str]:
+    """The pipeline, and the commit of its files."""
     from diffusers import StableDiffusionXLPipeline
 
-    return StableDiffusionXLPipeline.from_pretrained(
-        folder, torch_dtype=dtype, use_safetensors=True, variant=variant, local_files_only=True, **parts
-    )
+    source, again = str(model), _again(str(model))
+    listing = _listing(model, hub, revision)
+    cached = hub.offline or listing.folder not in (None, Path(model))
+    index: dict[str, Any] = {}
+    if layout.INDEX in listing.sizes:  # first, because the rest may be many gigabytes of another model
+        folder = hub.fetch(listing, [layout.INDEX], revision)
+        index = layout.read_json(source, folder, layout.INDEX, again)
+        layout.check_index(source, index, again)
+    if variant == "auto":
+        variant = layout.best_variant(listing.sizes, dtype != torch.float32)
+    layout.check_files(source, listing.sizes, variant, cached)
+    wanted = layout.pipeline_files(listing.sizes, variant)
+    folder = hub.fetch(listing, wanted, revision)
+    for file in wanted:
+        if file.endswith("config.json"):
+            layout.read_json(source, folder, file, again)
+    for part in layout.WITH_WEIGHTS:
+        if part not in parts:
+            files = [folder / file for file in layout.weights_of(part, wanted)]
+            parts[part] = _part(source, part, index[part], files, dtype)
+    with _damage(source):
+        pipeline = StableDiffusionXLPipeline.from_pretrained(folder, local_files_only=True, **parts)
+    return pipeline, listing.commit
+
+
+def _part(
+    source: str, part: str, library_and_class: Sequence[str], files: Sequence[Path], dtype: torch.dtype
+) -> Any:
+    """One network, with all the weights of its files and no others."""
+    from diffusers.utils import is_accelerate_available
+
+    library, name = library_and_class
+    kind = getattr(importlib.import_module(library), name, None) if library in LIBRARIES else None
+    if kind is None:
+        raise ValueError(
+            f"{source}: {part} is a {name} of {library}, which {' and '.join(LIBRARIES)} do not have; "
+            "code that comes with a model is not run"
+        )
+    options: dict[str, Any] = {"torch_dtype": dtype, "low_cpu_mem_usage": is_accelerate_available()}
+    if library == "transformers":
+        options = {"dtype": dtype}
+    with _damage(source, part):
+        module = kind.from_pretrained(
+            files[0].parent,
+            use_safetensors=True,
+            variant=layout.variant_of(files[0].name) or None,
+            local_files_only=True,
+            **options,
+        )
+    weights_check.check_part(source, part, module, files, dtype, _again(source))
+    return module
 
 
 def _single_file(
     path: Path, config: str | os.PathLike[str], dtype: torch.dtype, hub: Hub, parts: dict[str, Any]
 ) -> Any:
-    from diffusers import StableDiffusionXLPipeline
+    from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
 
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} is not a .safetensors file; other files can run code and are refused")
@@ -287,31 +289,73 @@ def _single_file(
         if named is None:
             raise FileNotFoundError(f"no configuration at {str(config)!r}; give a folder or a hub id")
         listing = hub.listing(named[0])
-        folder = hub.fetch(listing, config_files(listing.sizes))
-    return StableDiffusionXLPipeline.from_single_file(
-        str(path), config=str(folder), torch_dtype=dtype, local_files_only=True, **parts
-    )
+        folder = hub.fetch(listing, layout.config_files(listing.sizes))
+    own = [part for part in layout.WITH_WEIGHTS if part not in parts]
+    options = {"config": str(folder), "local_files_only": True, "torch_dtype": dtype}
+    with _damage(str(path)):
+        weights_check.check_names(path, own)
+        try:
+            for part, kind in (("unet", UNet2DConditionModel), ("vae", AutoencoderKL)):
+                if part in own:
+                    with _unfinished(path, part, dtype):
+                        parts[part] = kind.from_single_file(str(path), subfolder=part, **options)
+                    weights_check.check_single(path, {part: parts[part]}, dtype)
+            pipeline = StableDiffusionXLPipeline.from_single_file(str(path), **options, **parts)
+        except (KeyError, SingleFileComponentError) as error:
+            raise ValueError(
+                f"{path} lacks weights of an SDXL model ({_line(error)}); {_again(str(path))}"
+            ) from None
+    encoders = {part: getattr(pipeline, part) for part in ("text_encoder", "text_encoder_2")}
+    weights_check.check_single(path, encoders, dtype)
+    return pipeline
 
 
 @contextlib.contextmanager
-def _damage(source: str) -> Iterator[None]:
+def _unfinished(path: Path, part: str, dtype: torch.dtype) -> Iterator[None]:
+    """Name the weights that a file lacks where diffusers says only that it cannot copy what is not there."""
+    try:
+        yield
+    except NotImplementedError as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            module = frame.f_locals.get("self")
+            if isinstance(module, torch.nn.Module):
+                weights_check.check_single(path, {part: module}, dtype)
+        raise
+
+
+@contextlib.contextmanager
+def _damage(source: str, part: str = "") -> Iterator[None]:
     """Turn the errors of a damaged or foreign file into one error that says what to do."""
     from safetensors import SafetensorError
 
+    where, again = f"{source}: {part}" if part else source, _again(source)
     try:
         yield
     except SafetensorError as error:
-        raise ValueError(f"{source}: a weights file is damaged ({error}); {_again(source)}") from None
+        raise ValueError(f"{where}: a weights file is damaged ({error}); {again}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"{source}: a configuration is damaged ({error}); {_again(source)}") from None
+        raise ValueError(f"{where}: a configuration is damaged ({error}); {again}") from None
+    except (ValueError, RuntimeError) as error:
+        if "valid CLIP" in str(error):
+            raise ValueError(f"{where}: a text encoder lacks weights; {again}") from None
+        if not any(words in str(error) for words in _WRONG_SHAPE):
+            raise
+        raise ValueError(
+            f"{where}: the weights have other shapes than the configuration states ({_line(error)}); {again}"
+        ) from None
     except OSError as error:
-        text = str(error)
-        if any(
-            word in text.lower() for word in ("deserializ", "corrupt", "incomplete", "unable to load weights")
-        ):
-            line = text.strip().splitlines()[0]
-            raise ValueError(f"{source}: a weights file is damaged ({line}); {_again(source)}") from None
+        if any(word in str(error).lower() for word in _UNREADABLE):
+            raise ValueError(f"{where}: a weights file is damaged ({_line(error)}); {again}") from None
         raise
+
+
+# What libraries say of files that are wrong.
+_WRONG_SHAPE = ("expected shape", "size mismatch", "ignore_mismatched_sizes")
+_UNREADABLE = ("deserializ", "corrupt", "incomplete", "unable to load weights")
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def _again(source: str) -> str:

@@ -181,6 +181,7 @@ def latent_side(unet: Any) -> int:
 def _check_family(unet: Any) -> None:
     config = unet.config
     foreign = {
+        "in_channels": config.in_channels != config.out_channels,  # a model for inpainting
         "addition_embed_type": config.addition_embed_type != "text_time",
         "class_embedding": unet.class_embedding is not None,
         "encoder_hid_proj": unet.encoder_hid_proj is not None,

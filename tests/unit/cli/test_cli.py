@@ -13,6 +13,7 @@ from PIL import Image
 from ember_widgets import Scene, __version__
 from ember_widgets.cli import demo, info, main
 from ember_widgets.cli.errors import UserError
+from ember_widgets.embedded import fingerprint
 from tests.lab.fake_painter import FakePainter
 
 Fails = Callable[..., str]
@@ -55,7 +56,16 @@ def fake_painter(monkeypatch: pytest.MonkeyPatch) -> FakePainter:
     return painter
 
 
-def test_info_tells_versions_threads_and_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Says how much the embedded model's pictures differ from the released ones; nothing is drawn."""
+    return lambda found: monkeypatch.setattr(fingerprint, "difference", lambda: found)
+
+
+def test_info_tells_versions_threads_and_the_model(
+    drawn: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn(1)
     assert main.main(["info"]) == 0
 
     printed = capsys.readouterr().out
@@ -66,8 +76,12 @@ def test_info_tells_versions_threads_and_the_model(capsys: pytest.CaptureFixture
 
 
 def test_info_tells_the_model_cards_first_paragraph(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    drawn: Callable[[int], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    drawn(1)
     card = tmp_path / "MODEL_CARD.md"
     card.write_text("---\nlicense: mit\n---\n# Meadow\n\nDraws meadows.\nAnd trees.\n\n## Data\n\nMany.\n")
     monkeypatch.setattr(info, "MODEL_CARD", card)
@@ -75,7 +89,22 @@ def test_info_tells_the_model_cards_first_paragraph(
     main.main(["info"])
 
     printed = capsys.readouterr().out
-    assert printed.endswith(f" MB in {tmp_path}\n  Draws meadows.\n  And trees.\n")
+    assert f" MB in {tmp_path}\n  Draws meadows.\n  And trees.\n" in printed
+    assert printed.endswith("\n  pictures: as released (values differ by at most 1 of 255)\n")
+
+
+def test_info_fails_if_the_pictures_are_others(
+    drawn: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn(40)
+
+    assert main.main(["info"]) == 2
+
+    assert capsys.readouterr().err == (
+        "ember-widgets: the embedded model's pictures are not as released: values differ by up to 40 of 255; "
+        "run `pip install --force-reinstall ember-widgets`; if that does not help, report all of this "
+        "output\n"
+    )
 
 
 def test_info_without_a_model_says_so(

@@ -69,7 +69,7 @@ class Studio:
         """Wait for the picture and for all that is done when the painter is idle."""
         if not self.holding:
             assert self.session.worker.wait(SOON_S), "the renderer hangs"
-            assert self.session.idle.join(SOON_S), "the idle queue hangs"
+            assert self.session.idle.wait(SOON_S), "the idle queue hangs"
             assert self.session.worker.wait(SOON_S), "the renderer hangs"
 
     def hold(self) -> None:
@@ -142,6 +142,8 @@ class Studio:
                 assert n_status
             elif kind == "hello":
                 assert greeted[client]
+            elif kind == "views":
+                pass  # it tells something, and asks for nothing
             elif kind.split()[0] in WHEN_IDLE and n == 0 and newest[client, kind] != seq:
                 pass  # a newer one of the same page took its place
             elif kind.split()[0] in WHEN_IDLE and n == 0:

@@ -342,5 +342,5 @@ def test_two_pages_that_ask_for_the_same_while_a_picture_is_drawn_both_get_it(
     for client in ("page", "other"):
         browser.say({"type": kind, "client": client, "seq": 50, **fields})
     painter.gate.set()
-    widget._open.idle.join(SOON_S)
+    widget._open.idle.wait(SOON_S)
     assert [message["client"] for message in browser.of(answer)] == ["page", "other"]

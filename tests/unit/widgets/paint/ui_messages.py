@@ -238,6 +238,7 @@ nothing = st.builds(Message)
 MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Message]]] = {
     messages.Hello: lambda now: nothing,
     messages.Ping: lambda now: nothing,
+    messages.Views: lambda now: of(n=st.integers(0, 3)),
     messages.Edit: edit,
     messages.Analyze: analyze,
     messages.Undo: lambda now: nothing,
