@@ -72,6 +72,15 @@ class Backbone(Protocol[S]):
         A sample that every training changes is enough; it must be quick to read.
         """
 
+    def version(self) -> object:
+        """Another value after every change of the model, so that what was computed before is not used again.
+
+        None while nothing may be kept: code of the user's own, such as a hook, takes part in the work.
+
+        Raises:
+            ValueError: The model was changed into something that cannot be painted into.
+        """
+
     def start(self, run: Run) -> S:
         """Encode the text, draw the noise and run the first step up to the sites.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -54,6 +55,23 @@ class Placement:
             if part == "text" and self.keep != "all":
                 self._move(part, torch.device("cpu"))
                 free(self.device)
+
+    def check(self) -> None:
+        """Refuse parts that lie elsewhere.
+
+        Raises:
+            ValueError: The user has moved a part of the pipeline to another device.
+        """
+        if self.keep != "all":
+            return
+        for name in chain.from_iterable(PARTS.values()):
+            module = getattr(self.pipeline, name, None)
+            found = None if module is None else next(module.parameters()).device
+            if found is not None and found.type != self.device.type:
+                raise ValueError(
+                    f"the pipeline's {name} was moved to {found}, but this painter works on {self.device}; "
+                    "move it back, or make a new Painter"
+                )
 
     def _move(self, part: str, device: torch.device) -> None:
         for name in PARTS[part]:

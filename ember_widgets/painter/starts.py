@@ -1,4 +1,7 @@
-"""The starts of the last few runs: each further edit of a picture costs only what comes after the site."""
+"""The starts of the last few runs: each further edit of a picture costs only what comes after the site.
+
+They are kept only while the model stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,16 @@ class Starts:
     def __init__(self, backbone: Backbone[Any]) -> None:
         self.backbone = backbone
         self._kept: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
+        self._version: object = None
 
     def of(self, run: Run) -> Start:
         """The start of a run."""
+        version = self.backbone.version()
+        if version is None:
+            return self.backbone.start(run)
+        if version != self._version:
+            self.clear()
+            self._version = version
         key = run.key
         if key not in self._kept:
             self._kept[key] = self.backbone.start(run)

@@ -37,10 +37,14 @@ SHAPES = 4
 
 
 class Twin:
-    """Makes a network's twin, and a new one if the network has changed."""
+    """Makes a network's twin, and a new one if the network has changed.
 
-    def __init__(self) -> None:
-        self.watch = Watch()
+    Args:
+        watch: Watches the network; None = a new one.
+    """
+
+    def __init__(self, watch: Watch | None = None) -> None:
+        self.watch = watch or Watch()
         self._made: tuple[int, nn.Module] | None = None
 
     def of(self, network: Any) -> Any:

@@ -83,6 +83,10 @@ class SDXL:
                 if p.ndim == 1:
                     yield p.detach().bfloat16().float().cpu().numpy().tobytes()  # the same in any dtype
 
+    def version(self) -> object:
+        """See `Backbone.version`."""
+        return self.sampler.version()
+
     def start(self, run: Run) -> UNetStart:
         """See `Backbone.start`."""
         return self.sampler.start(run)

@@ -30,7 +30,7 @@ class Vae:
         self.placement = placement
         self.preview_vae = preview_vae
         self._twin, self._preview_twin = Twin(), Twin()
-        self._graphs = choice.graphs(placement, self._twin)
+        self._graphs = choice.graphs(placement, self._twin.watch)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:

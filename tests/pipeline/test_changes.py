@@ -1,0 +1,315 @@
+"""Whatever a user changes in a pipeline, the next picture is the pipeline's own, or one error says why not.
+
+Every change is made after pictures of the same prompt and seed were drawn, so that all caches are full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, StableDiffusionXLPipeline
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from diffusers.models.resnet import ResnetBlock2D
+from torch import Tensor
+
+from ember_widgets import Painter, Scene
+from ember_widgets.model.placement import Placement
+from tests.pipeline import tiny
+
+PROMPT, SEED, N_STEPS = "a lion in a <odd> meadow", 3, 2
+
+
+class Drawn:
+    """A painter whose caches are full, and the pictures that it and its pipeline draw."""
+
+    def __init__(self, folder: Path, placement: str = "all") -> None:
+        self.pipe = tiny.pipeline(folder, sample_size=32)
+        self.folder = folder
+        self.painter = Painter(
+            self.pipe, tiny.sae(), name="tiny", placement=Placement(self.pipe, "cpu", placement)
+        )
+        self.scene = self.painter.analyze(PROMPT, seed=SEED, n_steps=N_STEPS)
+        for strength in (1.1, 1.2):  # traces are made at the second call
+            self.painter.render(self.scene.scale(0, strength))
+
+    def ours(self, scene: Scene | None = None) -> np.ndarray:
+        return np.asarray(self.painter.render(scene or self.scene), np.int16)
+
+    def own(self) -> np.ndarray:
+        """The picture of the pipeline itself."""
+        generator = torch.Generator("cpu").manual_seed(SEED)
+        asked: dict[str, Any] = {"num_inference_steps": N_STEPS, "guidance_scale": 0.0}
+        return np.asarray(self.pipe(PROMPT, generator=generator, **asked).images[0], np.int16)
+
+    def check(self, before: np.ndarray | None) -> np.ndarray:
+        """Compare the two, and the pipeline's with the picture before the change; None = it may be equal."""
+        ours, own = self.ours(), self.own()
+        assert np.array_equal(ours, own), f"differs by {np.abs(ours - own).max()}/255"
+        assert before is None or not np.array_equal(own, before), "the change cannot be seen"
+        return own
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Drawn:
+    return Drawn(tmp_path)
+
+
+def other(drawn: Drawn) -> Any:
+    """A pipeline of the same layout with other weights."""
+    torch.manual_seed(7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "manual_seed", lambda seed: None)
+        return tiny.pipeline(drawn.folder / "other", sample_size=32)
+
+
+@torch.no_grad()
+def in_place(module: Any, factor: float = 1.1) -> None:
+    for p in module.parameters():
+        p.mul_(factor)
+
+
+def data_in_place(module: Any) -> None:
+    for p in module.parameters():
+        p.data.mul_(1.1)
+
+
+def data_replaced(module: Any) -> None:
+    for p in module.parameters():
+        p.data = p.data * 1.1
+
+
+def one_value(weight: Tensor) -> None:
+    """Where no sample is taken."""
+    with torch.no_grad():
+        weight[(0,) * weight.ndim].add_(3)
+
+
+def scheduler(kind: Any, **changes: Any) -> Callable[[Drawn], object]:
+    def change(drawn: Drawn) -> None:
+        drawn.pipe.scheduler = kind.from_config(drawn.pipe.scheduler.config, **changes)
+
+    return change
+
+
+def textual_inversion(drawn: Drawn) -> None:
+    pipe = drawn.pipe
+    for encoder in (pipe.text_encoder, pipe.text_encoder_2):
+        vector = torch.full((1, encoder.config.hidden_size), 0.5)
+        pipe.load_textual_inversion({"<odd>": vector}, text_encoder=encoder, tokenizer=pipe.tokenizer)
+        pipe.tokenizer = drawn.pipe.tokenizer_2  # both are one object in this pipeline
+        if encoder is pipe.text_encoder:
+            pipe.tokenizer = tiny.architecture.build_tokenizer(drawn.folder / "again")
+    assert "<odd>" in pipe.tokenizer_2.get_vocab()
+
+
+class Halved(AttnProcessor):
+    """A processor of the user's own, with a number inside."""
+
+    def __init__(self) -> None:
+        self.share = [0.5]
+
+    def __call__(self, attn: Attention, *given: Any, **named: Any) -> Tensor:
+        out: Tensor = super().__call__(attn, *given, **named) * self.share[0]
+        return out
+
+
+class Louder(ResnetBlock2D):
+    def forward(self, *given: Any, **named: Any) -> Tensor:
+        return 1.2 * super().forward(*given, **named)
+
+
+def tiled(drawn: Drawn) -> None:
+    drawn.pipe.vae.enable_tiling()
+    drawn.pipe.vae.tile_sample_min_size, drawn.pipe.vae.tile_latent_min_size = 128, 16
+
+
+def hooked(module: Any, factor: list[float]) -> Any:
+    return module.register_forward_hook(lambda _, args, out: out * factor[0])
+
+
+def encoder_patched(drawn: Drawn) -> None:
+    encode = drawn.pipe.encode_prompt
+    drawn.pipe.encode_prompt = lambda prompt, **named: encode("another prompt", **named)
+
+
+CHANGES: dict[str, Callable[[Drawn], object]] = {
+    "a scheduler": scheduler(EulerDiscreteScheduler),
+    "a scheduler of second order": scheduler(HeunDiscreteScheduler),
+    "a scheduler's setting": scheduler(tiny.EulerAncestralDiscreteScheduler, timestep_spacing="leading"),
+    "a scheduler's numbers": lambda d: d.pipe.scheduler.alphas_cumprod.mul_(0.9),
+    "a scheduler's numbers, unseen": lambda d: d.pipe.scheduler.alphas_cumprod.data.mul_(0.9),
+    "a VAE": lambda d: setattr(d.pipe, "vae", other(d).vae),
+    "a VAE's weights": lambda d: in_place(d.pipe.vae),
+    "tiles": tiled,
+    "a text encoder": lambda d: setattr(d.pipe, "text_encoder", other(d).text_encoder),
+    "a text encoder's weights": lambda d: in_place(d.pipe.text_encoder),
+    "the other text encoder's weights": lambda d: in_place(d.pipe.text_encoder_2),
+    "textual inversion": textual_inversion,
+    "a way to encode prompts": encoder_patched,
+    "a UNet": lambda d: setattr(d.pipe, "unet", other(d).unet),
+    "a UNet's weights": lambda d: in_place(d.pipe.unet),
+    "a UNet's state": lambda d: d.pipe.unet.load_state_dict(other(d).unet.state_dict()),
+    "weights by data": lambda d: data_in_place(d.pipe.unet),
+    "weights' data": lambda d: data_replaced(d.pipe.unet),
+    "weights' data twice": lambda d: (data_replaced(d.pipe.unet), d.ours(), data_in_place(d.pipe.unet)),
+    "one weight before the site": lambda d: one_value(d.pipe.unet.conv_in.weight),
+    "one weight after the site": lambda d: one_value(d.pipe.unet.conv_out.weight),
+    "a block before the site": lambda d: setattr(
+        d.pipe.unet, "conv_in", torch.nn.Conv2d(4, tiny.CHANNELS[0], 3, padding=1)
+    ),
+    "FreeU": lambda d: d.pipe.enable_freeu(s1=0.6, s2=0.4, b1=1.1, b2=1.2),
+    "attention processors": lambda d: d.pipe.unet.set_attn_processor(Halved()),
+    "fused projections": lambda d: (in_place(d.pipe.unet), d.pipe.fuse_qkv_projections()),
+    "bfloat16": lambda d: d.pipe.to(torch.bfloat16),
+    "a hook before the site": lambda d: hooked(d.pipe.unet.conv_in, [1.5]),
+    "a hook after the site": lambda d: hooked(d.pipe.unet.conv_out, [1.5]),
+    "a hook in the VAE": lambda d: hooked(d.pipe.vae.decoder.conv_in, [1.5]),
+    "a hook in a text encoder": lambda d: d.pipe.text_encoder.get_input_embeddings().register_forward_hook(
+        lambda _, args, out: out * 2
+    ),
+    "a part's forward": lambda d: setattr(
+        d.pipe.unet.conv_in, "forward", lambda x: 2 * torch.nn.Conv2d.forward(d.pipe.unet.conv_in, x)
+    ),
+    "a part's class": lambda d: setattr(d.pipe.unet.down_blocks[0].resnets[0], "__class__", Louder),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_next_picture_is_the_pipelines_own(drawn: Drawn, name: str) -> None:
+    before = drawn.own()
+    CHANGES[name](drawn)
+    drawn.check(before)
+    drawn.check(None)
+
+
+def test_what_is_undone_gives_the_first_picture(drawn: Drawn) -> None:
+    first = drawn.own()
+    drawn.pipe.enable_freeu(s1=0.6, s2=0.4, b1=1.1, b2=1.2)
+    drawn.check(first)
+    drawn.pipe.disable_freeu()
+    assert np.array_equal(drawn.check(None), first)
+    handle = hooked(drawn.pipe.unet.conv_in, [1.5])
+    drawn.check(first)
+    handle.remove()
+    assert np.array_equal(drawn.check(None), first)
+
+
+def test_what_a_users_code_does_is_asked_every_time(drawn: Drawn) -> None:
+    """A hook or a processor may read anything; nothing shows that it does something else now."""
+    factor, processor = [1.5], Halved()
+    handle = hooked(drawn.pipe.unet.conv_in, factor)
+    before = drawn.check(drawn.own() * 0)
+    factor[0] = 0.5
+    drawn.check(before)
+    handle.remove()
+    drawn.pipe.unet.set_attn_processor(processor)
+    before = drawn.check(before)
+    processor.share[0] = 1.5
+    drawn.check(before)
+    encoder = drawn.pipe.text_encoder.get_input_embeddings()
+    encoder.register_forward_hook(lambda _, args, out: out * factor[0])
+    before = drawn.check(before)
+    factor[0] = 3.0
+    drawn.check(before)
+
+
+def test_a_class_that_is_patched(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, before = ResnetBlock2D.forward, drawn.own()
+
+    def louder(self: Any, *given: Any, **named: Any) -> Tensor:
+        return 1.2 * forward(self, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResnetBlock2D, "forward", louder)
+        drawn.check(before)
+    assert np.array_equal(drawn.check(None), before)
+
+
+def lora(folder: Path) -> Path:
+    """A LoRA of UNet and text encoders, written by diffusers."""
+    from diffusers.utils import convert_state_dict_to_diffusers
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    pipe = tiny.pipeline(folder)
+    named = {
+        "unet": ["to_q", "to_k", "to_v", "to_out.0", "conv1", "proj_in", "time_emb_proj"],
+        "text_encoder": ["q_proj", "v_proj"],
+        "text_encoder_2": ["q_proj", "v_proj"],
+    }
+    layers = {}
+    torch.manual_seed(0)
+    for name, targets in named.items():
+        part = getattr(pipe, name)
+        part.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=targets))
+        with torch.no_grad():
+            for key, p in part.named_parameters():
+                if "lora_B" in key:
+                    p.normal_(std=0.3)
+        layers[f"{name}_lora_layers"] = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
+    StableDiffusionXLPipeline.save_lora_weights(folder / "lora", **layers)
+    return folder / "lora"
+
+
+@pytest.fixture(scope="module")
+def lora_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("peft")
+    return lora(tmp_path_factory.mktemp("lora"))
+
+
+def test_the_life_of_a_lora(drawn: Drawn, lora_folder: Path) -> None:
+    pipe, plain = drawn.pipe, drawn.own()
+    pipe.load_lora_weights(lora_folder, adapter_name="one")
+    loaded = drawn.check(plain)
+    pipe.set_adapters("one", 0.4)
+    weaker = drawn.check(loaded)
+    pipe.disable_lora()
+    assert np.array_equal(drawn.check(weaker), plain)
+    pipe.enable_lora()
+    drawn.check(plain)
+    pipe.set_adapters("one", {"unet": 0.0, "text_encoder": 1.0, "text_encoder_2": 1.0})
+    drawn.check(plain)
+    pipe.load_lora_weights(lora_folder, adapter_name="two")
+    pipe.set_adapters(["one", "two"], [1.0, -0.5])
+    both = drawn.check(loaded)
+    pipe.delete_adapters("two")
+    pipe.set_adapters("one", 1.0)
+    assert np.array_equal(drawn.check(both), loaded)
+    pipe.fuse_lora(lora_scale=0.7)
+    fused = drawn.check(loaded)
+    pipe.unfuse_lora()
+    drawn.check(fused)
+    pipe.unload_lora_weights()
+    drawn.check(loaded)
+
+
+def test_a_lora_that_is_fused_and_then_unloaded(drawn: Drawn, lora_folder: Path) -> None:
+    plain = drawn.own()
+    drawn.pipe.load_lora_weights(lora_folder)
+    drawn.pipe.fuse_lora()
+    drawn.pipe.unload_lora_weights()
+    drawn.check(plain)
+
+
+def test_edits_go_on_with_a_lora(drawn: Drawn, lora_folder: Path) -> None:
+    edited = drawn.scene.scale(0, 3.0)
+    before = drawn.ours(edited)
+    drawn.pipe.load_lora_weights(lora_folder)
+    after = drawn.ours(edited)
+    assert not np.array_equal(after, before)
+    fresh = Painter(drawn.pipe, tiny.sae(), name="tiny")
+    assert np.array_equal(after, np.asarray(fresh.render(edited)))
+
+
+@pytest.mark.parametrize("placement", ["all but text", "one at a time"])
+@pytest.mark.parametrize("name", ["a text encoder's weights", "a UNet's weights", "weights' data", "FreeU"])
+def test_where_parts_are_moved_between_devices(tmp_path: Path, placement: str, name: str) -> None:
+    drawn = Drawn(tmp_path, placement)
+    before = drawn.own()
+    CHANGES[name](drawn)
+    drawn.check(before)
