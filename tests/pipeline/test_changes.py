@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, StableDiffusionXLPipeline
+from diffusers import EulerDiscreteScheduler, HeunDiscreteScheduler, StableDiffusionXLPipeline
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from ember_widgets import Painter, Scene
 from ember_widgets.model.placement import Placement
+from ember_widgets.painter.starts import Starts
 from tests.pipeline import tiny
 
 PROMPT, SEED, N_STEPS = "a lion in a <odd> meadow", 3, 2
@@ -231,29 +232,30 @@ def test_a_class_that_is_patched(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) 
 
 
 def lora(folder: Path) -> Path:
-    """A LoRA of UNet and text encoders, written by diffusers."""
-    from diffusers.utils import convert_state_dict_to_diffusers
-    from peft import LoraConfig
+    """A LoRA of the UNet, written by diffusers and peft."""
     from peft.utils import get_peft_model_state_dict
 
-    pipe = tiny.pipeline(folder)
-    named = {
-        "unet": ["to_q", "to_k", "to_v", "to_out.0", "conv1", "proj_in", "time_emb_proj"],
-        "text_encoder": ["q_proj", "v_proj"],
-        "text_encoder_2": ["q_proj", "v_proj"],
-    }
-    layers = {}
-    torch.manual_seed(0)
-    for name, targets in named.items():
-        part = getattr(pipe, name)
-        part.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=targets))
-        with torch.no_grad():
-            for key, p in part.named_parameters():
-                if "lora_B" in key:
-                    p.normal_(std=0.3)
-        layers[f"{name}_lora_layers"] = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
-    StableDiffusionXLPipeline.save_lora_weights(folder / "lora", **layers)
+    unet = tiny.pipeline(folder).unet
+    unet.add_adapter(adapter("to_q", "to_k", "to_v", "to_out.0", "conv1", "proj_in", "time_emb_proj"))
+    opened(unet)
+    layers = get_peft_model_state_dict(unet)
+    StableDiffusionXLPipeline.save_lora_weights(folder / "lora", unet_lora_layers=layers)
     return folder / "lora"
+
+
+def adapter(*targets: str) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(r=4, lora_alpha=4, target_modules=list(targets))
+
+
+@torch.no_grad()
+def opened(network: Any) -> None:
+    """A LoRA begins with zeros; this one does something."""
+    torch.manual_seed(0)
+    for name, p in network.named_parameters():
+        if "lora_B" in name:
+            p.normal_(std=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +264,7 @@ def lora_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lora(tmp_path_factory.mktemp("lora"))
 
 
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
 def test_the_life_of_a_lora(drawn: Drawn, lora_folder: Path) -> None:
     pipe, plain = drawn.pipe, drawn.own()
     pipe.load_lora_weights(lora_folder, adapter_name="one")
@@ -271,9 +274,7 @@ def test_the_life_of_a_lora(drawn: Drawn, lora_folder: Path) -> None:
     pipe.disable_lora()
     assert np.array_equal(drawn.check(weaker), plain)
     pipe.enable_lora()
-    drawn.check(plain)
-    pipe.set_adapters("one", {"unet": 0.0, "text_encoder": 1.0, "text_encoder_2": 1.0})
-    drawn.check(plain)
+    assert np.array_equal(drawn.check(None), weaker)
     pipe.load_lora_weights(lora_folder, adapter_name="two")
     pipe.set_adapters(["one", "two"], [1.0, -0.5])
     both = drawn.check(loaded)
@@ -296,6 +297,19 @@ def test_a_lora_that_is_fused_and_then_unloaded(drawn: Drawn, lora_folder: Path)
     drawn.check(plain)
 
 
+def test_a_lora_in_a_text_encoder(drawn: Drawn) -> None:
+    peft = pytest.importorskip("peft")  # transformers' own loading asks for a version that is not out
+    plain, encoder = drawn.own(), drawn.pipe.text_encoder_2
+    peft.inject_adapter_in_model(adapter("q_proj", "v_proj"), encoder)
+    assert np.array_equal(drawn.check(None), plain)
+    opened(encoder)
+    loaded = drawn.check(plain)
+    for module in encoder.modules():
+        if hasattr(module, "scaling"):
+            module.scaling["default"] = 0.3
+    drawn.check(loaded)
+
+
 def test_edits_go_on_with_a_lora(drawn: Drawn, lora_folder: Path) -> None:
     edited = drawn.scene.scale(0, 3.0)
     before = drawn.ours(edited)
@@ -313,3 +327,113 @@ def test_where_parts_are_moved_between_devices(tmp_path: Path, placement: str, n
     before = drawn.own()
     CHANGES[name](drawn)
     drawn.check(before)
+
+
+def test_icons_scenes_and_collections_tell_a_changed_pipeline_apart(
+    drawn: Drawn, lora_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter, pipe = drawn.painter, drawn.pipe
+    monkeypatch.setattr(Starts, "of", lambda self, run: pytest.fail("the key needs no picture"))
+    keys, icons = [painter.key], painter.icons
+    pipe.to(torch.bfloat16)
+    assert painter.key == keys[0]
+    pipe.to(torch.float32)
+    pipe.load_lora_weights(lora_folder, adapter_name="one")
+    keys.append(painter.key)
+    assert Painter(pipe, tiny.sae(), name="again").key == keys[1]  # also if it was there from the beginning
+    pipe.set_adapters("one", 0.5)
+    keys.append(painter.key)
+    assert painter.icons is painter.icons is not icons
+    with pytest.raises(
+        RuntimeError, match="the pipeline was changed since these icons; ask painter.icons again"
+    ):
+        icons.make([3], progress=False)
+    pipe.unload_lora_weights()
+    assert painter.key == keys[0]
+    pipe.enable_freeu(s1=0.6, s2=0.4, b1=1.1, b2=1.2)
+    keys.append(painter.key)
+    pipe.disable_freeu()
+    in_place(pipe.text_encoder)
+    keys.append(painter.key)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    keys.append(painter.key)
+    assert len(set(keys)) == len(keys) == 6
+    assert painter.model.is_hashed
+    hooked(pipe.unet.conv_in, [1.5])
+    assert not painter.model.is_hashed  # so nothing is written to the cache
+
+
+def test_a_scene_of_before_can_be_drawn_after_a_change(drawn: Drawn, lora_folder: Path) -> None:
+    drawn.pipe.load_lora_weights(lora_folder)
+    after = drawn.painter.analyze(PROMPT, seed=SEED)
+    assert after.model["key"] != drawn.scene.model["key"]
+    drawn.ours()
+    drawn.pipe.unload_lora_weights()
+    drawn.ours(after)
+
+
+REFUSED: dict[str, tuple[Callable[[Any], object], str]] = {
+    "a hook on a block": (
+        lambda pipe: pipe.unet.up_blocks[1].register_forward_hook(lambda *_: None),
+        "unet.up_blocks.1 has a forward hook: a painter does not run that; change the modules inside the "
+        "blocks instead, or undo it",
+    ),
+    "a hook on the UNet": (
+        lambda pipe: pipe.unet.register_forward_pre_hook(lambda *_: None),
+        "unet has a forward hook: ",
+    ),
+    "a forward pass": (
+        lambda pipe: setattr(pipe.unet, "forward", lambda *given: None),
+        "unet.forward is not that of diffusers: ",
+    ),
+    "a block of another class": (
+        lambda pipe: setattr(pipe.unet.mid_block, "__class__", torch.nn.Module),
+        "unet.mid_block.forward is not that of diffusers: ",
+    ),
+    "a compiled UNet": (lambda pipe: pipe.unet.compile(), "unet is compiled as a whole: "),
+    "a compiled wrapper": (
+        lambda pipe: setattr(pipe, "unet", torch.compile(pipe.unet)),
+        "the pipeline's unet is of class OptimizedModule, not UNet2DConditionModel; ",
+    ),
+    "an image adapter": (
+        lambda pipe: setattr(pipe.unet, "encoder_hid_proj", torch.nn.Identity()),
+        "this UNet is not of SDXL's family (encoder_hid_proj); ",
+    ),
+    "a UNet for other pictures": (
+        lambda pipe: setattr(pipe, "unet", tiny.unet(64)),
+        "the pipeline now has another UNet: latents of 64×64, 64 channels at down_blocks.2.attentions.1 "
+        "instead of latents of 32×32, 64 channels at down_blocks.2.attentions.1; make a new Painter for it",
+    ),
+    "another device": (
+        lambda pipe: pipe.vae.to("meta"),
+        "the pipeline's vae was moved to meta, but this painter works on cpu; move it back, or make a new ",
+    ),
+    "another step": (
+        lambda pipe: setattr(pipe.scheduler, "step", lambda *given: None),
+        "scheduler.step was replaced, and a painter does not call it; undo that",
+    ),
+    "other noise": (
+        lambda pipe: setattr(pipe, "prepare_latents", lambda *given: None),
+        "pipeline.prepare_latents was replaced, and a painter does not call it; undo that",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_painted_into_is_refused_by_name(drawn: Drawn, name: str) -> None:
+    change, message = REFUSED[name]
+    change(drawn.pipe)
+    for _ in range(2):
+        with pytest.raises(ValueError) as caught:
+            drawn.ours()
+        assert str(caught.value).startswith(message)
+
+
+def test_what_was_refused_can_be_undone(drawn: Drawn) -> None:
+    before, unet = drawn.own(), drawn.pipe.unet
+    drawn.pipe.unet = torch.compile(unet)
+    with pytest.raises(ValueError, match="OptimizedModule"):
+        drawn.ours()
+    drawn.pipe.unet = unet
+    drawn.pipe.unet.down_blocks[0].register_forward_hook(lambda *_: None).remove()
+    assert np.array_equal(drawn.check(None), before)

@@ -15,7 +15,17 @@ from torch import Tensor, nn
 _VERSION = operator.attrgetter("_version")
 SAMPLED = 8
 """How many values of each weight are compared, because writing to `weight.data` leaves no other sign."""
-_LIBRARIES = {"accelerate", "builtins", "diffusers", "ember_widgets", "functools", "peft", "tokenizers", "torch", "transformers"}
+_LIBRARIES = {
+    "accelerate",
+    "builtins",
+    "diffusers",
+    "ember_widgets",
+    "functools",
+    "peft",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
 
 
 class Watch:
@@ -131,7 +141,7 @@ class Watch:
         self._kinds = {weight.device.type for weight in found} & {"cpu", "cuda", "mps"}
         samples: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
         for weight in found:
-            samples.setdefault((weight.dtype, weight.device), []).append(_sample(weight))
+            samples.setdefault((weight.dtype, weight.device), []).append(sample(weight))
         self._samples = list(samples.values())
         self._addresses = self._addresses_now()
 
@@ -157,7 +167,7 @@ _OTHER_KINDS = (nn.Module, Tensor, type, dict, FunctionType, MethodType, partial
 
 
 def _has_a_state(value: object) -> bool:
-    """Whether an attribute is an object that a module's work may depend on, such as an attention processor."""
+    """Whether an attribute is an object that a module depends on, such as an attention processor."""
     return hasattr(value, "__dict__") and not isinstance(value, _OTHER_KINDS)
 
 
@@ -183,7 +193,7 @@ def _content(value: Any) -> Any:
     return value
 
 
-def _sample(weight: Tensor) -> Tensor:
+def sample(weight: Tensor) -> Tensor:
     """A view of some of the values; the whole tensor if it allows no such view."""
     found = weight.detach()
     n = min(SAMPLED, found.numel())

@@ -115,6 +115,7 @@ class Sampler:
 
     def version(self) -> object:
         """See `Backbone.version`."""
+        check_methods(self.pipeline)
         unet = self._follow()
         texts, scheduler = self.texts.version(), self._scheduler_watch.version(self.pipeline.scheduler)
         if unet is None or texts is None or scheduler is None:
@@ -131,14 +132,13 @@ class Sampler:
         unet = choice.runnable(self.placement, self._twin, self.pipeline.unet)
         version = self._watch.current
         if version is None or version != self._cut_at:
-            check_methods(self.pipeline)
             self.stages = self._cut(unet)
-            self._cut_at = version
             if (now := self._size_now()) != self._size:
                 raise ValueError(
-                    f"the pipeline now has another UNet: {', '.join(now)} instead of {', '.join(self._size)}; "
-                    "make a new Painter for it"
+                    f"the pipeline now has another UNet: {', '.join(now)} instead of "
+                    f"{', '.join(self._size)}; make a new Painter for it"
                 )
+            self._cut_at = version
         return version
 
     def _cut(self, unet: Any) -> list[StagedUNet]:
@@ -147,7 +147,9 @@ class Sampler:
     def _size_now(self) -> list[str]:
         """The sizes of what a painter relies on, in words."""
         unet, side = self.pipeline.unet, latent_side(self.pipeline.unet)
-        channels = [f"{unet.get_submodule(s.site).config.in_channels} channels at {s.site}" for s in self.stages]
+        channels = [
+            f"{unet.get_submodule(s.site).config.in_channels} channels at {s.site}" for s in self.stages
+        ]
         return [f"latents of {side}×{side}", *channels]
 
     @property
@@ -158,6 +160,7 @@ class Sampler:
     @torch.no_grad()
     def start(self, run: Run) -> UNetStart:
         """See `Backbone.start`."""
+        check_methods(self.pipeline)
         self._follow()
         pipe, device = self.pipeline, self.placement.device
         guided = run.guidance > 1
