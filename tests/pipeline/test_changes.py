@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import EulerDiscreteScheduler, HeunDiscreteScheduler, StableDiffusionXLPipeline
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, StableDiffusionXLPipeline
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from ember_widgets import Painter, Scene
 from ember_widgets.model.placement import Placement
+from ember_widgets.model.sdxl.sampler import Sampler
 from ember_widgets.painter.starts import Starts
 from tests.pipeline import tiny
 
@@ -188,6 +189,16 @@ def test_the_next_picture_is_the_pipelines_own(drawn: Drawn, name: str) -> None:
     drawn.check(None)
 
 
+def test_what_stays_the_same_is_kept(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = drawn.painter.backbone.version()
+    assert version is not None
+    monkeypatch.setattr(Sampler, "start", lambda *_: pytest.fail("started again"))
+    monkeypatch.setattr(drawn.pipe, "text_encoder_2", drawn.pipe.text_encoder_2)
+    for strength in (0.5, 1.0):
+        drawn.ours(drawn.scene.scale(0, strength))
+    assert drawn.painter.backbone.version() == version
+
+
 def test_what_is_undone_gives_the_first_picture(drawn: Drawn) -> None:
     first = drawn.own()
     drawn.pipe.enable_freeu(s1=0.6, s2=0.4, b1=1.1, b2=1.2)
@@ -324,6 +335,10 @@ def test_edits_go_on_with_a_lora(drawn: Drawn, lora_folder: Path) -> None:
 @pytest.mark.parametrize("name", ["a text encoder's weights", "a UNet's weights", "weights' data", "FreeU"])
 def test_where_parts_are_moved_between_devices(tmp_path: Path, placement: str, name: str) -> None:
     drawn = Drawn(tmp_path, placement)
+    version = drawn.painter.model.version
+    drawn.ours(drawn.scene.replace(style="red"))
+    assert version is not None
+    assert drawn.painter.model.version == version  # moving is no change
     before = drawn.own()
     CHANGES[name](drawn)
     drawn.check(before)

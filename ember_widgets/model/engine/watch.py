@@ -59,7 +59,8 @@ class Watch:
         self._samples: list[list[Tensor]] = []  # by dtype and device
         self._addresses: list[int] = []
         self._state: object = None
-        self._hooks: list[Any] = []
+        self._hooks: list[dict[int, Any]] = []
+        self._is_foreign = False
         self._kinds: set[str] = set()
         self._silent = False
         self._version = 0
@@ -86,7 +87,12 @@ class Watch:
         elif not _identical(self._weights_now(), self._weights) or self._addresses != self._addresses_now():
             self._remember_weights()
             self._version += not self._moving
-        if any(self._hooks) or self._silent or any(map(torch.is_autocast_enabled, self._kinds)):
+        if (
+            self._is_foreign
+            or self._silent
+            or any(map(_is_used, self._hooks))
+            or any(map(torch.is_autocast_enabled, self._kinds))
+        ):
             return None
         state = self._values_now()
         if state != self._state:
@@ -128,9 +134,9 @@ class Watch:
         self._arrays = [v for v in attributes if isinstance(v, np.ndarray) and v.dtype != object]
         # Hooks are looked at, but adding and removing one leaves the network as it was.
         self._hooks = [state[k] for state in own for k in ("_forward_hooks", "_forward_pre_hooks")]
-        self._hooks += [state.get("_compiled_call_impl") for state in own]
-        self._hooks += ["forward" in state for state in own]
-        self._hooks += list(map(_is_users_code, attributes))
+        self._is_foreign = any(map(_is_users_code, attributes)) or any(
+            "forward" in state or state.get("_compiled_call_impl") for state in own
+        )
         self._remember_weights()
         self._state = None
 
@@ -171,12 +177,21 @@ def _has_a_state(value: object) -> bool:
     return hasattr(value, "__dict__") and not isinstance(value, _OTHER_KINDS)
 
 
+def _is_used(hooks: dict[int, Any]) -> bool:
+    """Whether there are hooks, except for those by which transformers collects hidden states."""
+    return bool(hooks) and any(not _module(hook).startswith("transformers.") for hook in hooks.values())
+
+
+def _module(code: Any) -> str:
+    return str(getattr(code, "__module__", None))
+
+
 def _is_users_code(value: object) -> bool:
     """Whether an attribute is a function or a processor that is not of a library: it may do anything."""
     if not callable(value) or isinstance(value, (nn.Module, Tensor, type)):
         return False
     code = value if isinstance(value, (FunctionType, MethodType)) else type(value)
-    return code.__module__.partition(".")[0] not in _LIBRARIES
+    return _module(code).partition(".")[0] not in _LIBRARIES
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:

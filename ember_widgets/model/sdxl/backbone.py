@@ -81,8 +81,8 @@ class SDXL:
     def weights(self) -> Iterable[bytes]:
         """See `Backbone.weights`: all vectors, which any training changes; a thousandth of the whole.
 
-        A LoRA changes no vector. Where there is one, or where the pipeline is not as it was at first, there is
-        more.
+        A LoRA changes no vector. Where there is one, or where the pipeline is not as it was at first, a sample
+        of everything is added.
         """
         for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
             for p in weights:

@@ -1,4 +1,4 @@
-"""What a pipeline computes with, as one hash: the same in another process, on another device, in another dtype."""
+"""What a pipeline computes with, as one hash: the same in any process, on any device, in any dtype."""
 
 from __future__ import annotations
 
