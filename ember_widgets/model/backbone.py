@@ -166,6 +166,9 @@ class Backbone(Protocol[S]):
             FloatingPointError: Values are not finite, even in float32.
         """
 
+    def forget(self) -> None:
+        """Free all that was computed before; the next version is another one."""
+
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """A block that turns "out of memory" into a MemoryError that says what to do, and frees memory.
 

@@ -66,10 +66,10 @@ class Placement:
             return
         for name in chain.from_iterable(PARTS.values()):
             module = getattr(self.pipeline, name, None)
-            found = None if module is None else next(module.parameters()).device
-            if found is not None and found.type != self.device.type:
+            weight = None if module is None else next(module.parameters(), None)
+            if weight is not None and weight.device.type != self.device.type:
                 raise ValueError(
-                    f"the pipeline's {name} was moved to {found}, but this painter works on {self.device}; "
+                    f"the pipeline's {name} was moved to {weight.device}, but this painter works on {self.device}; "
                     "move it back, or make a new Painter"
                 )
 

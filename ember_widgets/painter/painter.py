@@ -243,6 +243,11 @@ class Painter:
         """Identifies the weights of model and SAEs. Files made with other weights are not used here."""
         return self.model.key
 
+    @property
+    def version(self) -> object:
+        """Another value after every change of the pipeline that is noticed; None while user code is in it."""
+        return self.model.version
+
     # pictures to scenes
 
     def analyze(
@@ -459,6 +464,13 @@ class Painter:
             TypeError, ValueError: An unknown factor, no gains, no seeds, or more than 400 pictures.
         """
         return variations.sweep(self, scene, factor, gains, seeds=seeds, side=side)
+
+    def forget(self) -> None:
+        """Forget all that was computed from the pipeline.
+
+        Needed only after single values were written through `weight.data[...]`, which leaves no sign.
+        """
+        self.model.forget()
 
     # all features
 

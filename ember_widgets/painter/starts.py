@@ -30,7 +30,8 @@ class Starts:
         """The start of a run."""
         version = self.backbone.version()
         if version is None:
-            return self.backbone.start(run)
+            start: Start = self.backbone.start(run)
+            return start
         if version != self._version:
             self.clear()
             self._version = version

@@ -181,6 +181,12 @@ class SteeredModel:
         """A block in which "out of memory" is explained, see `Backbone.memory`."""
         return self.backbone.memory(doing, self.starts.clear)
 
+    def forget(self) -> None:
+        """Forget all that was computed from the backbone."""
+        with self.lock:
+            self.starts.clear()
+            self.backbone.forget()
+
     def start(self, run: Run) -> Start:
         """The start of a run, kept for the next time."""
         with self.lock, self.memory("starting a picture"):

@@ -12,15 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, StableDiffusionXLPipeline
+from diffusers import (
+    DDIMScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    StableDiffusionXLPipeline,
+)
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from ember_widgets import Painter, Scene
+from ember_widgets.embedded import architecture
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.sdxl.sampler import Sampler
 from ember_widgets.painter.starts import Starts
+from ember_widgets.widgets.paint.run_key import run_key
 from tests.pipeline import tiny
 
 PROMPT, SEED, N_STEPS = "a lion in a <odd> meadow", 3, 2
@@ -85,6 +93,12 @@ def data_replaced(module: Any) -> None:
         p.data = p.data * 1.1
 
 
+def data_twice(drawn: Drawn) -> None:
+    data_replaced(drawn.pipe.unet)
+    drawn.ours()
+    data_in_place(drawn.pipe.unet)  # in the new memory
+
+
 def one_value(weight: Tensor) -> None:
     """Where no sample is taken."""
     with torch.no_grad():
@@ -105,11 +119,11 @@ def textual_inversion(drawn: Drawn) -> None:
         pipe.load_textual_inversion({"<odd>": vector}, text_encoder=encoder, tokenizer=pipe.tokenizer)
         pipe.tokenizer = drawn.pipe.tokenizer_2  # both are one object in this pipeline
         if encoder is pipe.text_encoder:
-            pipe.tokenizer = tiny.architecture.build_tokenizer(drawn.folder / "again")
+            pipe.tokenizer = architecture.build_tokenizer(drawn.folder / "again")
     assert "<odd>" in pipe.tokenizer_2.get_vocab()
 
 
-class Halved(AttnProcessor):
+class Halved(AttnProcessor):  # type: ignore[misc]
     """A processor of the user's own, with a number inside."""
 
     def __init__(self) -> None:
@@ -120,9 +134,10 @@ class Halved(AttnProcessor):
         return out
 
 
-class Louder(ResnetBlock2D):
+class Louder(ResnetBlock2D):  # type: ignore[misc]
     def forward(self, *given: Any, **named: Any) -> Tensor:
-        return 1.2 * super().forward(*given, **named)
+        out: Tensor = 1.2 * super().forward(*given, **named)
+        return out
 
 
 def tiled(drawn: Drawn) -> None:
@@ -142,7 +157,7 @@ def encoder_patched(drawn: Drawn) -> None:
 CHANGES: dict[str, Callable[[Drawn], object]] = {
     "a scheduler": scheduler(EulerDiscreteScheduler),
     "a scheduler of second order": scheduler(HeunDiscreteScheduler),
-    "a scheduler's setting": scheduler(tiny.EulerAncestralDiscreteScheduler, timestep_spacing="leading"),
+    "a scheduler's setting": scheduler(EulerAncestralDiscreteScheduler, timestep_spacing="leading"),
     "a scheduler's numbers": lambda d: d.pipe.scheduler.alphas_cumprod.mul_(0.9),
     "a scheduler's numbers, unseen": lambda d: d.pipe.scheduler.alphas_cumprod.data.mul_(0.9),
     "a VAE": lambda d: setattr(d.pipe, "vae", other(d).vae),
@@ -158,7 +173,7 @@ CHANGES: dict[str, Callable[[Drawn], object]] = {
     "a UNet's state": lambda d: d.pipe.unet.load_state_dict(other(d).unet.state_dict()),
     "weights by data": lambda d: data_in_place(d.pipe.unet),
     "weights' data": lambda d: data_replaced(d.pipe.unet),
-    "weights' data twice": lambda d: (data_replaced(d.pipe.unet), d.ours(), data_in_place(d.pipe.unet)),
+    "weights' data twice": data_twice,
     "one weight before the site": lambda d: one_value(d.pipe.unet.conv_in.weight),
     "one weight after the site": lambda d: one_value(d.pipe.unet.conv_out.weight),
     "a block before the site": lambda d: setattr(
@@ -234,7 +249,8 @@ def test_a_class_that_is_patched(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) 
     forward, before = ResnetBlock2D.forward, drawn.own()
 
     def louder(self: Any, *given: Any, **named: Any) -> Tensor:
-        return 1.2 * forward(self, *given, **named)
+        out: Tensor = 1.2 * forward(self, *given, **named)
+        return out
 
     with monkeypatch.context() as patch:
         patch.setattr(ResnetBlock2D, "forward", louder)
@@ -342,6 +358,26 @@ def test_where_parts_are_moved_between_devices(tmp_path: Path, placement: str, n
     before = drawn.own()
     CHANGES[name](drawn)
     drawn.check(before)
+
+
+def test_what_leaves_no_sign_can_be_said(drawn: Drawn) -> None:
+    before = drawn.own()
+    for weight in (drawn.pipe.unet.conv_in.weight, drawn.pipe.vae.decoder.conv_in.weight):
+        weight.data.permute(1, 2, 3, 0)[1, 1, 1, 1:3] += 3
+    drawn.pipe.text_encoder_2.get_input_embeddings().weight.data[1:5, 1:3] += 3
+    assert not np.array_equal(drawn.own(), drawn.ours())
+    drawn.painter.forget()
+    drawn.check(before)
+
+
+def test_a_widget_draws_the_unedited_picture_again(drawn: Drawn) -> None:
+    before = run_key(drawn.scene, drawn.painter)
+    assert run_key(drawn.scene, drawn.painter) == before
+    in_place(drawn.pipe.unet)
+    after = run_key(drawn.scene, drawn.painter)
+    assert after != before
+    drawn.pipe.unet = torch.nn.Identity()
+    assert run_key(drawn.scene, drawn.painter) not in (before, after)
 
 
 def test_icons_scenes_and_collections_tell_a_changed_pipeline_apart(

@@ -83,7 +83,7 @@ def _twin(network: nn.Module) -> nn.Module:
 class _Standing(nn.Module):
     """Stands in the place of a layer, and has its attributes: a LoRA around it, for one, reads its weight."""
 
-    plain: nn.Module
+    plain: Any
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -50,7 +50,7 @@ class Watch:
         self._states: list[dict[str, Any]] = []
         self._copies: list[dict[str, Any]] = []
         self._modules: list[nn.Module] = []
-        self._classes: list[type] = []
+        self._classes: list[type[nn.Module]] = []
         self._code: list[tuple[type, str, object]] = []
         self._stores: list[dict[str, Any]] = []  # each module's parameters and buffers
         self._weights: list[Tensor] = []
@@ -77,6 +77,10 @@ class Watch:
         """
         self.current = self._find(roots)
         return self.current
+
+    def forget(self) -> None:
+        """Make the next version another one."""
+        self._roots = ()
 
     def _find(self, roots: tuple[Any, ...]) -> int | None:
         if torch.is_inference_mode_enabled() or _hooked_everywhere():
@@ -190,7 +194,7 @@ def _is_users_code(value: object) -> bool:
     """Whether an attribute is a function or a processor that is not of a library: it may do anything."""
     if not callable(value) or isinstance(value, (nn.Module, Tensor, type)):
         return False
-    code = value if isinstance(value, (FunctionType, MethodType)) else type(value)
+    code: Any = value if type(value) in (FunctionType, MethodType) else type(value)
     return _module(code).partition(".")[0] not in _LIBRARIES
 
 

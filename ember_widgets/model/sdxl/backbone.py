@@ -81,8 +81,8 @@ class SDXL:
     def weights(self) -> Iterable[bytes]:
         """See `Backbone.weights`: all vectors, which any training changes; a thousandth of the whole.
 
-        A LoRA changes no vector. Where there is one, or where the pipeline is not as it was at first, a sample
-        of everything is added.
+        A LoRA changes no vector. Where there is one, or where the pipeline is not as it was at first, a
+        sample of everything is added.
         """
         for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
             for p in weights:
@@ -136,6 +136,11 @@ class SDXL:
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
         """See `Backbone.decode`."""
         return self.vae.decode(latents, preview=preview)
+
+    def forget(self) -> None:
+        """See `Backbone.forget`."""
+        self.sampler.forget(changed=True)
+        self.vae.forget(changed=True)
 
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Backbone.memory`."""

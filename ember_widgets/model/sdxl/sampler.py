@@ -358,9 +358,11 @@ class Sampler:
             return state
         return self.staged.reworded(state, t, style[0], {**start.added, "text_embeds": style[1]})
 
-    def forget(self) -> None:
-        """Free encoded texts and the memory of recorded work."""
+    def forget(self, *, changed: bool = False) -> None:
+        """Free encoded texts and the memory of recorded work; if the UNet was changed, its twin too."""
         self.texts.forget()
+        if changed:
+            self._watch.forget()
         self._graphs.forget()
         self._prefix_graphs.forget()
 
