@@ -69,8 +69,8 @@ class Placement:
             weight = None if module is None else next(module.parameters(), None)
             if weight is not None and weight.device.type != self.device.type:
                 raise ValueError(
-                    f"the pipeline's {name} was moved to {weight.device}, but this painter works on {self.device}; "
-                    "move it back, or make a new Painter"
+                    f"the pipeline's {name} was moved to {weight.device}, but this painter works on "
+                    f"{self.device}; move it back, or make a new Painter"
                 )
 
     def _move(self, part: str, device: torch.device) -> None:

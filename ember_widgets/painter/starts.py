@@ -38,6 +38,7 @@ class Starts:
         key = run.key
         if key not in self._kept:
             self._kept[key] = self.backbone.start(run)
+            self._version = self.backbone.version()  # a first run may leave traces in the model
             while len(self._kept) > CACHED_STARTS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from functools import partial
+from inspect import isfunction, ismethod
 from itertools import chain
 from types import FunctionType, MethodType
 from typing import Any
@@ -194,7 +195,7 @@ def _is_users_code(value: object) -> bool:
     """Whether an attribute is a function or a processor that is not of a library: it may do anything."""
     if not callable(value) or isinstance(value, (nn.Module, Tensor, type)):
         return False
-    code: Any = value if type(value) in (FunctionType, MethodType) else type(value)
+    code: Any = value if isfunction(value) or ismethod(value) else type(value)
     return _module(code).partition(".")[0] not in _LIBRARIES
 
 

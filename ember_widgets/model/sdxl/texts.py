@@ -54,6 +54,7 @@ class Texts:
         key = (prompt, guided)
         if key not in self._kept:
             self._kept[key] = self._encoded(prompt, guided)
+            self._version = self.version()  # transformers adds to its modules when they first run
             while len(self._kept) > CACHED_TEXTS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
