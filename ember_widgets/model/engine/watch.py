@@ -191,12 +191,12 @@ def _module(code: Any) -> str:
     return str(getattr(code, "__module__", None))
 
 
-def _is_users_code(value: object) -> bool:
+def _is_users_code(value: Any) -> bool:
     """Whether an attribute is a function or a processor that is not of a library: it may do anything."""
     if not callable(value) or isinstance(value, (nn.Module, Tensor, type)):
         return False
-    code: Any = value if isfunction(value) or ismethod(value) else type(value)
-    return _module(code).partition(".")[0] not in _LIBRARIES
+    is_function = isfunction(value) or ismethod(value)
+    return _module(value if is_function else type(value)).partition(".")[0] not in _LIBRARIES
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
