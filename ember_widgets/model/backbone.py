@@ -72,6 +72,15 @@ class Backbone(Protocol[S]):
         A sample that every training changes is enough; it must be quick to read.
         """
 
+    def version(self) -> object:
+        """Another value after every change of the model, so that what was computed before is not used again.
+
+        None while nothing may be kept: code of the user's own, such as a hook, takes part in the work.
+
+        Raises:
+            ValueError: The model was changed into something that cannot be painted into.
+        """
+
     def start(self, run: Run) -> S:
         """Encode the text, draw the noise and run the first step up to the sites.
 
@@ -156,6 +165,9 @@ class Backbone(Protocol[S]):
         Raises:
             FloatingPointError: Values are not finite, even in float32.
         """
+
+    def forget(self) -> None:
+        """Free all that was computed before; the next version is another one."""
 
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """A block that turns "out of memory" into a MemoryError that says what to do, and frees memory.

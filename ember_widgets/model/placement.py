@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -54,6 +55,23 @@ class Placement:
             if part == "text" and self.keep != "all":
                 self._move(part, torch.device("cpu"))
                 free(self.device)
+
+    def check(self) -> None:
+        """Refuse parts that lie elsewhere.
+
+        Raises:
+            ValueError: The user has moved a part of the pipeline to another device.
+        """
+        if self.keep != "all":
+            return
+        for name in chain.from_iterable(PARTS.values()):
+            module = getattr(self.pipeline, name, None)
+            weight = None if module is None else next(module.parameters(), None)
+            if weight is not None and weight.device.type != self.device.type:
+                raise ValueError(
+                    f"the pipeline's {name} was moved to {weight.device}, but this painter works on "
+                    f"{self.device}; move it back, or make a new Painter"
+                )
 
     def _move(self, part: str, device: torch.device) -> None:
         for name in PARTS[part]:

@@ -69,6 +69,14 @@ def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]
         model: The model.
         draw: Draws icons of several features.
     """
+    key = model.key
+
+    def draw_unchanged(features: Sequence[int]) -> list[Image.Image]:
+        with model.lock:
+            if model.key != key:
+                raise RuntimeError("the pipeline was changed since these icons; ask painter.icons again")
+            return draw(features)
+
     shipped = {
         model.space.index(feature, site): picture
         for site, folder, key in _shipped(model)
@@ -76,9 +84,9 @@ def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]
     }
     return Icons(
         model.space.n_features,
-        draw,
-        key=model.key,
-        file=cache_folder() / "icons" / f"{model.key}.zip" if model.is_hashed else None,
+        draw_unchanged,
+        key=key,
+        file=cache_folder() / "icons" / f"{key}.zip" if model.is_hashed else None,
         shipped=shipped,
         # A CPU gains nothing from drawing many at once, and painting would wait meanwhile.
         batch=2 if model.backbone.device.type == "cpu" else 16,

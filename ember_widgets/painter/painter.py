@@ -112,6 +112,7 @@ class Painter:
                 self.backbone, saes, name=name, revision=revision, guidance=self.guidance
             )
         self.saes = dict(self.model.saes)
+        self._icons: tuple[object, Icons] | None = None
         # Labels that the user set belong to the SAE, whatever model or file it came with.
         own = data_folder() / "labels" / f"{self.model.saes_hash}.json" if self.model.is_hashed else None
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
@@ -241,6 +242,11 @@ class Painter:
     def key(self) -> str:
         """Identifies the weights of model and SAEs. Files made with other weights are not used here."""
         return self.model.key
+
+    @property
+    def version(self) -> object:
+        """Another value after every change of the pipeline that is noticed; None while user code is in it."""
+        return self.model.version
 
     # pictures to scenes
 
@@ -460,6 +466,13 @@ class Painter:
         """
         return variations.sweep(self, scene, factor, gains, seeds=seeds, side=side)
 
+    def forget(self) -> None:
+        """Forget all that was computed from the pipeline.
+
+        Needed only after single values were written through `weight.data[...]`, which leaves no sign.
+        """
+        self.model.forget()
+
     # all features
 
     def icon(self, feature: int, *, seed: int = 0, strength: float | None = None) -> Image.Image:
@@ -482,14 +495,17 @@ class Painter:
             return [self.icon(feature) for feature in features]
         return feature_data.draw_icons(self.model, features)
 
-    @functools.cached_property
+    @property
     def icons(self) -> Icons:
         """{feature: small picture of `icon`} of the icons made so far.
 
         Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
-        background) keep what they draw.
+        background) keep what they draw. After a change of the pipeline they are others.
         """
-        return feature_data.icons(self.model, self.draw_icons)
+        version = self.model.version
+        if self._icons is None or self._icons[0] != version:
+            self._icons = version, feature_data.icons(self.model, self.draw_icons)
+        return self._icons[1]
 
     @functools.cached_property
     def statistics(self) -> Statistics | None:

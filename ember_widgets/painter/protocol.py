@@ -197,6 +197,14 @@ def labels_of(painter: object) -> Labels:
     return Labels(labels if isinstance(labels, Mapping) else None)
 
 
+def version_of(painter: object) -> object:
+    """Another value after every change of a painter's model; None if the painter does not say."""
+    try:
+        return painter.version if isinstance(painter, _Versioned) else None
+    except ValueError:  # it was changed into something that cannot be painted into; drawing says so
+        return None
+
+
 def check_painter(painter: object) -> None:
     """Refuse what is not a painter.
 
@@ -213,6 +221,12 @@ def check_painter(painter: object) -> None:
 @runtime_checkable
 class _Analyzes(Protocol):
     def analyze(self, prompt: str = "") -> Scene: ...
+
+
+@runtime_checkable
+class _Versioned(Protocol):
+    @property
+    def version(self) -> object: ...
 
 
 @runtime_checkable

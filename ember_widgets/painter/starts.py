@@ -1,4 +1,7 @@
-"""The starts of the last few runs: each further edit of a picture costs only what comes after the site."""
+"""The starts of the last few runs: each further edit of a picture costs only what comes after the site.
+
+They are kept only while the model stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,21 @@ class Starts:
     def __init__(self, backbone: Backbone[Any]) -> None:
         self.backbone = backbone
         self._kept: OrderedDict[tuple[Any, ...], Start] = OrderedDict()
+        self._version: object = None
 
     def of(self, run: Run) -> Start:
         """The start of a run."""
+        version = self.backbone.version()
+        if version is None:
+            start: Start = self.backbone.start(run)
+            return start
+        if version != self._version:
+            self.clear()
+            self._version = version
         key = run.key
         if key not in self._kept:
             self._kept[key] = self.backbone.start(run)
+            self._version = self.backbone.version()  # a first run may leave traces in the model
             while len(self._kept) > CACHED_STARTS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import threading
 from collections.abc import Mapping
@@ -80,6 +79,8 @@ class SteeredModel:
         self.backbone = backbone
         self.lock = threading.RLock()
         self.starts = Starts(backbone)
+        self._version: object = None
+        self._weights: tuple[object, list[bytes]] | None = None
         self.saes: dict[str, SAE] = {}
         for site in backbone.sites:
             one, d_model = saes[site], backbone.width(site)
@@ -109,17 +110,30 @@ class SteeredModel:
         """What scenes and collections remember: name, revision, sites, SAEs, package versions, and `key`."""
         return self._facts | {"key": self.key}
 
-    @functools.cached_property
+    @property
     def key(self) -> str:
-        """Identifies the weights of model and SAEs. Computed when it is first needed."""
+        """Identifies the weights of model and SAEs, as they are now. Computed when it is first needed."""
         return self.key_with(self.saes_hash)
 
     def key_with(self, saes_hash: str) -> str:
         """The key of the backbone with SAEs that have this hash."""
+        version = self.version
+        if version is None or self._weights is None or self._weights[0] != version:
+            self._weights = version, list(self.backbone.weights())
         parts = hashlib.sha256(saes_hash.encode())
-        for sample in self.backbone.weights():
+        for sample in self._weights[1]:
             parts.update(sample)
         return parts.hexdigest()[:32]
+
+    @property
+    def version(self) -> object:
+        """The backbone's version, see there; while another thread uses the backbone, as it was before."""
+        if self.lock.acquire(blocking=False):
+            try:
+                self._version = self.backbone.version()
+            finally:
+                self.lock.release()
+        return self._version
 
     @property
     def saes_hash(self) -> str:
@@ -129,8 +143,8 @@ class SteeredModel:
 
     @property
     def is_hashed(self) -> bool:
-        """Whether every SAE has a hash, so that `key` identifies all of them."""
-        return all(one.sha256 for one in self.saes.values())
+        """Whether `key` identifies model and SAEs: SAEs have hashes, and no code of the user takes part."""
+        return self.version is not None and all(one.sha256 for one in self.saes.values())
 
     def check(self, scene: Scene) -> None:
         """Refuse a scene of another model, site or SAE.
@@ -166,6 +180,12 @@ class SteeredModel:
     def memory(self, doing: str) -> AbstractContextManager[None]:
         """A block in which "out of memory" is explained, see `Backbone.memory`."""
         return self.backbone.memory(doing, self.starts.clear)
+
+    def forget(self) -> None:
+        """Forget all that was computed from the backbone."""
+        with self.lock:
+            self.starts.clear()
+            self.backbone.forget()
 
     def start(self, run: Run) -> Start:
         """The start of a run, kept for the next time."""

@@ -15,6 +15,8 @@ from PIL import Image
 
 import ember_widgets as ember
 from ember_widgets import Painter, Scene
+from ember_widgets.model.sdxl.sampler import Sampler
+from ember_widgets.model.sdxl.staged_unet import StagedUNet
 
 
 def pixels(image: Image.Image) -> NDArray[np.float64]:
@@ -111,22 +113,22 @@ def test_an_icon_is_the_feature_on_a_blank_canvas(painter: Painter, scene: Scene
 
 
 def test_only_the_first_render_of_a_start_runs_what_precedes_the_site(
-    painter: Painter, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    painter: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painter.render(scene)
     calls: list[str] = []
-    unet = painter.pipeline.unet
-    for name in ("conv_in", "conv_out"):
-        module = unet.get_submodule(name)
-        handle = module.register_forward_hook(lambda *_, name=name: calls.append(name))
-        monkeypatch.setattr(module, "_ember_test", handle, raising=False)
-        try:
-            painter.render(scene.scale(0, 1.1))
-            painter.render(scene.scale(0, 1.2))
-        finally:
-            handle.remove()
-            monkeypatch.undo()
-    assert calls == ["conv_out", "conv_out"]
+    for name in ("prefix", "_rest"):
+        kind = StagedUNet if name == "prefix" else Sampler
+        plain = getattr(kind, name)
+
+        def counted(*given: Any, name: str = name, plain: Any = plain) -> Any:
+            calls.append(name)
+            return plain(*given)
+
+        monkeypatch.setattr(kind, name, counted)
+    fresh = painter.analyze("a lion in a meadow", seed=77)
+    for strength in (1.0, 1.1, 1.2):
+        painter.render(fresh.scale(0, strength))
+    assert calls == ["prefix", "_rest", "_rest", "_rest"]
 
 
 BAD_CALLS: list[tuple[Callable[[Painter], Any], type[Exception], str]] = [

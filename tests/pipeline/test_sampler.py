@@ -16,6 +16,7 @@ from torch import Tensor
 from ember_widgets import Painter, Scene
 from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.sampler import Sampler
+from ember_widgets.model.sdxl.staged_unet import StagedUNet
 from tests.pipeline import tiny
 
 PROMPT = "a lion in a meadow"
@@ -154,20 +155,22 @@ def test_several_sites_steered_are_so_many_forward_hooks(turbo: Any, n_steps: in
     torch.testing.assert_close(latents_of(painter, scene), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_a_later_site_alone_starts_from_what_is_known(turbo: Any) -> None:
+def test_a_later_site_alone_starts_from_what_is_known(turbo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     painter = Painter(turbo, SAES, name="turbo")
     scene = painter.analyze(PROMPT, seed=2, n_factors=2)
     painter.render(scene)
-    calls: list[int] = []
-    block = turbo.unet.get_submodule("mid_block.resnets.0")
-    handle = block.register_forward_hook(lambda *_: calls.append(1))
-    try:
-        painter.render(scene.scale(7, 2.0))
-        assert calls == []
-        painter.render(scene.scale(0, 2.0))
-        assert calls == [1]
-    finally:
-        handle.remove()
+    ends: list[str] = []
+    run_to = StagedUNet.run_to
+
+    def counted(self: StagedUNet, state: Any, out: Any, site: str) -> Any:
+        ends.append(site)
+        return run_to(self, state, out, site)
+
+    monkeypatch.setattr(StagedUNet, "run_to", counted)
+    painter.render(scene.scale(7, 2.0))
+    assert ends == []
+    painter.render(scene.scale(0, 2.0))
+    assert ends == list(painter.saes)[1:]
 
 
 def photograph() -> Image.Image:

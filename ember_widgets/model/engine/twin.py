@@ -37,10 +37,14 @@ SHAPES = 4
 
 
 class Twin:
-    """Makes a network's twin, and a new one if the network has changed."""
+    """Makes a network's twin, and a new one if the network has changed.
 
-    def __init__(self) -> None:
-        self.watch = Watch()
+    Args:
+        watch: Watches the network; None = a new one.
+    """
+
+    def __init__(self, watch: Watch | None = None) -> None:
+        self.watch = watch or Watch()
         self._made: tuple[int, nn.Module] | None = None
 
     def of(self, network: Any) -> Any:
@@ -76,7 +80,21 @@ def _twin(network: nn.Module) -> nn.Module:
     return twin
 
 
-class Convolution(nn.Module):
+class _Standing(nn.Module):
+    """Stands in the place of a layer, and has its attributes: a LoRA around it, for one, reads its weight."""
+
+    plain: Any
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "plain":
+                raise
+            return getattr(self.plain, name)
+
+
+class Convolution(_Standing):
     """A convolution whose weights have the layout that the CPU reads.
 
     Args:
@@ -133,7 +151,7 @@ class Convolution(nn.Module):
         return packed if ours.stride() == plain.stride() and torch.equal(ours, plain) else None
 
 
-class CachedLinear(nn.Module):
+class CachedLinear(_Standing):
     """A layer that caches its last outputs while its weights stay the same.
 
     Args:

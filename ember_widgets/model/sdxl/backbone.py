@@ -16,6 +16,7 @@ from ember_widgets.model.engine import pages
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run
 from ember_widgets.model.sdxl import loading
+from ember_widgets.model.sdxl.fingerprint import fingerprint, has_adapters
 from ember_widgets.model.sdxl.sampler import Sampler, UNetStart, repeated
 from ember_widgets.model.sdxl.staged_unet import UNetState, latent_side
 from ember_widgets.model.sdxl.texts import Text
@@ -44,6 +45,7 @@ class SDXL:
         self.sampler = Sampler(pipeline, *sites, placement=self.placement)
         self.vae = Vae(pipeline, self.placement, preview_vae)
         self.sites = tuple(stage.site for stage in self.sampler.stages)
+        self._at_first = fingerprint(pipeline)
         if self.device.type == "cpu":
             pages.keep()
 
@@ -77,11 +79,22 @@ class SDXL:
         return int(self.pipeline.unet.get_submodule(site).config.in_channels)
 
     def weights(self) -> Iterable[bytes]:
-        """See `Backbone.weights`: all vectors, which any training changes; a thousandth of the whole."""
+        """See `Backbone.weights`: all vectors, which any training changes; a thousandth of the whole.
+
+        A LoRA changes no vector. Where there is one, or where the pipeline is not as it was at first, a
+        sample of everything is added.
+        """
         for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
             for p in weights:
                 if p.ndim == 1:
                     yield p.detach().bfloat16().float().cpu().numpy().tobytes()  # the same in any dtype
+        now = fingerprint(self.pipeline)
+        if now != self._at_first or has_adapters(self.pipeline):
+            yield now
+
+    def version(self) -> object:
+        """See `Backbone.version`."""
+        return self.sampler.version()
 
     def start(self, run: Run) -> UNetStart:
         """See `Backbone.start`."""
@@ -123,6 +136,11 @@ class SDXL:
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
         """See `Backbone.decode`."""
         return self.vae.decode(latents, preview=preview)
+
+    def forget(self) -> None:
+        """See `Backbone.forget`."""
+        self.sampler.forget(changed=True)
+        self.vae.forget(changed=True)
 
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Backbone.memory`."""

@@ -19,8 +19,10 @@ from torch import Tensor
 
 from ember_widgets.model.engine import choice
 from ember_widgets.model.engine.twin import Twin
+from ember_widgets.model.engine.watch import Watch
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Start
+from ember_widgets.model.sdxl.changes import check_methods
 from ember_widgets.model.sdxl.staged_unet import StagedUNet, UNetState, latent_side
 from ember_widgets.model.sdxl.texts import Text, Texts
 from ember_widgets.scene.grid import Grid
@@ -100,19 +102,55 @@ class Sampler:
         self.placement = placement or Placement(pipeline, pipeline._execution_device)
         self.texts = Texts(pipeline, self.placement)
         self._sites = sites
-        self._twin = Twin()
-        self._graphs = choice.graphs(self.placement, self._twin)
+        self._watch = Watch(moving=self.placement.keep == "one at a time")
+        self._scheduler_watch = Watch()
+        self._twin = Twin(self._watch)
+        self._graphs = choice.graphs(self.placement, self._watch)
         # Not on a GPU: what lies in one graph's memory would have to be copied into the next one's.
-        self._prefix_graphs = choice.graphs(self.placement, self._twin, on_gpu=False)
-        self.stages: list[StagedUNet] = []
-        self._cut()
+        self._prefix_graphs = choice.graphs(self.placement, self._watch, on_gpu=False)
+        self._cut_at: int | None = None
+        self.stages = self._cut(choice.runnable(self.placement, self._twin, pipeline.unet))
         self.grid = _common_grid(self.stages, latent_side(pipeline.unet))
+        self._size = self._size_now()
 
-    def _cut(self) -> None:
-        """Cut the UNet at the sites; again if the user has changed the UNet."""
+    def version(self) -> object:
+        """See `Backbone.version`."""
+        check_methods(self.pipeline)
+        unet = self._follow()
+        texts, scheduler = self.texts.version(), self._scheduler_watch.version(self.pipeline.scheduler)
+        if unet is None or texts is None or scheduler is None:
+            return None
+        return unet, texts, scheduler, torch.get_num_threads()  # threads decide the order of sums
+
+    def _follow(self) -> int | None:
+        """Cut the UNet again if the user has changed it; returns its version, see `Watch`.
+
+        Raises:
+            ValueError: It cannot be painted into any more.
+        """
+        self.placement.check()
         unet = choice.runnable(self.placement, self._twin, self.pipeline.unet)
-        if not self.stages or self.staged.unet is not unet:
-            self.stages = sorted((StagedUNet(unet, site) for site in self._sites), key=lambda s: s.order)
+        version = self._watch.current
+        if version is None or version != self._cut_at:
+            self.stages = self._cut(unet)
+            if (now := self._size_now()) != self._size:
+                raise ValueError(
+                    f"the pipeline now has another UNet: {', '.join(now)} instead of "
+                    f"{', '.join(self._size)}; make a new Painter for it"
+                )
+            self._cut_at = version
+        return version
+
+    def _cut(self, unet: Any) -> list[StagedUNet]:
+        return sorted((StagedUNet(unet, site) for site in self._sites), key=lambda s: s.order)
+
+    def _size_now(self) -> list[str]:
+        """The sizes of what a painter relies on, in words."""
+        unet, side = self.pipeline.unet, latent_side(self.pipeline.unet)
+        channels = [
+            f"{unet.get_submodule(s.site).config.in_channels} channels at {s.site}" for s in self.stages
+        ]
+        return [f"latents of {side}×{side}", *channels]
 
     @property
     def staged(self) -> StagedUNet:
@@ -122,7 +160,8 @@ class Sampler:
     @torch.no_grad()
     def start(self, run: Run) -> UNetStart:
         """See `Backbone.start`."""
-        self._cut()
+        check_methods(self.pipeline)
+        self._follow()
         pipe, device = self.pipeline, self.placement.device
         guided = run.guidance > 1
         text, pooled = self.texts.encode(run.prompt, guided)
@@ -198,7 +237,7 @@ class Sampler:
         style: Text | None = None,
     ) -> UNetState:
         """See `Backbone.reach`."""
-        self._cut()
+        self._follow()
         last = max((i for i, stage in enumerate(self.stages) if stage.leads_to(site)), default=0)
         t = start.timesteps[step]
         if step == 0:
@@ -237,7 +276,7 @@ class Sampler:
         Yields:
             After each step the latents, and these as the UNet would take them at the next step.
         """
-        self._cut()
+        self._follow()
         if len(edits) > len(self.stages):
             raise ValueError(f"{len(edits)} edits, but only {len(self.stages)} sites; give one per site")
         scheduler = _copied(start.scheduler)  # steps count inside it
@@ -319,9 +358,11 @@ class Sampler:
             return state
         return self.staged.reworded(state, t, style[0], {**start.added, "text_embeds": style[1]})
 
-    def forget(self) -> None:
-        """Free encoded texts and the memory of recorded work."""
+    def forget(self, *, changed: bool = False) -> None:
+        """Free encoded texts and the memory of recorded work; if the UNet was changed, its twin too."""
         self.texts.forget()
+        if changed:
+            self._watch.forget()
         self._graphs.forget()
         self._prefix_graphs.forget()
 

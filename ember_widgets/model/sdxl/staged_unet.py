@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from diffusers.utils.torch_utils import apply_freeu
 from torch import Tensor, nn
 
 from ember_widgets.model.runs import SiteState
+from ember_widgets.model.sdxl.changes import check_blocks, check_class
 from ember_widgets.scene import site_names
 from ember_widgets.scene.grid import Grid
 
@@ -179,6 +181,7 @@ def latent_side(unet: Any) -> int:
 
 
 def _check_family(unet: Any) -> None:
+    check_class(unet)
     config = unet.config
     foreign = {
         "in_channels": config.in_channels != config.out_channels,  # a model for inpainting
@@ -194,6 +197,7 @@ def _check_family(unet: Any) -> None:
         raise ValueError(
             f"this UNet is not of SDXL's family ({names}); give SDXL-Turbo or a model of its architecture"
         )
+    check_blocks(unet)
 
 
 def _attend(block: nn.Module, sample: Tensor, text: Tensor) -> Tensor:
@@ -232,8 +236,15 @@ def _program(unet: Any) -> Sequence[tuple[str, _Op]]:
     def push(run: _Run) -> None:
         run.skips.append(run.sample)
 
-    def join(run: _Run) -> None:
-        run.sample = torch.cat([run.sample, run.skips.pop()], dim=1)
+    def join(block: Any) -> None:
+        def op(run: _Run) -> None:
+            sample, skip = run.sample, run.skips.pop()
+            freeu = {name: getattr(block, name, None) for name in ("s1", "s2", "b1", "b2")}
+            if all(freeu.values()):  # it writes into the sample, which is kept
+                sample, skip = apply_freeu(block.resolution_idx, sample.clone(), skip, **freeu)
+            run.sample = torch.cat([sample, skip], dim=1)
+
+        ops.append(("", op))
 
     plain("conv_in")
     ops.append(("", push))
@@ -254,7 +265,7 @@ def _program(unet: Any) -> Sequence[tuple[str, _Op]]:
     for i, block in enumerate(unet.up_blocks):
         attends = bool(getattr(block, "has_cross_attention", False))
         for j in range(len(block.resnets)):
-            ops.append(("", join))
+            join(block)
             resnet(f"up_blocks.{i}.resnets.{j}")
             if attends:
                 attention(f"up_blocks.{i}.attentions.{j}")

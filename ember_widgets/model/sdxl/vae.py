@@ -30,7 +30,7 @@ class Vae:
         self.placement = placement
         self.preview_vae = preview_vae
         self._twin, self._preview_twin = Twin(), Twin()
-        self._graphs = choice.graphs(placement, self._twin)
+        self._graphs = choice.graphs(placement, self._twin.watch)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
@@ -99,8 +99,11 @@ class Vae:
         rgb = (shares[0].float() * 255).round().to(torch.uint8).permute(1, 2, 0)
         return Image.fromarray(np.ascontiguousarray(rgb.cpu().numpy()))
 
-    def forget(self) -> None:
-        """Free the memory of recorded work."""
+    def forget(self, *, changed: bool = False) -> None:
+        """Free the memory of recorded work; if the VAE was changed, its twin too."""
+        if changed:
+            self._twin.watch.forget()
+            self._preview_twin.watch.forget()
         self._graphs.forget()
 
 

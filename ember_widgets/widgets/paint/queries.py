@@ -204,7 +204,8 @@ class Queries:
 
     def change(self, scene: Scene, picture: Picture) -> tuple[float, float] | None:
         """How far a scene's picture is from the unedited one, if that was asked for; see ``pixel_change``."""
-        if self._original is None or self._original[0] != run_key(scene):
+        now = self._snapshot()
+        if now is None or self._original is None or self._original[0] != run_key(scene, now.painter):
             return None
         before, after = (np.asarray(one.image) for one in (self._original[1], picture))
         return pixel_change(before, after, edited_patches(scene)) if before.shape == after.shape else None
@@ -260,7 +261,7 @@ class Queries:
     def _send_original(self, sender: Sender) -> None:
         if now := self._snapshot():
             picture = rendered(now.painter, now.state.painted.original())
-            self._original = run_key(now.state.painted), picture
+            self._original = run_key(now.state.painted, now.painter), picture
             change = self.change(now.shown.scene, now.picture)
             data = picture.encoded("final")
             self._send(OriginalReply(client=sender.client, seq=sender.seq, change=change, buffers=(data,)))

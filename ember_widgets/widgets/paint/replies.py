@@ -127,7 +127,7 @@ class StateReply(Reply):
             why=why,
             client=client,
             revision=revision,
-            run=run_key(painted),
+            run=run_key(painted, painter),
             rows=rows,
             cols=cols,
             **known | {"seed": str(painted.seed), "n_factors": state.asked or known["n_factors"]},

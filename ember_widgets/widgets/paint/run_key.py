@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 
+from ember_widgets.painter.protocol import version_of
 from ember_widgets.scene.scene import Scene
 
 
-def run_key(scene: Scene) -> str:
+def run_key(scene: Scene, painter: object = None) -> str:
     """Equal for two scenes if and only if their unedited pictures are the same.
 
     In it are prompt, style, seed, steps, guidance, and the photograph with its strength if there is one.
     Scenes of different models are never compared: a painter draws only its own.
+
+    Args:
+        scene: the scene.
+        painter: draws it; if it says that its model was changed, the key is another one.
     """
     parts: tuple[object, ...] = (scene.prompt, scene.style, scene.seed, scene.n_steps, scene.guidance)
+    parts = (*parts, version_of(painter))
     digest = hashlib.sha256(repr(parts).encode())
     if scene.image is not None:
         digest.update(repr((scene.image.shape, scene.image_strength)).encode())

@@ -50,6 +50,12 @@ class Toy:
     def weights(self) -> Iterable[bytes]:
         return [b"toy"]
 
+    def version(self) -> object:
+        return 0
+
+    def forget(self) -> None:
+        pass
+
     def start(self, run: Run) -> ToyStart:
         seed = sum(run.prompt.encode()) + run.seed
         noise = torch.rand(1, D_MODEL, *self.grid.shape, generator=torch.Generator().manual_seed(seed))

@@ -109,6 +109,13 @@ def test_stands_back_from_what_is_compiled(block: Block) -> None:
     assert twins.of(block) is block
 
 
+def test_layers_keep_their_attributes(block: Block) -> None:
+    twin = Twin().of(block)
+    assert twin.conv[0].weight is block.conv[0].weight
+    assert twin.time_emb_proj.in_features == 16
+    assert not hasattr(twin.conv[0], "absent")
+
+
 def test_learns_of_settings(block: Block) -> None:
     twins = Twin()
     block.use_tiling = False  # type: ignore[assignment]

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ember_widgets.model.engine.watch import Watch
+
+
+class Inside:
+    """An attribute that is an object of its own, as an attention processor is."""
+
+    def __init__(self) -> None:
+        self.numbers = [1.0]
+
+
+class Other(nn.LayerNorm):
+    """Does the same."""
 
 
 class Scaled(nn.Module):
@@ -22,6 +34,8 @@ class Scaled(nn.Module):
         self.linear = nn.Linear(64, 64)
         self.scaling = {"a": 1.0}
         self._settings = {"factor": 1.0}
+        self.names, self.inside = ["a"], Inside()
+        self.plain, self.array = torch.zeros(3), np.zeros(3)
         self.scale = 1.0
         self.register_buffer("shift", torch.zeros(64))
 
@@ -60,7 +74,12 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "an adapter's number": lambda net: net[0].scaling.update(a=2.0),
     "settings": lambda net: setattr(net[0], "_settings", {"factor": 2.0}),
     "an attribute for another": lambda net: _exchange(net[0]),
-    "a method": lambda net: setattr(net[2], "forward", lambda x: x),
+    "numbers inside": lambda net: net[0].inside.numbers.append(2.0),
+    "a list": lambda net: net[0].names.append("b"),
+    "a class": lambda net: setattr(net[2], "__class__", Other),
+    "a plain tensor": lambda net: net[0].plain.add_(1),
+    "another plain tensor": lambda net: setattr(net[0], "plain", torch.ones(3)),
+    "a plain array": lambda net: net[0].array.__iadd__(1),
     "training": lambda net: net[2].eval(),
 }
 
@@ -124,6 +143,51 @@ def test_a_network_with_hooks_has_no_version_until_they_are_gone() -> None:
     with_hook.remove()
     net[0].compile()
     assert watch.version(net) is None
+
+
+def test_no_version_while_a_users_code_takes_part() -> None:
+    net, watch = network(), Watch()
+    assert watch.version(net) is not None
+    net[2].forward = lambda x: x
+    assert watch.version(net) is None
+    del net[2].forward
+    assert watch.version(net) is not None
+    net[0].processor = network  # a function of the user's own
+    assert watch.version(net) is None
+    net[0].processor = torch.nn.functional.silu
+    assert watch.version(net) is not None
+
+
+def test_a_patched_class_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, watch = network(), Watch()
+    before = watch.version(net)
+    with monkeypatch.context() as patch:
+        patch.setattr(Scaled, "forward", lambda self, x: x)
+        assert watch.version(net) != before
+
+
+def test_other_objects_are_watched_too() -> None:
+    net, thing, watch = network(), Inside(), Watch()
+    before = watch.version(net, thing)
+    assert watch.version(net, thing) == before
+    thing.numbers[0] = 3.0
+    assert watch.version(net, thing) != before
+
+
+def test_where_weights_are_moved_a_copy_is_no_change() -> None:
+    net, watch, strict = network(), Watch(moving=True), Watch()
+    before = watch.version(net), strict.version(net)
+    for p in net.parameters():
+        p.data = p.data.clone()
+    net[0].shift = net[0].shift.clone()
+    assert watch.version(net) == before[0]
+    assert strict.version(net) != before[1]
+    for p in net.parameters():
+        p.data = p.data * 2
+    now = watch.version(net)
+    assert now != before[0]
+    net[0].linear.weight.data.mul_(2)  # in the new memory
+    assert watch.version(net) != now
 
 
 def test_no_version_where_tensors_are_of_another_kind() -> None:
