@@ -120,7 +120,7 @@ def _figures(one: Fit) -> str:
 
 def _cache_file(sae: LoadedSAE, model: str) -> Path:
     name = "".join(c if c.isalnum() else "-" for c in f"{model.split('/')[-1]}-{sae.site}")[-60:]
-    return cache_folder() / "calibration" / f"{sae.sha256[:16]}-{name}-{1 + len(sae.alternatives)}.json"
+    return cache_folder() / "calibration" / f"{sae.key[:16]}-{name}-{1 + len(sae.alternatives)}.json"
 
 
 def _read(file: Path) -> tuple[int, str] | None:

@@ -86,14 +86,17 @@ def load_sae(
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
     try:
-        readings = _read(checkpoint, format, Given(target, k, threshold, activation))
+        given = Given(target, k, threshold, activation)
         first, *others = (
-            _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint) for reading in readings
+            _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint)
+            for reading in _read(checkpoint, format, given)
         )
     except (TypeError, ValueError, OverflowError) as error:
         if checkpoint.file is None or checkpoint.source in str(error):
             raise
         raise ValueError(f"{checkpoint.source}: {error}") from error
+    if given == Given():
+        first, *others = (dataclasses.replace(one, as_read=one.contents) for one in (first, *others))
     return dataclasses.replace(first, alternatives=tuple(others))
 
 

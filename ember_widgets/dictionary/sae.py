@@ -8,6 +8,7 @@ image*, so that busy patches may use more features than plain ones.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from ember_widgets.util import checks
 
 ACTIVATIONS = ("topk", "batchtopk", "jumprelu", "groupmax")
 TARGETS = ("update", "output")
+SAMPLED = 4096
+"""About how many values of each tensor `contents` looks at."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +45,7 @@ class SAE:
         positional: Features active along borders whatever the picture; left out when factors are fitted.
         source: Where it was read from.
         sha256: Hash of the file's weights; scenes store it.
+        as_read: What `contents` was when the file was read as it stands; "" if the caller decided something.
     """
 
     W_enc: Tensor
@@ -57,6 +61,7 @@ class SAE:
     positional: tuple[int, ...] = ()
     source: str = ""
     sha256: str = ""
+    as_read: str = ""
 
     def __post_init__(self) -> None:
         if self.W_enc.ndim != 2:
@@ -125,6 +130,26 @@ class SAE:
     def n_features(self) -> int:
         """Number of dictionary elements."""
         return int(self.W_enc.shape[1])
+
+    @property
+    def contents(self) -> str:
+        """A hash of all that decides codes, a sample of each tensor included."""
+        digest = hashlib.sha256(f"{self.activation} {self.k} {self.target}".encode())
+        for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold"):
+            if (value := getattr(self, name)) is not None:
+                values = torch.as_tensor(value, dtype=torch.float32).detach().flatten()
+                digest.update(values[:: max(1, len(values) // SAMPLED)].cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def key(self) -> str:
+        """Identifies what it computes: `sha256`, or another hash if it is not what the file alone says.
+
+        "" without a file: then nothing that is computed with it is kept on disk.
+        """
+        if not self.sha256 or (contents := self.contents) == self.as_read:
+            return self.sha256
+        return hashlib.sha256((self.sha256 + contents).encode()).hexdigest()
 
     def to(self, device: torch.device | str) -> SAE:
         """The same SAE on another device."""

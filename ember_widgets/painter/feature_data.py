@@ -137,4 +137,4 @@ def _shipped(model: SteeredModel) -> Iterator[tuple[str, Path, str]]:
     for site, one in model.saes.items():
         if one.source:
             source = Path(one.source)
-            yield site, source if source.is_dir() else source.parent, model.key_with(one.sha256[:32])
+            yield site, source if source.is_dir() else source.parent, model.key_with(one.key[:32])

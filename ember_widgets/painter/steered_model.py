@@ -138,7 +138,7 @@ class SteeredModel:
     @property
     def saes_hash(self) -> str:
         """Hash of all SAEs; of a single one, its own."""
-        hashes = [one.sha256 for one in self.saes.values()]
+        hashes = [one.key for one in self.saes.values()]
         return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
 
     @property

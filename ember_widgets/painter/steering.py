@@ -53,7 +53,7 @@ def _directions(basis: NDArray[np.float32], sae: SAE) -> Tensor:
     A stroke changes strengths and no basis. With ten thousand features this product takes longer than the
     rest of an edit, so the last few are kept.
     """
-    key = basis.tobytes()
+    key = basis.tobytes() + str(sae.W_dec._version).encode()  # its weights may be changed in place
     with _lock:
         known = _known.setdefault(sae, OrderedDict())
         if key not in known:

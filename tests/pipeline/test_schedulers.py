@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from ember_widgets import Painter
+from ember_widgets.model.runs import Run
 from tests.pipeline import tiny
 
+EULER = "EulerDiscreteScheduler"
 SCHEDULERS = (
     "DDIMScheduler",
     "DDPMScheduler",
@@ -22,7 +24,7 @@ SCHEDULERS = (
     "DPMSolverSinglestepScheduler",
     "EDMEulerScheduler",
     "EulerAncestralDiscreteScheduler",
-    "EulerDiscreteScheduler",
+    EULER,
     "HeunDiscreteScheduler",
     "KDPM2AncestralDiscreteScheduler",
     "KDPM2DiscreteScheduler",
@@ -58,3 +60,27 @@ def test_an_unedited_scene_is_the_pipelines_own_picture(painter: Painter, name: 
     generator = torch.Generator("cpu").manual_seed(3)
     own = pipe("a lion", num_inference_steps=4, guidance_scale=guidance, generator=generator).images[0]
     assert np.array_equal(np.asarray(painter.render(unedited)), np.asarray(own))
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context")
+@pytest.mark.parametrize(
+    "name", ["EulerDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler"]
+)
+def test_edits_apply_in_all_steps_however_often_the_unet_runs(painter: Painter, name: str) -> None:
+    pipe: Any = painter.pipeline
+    pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config)
+    backbone = painter.model.backbone
+    start = backbone.start(Run("a lion", 3, 4))
+    steps = []
+
+    def notes(step: int, state: Any) -> Any:
+        steps.append(step)
+        return state.hidden_out
+
+    backbone.run(start, notes)
+    assert steps == ([0, 1, 2, 3] if name == EULER else [0, 0, 1, 1, 2, 2, 3])
+    for step in range(4):
+        steps.clear()
+        backbone.reach(start, [notes], step, backbone.sites[0])
+        assert steps[-1] == step
+        assert len(steps) == start.first_of(step) + 1

@@ -39,7 +39,8 @@ class UNetStart(Start):
         latents: The noise, or the noised photograph, (batch, 4, height, width).
         noise_state: State of the CPU generator after the noise was drawn.
         scheduler: With its timesteps set.
-        timesteps: One per step.
+        timesteps: One for each time that the UNet runs; a scheduler of second order runs it twice in a step.
+        n_steps: Steps that were asked for.
         extra: Further arguments of the scheduler's steps.
         guidance: As in `Run`.
     """
@@ -51,8 +52,17 @@ class UNetStart(Start):
     noise_state: Tensor
     scheduler: Any
     timesteps: Tensor
+    n_steps: int
     extra: dict[str, Any] = field(default_factory=dict)
     guidance: float = 0.0
+
+    def step_of(self, i: int) -> int:
+        """The step to which the UNet's run number `i` belongs."""
+        return i * self.n_steps // len(self.timesteps)
+
+    def first_of(self, step: int) -> int:
+        """The number of the UNet's first run in a step."""
+        return -(-step * len(self.timesteps) // self.n_steps)
 
 
 def repeated(start: UNetStart, n: int) -> UNetStart:
@@ -209,6 +219,7 @@ class Sampler:
             noise_state=generator.get_state(),
             scheduler=scheduler,
             timesteps=timesteps,
+            n_steps=run.n_steps,
             extra=extra,
             guidance=run.guidance,
         )
@@ -239,11 +250,12 @@ class Sampler:
         """See `Backbone.reach`."""
         self._follow()
         last = max((i for i, stage in enumerate(self.stages) if stage.leads_to(site)), default=0)
-        t = start.timesteps[step]
+        n_before = start.first_of(step)
+        t = start.timesteps[n_before]
         if step == 0:
             state = start.states[0]
         else:
-            *_, (_, scaled) = self._steps(start, edits, style, None, n_steps=step)
+            *_, (_, scaled) = self._steps(start, edits, style, None, n_runs=n_before)
             with self.placement.at_work("unet"):
                 state = self._prefix(scaled, t, start)
         with self.placement.at_work("unet"):
@@ -265,16 +277,16 @@ class Sampler:
         edits: Sequence[Edit | None],
         style: Text | None,
         cancelled: Callable[[], bool] | None,
-        n_steps: int | None = None,
+        n_runs: int | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Denoise step by step.
 
         Args:
             start, edits, style, cancelled: As for `run`.
-            n_steps: After how many steps to stop; None = run all of them.
+            n_runs: After how many runs of the UNet to stop; None = after all of them.
 
         Yields:
-            After each step the latents, and these as the UNet would take them at the next step.
+            After each run of the UNet the latents, and these as it would take them in its next run.
         """
         self._follow()
         if len(edits) > len(self.stages):
@@ -292,7 +304,7 @@ class Sampler:
         latents = start.latents
         with self.placement.at_work("unet"):
             scaled = scaled_for(start.timesteps[0])
-            for i, t in enumerate(start.timesteps[:n_steps]):
+            for i, t in enumerate(start.timesteps[:n_runs]):
                 raise_if_cancelled(cancelled)
                 prediction = self._predict(start, i, scaled, t, edits, style)
                 if start.guidance > 1:
@@ -309,22 +321,22 @@ class Sampler:
     def _predict(
         self,
         start: UNetStart,
-        step: int,
+        i: int,
         scaled: Tensor,
         t: Tensor,
         edits: Sequence[Edit | None],
         style: Text | None,
     ) -> Tensor:
         first = 0
-        if step == 0:  # everything before the first edit is known
-            edited = (i for i, edit in enumerate(edits) if edit is not None)
+        if i == 0:  # everything before the first edit is known
+            edited = (at for at, edit in enumerate(edits) if edit is not None)
             first = next(edited, len(self.stages) - 1)
-        state = start.states[first] if step == 0 else self._prefix(scaled, t, start)
-        for i in range(first, len(self.stages)):
-            edit = edits[i] if i < len(edits) else None
-            out = state.hidden_out if edit is None else edit(step, state)
-            if i + 1 < len(self.stages):
-                state = self.stages[i].run_to(state, out, self.stages[i + 1].site)
+        state = start.states[first] if i == 0 else self._prefix(scaled, t, start)
+        for at in range(first, len(self.stages)):
+            edit = edits[at] if at < len(edits) else None
+            out = state.hidden_out if edit is None else edit(start.step_of(i), state)
+            if at + 1 < len(self.stages):
+                state = self.stages[at].run_to(state, out, self.stages[at + 1].site)
         return self._rest(self._restyled(state, start, t, style), out)
 
     def _prefix(self, scaled: Tensor, t: Tensor, start: UNetStart) -> UNetState:

@@ -90,8 +90,8 @@ class Arrangement:
         return known if fits else None
 
     def _key(self, site: int) -> str:
-        sha256: str = self._sae(site).sha256
-        return sha256 or hashlib.sha256(self._features.directions[site].tobytes()).hexdigest()
+        known: str = self._sae(site).key
+        return known or hashlib.sha256(self._features.directions[site].tobytes()).hexdigest()
 
     def _sae(self, site: int) -> Any:
         return list(self._features.saes.values())[site]

@@ -38,8 +38,8 @@ from ember_widgets.widgets.paint.run_key import run_key
 from ember_widgets.widgets.paint.thumbnails import (
     Thumbnails,
     alone,
-    key_of,
     key_of_step,
+    keys_of_factors,
     keys_of_seeds,
 )
 from ember_widgets.widgets.shared import pictures
@@ -160,11 +160,12 @@ class Queries:
         if source is not None and (now := self._snapshot()):
             now.state.painted.check_lender(source.scene)
             scene, labels = source.scene, labels_of(now.painter)
+            icons = keys_of_factors(scene, now.painter)
             factors = [
                 {
                     "name": scene.names[f],
                     "color": scene.colors[f],
-                    "icon": key_of(scene, f),
+                    "icon": icons[f],
                     "label": ", ".join(
                         part["label"] for part in made_of(scene, f, labels)[:3] if part["label"]
                     ),
@@ -182,7 +183,7 @@ class Queries:
             return []
         painted = now.state.painted
         icons = []
-        for key in (key_of(painted, factor) for factor in range(painted.n_factors)):
+        for key in keys_of_factors(painted, now.painter):
             url = self._thumbnails.get(key)
             if url is None and (scene := self._scene_of(key, now)) is not None:
                 url = self._thumbnails.keep(key, rendered(now.painter, scene))
@@ -247,9 +248,9 @@ class Queries:
         if (feature := feature_of(key)) is not None:
             return alone(now.state.painted.add_factor({feature: 1.0}), -1)
         for scene in (now.state.painted, *([self.source.scene] if self.source else [])):
-            for factor in range(scene.n_factors):
-                if key_of(scene, factor) == key:
-                    return alone(scene, factor)
+            keys = keys_of_factors(scene, now.painter)
+            if key in keys:
+                return alone(scene, keys.index(key))
         for step in now.history.steps:
             if key_of_step(step) == key and (state := now.history.state(step)) is not None:
                 return state.scene

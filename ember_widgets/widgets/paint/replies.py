@@ -19,7 +19,7 @@ from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
 from ember_widgets.widgets.paint.run_key import run_key
-from ember_widgets.widgets.paint.thumbnails import key_of, key_of_step, keys_of_seeds
+from ember_widgets.widgets.paint.thumbnails import key_of_step, keys_of_factors, keys_of_seeds
 from ember_widgets.widgets.shared.feature_rows import made_of
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 
@@ -140,7 +140,7 @@ class StateReply(Reply):
             # An added factor is not in the analysed picture; its typical strength is used instead.
             seen=[1.0 if origin < 0 else float(seen[origin]) for origin in origins],
             analysed=[origin >= 0 for origin in origins],
-            icons=[key_of(painted, factor) for factor in range(painted.n_factors)],
+            icons=keys_of_factors(painted, painter),
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],

@@ -16,10 +16,10 @@ N_SEEDS = 4
 LIMIT = 512
 
 
-def key_of(scene: Scene, factor: int) -> str:
-    """The key of a factor's thumbnail; another one as soon as the factor is made of something else."""
-    run = run_key(scene.replace(style="") if scene.style else scene)  # it is drawn in no style
-    return hashlib.sha256(run.encode() + scene.basis[factor].tobytes()).hexdigest()[:16]
+def keys_of_factors(scene: Scene, painter: object) -> list[str]:
+    """The key of each factor's thumbnail; another one as soon as the factor or the model is another."""
+    run = run_key(scene.replace(style="") if scene.style else scene, painter)  # it is drawn in no style
+    return [hashlib.sha256(run.encode() + one.tobytes()).hexdigest()[:16] for one in scene.basis]
 
 
 def key_of_step(step: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pickle
@@ -102,6 +103,27 @@ def test_the_hash_tells_checkpoints_apart(unbox: Path) -> None:
     torch.save(saved, unbox / "state_dict.pth")
     assert len(first) == 64
     assert load_sae(unbox).sha256 != first
+
+
+def test_the_key_follows_what_decides_codes(unbox: Path) -> None:
+    sae = load_sae(unbox)
+    assert sae.key == sae.sha256
+    assert sae.at("mid_block.attentions.0").to("cpu").key == sae.key
+    with torch.no_grad():
+        other_weights = dataclasses.replace(sae, W_dec=sae.W_dec * 2)
+    others = [
+        load_sae(unbox, k=4),
+        load_sae(unbox, target="output"),
+        load_sae(unbox, threshold=0.5),
+        dataclasses.replace(sae, k=4),
+        dataclasses.replace(sae, threshold=torch.tensor(0.5)),
+        other_weights,
+    ]
+    keys = [one.key for one in others]
+    assert sae.key not in keys
+    assert keys[0] != keys[1] != keys[2]
+    assert load_sae(unbox, k=4).key == keys[0]
+    assert {one.sha256 for one in others} == {sae.sha256}
 
 
 class Evil:

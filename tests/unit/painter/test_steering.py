@@ -113,6 +113,14 @@ class Spied:
         return made
 
 
+def test_weights_that_are_changed_in_place_are_noticed() -> None:
+    sae = an_sae(torch.Generator().manual_seed(1))
+    basis = np.eye(2, N_FEATURES, dtype=np.float32)
+    before = steering._directions(basis, sae)
+    sae.W_dec.mul_(2)
+    assert torch.equal(steering._directions(basis, sae), 2 * before)
+
+
 def test_what_is_kept_goes_with_the_sae_and_is_little() -> None:
     sae = an_sae(torch.Generator())
     scene = make_scene()
