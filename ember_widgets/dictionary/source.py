@@ -9,6 +9,7 @@ from ember_widgets.dictionary.checkpoint import CONFIG_FILES, MEAN_FILE, UNIT_FI
 from ember_widgets.dictionary.formats.table import FORMATS
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE
+from ember_widgets.util import checks
 from ember_widgets.util import hub as hub_access
 
 _WEIGHTS = (".safetensors", ".pth", ".pt")
@@ -30,16 +31,16 @@ def weights_file(
         FileNotFoundError, ValueError: No such SAE, or several.
     """
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(source):  # unlike Path's, these are False for what cannot be a name
         return path
-    if path.is_dir():
+    if os.path.isdir(source):
         files = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file()]
         return path / _chosen(files, site, str(path))
     named = hub_access.repo_in(source) if isinstance(source, str) else None
     if named is None:
         raise FileNotFoundError(
-            f"no SAE at {str(source)!r}; give a folder or file with a checkpoint ({', '.join(FORMATS)}), "
-            "or a hub id 'owner/name'"
+            f"no SAE at {checks.shown(str(source))}; give a folder or file with a checkpoint "
+            f"({', '.join(FORMATS)}), or a hub id 'owner/name'"
         )
     listing, wanted = on_hub(named, site, hub, revision)
     return hub.fetch(listing, wanted, revision) / wanted[0]

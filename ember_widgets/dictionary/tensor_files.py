@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from ember_widgets.util import files
+from ember_widgets.util import files, user_folders
 
 MAX_REPEATED = 4
 """How many times as large as its file the tensors may be; tied weights count twice."""
@@ -106,11 +106,13 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    # Copies, because safetensors refuses tensors that share memory.
+    copies = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     with files.replacing(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata=metadata)
+            save_file(copies, temporary, metadata=metadata)
         except SafetensorError as error:  # a full disk, for instance
-            raise OSError(str(error)) from error
+            raise OSError(f"cannot write {path}: {error}; {user_folders.advice(path)}") from error
     return path
 
 

@@ -25,8 +25,8 @@ picture.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,9 @@ class Painter:
                 self.backbone, saes, name=name, revision=revision, guidance=self.guidance
             )
         self.saes = dict(self.model.saes)
+        self._data_lock = threading.Lock()
         self._icons: tuple[object, Icons] | None = None
+        self._statistics: tuple[object, Statistics | None] | None = None
         # Labels that the user set belong to the SAE, whatever model or file it came with.
         own = data_folder() / "labels" / f"{self.model.saes_hash}.json" if self.model.is_hashed else None
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
@@ -502,18 +504,24 @@ class Painter:
         Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
         background) keep what they draw. After a change of the pipeline they are others.
         """
-        version = self.model.version
-        if self._icons is None or self._icons[0] != version:
-            self._icons = version, feature_data.icons(self.model, self.draw_icons)
-        return self._icons[1]
+        with self._data_lock:
+            version = self.model.version
+            if self._icons is None or self._icons[0] != version:
+                self._icons = version, feature_data.icons(self.model, self.draw_icons)
+            return self._icons[1]
 
-    @functools.cached_property
+    @property
     def statistics(self) -> Statistics | None:
         """How often and how strongly each feature is active, as measured when the SAE was made.
 
-        None if the SAE came without them; `painter.collect(prompts).statistics` measures it.
+        None if the SAE came without them, or if the pipeline was changed since;
+        `painter.collect(prompts).statistics` measures it.
         """
-        return feature_data.statistics(self.model)
+        with self._data_lock:
+            version = self.model.version
+            if self._statistics is None or self._statistics[0] != version:
+                self._statistics = version, feature_data.statistics(self.model)
+            return self._statistics[1]
 
     def collect(
         self,

@@ -113,7 +113,7 @@ class SteeredModel:
     @property
     def key(self) -> str:
         """Identifies the weights of model and SAEs, as they are now. Computed when it is first needed."""
-        return self.key_with(self.saes_hash)
+        return self.key_with(_joined([one.key for one in self.saes.values()]))
 
     def key_with(self, saes_hash: str) -> str:
         """The key of the backbone with SAEs that have this hash."""
@@ -137,9 +137,8 @@ class SteeredModel:
 
     @property
     def saes_hash(self) -> str:
-        """Hash of all SAEs; of a single one, its own."""
-        hashes = [one.key for one in self.saes.values()]
-        return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]
+        """Hash of the files of all SAEs; of a single one, its own. It says which feature is which."""
+        return _joined([one.sha256 for one in self.saes.values()])
 
     @property
     def is_hashed(self) -> bool:
@@ -224,3 +223,8 @@ def package_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # a source tree that was never installed
         return ""
+
+
+def _joined(hashes: list[str]) -> str:
+    """One hash of several; of a single one, itself."""
+    return (hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())[:32]

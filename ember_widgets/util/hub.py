@@ -151,7 +151,7 @@ class Hub:
 
 def repo_in(source: str | os.PathLike[str]) -> tuple[str, str] | None:
     """("owner/name", "path/inside") if this is a hub id, with or without a path after it; else None."""
-    if not isinstance(source, str) or Path(source).exists():
+    if not isinstance(source, str) or os.path.exists(source):
         return None
     match = re.fullmatch(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/(.+?))?/?", source)
     return (match[1], match[2] or "") if match else None

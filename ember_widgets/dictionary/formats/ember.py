@@ -59,8 +59,7 @@ def write(sae: SAE, folder: Path) -> Path:
         for i, other in enumerate(sae.alternatives):
             for name, tensor in _tensors(other).items():
                 if name not in tensors or not torch.equal(tensor, tensors[name]):
-                    # A copy: safetensors refuses tensors that share memory, as two readings' may.
-                    tensors[f"alternatives.{i}.{name}"] = tensor.clone()
+                    tensors[f"alternatives.{i}.{name}"] = tensor
     return tensor_files.save_tensors(folder / FILE, tensors, {"ember": json.dumps(facts)})
 
 

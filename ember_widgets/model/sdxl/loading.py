@@ -128,7 +128,7 @@ def load_pipeline(
     parts: dict[str, Any] = {}
     if vae is not None:
         parts["vae"] = load_vae(vae, dtype, hub)
-    if path.is_file():
+    if os.path.isfile(model):
         pipeline, commit = _single_file(path, config or CONFIG_REPO, dtype, hub, parts), ""
     else:
         pipeline, commit = _from_folder(model, dtype, hub, revision, variant, parts)
@@ -179,7 +179,7 @@ def load_vae(source: str | os.PathLike[str], dtype: torch.dtype, hub: Hub) -> An
 
 def _vae_folder(source: str | os.PathLike[str], hub: Hub) -> Path:
     folder = Path(source)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         listing = Listing(str(source), {file.name: 0 for file in folder.iterdir()}, "", folder=folder)
     else:
         named = repo_in(source) if isinstance(source, str) else None
@@ -195,7 +195,7 @@ def _vae_folder(source: str | os.PathLike[str], hub: Hub) -> Path:
 def _listing(model: str | os.PathLike[str], hub: Hub, revision: str | None) -> Listing:
     """The files of a folder or repository."""
     path = Path(model)
-    if path.is_dir():
+    if os.path.isdir(model):
         if not (path / layout.INDEX).is_file():
             raise ValueError(
                 f"{path} has no {layout.INDEX}; give a folder in diffusers' layout, or a .safetensors file"
@@ -284,7 +284,7 @@ def _single_file(
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} is not a .safetensors file; other files can run code and are refused")
     folder = Path(config)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         named = repo_in(str(config))
         if named is None:
             raise FileNotFoundError(f"no configuration at {str(config)!r}; give a folder or a hub id")
@@ -359,7 +359,7 @@ def _line(error: Exception) -> str:
 
 
 def _again(source: str) -> str:
-    if Path(source).exists():
+    if os.path.exists(source):
         return "copy it again"
     return f"delete it from the cache and run `{DOWNLOAD}` to fetch it again"
 

@@ -126,6 +126,18 @@ def test_the_key_follows_what_decides_codes(unbox: Path) -> None:
     assert {one.sha256 for one in others} == {sae.sha256}
 
 
+@pytest.mark.parametrize("source", ["", "x" * 5000, "a\0b"])
+def test_what_is_no_name_of_a_file_is_not_there(source: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no SAE at .*; give a folder or file"):
+        load_sae(source)
+
+
+def test_an_sae_whose_tensors_share_memory_can_be_saved(unbox: Path, tmp_path: Path) -> None:
+    sae = load_sae(unbox)
+    tied = dataclasses.replace(sae, W_enc=sae.W_dec.T)
+    assert torch.equal(load_sae(save_sae(tied, tmp_path / "tied")).W_enc, sae.W_dec.T)
+
+
 class Evil:
     """Touches a file when unpickled."""
 
