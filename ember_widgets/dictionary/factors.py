@@ -8,7 +8,6 @@ strengths say where and how much of it there is.
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene.grid import Grid
-from ember_widgets.util import checks
+from ember_widgets.util import checks, quiet
 from ember_widgets.util.checks import FloatArray
 
 if TYPE_CHECKING:
@@ -158,9 +157,8 @@ def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64]
     model = NMF(n_factors, init="nndsvd", random_state=0, max_iter=400, tol=1e-4)
     # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
     # (a browser, a render) up to forty times more.
-    with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):
-        # Factors after max_iter read as well as later ones, and a user could not act on the warning.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    # Factors after max_iter read as well as later ones.
+    with quiet.ignoring(ConvergenceWarning), _threads().limit(limits=1, user_api="blas"):
         strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64
     return strengths.astype(np.float64), model.components_.astype(np.float64)
 

@@ -142,28 +142,33 @@ def make_map(
 
 
 def _laid_out(rows: NDArray[np.float32], method: str) -> NDArray[np.float32]:
-    from sklearn.decomposition import PCA
-
     n, width = rows.shape
     if n < 8 or width < 2:  # nothing to arrange
         circle = 2 * np.pi * np.arange(n) / max(1, n)
         return np.stack([np.cos(circle), np.sin(circle)], axis=1).astype(np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # UMAP warns about its seed, libraries about each other
-        if method == "umap":
-            import umap
+    with np.errstate(divide="ignore", invalid="ignore"):  # scikit-learn divides by a variance, which may be 0
+        return _arranged(rows, method)
 
-            model = umap.UMAP(metric="cosine", n_neighbors=min(15, n - 1), min_dist=0.1, random_state=0)
-            return np.asarray(model.fit_transform(rows), np.float32)
-        if method == "tsne":
-            from sklearn.manifold import TSNE
 
-            # Neighbours in 50 dimensions are found many times faster, and are nearly the same.
-            if width > 50 and n > 50:
-                rows = PCA(50, svd_solver="randomized", random_state=0).fit_transform(rows)
-            model = TSNE(perplexity=min(30.0, (n - 1) / 4), init="pca", random_state=0, max_iter=600)
-            return np.asarray(model.fit_transform(rows), np.float32)
-        return np.asarray(PCA(2, svd_solver="randomized", random_state=0).fit_transform(rows), np.float32)
+def _arranged(rows: NDArray[np.float32], method: str) -> NDArray[np.float32]:
+    from sklearn.decomposition import PCA
+
+    n, width = rows.shape
+    # Warnings are not turned off: that is done for all threads at once, and this takes minutes.
+    if method == "umap":
+        import umap
+
+        model = umap.UMAP(metric="cosine", n_neighbors=min(15, n - 1), min_dist=0.1, random_state=0, n_jobs=1)
+        return np.asarray(model.fit_transform(rows), np.float32)
+    if method == "tsne":
+        from sklearn.manifold import TSNE
+
+        # Neighbours in 50 dimensions are found many times faster, and are nearly the same.
+        if width > 50 and n > 50:
+            rows = PCA(50, svd_solver="randomized", random_state=0).fit_transform(rows)
+        model = TSNE(perplexity=min(30.0, (n - 1) / 4), init="pca", random_state=0, max_iter=600)
+        return np.asarray(model.fit_transform(rows), np.float32)
+    return np.asarray(PCA(2, svd_solver="randomized", random_state=0).fit_transform(rows), np.float32)
 
 
 def _known_method(method: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import ember_widgets as ember
@@ -28,13 +29,15 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def change(file: Path, begin: str, by: float) -> None:
     """Noise in those weights of a file whose names begin so: `by` times their own spread."""
     g = torch.Generator().manual_seed(0)
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
     state = {name: tensor.clone() for name, tensor in load_file(file).items()}
     for name, tensor in state.items():
         if name.startswith(begin) and tensor.ndim > 1:
             state[name] = tensor + (torch.randn(tensor.shape, generator=g) * tensor.std() * by).to(
                 tensor.dtype
             )
-    save_file(state, file, metadata={"format": "pt"})
+    save_file(state, file, metadata=metadata)
 
 
 def test_the_pictures_are_those_of_the_release(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import traceback
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from ember_widgets.model.placement import free
 from ember_widgets.model.sdxl import layout, weights_check
 from ember_widgets.model.sdxl.staged_unet import latent_side
+from ember_widgets.util import quiet
 from ember_widgets.util.hub import DOWNLOAD, Hub, Listing, repo_in
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -407,18 +407,17 @@ def quietly() -> Iterator[None]:
     import transformers.utils.logging
 
     libraries = (diffusers.utils.logging, transformers.utils.logging)
-    before = [library.get_verbosity() for library in libraries]
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
+    with quiet.ignoring(FutureWarning):  # one thread at a time, which these settings need too
+        before = [library.get_verbosity() for library in libraries]
+        for library in libraries:
+            library.set_verbosity_error()
+            library.disable_progress_bar()
+        try:
             yield
-    finally:
-        for library, verbosity in zip(libraries, before, strict=True):
-            library.set_verbosity(verbosity)
-            library.enable_progress_bar()
+        finally:
+            for library, verbosity in zip(libraries, before, strict=True):
+                library.set_verbosity(verbosity)
+                library.enable_progress_bar()
 
 
 def compile_blocks(unet: Any, **options: Any) -> None:
