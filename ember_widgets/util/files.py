@@ -170,6 +170,8 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as fault:
         if fault.errno is None:
             raise  # it is explained already
-        told = type(fault)(f"cannot write {path}: {fault.strerror or fault}; {user_folders.advice(path)}")
-        told.errno = fault.errno
-        raise told from fault
+        explained = type(fault)(
+            f"cannot write {path}: {fault.strerror or fault}; {user_folders.advice(path)}"
+        )
+        explained.errno = fault.errno
+        raise explained from fault

@@ -120,7 +120,7 @@ def edits(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
     from ember_widgets import Painter
 
     site = next(iter(painter.saes))
-    # Pipelines of their own: a run of `painter.pipeline` changes its scheduler, so the painter would start anew.
+    # Not the painter's own pipeline: its runs change its scheduler, and the painter would start anew.
     same_model = Painter.embedded().pipeline
     plain = Painter.embedded(dtype="float32").pipeline.to(memory_format=torch.contiguous_format)
     print(f"{'':8s}{'edit -> picture':>16s}{'same + hook':>14s}{'plain + hook':>14s}{'ratios':>16s}")
