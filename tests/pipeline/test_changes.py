@@ -214,6 +214,17 @@ def test_what_stays_the_same_is_kept(drawn: Drawn, monkeypatch: pytest.MonkeyPat
     assert drawn.painter.backbone.version() == version
 
 
+def test_methods_that_were_put_back_are_the_modules_own(
+    drawn: Drawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by accelerate, when it removes its hooks."""
+    version = drawn.painter.backbone.version()
+    for module in (drawn.pipe.unet, drawn.pipe.unet.conv_in):
+        monkeypatch.setitem(vars(module), "forward", module.forward)
+    drawn.check(None)
+    assert drawn.painter.backbone.version() not in (None, version)
+
+
 def test_what_is_undone_gives_the_first_picture(drawn: Drawn) -> None:
     first = drawn.own()
     drawn.pipe.enable_freeu(s1=0.6, s2=0.4, b1=1.1, b2=1.2)

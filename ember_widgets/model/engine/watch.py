@@ -140,7 +140,9 @@ class Watch:
         # Hooks are looked at, but adding and removing one leaves the network as it was.
         self._hooks = [state[k] for state in own for k in ("_forward_hooks", "_forward_pre_hooks")]
         self._is_foreign = any(map(_is_users_code, attributes)) or any(
-            "forward" in state or state.get("_compiled_call_impl") for state in own
+            getattr(module.forward, "__func__", None) is not type(module).forward
+            or module._compiled_call_impl is not None
+            for module in self._modules
         )
         self._remember_weights()
         self._state = None
