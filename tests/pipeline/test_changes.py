@@ -27,6 +27,7 @@ from ember_widgets import Painter, Scene
 from ember_widgets.embedded import architecture
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.sdxl.sampler import Sampler
+from ember_widgets.painter.protocol import version_of
 from ember_widgets.painter.starts import Starts
 from ember_widgets.widgets.paint.run_key import run_key
 from tests.pipeline import tiny
@@ -382,13 +383,13 @@ def test_what_leaves_no_sign_can_be_said(drawn: Drawn) -> None:
 
 
 def test_a_widget_draws_the_unedited_picture_again(drawn: Drawn) -> None:
-    before = run_key(drawn.scene, drawn.painter)
-    assert run_key(drawn.scene, drawn.painter) == before
+    before = run_key(drawn.scene, version_of(drawn.painter))
+    assert run_key(drawn.scene, version_of(drawn.painter)) == before
     in_place(drawn.pipe.unet)
-    after = run_key(drawn.scene, drawn.painter)
+    after = run_key(drawn.scene, version_of(drawn.painter))
     assert after != before
     drawn.pipe.unet = torch.nn.Identity()
-    assert run_key(drawn.scene, drawn.painter) not in (before, after)
+    assert run_key(drawn.scene, version_of(drawn.painter)) not in (before, after)
 
 
 def test_icons_scenes_and_collections_tell_a_changed_pipeline_apart(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered
+from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered, version_of
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.worker import Worker
@@ -160,7 +160,7 @@ class Queries:
         if source is not None and (now := self._snapshot()):
             now.state.painted.check_lender(source.scene)
             scene, labels = source.scene, labels_of(now.painter)
-            icons = keys_of_factors(scene, now.painter)
+            icons = keys_of_factors(scene, version_of(now.painter))
             factors = [
                 {
                     "name": scene.names[f],
@@ -183,7 +183,7 @@ class Queries:
             return []
         painted = now.state.painted
         icons = []
-        for key in keys_of_factors(painted, now.painter):
+        for key in keys_of_factors(painted, version_of(now.painter)):
             url = self._thumbnails.get(key)
             if url is None and (scene := self._scene_of(key, now)) is not None:
                 url = self._thumbnails.keep(key, rendered(now.painter, scene))
@@ -206,7 +206,11 @@ class Queries:
     def change(self, scene: Scene, picture: Picture) -> tuple[float, float] | None:
         """How far a scene's picture is from the unedited one, if that was asked for; see ``pixel_change``."""
         now = self._snapshot()
-        if now is None or self._original is None or self._original[0] != run_key(scene, now.painter):
+        if (
+            now is None
+            or self._original is None
+            or self._original[0] != run_key(scene, version_of(now.painter))
+        ):
             return None
         before, after = (np.asarray(one.image) for one in (self._original[1], picture))
         return pixel_change(before, after, edited_patches(scene)) if before.shape == after.shape else None
@@ -247,8 +251,9 @@ class Queries:
         """The scene that a thumbnail shows."""
         if (feature := feature_of(key)) is not None:
             return alone(now.state.painted.add_factor({feature: 1.0}), -1)
+        version = version_of(now.painter)
         for scene in (now.state.painted, *([self.source.scene] if self.source else [])):
-            keys = keys_of_factors(scene, now.painter)
+            keys = keys_of_factors(scene, version)
             if key in keys:
                 return alone(scene, keys.index(key))
         for step in now.history.steps:
@@ -262,7 +267,7 @@ class Queries:
     def _send_original(self, sender: Sender) -> None:
         if now := self._snapshot():
             picture = rendered(now.painter, now.state.painted.original())
-            self._original = run_key(now.state.painted, now.painter), picture
+            self._original = run_key(now.state.painted, version_of(now.painter)), picture
             change = self.change(now.shown.scene, now.picture)
             data = picture.encoded("final")
             self._send(OriginalReply(client=sender.client, seq=sender.seq, change=change, buffers=(data,)))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ember_widgets.painter.protocol import capabilities, labels_of
+from ember_widgets.painter.protocol import capabilities, labels_of, version_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
 from ember_widgets.util import checks
@@ -117,7 +117,7 @@ class StateReply(Reply):
         """
         painted, names = state.painted, history.names
         known = facts(painted)
-        labels = labels_of(painter)
+        labels, version = labels_of(painter), version_of(painter)
         origins = painted.origins or ()
         seen = np.abs(painted.base_strengths).max(axis=(0, 1))
         sites = list(painted.sites or ())
@@ -127,7 +127,7 @@ class StateReply(Reply):
             why=why,
             client=client,
             revision=revision,
-            run=run_key(painted, painter),
+            run=run_key(painted, version),
             rows=rows,
             cols=cols,
             **known | {"seed": str(painted.seed), "n_factors": state.asked or known["n_factors"]},
@@ -140,7 +140,7 @@ class StateReply(Reply):
             # An added factor is not in the analysed picture; its typical strength is used instead.
             seen=[1.0 if origin < 0 else float(seen[origin]) for origin in origins],
             analysed=[origin >= 0 for origin in origins],
-            icons=keys_of_factors(painted, painter),
+            icons=keys_of_factors(painted, version),
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],

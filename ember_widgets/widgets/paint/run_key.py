@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from ember_widgets.painter.protocol import version_of
 from ember_widgets.scene.scene import Scene
 
 
-def run_key(scene: Scene, painter: object = None) -> str:
+def run_key(scene: Scene, version: object) -> str:
     """Equal for two scenes if and only if their unedited pictures are the same.
 
     In it are prompt, style, seed, steps, guidance, and the photograph with its strength if there is one.
@@ -16,10 +15,10 @@ def run_key(scene: Scene, painter: object = None) -> str:
 
     Args:
         scene: the scene.
-        painter: draws it; if it says that its model was changed, the key is another one.
+        version: the painter's, see `version_of`; it takes time to find out.
     """
     parts: tuple[object, ...] = (scene.prompt, scene.style, scene.seed, scene.n_steps, scene.guidance)
-    parts = (*parts, version_of(painter))
+    parts = (*parts, version)
     digest = hashlib.sha256(repr(parts).encode())
     if scene.image is not None:
         digest.update(repr((scene.image.shape, scene.image_strength)).encode())

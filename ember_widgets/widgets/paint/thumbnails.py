@@ -16,9 +16,9 @@ N_SEEDS = 4
 LIMIT = 512
 
 
-def keys_of_factors(scene: Scene, painter: object) -> list[str]:
-    """The key of each factor's thumbnail; another one as soon as the factor or the model is another."""
-    run = run_key(scene.replace(style="") if scene.style else scene, painter)  # it is drawn in no style
+def keys_of_factors(scene: Scene, version: object) -> list[str]:
+    """The key of each factor's thumbnail; another one as soon as the factor or the painter's version is."""
+    run = run_key(scene.replace(style="") if scene.style else scene, version)  # it is drawn in no style
     return [hashlib.sha256(run.encode() + one.tobytes()).hexdigest()[:16] for one in scene.basis]
 
 
