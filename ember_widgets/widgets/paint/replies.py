@@ -313,8 +313,19 @@ class FileReply(Reply):
     mime: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class FilmReply(Reply):
+    """How many of a film's n pictures are drawn."""
+
+    type: ClassVar[str] = "film"
+    client: str
+    seq: int
+    n_drawn: int
+    n: int
+
+
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
-    *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
+    *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply, FilmReply),
 )
 """Everything that the kernel sends."""
