@@ -596,10 +596,8 @@ class Scene:
             >>> way = scene.tween(scene.move("lion", 0, 6), n=12)  # doctest: +SKIP
             >>> painter.record(way, "lion.webp")                   # doctest: +SKIP
         """
-        from ember_widgets.scene.tween import (
-            Maps,
-            between,
-        )  # SciPy takes time to load, and only this needs it
+        # SciPy takes time to load, and only this needs it.
+        from ember_widgets.scene.tween import Maps, between
 
         hint = "give how many scenes, the first and the last included"
         n = checks.integer("n", n, 2, MOST_SCENES, hint=hint)
