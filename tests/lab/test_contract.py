@@ -26,8 +26,10 @@ STATIC = Path(ember.__file__).parent / "widgets" / "static"
 ORIGIN = "https://widget.test"
 
 # As in VS Code's notebook webviews (notebook.experimental.enableCsp), whose own source is 'self' here.
+# "blob:" is ours: anywidget itself imports a widget's module from a blob, and the widget its second part.
 VS_CODE = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; "
     "img-src 'self' https: http: data:; font-src 'self' https:; connect-src https:; child-src https: data:"
 )
 
