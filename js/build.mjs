@@ -151,8 +151,12 @@ if (process.argv.includes("--tests")) {
 } else if (process.argv.includes("--dev")) {
   const outdir = here("build/dev");
   const entryPoints = [here("dev/page.ts"), here("src/paint/paint.css")];
-  const alias = { "./ui/load_panels.ts": here("dev/load_panels.ts") };
-  const options = { entryNames: "[name]", outdir, format: "iife", minify: false, alias };
+  const inOnePiece = {
+    name: "in one piece",
+    setup: (build) =>
+      build.onResolve({ filter: /\/ui\/load_panels\.ts$/ }, () => ({ path: here("dev/load_panels.ts") })),
+  };
+  const options = { entryNames: "[name]", outdir, format: "iife", minify: false, plugins: [inOnePiece] };
   await esbuild.build({ ...shipped, entryPoints, mangleProps, ...options });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
