@@ -181,6 +181,14 @@ export interface ViewsMessage {
   readonly type: "views";
 }
 
+/** The text of panels.js. */
+export interface PanelsMessage {
+  readonly type: "panels";
+  readonly client: string;
+  readonly seq: number;
+  readonly source: string;
+}
+
 /** A file in the buffer. */
 export interface FileMessage {
   readonly type: "file";
@@ -190,7 +198,17 @@ export interface FileMessage {
   readonly mime: string;
 }
 
+/** How many pictures of a film are drawn. */
+export interface FilmMessage {
+  readonly type: "film";
+  readonly client: string;
+  readonly seq: number;
+  readonly n_drawn: number;
+  readonly n: number;
+}
+
 export type KernelMessage =
+  | FilmMessage
   | OriginalMessage
   | TopMessage
   | FileMessage
@@ -202,6 +220,7 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | PanelsMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -214,9 +233,13 @@ export interface DrawRequest {
 
 export type FileForm = "png" | "py" | "sweep" | "gif";
 
+export type FilmForm = "webp" | "gif" | "mp4";
+
 export type Request =
+  | { readonly type: "film"; readonly step: number; readonly form: FilmForm }
+  | { readonly type: "stop_film" }
   | ({ readonly type: "analyze" } & DrawRequest)
-  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
+  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" | "panels" }
   | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }

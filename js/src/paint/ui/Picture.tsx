@@ -4,6 +4,7 @@ import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
+import { open } from "./files.ts";
 import { isPress } from "./keys.ts";
 
 const COMPARE = [
@@ -145,6 +146,7 @@ function Steps({ store }: { store: Store }) {
   const now = store.history.step.value;
   if (steps.length < 2) return null;
   const [, , kept = ""] = steps.find(([step]) => step === now) ?? [];
+  const [from, , fromName] = steps.findLast(([step, , name]) => name && step !== now) ?? [];
   return (
     <div class="e-line">
       <ol class="e-strip" aria-label="Steps">
@@ -172,6 +174,17 @@ function Steps({ store }: { store: Store }) {
         data-live
         onKeyDown={submitOnEnter}
         onChange={(event) => store.history.keep(textOf(event).trim())}
+      />
+      <IconButton
+        icon="tween"
+        label={
+          from === undefined
+            ? "A film from one step to another: name one of them"
+            : `Film from “${fromName}” to this step`
+        }
+        testid="film-make"
+        disabled={from === undefined}
+        onClick={() => from !== undefined && store.files.wantFilm(from)}
       />
     </div>
   );
@@ -210,23 +223,4 @@ function Thumb(props: {
       </Button>
     </li>
   );
-}
-
-async function open(store: Store, file: File | undefined): Promise<void> {
-  if (file) store.openFile(await file.arrayBuffer());
-}
-
-/** Files may be dropped anywhere on the widget. */
-export function listenToFiles(root: HTMLElement, store: Store, signal: AbortSignal): void {
-  for (const kind of ["dragover", "drop"] as const)
-    root.addEventListener(
-      kind,
-      (event) => {
-        if (!event.dataTransfer?.types.includes("Files")) return;
-        event.preventDefault();
-        event.stopPropagation();
-        if (kind === "drop") void open(store, event.dataTransfer.files[0]);
-      },
-      { signal },
-    );
 }

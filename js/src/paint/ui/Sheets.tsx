@@ -1,10 +1,11 @@
 /** Sheets over the widget: the program, a sheet of pictures. */
 
 import { put } from "../../shared/signals.ts";
-import type { Files } from "../store/files.ts";
-import { Button, Over } from "./controls.tsx";
+import type { View } from "../store/view.ts";
+import { Button, Over, TextButton } from "./controls.tsx";
 
-export function Program({ files }: { files: Files }) {
+export function Program({ view }: { view: View }) {
+  const { files } = view.store;
   const program = files.program.value;
   if (program === null) return null;
   return (
@@ -25,7 +26,8 @@ export function Program({ files }: { files: Files }) {
   );
 }
 
-export function Sheet({ files }: { files: Files }) {
+export function Sheet({ view }: { view: View }) {
+  const { files } = view.store;
   const sheet = files.sheet.value;
   if (!sheet) return null;
   return (
@@ -34,6 +36,59 @@ export function Sheet({ files }: { files: Files }) {
       <Button class="e-primary" testid="sheet-save" onClick={sheet.keep}>
         Save
       </Button>
+    </Over>
+  );
+}
+
+/** The way from a kept step to the one that is shown. */
+export function Film({ view }: { view: View }) {
+  const { files, history } = view.store;
+  const film = files.film.value;
+  if (!film) return null;
+  const kept = history.steps.value.filter(([step, , name]) => name && step !== history.step.value);
+  return (
+    <Over label="Film" testid="film" class="e-program" onClose={files.stopFilm}>
+      <label class="e-line">
+        From
+        <select
+          data-testid="film-from"
+          value={film.step}
+          onChange={(event) => files.wantFilm(Number(event.currentTarget.value))}
+        >
+          {kept.map(([step, , name]) => (
+            <option key={step} value={step}>
+              {name}
+            </option>
+          ))}
+        </select>
+        to the step shown
+      </label>
+      {film.url ? (
+        <img class="e-sheet" src={film.url} alt="The film" data-testid="film" />
+      ) : (
+        <progress
+          class="e-film"
+          aria-label="Pictures drawn"
+          data-testid="film-progress"
+          max={film.n || 1}
+          value={film.nDrawn}
+        />
+      )}
+      <div class="e-actions">
+        <Button class="e-primary" testid="film-webp" disabled={!film.keep} onClick={film.keep}>
+          Save WebP
+        </Button>
+        {(["gif", "mp4"] as const).map((form) => (
+          <TextButton
+            key={form}
+            testid={`film-${form}`}
+            disabled={!film.url}
+            onClick={() => files.wantFilm(film.step, form)}
+          >
+            {form.toUpperCase()}
+          </TextButton>
+        ))}
+      </div>
     </Over>
   );
 }
