@@ -48,7 +48,7 @@ export function Film({ view }: { view: View }) {
   const kept = history.steps.value.filter(([step, , name]) => name && step !== history.step.value);
   return (
     <Over label="Film" testid="film" class="e-program" onClose={files.stopFilm}>
-      <label class="e-line">
+      <label class="e-line e-forms">
         From
         <select
           data-testid="film-from"
@@ -74,16 +74,14 @@ export function Film({ view }: { view: View }) {
           value={film.nDrawn}
         />
       )}
-      <div class="e-actions">
-        <Button class="e-primary" testid="film-webp" disabled={!film.keep} onClick={film.keep}>
-          Save WebP
-        </Button>
-        {(["gif", "mp4"] as const).map((form) => (
+      <div class="e-line e-forms">
+        Save as
+        {(["webp", "gif", "mp4"] as const).map((form) => (
           <TextButton
             key={form}
             testid={`film-${form}`}
             disabled={!film.url}
-            onClick={() => files.wantFilm(film.step, form)}
+            onClick={() => (form === "webp" ? film.keep?.() : files.wantFilm(film.step, form))}
           >
             {form.toUpperCase()}
           </TextButton>
