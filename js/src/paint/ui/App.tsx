@@ -2,10 +2,11 @@ import { Component } from "preact";
 import type { View } from "../store/view.ts";
 import { DrawForm } from "./DrawForm.tsx";
 import { Footer, Notice } from "./Footer.tsx";
+import { keepFocus } from "./focus.ts";
 import { Keys } from "./Keys.tsx";
 import { listenToKeys, listenToReleases } from "./keys.ts";
 import { Palette } from "./Palette.tsx";
-import { listenToFiles, Picture } from "./Picture.tsx";
+import { listenToFiles, Picture, Replaced } from "./Picture.tsx";
 import { listenToPointer } from "./pointer.ts";
 import { Program, Sheet } from "./Sheets.tsx";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
@@ -19,6 +20,7 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
     const { view, el } = this.props;
     const root = el.firstElementChild as HTMLElement;
     const [picture, grid] = root.querySelectorAll("canvas");
+    keepFocus(root, this.stop.signal);
     listenToKeys(root, grid, view, this.stop.signal);
     listenToReleases(view, this.stop.signal);
     if (!picture || !grid) return;
@@ -47,6 +49,8 @@ function Widget({ view }: { view: View }) {
     <div
       class="ember-paint"
       data-testid="ember-paint"
+      // A click between the controls gives the widget the focus, so that its keys work and the notebook's do not.
+      tabIndex={-1}
       data-seq={store.pictures.shownSeq.value}
       data-kind={frame?.kind ?? "final"}
       data-busy={store.status.task.value !== ""}
@@ -60,6 +64,7 @@ function Widget({ view }: { view: View }) {
           {panel !== "factors" && (
             <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
               <Stage view={view} />
+              <Replaced store={store} />
               {all && <Picture view={view} />}
             </div>
           )}

@@ -4,7 +4,7 @@ import { floor, max, min, round } from "../../shared/numbers.ts";
 import { siteOf } from "../store/factors.ts";
 import type { View } from "../store/view.ts";
 import type { PartInfo, SceneInfo } from "../transport/messages.ts";
-import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { IconButton, reveal, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -27,7 +27,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const urls = thumbnails.urls.value;
   thumbnails.request(features?.map(({ icon = "" }) => icon) ?? []);
   return (
-    <div class="e-drawer" data-testid="drawer">
+    <div class="e-drawer" data-testid="drawer" ref={reveal}>
       <form
         class="e-line"
         onKeyDown={submitOnEnter}

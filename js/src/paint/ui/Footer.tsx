@@ -5,7 +5,7 @@ import { into, toggle } from "../../shared/signals.ts";
 import { colOf, rowOf } from "../store/grid.ts";
 import { OPACITY, type View } from "../store/view.ts";
 import { patchAt } from "../tools/brush.ts";
-import { Button, IconButton, Slider } from "./controls.tsx";
+import { Button, IconButton, reveal, Slider } from "./controls.tsx";
 
 export function Footer({ view }: { view: View }) {
   return (
@@ -143,7 +143,7 @@ export function Notice({ view }: { view: View }) {
           Retry
         </Button>
       </div>
-      {open && <pre>{error.traceback}</pre>}
+      {open && <pre ref={reveal}>{error.traceback}</pre>}
     </div>
   );
 }

@@ -3,7 +3,18 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
+import {
+  Button,
+  Choice,
+  IconButton,
+  loses,
+  pickFile,
+  reveal,
+  submitOnEnter,
+  TextButton,
+  TextField,
+  textOf,
+} from "./controls.tsx";
 import { isPress } from "./keys.ts";
 
 const COMPARE = [
@@ -11,6 +22,24 @@ const COMPARE = [
   ["split", "Split", "The unedited picture on the left"],
   ["difference", "Difference", "The difference from the unedited picture, 4 times as bright"],
 ] as const;
+
+/** Offers to undo what has just replaced the painting. */
+export function Replaced({ store }: { store: Store }) {
+  return (
+    <div role="status">
+      {store.history.hasReplaced.value && !store.status.frozen.value && (
+        <div class="e-notice" data-testid="replaced" ref={reveal}>
+          <p>Another picture has replaced your painting.</p>
+          <div class="e-actions">
+            <Button testid="replaced-undo" onClick={() => store.history.undo()}>
+              Undo
+            </Button>
+          </div>
+        </div>
+      )}
+    </div>
+  );
+}
 
 export function Picture({ view }: { view: View }) {
   const { store } = view;
@@ -54,7 +83,6 @@ export function Picture({ view }: { view: View }) {
         <span class="e-line e-edits">
           {store.offers("reseed") && (
             <IconButton
-              icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
               isOn={store.variations.isOpen.value}
@@ -62,7 +90,7 @@ export function Picture({ view }: { view: View }) {
             />
           )}
           <IconButton
-            label="Open a scene, or a picture that contains one; or drop it here"
+            label={`Open a scene, or a picture that contains one; or drop it here${loses(store)}`}
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
@@ -109,7 +137,7 @@ export function Picture({ view }: { view: View }) {
       )}
       <Steps store={store} />
       {store.variations.isOpen.value && store.offers("reseed") && (
-        <ol class="e-strip e-seeds" aria-label="Seeds">
+        <ol class="e-strip e-seeds" aria-label="Seeds" ref={reveal}>
           {store.variations.seeds.value.map(([seed, picture]) => (
             <Thumb
               key={seed}
