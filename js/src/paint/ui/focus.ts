@@ -1,4 +1,7 @@
-/** Keeps the focus in the widget when the control that has it goes away, so that the widget's keys still work. */
+/**
+ * Keeps the focus in the widget when the control that has it goes away, so that the widget's keys still work, and gives it
+ * to the notebook when the user clicks there.
+ */
 
 const CONTROLS = "button, input:enabled, textarea, canvas[tabindex]";
 
@@ -14,8 +17,14 @@ export function keepFocus(root: HTMLElement, signal: AbortSignal): void {
       (event) => {
         const inside = event.composedPath();
         const depth = inside.indexOf(root);
-        if (depth < 0) path = [];
-        else if (kind === "focusin") {
+        if (depth < 0) {
+          path = [];
+          const cell = root.parentElement?.closest<HTMLElement>("[tabindex]");
+          // JupyterLab leaves the focus where it is if it is anywhere in the cell, and its keys would not work.
+          if (cell && kind === "pointerdown" && inside.includes(cell))
+            setTimeout(() => root.matches(":focus-within") && cell.focus({ preventScroll: true }));
+        }
+        if (depth >= 0 && kind === "focusin") {
           path = inside.slice(0, depth + 1) as Element[];
           controls = [...root.querySelectorAll(CONTROLS)];
         }
