@@ -4,7 +4,8 @@ import { floor, max, min, round } from "../../shared/numbers.ts";
 import { siteOf } from "../store/factors.ts";
 import type { View } from "../store/view.ts";
 import type { PartInfo, SceneInfo } from "../transport/messages.ts";
-import { IconButton, reveal, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { reveal } from "./focus.ts";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {

@@ -5,8 +5,9 @@ import { put } from "../../shared/signals.ts";
 import { siteOf } from "../store/factors.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import { Button, IconButton, pickFile, reveal, Slider, Swatch } from "./controls.tsx";
+import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
+import { reveal } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
 

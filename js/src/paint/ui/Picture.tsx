@@ -9,12 +9,13 @@ import {
   IconButton,
   loses,
   pickFile,
-  reveal,
   submitOnEnter,
   TextButton,
   TextField,
   textOf,
 } from "./controls.tsx";
+import { open } from "./files.ts";
+import { reveal } from "./focus.ts";
 import { isPress } from "./keys.ts";
 
 const COMPARE = [
@@ -22,24 +23,6 @@ const COMPARE = [
   ["split", "Split", "The unedited picture on the left"],
   ["difference", "Difference", "The difference from the unedited picture, 4 times as bright"],
 ] as const;
-
-/** Offers to undo what has just replaced the painting. */
-export function Replaced({ store }: { store: Store }) {
-  return (
-    <div role="status">
-      {store.history.hasReplaced.value && !store.status.frozen.value && (
-        <div class="e-notice" data-testid="replaced" ref={reveal}>
-          <p>Another picture has replaced your painting.</p>
-          <div class="e-actions">
-            <Button testid="replaced-undo" onClick={() => store.history.undo()}>
-              Undo
-            </Button>
-          </div>
-        </div>
-      )}
-    </div>
-  );
-}
 
 export function Picture({ view }: { view: View }) {
   const { store } = view;
@@ -238,23 +221,4 @@ function Thumb(props: {
       </Button>
     </li>
   );
-}
-
-async function open(store: Store, file: File | undefined): Promise<void> {
-  if (file) store.openFile(await file.arrayBuffer());
-}
-
-/** Files may be dropped anywhere on the widget. */
-export function listenToFiles(root: HTMLElement, store: Store, signal: AbortSignal): void {
-  for (const kind of ["dragover", "drop"] as const)
-    root.addEventListener(
-      kind,
-      (event) => {
-        if (!event.dataTransfer?.types.includes("Files")) return;
-        event.preventDefault();
-        event.stopPropagation();
-        if (kind === "drop") void open(store, event.dataTransfer.files[0]);
-      },
-      { signal },
-    );
 }

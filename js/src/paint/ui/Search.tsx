@@ -2,7 +2,8 @@
 import { clamp, max, min } from "../../shared/numbers.ts";
 import type { View } from "../store/view.ts";
 import type { FeatureInfo } from "../transport/messages.ts";
-import { reveal, Swatch, submitOnEnter, TextField } from "./controls.tsx";
+import { Swatch, submitOnEnter, TextField } from "./controls.tsx";
+import { reveal } from "./focus.ts";
 
 export function Search(props: {
   view: View;

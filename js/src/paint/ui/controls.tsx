@@ -3,32 +3,11 @@
 import type { Signal } from "@preact/signals-core";
 import { Component, type ComponentChildren, type ComponentProps, createRef } from "preact";
 import type { Store } from "../store/store.ts";
+import { Button, type ButtonProps, type PlainProps } from "./button.tsx";
+import { reveal } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
-interface Named {
-  testid: string;
-}
-
-interface Switch {
-  isOn?: boolean;
-}
-
-type PlainProps = Omit<ComponentProps<"button">, "type" | "icon"> & Switch;
-type ButtonProps = PlainProps & Named;
-
-/** A button that is disabled keeps the focus: the attribute "disabled" would give it to the page. */
-export function Button({ testid, isOn, disabled, onClick, ...props }: ButtonProps) {
-  return (
-    <button
-      type="button"
-      data-testid={testid}
-      aria-pressed={isOn}
-      aria-disabled={disabled || undefined}
-      {...(!disabled && { onClick })}
-      {...props}
-    />
-  );
-}
+export { Button };
 
 /** A button with a text. */
 export function TextButton(props: ButtonProps) {
@@ -73,11 +52,6 @@ export function TextField({
 /** A small picture; without one, an empty box of the same size. */
 export const Swatch = ({ url, testid }: { url: string | undefined; testid?: string }) =>
   url ? <img class="e-swatch" src={url} alt="" data-testid={testid} /> : <span class="e-swatch" />;
-
-/** A ref: brings what a control of the widget has opened into view. */
-export function reveal(element: Element | null): void {
-  if (element?.closest(".ember-paint:focus-within")) element.scrollIntoView({ block: "nearest" });
-}
 
 interface OverProps {
   label: string;

@@ -3,6 +3,11 @@
  * to the notebook when the user clicks there.
  */
 
+/** A ref: brings what a control of the widget has opened into view. */
+export function reveal(element: Element | null): void {
+  if (element?.closest(".ember-paint:focus-within")) element.scrollIntoView({ block: "nearest" });
+}
+
 const CONTROLS = "button, input:enabled, textarea, canvas[tabindex]";
 
 /** Hands the focus of a removed control to the nearest one that is left, until the signal aborts. */
