@@ -37,6 +37,12 @@ def in_view(part: Locator) -> bool:
     return seen
 
 
+def to_the_bottom(part: Locator) -> Locator:
+    """Scroll until a button is at the lower edge of the window: what it opens below itself is out of view."""
+    part.evaluate("element => element.scrollIntoView({ block: 'end' })")
+    return part
+
+
 def focused(view: PaintView) -> str:
     """The test id of the element that has the focus, or its tag."""
     name: str = view.page.evaluate(FOCUSED)
@@ -59,8 +65,7 @@ def test_a_sheet_opens_in_view_takes_the_focus_and_gives_it_back(
     view = low_view
     if opener == "sweep":
         view.part("more-4").click()
-    button = view.part(opener)
-    button.scroll_into_view_if_needed()
+    button = to_the_bottom(view.part(opener))
     button.click()
     dialog = view.root.get_by_role("dialog")
     expect(dialog).to_be_focused()
@@ -80,9 +85,9 @@ def test_a_sheet_opens_in_view_takes_the_focus_and_gives_it_back(
 
 
 def test_a_drawer_and_the_seeds_open_in_view(low_view: PaintView) -> None:
-    low_view.part("seeds").click()
+    to_the_bottom(low_view.part("seeds")).click()
     assert in_view(low_view.part("seed-7"))
-    low_view.part("more-4").click()
+    to_the_bottom(low_view.part("more-4")).click()
     assert in_view(low_view.part("drawer"))
     assert in_view(low_view.part("more-4"))
 

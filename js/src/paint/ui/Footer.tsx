@@ -105,19 +105,16 @@ export function Notice({ view }: { view: View }) {
 }
 
 /** Offers to undo what has just replaced the painting. */
-export function Replaced({ store }: { store: Store }) {
+export function Replaced({ store: { history, status } }: { store: Store }) {
+  if (!history.hasReplaced.value || status.frozen.value) return null;
   return (
-    <div role="status">
-      {store.history.hasReplaced.value && !store.status.frozen.value && (
-        <div class="e-notice" data-testid="replaced" ref={reveal}>
-          <p>Another picture has replaced your painting.</p>
-          <div class="e-actions">
-            <Button testid="replaced-undo" onClick={() => store.history.undo()}>
-              Undo
-            </Button>
-          </div>
-        </div>
-      )}
+    <div class="e-notice" role="alert" data-testid="replaced" ref={reveal}>
+      <p>Another picture has replaced your painting.</p>
+      <div class="e-actions">
+        <Button testid="replaced-undo" onClick={() => history.undo()}>
+          Undo
+        </Button>
+      </div>
     </div>
   );
 }
