@@ -190,3 +190,10 @@ def test_a_click_on_a_line_keeps_the_focus_in_the_search(view: PaintView) -> Non
     view.part("found-9").click()
     expect(view.part("factor-5")).to_contain_text("a lantern")
     expect(view.part("search-palette")).to_be_focused()
+
+
+def test_the_line_to_borrow_fits_a_narrow_widget(view: PaintView) -> None:
+    view.root.evaluate("root => { root.style.width = '330px'; }")
+    view.part("search-palette").fill("a castle by night, a moon above its towers, and a lake before it")
+    expect(view.part("fetch")).to_be_visible()
+    assert view.cut_off() == []

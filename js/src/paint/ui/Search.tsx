@@ -96,7 +96,7 @@ export function Search(props: {
                     feature.site && <small class="e-site">{feature.site}</small>,
                   ]
                 ) : (
-                  <span class="e-label">Borrow from a picture of “{text}”</span>
+                  <span>Borrow from a picture of “{text}”</span>
                 )}
               </button>
             ))}
