@@ -28,7 +28,7 @@ CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
 def assert_untouched(page: Page, focused: Locator) -> None:
     """Type every sequence with the focus on an element of a widget: the notebook stays as it was.
 
-    JupyterLab does not listen while a text field has the focus, so there the widget must not keep what is typed.
+    JupyterLab does not listen while a text field has the focus, so the widget must not keep what is typed.
     """
     is_text = focused.evaluate("element => element.matches('input[type=text], input[type=search]')")
     if is_text:
