@@ -126,6 +126,8 @@ export class MockModel implements Model {
         step: this.past.length,
         can_undo: this.past.length > 0,
         can_redo: false,
+        edited: this.past.length > 0,
+        replaced: false,
       },
       [
         names.length ? this.strengths : new Float32Array(0),

@@ -94,6 +94,8 @@ class StateReply(Reply):
     site_names: Sequence[str]
     can_undo: bool
     can_redo: bool
+    edited: bool
+    replaced: bool
     steps: Sequence[Sequence[Any]]
     step: int
     seeds: Sequence[Sequence[str]]
@@ -150,6 +152,8 @@ class StateReply(Reply):
             site_names=[site_names.short(site) for site in sites],
             can_undo=history.beside(-1) is not None,
             can_redo=history.beside(1) is not None,
+            edited=state.is_edited,
+            replaced=history.has_replaced_painting,
             steps=[[step, key_of_step(step), names.get(step, "")] for step in history.steps],
             step=history.step,
             seeds=[[str(seed), key] for seed, key in keys_of_seeds(history)],

@@ -47,6 +47,7 @@ from ember_widgets.widgets.paint.requests import (
     previews,
     rendered,
 )
+from ember_widgets.widgets.paint.run_key import run_key
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 from ember_widgets.widgets.shared.views import Views
@@ -403,8 +404,12 @@ class Session:
             state = self._new_state(scene)
             # How many factors were asked for is not known; the number asked for here does not shrink.
             found = facts(scene)["n_factors"]
-            self._adopt(replace(state, asked=max(found, self._state.asked or found)))
-            self.history.commit(self._state)
+            before = self._state
+            self._adopt(replace(state, asked=max(found, before.asked or found)))
+            # Python may have painted on the scene that it found here, which then is not lost.
+            is_same_run = run_key(before.painted, "") == run_key(scene, "")
+            replaces = sender is not NO_SENDER or not is_same_run or not state.is_edited
+            self.history.commit(self._state, replaces=replaces)
             self._send_state("scene", NO_SENDER)
             self._submit(sender, final=True)
         self.audience.scene_changed()
@@ -531,7 +536,7 @@ class Session:
                     if isinstance(job.request, Variation) and self._state is not before:
                         continue
                     self._adopt(state)
-                    self.history.commit(self._state)
+                    self.history.commit(self._state, replaces=isinstance(job.request, NewScene))
                     self._send_state("scene", NO_SENDER)
                     self._announce("render")
                     return Job(job.sender, self._revision, self._state, final=True)

@@ -73,6 +73,8 @@ export class FakeKernel implements Model {
       site_names: [],
       can_undo: false,
       can_redo: false,
+      edited: false,
+      replaced: false,
       steps: [],
       step: 0,
       seeds: [],

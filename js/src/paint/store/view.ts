@@ -15,6 +15,8 @@ export const OPACITY = 0.3;
 export type Compare = "now" | "split" | "difference";
 
 export class View {
+  /** Belongs to this view alone, for ids in the page. */
+  readonly id = `e${Math.random()}`;
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
   /** Opacity of the tint over the picture, 0..1. */
@@ -22,8 +24,8 @@ export class View {
   readonly lines = signal(false);
   /** The factor whose drawer is open. */
   readonly drawer = signal<FactorKey | null>(null);
-  /** The text of a search, and which search field it is in. */
-  readonly query = signal({ where: "", text: "" });
+  /** The text of a search, which search field it is in, and which of the lines below it is highlighted. */
+  readonly query = signal({ where: "", text: "", at: 0 });
   readonly compare = signal<Compare>("now");
   /** Whether a key or button is held to see the unedited picture. */
   readonly holding = signal(false);

@@ -77,6 +77,10 @@ export interface StateMessage extends SceneInfo {
   readonly gains: readonly number[];
   readonly can_undo: boolean;
   readonly can_redo: boolean;
+  /** Whether there is a painting, which another picture would replace. */
+  readonly edited: boolean;
+  /** Whether this picture has just replaced a painting; undo brings it back. */
+  readonly replaced: boolean;
   /** All steps of the history, the keys of their thumbnails, and the names of those that are kept. */
   readonly steps: readonly (readonly [step: number, key: string, name: string])[];
   readonly step: number;

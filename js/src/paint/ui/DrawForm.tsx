@@ -3,7 +3,7 @@ import { clamp, floor } from "../../shared/numbers.ts";
 import { toggle } from "../../shared/signals.ts";
 import type { View } from "../store/view.ts";
 import type { DrawRequest } from "../transport/messages.ts";
-import { IconButton, submitOnEnter, TextField, textOf } from "./controls.tsx";
+import { IconButton, loses, submitOnEnter, TextField, textOf } from "./controls.tsx";
 
 export function DrawForm({ view: { store } }: { view: View }) {
   const { draft } = store;
@@ -30,7 +30,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
       onKeyDown={submitOnEnter}
       onSubmit={(event) => {
         event.preventDefault();
-        if (drawing) return;
+        if (drawing || !info) return;
         // Enter in a field may just have changed the draft, so it is compared again.
         if (!draft.differsFrom(info) && !held) draft.nextSeed();
         store.draw();
@@ -77,7 +77,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
             />
             <IconButton
               icon="next"
-              label="Draw with the next seed"
+              label={`Draw another picture: the next seed${loses(store)}`}
               testid="next-seed"
               disabled={drawing || held}
               onClick={() => {
@@ -86,7 +86,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
               }}
             />
             <IconButton
-              label="Draw with a random seed"
+              label={`Draw another picture: a random seed${loses(store)}`}
               testid="dice"
               disabled={drawing || held}
               onClick={() => {
@@ -127,7 +127,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
           data-testid="n-factors"
           data-live
           value={fields.n_factors}
-          disabled={drawing}
+          readOnly={drawing}
           onChange={(event) => {
             set({ n_factors: whole(event, 16) });
             const { n_factors } = draft.fields.value;
@@ -142,8 +142,8 @@ export function DrawForm({ view: { store } }: { view: View }) {
         type="submit"
         class={isChanged ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
-        disabled={drawing || info === null}
-        title="Draw a new scene (Enter). If nothing in the form has changed, the next seed is used. Undo restores this scene"
+        aria-disabled={drawing || info === null}
+        title={`Draw a new scene (Enter). If nothing in the form has changed, the next seed is used${loses(store)}`}
       >
         {drawing ? "Drawing…" : "Draw"}
       </button>

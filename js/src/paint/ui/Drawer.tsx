@@ -5,6 +5,7 @@ import { siteOf } from "../store/factors.ts";
 import type { View } from "../store/view.ts";
 import type { PartInfo, SceneInfo } from "../transport/messages.ts";
 import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { reveal } from "./focus.ts";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -27,7 +28,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const urls = thumbnails.urls.value;
   thumbnails.request(features?.map(({ icon = "" }) => icon) ?? []);
   return (
-    <div class="e-drawer" data-testid="drawer">
+    <div class="e-drawer" data-testid="drawer" ref={reveal}>
       <form
         class="e-line"
         onKeyDown={submitOnEnter}

@@ -3,9 +3,11 @@
 import { abs, round } from "../../shared/numbers.ts";
 import { toggle } from "../../shared/signals.ts";
 import { colOf, rowOf } from "../store/grid.ts";
+import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { patchAt } from "../tools/brush.ts";
 import { Button } from "./button.tsx";
+import { reveal } from "./focus.ts";
 import { Late } from "./Late.tsx";
 
 export function Footer({ view }: { view: View }) {
@@ -97,7 +99,22 @@ export function Notice({ view }: { view: View }) {
           Retry
         </Button>
       </div>
-      {open && <pre>{error.traceback}</pre>}
+      {open && <pre ref={reveal}>{error.traceback}</pre>}
+    </div>
+  );
+}
+
+/** Offers to undo what has just replaced the painting. */
+export function Replaced({ store: { history, status } }: { store: Store }) {
+  if (!history.hasReplaced.value || status.frozen.value) return null;
+  return (
+    <div class="e-notice" role="alert" data-testid="replaced" ref={reveal}>
+      <p>Another picture has replaced your painting.</p>
+      <div class="e-actions">
+        <Button testid="replaced-undo" onClick={() => history.undo()}>
+          Undo
+        </Button>
+      </div>
     </div>
   );
 }

@@ -7,6 +7,7 @@ import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
+import { reveal } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
 
@@ -61,7 +62,7 @@ function Source({ store: { palette, thumbnails } }: { store: Store }) {
         )}
       </div>
       {source && (
-        <ul>
+        <ul ref={reveal}>
           {source.factors.map(({ name, color, icon, label }) => (
             <li key={name} style={{ "--color": color }}>
               <Button

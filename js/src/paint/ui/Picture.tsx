@@ -3,8 +3,19 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
+import {
+  Button,
+  Choice,
+  IconButton,
+  loses,
+  pickFile,
+  submitOnEnter,
+  TextButton,
+  TextField,
+  textOf,
+} from "./controls.tsx";
 import { open } from "./files.ts";
+import { reveal } from "./focus.ts";
 import { isPress } from "./keys.ts";
 
 const COMPARE = [
@@ -55,7 +66,6 @@ export function Picture({ view }: { view: View }) {
         <span class="e-line e-edits">
           {store.offers("reseed") && (
             <IconButton
-              icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
               isOn={store.variations.isOpen.value}
@@ -63,7 +73,7 @@ export function Picture({ view }: { view: View }) {
             />
           )}
           <IconButton
-            label="Open a scene, or a picture that contains one; or drop it here"
+            label={`Open a scene, or a picture that contains one; or drop it here${loses(store)}`}
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
@@ -110,7 +120,7 @@ export function Picture({ view }: { view: View }) {
       )}
       <Steps store={store} />
       {store.variations.isOpen.value && store.offers("reseed") && (
-        <ol class="e-strip e-seeds" aria-label="Seeds">
+        <ol class="e-strip e-seeds" aria-label="Seeds" ref={reveal}>
           {store.variations.seeds.value.map(([seed, picture]) => (
             <Thumb
               key={seed}

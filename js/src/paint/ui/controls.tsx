@@ -1,8 +1,10 @@
 /** Buttons, fields, sliders and choices. */
 
 import type { Signal } from "@preact/signals-core";
-import type { ComponentChildren, ComponentProps } from "preact";
+import { Component, type ComponentChildren, type ComponentProps, createRef } from "preact";
+import type { Store } from "../store/store.ts";
 import { Button, type ButtonProps, type PlainProps } from "./button.tsx";
+import { reveal } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
 export { Button };
@@ -51,22 +53,42 @@ export function TextField({
 export const Swatch = ({ url, testid }: { url: string | undefined; testid?: string }) =>
   url ? <img class="e-swatch" src={url} alt="" data-testid={testid} /> : <span class="e-swatch" />;
 
-/** A sheet over the widget that can be closed. */
-export function Over(props: {
+interface OverProps {
   label: string;
   testid: string;
   class?: string;
-  hint?: string;
   onClose: () => void;
   children: ComponentChildren;
-}) {
-  const { label, testid, class: kind = "", hint = "Close", onClose, children } = props;
-  return (
-    <section class={`e-keys ${kind}`} aria-label={label}>
-      <IconButton icon="close" label={hint} testid={`${testid}-close`} onClick={onClose} />
-      {children}
-    </section>
-  );
+}
+
+/** A sheet over the widget that can be closed. It takes the focus from the control that opened it, and gives it back. */
+export class Over extends Component<OverProps> {
+  private readonly sheet = createRef<HTMLElement>();
+  private opener: HTMLElement | null = null;
+
+  override componentDidMount(): void {
+    const sheet = this.sheet.current;
+    // Somebody who has left the widget meanwhile keeps the focus.
+    if (!sheet?.closest(":focus-within")) return;
+    this.opener = (sheet.getRootNode() as Document).activeElement as HTMLElement;
+    sheet.focus({ preventScroll: true });
+    // The second call is for a sheet that is higher than the window: it shows its top, where the first button is.
+    reveal(sheet);
+    reveal(sheet.firstElementChild);
+  }
+
+  override componentWillUnmount(): void {
+    if (this.sheet.current?.matches(":focus-within")) this.opener?.focus();
+  }
+
+  override render({ label, testid, class: kind = "", onClose, children }: OverProps) {
+    return (
+      <section class={`e-keys ${kind}`} role="dialog" aria-label={label} tabIndex={-1} ref={this.sheet}>
+        <IconButton icon="close" label="Close (Esc)" testid={`${testid}-close`} onClick={onClose} />
+        {children}
+      </section>
+    );
+  }
 }
 
 /** A range input whose filled part shows its value; a double click sets it to `resetTo`. */
@@ -171,6 +193,10 @@ export function Check(props: { label: string; title: string; testid: string; val
     </label>
   );
 }
+
+/** What the label of a control says that draws or opens another picture. */
+export const loses = ({ history }: Store): string =>
+  history.isEdited.value ? "; replaces your painting, Undo brings it back" : "";
 
 /** Asks for a file. */
 export function pickFile(onPick: (file: File) => void): void {

@@ -94,7 +94,7 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
       const target = path[0];
       const inText =
         target instanceof HTMLTextAreaElement ||
-        (target instanceof HTMLInputElement && target.type !== "range" && target.type !== "checkbox");
+        (target instanceof HTMLInputElement && !["range", "checkbox", "color"].includes(target.type));
       const command = event.ctrlKey || event.metaKey;
       const held = { command, shift: event.shiftKey, alt: event.altKey };
       const action = actionOf(event.key, held, { onGrid: target === grid, inText }, view);

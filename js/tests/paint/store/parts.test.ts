@@ -48,7 +48,7 @@ test("undo first cancels a stroke, and requests a step only if there is one", ()
   const { requests, ask } = recorder();
   let isStroking = true;
   const history = new History(ask, () => isStroking);
-  history.take({ can_undo: true, can_redo: false, steps: [], step: 4 });
+  history.take({ can_undo: true, can_redo: false, edited: true, replaced: false, steps: [], step: 4 });
   history.undo();
   assert.deepEqual(requests, []);
   isStroking = false;

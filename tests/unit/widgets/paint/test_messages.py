@@ -55,6 +55,8 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "analysed": [True] * 5,
         "can_undo": False,
         "can_redo": False,
+        "edited": False,
+        "replaced": False,
         "steps": [[0, "step 0", ""]],
         "step": 0,
         "seeds": [["4", "seed 4 of 0"], ["5", "seed 5 of 0"], ["6", "seed 6 of 0"], ["7", "seed 7 of 0"]],
