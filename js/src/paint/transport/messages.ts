@@ -64,7 +64,12 @@ export interface SceneInfo {
   /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
   readonly sites: readonly number[];
   readonly site_names: readonly string[];
+  /** For each factor the steps that it acts at, counted from 0, without the last; null = all. Empty if that is true of all. */
+  readonly factor_steps: readonly FactorSteps[];
 }
+
+/** The third item is "add" if the factor covers nothing. */
+export type FactorSteps = readonly [start: number, stop: number, mode?: string] | null;
 
 export interface StateMessage extends SceneInfo {
   readonly type: "state";
