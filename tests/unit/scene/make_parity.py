@@ -136,7 +136,7 @@ ON_OTHER_GRIDS: list[tuple[str, dict[str, Any]]] = [
 
 
 def parity() -> dict[str, Any]:
-    """{n_factors, ops: [{op, args, rows, cols, sites, steps, before, after}]}; strengths by row, col, factor."""
+    """{n_factors, ops: [{op, args, rows, cols, sites, steps, before, after}]}; strengths in C order."""
     apart = start().replace(sites={"down_blocks.2.attentions.1": 2, "up_blocks.0.attentions.1": 1})
     others = [op for grid in OTHER_GRIDS for op in _done(start(grid), ON_OTHER_GRIDS, [])]
     layered = start().replace(n_steps=4, factor_steps=STEPS)

@@ -4,7 +4,6 @@
  */
 
 import { abs, floor, max } from "../../shared/numbers.ts";
-import type { FactorSteps } from "../transport/messages.ts";
 
 /** Every model and every scene has its own. Patches are numbered in C order. */
 export interface Grid {
@@ -14,6 +13,9 @@ export interface Grid {
 
 /** A factor's region: the patches where it is stronger than this share of its strongest patch. */
 export const REGION_SHARE = 0.25;
+
+/** The steps that a factor acts at, as Python's range counts them; null: all. With "add", it covers nothing. */
+export type FactorSteps = readonly [start: number, stop: number, mode?: string] | null;
 
 /** What painting changes: strengths (rows, cols, n_factors) and remainder (rows, cols), both in C order. */
 export interface Layers {

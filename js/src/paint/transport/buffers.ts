@@ -13,7 +13,13 @@ export const copied = (bytes: ArrayBufferView): Uint8Array =>
  */
 export function readLayers(
   buffers: readonly ArrayBufferView[],
-  { names, sites, factor_steps: steps, rows, cols }: Pick<SceneInfo, "names" | "sites" | "factor_steps" | "rows" | "cols">,
+  {
+    names,
+    sites,
+    factor_steps: steps,
+    rows,
+    cols,
+  }: Pick<SceneInfo, "names" | "sites" | "factor_steps" | "rows" | "cols">,
 ): [Layers, unedited: Float32Array] | null {
   const nFactors = names.length;
   const nPatches = rows * cols;

@@ -9,6 +9,7 @@ import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
+import { StepBar } from "./StepBar.tsx";
 
 export function Palette({ view }: { view: View }) {
   const { store } = view;
@@ -152,6 +153,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
           view.drawer.value = open ? null : key;
         }}
       />
+      {info && info.n_steps > 1 && <StepBar view={view} factor={factor} info={info} />}
       {open && info && <Drawer view={view} factor={factor} info={info} />}
     </li>
   );
