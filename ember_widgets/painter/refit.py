@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ember_widgets.dictionary.factors import Factors
 from ember_widgets.painter.names import free_factor_name
-from ember_widgets.scene import steps
 from ember_widgets.scene.palette import free_name, next_color
 from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.steps import said
 from ember_widgets.util.checks import FloatArray
 
 ALIKE = 0.5
@@ -94,11 +94,11 @@ def _only_added_layers(scene: Scene) -> Scene:
     for origin, f in list(scene.analysed_factors.items()):
         if not scene.factor_steps or (when := scene.factor_steps[f]) is None:
             continue
-        before, now, row = steps.unpainted(scene, f), scene.strengths[..., f], scene.basis[f]
+        before, now, row = scene.layers.unpainted(f), scene.strengths[..., f], scene.basis[f]
         is_reweighted = not np.array_equal(row, scene.base_basis[origin])
         painted = now if is_reweighted else now - before
         name, color = (
-            free_name(f"{scene.names[f]} ({steps.said(when)})", scene.names),
+            free_name(f"{scene.names[f]} ({said(when)})", scene.names),
             next_color(scene.colors),
         )
         strengths, basis = scene.strengths.copy(), scene.basis.copy()

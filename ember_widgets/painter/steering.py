@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.runs import Edit, Run, SiteState
-from ember_widgets.scene import steps
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.steps import Drawn
 
 KEPT = 16
 """How many products of basis and decoder are kept per SAE."""
@@ -42,9 +42,9 @@ def edits(scene: Scene, saes: Sequence[SAE]) -> list[Edit | None]:
     """
     space = FeatureSpace.of({one.site: one.n_features for one in saes})
     first, stop = scene.edit_steps or (0, scene.n_steps)
-    layers = [steps.acting(scene, step) for step in range(first, stop)]
+    layers = [scene.layers.acting(step) for step in range(first, stop)]
     # Most steps are drawn alike: without layers there is one change for all of them.
-    drawn = {acting: steps.drawn(scene, acting) for acting in layers}
+    drawn = {acting: scene.drawn(acting) for acting in layers}
     found = []
     for i, sae in enumerate(saes):
         here = space.columns(sae.site)
@@ -95,7 +95,7 @@ def _edit(changes: Sequence[Change | None], first: int) -> Edit | None:
     return steer
 
 
-def _change(scene: Scene, drawn: steps.Drawn, sae: SAE, here: slice, *, is_first: bool) -> Change | None:
+def _change(scene: Scene, drawn: Drawn, sae: SAE, here: slice, *, is_first: bool) -> Change | None:
     """The change at one site where this is drawn; None if there is none."""
     n_patches = scene.remainder.size
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene import factor_edits, patch_edits, scene_file
-from ember_widgets.scene import steps as layers
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
+from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
 
@@ -121,7 +121,7 @@ class Scene:
     sites: Mapping[str, int] | None = None
     factor_ids: tuple[int, ...] | None = None
     next_factor_id: int | None = None
-    factor_steps: tuple[layers.Steps | None, ...] | None = None
+    factor_steps: tuple[Steps | None, ...] | None = None
 
     def __post_init__(self) -> None:
         basis = checks.factor_rows("basis", self.basis, "n_features")
@@ -210,6 +210,27 @@ class Scene:
         now = {self._origins[f]: f for f in by_age}  # the oldest comes last and stays
         now.pop(-1, None)
         return MappingProxyType(now)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The factors as layers over each other; see `set_steps`."""
+        return Layers(
+            steps=self.factor_steps or (None,) * self.n_factors,
+            sites=self._factor_sites,
+            first_site=self.space.sites[0],
+            analysed=self.analysed_factors,
+            **{
+                name: getattr(self, name)
+                for name in ("strengths", "remainder", "basis", "base_strengths", "base_basis")
+            },
+        )
+
+    def drawn(self, acting: Sequence[int]) -> Drawn:
+        """What is drawn at a step at which these layers act: the scene itself if it has no layers."""
+        if self.factor_steps is None:
+            every = range(self.n_factors)
+            return Drawn(self.strengths, self.remainder, self.basis, self.analysed_factors, every)
+        return self.layers.drawn(acting)
 
     def site(self, factor: int | str) -> str:
         """The site that a factor belongs to: module path, "" where the scene does not say.
@@ -615,14 +636,14 @@ class Scene:
             if before is None:
                 return self
             now[f] = None
-            strengths, remainder = layers.folded(self, f)
+            strengths, remainder = self.layers.folded(f)
             return self.replace(strengths=strengths, remainder=remainder, factor_steps=tuple(now))
         start, stop = checks.step_range("steps", steps, self.n_steps)
         is_added = mode == "add" or (mode is None and before is not None and len(before) == 3)
         now[f] = (start, stop, "add") if is_added else (start, stop)
         if before is not None or is_added:
             return self.replace(factor_steps=tuple(now))
-        strengths, remainder = layers.uncovered(self, f)
+        strengths, remainder = self.layers.uncovered(f)
         return self.replace(strengths=strengths, remainder=remainder, factor_steps=tuple(now))
 
     def at_step(self, step: int) -> Scene:
@@ -637,7 +658,7 @@ class Scene:
         step = checks.integer("step", step, 0, self.n_steps - 1, hint="steps count from 0")
         if self.factor_steps is None:
             return self
-        drawn = layers.drawn(self, layers.acting(self, step))
+        drawn = self.drawn(self.layers.acting(step))
         strengths, basis = np.zeros_like(self.strengths), self.basis.copy()
         strengths[..., drawn.factors], basis[drawn.factors] = drawn.strengths, drawn.basis
         return self.replace(strengths=strengths, basis=basis, remainder=drawn.remainder, factor_steps=None)
@@ -823,7 +844,7 @@ class Scene:
         steps = self.factor_steps or (None,) * self.n_factors
         same_site = np.array(
             [
-                f is None or (site == sites[f] and layers.includes(steps[f], theirs))
+                f is None or (site == sites[f] and includes(steps[f], theirs))
                 for site, theirs in zip(sites, steps, strict=True)
             ],
             np.bool_,
@@ -836,11 +857,11 @@ class Scene:
         now = self.factor_steps or (None,) * self.n_factors
         if (now[f] or (0, self.n_steps))[:2] == steps:
             return self, f
-        wanted: layers.Steps = (*steps, "add") if is_added else steps
+        wanted: Steps = (*steps, "add") if is_added else steps
         for other, theirs in enumerate(now):
             if theirs == wanted and np.array_equal(self.basis[other], self.basis[f]):
                 return self, other
-        name = f"{self.names[f]} ({layers.said(wanted)})"
+        name = f"{self.names[f]} ({said(wanted)})"
         scene = self._append(self.basis[f], name, next_color(self.colors))
         return scene.replace(factor_steps=(*now, wanted)), self.n_factors
 

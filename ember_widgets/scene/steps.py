@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,14 @@ from numpy.typing import NDArray
 from ember_widgets.scene.factor_edits import writable
 from ember_widgets.util.checks import FloatArray
 
-if TYPE_CHECKING:
-    from ember_widgets.scene.scene import Scene
-
 Steps = tuple[int, int] | tuple[int, int, str]
 """(start, stop), as `range` counts; with "add" as a third item, the layer covers nothing."""
+
+Maps = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Strengths (rows, cols, n_factors) and remainder (rows, cols)."""
+
+GONE = 1e-6
+"""A patch of which less than this is visible is hidden."""
 
 
 def acts(steps: Steps | None, step: int) -> bool:
@@ -35,25 +37,11 @@ def includes(steps: Steps | None, others: Steps | None) -> bool:
     return steps[0] <= others[0] and others[1] <= steps[1]
 
 
-def covers(scene: Scene, factor: int) -> NDArray[np.float64]:
-    """(rows, cols), how much a factor hides in each patch, 0..1: as much as was painted of it."""
-    cover: NDArray[np.float64] = (writable(scene.strengths[..., factor]) - unpainted(scene, factor)).clip(
-        0, 1
-    )
-    return cover
-
-
-def unpainted(scene: Scene, factor: int) -> NDArray[np.float64]:
-    """(rows, cols), how strong a layer is at the steps that it does not act at.
-
-    An added factor is 0 there. An analysed one is as strong as in the picture, as far as the picture was not
-    covered at all steps: at the first site the remainder says how far.
-    """
-    origin = (scene.origins or ())[factor]
-    if origin < 0 or scene.analysed_factors[origin] != factor:
-        return np.zeros(scene.grid.shape)
-    strengths = writable(scene.base_strengths[..., origin])
-    return strengths * scene.remainder if scene.site(factor) == scene.space.sites[0] else strengths
+def said(steps: Steps) -> str:
+    """Steps as people count them, from 1: "steps 3-4" or "step 4"."""
+    first, last = steps[0] + 1, steps[1]
+    text = f"step {last}" if first == last else f"steps {first}-{last}"
+    return text if len(steps) == 2 else f"{text}, added"
 
 
 @dataclass(frozen=True)
@@ -65,7 +53,7 @@ class Drawn:
         remainder: (rows, cols) float32.
         basis: (n, n_features) float32.
         analysed: {index into base_basis: index here}, as in ``Scene.analysed_factors``.
-        factors: of each row of ``basis``, which of the scene's factors it is.
+        factors: for each row of ``basis``, which of the scene's factors it is.
     """
 
     strengths: FloatArray
@@ -75,95 +63,125 @@ class Drawn:
     factors: Sequence[int]
 
 
-def acting(scene: Scene, step: int) -> tuple[int, ...]:
-    """The layers that act at a step."""
-    layers = enumerate(scene.factor_steps or ())
-    return tuple(f for f, steps in layers if steps is not None and acts(steps, step))
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """A scene's factors, as layers over each other.
 
-
-def drawn(scene: Scene, layers: Sequence[int]) -> Drawn:
-    """What is drawn at a step at which these layers act. Other layers are left out, or as they were analysed.
-
-    Without layers it is the scene itself, bit by bit.
+    Args:
+        steps: per factor its steps; None = all.
+        sites: per factor its site.
+        first_site: the site that the remainder belongs to.
+        analysed: {index into base_basis: factor}.
+        strengths, remainder, basis, base_strengths, base_basis: the scene's.
     """
-    every = range(scene.n_factors)
-    if scene.factor_steps is None:
-        return Drawn(scene.strengths, scene.remainder, scene.basis, scene.analysed_factors, every)
-    strengths, remainder, basis = (writable(scene.strengths), writable(scene.remainder), scene.basis.copy())
-    resting = [f for f, steps in enumerate(scene.factor_steps) if steps is not None and f not in layers]
-    analysed = {f: origin for origin, f in scene.analysed_factors.items()}
-    for f in resting:
-        strengths[..., f] = unpainted(scene, f)
-        if f in analysed:
-            basis[f] = scene.base_basis[analysed[f]]
-    # A layer that rests is part of the picture below.
-    ranks = [_rank(None if f in resting else steps) for f, steps in enumerate(scene.factor_steps)]
-    sites = [scene.site(f) for f in every]
-    for layer in layers:
-        visible = 1 - hidden_by(scene, layer)
-        below = [f for f in every if sites[f] == sites[layer] and ranks[f] < ranks[layer]]
+
+    steps: Sequence[Steps | None]
+    sites: Sequence[str]
+    first_site: str
+    analysed: Mapping[int, int]
+    strengths: FloatArray
+    remainder: FloatArray
+    basis: FloatArray
+    base_strengths: FloatArray
+    base_basis: FloatArray
+
+    def acting(self, step: int) -> tuple[int, ...]:
+        """The layers that act at a step."""
+        return tuple(f for f, one in enumerate(self.steps) if one is not None and acts(one, step))
+
+    def unpainted(self, factor: int) -> NDArray[np.float64]:
+        """(rows, cols), how strong a layer is at the steps that it does not act at.
+
+        An added factor is 0 there. An analysed one is as strong as in the picture, as far as the picture was
+        not covered at all steps: at the first site the remainder says how far.
+        """
+        origin = self._origins.get(factor)
+        if origin is None:
+            return np.zeros(self.remainder.shape)
+        strengths = writable(self.base_strengths[..., origin])
+        return strengths * self.remainder if self.sites[factor] == self.first_site else strengths
+
+    def covers(self, factor: int) -> NDArray[np.float64]:
+        """(rows, cols), how much a factor hides, 0..1: as much as was painted; 0 if it is only added."""
+        if len(self.steps[factor] or ()) == 3:
+            return np.zeros(self.remainder.shape)
+        cover: NDArray[np.float64] = (writable(self.strengths[..., factor]) - self.unpainted(factor)).clip(
+            0, 1
+        )
+        return cover
+
+    def drawn(self, acting: Sequence[int]) -> Drawn:
+        """What is drawn at a step at which these layers act.
+
+        Other layers are as they were analysed, and added ones are left out.
+        """
+        strengths, remainder, basis = writable(self.strengths), writable(self.remainder), self.basis.copy()
+        every, origins = range(len(self.steps)), self._origins
+        resting = [f for f in every if self.steps[f] is not None and f not in acting]
+        for f in resting:
+            strengths[..., f] = self.unpainted(f)
+            if f in origins:
+                basis[f] = self.base_basis[origins[f]]
+        # A layer that rests is part of the picture below.
+        steps = [None if f in resting else self.steps[f] for f in every]
+        for layer in acting:
+            self._cover(layer, strengths, remainder, steps)
+        kept = [f for f in every if f not in resting or f in origins]
+        return Drawn(
+            strengths[..., kept].astype(np.float32),
+            remainder.astype(np.float32),
+            basis[kept],
+            {origins[f]: i for i, f in enumerate(kept) if f in origins},
+            kept,
+        )
+
+    def folded(self, layer: int) -> Maps:
+        """Strengths and remainder less what a layer hides, so that it can act at all steps."""
+        strengths, remainder = writable(self.strengths), writable(self.remainder)
+        self._cover(layer, strengths, remainder, self.steps)
+        return strengths, remainder
+
+    def uncovered(self, factor: int) -> Maps:
+        """Strengths and remainder with what a factor hides given back, so that it can become a layer.
+
+        What its strokes have faded goes back by as much, but not beyond what was analysed. Where they left
+        nothing, it is what was analysed.
+        """
+        strengths, remainder = writable(self.strengths), writable(self.remainder)
+        visible = 1 - self.covers(factor)
+        gone = visible < GONE
+        share = np.where(gone, 1, visible)
+        for f, origin in self._origins.items():
+            if f == factor or self.sites[f] != self.sites[factor]:
+                continue
+            now, then = strengths[..., f], writable(self.base_strengths[..., origin])
+            back = np.where(gone, then, now / share)
+            strengths[..., f] = back.clip(np.minimum(now, then), np.maximum(now, then))
+        if self.sites[factor] == self.first_site and len(self.base_basis):
+            remainder = np.where(gone, 1, (remainder / share).clip(0, 1))
+        return strengths, remainder
+
+    @property
+    def _origins(self) -> dict[int, int]:
+        return {f: origin for origin, f in self.analysed.items()}
+
+    def _cover(
+        self,
+        layer: int,
+        strengths: NDArray[np.float64],
+        remainder: NDArray[np.float64],
+        steps: Sequence[Steps | None],
+    ) -> None:
+        """Fade what lies below a layer, in place."""
+        visible = 1 - self.covers(layer)
+        below = [
+            f
+            for f, site in enumerate(self.sites)
+            if site == self.sites[layer] and _rank(steps[f]) < _rank(steps[layer])
+        ]
         strengths[..., below] *= visible[..., None]
-        if sites[layer] == scene.space.sites[0]:
+        if self.sites[layer] == self.first_site:
             remainder *= visible
-    kept = [f for f in every if f not in resting or f in analysed]
-    return Drawn(
-        strengths[..., kept].astype(np.float32),
-        remainder.astype(np.float32),
-        basis[kept],
-        {analysed[f]: i for i, f in enumerate(kept) if f in analysed},
-        kept,
-    )
-
-
-def hidden_by(scene: Scene, layer: int) -> NDArray[np.float64]:
-    """(rows, cols), how much a layer hides at its steps; 0 if it is only added."""
-    steps = (scene.factor_steps or ())[layer]
-    is_added = steps is not None and len(steps) == 3
-    return np.zeros(scene.grid.shape) if is_added else covers(scene, layer)
-
-
-def folded(scene: Scene, layer: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Strengths and remainder with what a layer hides taken out, so that it can act at all steps."""
-    strengths, remainder = writable(scene.strengths), writable(scene.remainder)
-    steps, visible = scene.factor_steps or (), 1 - hidden_by(scene, layer)
-    below = [
-        f
-        for f in range(scene.n_factors)
-        if scene.site(f) == scene.site(layer) and _rank(steps[f]) < _rank(steps[layer])
-    ]
-    strengths[..., below] *= visible[..., None]
-    if scene.site(layer) == scene.space.sites[0]:
-        remainder *= visible
-    return strengths, remainder
-
-
-def uncovered(scene: Scene, factor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Strengths and remainder with what a factor hides given back, so that it can become a layer.
-
-    What its strokes have faded goes back by as much, but not beyond what was analysed. Where they left
-    nothing, it is what was analysed.
-    """
-    strengths, remainder = writable(scene.strengths), writable(scene.remainder)
-    visible = 1 - covers(scene, factor)
-    gone = visible < 1e-6
-    share = np.where(gone, 1, visible)
-    analysed = {f: origin for origin, f in scene.analysed_factors.items()}
-    for f in range(scene.n_factors):
-        if f == factor or f not in analysed or scene.site(f) != scene.site(factor):
-            continue
-        now, then = strengths[..., f], writable(scene.base_strengths[..., analysed[f]])
-        back = np.where(gone, then, now / share)
-        strengths[..., f] = back.clip(np.minimum(now, then), np.maximum(now, then))
-    if scene.site(factor) == scene.space.sites[0] and len(scene.base_basis):
-        remainder = np.where(gone, 1, (remainder / share).clip(0, 1))
-    return strengths, remainder
-
-
-def said(steps: Steps) -> str:
-    """Steps as people count them, from 1: "steps 3-4" or "step 4"."""
-    first, last = steps[0] + 1, steps[1]
-    text = f"step {last}" if first == last else f"steps {first}-{last}"
-    return text if len(steps) == 2 else f"{text}, added"
 
 
 def _rank(steps: Steps | None) -> tuple[int, int]:

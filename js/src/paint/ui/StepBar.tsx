@@ -88,6 +88,7 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
     >
       {handle(0)}
       {handle(1)}
+      {!count && <small>at no step here</small>}
     </fieldset>
   );
 }
