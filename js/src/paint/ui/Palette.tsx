@@ -132,6 +132,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         onInput={(value) => store.painting.setGain(factor, value, false)}
         onCommit={(value) => store.painting.setGain(factor, value, true)}
       />
+      {info && info.n_steps > 1 && <StepBar view={view} factor={factor} info={info} />}
       <IconButton
         icon={hidden ? "eyeOff" : "eye"}
         class="e-button e-square e-eye"
@@ -153,7 +154,6 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
           view.drawer.value = open ? null : key;
         }}
       />
-      {info && info.n_steps > 1 && <StepBar view={view} factor={factor} info={info} />}
       {open && info && <Drawer view={view} factor={factor} info={info} />}
     </li>
   );
