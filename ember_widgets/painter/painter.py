@@ -357,7 +357,7 @@ class Painter:
             site=site,
             step=step,
             space=space,
-            scene=scene if site in steered else None,
+            scene=(scene.at_step(step) if edited else scene) if site in steered else None,
             grid=self.grid,
         )
 
@@ -376,7 +376,8 @@ class Painter:
         Args:
             scene: What to draw.
             preview: As fast as possible, for use while the user paints: in one step, if one step shows the
-                same composition (not with guidance or a photograph, nor if edits begin later), and with the
+                same composition (not with guidance or a photograph, nor if edits begin later or factors have
+                steps of their own), and with the
                 small decoder, if the painter has one; its colours are a little off.
             cancelled: Asked before every step and before decoding; if it returns True, drawing stops.
             stale: The old name of `cancelled`.
@@ -597,6 +598,7 @@ class Painter:
     def _in_one_step(self, scene: Scene) -> Scene:
         """The scene with one step, if that shows the same composition; else the scene itself."""
         edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
+        edited = edited and scene.factor_steps is None
         same = self.backbone.previews_in_one_step and not scene.guidance and scene.image is None
         if scene.n_steps > 1 and edited and same:
             return scene.replace(n_steps=1, edit_steps=None)

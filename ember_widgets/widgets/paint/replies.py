@@ -92,6 +92,7 @@ class StateReply(Reply):
     features: Sequence[Sequence[dict[str, Any]]]
     sites: Sequence[int]
     site_names: Sequence[str]
+    factor_steps: Sequence[Sequence[Any] | None]
     can_undo: bool
     can_redo: bool
     edited: bool
@@ -150,6 +151,7 @@ class StateReply(Reply):
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],
+            factor_steps=[one and list(one) for one in painted.factor_steps or ()],
             can_undo=history.beside(-1) is not None,
             can_redo=history.beside(1) is not None,
             edited=state.is_edited,

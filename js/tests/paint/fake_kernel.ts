@@ -71,6 +71,7 @@ export class FakeKernel implements Model {
       features: names.map(() => []),
       sites: [],
       site_names: [],
+      factor_steps: [],
       can_undo: false,
       can_redo: false,
       edited: false,

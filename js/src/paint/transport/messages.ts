@@ -2,7 +2,7 @@
  * The messages between browser and kernel: types only. ember_widgets/widgets/paint/messages.py is the other end;
  * tests/unit/widgets/paint/test_wire.py compares the names and fields of both.
  */
-import type { Layers } from "../store/grid.ts";
+import type { FactorSteps, Layers } from "../store/grid.ts";
 import type { Call } from "../tools/tool.ts";
 
 /** The part of anywidget's model that is used here. */
@@ -64,6 +64,8 @@ export interface SceneInfo {
   /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
   readonly sites: readonly number[];
   readonly site_names: readonly string[];
+  /** For each factor the steps that it acts at. Empty if every factor acts at all steps. */
+  readonly factor_steps: readonly FactorSteps[];
 }
 
 export interface StateMessage extends SceneInfo {

@@ -48,6 +48,7 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "most_steps": 4,
         "sites": [],
         "site_names": [],
+        "factor_steps": [],
         "names": list(scene.names),
         "colors": list(scene.colors),
         "gains": [1.0] * 5,
@@ -443,7 +444,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         (
             PALETTE | {"verb": "render", "arguments": {}},
             "palette: verb='render' is unknown; choose one of rename, recolor, duplicate, remove, reorder, "
-            "set_weight, reset_weights, add_factor, restyle, borrow",
+            "set_weight, reset_weights, add_factor, restyle, borrow, set_steps",
         ),
         (
             PALETTE | {"verb": "rename", "arguments": {"factor": 0}},
