@@ -70,7 +70,7 @@ def write_settings(folder: Path) -> Path:
 
     What the user has set is elsewhere, stays as it is, and wins.
     """
-    from jupyterlab.commands import get_app_dir
+    from jupyterlab.commands import get_app_dir  # type: ignore[import-untyped]
 
     installed = Path(get_app_dir()) / "settings"
     if installed.is_dir():

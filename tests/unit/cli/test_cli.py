@@ -306,8 +306,8 @@ def test_a_terminal_that_knows_ascii_only_gets_every_message(
     assert main.main([]) == 2
 
     name = "L\\xf6we.png" if encoding == "ascii" else "Löwe.png"
-    assert out.buffer.getvalue().decode(encoding).endswith(f"{name}: 256 x 256 pixels\n")  # type: ignore[attr-defined]
-    assert "there is no such file" in err.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert out.buffer.getvalue().decode(encoding).endswith(f"{name}: 256 x 256 pixels\n")
+    assert "there is no such file" in err.buffer.getvalue().decode(encoding)
 
 
 def test_output_that_nobody_reads_to_its_end_is_no_error() -> None:
