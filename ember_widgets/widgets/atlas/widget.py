@@ -28,6 +28,7 @@ from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.close_tree import close_tree
 from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
+from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 PANEL_WIDTH = 330
 
@@ -86,6 +87,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
         self._query = ""
+        self._saved = SavedPicture(self._last_picture)
         self.last_error: Exception | None = None
         self._places = Arrangement(self._all, method=method, cache=cache, on_made=self._arranged)
         self._scatter = Scatter(
@@ -214,11 +216,19 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None:
             # Notebooks do not keep a widget's state by default; with this a saved one shows the map.
-            stream = io.BytesIO()
-            self.picture().save(stream, "PNG", optimize=True)
             data = bundle[0] if isinstance(bundle, tuple) else bundle
-            data["image/png"] = base64.b64encode(stream.getvalue()).decode("ascii")
+            data["image/png"] = base64.b64encode(self._last_picture()).decode("ascii")
         return bundle
+
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if bundle is not None:
+            self._saved.display(bundle)
+
+    def _last_picture(self) -> bytes:
+        stream = io.BytesIO()
+        self.picture().save(stream, "PNG", optimize=True)
+        return stream.getvalue()
 
     # The map
 
@@ -233,6 +243,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 return
             if fault is None:
                 self._scatter.move(self.map)
+                self._saved.changed()
             else:
                 self._report(fault)
             self._panel.status = self._places.status
@@ -244,6 +255,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         colors = self._coloring(dark=_is_dark(self._panel.ground))
         self._scatter.color(colors)
         self._panel.legend = colors.legend
+        self._saved.changed()
 
     @property
     def _passing(self) -> Any:
@@ -306,6 +318,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         with self._lock:
             self._scatter.only(self._passing)
             self._show()
+            self._saved.changed()
 
     def _received(self, content: Any) -> None:
         try:
