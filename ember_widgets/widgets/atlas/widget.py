@@ -94,7 +94,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._all, self.map, height=height, on_select=self._selected_in_browser, on_hover=self._hovered
         )
         self._panel = Panel(
-            layout=ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto"),
+            layout=ipywidgets.Layout(flex=f"1 1 {PANEL_WIDTH}px", min_width="0"),
             height=height,
             map_id=self._scatter.view_id,
             color_modes=[list(mode) for mode in modes(self._all).items()],
@@ -103,7 +103,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         )
         self._sheet = Sheet(self._panel, self._all, self._scatter.in_view)
         left = ipywidgets.Box(
-            [self._scatter.widget], layout=ipywidgets.Layout(flex="1 1 360px", min_width="300px")
+            [self._scatter.widget], layout=ipywidgets.Layout(flex="999 1 360px", min_width="0")
         )
         left.add_class("ember-map")
         self._scatter.widget.layout.width = "100%"

@@ -115,6 +115,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._view = View(self._parts, self._icons.get)
         self._adopt()
         self.add_class("ember-inspect")
+        self.add_class("ember-paint")  # the colours of all widgets are given to this class
         self.children = self._parts.children
         self._followed = brush if scene is None else None
         if self._followed is not None:
