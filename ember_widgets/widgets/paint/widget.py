@@ -31,6 +31,7 @@ from ember_widgets.widgets.paint.requests import (
 )
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.shared.closed import closed_bundle
+from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 __all__ = ["PaintWidget"]
 
@@ -112,6 +113,7 @@ class PaintWidget(anywidget.AnyWidget):
     _seen: Scene | None = None
     _link: traitlets.link | None = None
     _own_layout = False
+    _saved: SavedPicture | None = None
 
     def __init__(
         self,
@@ -128,6 +130,7 @@ class PaintWidget(anywidget.AnyWidget):
         name = type(self).__name__
         check_keywords(kwargs, _KEYWORDS, name)
         self._own_layout = kwargs.get("layout") is None
+        self._saved = SavedPicture(self._last_picture)
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
@@ -360,6 +363,15 @@ class PaintWidget(anywidget.AnyWidget):
             bundle[0]["image/png"] = base64.b64encode(self.image).decode("ascii")
         return bundle
 
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if bundle is not None and self._saved is not None:
+            self._saved.display(bundle)
+
+    def _last_picture(self) -> bytes:
+        png: bytes = self.image
+        return png
+
     @property
     def _pending(self) -> Opener | None:
         """The opener of the painter; None once there is a session."""
@@ -378,6 +390,8 @@ class PaintWidget(anywidget.AnyWidget):
     def on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
+        if self._saved is not None:
+            self._saved.changed()
 
     def own_references(self) -> int:
         """How many references to this widget its own parts hold."""
