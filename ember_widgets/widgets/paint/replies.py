@@ -15,6 +15,7 @@ import numpy as np
 from ember_widgets.painter.protocol import capabilities, labels_of, version_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
@@ -86,6 +87,7 @@ class StateReply(Reply):
     analysed: Sequence[bool]
     icons: Sequence[str]
     features: Sequence[Sequence[dict[str, Any]]]
+    first_thing: int
     sites: Sequence[int]
     site_names: Sequence[str]
     can_undo: bool
@@ -142,6 +144,8 @@ class StateReply(Reply):
             analysed=[origin >= 0 for origin in origins],
             icons=keys_of_factors(painted, version),
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
+            # Only a new scene needs it.
+            first_thing=0 if why == "edit" else first_thing(painted),
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],
             can_undo=history.beside(-1) is not None,

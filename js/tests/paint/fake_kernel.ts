@@ -69,6 +69,7 @@ export class FakeKernel implements Model {
       analysed: names.map(() => true),
       icons: [],
       features: names.map(() => []),
+      first_thing: 0,
       sites: [],
       site_names: [],
       can_undo: false,

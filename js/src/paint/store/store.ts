@@ -231,6 +231,9 @@ export class Store {
       if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;
       this.painting.take(message, message.gains, ...read);
       this.factors.follow(message);
+      // What was picked before, here or in Python.
+      const picked = this.model.get("selected_factor") as number | undefined;
+      if (!before && picked !== undefined) this.factors.pick(picked);
     });
   }
 

@@ -59,6 +59,8 @@ export interface SceneInfo {
   readonly analysed: readonly boolean[];
   /** For each factor the key of its thumbnail. */
   readonly icons: readonly string[];
+  /** Of the factors the first thing, not sky or ground: what to paint with at first. */
+  readonly first_thing: number;
   /** For each factor its strongest features. */
   readonly features: readonly (readonly PartInfo[])[];
   /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
