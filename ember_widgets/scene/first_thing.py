@@ -1,7 +1,7 @@
 """Which factor to paint with at first: the first *thing* among them, not sky or ground.
 
-The factors themselves decide, not their names, so this works for any model. A thing is somewhere in the picture: it
-covers few patches, touches little of the border, and is not negligibly weak.
+The factors themselves decide, not their names, so this works for any model. A thing is somewhere in the
+picture: it covers few patches, touches little of the border, and is not negligibly weak.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MOST_BORDER = 0.25
 LEAST_AMOUNT = 0.02
 """A thing adds at least this share of what the largest factor adds."""
 CLEARLY_LESS = 0.5
-"""Without a thing, a factor that touches at most this share of the border that the first one touches comes first."""
+"""Without a thing, a factor that touches at most this share of what the first one touches comes first."""
 
 
 def first_thing(scene: Scene) -> int:
     """The index of the first thing among a scene's factors.
 
-    If there is none (a landscape), it is the factor that touches clearly less of the border than the first one, and
-    otherwise the first one. 0 on a blank canvas.
+    If there is none (a landscape), it is the factor that touches clearly less of the border than the first
+    one, and otherwise the first one. 0 on a blank canvas.
     """
     covers, touches, amounts = _measures(scene)
     counts = amounts >= LEAST_AMOUNT * amounts.max(initial=0.0)
@@ -41,7 +41,7 @@ def first_thing(scene: Scene) -> int:
 
 
 def _measures(scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """For each factor its share of the patches, its share of the border, and how much it adds to the picture."""
+    """For each factor its share of the patches, its share of the border, and how much it adds."""
     border = np.ones(scene.grid.shape, np.bool_)
     border[1:-1, 1:-1] = False
     maps = [np.abs(scene.strengths[..., f].astype(np.float64)) for f in range(scene.n_factors)]

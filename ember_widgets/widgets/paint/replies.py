@@ -317,8 +317,21 @@ class FileReply(Reply):
     mime: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class NotesReply(Reply):
+    """What the model does not read of a prompt and a style, in words ("" = nothing), and the words it knows."""
+
+    type: ClassVar[str] = "notes"
+    client: str
+    seq: int
+    prompt: str
+    style: str
+    words: Sequence[str]
+
+
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
+    NotesReply,
 )
 """Everything that the kernel sends."""

@@ -99,7 +99,7 @@ class PaintWidget(anywidget.AnyWidget):
     selected_factor = traitlets.Int(
         0,
         min=0,
-        help="Index of the factor that is picked to paint with; in a new scene the first thing, not sky or ground.",
+        help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky.",
     ).tag(sync=True)
     _panel = traitlets.Unicode("all").tag(sync=True)
 

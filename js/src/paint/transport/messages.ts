@@ -156,6 +156,16 @@ export interface SourceMessage {
   readonly source: SourceScene | null;
 }
 
+/** What the model does not read of the prompt and of the style, in words; and the words that it knows. */
+export interface NotesMessage {
+  readonly type: "notes";
+  readonly client: string;
+  readonly seq: number;
+  readonly prompt: string;
+  readonly style: string;
+  readonly words: readonly string[];
+}
+
 export interface IconMessage {
   readonly type: "icon";
   readonly key: string;
@@ -204,6 +214,7 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | NotesMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -226,6 +237,7 @@ export type Request =
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "notes"; readonly prompt: string; readonly style: string }
   | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {

@@ -1,7 +1,7 @@
 /** Finds features by label or number. */
 import type { View } from "../store/view.ts";
 import type { FeatureInfo } from "../transport/messages.ts";
-import { Button, Swatch, submitOnEnter, TextField } from "./controls.tsx";
+import { Button, Field, Swatch, submitOnEnter } from "./controls.tsx";
 
 export function Search(props: {
   view: View;
@@ -35,8 +35,9 @@ export function Search(props: {
         features.pickFirst(pick);
       }}
     >
-      <TextField
+      <Field
         type="search"
+        most={200}
         aria-label={label}
         placeholder={
           hint ?? (view.store.offers("labels", true) ? "Add a feature: label or number" : "Add a feature: number")

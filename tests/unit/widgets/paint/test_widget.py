@@ -425,9 +425,8 @@ def with_a_thing(at: int, n_features: int = 8, **fields: Any) -> Scene:
     strengths[..., at] = 0
     strengths[6:10, 6:10, at] = 1
     basis = np.random.default_rng(at).uniform(0.5, 1, (3, n_features)).astype(np.float32)
-    return make_scene(
-        3, strengths=strengths, base_strengths=strengths, basis=basis, base_basis=basis, prompt=f"{at}", **fields
-    )
+    fields |= {"strengths": strengths, "base_strengths": strengths, "basis": basis, "base_basis": basis}
+    return make_scene(3, prompt=f"{at}", **fields)
 
 
 def test_the_first_thing_is_selected_and_a_users_own_selection_stays() -> None:
