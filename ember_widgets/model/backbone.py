@@ -31,12 +31,12 @@ class Cut:
 
     Args:
         n_tokens: How many tokens it reads.
-        last_word: The last word that it reads in full; "" if none.
-        end: Where that word ends in the text.
+        last_words: The last words that it reads in full, up to three; "" if none.
+        end: Where they end in the text.
     """
 
     n_tokens: int
-    last_word: str
+    last_words: str
     end: int
 
 

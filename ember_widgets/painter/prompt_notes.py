@@ -10,6 +10,9 @@ from ember_widgets.model.backbone import Cut
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
+MOST_SHOWN = 10
+"""So many unknown words are listed."""
+
 
 @dataclass(frozen=True)
 class PromptNotes:
@@ -18,18 +21,18 @@ class PromptNotes:
     Args:
         unknown: The words that the model does not know, each once, in their order.
         n_tokens: How many tokens the model reads, if the text has more; else None.
-        last_word: Then the last word that counts; "" if none does.
+        last_words: Then the last words that count; "" if none does.
 
     Example:
         >>> print(PromptNotes(unknown=("zebra",)))
         not known here: zebra
-        >>> print(PromptNotes(n_tokens=75, last_word="snow"))
-        only the first 75 tokens count: everything after “snow” is ignored
+        >>> print(PromptNotes(n_tokens=75, last_words="in the snow"))
+        only the first 75 tokens count: everything after “in the snow” is ignored
     """
 
     unknown: tuple[str, ...] = ()
     n_tokens: int | None = None
-    last_word: str = ""
+    last_words: str = ""
 
     @classmethod
     def of(cls, text: str, known: Collection[str], cut: Cut | None, before: str = "") -> PromptNotes:
@@ -45,14 +48,16 @@ class PromptNotes:
         unknown = tuple(word for word in words if word not in known)
         if cut is None:
             return cls(unknown)
-        return cls(unknown, cut.n_tokens, cut.last_word if cut.end > len(before) else "")
+        return cls(unknown, cut.n_tokens, cut.last_words if cut.end > len(before) else "")
 
     def __bool__(self) -> bool:
         return bool(self.unknown) or self.n_tokens is not None
 
     def __str__(self) -> str:
-        parts = [f"not known here: {', '.join(self.unknown)}"] if self.unknown else []
+        shown = [word if len(word) <= 30 else f"{word[:29]}…" for word in self.unknown[:MOST_SHOWN]]
+        more = ["…"] if len(self.unknown) > MOST_SHOWN else []
+        parts = [f"not known here: {', '.join(shown + more)}"] if shown else []
         if self.n_tokens is not None:
-            what = f"everything after “{self.last_word}”" if self.last_word else "this text"
+            what = f"everything after “{self.last_words}”" if self.last_words else "this text"
             parts.append(f"only the first {self.n_tokens} tokens count: {what} is ignored")
         return "; ".join(parts)

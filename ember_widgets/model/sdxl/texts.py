@@ -92,8 +92,10 @@ class Texts:
         words = list(re.finditer(r"\S+", text))
         n_read = bisect.bisect_left(words, True, key=lambda word: not fits(text[: word.end()]))
         n_tokens = most - tokenizer.num_special_tokens_to_add()
-        last = words[n_read - 1] if n_read else None
-        return Cut(n_tokens, last[0], last.end()) if last else Cut(n_tokens, "", 0)
+        if not n_read:
+            return Cut(n_tokens, "", 0)
+        end = words[n_read - 1].end()
+        return Cut(n_tokens, text[words[max(n_read - 3, 0)].start() : end], end)
 
     @property
     def _tokenizers(self) -> list[Any]:

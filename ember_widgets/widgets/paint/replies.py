@@ -319,7 +319,7 @@ class FileReply(Reply):
 
 @dataclass(frozen=True, kw_only=True)
 class NotesReply(Reply):
-    """What the model does not read of a prompt and a style, in words ("" = nothing), and the words it knows."""
+    """What the model does not read of a prompt and a style ("" = nothing), and the words that it knows."""
 
     type: ClassVar[str] = "notes"
     client: str

@@ -49,6 +49,7 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "gains": [1.0] * 5,
         "seen": scene.base_strengths.max(axis=(0, 1)).tolist(),
         "analysed": [True] * 5,
+        "first_thing": 0,
         "can_undo": False,
         "can_redo": False,
         "steps": [[0, "step 0", ""]],
