@@ -31,12 +31,10 @@ class Cut:
 
     Args:
         n_tokens: How many tokens it reads.
-        last_words: The last words that it reads in full, up to three; "" if none.
-        end: Where they end in the text.
+        end: Where the last word ends that it reads in full; 0 if there is none.
     """
 
     n_tokens: int
-    last_words: str
     end: int
 
 

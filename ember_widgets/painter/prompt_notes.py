@@ -48,7 +48,8 @@ class PromptNotes:
         unknown = tuple(word for word in words if word not in known)
         if cut is None:
             return cls(unknown)
-        return cls(unknown, cut.n_tokens, cut.last_words if cut.end > len(before) else "")
+        read = text[: max(cut.end - len(before), 0)].split()
+        return cls(unknown, cut.n_tokens, " ".join(read[-3:]))
 
     def __bool__(self) -> bool:
         return bool(self.unknown) or self.n_tokens is not None

@@ -77,25 +77,24 @@ class Texts:
 
     def cut(self, text: str) -> Cut | None:
         """Where the text encoders stop reading a text; None if they read all of it."""
-        cuts = [cut for tokenizer in self._tokenizers if (cut := self._cut_by(tokenizer, text)) is not None]
-        return min(cuts, key=lambda cut: cut.end, default=None)
+        with quiet.without_logs(*self._tokenizers):
+            cuts = [self._cut_by(tokenizer, text) for tokenizer in self._tokenizers]
+        return min((cut for cut in cuts if cut is not None), key=lambda cut: cut.end, default=None)
 
     def _cut_by(self, tokenizer: Any, text: str) -> Cut | None:
         most = tokenizer.model_max_length
 
         def fits(part: str) -> bool:
             whole = self.pipeline.maybe_convert_prompt(part, tokenizer)
-            return len(tokenizer(whole, verbose=False).input_ids) <= most
+            n_tokens: int = len(tokenizer(whole).input_ids)
+            return n_tokens <= int(most)
 
         if fits(text):
             return None
         words = list(re.finditer(r"\S+", text))
         n_read = bisect.bisect_left(words, True, key=lambda word: not fits(text[: word.end()]))
         n_tokens = most - tokenizer.num_special_tokens_to_add()
-        if not n_read:
-            return Cut(n_tokens, "", 0)
-        end = words[n_read - 1].end()
-        return Cut(n_tokens, text[words[max(n_read - 3, 0)].start() : end], end)
+        return Cut(n_tokens, words[n_read - 1].end() if n_read else 0)
 
     @property
     def _tokenizers(self) -> list[Any]:

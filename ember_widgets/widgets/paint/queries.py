@@ -286,13 +286,15 @@ class Queries:
 
     def _send_notes(self, prompt: str, style: str, sender: Sender) -> None:
         if now := self._snapshot():
-            said, words = ["", ""], []
+            said, words = ["", ""], list[str]()
             if noting := offered(now.painter, NotesPrompts):
                 notes = [noting.prompt_notes(prompt), noting.prompt_notes(prompt, style)]
                 said = [str(one) for one in notes]
                 words = list(noting.known_words) if any(one.unknown for one in notes) else []
-            to = {"client": sender.client, "seq": sender.seq}
-            self._send(NotesReply(**to, prompt=said[0], style=said[1], words=words))
+            prompt, style = said
+            self._send(
+                NotesReply(client=sender.client, seq=sender.seq, prompt=prompt, style=style, words=words)
+            )
 
     def _send_top(self, factor: int, sender: Sender) -> None:
         if now := self._snapshot():

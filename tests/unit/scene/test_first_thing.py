@@ -20,7 +20,7 @@ NOTHING = np.zeros((16, 16))
 
 def disc(row: float, col: float, radius: float = 3.0) -> NDArray[np.float64]:
     """A thing."""
-    return 1.0 * (np.hypot(ROWS - row, COLS - col) <= radius)
+    return np.asarray(1.0 * (np.hypot(ROWS - row, COLS - col) <= radius))
 
 
 def soft(row: float, col: float, width: float) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import { Draft } from "./draft.ts";
 import { Factors } from "./factors.ts";
 import { FeatureSearch } from "./feature_search.ts";
 import { Files } from "./files.ts";
+import { region } from "./grid.ts";
 import { History } from "./history.ts";
 import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
@@ -247,6 +248,10 @@ export class Store {
       if (!before && picked !== undefined) this.factors.pick(picked);
       // A reloaded page shows no hint again.
       if (!before && message.steps.length > 1) this.painting.touched.value = true;
+      if (!this.painting.touched.value) {
+        const thing = region(this.painting.layers.value, this.factors.picked.value);
+        this.settings.suggestSize(thing.filter(Boolean).length);
+      }
     });
   }
 

@@ -61,7 +61,7 @@ function tipOf({ store }: View): string {
   if (!name || painting.touched.value || !isEditable) return "";
   const tool = settings.tool.value;
   const [what] = TOOLS[tool].hint.split(".");
-  return tool === "paint" ? `${what} ${name}` : `${what}`;
+  return tool === "paint" ? `Click or drag to paint ${name}` : `${what}`;
 }
 
 /** Says what is shown instead of the picture. */

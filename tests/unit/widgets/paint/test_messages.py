@@ -390,7 +390,7 @@ ANALYZE = {
 }
 KINDS = (
     "hello, ping, views, edit, analyze, undo, redo, go, retry, palette, search, icons, original, top, "
-    "export, open, vary, borrow_source, keep"
+    "export, open, vary, borrow_source, keep, notes"
 )
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
