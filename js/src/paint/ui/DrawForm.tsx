@@ -1,7 +1,7 @@
 /** Prompt, style, seed, steps and number of factors: what a new scene is drawn from. */
 import { floor, min } from "../../shared/numbers.ts";
 import { toggle } from "../../shared/signals.ts";
-import type { Store } from "../store/store.ts";
+import type { View } from "../store/view.ts";
 import type { DrawRequest } from "../transport/messages.ts";
 import { Field, IconButton, submitOnEnter, wholeUpTo } from "./controls.tsx";
 
@@ -18,7 +18,7 @@ function Note({ text, words }: { text: string; words: readonly string[] }) {
   );
 }
 
-export function DrawForm({ store }: { store: Store }) {
+export function DrawForm({ view: { store } }: { view: View }) {
   const { draft } = store;
   const fields = draft.fields.value;
   const drawing = store.status.task.value === "draw";
