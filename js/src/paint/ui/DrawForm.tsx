@@ -13,7 +13,7 @@ function Note({ text, words }: { text: string; words: readonly string[] }) {
   return (
     <details data-testid="known">
       <summary>{text}</summary>
-      Known: {words.join(", ")}
+      <p>Known: {words.join(", ")}</p>
     </details>
   );
 }
@@ -74,7 +74,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
         inputMode="numeric"
         testid="seed"
         value={info && fields.seed}
-        check={(text) => (isSeed(text) ? "" : "A whole number from 0 to 2⁶³ − 1")}
+        check={(text) => (isSeed(text) ? "" : "Digits only, below 2⁶³")}
         onText={(text) => set({ seed: String(BigInt(text)) })}
       >
         <span class="e-inside">

@@ -142,9 +142,15 @@ export class Field extends Component<FieldProps> {
         {/* biome-ignore lint/a11y/noLabelWithoutControl: the input is in it */}
         <label>
           <span>{label}</span>
-          {input}
+          {children ? (
+            <span class="e-joined">
+              {input}
+              {children}
+            </span>
+          ) : (
+            input
+          )}
         </label>
-        {children}
         {below}
       </div>
     );
