@@ -76,6 +76,7 @@ def test_a_thing_is_picked_and_a_hint_stays_until_the_first_stroke(
     view.settle()
     view.part("undo").click()
     view.settle()
+    view.notebook.save()
     view.notebook.reload()
     view.settle()
     expect(tip).to_have_count(0)

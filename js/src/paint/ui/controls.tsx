@@ -117,7 +117,7 @@ export class Field extends Component<FieldProps> {
           const text = textOf(event);
           this.type(text);
           if (this.wrong) return;
-          this.isOwn = true;
+          this.isOwn = !!onText;
           onText?.(text);
         }}
         onChange={() => this.enter(false)}
