@@ -40,11 +40,13 @@ from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model import photo
+from ember_widgets.model.backbone import CutsTexts
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Words
 from ember_widgets.painter import analysis, feature_data, recording, steering, variations
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
+from ember_widgets.painter.prompt_notes import PromptNotes
 from ember_widgets.painter.refit import refitted, reseeded
 from ember_widgets.painter.steered_model import SteeredModel, saes_by_site
 from ember_widgets.scene import site_names
@@ -75,6 +77,7 @@ class Painter:
         placement: Where the pipeline's parts lie; None = all on the pipeline's device.
         preview_vae: A small decoder for `render(scene, preview=True)`, or None.
         seats: The old name of `placement`.
+        words: The words that the model knows; empty = any.
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
@@ -86,6 +89,7 @@ class Painter:
         labels: {feature: text}, may be empty. Those that the user sets are kept.
         guidance: As given.
         styles: `analyze` takes `style=`.
+        known_words: The words that the model knows; empty = any.
     """
 
     styles = True
@@ -102,7 +106,9 @@ class Painter:
         placement: Placement | None = None,
         preview_vae: Any = None,
         seats: Placement | None = None,
+        words: Iterable[str] = (),
     ) -> None:
+        self.known_words = tuple(words)
         self.guidance = checks.guidance(guidance)
         saes = saes_by_site(sae)
         placement = seats if placement is None else placement
@@ -295,6 +301,33 @@ class Painter:
         )
         factors, names = analysis.factors_of(self.model, self.labels, run, n_factors)
         return analysis.scene_of(self.model, run, factors, names, edit_steps=edit_steps, style=style)
+
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        """What the model does not read of a prompt: words it does not know, and what is too long for it.
+
+        Args:
+            prompt: The prompt.
+            style: A style. If given, the notes are about this style, which is read after the prompt.
+
+        Returns:
+            Print it to read it; it is false if the model reads everything.
+
+        Example:
+            >>> painter = Painter.embedded()                                          # doctest: +SKIP
+            >>> print(painter.prompt_notes("a zebra in the snow"))                    # doctest: +SKIP
+            not known here: zebra
+        """
+        before = checks.text("prompt", prompt)
+        if style is None:
+            before, text = "", before
+        else:
+            text = checks.text("style", style)
+            before = f"{before}, " if before and text else ""
+        cut = None
+        if isinstance(self.backbone, CutsTexts):
+            with self.model.lock:
+                cut = self.backbone.cut(before + text)
+        return PromptNotes.of(text, self.known_words, cut if text else None, before)
 
     def blank(
         self,

@@ -120,6 +120,7 @@ export class MockModel implements Model {
         seen: names.map(() => 1.3),
         analysed: names.map(() => true),
         icons: names.map((name) => name),
+        first_thing: 0,
         features: names.map((name, f) => [
           { feature: 10 + f, label: name, weight: 1, share: 0.8, ...icon(f) },
           { feature: 40 + f, label: "", weight: 0.4, share: 0.2, ...icon(f) },

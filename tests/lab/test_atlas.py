@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.lab.browser import new_context
 from tests.lab.conftest import OpenNotebook
 from tests.lab.notebook import LIMIT_MS, Notebook
 from tests.lab.server import LabServer

@@ -457,6 +457,18 @@ class Keep(Request):
         session.acknowledge(self.sender)
 
 
+@request("notes")
+@dataclass(frozen=True, kw_only=True)
+class Notes(Request):
+    """Say what the model does not read of these texts."""
+
+    prompt: str = read(checks.text)
+    style: str = read(checks.text)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.notes(self.prompt, self.style, self.sender)
+
+
 # Reading and handling a message
 
 

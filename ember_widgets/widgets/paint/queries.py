@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered, version_of
+from ember_widgets.painter.protocol import (
+    DrawsIcons,
+    NotesPrompts,
+    PainterProtocol,
+    labels_of,
+    offered,
+    version_of,
+)
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import animation
@@ -24,6 +31,7 @@ from ember_widgets.widgets.paint.replies import (
     FoundReply,
     FrameReply,
     IconReply,
+    NotesReply,
     OriginalReply,
     Reply,
     Sender,
@@ -180,6 +188,10 @@ class Queries:
         """Generate a picture of a prompt, so that its factors can be borrowed."""
         self._idle.put(f"borrow_source {sender.client}", lambda: self._find_source(prompt, sender))
 
+    def notes(self, prompt: str, style: str, sender: Sender) -> None:
+        """Send what the model does not read of a prompt and a style."""
+        self._idle.put(f"notes {sender.client}", lambda: self._send_notes(prompt, style, sender))
+
     def set_source(self, source: BorrowSource | None, sender: Sender) -> None:
         """Show factors to borrow; None = no longer.
 
@@ -301,6 +313,18 @@ class Queries:
             change = self.change(now.shown.scene, now.picture)
             data = picture.encoded("final")
             self._send(OriginalReply(client=sender.client, seq=sender.seq, change=change, buffers=(data,)))
+
+    def _send_notes(self, prompt: str, style: str, sender: Sender) -> None:
+        if now := self._snapshot():
+            said, words = ["", ""], list[str]()
+            if noting := offered(now.painter, NotesPrompts):
+                notes = [noting.prompt_notes(prompt), noting.prompt_notes(prompt, style)]
+                said = [str(one) for one in notes]
+                words = list(noting.known_words) if any(one.unknown for one in notes) else []
+            prompt, style = said
+            self._send(
+                NotesReply(client=sender.client, seq=sender.seq, prompt=prompt, style=style, words=words)
+            )
 
     def _send_top(self, factor: int, sender: Sender) -> None:
         if now := self._snapshot():

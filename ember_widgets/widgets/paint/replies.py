@@ -16,6 +16,7 @@ import numpy as np
 from ember_widgets.painter.protocol import capabilities, labels_of, version_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
@@ -90,6 +91,7 @@ class StateReply(Reply):
     analysed: Sequence[bool]
     icons: Sequence[str]
     features: Sequence[Sequence[dict[str, Any]]]
+    first_thing: int
     sites: Sequence[int]
     site_names: Sequence[str]
     factor_steps: Sequence[Sequence[Any] | None]
@@ -149,6 +151,8 @@ class StateReply(Reply):
             analysed=[origin >= 0 for origin in origins],
             icons=keys_of_factors(painted, version),
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
+            # Only a new scene needs it.
+            first_thing=0 if why == "edit" else first_thing(painted),
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],
             factor_steps=[one and list(one) for one in painted.factor_steps or ()],
@@ -335,6 +339,18 @@ class FilmReply(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotesReply(Reply):
+    """What the model does not read of a prompt and a style ("" = nothing), and the words that it knows."""
+
+    type: ClassVar[str] = "notes"
+    client: str
+    seq: int
+    prompt: str
+    style: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PanelsReply(Reply):
     """The second part of the front end, which a notebook does not save: the controls, as JavaScript."""
 
@@ -352,6 +368,7 @@ class PanelsReply(Reply):
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
+    NotesReply,
     PanelsReply,
     FilmReply,
 )

@@ -15,6 +15,7 @@ import traitlets
 
 from ember_widgets.painter.protocol import PainterProtocol
 from ember_widgets.painter.recording import checked_form, checked_ms
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
@@ -29,6 +30,7 @@ from ember_widgets.widgets.paint.requests import (
     check_scene,
     facts,
 )
+from ember_widgets.widgets.paint.run_key import is_same_picture
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
@@ -96,9 +98,11 @@ class PaintWidget(anywidget.AnyWidget):
         help="The settled picture as PNG with its scene inside; what a saved notebook shows."
     ).tag(sync=True, echo_update=False, from_json=lambda value, widget: bytes(value))
     scene = _SceneTrait(help="The scene as painted so far; assign another one to show it in every view.")
-    selected_factor = traitlets.Int(0, min=0, help="Index of the factor that is picked to paint with.").tag(
-        sync=True
-    )
+    selected_factor = traitlets.Int(
+        0,
+        min=0,
+        help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky.",
+    ).tag(sync=True)
     _panel = traitlets.Unicode("all").tag(sync=True)
 
     style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
@@ -111,6 +115,9 @@ class PaintWidget(anywidget.AnyWidget):
     _session: Session | None = None
     _opener: Opener | None = None
     _seen: Scene | None = None
+    # The scene that ``selected_factor`` was chosen for, by the user or by the widget.
+    _picked_in: Scene | None = None
+    _picked_early = False  # by the user, before there was a scene
     _link: traitlets.link | None = None
     _own_layout = False
     _saved: SavedPicture | None = None
@@ -164,16 +171,18 @@ class PaintWidget(anywidget.AnyWidget):
     def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
         """Construct a widget of a session that is there."""
         self._mirrored = facts(session.state.scene)
-        self._seen = session.state.scene
+        self._seen = self._picked_in = session.state.scene
         self._session = session
         # The first picture travels with the widget's first message: a page that only looks needs no more.
-        super().__init__(image=image, **self._mirrored, **kwargs)
+        super().__init__(image=image, selected_factor=first_thing(self._seen), **self._mirrored, **kwargs)
         self.on_msg(lambda _, content, buffers: messages.receive(session, content, buffers))
         session.join(self)
 
     def _opened(self, session: Session) -> None:
         """Take over a session that was opened; in the opener's thread."""
         self._session = session
+        if self._picked_early:
+            self._picked_in = session.state.scene
         session.join(self)
         # The picture itself follows; observers of the traits that raise must not prevent it.
         session.audience.call(self.on_scene)
@@ -409,8 +418,19 @@ class PaintWidget(anywidget.AnyWidget):
             self._mirrored = facts(self._seen)
             for name, value in self._mirrored.items():
                 setattr(self, name, value)
+            # Of another picture the user may have picked a factor already, since the browser had it first.
+            if self._picked_in is None or not is_same_picture(self._picked_in, self._seen):
+                self._picked_in = self._seen
+                self.selected_factor = first_thing(self._seen)
             if self._seen is not old:
                 self._notify_trait("scene", old, self._seen)
+
+    @traitlets.observe("selected_factor")
+    def _note_picked(self, change: Any) -> None:
+        if self._session is None:
+            self._picked_early = True
+        else:
+            self._picked_in = self._session.state.scene
 
     @traitlets.validate(*_FACTS)
     def _only_the_scene_sets(self, proposal: Any) -> Any:

@@ -59,6 +59,8 @@ export interface SceneInfo {
   readonly analysed: readonly boolean[];
   /** For each factor the key of its thumbnail. */
   readonly icons: readonly string[];
+  /** Of the factors the first thing, not sky or ground: what to paint with at first. */
+  readonly first_thing: number;
   /** For each factor its strongest features. */
   readonly features: readonly (readonly PartInfo[])[];
   /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
@@ -160,6 +162,16 @@ export interface SourceMessage {
   readonly source: SourceScene | null;
 }
 
+/** What the model does not read of the prompt and of the style, in words; and the words that it knows. */
+export interface NotesMessage {
+  readonly type: "notes";
+  readonly client: string;
+  readonly seq: number;
+  readonly prompt: string;
+  readonly style: string;
+  readonly words: readonly string[];
+}
+
 export interface IconMessage {
   readonly type: "icon";
   readonly key: string;
@@ -226,6 +238,7 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | NotesMessage
   | PanelsMessage
   | IconMessage;
 
@@ -253,6 +266,7 @@ export type Request =
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "notes"; readonly prompt: string; readonly style: string }
   | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {

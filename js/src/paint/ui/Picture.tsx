@@ -3,17 +3,7 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import {
-  Button,
-  Choice,
-  IconButton,
-  loses,
-  pickFile,
-  submitOnEnter,
-  TextButton,
-  TextField,
-  textOf,
-} from "./controls.tsx";
+import { Button, Choice, Field, IconButton, loses, pickFile, TextButton } from "./controls.tsx";
 import { open } from "./files.ts";
 import { reveal } from "./focus.ts";
 import { isPress } from "./keys.ts";
@@ -174,16 +164,19 @@ function Steps({ store }: { store: Store }) {
           </Thumb>
         ))}
       </ol>
-      <TextField
+      <Field
         class="e-keep"
         aria-label="Name of this step; a named step is kept"
         placeholder="Name it to keep it"
         testid="keep"
         value={kept}
-        maxLength={60}
-        data-live
-        onKeyDown={submitOnEnter}
-        onChange={(event) => store.history.keep(textOf(event).trim())}
+        most={60}
+        check={(text) =>
+          steps.some(([step, , name]) => step !== now && name && name === text.trim())
+            ? "Another step has this name"
+            : ""
+        }
+        onEnter={(text) => store.history.keep(text.trim())}
       />
       <IconButton
         icon="tween"

@@ -268,6 +268,7 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Vary: vary,
     messages.BorrowFrom: borrow_source,
     messages.Keep: lambda now: of(step=steps(now), name=texts),
+    messages.Notes: lambda now: of(prompt=texts, style=texts),
 }
 """For each request, the messages that a browser may send now."""
 
