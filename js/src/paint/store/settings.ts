@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals-core";
 import type { ToolName } from "../tools/index.ts";
 import type { BrushSettings } from "../tools/tool.ts";
-import type { Mask, PaintMode } from "./grid.ts";
+import type { Layers, Mask, PaintMode } from "./grid.ts";
 
 export const MAX_BRUSH = 8;
 
@@ -20,6 +20,8 @@ export class Settings {
   readonly heal = signal(true);
   /** Where tools work; null for everywhere. */
   readonly selection = signal<Mask | null>(null);
+  /** The selection that was pasted, and what is under it: that is there again where it is moved away. */
+  floating: { readonly selection: Mask; readonly under: Layers } | null = null;
 
   brush(factor: number): BrushSettings {
     return {

@@ -50,10 +50,11 @@ export class Stroke {
   /** Restores what was there before the stroke. False if there is no stroke. */
   cancel(): boolean {
     if (!this.current) return false;
-    const { before, selection } = this.current.start;
+    const { before, selection, under } = this.current.start;
     batch(() => {
       this.painting.layers.value = before;
       this.settings.selection.value = selection;
+      if (selection && under) this.settings.floating = { selection, under };
     });
     this.finish(false);
     return true;
@@ -91,6 +92,7 @@ export class Stroke {
       shape,
       selection: settings.selection.value,
       locked: factors.locked.value,
+      under: settings.floating?.selection === settings.selection.value ? (settings.floating?.under ?? null) : null,
     };
   }
 
@@ -100,6 +102,9 @@ export class Stroke {
     batch(() => {
       if (change.factor !== undefined) this.factors.pick(change.factor);
       if (change.selection !== undefined) this.settings.selection.value = change.selection;
+      const { under } = current.start;
+      if (under && change.call?.verb === "move" && change.selection)
+        this.settings.floating = { selection: change.selection, under };
       if (change.outlines) this.outlines.value = change.outlines;
       if (!change.layers) return;
       const { before, locked } = current.start;

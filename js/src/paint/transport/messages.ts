@@ -190,6 +190,15 @@ export interface FileMessage {
   readonly mime: string;
 }
 
+/** What was copied or pasted, or why it was not; after a paste, the patches to select. */
+export interface NoticeMessage {
+  readonly type: "notice";
+  readonly client: string;
+  readonly seq: number;
+  readonly text: string;
+  readonly patches: readonly number[] | null;
+}
+
 export type KernelMessage =
   | OriginalMessage
   | TopMessage
@@ -202,6 +211,7 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | NoticeMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -224,6 +234,8 @@ export type Request =
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "copy"; readonly patches: readonly number[] }
+  | { readonly type: "paste"; readonly revision: number }
   | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {

@@ -28,6 +28,8 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["Delete", "Erase the selection"],
   ["Esc", "Cancel the stroke, or remove the selection"],
   ["Ctrl Z", "Undo; with Shift: redo"],
+  ["Ctrl C", "Copy the selection, or else all edits"],
+  ["Ctrl V", "Paste, in this or another widget"],
   ["Hold C", "Show the unedited picture"],
   ["Shift drag", "Straight line; with Alt: a box"],
   ["Alt click", "Eyedropper"],
@@ -56,6 +58,11 @@ export function actionOf(
     };
   if (where.inText) return null;
   const letter = key.toLowerCase();
+  if (held.command && letter === "c") {
+    // Text that is selected is copied by the browser.
+    return globalThis.getSelection?.()?.isCollapsed === false ? null : () => store.clipboard.copy();
+  }
+  if (held.command && letter === "v") return () => store.isEditable && store.clipboard.paste();
   if (held.command) {
     if (letter === "z") return () => (held.shift ? store.history.redo() : store.history.undo());
     return letter === "y" ? () => store.history.redo() : null;

@@ -234,6 +234,15 @@ def of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
     return st.fixed_dictionaries(fields).map(Message)
 
 
+def patch_numbers(now: Session) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, now.state.painted.remainder.size - 1), max_size=6)
+
+
+@st.composite
+def paste(draw: st.DrawFn, now: Session) -> Message:
+    return Message({"revision": draw(revisions(now))})
+
+
 nothing = st.builds(Message)
 MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Message]]] = {
     messages.Hello: lambda now: nothing,
@@ -257,6 +266,8 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Vary: vary,
     messages.BorrowFrom: borrow_source,
     messages.Keep: lambda now: of(step=steps(now), name=texts),
+    messages.Copy: lambda now: of(patches=patch_numbers(now)),
+    messages.Paste: paste,
 }
 """For each request, the messages that a browser may send now."""
 
