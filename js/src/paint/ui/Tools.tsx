@@ -140,7 +140,7 @@ export function Brush({ store }: { store: Store }) {
           </TextButton>
         )}
         {(store.settings.selection.value || TOOLS[store.settings.tool.value].drags) && (
-          <>
+          <div class="e-clipboard">
             <TextButton
               title={`Copy ${store.settings.selection.value ? "the selection" : "all edits"} (Ctrl C)`}
               testid="copy-patches"
@@ -155,7 +155,7 @@ export function Brush({ store }: { store: Store }) {
             >
               Paste
             </TextButton>
-          </>
+          </div>
         )}
       </div>
     </div>
