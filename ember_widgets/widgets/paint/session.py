@@ -404,7 +404,7 @@ class Session:
         copied = Copied.region(scene, where) if where.any() else Copied.all_of(scene)
         if copied.edit:
             CLIPBOARD.copied = copied
-            self._notice(sender, f"Copied {copied}. Ctrl V puts it on this or another widget.")
+            self._notice(sender, f"Copied {copied}. Now paste it in this or another widget.")
         else:
             self._notice(sender, "Nothing is painted or selected here, so there is nothing to copy.")
 
@@ -419,7 +419,7 @@ class Session:
                 return
             copied, before, now = CLIPBOARD.copied, self.history.current, self._state
             if copied is None:
-                self._notice(sender, "Nothing was copied yet: select patches, and press Ctrl C.")
+                self._notice(sender, "Nothing was copied yet: select patches and copy them first.")
                 return
             try:
                 if copied.edit.style[1] != copied.edit.style[0] and self.painter is not None:

@@ -225,6 +225,11 @@ def test_a_factor_that_is_only_made_weaker_is_not_added() -> None:
     assert other.apply(scene.scale("sun", 0.5) - scene) == other
 
 
+def test_a_trace_of_a_factor_in_copied_patches_does_not_add_it() -> None:
+    scene = picture(1, "sky", "castle").scale("castle", 0.001)
+    assert picture(2, "sky", "lion").apply(scene.copy_patches(HERE)).names == ("sky", "lion")
+
+
 def test_of_two_factors_of_the_same_weights_the_name_decides() -> None:
     scene = picture(1).duplicate("sun")
     other = picture(2).duplicate("sun").reorder(["sun 2", "sky", "sun"])

@@ -6,7 +6,7 @@ import { TOOLS } from "../tools/index.ts";
 import { intersection } from "../tools/shapes.ts";
 import type { BrushSettings, Call, Change, Shape, StrokeStart, Tool } from "../tools/tool.ts";
 import type { Factors } from "./factors.ts";
-import { type Mask, withFactorsOf } from "./grid.ts";
+import { type Mask, withFactorsOf, withPatchesOf } from "./grid.ts";
 import type { Painting } from "./painting.ts";
 import type { Settings } from "./settings.ts";
 
@@ -85,14 +85,16 @@ export class Stroke {
 
   private start(shape: Shape): StrokeStart {
     const { painting, settings, factors } = this;
+    const { floating } = settings;
+    const [before, selection] = [painting.layers.value, settings.selection.value];
     return {
-      before: painting.layers.value,
+      before,
       gains: painting.gains.value,
       brush: settings.brush(factors.picked.value),
       shape,
-      selection: settings.selection.value,
+      selection,
       locked: factors.locked.value,
-      under: settings.floating?.selection === settings.selection.value ? (settings.floating?.under ?? null) : null,
+      under: floating?.selection === selection ? withPatchesOf(before, floating.selection, floating.under) : null,
     };
   }
 

@@ -1,7 +1,7 @@
 /** Move: moves the selection, or the connected region of the factor under the pointer. */
 
 import { floor } from "../../shared/numbers.ts";
-import { connected, type Layers, type Mask, move, region, shiftedMask, strongestAt } from "../store/grid.ts";
+import { connected, type Mask, move, region, shiftedMask, strongestAt, withPatchesOf } from "../store/grid.ts";
 import { type Point, patchAt } from "./brush.ts";
 import type { StrokeStart, Tool } from "./tool.ts";
 
@@ -22,19 +22,6 @@ function movedFrom(stroke: StrokeStart, patch: number): Moved | null {
   return patches[patch] ? { factor, patches } : null;
 }
 
-/** Where something that was pasted is moved away, what was under it is there again. */
-function uncovered(layers: Layers, left: Mask, there: Mask, under: Layers): Layers {
-  for (const [p, was] of left.entries()) {
-    if (!was || there[p]) continue;
-    layers.remainder[p] = under.remainder[p] ?? 0;
-    for (let f = 0; f < layers.nFactors; f++)
-      // A factor that came with it was not there before.
-      layers.strengths[p * layers.nFactors + f] =
-        f < under.nFactors ? (under.strengths[p * under.nFactors + f] ?? 0) : 0;
-  }
-  return layers;
-}
-
 export function moveTool(): Tool {
   let moved: Moved;
   let start: Point;
@@ -46,8 +33,9 @@ export function moveTool(): Tool {
     const { heal } = stroke.brush;
     const there = shiftedMask(stroke.before.grid, patches, dRow, dCol);
     const layers = move(stroke.before, factor, dRow, dCol, patches, heal);
+    const left = patches.map((was, p) => Number(was && !there[p]));
     return {
-      layers: stroke.under && factor === null ? uncovered(layers, patches, there, stroke.under) : layers,
+      layers: stroke.under && factor === null ? withPatchesOf(layers, left, stroke.under) : layers,
       call: { verb: "move" as const, shares: patches, factor, d_row: dRow, d_col: dCol, heal },
       outlines: [patches, there] as const,
       ...(stroke.selection && { selection: there }),
