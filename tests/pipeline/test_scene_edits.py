@@ -1,4 +1,4 @@
-"""An edit of one picture on another, drawn by the embedded model: the thing appears there, and stays there."""
+"""An edit of one picture on another, drawn by the embedded model: the thing appears there and stays there."""
 
 from __future__ import annotations
 
