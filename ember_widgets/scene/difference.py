@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ember_widgets.scene.scene_fields import SceneFields
 from ember_widgets.util.checks import FloatArray
-
-if TYPE_CHECKING:
-    from ember_widgets.scene.scene import Scene
 
 NOTABLE = 0.01
 """A patch counts as edited if a strength, or the remainder, changed by more than this."""
 
 
-def unedited(scene: Scene) -> FloatArray:
+def unedited(scene: SceneFields) -> FloatArray:
     """How strong each factor of a scene is in its unedited picture.
 
     Returns:
@@ -35,7 +33,7 @@ def unedited(scene: Scene) -> FloatArray:
     return before
 
 
-def edited_patches(scene: Scene) -> NDArray[np.bool_]:
+def edited_patches(scene: SceneFields) -> NDArray[np.bool_]:
     """The patches, bool (rows, cols), in which the scene differs from what was analysed."""
     before = unedited(scene)
     changes = np.abs(before[..., :-1] - scene.strengths).max(axis=-1, initial=0)

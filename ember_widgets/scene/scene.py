@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene import factor_edits, patch_edits, scene_file
+from ember_widgets.scene.edit_transfer import Transfer, transfer
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
+from ember_widgets.scene.scene_edit import SceneEdit
 from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
@@ -358,15 +360,25 @@ class Scene:
         """
         if not isinstance(other, Scene):
             raise TypeError(f"other={checks.shown(other)} is not a Scene; load one with Scene.load(path)")
-        if other.n_features != self.n_features:
+        self.check_sae(
+            other.model.get("sae"), other.n_features, "the other scene", "factors can only be borrowed from"
+        )
+
+    def check_sae(self, sae: str | None, n_features: int, whose: str, only: str) -> None:
+        """Refuse what belongs to another SAE; ``whose`` and ``only`` are parts of the message.
+
+        Raises:
+            ValueError: the SAEs differ.
+        """
+        if n_features != self.n_features:
             raise ValueError(
-                f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
-                "factors can only be borrowed from a scene of the same SAE"
+                f"{whose}'s SAE has {n_features} features, this one's {self.n_features}; "
+                f"{only} a scene of the same SAE"
             )
-        theirs, ours = other.model.get("sae"), self.model.get("sae")
-        if theirs != ours:
+        ours = self.model.get("sae")
+        if sae != ours:
             raise ValueError(
-                f"the other scene's SAE is {checks.shown(theirs)}, this one's {checks.shown(ours)}; "
+                f"{whose}'s SAE is {checks.shown(sae)}, this one's {checks.shown(ours)}; "
                 "their features mean different things, so analyse the other picture with this painter first"
             )
 
@@ -668,6 +680,76 @@ class Scene:
         strengths, basis = np.zeros_like(self.strengths), self.basis.copy()
         strengths[..., drawn.factors], basis[drawn.factors] = drawn.strengths, drawn.basis
         return self.replace(strengths=strengths, basis=basis, remainder=drawn.remainder, factor_steps=None)
+
+    # Edits as values
+
+    def __sub__(self, before: Scene) -> SceneEdit:
+        """What was done to a scene of this picture: ``edit = after - before``, for ``apply``.
+
+        ``scene - scene.original()`` is all that was done to it.
+
+        Raises:
+            ValueError: the two scenes are of two pictures.
+        """
+        if not isinstance(before, Scene):
+            return NotImplemented
+        return SceneEdit.between(before, self)
+
+    def copy_patches(self, patches: Patches) -> SceneEdit:
+        """What some patches hold, to put it on another scene with ``apply``.
+
+        Args:
+            patches: bool (rows, cols) or (row, col) pairs, one or more.
+
+        Returns:
+            An edit that covers these patches, and their remainder, with the factors that are here now.
+
+        Raises:
+            TypeError, ValueError: patches outside the grid, or none.
+        """
+        return SceneEdit.of_patches(self, patches)
+
+    def apply(self, edit: SceneEdit) -> Scene:
+        """Do to this scene what was done to another one.
+
+        ``before.apply(after - before)`` is ``after``. On another picture the edit lies over what is there:
+        in each patch the same share of it stays, and the same strengths are added. The edit's factors are
+        looked up here by what they are made of (a cosine of 0.8 or more; of equally close ones the name
+        decides). One that is not here is added if the edit paints it, and left out if the edit only changes
+        it. Where both give a factor other weights, a name or a colour, the edit's are kept;
+        ``conflicts`` says which.
+
+        Args:
+            edit: ``after - before``, or ``scene.copy_patches(patches)``.
+
+        Returns:
+            The scene with the edit on it.
+
+        Raises:
+            TypeError: not an edit.
+            ValueError: it is of another SAE, other sites or another grid; or a strength would be too large.
+        """
+        return self.transfer(edit).scene
+
+    def conflicts(self, edit: SceneEdit) -> tuple[str, ...]:
+        """What ``apply(edit)`` decides where both disagree, or where there is nothing to change.
+
+        Returns:
+            A sentence for each; none if the edit fits as it is.
+
+        Raises:
+            TypeError, ValueError: as ``apply``.
+        """
+        return self.transfer(edit).notes
+
+    def transfer(self, edit: SceneEdit) -> Transfer[Scene]:
+        """``apply`` and ``conflicts`` in one, and the names of the factors that were added."""
+        if not isinstance(edit, SceneEdit):
+            raise TypeError(
+                f"edit={checks.shown(edit)} is not a SceneEdit; make one with after - before, "
+                "or with scene.copy_patches(patches)"
+            )
+        return transfer(edit, self)
 
     # Edits of how the picture is drawn
 
@@ -972,14 +1054,17 @@ class Scene:
             "factor_ids": (*self._ids, *range(self._next_id, self._next_id + len(new))),
             "next_factor_id": None,
         }
+        here, there = (one.factor_steps or (None,) * one.n_factors for one in (self, other))
+        steps = (*here, *(there[g] for g in new))
         strengths = np.zeros((*self.grid.shape, n + len(new)), np.float32)
         strengths[..., :n] = self.strengths
         basis = np.concatenate([self.basis, other.basis[new]])
-        first = self.replace(strengths=strengths, basis=basis, **shared)
+        first = self.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
+        steps = tuple(there[pairs[f]] if f in pairs else one for f, one in enumerate(steps))
         strengths, basis = np.zeros_like(strengths), factor_edits.writable(basis)
         for f, g in [*pairs.items(), *enumerate(new, n)]:
             strengths[..., f], basis[f] = other.strengths[..., g], other.basis[g]
-        return first, other.replace(strengths=strengths, basis=basis, **shared)
+        return first, other.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
 
     def _same_factors(self, other: Scene) -> dict[int, int]:
         """Which factor of another edit of this picture each factor is: {factor: factor there}.

@@ -365,11 +365,27 @@ class PanelsReply(Reply):
         return cls(client=sender.client, seq=sender.seq, source=_PANELS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoticeReply(Reply):
+    """What was copied or pasted, or why it was not, for people to read.
+
+    Args:
+        patches: after a paste, the numbers of the patches to select; None = leave the selection.
+    """
+
+    type: ClassVar[str] = "notice"
+    client: str
+    seq: int
+    text: str
+    patches: Sequence[int] | None = None
+
+
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
     NotesReply,
     PanelsReply,
     FilmReply,
+    NoticeReply,
 )
 """Everything that the kernel sends."""

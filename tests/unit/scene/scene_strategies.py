@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.scene_edit import SceneEdit
 from ember_widgets.scene.steps import Steps
 
 Draw = st.DrawFn
@@ -89,6 +90,12 @@ def scenes(draw: Draw) -> Scene:
     return Scene(**fields)
 
 
+def copied_patches(scene: Scene) -> st.SearchStrategy[SceneEdit]:
+    """What any patches of a scene hold."""
+    patch = st.tuples(st.integers(0, scene.grid.rows - 1), st.integers(0, scene.grid.cols - 1))
+    return st.lists(patch, min_size=1, max_size=8).map(scene.copy_patches)
+
+
 @st.composite
 def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
     """One of a scene's verbs and its arguments, which need not fit."""
@@ -130,6 +137,7 @@ def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
         "borrow": {"other": st.just(scene), "factor": factor},
         "restyle": {"style": texts},
         "original": {},
+        "apply": {"edit": st.just(scene - scene.original()) | copied_patches(scene)},
     }
     verb = draw(st.sampled_from(tuple(verbs)))
     return verb, {name: draw(strategy) for name, strategy in verbs[verb].items()}

@@ -291,6 +291,18 @@ export function withFactorsOf(next: Layers, before: Layers, factors: Iterable<nu
   return kept;
 }
 
+/** `layers`, but some patches as they are in `other`, which may lack the last factors. */
+export function withPatchesOf(layers: Layers, patches: Mask, other: Layers): Layers {
+  const next = copyLayers(layers);
+  for (const [p, on] of patches.entries()) {
+    if (!on) continue;
+    next.remainder[p] = value(other.remainder, p);
+    for (let f = 0; f < next.nFactors; f++)
+      next.strengths[p * next.nFactors + f] = f < other.nFactors ? value(other.strengths, p * other.nFactors + f) : 0;
+  }
+  return next;
+}
+
 const shifted = (grid: Grid, patch: number, dRow: number, dCol: number): number =>
   patchOf(grid, rowOf(grid, patch) + dRow, colOf(grid, patch) + dCol);
 

@@ -4,6 +4,7 @@ import { batch, effect, signal, untracked } from "@preact/signals-core";
 import { readLayers } from "../transport/buffers.ts";
 import type { ErrorMessage, FrameMessage, KernelMessage, Model, Request, StateMessage } from "../transport/messages.ts";
 import { type Clock, Transport } from "../transport/transport.ts";
+import { Clipboard } from "./clipboard.ts";
 import { Draft } from "./draft.ts";
 import { Factors } from "./factors.ts";
 import { FeatureSearch } from "./feature_search.ts";
@@ -52,6 +53,7 @@ export class Store {
   readonly pictures: Pictures;
   readonly files: Files;
   readonly panels: Panels;
+  readonly clipboard: Clipboard;
   private readonly capabilities = signal<readonly string[] | null>(null);
   private readonly transport: Transport;
   private readonly stops: (() => void)[] = [];
@@ -80,6 +82,7 @@ export class Store {
     this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
     this.files = new Files(ask, save);
     this.panels = new Panels(ask, loadPanels);
+    this.clipboard = new Clipboard(ask, this.painting, settings, () => this.stroke.cancel());
   }
 
   /** Starts to listen, and requests the scene from the kernel. */
@@ -226,6 +229,7 @@ export class Store {
     else if (message.type === "panels") void this.panels.receive(message);
     else if (message.type === "file") this.files.receive(message, bytes);
     else if (message.type === "film") this.files.receiveFilm(message);
+    else if (message.type === "notice") this.clipboard.receive(message);
     else if (!bytes) return;
     else if (message.type === "original") void this.pictures.receiveUnedited(message.seq, bytes, message.change);
     else if (message.type === "top") void this.pictures.receiveComparison(message.seq, bytes);
@@ -240,12 +244,14 @@ export class Store {
       this.capabilities.value = message.capabilities;
       this.status.frozen.value = message.frozen ?? false;
       // After its own edit, the browser may already be ahead of this state.
+      if (message.why !== "kept") this.clipboard.notice.value = "";
       if (message.why === "kept" || (message.why === "edit" && isMine)) return;
       const read = readLayers(buffers, message);
       if (!read) return;
       const before = this.painting.info.value;
       this.draft.follow(before, message);
       this.pictures.follow(message.run);
+      if (before?.run !== message.run) this.settings.floating = null;
       if (before?.revision !== message.revision) this.stroke.drop();
       const { rows, cols } = this.painting.grid;
       if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;

@@ -225,6 +225,15 @@ export interface FilmMessage {
   readonly n: number;
 }
 
+/** What was copied or pasted, or why it was not; after a paste, the patches to select. */
+export interface NoticeMessage {
+  readonly type: "notice";
+  readonly client: string;
+  readonly seq: number;
+  readonly text: string;
+  readonly patches: readonly number[] | null;
+}
+
 export type KernelMessage =
   | FilmMessage
   | OriginalMessage
@@ -240,6 +249,7 @@ export type KernelMessage =
   | SourceMessage
   | NotesMessage
   | PanelsMessage
+  | NoticeMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -267,6 +277,8 @@ export type Request =
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
   | { readonly type: "notes"; readonly prompt: string; readonly style: string }
+  | { readonly type: "copy"; readonly patches: readonly number[] }
+  | { readonly type: "paste"; readonly revision: number }
   | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {

@@ -1,7 +1,7 @@
 /** The time of the last picture, the factor under the pointer, and errors. */
 
 import { abs, round } from "../../shared/numbers.ts";
-import { toggle } from "../../shared/signals.ts";
+import { put, toggle } from "../../shared/signals.ts";
 import { colOf, rowOf } from "../store/grid.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
@@ -85,7 +85,18 @@ export function Notice({ view }: { view: View }) {
       </div>
     );
   const error = store.status.error.value;
-  if (!error) return null;
+  const { notice } = store.clipboard;
+  if (!error)
+    return notice.value ? (
+      <div class="e-notice e-said" role="status" data-testid="notice">
+        <p>{notice.value}</p>
+        <div class="e-actions">
+          <Button testid="notice-close" onClick={put(notice, "")}>
+            Close
+          </Button>
+        </div>
+      </div>
+    ) : null;
   return (
     <div class="e-notice e-bad" role="alert" data-testid="error">
       <p>{error.message}</p>

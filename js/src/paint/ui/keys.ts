@@ -39,6 +39,11 @@ export function actionOf(
     };
   if (where.inText) return null;
   const letter = key.toLowerCase();
+  if (held.command && letter === "c") {
+    // Text that is selected is copied by the browser.
+    return globalThis.getSelection?.()?.isCollapsed === false ? null : () => store.clipboard.copy();
+  }
+  if (held.command && letter === "v") return () => store.isEditable && store.clipboard.paste();
   if (held.command) {
     if (letter === "z") return () => (held.shift ? store.history.redo() : store.history.undo());
     return letter === "y" ? () => store.history.redo() : null;

@@ -242,6 +242,15 @@ def of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
     return st.fixed_dictionaries(fields).map(Message)
 
 
+def patch_numbers(now: Session) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, now.state.painted.remainder.size - 1), max_size=6)
+
+
+@st.composite
+def paste(draw: st.DrawFn, now: Session) -> Message:
+    return Message({"revision": draw(revisions(now))})
+
+
 nothing = st.builds(Message)
 MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Message]]] = {
     messages.Hello: lambda now: nothing,
@@ -269,6 +278,8 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.BorrowFrom: borrow_source,
     messages.Keep: lambda now: of(step=steps(now), name=texts),
     messages.Notes: lambda now: of(prompt=texts, style=texts),
+    messages.Copy: lambda now: of(patches=patch_numbers(now)),
+    messages.Paste: paste,
 }
 """For each request, the messages that a browser may send now."""
 
