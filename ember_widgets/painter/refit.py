@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ember_widgets.dictionary.factors import Factors
 from ember_widgets.painter.names import free_factor_name
+from ember_widgets.scene.difference import on_other_picture
 from ember_widgets.scene.palette import next_color
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
@@ -77,6 +78,18 @@ def reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
     """
     base = Factors(strengths=scene.base_strengths, basis=scene.base_basis).transform(activations)
     return scene.replace(seed=seed, base_strengths=base, remainder=np.zeros_like(scene.remainder))
+
+
+def edit_reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
+    """The edit alone, applied to the picture of another seed; see `on_other_picture`.
+
+    Args:
+        scene: As painted.
+        seed: The other seed.
+        activations: (rows, cols, n_features), SAE codes of its unedited run.
+    """
+    base = Factors(strengths=scene.base_strengths, basis=scene.base_basis).transform(activations)
+    return on_other_picture(scene, seed, base)
 
 
 def _codes(strengths: FloatArray, basis: FloatArray) -> NDArray[np.float32]:

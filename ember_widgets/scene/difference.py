@@ -43,6 +43,80 @@ def edited_patches(scene: Scene) -> NDArray[np.bool_]:
     return edited
 
 
+def is_blank(scene: Scene) -> bool:
+    """Whether a scene is a blank canvas: no analysed factors, and no remainder of the model's picture."""
+    return not len(scene.base_basis) and not scene.remainder.any()
+
+
+def on_other_picture(scene: Scene, seed: int, base_strengths: FloatArray) -> Scene:
+    """The edit of a scene on another seed's picture.
+
+    An edit keeps a share of what a factor was in a patch, and adds something. With S0, S and ρ of the scene:
+    where S is at least ρ·S0, the share ρ is kept, and S − ρ·S0 is added (painted, moved there). Where S is
+    less, but not negative, the share S/S0 is kept and nothing is added (erased, moved away, made weaker). A
+    factor that has the same share everywhere was scaled; then S/S0 is kept in the whole picture. Patches that
+    were not edited are the other picture's own, exactly.
+
+    Args:
+        scene: as painted.
+        seed: the other seed.
+        base_strengths: (rows, cols, n_base), how strong the analysed factors are in its picture.
+
+    Returns:
+        A scene of that seed, with the factors' weights and the remainder mask of this one.
+    """
+    strengths = scene.strengths.astype(np.float64)
+    for origin, f in scene.analysed_factors.items():
+        before, after = scene.base_strengths[..., origin].astype(np.float64), strengths[..., f]
+        kept, added = _kept_and_added(before, after, scene.remainder.astype(np.float64))
+        strengths[..., f] = kept * base_strengths[..., origin] + added
+    return scene.replace(seed=seed, base_strengths=base_strengths, strengths=strengths)
+
+
+def _kept_and_added(
+    before: NDArray[np.float64], after: NDArray[np.float64], remainder: NDArray[np.float64]
+) -> tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]:
+    """Which share of a factor an edit keeps in each patch, and how much it adds; see `on_other_picture`."""
+    if (remainder == 1).all() and before.any():
+        gain = float((before * after).sum() / (before * before).sum())
+        if gain != 1 and np.allclose(after, gain * before, rtol=1e-5, atol=1e-6):
+            return gain, 0.0
+    added = after - remainder * before
+    weaker = (added < 0) & (after >= 0)
+    kept = np.where(weaker, after / np.where(weaker, before, 1), remainder)
+    return kept, np.where(weaker, 0, added)
+
+
+def patch_change(
+    before: NDArray[Any], after: NDArray[Any], shape: tuple[int, int], rounding: int = 0
+) -> NDArray[np.float32]:
+    """How much each patch differs between two pictures.
+
+    Args:
+        before: (height, width, 3) of 0..255.
+        after: the same.
+        shape: (rows, cols).
+        rounding: values that differ by up to this count as equal.
+
+    Returns:
+        (rows, cols), the mean absolute difference of the patch's pixels and colours, 0..1.
+    """
+    difference = np.abs(after.astype(np.int16) - before.astype(np.int16))
+    difference[difference <= rounding] = 0
+    change = difference.mean(axis=2, dtype=np.float64)
+    for axis, n in enumerate(shape):
+        edges = np.linspace(0, change.shape[axis], n + 1).astype(int)
+        sizes = np.diff(edges).reshape((-1, 1) if axis == 0 else (1, -1))
+        change = np.add.reduceat(change, edges[:-1], axis=axis) / sizes
+    return np.asarray(change / 255, np.float32)
+
+
+def beyond_patches(edited: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The patches, bool (rows, cols), that neither are edited nor touch one that is."""
+    beyond: NDArray[np.bool_] = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
+    return beyond
+
+
 def pixel_change(
     before: NDArray[Any], after: NDArray[Any], edited: NDArray[np.bool_]
 ) -> tuple[float, float] | None:
@@ -59,7 +133,7 @@ def pixel_change(
         Two means of absolute differences, 0..255; None if there is no patch of one of the two kinds.
     """
     rows, cols = edited.shape
-    outside = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
+    outside = beyond_patches(edited)
     if not edited.any() or not outside.any():
         return None
     change = np.abs(after.astype(np.float32) - before.astype(np.float32)).mean(axis=2)
