@@ -8,7 +8,7 @@ runs (the model may be on a server) lists their names in `capabilities`. Code th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.painter.inspection import Inspection
     from ember_widgets.painter.prompt_notes import PromptNotes
+    from ember_widgets.painter.robustness import Robustness, SeedTrial
 
 
 @runtime_checkable
@@ -156,6 +157,28 @@ class NotesPrompts(Protocol):
         """What the model does not read of a prompt; with a style, of the style that follows the prompt."""
 
 
+class TriesSeeds(Protocol):
+    """An edit can be tried on other seeds."""
+
+    def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
+        """The scene with another seed; with `edit_only`, the edit on that seed's own picture."""
+
+    def robustness(
+        self,
+        scene: Scene,
+        seeds: int | Iterable[int] = 8,
+        *,
+        progress: Callable[[SeedTrial], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Robustness:
+        """How much the edit changes the pictures of other seeds; see `Painter.robustness`.
+
+        Raises:
+            ValueError: Nothing is painted in the scene.
+            Cancelled: `cancelled` returned True.
+        """
+
+
 CAPABILITIES: Mapping[str, type[Any]] = {
     "styles": Styles,
     "guidance": Guides,
@@ -170,6 +193,7 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "draw_icons": DrawsManyIcons,
     "statistics": HasStatistics,
     "prompt_notes": NotesPrompts,
+    "robustness": TriesSeeds,
 }
 """Every capability by its name."""
 

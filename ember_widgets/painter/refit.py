@@ -123,6 +123,31 @@ def _only_added_layers(scene: Scene) -> Scene:
     return scene
 
 
+def edit_reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
+    """The edit alone, applied to the picture of another seed; see `Scene.apply`.
+
+    Args:
+        scene: As painted.
+        seed: The other seed.
+        activations: (rows, cols, n_features), SAE codes of its unedited run.
+    """
+    base = Factors(strengths=scene.base_strengths, basis=scene.base_basis).transform(activations)
+    return on_strengths(scene, seed, base)
+
+
+def on_strengths(scene: Scene, seed: int, base_strengths: FloatArray) -> Scene:
+    """The edit alone, on a picture in which the analysed factors have other strengths.
+
+    Args:
+        scene: As painted.
+        seed: The seed of that picture.
+        base_strengths: (rows, cols, n_base), how strong they are there.
+    """
+    unedited = scene.original()
+    other = unedited.replace(seed=seed, base_strengths=base_strengths, strengths=base_strengths)
+    return other.apply(scene - unedited)
+
+
 def _codes(strengths: FloatArray, basis: FloatArray) -> NDArray[np.float32]:
     return np.asarray(strengths @ basis, np.float32)
 

@@ -41,6 +41,41 @@ def edited_patches(scene: SceneFields) -> NDArray[np.bool_]:
     return edited
 
 
+def is_blank(scene: SceneFields) -> bool:
+    """Whether a scene is a blank canvas: no analysed factors, and no remainder of the model's picture."""
+    return not len(scene.base_basis) and not scene.remainder.any()
+
+
+def patch_change(
+    before: NDArray[Any], after: NDArray[Any], shape: tuple[int, int], rounding: int = 0
+) -> NDArray[np.float32]:
+    """How much each patch differs between two pictures.
+
+    Args:
+        before: (height, width, 3) of 0..255.
+        after: the same.
+        shape: (rows, cols).
+        rounding: values that differ by up to this count as equal.
+
+    Returns:
+        (rows, cols), the mean absolute difference of the patch's pixels and colours, 0..1.
+    """
+    difference = np.abs(after.astype(np.int16) - before.astype(np.int16))
+    difference[difference <= rounding] = 0
+    change = difference.mean(axis=2, dtype=np.float64)
+    for axis, n in enumerate(shape):
+        edges = np.linspace(0, change.shape[axis], n + 1).astype(int)
+        sizes = np.diff(edges).reshape((-1, 1) if axis == 0 else (1, -1))
+        change = np.add.reduceat(change, edges[:-1], axis=axis) / sizes
+    return np.asarray(change / 255, np.float32)
+
+
+def beyond_patches(edited: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The patches, bool (rows, cols), that neither are edited nor touch one that is."""
+    beyond: NDArray[np.bool_] = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
+    return beyond
+
+
 def pixel_change(
     before: NDArray[Any], after: NDArray[Any], edited: NDArray[np.bool_]
 ) -> tuple[float, float] | None:
@@ -57,7 +92,7 @@ def pixel_change(
         Two means of absolute differences, 0..255; None if there is no patch of one of the two kinds.
     """
     rows, cols = edited.shape
-    outside = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
+    outside = beyond_patches(edited)
     if not edited.any() or not outside.any():
         return None
     change = np.abs(after.astype(np.float32) - before.astype(np.float32)).mean(axis=2)

@@ -241,7 +241,7 @@ class SceneEdit:
     @cached_property
     def patches(self) -> Mask:
         """(rows, cols) bool, the patches that the edit changes."""
-        changed = (self.shares != 1) | (self.additions != 0)
+        changed = ((self.shares != 1) & (self.before != 0)) | (self.additions != 0)
         mask: Mask = changed.any(axis=-1) | (self.covers < 1).any(axis=-1)
         return mask | (self.remainder_before != self.remainder_after)
 
@@ -297,7 +297,9 @@ class SceneEdit:
         # What fades by more than its patch was made weaker by itself; it must not become negative elsewhere.
         weaker = (ratio >= 0) & (ratio <= cover)
         gains = [_gain(before[..., f], after[..., f], cover[..., f]) for f in range(len(self.factors))]
-        scaled = np.isfinite(gains) & (before != 0) & (before != after)
+        # What was scaled wherever it was is scaled wherever it is.
+        everywhere = np.isfinite(gains) & ((before != after) == (before != 0)).all(axis=(0, 1))
+        scaled = np.isfinite(gains) & (((before != 0) & (before != after)) | everywhere)
         shares = np.where(scaled, gains, np.where(weaker, ratio, cover))
         additions = after - shares * before
         size = np.maximum(np.abs(before), np.abs(after))
@@ -429,7 +431,7 @@ def _sentences(edit: SceneEdit) -> list[str]:
         weaker = (edit.shares[..., f] < edit.cover_of(f)) & (edit.before[..., f] != 0)
         if weaker.any():
             found.append(f"makes {name} weaker in {_count(weaker)}")
-        stronger = edit.shares[..., f] > 1
+        stronger = (edit.shares[..., f] > 1) & (edit.before[..., f] != 0)
         if stronger.any():
             found.append(f"makes {name} stronger in {_count(stronger)}")
     covered = (edit.covers < 1).any(axis=-1)

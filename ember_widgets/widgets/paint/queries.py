@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,16 @@ from ember_widgets.painter.protocol import (
     DrawsIcons,
     NotesPrompts,
     PainterProtocol,
+    TriesSeeds,
     labels_of,
     offered,
     version_of,
 )
+from ember_widgets.painter.robustness import N_SEEDS, SeedTrial
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import animation
+from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.film import Film
@@ -34,6 +38,7 @@ from ember_widgets.widgets.paint.replies import (
     NotesReply,
     OriginalReply,
     Reply,
+    RobustnessReply,
     Sender,
     TopReply,
 )
@@ -42,10 +47,12 @@ from ember_widgets.widgets.paint.requests import (
     Variation,
     facts,
     last_line,
+    needed,
     rendered,
     swept,
 )
 from ember_widgets.widgets.paint.run_key import run_key
+from ember_widgets.widgets.paint.seed_trials import SeedTrials
 from ember_widgets.widgets.paint.thumbnails import (
     Thumbnails,
     alone,
@@ -116,6 +123,7 @@ class Queries:
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
         self._films: dict[str, Film] = {}
+        self._trying: dict[str, Sender | None] = {}
         self.source: BorrowSource | None = None
 
     def clear(self) -> None:
@@ -183,6 +191,12 @@ class Queries:
     def stop_film(self, sender: Sender) -> None:
         """Draw no more of a film, and forget it."""
         self._films.pop(sender.client, None)
+
+    def robustness(self, sender: Sender | None, client: str) -> None:
+        """Send the edit on other seeds, one by one; None = stop what this client asked for."""
+        self._trying[client] = sender
+        if sender is not None:
+            self._idle.put(f"robustness {client}", lambda: self._try_seeds(sender))
 
     def find_source(self, prompt: str, sender: Sender) -> None:
         """Generate a picture of a prompt, so that its factors can be borrowed."""
@@ -349,6 +363,37 @@ class Queries:
                 self._send_bytes(film.encoded(), film.form, film.sender, "film")
         except BaseException:
             self.stop_film(film.sender)
+            raise
+
+    def _try_seeds(self, sender: Sender) -> None:
+        now = self._snapshot()
+        if now is None or self._trying.get(sender.client) is not sender:
+            return
+
+        def cancelled() -> bool:
+            later = self._snapshot()
+            is_newest = self._trying.get(sender.client) is sender
+            return later is None or later.state is not now.state or not is_newest
+
+        def reply(**fields: Any) -> None:
+            self._send(RobustnessReply(client=sender.client, seq=sender.seq, n=N_SEEDS, **fields))
+
+        trials = SeedTrials(N_SEEDS)
+
+        def progress(trial: SeedTrial) -> None:
+            if not cancelled():
+                reply(pair=trials.add(trial), map=trials.map_url())
+
+        try:
+            painter = needed(now.painter, TriesSeeds, "robustness")
+            result = painter.robustness(now.state.scene, N_SEEDS, progress=progress, cancelled=cancelled)
+            reply(text=result.summary)
+        except Cancelled:
+            reply(outdated=True)
+        except ValueError as fault:  # nothing is painted: no fault of the picture
+            reply(text=last_line(fault))
+        except BaseException:
+            reply(outdated=True)
             raise
 
     def _send_file(self, form: str, factor: int, sender: Sender) -> None:

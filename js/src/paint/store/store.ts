@@ -16,6 +16,7 @@ import { Palette } from "./palette.ts";
 import { type Components, Panels } from "./panels.ts";
 import { Pictures } from "./pictures.ts";
 import { PromptNotes } from "./prompt_notes.ts";
+import { Robustness } from "./robustness.ts";
 import { Settings } from "./settings.ts";
 import { Status } from "./status.ts";
 import { Stroke } from "./stroke.ts";
@@ -46,6 +47,7 @@ export class Store {
   readonly stroke: Stroke;
   readonly history: History;
   readonly variations: Variations;
+  readonly robustness: Robustness;
   readonly palette: Palette;
   readonly search: FeatureSearch;
   readonly notes: PromptNotes;
@@ -75,6 +77,7 @@ export class Store {
       this.stroke.cancel();
       status.task.value = "draw";
     });
+    this.robustness = new Robustness(ask, (seed) => this.variations.reseedEdit(seed));
     this.palette = new Palette(ask, () => this.painting.revision);
     this.search = new FeatureSearch(ask);
     this.notes = new PromptNotes(ask);
@@ -103,6 +106,7 @@ export class Store {
         // An edit ends a comparison, which was made with what was there before.
         void [painting.layers.value, painting.gains.value];
         untracked(() => pictures.compare(null));
+        untracked(() => this.robustness.outdate());
       }),
     );
   }
@@ -227,6 +231,7 @@ export class Store {
     } else if (message.type === "borrow_source") this.palette.receiveSource(message.source);
     else if (message.type === "notes") this.notes.receive(message);
     else if (message.type === "panels") void this.panels.receive(message);
+    else if (message.type === "robustness") this.robustness.receive(message);
     else if (message.type === "file") this.files.receive(message, bytes);
     else if (message.type === "film") this.files.receiveFilm(message);
     else if (message.type === "notice") this.clipboard.receive(message);
