@@ -9,6 +9,7 @@ import { Factors } from "./factors.ts";
 import { FeatureSearch } from "./feature_search.ts";
 import { Files } from "./files.ts";
 import { History } from "./history.ts";
+import { type Left, leftIn, takeLeft } from "./left.ts";
 import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
 import { type Components, Panels } from "./panels.ts";
@@ -88,8 +89,10 @@ export class Store {
     const image = model.get("image");
     if (ArrayBuffer.isView(image) && image.byteLength) void pictures.show(image, null);
     this.ask({ type: "hello" });
+    takeLeft(this.settings, this.left);
     this.stops.push(
       effect(() => this.sendSelected()),
+      effect(() => this.sendLeft()),
       effect(() => this.wantThumbnails()),
       effect(() => {
         // An edit ends a comparison, which was made with what was there before.
@@ -167,6 +170,29 @@ export class Store {
     this.model.save_changes();
   }
 
+  private get left(): Left {
+    return (this.model.get("_left") as Left | undefined) ?? {};
+  }
+
+  private sendLeft(): void {
+    const { factors, settings, painting } = this;
+    const names = painting.info.value?.names;
+    if (!names) return;
+    const drawer = names[factors.indexOf(factors.drawer.value) ?? -1];
+    const left = { ...leftIn(settings), factor: names[factors.picked.value], drawer };
+    if (JSON.stringify(left) === JSON.stringify(this.left)) return;
+    this.model.set("_left", left);
+    this.model.save_changes();
+  }
+
+  /** Picks the factor that was picked, and opens the drawer that was open, before this page was loaded. */
+  private takeLeftFactors(names: readonly string[]): void {
+    const { factors, left } = this;
+    const again = left.again ? names.indexOf(left.factor ?? "") : -1;
+    factors.pick(again < 0 ? Number(this.model.get("selected_factor") ?? 0) : again);
+    factors.drawer.value = factors.keys.value[names.indexOf(left.drawer ?? "")] ?? null;
+  }
+
   private wantThumbnails(): void {
     const info = this.painting.info.value;
     if (!info) return;
@@ -238,6 +264,7 @@ export class Store {
       if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;
       this.painting.take(message, message.gains, ...read);
       this.factors.follow(message);
+      if (!before) this.takeLeftFactors(message.names);
     });
   }
 
@@ -246,9 +273,9 @@ export class Store {
     if (bytes) void this.pictures.show(bytes, frame);
   }
 
-  private onError({ message, traceback }: ErrorMessage): void {
+  private onError({ message, traceback, retry }: ErrorMessage): void {
     batch(() => {
-      this.status.fail(message, traceback);
+      this.status.fail(message, traceback, retry);
       this.status.task.value = this.palette.fetching.value = "";
       this.pictures.compare(null);
       // One that failed has to be requested again.

@@ -118,6 +118,8 @@ export interface ErrorMessage {
   readonly seq: number;
   readonly message: string;
   readonly traceback: string;
+  /** Whether it may help to try again. */
+  readonly retry: boolean;
 }
 
 export interface StatusMessage {
@@ -229,6 +231,7 @@ export type Request =
   | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }
+  | { readonly type: "forget"; readonly step: number | null }
   | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }

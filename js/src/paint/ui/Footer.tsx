@@ -1,7 +1,7 @@
 /** The time of the last picture, the factor under the pointer, and errors. */
 
 import { abs, round } from "../../shared/numbers.ts";
-import { toggle } from "../../shared/signals.ts";
+import { put, toggle } from "../../shared/signals.ts";
 import { colOf, rowOf } from "../store/grid.ts";
 import type { View } from "../store/view.ts";
 import { patchAt } from "../tools/brush.ts";
@@ -93,9 +93,15 @@ export function Notice({ view }: { view: View }) {
             {open ? "Hide details" : "Details"}
           </Button>
         )}
-        <Button testid="retry" onClick={() => store.retry()}>
-          Retry
-        </Button>
+        {error.retry ? (
+          <Button testid="retry" onClick={() => store.retry()}>
+            Retry
+          </Button>
+        ) : (
+          <Button testid="error-close" onClick={put(store.status.error, null)}>
+            Close
+          </Button>
+        )}
       </div>
       {open && <pre>{error.traceback}</pre>}
     </div>

@@ -258,6 +258,7 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Vary: vary,
     messages.BorrowFrom: borrow_source,
     messages.Keep: lambda now: of(step=steps(now), name=texts),
+    messages.Forget: lambda now: of(step=st.none() | steps(now)),
 }
 """For each request, the messages that a browser may send now."""
 
