@@ -11,7 +11,7 @@ from tests.lab.view import PaintView
 
 def leave(view: PaintView) -> None:
     view.use("gain", size=5)
-    view.part("gain").fill("1.5")
+    view.part("brush-gain").fill("1.5")
     view.pick(3)
     view.part("more-1").click()
     expect(view.part("drawer")).to_be_visible()
@@ -23,7 +23,7 @@ def check(notebook: Notebook) -> PaintView:
     view.settle()
     expect(view.part("tool-gain")).to_have_attribute("aria-pressed", "true")
     expect(view.part("brush-size")).to_have_value("5")
-    expect(view.part("gain")).to_have_value("1.5")
+    expect(view.part("brush-gain")).to_have_value("1.5")
     expect(view.part("factor-3")).to_have_attribute("aria-pressed", "true")
     expect(view.part("more-1")).to_have_attribute("aria-expanded", "true")
     assert notebook.ask("widget.selected_factor") == 3

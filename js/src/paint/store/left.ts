@@ -5,18 +5,10 @@
 
 import { clamp } from "../../shared/numbers.ts";
 import { TOOLS } from "../tools/index.ts";
+import type { Left } from "../transport/messages.ts";
 import { MAX_BRUSH, type Settings } from "./settings.ts";
 
 const NAMES = ["tool", "size", "strength", "opacity", "soft", "mode", "gain", "eraseOnlyFactor", "heal"] as const;
-
-export interface Left {
-  readonly [setting: string]: unknown;
-  readonly factor?: string | undefined;
-  /** The factor whose drawer is open. */
-  readonly drawer?: string | undefined;
-  /** It comes from another widget, which the same cell made before. */
-  readonly again?: boolean;
-}
 
 export const leftIn = (settings: Settings): Left =>
   Object.fromEntries(NAMES.map((name) => [name, settings[name].value]));

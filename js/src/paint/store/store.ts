@@ -2,14 +2,22 @@
 
 import { batch, effect, signal, untracked } from "@preact/signals-core";
 import { readLayers } from "../transport/buffers.ts";
-import type { ErrorMessage, FrameMessage, KernelMessage, Model, Request, StateMessage } from "../transport/messages.ts";
+import type {
+  ErrorMessage,
+  FrameMessage,
+  KernelMessage,
+  Left,
+  Model,
+  Request,
+  StateMessage,
+} from "../transport/messages.ts";
 import { type Clock, Transport } from "../transport/transport.ts";
 import { Draft } from "./draft.ts";
 import { Factors } from "./factors.ts";
 import { FeatureSearch } from "./feature_search.ts";
 import { Files } from "./files.ts";
 import { History } from "./history.ts";
-import { type Left, leftIn, takeLeft } from "./left.ts";
+import { leftIn, takeLeft } from "./left.ts";
 import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
 import { type Components, Panels } from "./panels.ts";

@@ -15,6 +15,16 @@ export interface Model {
   off(event: string, callback: (...args: never[]) => void): void;
 }
 
+/** The trait `_left`: how the user left the tools, by the names of Settings. */
+export interface Left {
+  readonly [setting: string]: unknown;
+  readonly factor?: string | undefined;
+  /** The factor whose drawer is open. */
+  readonly drawer?: string | undefined;
+  /** It comes from another widget, which the same cell made before. */
+  readonly again?: boolean;
+}
+
 export interface FeatureInfo {
   readonly feature: number;
   /** Empty if the feature has none. */

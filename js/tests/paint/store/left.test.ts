@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Left } from "../../../src/paint/store/left.ts";
 import type { Store } from "../../../src/paint/store/store.ts";
+import type { Left } from "../../../src/paint/transport/messages.ts";
 import { FakeKernel, openStore } from "../fake_kernel.ts";
 
 /** The page is loaded again: the same traits, another store. */
