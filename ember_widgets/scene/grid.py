@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.scene.heal import heal
 from ember_widgets.util.checks import FloatArray, share, shown
 
 REGION_SHARE = 0.25
@@ -147,11 +148,7 @@ class Grid:
         return mask
 
     def heal(self, strengths: FloatArray, hole: Mask, exclude: int | None = None) -> FloatArray:
-        """Fill a hole from the strengths around it.
-
-        Ring by ring from the rim inwards: every patch of the hole that touches a known one, corners
-        included, becomes the mean of the known ones it touches. A ring becomes known only when it is
-        complete, so no direction is favoured.
+        """Fill a hole with the background at that height; see ``scene.heal``.
 
         Args:
             strengths: (rows, cols, n_factors) float32.
@@ -167,19 +164,7 @@ class Grid:
         """
         self._check("strengths", strengths)
         self._check("hole", hole)
-        filled: FloatArray = np.where(hole[..., None], np.float32(0), strengths).astype(np.float32)
-        known = ~hole
-        if known.any():
-            while not known.all():
-                count = _sum_of_neighbours(known[..., None].astype(np.float64))
-                # Unknown patches hold zero, so they add nothing to the sum.
-                total = _sum_of_neighbours(filled.astype(np.float64))
-                ring = ~known & (count[..., 0] > 0)
-                filled[ring] = total[ring] / count[ring]
-                known |= ring
-        if exclude is not None:
-            filled[hole, exclude] = 0
-        return filled
+        return heal(strengths, hole, exclude)
 
     def _check(self, name: str, array: NDArray[Any]) -> None:
         if array.shape[:2] != self.shape:
@@ -226,15 +211,3 @@ def _areas(rows: int, cols: int) -> Mapping[str, Mask]:
 def _is_index(item: object) -> bool:
     # A 1-d array has __index__ too, but only a 0-d one can be used as an index.
     return hasattr(item, "__index__") and not isinstance(item, (bool, np.bool_)) and np.ndim(item) == 0  # type: ignore[arg-type]
-
-
-def _sum_of_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over the 8 patches around each; (rows, cols, n) float64 in and out."""
-    rows, cols = values.shape[:2]
-    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
-    total = np.zeros_like(values)
-    for row in range(3):
-        for col in range(3):
-            if (row, col) != (1, 1):
-                total += padded[row : row + rows, col : col + cols]
-    return total

@@ -58,7 +58,7 @@ def paint(
 
 
 def erase(layers: Layers, factor: int | None, where: Mask, fill: bool) -> Edited:
-    """Take a factor (None = all factors) out of patches; ``fill`` fills them from their surroundings."""
+    """Take a factor (None = all factors) out of patches; ``fill`` fills them with their background."""
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
     if factor is None or fill:
         strengths[where] = np.where(layers.same_site, _emptied(layers, where, factor, fill), strengths[where])
@@ -77,7 +77,7 @@ def move(layers: Layers, factor: int | None, source: Mask, by: tuple[int, int], 
         factor: index, or None.
         source: (rows, cols) bool, the patches that are carried.
         by: rows down, columns to the right.
-        fill: whether vacated patches are filled from their surroundings.
+        fill: whether vacated patches are filled with their background.
     """
     strengths, remainder = writable(layers.strengths), writable(layers.remainder)
     # Filled before the region is put down, from surroundings that are still unchanged.

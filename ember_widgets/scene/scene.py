@@ -534,8 +534,8 @@ class Scene:
         Args:
             patches: bool (rows, cols) or (row, col) pairs.
             factor: index or name of the factor to take out; None takes out all.
-            heal: fill the patches from their surroundings (all factors but the erased one) instead of leaving
-                them empty.
+            heal: fill the patches with the background at their height (all factors but the erased one), not
+                leave them empty.
 
         Returns:
             The scene without it. The remainder, which still shows what stood there, goes to 0 too; only
@@ -587,8 +587,8 @@ class Scene:
             d_col: columns to the right, fewer than the grid has; negative is left.
             patches: the region to carry, bool (rows, cols) or (row, col) pairs; None = where the factor is
                 stronger than a quarter (``REGION_SHARE``) of its strongest patch.
-            heal: fill the vacated patches from their surroundings, with the other factors if one factor was
-                moved; False leaves them empty.
+            heal: fill the vacated patches with the background at their height, with the other factors if one
+                factor was moved; False leaves them empty.
 
         Returns:
             The scene with the region moved. The remainder of vacated patches is 0.

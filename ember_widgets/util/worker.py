@@ -51,7 +51,7 @@ class Worker:
         self._ready = ready
         self._linger_s = linger_s
         self._changed = threading.Condition()
-        self._tasks: dict[str, tuple[float, Task]] = {}
+        self._tasks: dict[str, tuple[float, bool, Task]] = {}
         self._is_running = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -67,18 +67,19 @@ class Worker:
         """Whether it takes no more tasks."""
         return self._closed
 
-    def put(self, key: str, task: Task, *, after_s: float = 0.0) -> None:
+    def put(self, key: str, task: Task, *, after_s: float = 0.0, first: bool = False) -> None:
         """Add a task and return at once. If closed: no effect.
 
         Args:
             key: One that waits under the same key is replaced, and the new one takes its place in the row.
             task: Called in the thread.
             after_s: Not earlier than in so many seconds.
+            first: Before all tasks that wait and were not put first themselves.
         """
         with self._changed:
             if self._closed:
                 return
-            self._tasks[key] = time.monotonic() + after_s, task
+            self._tasks[key] = time.monotonic() + after_s, first, task
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
@@ -121,7 +122,7 @@ class Worker:
                 key = self._next_due()
                 if key is None:  # closed, or replaced by a later one
                     continue
-                _, task = self._tasks.pop(key)
+                _, _, task = self._tasks.pop(key)
                 self._is_running = True
             try:
                 task()
@@ -137,7 +138,7 @@ class Worker:
         with self._changed:
             ends = time.monotonic() + self._linger_s
             while self._next_due() is None:
-                due = min((at for at, _ in self._tasks.values()), default=ends)
+                due = min((at for at, _, _ in self._tasks.values()), default=ends)
                 left = due - time.monotonic()
                 if self._closed or (not self._tasks and left <= 0):
                     self._thread = None  # under the lock: the next `put` starts another one
@@ -147,7 +148,8 @@ class Worker:
 
     def _next_due(self) -> str | None:
         now = time.monotonic()
-        return next((key for key, (at, _) in self._tasks.items() if at <= now), None)
+        due = [key for key, (at, _, _) in self._tasks.items() if at <= now]
+        return next((key for key in due if self._tasks[key][1]), due[0] if due else None)
 
     def _is_ready(self) -> bool:
         with self._changed:

@@ -1,80 +1,114 @@
-"""The film from one step of the history to another, by mouse and by keyboard, in the browser."""
+"""The film of steps below the picture, the divider of the split view, and files that are no scenes."""
 
 from __future__ import annotations
 
-import base64
-import io
+from pathlib import Path
 
-import av
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
 from tests.lab.view import PaintView
 
 
-@pytest.fixture
-def steps(view: PaintView) -> PaintView:
-    """A view with a named step, and another stroke after it."""
-    view.use("paint", size=2)
-    view.pick(2)
-    view.drag([(3, 2)])
-    view.settle()
-    view.part("keep").fill("the left")
-    view.part("keep").press("Enter")
-    view.drag([(3, 12)])
-    view.settle()
-    return view
+def paint_three(view: PaintView) -> None:
+    view.use("paint", size=1)
+    for col in (1, 5, 9):
+        view.drag([(2, col)])
+        view.settle()
 
 
-def test_a_film_from_a_kept_step_is_shown_and_saved_in_every_form(steps: PaintView) -> None:
-    view = steps
-    view.part("film-make").click()
-    expect(view.part("film")).to_be_visible(timeout=60_000)
-    address = view.part("film").get_attribute("src") or ""
-    with Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/webp;base64,")))) as shown:
-        assert getattr(shown, "n_frames", 1) > 10
-    for form, kind in (("webp", "WEBP"), ("gif", "GIF")):
-        with view.page.expect_download() as download:
-            view.part(f"film-{form}").click()
-        assert download.value.suggested_filename == f"a-meadow-3-film.{form}"
-        with Image.open(download.value.path()) as film:
-            assert film.format == kind
-    with view.page.expect_download() as download:
-        view.part("film-mp4").click()
-    with av.open(str(download.value.path())) as container:
-        assert container.streams.video[0].frames > 25
-    view.part("film-close").click()
-    expect(view.part("film")).to_have_count(0)
-    assert view.notebook.ask("list(widget.kept)") == ["the left"]
-
-
-def test_a_film_needs_a_kept_step_and_can_be_stopped(view: PaintView) -> None:
-    view.use("paint", size=2)
-    view.drag([(3, 2)])
-    view.settle()
-    film = view.part("film-make")
-    expect(film).to_have_attribute("title", "A film from one step to another: name one of them")
-    view.part("step-0").click()
-    view.settle()
-    view.part("keep").fill("before")
-    view.part("keep").press("Enter")
+def test_a_step_is_deleted_after_a_second_press_by_mouse_and_by_keys(view: PaintView) -> None:
+    paint_three(view)
     view.part("step-1").click()
     view.settle()
-    expect(view.part("film-make")).to_have_attribute("title", "Film from “before” to this step")
-    view.part("film-make").click()
-    view.part("film-close").click()
-    expect(view.part("film-progress")).to_have_count(0)
-    view.drag([(3, 12)])  # the painter is free at once
-    view.settle()
-
-
-def test_the_keyboard_alone_makes_and_saves_a_film(steps: PaintView) -> None:
-    view = steps
-    view.part("film-make").focus()
+    delete = view.part("step-delete")
+    delete.click()
+    expect(delete).to_have_text("Delete it?")
+    view.part("grid").focus()
+    expect(delete).to_have_text("")
+    expect(view.part("step-3")).to_have_count(1)
+    delete.click()
+    delete.click()
+    expect(view.part("step-3")).to_have_count(0)
+    assert view.differences_from("before") == []
+    delete.focus()
     view.page.keyboard.press("Enter")
-    expect(view.part("film")).to_be_visible(timeout=60_000)
-    view.part("film-webp").focus()
-    with view.page.expect_download() as download:
-        view.page.keyboard.press("Enter")
-    assert download.value.suggested_filename.endswith("-film.webp")
+    view.page.keyboard.press("Enter")
+    expect(view.part("step-2")).to_have_count(0)
+    view.settle()
+    expect(delete).to_be_focused()
+    view.part("redo").click()
+    assert view.notebook.ask("widget.scene == before") is False
+
+
+def test_the_film_is_cleared_but_for_named_steps_and_the_focus_goes_to_the_grid(view: PaintView) -> None:
+    paint_three(view)
+    view.part("step-1").click()
+    view.settle()
+    view.part("keep").fill("the first")
+    view.part("keep").press("Enter")
+    view.part("step-3").click()
+    view.settle()
+    view.part("steps-clear").focus()
+    view.page.keyboard.press("Enter")
+    expect(view.part("steps-clear")).to_have_text("Delete the others?")
+    view.page.keyboard.press("Enter")
+    expect(view.part("step-2")).to_have_count(0)
+    expect(view.part("step-0")).to_contain_text("the first")
+    view.part("step-0").click()
+    view.settle()
+    view.part("keep").fill("")
+    view.part("keep").press("Enter")
+    view.part("steps-clear").focus()
+    view.page.keyboard.press("Enter")
+    view.page.keyboard.press("Enter")
+    expect(view.part("step-0")).to_have_count(0)
+    expect(view.part("grid")).to_be_focused()
+
+
+def test_the_divider_is_dragged_with_the_pointer_and_moved_with_the_arrow_keys(view: PaintView) -> None:
+    view.part("compare-split").click()
+    divider = view.part("split")
+    view.drag([(8, 7.5), (8, 3.5)])
+    assert abs(float(divider.input_value()) - 0.25) < 0.02
+    assert view.notebook.ask("widget.scene == before"), "it painted"
+    view.page.keyboard.press("ArrowRight")
+    assert abs(float(divider.input_value()) - 0.26) < 0.02
+    # Beside it one paints.
+    view.use("paint", size=1)
+    view.drag([(8, 12)])
+    assert view.differences_from("before.paint(widget.selected_factor, [(8, 12)])") == []
+
+
+def test_a_file_that_is_no_scene_is_said_without_a_retry(view: PaintView, tmp_path: Path) -> None:
+    (tmp_path / "letter.json").write_text("Dear Sir or Madam")
+    with view.page.expect_file_chooser() as chooser:
+        view.part("open").click()
+    chooser.value.set_files(tmp_path / "letter.json")
+    error = view.part("error")
+    expect(error).to_contain_text("this file cannot be opened")
+    expect(view.part("retry")).to_have_count(0)
+    view.part("error-close").click()
+    expect(error).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 700])
+def test_nothing_scrolls_sideways_however_large_the_picture(view: PaintView, width: int) -> None:
+    paint_three(view)
+    view.part("compare-split").click()
+    view.part("zoom").fill("1024")
+    view.page.set_viewport_size({"width": width, "height": 800})
+    try:
+        wide = view.root.evaluate(
+            """root => {
+              const wide = [];
+              for (let at = root; at; at = at.parentElement)
+                if (at.scrollWidth > at.clientWidth + 1 && getComputedStyle(at).overflowX !== 'visible')
+                  wide.push(at.className + ' ' + at.scrollWidth + ' > ' + at.clientWidth);
+              return wide;
+            }"""
+        )
+        assert wide == []
+        assert view.cut_off() == []
+    finally:
+        view.page.set_viewport_size({"width": 1280, "height": 900})

@@ -153,6 +153,24 @@ class History:
         self._line = [self._step]
         self._forget()
 
+    def forget(self, step: int) -> None:
+        """Forget one state; if it is the current one, the state before it (or else another) becomes current.
+
+        Raises:
+            ValueError: the state was forgotten before, or it is the only one.
+        """
+        if step not in self._states:
+            raise ValueError(f"step {step} is not in the history any more; choose one that is")
+        if len(self._states) == 1:
+            raise ValueError(f"step {step} is the only one; it cannot be deleted")
+        if step == self._step:
+            others = [other for other in self.steps if other != step]
+            back, on = self.beside(-1), self.beside(1)
+            self.go(next(at for at in (back, on, others[-1]) if at is not None))
+        self._line = [at for at in self._line if at != step]
+        self._names.pop(step, None)
+        self._forget()
+
     def keep(self, step: int, name: str) -> None:
         """Give a state a name, under which it is kept; "" removes the name.
 

@@ -53,6 +53,11 @@ def count(name: str, value: object) -> int:
     return value
 
 
+def count_or_none(name: str, value: object) -> int | None:
+    """A whole number that JavaScript can hold, or null."""
+    return None if value is None else count(name, value)
+
+
 def flag(name: str, value: object) -> bool:
     """True or false."""
     if not isinstance(value, bool):
@@ -508,6 +513,17 @@ class Paste(Request):
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         session.paste(self.revision, self.sender)
+
+
+@request("forget")
+@dataclass(frozen=True, kw_only=True)
+class Forget(Request):
+    """Forget a step of the history; null = all but the current one and those that have a name."""
+
+    step: int | None = read(count_or_none)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.forget(self.step, self.sender)
 
 
 # Reading and handling a message

@@ -124,4 +124,4 @@ class Opener:
     def _send_status(self) -> None:
         self._send(StatusReply.of("draw" if self.fault is None else ""))
         if self.fault is not None:
-            self._send(ErrorReply.of(self.fault))
+            self._send(ErrorReply.of(self.fault, retry=True))

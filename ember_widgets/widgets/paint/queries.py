@@ -112,14 +112,20 @@ class Queries:
         snapshot: gives the session as it is now; None once it is closed.
         send: takes a reply, from any thread.
         idle: does tasks when the painter is idle.
+        wanted: whether something else wants to draw; thumbnails then give way, and are drawn later.
     """
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot | None], send: Callable[[Reply], None], idle: Worker
+        self,
+        snapshot: Callable[[], Snapshot | None],
+        send: Callable[[Reply], None],
+        idle: Worker,
+        wanted: Callable[[], bool],
     ) -> None:
         self._snapshot = snapshot
         self._send = send
         self._idle = idle
+        self._wanted = wanted
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
         self._films: dict[str, Film] = {}
@@ -146,7 +152,11 @@ class Queries:
             if url is not None:
                 self._send(IconReply(key=key, url=url))
             else:
-                self._idle.put(key, lambda key=key: self._send_thumbnail(key))  # type: ignore[misc]
+                # Icons of features are those of a drawer or a search that was just opened.
+                self._put_thumbnail(key, first=feature_of(key) is not None)
+
+    def _put_thumbnail(self, key: str, *, first: bool) -> None:
+        self._idle.put(key, lambda: self._send_thumbnail(key), first=first)
 
     def settled(self, state: State, picture: Picture) -> None:
         """Keep the picture of a state as a thumbnail, if the state is a step of the history."""
@@ -288,6 +298,9 @@ class Queries:
         if url is None:
             try:
                 url = self._drawn(key, now)
+            except Cancelled:
+                self._put_thumbnail(key, first=True)
+                return
             except Exception:
                 return  # the factor keeps its colour; what is wrong shows with the picture itself
         if url is not None:
@@ -301,7 +314,9 @@ class Queries:
             if (draws := offered(now.painter, DrawsIcons)) is not None:
                 return self._thumbnails.keep(key, Picture.of(draws.icon(feature), 0))
         scene = self._scene_of(key, now)
-        return None if scene is None else self._thumbnails.keep(key, rendered(now.painter, scene))
+        if scene is None:
+            return None
+        return self._thumbnails.keep(key, rendered(now.painter, scene, cancelled=self._wanted))
 
     def _scene_of(self, key: str, now: Snapshot) -> Scene | None:
         """The scene that a thumbnail shows."""

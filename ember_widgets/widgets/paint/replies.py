@@ -230,21 +230,22 @@ class AckReply(Reply):
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorReply(Reply):
-    """A request, or a drawing, failed."""
+    """A request, or a drawing, failed; ``retry``: it may help to try again."""
 
     type: ClassVar[str] = "error"
     client: str
     seq: int
     message: str
     traceback: str
+    retry: bool
 
     @classmethod
-    def of(cls, fault: BaseException, sender: Sender = NO_SENDER) -> ErrorReply:
+    def of(cls, fault: BaseException, sender: Sender = NO_SENDER, *, retry: bool) -> ErrorReply:
         """An exception in one line, and with its traceback."""
         lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
         # The text may contain a lone surrogate, which cannot be sent.
         message, lines = (text.encode("utf-8", "replace").decode() for text in (last_line(fault), lines))
-        return cls(client=sender.client, seq=sender.seq, message=message, traceback=lines)
+        return cls(client=sender.client, seq=sender.seq, message=message, traceback=lines, retry=retry)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,7 +122,7 @@ class Session:
             on_error=self._report_background,
         )
         self.idle = Worker("ember-idle", on_error=self._report_background, ready=self.worker.wait)
-        self.queries = Queries(self._snapshot, self.send, self.idle)
+        self.queries = Queries(self._snapshot, self.send, self.idle, lambda: self.worker.busy)
         self._views = Views(lambda: self.send(ViewsReply()), self.rest)
 
     # Viewers
@@ -149,11 +149,11 @@ class Session:
         if sender.client:
             self.send(AckReply(client=sender.client, seq=sender.seq))
 
-    def report(self, fault: BaseException, sender: Sender) -> None:
-        """Keep an error as the last one, and send it."""
+    def report(self, fault: BaseException, sender: Sender, *, retry: bool = False) -> None:
+        """Keep an error as the last one, and send it; ``retry`` says whether ``retry()`` may help."""
         with self._lock:
             self.last_error = as_exception(fault)
-            self.send(ErrorReply.of(fault, sender))
+            self.send(ErrorReply.of(fault, sender, retry=retry))
         memory.release(fault)
 
     def send_status(self) -> None:
@@ -169,7 +169,7 @@ class Session:
                 return  # it rests; the page shows its last picture
             self._send_state("hello", sender)
             if self.last_error is not None:
-                self.send(ErrorReply.of(self.last_error))
+                self.send(ErrorReply.of(self.last_error, retry=self.last_error is self._fault))
 
     def show(self) -> None:
         """Send the last picture."""
@@ -541,6 +541,26 @@ class Session:
             self.history.keep(self.history.step if step is None else step, name)
             self._send_state("kept", NO_SENDER)
 
+    def forget(self, step: int | None, sender: Sender = NO_SENDER) -> None:
+        """Forget a step, or (None) all steps but the current one and those that have a name."""
+        self._need_painter()
+        with self._lock:
+            before = self.history.current
+            if step is None:
+                self.history.clear()
+            else:
+                self.history.forget(step)
+            is_same = self.history.current is before
+            if is_same:
+                self._send_state("kept", NO_SENDER)
+                self.acknowledge(sender)
+            else:
+                self._adopt(self.history.current)
+                self._send_state("scene", NO_SENDER)
+                self._submit(sender, final=True)
+        if not is_same:
+            self.audience.scene_changed()
+
     # The worker
 
     def _work(self, job: Job, cancelled: Callable[[], bool] | None = None) -> None:
@@ -588,7 +608,7 @@ class Session:
             if self._closed:
                 return
             self._fault, self._failed = as_exception(fault), job
-            self.report(fault, sender)
+            self.report(fault, sender, retry=True)
             self.acknowledge(sender)
 
     def _with_new_scene(self, painter: PainterProtocol, job: Job) -> Job | None:
@@ -655,7 +675,8 @@ class Session:
     def _report_background(self, fault: BaseException) -> None:
         with self._lock:
             if not self._closed:
-                self.report(fault, NO_SENDER)
+                # Without a painter, it could not be opened again; another try may.
+                self.report(fault, NO_SENDER, retry=self.painter is None)
 
     def _snapshot(self) -> Snapshot | None:
         with self._lock:

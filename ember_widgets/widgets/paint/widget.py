@@ -19,7 +19,7 @@ from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
-from ember_widgets.widgets.paint import messages, to_html
+from ember_widgets.widgets.paint import cells, messages, to_html
 from ember_widgets.widgets.paint.opener import Opener, new_session, opens_a_painter
 from ember_widgets.widgets.paint.requests import (
     DEFAULT_N_FACTORS,
@@ -104,6 +104,9 @@ class PaintWidget(anywidget.AnyWidget):
         help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky.",
     ).tag(sync=True)
     _panel = traitlets.Unicode("all").tag(sync=True)
+    # How the user left the tools; only browsers read it.
+    _left = traitlets.Dict().tag(sync=True, echo_update=False)
+    _place: cells.Place | None = None
 
     style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
     prompt = traitlets.Unicode(help="The scene's prompt; draw another one with analyze(prompt=...).")
@@ -138,6 +141,8 @@ class PaintWidget(anywidget.AnyWidget):
         check_keywords(kwargs, _KEYWORDS, name)
         self._own_layout = kwargs.get("layout") is None
         self._saved = SavedPicture(self._last_picture)
+        self._place = cells.place()
+        kwargs["_left"] = cells.left(self._place)
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
@@ -431,6 +436,10 @@ class PaintWidget(anywidget.AnyWidget):
             self._picked_early = True
         else:
             self._picked_in = self._session.state.scene
+
+    @traitlets.observe("_left")
+    def _note_left(self, change: Any) -> None:
+        cells.note(self._place, change.new)
 
     @traitlets.validate(*_FACTS)
     def _only_the_scene_sets(self, proposal: Any) -> Any:

@@ -111,8 +111,10 @@ export class FakeBitmap {
   }
 }
 
-export function openStore(decode?: (bytes: Uint8Array) => Promise<FakeBitmap>): { kernel: FakeKernel; store: Store } {
-  const kernel = new FakeKernel();
+export function openStore(
+  decode?: (bytes: Uint8Array) => Promise<FakeBitmap>,
+  kernel = new FakeKernel(),
+): { kernel: FakeKernel; store: Store } {
   const make = decode ?? (async (bytes: Uint8Array) => new FakeBitmap(bytes[0] ?? -1));
   const store = new Store(kernel, {
     client: "me",

@@ -52,6 +52,7 @@ def start(grid: Grid = SQUARE) -> Scene:
 BLOB = [[4, 4], [4, 5], [5, 4], [5, 5], [5, 6], [6, 5]]
 BLOCK = [[row, col] for row in range(6, 11) for col in range(3, 8)]
 CORNER = [[row, col] for row in range(3) for col in range(4)]
+ROWS = [[row, col] for row in (7, 8) for col in range(SQUARE.cols)]
 EVERYWHERE = [[row, col] for row in range(SQUARE.rows) for col in range(SQUARE.cols)]
 
 # A soft edge: a share per patch, from none to all.
@@ -71,6 +72,8 @@ EDITS: list[tuple[str, dict[str, Any]]] = [
     ("erase", {"patches": BLOCK, "factor": 1, "heal": True}),
     ("erase", {"patches": CORNER, "factor": 2, "heal": True}),
     ("erase", {"patches": EVERYWHERE, "factor": None, "heal": True}),
+    ("erase", {"patches": ROWS, "factor": None, "heal": True}),
+    ("erase", {"patches": CORNER, "factor": 0, "heal": True}),
     ("move", {"factor": 1, "d_row": -2, "d_col": 4, "patches": None, "heal": True}),
     ("move", {"factor": 1, "d_row": -2, "d_col": 4, "patches": None, "heal": False}),
     ("move", {"factor": 1, "d_row": 1, "d_col": 0, "patches": BLOCK, "heal": True}),

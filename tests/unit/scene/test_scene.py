@@ -313,21 +313,42 @@ class TestHeal:
         other = scene.scale(0, -7, hole).strengths
         assert (Grid().heal(scene.strengths, hole) == Grid().heal(other, hole)).all()
 
-    def test_means_the_known_neighbours_corners_included(self) -> None:
-        strengths = filled(0, 16, 16, 1)
-        strengths[3:6, 3:6, 0] = [[1, 2, 3], [4, 99, 5], [6, 7, 8]]
-        hole = np.zeros((16, 16), bool)
-        hole[4, 4] = True
-        assert Grid().heal(strengths, hole)[4, 4, 0] == 4.5
+    def test_of_sky_over_the_horizon_is_sky_above_and_ground_below(self) -> None:
+        """Filled from the rim inwards, ground climbed into the sky in steps, and sky into the ground."""
+        sky, ground = [1, 0, 0], [0, 1, 0]
+        strengths = filled(0, 16, 16, 3)
+        strengths[:8], strengths[8:] = sky, ground
+        strengths[1:6, 2:6] = [0.2, 0, 1.5]  # a sun
+        for bottom in (8, 11):
+            hole = Grid().mask([(row, col) for row in range(bottom) for col in range(1, 8)])
+            healed = Grid().heal(strengths, hole)
+            assert (
+                np.abs(healed[:bottom] - np.where(np.arange(bottom)[:, None, None] < 8, sky, ground)).max()
+                < 0.1
+            )
 
-    def test_goes_ring_by_ring(self) -> None:
+    def test_does_not_let_a_thing_beside_the_hole_grow_into_it(self) -> None:
+        strengths = filled(0, 16, 16, 2)
+        strengths[..., 0] = 1
+        strengths[:, 8:11] = [0, 1]
+        hole = Grid().mask([(row, col) for row in range(4, 9) for col in range(5, 8)])
+        assert Grid().heal(strengths, hole)[hole][:, 1].max() < 0.1
+
+    def test_of_a_whole_row_is_what_is_above_and_below(self) -> None:
         strengths = filled(1, 16, 16, 1)
-        strengths[:, 8:] = 3
-        hole = np.zeros((16, 16), bool)
-        hole[0, 6:11] = True  # between 1 and 3, along the border
-        # rims first: (0, 6) sees only ones; then, below, the mean of what is known
-        filled_row = Grid().heal(strengths, hole)[0, 5:12, 0]
-        assert filled_row.tolist() == [1, 1, np.float32(5 / 3), np.float32(7 / 3), 3, 3, 3]
+        strengths[8:] = 3
+        hole = Grid().mask([(row, col) for row in (7, 8) for col in range(16)])
+        levels = Grid().heal(strengths, hole)[6:10, 5, 0]
+        assert (np.diff(levels) >= 0).all()
+        assert levels[1] < 1.5
+        assert levels[2] > 2.5
+
+    def test_keeps_a_gradient_along_the_row(self) -> None:
+        strengths = filled(1, 16, 16, 1)
+        strengths[..., 0] = np.linspace(1, 2, 16)
+        hole = Grid().mask([(4, col) for col in range(3, 13)])
+        levels = Grid().heal(strengths, hole)[4, 3:13, 0]
+        assert (np.diff(levels) > 0).all()
 
     def test_excluded_factor_is_zero_in_the_hole_only(self, scene: Scene) -> None:
         hole = np.zeros((16, 16), bool)

@@ -218,3 +218,13 @@ def test_it_keeps_nothing_of_what_it_has_done(worker: Worker) -> None:
     gc.collect()
     assert gone() is None
     worker.close()
+
+
+def test_what_is_put_first_is_done_before_what_waits(worker: Worker) -> None:
+    gate, done = threading.Event(), list[str]()
+    worker.put("held", held(gate))
+    for key, first in (("a", False), ("b", False), ("c", True), ("d", True)):
+        worker.put(key, lambda key=key: done.append(key), first=first)  # type: ignore[misc]
+    gate.set()
+    assert worker.wait(SOON_S)
+    assert done == ["c", "d", "a", "b"]

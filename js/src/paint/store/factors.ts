@@ -17,6 +17,8 @@ export class Factors {
   /** One key per factor, in the order of the palette. */
   readonly keys = signal<readonly FactorKey[]>([]);
   readonly solo: Signal<FactorKey | null> = signal(null);
+  /** The factor whose drawer is open. */
+  readonly drawer: Signal<FactorKey | null> = signal(null);
   private readonly pickedKey = signal<FactorKey>("");
   private readonly hiddenKeys = signal<Keys>(new Set());
   private readonly lockedKeys = signal<Keys>(new Set());

@@ -4,6 +4,7 @@
  */
 
 import { abs, floor, max } from "../../shared/numbers.ts";
+import { heal } from "./heal.ts";
 
 /** Every model and every scene has its own. Patches are numbered in C order. */
 export interface Grid {
@@ -119,7 +120,7 @@ export function paint(
 }
 
 /**
- * Erases everything (factor null) or one factor; `healed` fills the gap from its surroundings. The remainder still shows
+ * Erases everything (factor null) or one factor; `healed` fills the gap with its background. The remainder still shows
  * what was there, so it is erased too, except where one factor is erased and nothing is healed.
  */
 export function erase(layers: Layers, patches: Mask, factor: number | null = null, healed = false): Layers {
@@ -131,7 +132,8 @@ export function erase(layers: Layers, patches: Mask, factor: number | null = nul
 
 /** Erases or heals everything at a factor's site (null: at every site) in some patches. */
 function emptied(layers: Layers, patches: Mask, factor: number | null, healed: boolean): Layers {
-  const next = healed ? heal(layers, patches, factor) : copyLayers(layers);
+  const next = copyLayers(layers);
+  if (healed) next.strengths.set(heal(layers.grid, layers.strengths, patches, factor));
   const { strengths, remainder, nFactors } = next;
   for (let p = 0; p < remainder.length; p++) {
     if (!patches[p]) continue;
@@ -182,41 +184,6 @@ export function move(
       next.strengths[to * nFactors + f] = moved ? value(layers.strengths, p * nFactors + f) : 0;
     }
     if (isAtFirstSite(layers, factor)) next.remainder[to] = value(layers.remainder, p);
-  }
-  return next;
-}
-
-/**
- * Fills a hole ring by ring: every patch that touches a known one (8 neighbours) becomes their mean, all of a ring at
- * once, so that the result does not depend on the order. If nothing is known, the hole stays empty.
- */
-export function heal(layers: Layers, hole: Mask, exclude: number | null = null): Layers {
-  const next = copyLayers(layers);
-  const { strengths, nFactors } = next;
-  const known = hole.map((h) => (h ? 0 : 1));
-  for (let p = 0; p < hole.length; p++) if (hole[p]) strengths.fill(0, p * nFactors, (p + 1) * nFactors);
-  const sums = new Float64Array(nFactors);
-  for (;;) {
-    const ring: { p: number; mean: Float64Array }[] = [];
-    for (let p = 0; p < hole.length; p++) {
-      if (known[p]) continue;
-      let count = 0;
-      sums.fill(0);
-      for (const q of neighbours(layers.grid, p)) {
-        if (!known[q]) continue;
-        count++;
-        for (let f = 0; f < nFactors; f++) sums[f] = (sums[f] ?? 0) + value(strengths, q * nFactors + f);
-      }
-      if (count) ring.push({ p, mean: sums.map((s) => s / count) });
-    }
-    if (!ring.length) break;
-    for (const { p, mean } of ring) {
-      strengths.set(mean, p * nFactors);
-      known[p] = 1;
-    }
-  }
-  if (exclude !== null) {
-    for (let p = 0; p < hole.length; p++) if (hole[p]) strengths[p * nFactors + exclude] = 0;
   }
   return next;
 }

@@ -42,6 +42,12 @@ export class History {
     if (step !== this.step.value) this.ask({ type: "go", step });
   }
 
+  /** Deletes the step that is shown, or all others but those that have a name. */
+  forget(others: boolean): void {
+    this.cancelStroke();
+    this.ask({ type: "forget", step: others ? null : this.step.value });
+  }
+
   /** Names the step that is shown, so that the history keeps it; "" removes the name. */
   keep(name: string): void {
     this.ask({ type: "keep", step: this.step.value, name });

@@ -2,7 +2,15 @@
 
 import { batch, effect, signal, untracked } from "@preact/signals-core";
 import { readLayers } from "../transport/buffers.ts";
-import type { ErrorMessage, FrameMessage, KernelMessage, Model, Request, StateMessage } from "../transport/messages.ts";
+import type {
+  ErrorMessage,
+  FrameMessage,
+  KernelMessage,
+  Left,
+  Model,
+  Request,
+  StateMessage,
+} from "../transport/messages.ts";
 import { type Clock, Transport } from "../transport/transport.ts";
 import { Clipboard } from "./clipboard.ts";
 import { Draft } from "./draft.ts";
@@ -11,6 +19,7 @@ import { FeatureSearch } from "./feature_search.ts";
 import { Files } from "./files.ts";
 import { region } from "./grid.ts";
 import { History } from "./history.ts";
+import { leftIn, takeLeft } from "./left.ts";
 import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
 import { type Components, Panels } from "./panels.ts";
@@ -98,8 +107,10 @@ export class Store {
     const image = model.get("image");
     if (ArrayBuffer.isView(image) && image.byteLength) void pictures.show(image, null);
     this.ask({ type: "hello" });
+    takeLeft(this.settings, this.left);
     this.stops.push(
       effect(() => this.sendSelected()),
+      effect(() => this.sendLeft()),
       effect(() => this.wantThumbnails()),
       effect(() => this.wantNotes()),
       effect(() => {
@@ -177,6 +188,29 @@ export class Store {
     if (!this.painting.info.value || this.model.get("selected_factor") === factor) return;
     this.model.set("selected_factor", factor);
     this.model.save_changes();
+  }
+
+  private get left(): Left {
+    return (this.model.get("_left") as Left | undefined) ?? {};
+  }
+
+  private sendLeft(): void {
+    const { factors, settings, painting } = this;
+    const names = painting.info.value?.names;
+    if (!names) return;
+    const drawer = names[factors.indexOf(factors.drawer.value) ?? -1];
+    const left = { ...leftIn(settings), factor: names[factors.picked.value], drawer };
+    if (JSON.stringify(left) === JSON.stringify(this.left)) return;
+    this.model.set("_left", left);
+    this.model.save_changes();
+  }
+
+  /** Picks the factor that was picked, and opens the drawer that was open, before this page was loaded. */
+  private takeLeftFactors(names: readonly string[]): void {
+    const { factors, left } = this;
+    const again = left.again ? names.indexOf(left.factor ?? "") : -1;
+    factors.pick(again < 0 ? Number(this.model.get("selected_factor") ?? 0) : again);
+    factors.drawer.value = factors.keys.value[names.indexOf(left.drawer ?? "")] ?? null;
   }
 
   private wantThumbnails(): void {
@@ -271,6 +305,7 @@ export class Store {
         const thing = region(this.painting.layers.value, this.factors.picked.value);
         this.settings.suggestSize(thing.filter(Boolean).length);
       }
+      if (!before) this.takeLeftFactors(message.names);
     });
   }
 
@@ -279,10 +314,10 @@ export class Store {
     if (bytes) void this.pictures.show(bytes, frame);
   }
 
-  private onError({ message, traceback }: ErrorMessage, isMine: boolean): void {
+  private onError({ message, traceback, retry }: ErrorMessage, isMine: boolean): void {
     batch(() => {
       if (isMine) this.draft.refuse(this.painting.info.value);
-      this.status.fail(message, traceback);
+      this.status.fail(message, traceback, retry);
       this.status.task.value = this.palette.fetching.value = "";
       this.pictures.compare(null);
       // One that failed has to be requested again.

@@ -1,6 +1,6 @@
 /** The state of one view: a widget can be shown in several places. */
 
-import { computed, signal } from "@preact/signals-core";
+import { computed, type Signal, signal } from "@preact/signals-core";
 import { clamp, floor } from "../../shared/numbers.ts";
 import { middleOf, type Point } from "../tools/brush.ts";
 import { TOOLS } from "../tools/index.ts";
@@ -31,8 +31,6 @@ export class View {
   /** Opacity of the tint over the picture, 0..1. */
   readonly opacity = signal(OPACITY);
   readonly lines = signal(false);
-  /** The factor whose drawer is open. */
-  readonly drawer = signal<FactorKey | null>(null);
   /** The text of a search, which search field it is in, and which of the lines below it is highlighted. */
   readonly query = signal({ where: "", text: "", at: 0 });
   readonly compare = signal<Compare>("now");
@@ -60,6 +58,11 @@ export class View {
   });
 
   constructor(readonly store: Store) {}
+
+  /** The factor whose drawer is open. */
+  get drawer(): Signal<FactorKey | null> {
+    return this.store.factors.drawer;
+  }
 
   /** Where the brush would paint. */
   get target(): Point | null {

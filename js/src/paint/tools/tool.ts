@@ -13,7 +13,7 @@ export interface BrushSettings {
   readonly gain: number;
   /** Erase everything under the brush, or only the picked factor. */
   readonly eraseOnlyFactor: boolean;
-  /** Fill the gap that erasing or moving leaves, from its surroundings. */
+  /** Fill the gap that erasing or moving leaves, with the background at that height. */
   readonly heal: boolean;
 }
 

@@ -15,6 +15,16 @@ export interface Model {
   off(event: string, callback: (...args: never[]) => void): void;
 }
 
+/** The trait `_left`: how the user left the tools, by the names of Settings. */
+export interface Left {
+  readonly [setting: string]: unknown;
+  readonly factor?: string | undefined;
+  /** The factor whose drawer is open. */
+  readonly drawer?: string | undefined;
+  /** It comes from another widget, which the same cell made before. */
+  readonly again?: boolean;
+}
+
 export interface FeatureInfo {
   readonly feature: number;
   /** Empty if the feature has none. */
@@ -126,6 +136,8 @@ export interface ErrorMessage {
   readonly seq: number;
   readonly message: string;
   readonly traceback: string;
+  /** Whether it may help to try again. */
+  readonly retry: boolean;
 }
 
 export interface StatusMessage {
@@ -291,6 +303,7 @@ export type Request =
   | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }
+  | { readonly type: "forget"; readonly step: number | null }
   | { readonly type: "vary"; readonly verb: "refit" | "reseed" | "reseed_edit"; readonly value: number | string }
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }

@@ -106,9 +106,15 @@ export function Notice({ view }: { view: View }) {
             {open ? "Hide details" : "Details"}
           </Button>
         )}
-        <Button testid="retry" onClick={() => store.retry()}>
-          Retry
-        </Button>
+        {error.retry ? (
+          <Button testid="retry" onClick={() => store.retry()}>
+            Retry
+          </Button>
+        ) : (
+          <Button testid="error-close" onClick={put(store.status.error, null)}>
+            Close
+          </Button>
+        )}
       </div>
       {open && <pre ref={reveal}>{error.traceback}</pre>}
     </div>

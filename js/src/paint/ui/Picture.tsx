@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import { Button, Choice, Field, IconButton, loses, pickFile, TextButton } from "./controls.tsx";
+import { Button, Choice, Field, IconButton, loses, pickFile, TextButton, TwiceButton } from "./controls.tsx";
 import { open } from "./files.ts";
 import { reveal } from "./focus.ts";
 import { isPress } from "./keys.ts";
@@ -104,21 +104,6 @@ export function Picture({ view }: { view: View }) {
           />
         </span>
       </div>
-      {view.compare.value === "split" && (
-        <input
-          type="range"
-          class="e-split"
-          aria-label="Right edge of the unedited picture"
-          data-testid="split"
-          min={0}
-          max={1}
-          step={0.01}
-          value={view.split.value}
-          onInput={(event) => {
-            view.split.value = event.currentTarget.valueAsNumber;
-          }}
-        />
-      )}
       <Steps store={store} />
       {store.variations.isOpen.value && store.offers("reseed") && (
         <ol class="e-strip e-seeds" aria-label="Seeds" ref={reveal}>
@@ -200,6 +185,20 @@ function Steps({ store }: { store: Store }) {
         testid="film-make"
         disabled={from === undefined}
         onClick={() => from !== undefined && store.files.wantFilm(from)}
+      />
+      <TwiceButton
+        icon="remove"
+        label="Delete this step"
+        question="Delete it?"
+        testid="step-delete"
+        onTwice={() => store.history.forget(false)}
+      />
+      <TwiceButton
+        icon="close"
+        label="Delete all other steps without a name"
+        question="Delete the others?"
+        testid="steps-clear"
+        onTwice={() => store.history.forget(true)}
       />
     </div>
   );

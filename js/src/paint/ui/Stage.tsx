@@ -45,6 +45,21 @@ export function Stage({ view }: { view: View }) {
           <i> · arrow keys, Space</i>
         </span>
       )}
+      {view.compare.value === "split" && (
+        <input
+          type="range"
+          class="e-split"
+          aria-label="Right edge of the unedited picture"
+          data-testid="split"
+          min={0}
+          max={1}
+          step={0.01}
+          value={view.split.value}
+          onInput={(event) => {
+            view.split.value = event.currentTarget.valueAsNumber;
+          }}
+        />
+      )}
       {tag && (
         <span class="e-tag e-label" data-testid="tag">
           {tag}

@@ -116,7 +116,12 @@ export function Brush({ store }: { store: Store }) {
           <Check label="Soft edge" testid="soft" title="Strokes fade out at their edge" value={store.settings.soft} />
         )}
         {used("heal") && (
-          <Check label="Fill in" testid="heal" title="Fill the gap from its surroundings" value={store.settings.heal} />
+          <Check
+            label="Fill in"
+            testid="heal"
+            title="Fill the gap with the background at that height"
+            value={store.settings.heal}
+          />
         )}
         <fieldset class="e-areas" aria-label={act ? `${label} an area` : "Select an area"}>
           {Object.entries(areasOf(store.painting.grid)).map(([name, mask]) => (

@@ -29,6 +29,51 @@ export function IconButton({
   );
 }
 
+interface TwiceProps {
+  icon: IconName;
+  label: string;
+  question: string;
+  testid: string;
+  onTwice: () => void;
+}
+
+/** A button that asks before it acts: only a second press does it. */
+export class TwiceButton extends Component<TwiceProps, { asks: boolean }> {
+  override state = { asks: false };
+  private focused: HTMLElement | null = null;
+
+  override componentWillUnmount(): void {
+    // What it deleted may have been the last there was; the focus goes on to the grid.
+    this.focused?.closest(".ember-paint")?.querySelector<HTMLElement>(".e-grid")?.focus({ preventScroll: true });
+  }
+
+  override render({ icon, label, question, testid, onTwice }: TwiceProps) {
+    const { asks } = this.state;
+    const ask = (to: boolean) => this.setState({ asks: to });
+    return (
+      <IconButton
+        icon={icon}
+        label={asks ? question : label}
+        testid={testid}
+        isOn={asks}
+        onFocus={(event) => {
+          this.focused = event.currentTarget;
+        }}
+        onBlur={() => {
+          this.focused = null;
+          ask(false);
+        }}
+        onClick={() => {
+          if (asks) onTwice();
+          ask(!asks);
+        }}
+      >
+        {asks && question}
+      </IconButton>
+    );
+  }
+}
+
 export const textOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value;
 
 type FieldProps = Omit<ComponentProps<"input">, "value" | "label" | "type" | "role"> & {

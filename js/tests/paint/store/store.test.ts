@@ -282,8 +282,8 @@ test("an error is shown, the painting stays, and the next picture removes the er
   const { kernel, store } = openStore();
   kernel.state();
   store.stroke.begin(middle(0, 0));
-  kernel.say({ type: "error", client: "me", seq: 2, message: "out of memory", traceback: "Traceback" });
-  assert.deepEqual(store.status.error.value, { message: "out of memory", traceback: "Traceback" });
+  kernel.say({ type: "error", client: "me", seq: 2, message: "out of memory", traceback: "Traceback", retry: true });
+  assert.deepEqual(store.status.error.value, { message: "out of memory", traceback: "Traceback", retry: true });
   assert.equal(store.painting.layers.value.strengths[0], 1);
   kernel.frame(3);
   assert.equal(store.status.error.value, null);

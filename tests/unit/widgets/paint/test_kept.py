@@ -104,3 +104,63 @@ def test_named_steps_outlive_the_limit() -> None:
     assert len(history.steps) == LIMIT + 2
     assert history.steps[0] == 0
     assert history.names == {0: "first"}
+
+
+class TestForget:
+    def test_a_step_is_forgotten_and_undo_passes_it(
+        self, widget: PaintWidget, browser: Browser, scenes: list[Scene]
+    ) -> None:
+        browser.edit(scenes[1])
+        browser.edit(scenes[2])
+        seq = browser.ask("forget", step=1)
+        assert browser.of("ack")[-1]["seq"] == seq
+        assert browser.state()["why"] == "kept"
+        assert steps(browser) == [(0, ""), (2, "")]
+        assert widget.scene == scenes[2]
+        widget.undo()
+        assert widget.scene == scenes[0]
+
+    def test_instead_of_the_one_that_is_shown_the_one_before_it_is(
+        self, widget: PaintWidget, browser: Browser, scenes: list[Scene]
+    ) -> None:
+        browser.edit(scenes[1])
+        browser.edit(scenes[2])
+        browser.ask("keep", step=2, name="gone soon")
+        browser.ask("forget", step=2)
+        assert steps(browser) == [(0, ""), (1, "")]
+        assert widget.scene == scenes[1]
+        assert browser.state()["why"] == "scene"
+        widget.wait(SOON_S)
+        browser.ask("undo")
+        browser.ask("forget", step=0)
+        assert widget.scene == scenes[1]
+        assert steps(browser) == [(1, "")]
+
+    def test_all_others_but_those_with_a_name(
+        self, widget: PaintWidget, browser: Browser, scenes: list[Scene]
+    ) -> None:
+        for scene in scenes[1:4]:
+            browser.edit(scene)
+        browser.ask("keep", step=1, name="the best")
+        browser.ask("forget", step=None)
+        assert steps(browser) == [(1, "the best"), (3, "")]
+        assert not widget.undo()
+        assert widget.scene == scenes[3]
+
+    def test_the_only_one_stays(self, browser: Browser, scenes: list[Scene]) -> None:
+        browser.ask("hello")
+        browser.ask("forget", step=0)
+        assert browser.of("error")[-1]["message"] == "step 0 is the only one; it cannot be deleted"
+        browser.ask("forget", step=7)
+        assert "step 7 is not in the history any more" in browser.of("error")[-1]["message"]
+        assert steps(browser) == [(0, "")]
+
+    def test_the_program_still_makes_the_scene(
+        self, widget: PaintWidget, browser: Browser, scenes: list[Scene]
+    ) -> None:
+        browser.edit(scenes[1])
+        browser.edit(scenes[2])
+        before = widget.to_python()
+        browser.ask("forget", step=0)
+        browser.ask("forget", step=1)
+        assert widget.to_python() == before

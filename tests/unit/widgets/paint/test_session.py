@@ -409,7 +409,7 @@ def test_queries_answer_without_a_session(painter: FakePainter, scene: Scene) ->
     now: list[Snapshot | None] = [Snapshot(painter, state, History(state), picture, state, None)]
     heard: list[Reply] = []
     idle = Worker("test")
-    queries = Queries(lambda: now[0], heard.append, idle)
+    queries = Queries(lambda: now[0], heard.append, idle, lambda: False)
     queries.search("3", "", Sender("page", 1))
     queries.original(Sender("page", 2))
     assert idle.wait(SOON_S)

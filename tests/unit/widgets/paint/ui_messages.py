@@ -283,6 +283,7 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Notes: lambda now: of(prompt=texts, style=texts),
     messages.Copy: lambda now: of(patches=patch_numbers(now)),
     messages.Paste: paste,
+    messages.Forget: lambda now: of(step=st.none() | steps(now)),
 }
 """For each request, the messages that a browser may send now."""
 

@@ -1,0 +1,89 @@
+/**
+ * Fills a hole with the background at that height: the same as ember_widgets/scene/heal.py, sum by sum in the same
+ * order, so that both get the same bits (tests/unit/scene/parity.json).
+ */
+
+import { abs, max } from "../../shared/numbers.ts";
+
+/** The strength that counts as one more factor, so that an empty patch is a background too. */
+const NOTHING = 0.1;
+
+/** A patch counts half if it is a third of a row away, or a quarter of the picture's width along the row. */
+const ROWS_APART = 3;
+const COLS_APART = 4;
+
+/**
+ * A patch outside counts the more, the closer its row and its column are (far columns still count), and the more of what
+ * it is made of spreads over its row.
+ */
+export function heal(
+  { rows, cols }: { readonly rows: number; readonly cols: number },
+  strengths: Float32Array,
+  hole: Uint8Array,
+  exclude: number | null = null,
+): Float32Array<ArrayBuffer> {
+  const nFactors = strengths.length / hole.length;
+  const filled = strengths.slice();
+  const n = nFactors + 1;
+  // For each patch the weighted strength of every factor, then the weight itself; both are zero in the hole.
+  const weighted = new Float64Array(rows * cols * n);
+  const sizes = new Float64Array(n);
+  for (let row = 0; row < rows; row++) {
+    const spread = new Float64Array(n);
+    const mixes: Float64Array[] = [];
+    let known = 0;
+    for (let col = 0; col < cols; col++) {
+      const p = row * cols + col;
+      if (hole[p]) continue;
+      known++;
+      let total = NOTHING;
+      sizes[0] = NOTHING;
+      for (let f = 0; f < nFactors; f++) {
+        sizes[f + 1] = f === exclude ? 0 : abs(value(filled, p * nFactors + f));
+        total += value(sizes, f + 1);
+      }
+      const mix = sizes.map((size) => size / total);
+      mixes[col] = mix;
+      for (let f = 0; f < n; f++) spread[f] = value(spread, f) + value(mix, f);
+    }
+    for (let col = 0; col < cols; col++) {
+      const mix = mixes[col];
+      if (!mix) continue;
+      let alike = 0;
+      for (let f = 0; f < n; f++) alike += value(mix, f) * (value(spread, f) / max(known, 1));
+      const p = row * cols + col;
+      const weight = square(alike);
+      weighted[p * n + nFactors] = weight;
+      for (let f = 0; f < nFactors; f++)
+        if (f !== exclude) weighted[p * n + f] = value(filled, p * nFactors + f) * weight;
+    }
+  }
+  const columns = new Float64Array(cols * n);
+  const sums = new Float64Array(n);
+  for (let row = 0; row < rows; row++) {
+    if (!hole.subarray(row * cols, (row + 1) * cols).includes(1)) continue;
+    columns.fill(0);
+    for (let other = 0; other < rows; other++) {
+      const level = 1 / square(1 + square(ROWS_APART * (row - other)));
+      for (let i = 0; i < cols * n; i++) columns[i] = value(columns, i) + level * value(weighted, other * cols * n + i);
+    }
+    for (let col = 0; col < cols; col++) {
+      const p = row * cols + col;
+      if (!hole[p]) continue;
+      sums.fill(0);
+      for (let other = 0; other < cols; other++) {
+        const nearby = 1 / (1 + square((COLS_APART * (other - col)) / cols));
+        for (let f = 0; f < n; f++) sums[f] = value(sums, f) + nearby * value(columns, other * n + f);
+      }
+      const weight = value(sums, nFactors);
+      for (let f = 0; f < nFactors; f++) filled[p * nFactors + f] = weight && value(sums, f) / weight;
+    }
+  }
+  return filled;
+}
+
+// Math.pow need not round as a product does.
+const square = (x: number): number => x * x;
+
+// An index that the loops above keep in range; the fallback only satisfies the type checker.
+const value = (array: ArrayLike<number>, index: number): number => array[index] ?? 0;
