@@ -1,7 +1,9 @@
-// node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}
+// node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}, panels.js and keys.js
 // node build.mjs --tests    bundles the tests for node's test runner
 // node build.mjs --dev      builds build/dev/index.html, the widget with a mock kernel
+import { createHash } from "node:crypto";
 import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { minify } from "terser";
@@ -49,7 +51,15 @@ const shortened = [...new Set(declared)].filter((name) => name.length > 2 && !re
 // JSX becomes h(type, props, ...children). The form that tsconfig.json names for the type checker, in which children are
 // a property, would make the bundle 1 KB larger.
 const JSX = {
-  tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "h", target: "ES2022", verbatimModuleSyntax: true } },
+  tsconfigRaw: {
+    compilerOptions: {
+      jsx: "react",
+      jsxFactory: "h",
+      jsxFragmentFactory: "Fragment",
+      target: "ES2022",
+      verbatimModuleSyntax: true,
+    },
+  },
   inject: [here("jsx.mjs")],
 };
 
@@ -70,23 +80,57 @@ const SIGNALS = "@preact/signals-core, (c) 2022-present Preact Team";
 const preamble = (packages) =>
   packages.length > 0 && `/*! Contains ${packages.join(" and ")}; MIT licence, see NOTICE of ember_widgets. */`;
 // Terser makes the result of esbuild still smaller.
-const minified = async (code, packages) => {
+const minified = async (code, preamble) => {
   const compress = { passes: 3, unsafe_arrows: true };
-  const format = { preamble: preamble(packages) };
-  return (await minify(code, { module: true, ecma: 2020, compress, format })).code ?? code;
+  return (await minify(code, { module: true, ecma: 2020, compress, format: { preamble } })).code ?? code;
 };
 const scriptAndStyle = (path, out) => ["tsx", "css"].map((kind) => ({ in: here(`src/${path}.${kind}`), out }));
-const paint = {
-  entryPoints: scriptAndStyle("paint/paint", "paint"),
-  mangleProps: new RegExp(`^(${shortened.join("|")})$`),
-};
+// Names such as __k are Preact's own.
+const mangleProps = new RegExp(`^(__[a-z]|${shortened.join("|")})$`);
 const atlas = { entryPoints: scriptAndStyle("atlas/panel", "atlas") };
 const keys = { entryPoints: [{ in: here("src/shared/keys.ts"), out: "keys" }], inject: [] };
 const widgets = [
-  [paint, [PREACT, SIGNALS]],
   [atlas, [PREACT]],
   [keys, []],
 ];
+
+// paint.js is the text of every paint widget, and a notebook saves it. What the first picture does not need is in
+// panels.js, which the kernel sends later. esbuild splits the sources into what only paint.js needs (paint), what only
+// panels.js needs (panels), and what both need (common). Here common becomes a part of paint.js, and panels.js a function
+// that gets it from there: `export default (require) => components`, where `require()` returns what common exports.
+const COMMON = "./common.js";
+// src/paint/ui/common.ts stands for what common exports: outside at first, because it is not known yet.
+const commonLater = {
+  name: "common later",
+  setup: (build) => build.onResolve({ filter: /\/common\.ts$/ }, () => ({ path: "common.ts", external: true })),
+};
+const fromMemory = (texts) => ({
+  name: "from memory",
+  setup(build) {
+    const filter = /^(\.\/)?(paint\.js|panels\.js|common\.(js|ts))$/;
+    build.onResolve({ filter }, ({ path }) => ({ path: path.replace("./", ""), namespace: "memory" }));
+    build.onLoad({ filter: /./, namespace: "memory" }, ({ path }) => ({ contents: texts[path] }));
+  },
+});
+async function buildPaint() {
+  const entryPoints = { paint: here("src/paint/paint.tsx"), panels: here("src/paint/ui/panels.tsx") };
+  const split = { splitting: true, chunkNames: "common", write: false, metafile: true, plugins: [commonLater] };
+  const { outputFiles, metafile } = await esbuild.build({ ...shipped, entryPoints, mangleProps, ...split });
+  const texts = Object.fromEntries(outputFiles.map(({ path, text }) => [basename(path), text]));
+  const [, { exports: names }] = Object.entries(metafile.outputs).find(([path]) => basename(path) === "common.js");
+  texts["common.ts"] = `import { ${names} } from "${COMMON}"; export const common = { ${names} };`;
+
+  const joined = { ...shipped, inject: [], write: false, plugins: [fromMemory(texts)] };
+  const [paint] = (await esbuild.build({ ...joined, entryPoints: ["paint.js"] })).outputFiles;
+  const apart = { format: "cjs", external: [COMMON], plugins: [] };
+  const stdin = { contents: texts["panels.js"], resolveDir: here(".") };
+  const [panels] = (await esbuild.build({ ...joined, ...apart, stdin })).outputFiles;
+  const first = await minified(paint.text, preamble([PREACT, SIGNALS]));
+  const second = `export default (require) => { const module = {}; ${panels.text}; return module.exports; }`;
+  // A test compares this, so that none of the two is from another build.
+  const hash = createHash("sha256").update(first).digest("hex").slice(0, 16);
+  return { "paint.js": first, "panels.js": await minified(second, `/*! Needs paint.js ${hash} */`) };
+}
 
 if (process.argv.includes("--tests")) {
   const outdir = here("build/tests");
@@ -107,21 +151,21 @@ if (process.argv.includes("--tests")) {
 } else if (process.argv.includes("--dev")) {
   const outdir = here("build/dev");
   const entryPoints = [here("dev/page.ts"), here("src/paint/paint.css")];
-  await esbuild.build({
-    ...shipped,
-    ...paint,
-    entryPoints,
-    entryNames: "[name]",
-    outdir,
-    format: "iife",
-    minify: false,
-  });
+  const inOnePiece = {
+    name: "in one piece",
+    setup: (build) =>
+      build.onResolve({ filter: /\/ui\/load_panels\.ts$/ }, () => ({ path: here("dev/load_panels.ts") })),
+  };
+  const options = { entryNames: "[name]", outdir, format: "iife", minify: false, plugins: [inOnePiece] };
+  await esbuild.build({ ...shipped, entryPoints, mangleProps, ...options });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
+  for (const [name, text] of Object.entries(await buildPaint())) writeFileSync(`${shipped.outdir}/${name}`, text);
+  await esbuild.build({ ...shipped, entryPoints: [here("src/paint/paint.css")] });
   for (const [widget, packages] of widgets) {
     const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
     for (const { path, text } of outputFiles)
-      writeFileSync(path, path.endsWith(".js") ? await minified(text, packages) : text);
+      writeFileSync(path, path.endsWith(".js") ? await minified(text, preamble(packages)) : text);
   }
   for (const name of readdirSync(shipped.outdir)) {
     const { size } = statSync(`${shipped.outdir}/${name}`);

@@ -1,2 +1,2 @@
 /** JSX is compiled to calls of `h`; esbuild adds this import to every file that needs it. */
-export { h } from "preact";
+export { Fragment, h } from "preact";

@@ -51,7 +51,7 @@ export class MockModel implements Model {
   }
 
   send(content: Content, _callbacks?: unknown, buffers: ArrayBuffer[] = []): void {
-    if (this.options.silent && content.type !== "hello") return;
+    if (this.options.silent && content.type !== "hello" && content.type !== "panels") return;
     setTimeout(() => void this.handle(content, buffers), this.options.renderMs ?? 30);
   }
 
@@ -74,6 +74,8 @@ export class MockModel implements Model {
       this.revision++;
       this.state("scene", "");
       await this.frame(client, seq, "final");
+    } else if (content.type === "panels") {
+      this.say({ type: "panels", client, seq, source: "" });
     } else if (content.type === "analyze") {
       this.say({ type: "status", busy: true, task: "draw" });
     }

@@ -7,7 +7,8 @@ happened, which edit (``seq``) left for the kernel after it, and when a picture 
 stood on the screen. An event must wait for half a picture on average before its own can be begun, so the
 table also gives the age of the pictures: from the last event that a picture knows of until it stood there.
 
-``--against old/paint.js`` takes turns with another bundle, so that both meet the same load of the machine.
+``--against old/paint.js`` takes turns with another bundle, so that both meet the same load of the machine; if
+that has a panels.js, it is beside it.
 """
 
 from __future__ import annotations
@@ -46,9 +47,13 @@ widget""",
 }
 
 OTHER_BUNDLE = """import pathlib
+from ember_widgets.widgets.paint import replies
 from ember_widgets.widgets.paint.widget import PaintWidget
 
-PaintWidget._esm.default_value = pathlib.Path({path!r}).read_text()
+path = pathlib.Path({path!r})
+PaintWidget._esm.default_value = path.read_text()
+if path.with_name("panels.js").exists():
+    replies._PANELS = path.with_name("panels.js").read_text()
 """
 
 # Wire messages are read where they leave the page: no hook in the widget itself could be more honest.

@@ -26,8 +26,10 @@ STATIC = Path(ember.__file__).parent / "widgets" / "static"
 ORIGIN = "https://widget.test"
 
 # As in VS Code's notebook webviews (notebook.experimental.enableCsp), whose own source is 'self' here.
+# "blob:" is ours: anywidget itself imports a widget's module from a blob, and the widget its second part.
 VS_CODE = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; "
     "img-src 'self' https: http: data:; font-src 'self' https:; connect-src https:; child-src https: data:"
 )
 
@@ -195,6 +197,38 @@ def test_it_paints_under_the_policy_of_vs_code(page: Page, told: str) -> None:
     assert page.evaluate("() => violations") == []
     names = {"get", "set", "save_changes", "on", "off", "send"}
     assert set(page.evaluate("() => [...touched]")) <= names
+
+
+def test_controls_that_have_not_come_say_so_and_appear_when_they_come(page: Page, told: str) -> None:
+    without = json.loads(told)
+    (late,) = [message for message in without["messages"] if message[0]["type"] == "panels"]
+    without["messages"].remove(late)
+    serve(page, json.dumps(without).replace("<", "\\u003c"))
+    page.goto(f"{ORIGIN}/widget")
+    root = page.get_by_test_id("ember-paint")
+    expect(root.get_by_test_id("late")).to_have_text("Waiting for the kernel, which sends this part…")
+    assert page.evaluate("() => sent.filter(({ message }) => message.type === 'panels').length") == 1
+    # What needs no controls works without them.
+    root.get_by_test_id("grid").press("?")
+    expect(root.get_by_test_id("late")).to_have_count(2)
+    root.get_by_test_id("grid").press("Space")
+    page.wait_for_function("() => sent.some(({ message }) => message.type === 'edit')")
+    page.evaluate(
+        "([message]) => say({ ...message, client: sent[0].message.client }, [])",
+        late,
+    )
+    expect(root.get_by_test_id("late")).to_have_count(0)
+    expect(root.get_by_test_id("factor-2")).to_be_visible()
+    expect(root.get_by_test_id("keys-close")).to_be_visible()
+    assert page.evaluate("() => violations") == []
+
+
+def test_controls_that_may_not_be_loaded_say_so(page: Page, told: str) -> None:
+    serve(page, told, policy=VS_CODE.replace(" blob:", ""))
+    page.goto(f"{ORIGIN}/widget")
+    late = page.get_by_test_id("late")
+    expect(late).to_have_text("This browser does not let the widget load this part.")
+    expect(page.get_by_test_id("picture")).to_be_visible()
 
 
 def test_the_policy_would_notice(page: Page, told: str) -> None:

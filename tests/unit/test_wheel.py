@@ -35,6 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
     "name",
     [
         "ember_widgets/widgets/static/paint.js",
+        "ember_widgets/widgets/static/panels.js",
         "ember_widgets/widgets/static/paint.css",
         "ember_widgets/embedded/assets/MODEL_CARD.md",
         "ember_widgets/widgets/static/inspect.css",

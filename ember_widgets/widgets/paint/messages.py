@@ -24,7 +24,7 @@ from ember_widgets.util.checks import plural, shown
 from ember_widgets.widgets.paint import strength_buffers, to_python
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import MIME, BorrowSource
-from ember_widgets.widgets.paint.replies import Sender
+from ember_widgets.widgets.paint.replies import PanelsReply, Sender
 from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene, digits
 from ember_widgets.widgets.paint.session import Session
 
@@ -203,6 +203,17 @@ class Views(Request):
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         session.shown(self.n, self.sender)
+
+
+@request("panels")
+@dataclass(frozen=True, kw_only=True)
+class Panels(Request):
+    """A page shows the widget and needs the second part of the front end."""
+
+    needs_painter = False
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.send(PanelsReply.of(self.sender))
 
 
 @request("edit")

@@ -10,7 +10,7 @@ from ember_widgets.painter.protocol import PainterProtocol, check_painter
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import messages
-from ember_widgets.widgets.paint.replies import ErrorReply, Reply, StatusReply
+from ember_widgets.widgets.paint.replies import ErrorReply, PanelsReply, Reply, StatusReply
 from ember_widgets.widgets.paint.requests import NewScene, guidance_of, last_line, rendered
 from ember_widgets.widgets.paint.session import Session
 
@@ -111,9 +111,11 @@ class Opener:
 
     def _answer(self, content: object) -> None:
         kind = content.get("type") if isinstance(content, Mapping) else None
-        client = messages.sender_of(content).client
-        if kind == "hello" and client:
-            self._hellos[client] = content
+        sender = messages.sender_of(content)
+        if kind == "hello" and sender.client:
+            self._hellos[sender.client] = content
+        if kind == "panels":
+            self._send(PanelsReply.of(sender))
         if kind == "retry" and self.fault is not None:
             self.fault = None
             self._worker.put("open", self._run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -22,6 +23,9 @@ from ember_widgets.widgets.paint.run_key import run_key
 from ember_widgets.widgets.paint.thumbnails import key_of_step, keys_of_factors, keys_of_seeds
 from ember_widgets.widgets.shared.feature_rows import made_of
 from ember_widgets.widgets.shared.pictures import Kind, Picture
+
+# Read once, as paint.js is: what pages get later has to fit what they got first.
+_PANELS = (Path(__file__).parents[1] / "static" / "panels.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -313,8 +317,24 @@ class FileReply(Reply):
     mime: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class PanelsReply(Reply):
+    """The second part of the front end, which a notebook does not save: the controls, as JavaScript."""
+
+    type: ClassVar[str] = "panels"
+    client: str
+    seq: int
+    source: str
+
+    @classmethod
+    def of(cls, sender: Sender) -> PanelsReply:
+        """For one browser page."""
+        return cls(client=sender.client, seq=sender.seq, source=_PANELS)
+
+
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
+    PanelsReply,
 )
 """Everything that the kernel sends."""

@@ -30,6 +30,7 @@ from ember_widgets.widgets.paint.replies import (
     AckReply,
     ErrorReply,
     FrameReply,
+    PanelsReply,
     Reply,
     Sender,
     StateReply,
@@ -272,7 +273,7 @@ class Session:
         self.wait(None)
         with self._lock:
             state = self._state_reply("hello", NO_SENDER)
-        return [state, *self.queries.page()]
+        return [state, PanelsReply.of(NO_SENDER), *self.queries.page()]
 
     def close(self) -> None:
         """Stop the worker; release the painter, and the errors whose frames refer to it."""

@@ -2,6 +2,7 @@
 import { render as mount } from "preact";
 import { Store } from "./store/store.ts";
 import { App } from "./ui/App.tsx";
+import { loadPanels } from "./ui/load_panels.ts";
 import "../shared/live.ts";
 import { View } from "./store/view.ts";
 import type { Model } from "./transport/messages.ts";
@@ -19,6 +20,7 @@ export default () => {
           clearTimeout: (timer) => window.clearTimeout(timer as number),
         },
         decode: (bytes) => createImageBitmap(new Blob([bytes as BlobPart])),
+        loadPanels,
         save: (name, type, bytes) => {
           const link = document.createElement("a");
           link.href = URL.createObjectURL(new Blob([bytes as BlobPart], { type }));

@@ -111,6 +111,7 @@ export function openStore(decode?: (bytes: Uint8Array) => Promise<FakeBitmap>): 
     client: "me",
     clock: { now: () => 0, setTimeout: () => 0, clearTimeout: () => {} },
     decode: make as unknown as (bytes: Uint8Array) => Promise<ImageBitmap>,
+    loadPanels: async (source) => ({ source }),
     save: (name, mime, bytes) => kernel.saved.push([name, mime, bytes]),
   });
   store.open();

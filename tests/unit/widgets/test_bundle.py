@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -33,10 +34,42 @@ FORBIDDEN = (
 GLOBAL_WRITE = r"\b(?:window|globalThis|self|top|parent)(?:\.[\w$]+|\[[^\]]*\])\s*=(?!=)"
 
 
+# The text of paint.js is saved in a notebook once per widget.
+MOST_BYTES = 67_584
+# paint.js imports panels.js, which the kernel sends as text, from a blob. So does anywidget with paint.js:
+# no front end that shows the widget forbids it.
+IMPORT_OF_A_BLOB = re.compile(
+    r"""(\w+)=URL\.createObjectURL\(new Blob\(\[\w+\],\{type:"text/javascript"\}\)\);"""
+    r"""try\{return ?\(await[ (]import\(\1\)"""
+)
+
+
+def read(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
 @pytest.fixture(params=["paint.js", "atlas.js"])
 def script(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    return (STATIC / name).read_text(encoding="utf-8")
+    return read(name)
+
+
+def test_what_a_notebook_saves_is_small() -> None:
+    assert (STATIC / "paint.js").stat().st_size <= MOST_BYTES
+
+
+def test_both_parts_of_the_paint_widget_are_of_one_build() -> None:
+    # Their names for what they share are the build's, so parts of two builds would not fit.
+    match = re.match(r"/\*! Needs paint.js (\w{16}) \*/", read("panels.js"))
+    assert match is not None
+    assert hashlib.sha256((STATIC / "paint.js").read_bytes()).hexdigest().startswith(match[1])
+
+
+def test_the_second_part_is_one_function_and_contains_no_library_again() -> None:
+    panels = read("panels.js")
+    assert len(re.findall(r"\bexport\b", panels)) == 1
+    assert re.match(r"/\*![^*]*\*/\s*export default \w+=>\{", panels)
+    assert "componentDidMount" not in panels
 
 
 def test_it_is_one_module_with_one_default_export(script: str) -> None:
@@ -45,7 +78,7 @@ def test_it_is_one_module_with_one_default_export(script: str) -> None:
 
 
 def test_the_build_shortens_no_name_that_anywidget_or_the_kernel_uses() -> None:
-    script = (STATIC / "paint.js").read_text(encoding="utf-8")
+    script = read("paint.js")
     assert re.search(r"initialize[:(]*\{model:", script)
     assert re.search(r"render[:(]*\{el:", script)
     for argument in (
@@ -68,22 +101,31 @@ def test_it_names_the_packages_that_it_contains(script: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", FORBIDDEN)
-def test_it_reaches_for_nothing_outside(script: str, pattern: str) -> None:
+@pytest.mark.parametrize("name", ["paint.js", "panels.js", "atlas.js"])
+def test_it_reaches_for_nothing_outside(name: str, pattern: str) -> None:
+    script = read(name)
+    if name == "paint.js":
+        script, n_imports = IMPORT_OF_A_BLOB.subn("", script)
+        assert n_imports == 1
     assert re.findall(f".{{0,40}}{pattern}", script) == []
 
 
-def test_the_only_addresses_are_names_of_namespaces(script: str) -> None:
+@pytest.mark.parametrize("name", ["paint.js", "panels.js", "atlas.js"])
+def test_the_only_addresses_are_names_of_namespaces(name: str) -> None:
+    script = read(name)
     addresses = re.findall(r"""(?:https?:|wss?:)?//[^"'`\s)]+""", script)
     assert [address for address in addresses if not address.startswith(NAMESPACES)] == []
 
 
-def test_it_leaves_nothing_in_the_page(script: str) -> None:
+@pytest.mark.parametrize("name", ["paint.js", "panels.js", "atlas.js"])
+def test_it_leaves_nothing_in_the_page(name: str) -> None:
+    script = read(name)
     assert re.findall(GLOBAL_WRITE, script) == []
 
 
 @pytest.mark.parametrize("name", ["paint.css", "atlas.css", "inspect.css"])
 def test_styles_ask_for_nothing_either(name: str) -> None:
-    style = (STATIC / name).read_text(encoding="utf-8")
+    style = read(name)
     assert re.findall(r"@import|@font-face|url\((?!data:)", style) == []
 
 

@@ -11,6 +11,7 @@ import { Files } from "./files.ts";
 import { History } from "./history.ts";
 import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
+import { type Components, Panels } from "./panels.ts";
 import { Pictures } from "./pictures.ts";
 import { Settings } from "./settings.ts";
 import { Status } from "./status.ts";
@@ -27,6 +28,8 @@ export interface StoreOptions {
   readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
   /** Saves a file on the user's machine. */
   readonly save: (name: string, mime: string, bytes: Uint8Array) => void;
+  /** Makes components of the text of panels.js. */
+  readonly loadPanels: (source: string) => Promise<Components>;
 }
 
 export class Store {
@@ -45,6 +48,7 @@ export class Store {
   readonly thumbnails: Thumbnails;
   readonly pictures: Pictures;
   readonly files: Files;
+  readonly panels: Panels;
   private readonly capabilities = signal<readonly string[] | null>(null);
   private readonly transport: Transport;
   private readonly stops: (() => void)[] = [];
@@ -54,7 +58,7 @@ export class Store {
     private readonly model: Model,
     private readonly options: StoreOptions,
   ) {
-    const { client, clock, decode, save } = options;
+    const { client, clock, decode, save, loadPanels } = options;
     const { settings, factors, status } = this;
     const ask = (request: Request, buffers?: ArrayBuffer[]) => this.ask(request, buffers);
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
@@ -71,6 +75,7 @@ export class Store {
     this.thumbnails = new Thumbnails(ask);
     this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
     this.files = new Files(ask, save);
+    this.panels = new Panels(ask, loadPanels);
   }
 
   /** Starts to listen, and requests the scene from the kernel. */
@@ -179,6 +184,7 @@ export class Store {
     this.palette.forget();
     this.thumbnails.forget();
     this.pictures.forget();
+    this.panels.forget();
   }
 
   private readonly onConnection = (): void => this.transport.ping();
@@ -205,6 +211,7 @@ export class Store {
       const keys = this.search.found.value.slice(0, N_VISIBLE).map(({ icon = "" }) => icon);
       this.thumbnails.request(keys);
     } else if (message.type === "borrow_source") this.palette.receiveSource(message.source);
+    else if (message.type === "panels") void this.panels.receive(message);
     else if (message.type === "file") this.files.receive(message, bytes);
     else if (!bytes) return;
     else if (message.type === "original") void this.pictures.receiveUnedited(message.seq, bytes, message.change);

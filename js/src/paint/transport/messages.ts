@@ -181,6 +181,14 @@ export interface ViewsMessage {
   readonly type: "views";
 }
 
+/** The text of panels.js. */
+export interface PanelsMessage {
+  readonly type: "panels";
+  readonly client: string;
+  readonly seq: number;
+  readonly source: string;
+}
+
 /** A file in the buffer. */
 export interface FileMessage {
   readonly type: "file";
@@ -202,6 +210,7 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | PanelsMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -216,7 +225,7 @@ export type FileForm = "png" | "py" | "sweep" | "gif";
 
 export type Request =
   | ({ readonly type: "analyze" } & DrawRequest)
-  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" }
+  | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" | "panels" }
   | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }

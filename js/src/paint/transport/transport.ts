@@ -25,6 +25,7 @@ const KEEPS_EDIT: readonly Request["type"][] = [
   "borrow_source",
   "keep",
   "views",
+  "panels",
 ];
 
 export interface Clock {

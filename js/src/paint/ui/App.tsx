@@ -1,15 +1,11 @@
 import { Component } from "preact";
 import type { View } from "../store/view.ts";
-import { DrawForm } from "./DrawForm.tsx";
 import { Footer, Notice } from "./Footer.tsx";
-import { Keys } from "./Keys.tsx";
+import { listenToFiles } from "./files.ts";
 import { listenToKeys, listenToReleases } from "./keys.ts";
-import { Palette } from "./Palette.tsx";
-import { listenToFiles, Picture } from "./Picture.tsx";
+import { Late } from "./Late.tsx";
 import { listenToPointer } from "./pointer.ts";
-import { Program, Sheet } from "./Sheets.tsx";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
-import { Brush, Tools } from "./Tools.tsx";
 
 /** One view of the widget. Canvases and listeners are connected here, so that they do not wait for a redraw. */
 export class App extends Component<{ view: View; el: HTMLElement }> {
@@ -55,31 +51,29 @@ function Widget({ view }: { view: View }) {
       data-frozen={store.status.frozen.value}
     >
       <div class="e-card">
-        {all && <DrawForm store={store} />}
+        {all && (
+          <div class="e-top">
+            <Late part="DrawForm" view={view} quiet />
+          </div>
+        )}
         <div class={view.sideBySide.value ? "e-body e-body-beside" : zoom ? "e-body e-zoomed" : "e-body"}>
           {panel !== "factors" && (
             <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
               <Stage view={view} />
-              {all && <Picture view={view} />}
+              {all && <Late part="Picture" view={view} quiet />}
             </div>
           )}
           {panel !== "picture" && (
             <div class="e-panel">
-              {all && (
-                <div class="e-controls">
-                  <Tools view={view} />
-                  <Brush store={store} />
-                </div>
-              )}
-              <Palette view={view} />
+              <Late part="Side" view={view} />
             </div>
           )}
         </div>
         <Notice view={view} />
         {all && <Footer view={view} />}
-        {view.help.value && <Keys view={view} />}
-        <Program files={store.files} />
-        <Sheet files={store.files} />
+        {view.help.value && <Late part="Keys" view={view} />}
+        {store.files.program.value !== null && <Late part="Program" view={view} />}
+        {store.files.sheet.value && <Late part="Sheet" view={view} />}
       </div>
     </div>
   );

@@ -1,11 +1,11 @@
 /** Prompt, style, seed, steps and number of factors: what a new scene is drawn from. */
 import { clamp, floor } from "../../shared/numbers.ts";
 import { toggle } from "../../shared/signals.ts";
-import type { Store } from "../store/store.ts";
+import type { View } from "../store/view.ts";
 import type { DrawRequest } from "../transport/messages.ts";
 import { IconButton, submitOnEnter, TextField, textOf } from "./controls.tsx";
 
-export function DrawForm({ store }: { store: Store }) {
+export function DrawForm({ view: { store } }: { view: View }) {
   const { draft } = store;
   const fields = draft.fields.value;
   const drawing = store.status.task.value === "draw";

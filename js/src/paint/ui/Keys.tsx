@@ -4,7 +4,7 @@ import { put } from "../../shared/signals.ts";
 import type { View } from "../store/view.ts";
 import { TOOLS } from "../tools/index.ts";
 import { Over } from "./controls.tsx";
-import { KEYS } from "./keys.ts";
+import { KEYS } from "./key_list.ts";
 
 export function Keys({ view }: { view: View }) {
   const tools = Object.values(TOOLS).map(({ key, label }) => [key, label] as const);

@@ -4,6 +4,7 @@ import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
+import { open } from "./files.ts";
 import { isPress } from "./keys.ts";
 
 const COMPARE = [
@@ -210,23 +211,4 @@ function Thumb(props: {
       </Button>
     </li>
   );
-}
-
-async function open(store: Store, file: File | undefined): Promise<void> {
-  if (file) store.openFile(await file.arrayBuffer());
-}
-
-/** Files may be dropped anywhere on the widget. */
-export function listenToFiles(root: HTMLElement, store: Store, signal: AbortSignal): void {
-  for (const kind of ["dragover", "drop"] as const)
-    root.addEventListener(
-      kind,
-      (event) => {
-        if (!event.dataTransfer?.types.includes("Files")) return;
-        event.preventDefault();
-        event.stopPropagation();
-        if (kind === "drop") void open(store, event.dataTransfer.files[0]);
-      },
-      { signal },
-    );
 }

@@ -1,10 +1,11 @@
 /** Sheets over the widget: the program, a sheet of pictures. */
 
 import { put } from "../../shared/signals.ts";
-import type { Files } from "../store/files.ts";
+import type { View } from "../store/view.ts";
 import { Button, Over } from "./controls.tsx";
 
-export function Program({ files }: { files: Files }) {
+export function Program({ view }: { view: View }) {
+  const { files } = view.store;
   const program = files.program.value;
   if (program === null) return null;
   return (
@@ -25,7 +26,8 @@ export function Program({ files }: { files: Files }) {
   );
 }
 
-export function Sheet({ files }: { files: Files }) {
+export function Sheet({ view }: { view: View }) {
+  const { files } = view.store;
   const sheet = files.sheet.value;
   if (!sheet) return null;
   return (

@@ -2,22 +2,10 @@
 
 import type { Signal } from "@preact/signals-core";
 import type { ComponentChildren, ComponentProps } from "preact";
+import { Button, type ButtonProps, type PlainProps } from "./button.tsx";
 import { Icon, type IconName } from "./icons.tsx";
 
-interface Named {
-  testid: string;
-}
-
-interface Switch {
-  isOn?: boolean;
-}
-
-type PlainProps = Omit<ComponentProps<"button">, "type" | "icon"> & Switch;
-type ButtonProps = PlainProps & Named;
-
-export function Button({ testid, isOn, ...props }: ButtonProps) {
-  return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
-}
+export { Button };
 
 /** A button with a text. */
 export function TextButton(props: ButtonProps) {

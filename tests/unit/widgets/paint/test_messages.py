@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
+
+STATIC = Path(__file__).parents[4] / "ember_widgets" / "widgets" / "static"
 
 
 @pytest.fixture
@@ -105,6 +108,20 @@ def test_a_ping_is_answered_while_a_picture_is_drawn(
     assert painter.entered.wait(SOON_S)
     browser.say({"type": "ping", "client": "page"})
     assert browser.of("status")[-1] == {"type": "status", "busy": True, "task": "render"}
+
+
+def test_the_second_part_of_the_front_end_comes_while_a_picture_is_drawn(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    painter.hold()
+    browser.edit(scene)
+    assert painter.entered.wait(SOON_S)
+    browser.ask("panels")
+    (answer,) = browser.of("panels")
+    assert answer["client"] == "page"
+    assert answer["source"] == (STATIC / "panels.js").read_text(encoding="utf-8")
+    # A notebook saves the widget's traits.
+    assert answer["source"] not in str(widget.get_state())
 
 
 # Editing
@@ -388,8 +405,8 @@ ANALYZE = {
     "n_factors": 5,
 }
 KINDS = (
-    "hello, ping, views, edit, analyze, undo, redo, go, retry, palette, search, icons, original, top, "
-    "export, open, vary, borrow_source, keep"
+    "hello, ping, views, panels, edit, analyze, undo, redo, go, retry, palette, search, icons, original, "
+    "top, export, open, vary, borrow_source, keep"
 )
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 

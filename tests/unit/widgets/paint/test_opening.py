@@ -77,6 +77,9 @@ def test_it_is_there_before_its_painter_is(shop: Shop, monkeypatch: pytest.Monke
     page.say("hello")
     page.say("ping")
     assert page.heard == 2 * [{"type": "status", "busy": True, "task": "draw"}]
+    page.say("panels")
+    panels, _ = page.heard[2:]
+    assert (panels["type"], panels["client"]) == ("panels", "page")
     seen: list[object] = []
     widget.observe(lambda change: seen.append(change["new"]), "scene")
     shop.open.set()
@@ -85,8 +88,8 @@ def test_it_is_there_before_its_painter_is(shop: Shop, monkeypatch: pytest.Monke
     assert (widget.prompt, widget.seed, widget.painter) == ("a boat", 9, shop.painter)
     assert widget.image.startswith(b"\x89PNG")
     soon(lambda: page.kinds()[-1] == "frame")
-    assert page.kinds()[2:] == ["status", "state", "frame"]
-    assert page.heard[3]["client"] == "page"
+    assert page.kinds()[4:] == ["status", "state", "frame"]
+    assert page.heard[5]["client"] == "page"
     soon(lambda: seen == [widget.scene])
     widget.scene = widget.scene.scale(0, 0.5)
     widget.wait(SOON_S)

@@ -304,8 +304,8 @@ def test_a_saved_page_holds_all_it_shows_and_asks_for_nothing(
     assert "</script><b>" not in page
     messages = json.loads(re.findall(r'id="messages">(.*?)</script>', page, re.S)[0])
     types = [content["type"] for content, _ in messages]
-    assert types == ["state", "frame", "original", "icon", "icon", "icon"]
-    png = base64.b64decode(messages[1][1][0])
+    assert types == ["state", "panels", "frame", "original", "icon", "icon", "icon"]
+    png = base64.b64decode(messages[2][1][0])
     assert Scene.from_bytes(png) == widget.scene
 
 

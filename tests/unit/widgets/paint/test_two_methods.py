@@ -69,6 +69,7 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("open", {}, [SCENE.to_bytes()], "frame"),
     ("borrow_source", BORROWED, [], "borrow_source"),
     ("views", {"n": 0}, [], "views"),
+    ("panels", {}, [], "panels"),
     ("keep", {"step": 0, "name": "mine"}, [], "ack"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [

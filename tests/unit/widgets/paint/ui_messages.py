@@ -239,6 +239,7 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Hello: lambda now: nothing,
     messages.Ping: lambda now: nothing,
     messages.Views: lambda now: of(n=st.integers(0, 3)),
+    messages.Panels: lambda now: nothing,
     messages.Edit: edit,
     messages.Analyze: analyze,
     messages.Undo: lambda now: nothing,
