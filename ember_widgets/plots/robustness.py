@@ -73,10 +73,9 @@ def _new_axes(n: int) -> NDArray[Any]:
 
     width = max(8, n) * SIZE
     figure = plt.figure(figsize=(width, 2 * SIZE + 3.0), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(2 * SIZE + 0.3, 2.7))
-    pictures = above.subplots(2, n, squeeze=False).ravel()
-    last = below.subplots(1, 2, width_ratios=(1, 1.9))
-    return np.concatenate([pictures, last])
+    above, below = figure.add_gridspec(2, 1, height_ratios=(2 * SIZE + 0.3, 2.7))
+    pictures, last = above.subgridspec(2, n), below.subgridspec(1, 2, width_ratios=(1, 1.9))
+    return np.array([figure.add_subplot(place) for place in (*pictures, *last)])
 
 
 def _outline(ax: Any, patches: NDArray[np.bool_]) -> None:
