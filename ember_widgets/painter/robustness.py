@@ -188,11 +188,11 @@ class Robustness:
 
     @property
     def summary(self) -> str:
-        """The result in a few sentences, with what the number means."""
+        """The result in a line, and what it means in another."""
         beyond = "" if self.beyond is None else f" in the edit, {self.beyond} beyond it"
         return (
-            f"Changed in {self.n_changed} of {len(self.scenes)} seeds. Effect {self.effect}{beyond}. "
-            "1 = as much as another seed changes a patch; in brackets the 95 % interval over seeds. "
+            f"Changed in {self.n_changed} of {len(self.scenes)} seeds. Effect {self.effect}{beyond}.\n"
+            "1 = as much as another seed changes a patch; in brackets the 95\u00a0% interval over seeds. "
             "It says that pixels changed there, not what they show."
         )
 

@@ -397,6 +397,18 @@ class Vary(Request):
         )
 
 
+@request("robustness")
+@dataclass(frozen=True, kw_only=True)
+class Robustness(Request):
+    """Try the edit on other seeds, or stop that."""
+
+    on: bool = read(flag)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.robustness(self.sender if self.on else None, self.client)
+        session.acknowledge(self.sender)  # what is drawn follows, seed by seed
+
+
 @request("borrow_source")
 @dataclass(frozen=True, kw_only=True)
 class BorrowFrom(Request):

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered, version_of
+from ember_widgets.painter.protocol import (
+    DrawsIcons,
+    PainterProtocol,
+    TriesSeeds,
+    labels_of,
+    offered,
+    version_of,
+)
+from ember_widgets.painter.robustness import N_SEEDS, SeedTrial
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.history import History, State
@@ -23,6 +33,7 @@ from ember_widgets.widgets.paint.replies import (
     IconReply,
     OriginalReply,
     Reply,
+    RobustnessReply,
     Sender,
     TopReply,
 )
@@ -31,10 +42,12 @@ from ember_widgets.widgets.paint.requests import (
     Variation,
     facts,
     last_line,
+    needed,
     rendered,
     swept,
 )
 from ember_widgets.widgets.paint.run_key import run_key
+from ember_widgets.widgets.paint.seed_trials import SeedTrials
 from ember_widgets.widgets.paint.thumbnails import (
     Thumbnails,
     alone,
@@ -103,6 +116,7 @@ class Queries:
         self._idle = idle
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
+        self._trying: dict[str, Sender | None] = {}
         self.source: BorrowSource | None = None
 
     def clear(self) -> None:
@@ -145,6 +159,12 @@ class Queries:
     def export(self, form: str, factor: int, sender: Sender) -> None:
         """Send the scene as a file; ``form`` is one of ``MIME``, ``factor`` that of a sweep."""
         self._idle.put(f"export {form} {sender.client}", lambda: self._send_file(form, factor, sender))
+
+    def robustness(self, sender: Sender | None, client: str) -> None:
+        """Send the edit on other seeds, one by one; None = stop what this client asked for."""
+        self._trying[client] = sender
+        if sender is not None:
+            self._idle.put(f"robustness {client}", lambda: self._try_seeds(sender))
 
     def find_source(self, prompt: str, sender: Sender) -> None:
         """Generate a picture of a prompt, so that its factors can be borrowed."""
@@ -277,6 +297,37 @@ class Queries:
             picture = rendered(now.painter, now.state.scene.keep_top(factor))
             data = picture.encoded("final")
             self._send(TopReply(client=sender.client, seq=sender.seq, buffers=(data,)))
+
+    def _try_seeds(self, sender: Sender) -> None:
+        now = self._snapshot()
+        if now is None or self._trying.get(sender.client) is not sender:
+            return
+
+        def cancelled() -> bool:
+            later = self._snapshot()
+            is_newest = self._trying.get(sender.client) is sender
+            return later is None or later.state is not now.state or not is_newest
+
+        def reply(**fields: Any) -> None:
+            self._send(RobustnessReply(client=sender.client, seq=sender.seq, n=N_SEEDS, **fields))
+
+        trials = SeedTrials(N_SEEDS)
+
+        def progress(trial: SeedTrial) -> None:
+            if not cancelled():
+                reply(pair=trials.add(trial), map=trials.map_url())
+
+        try:
+            painter = needed(now.painter, TriesSeeds, "robustness")
+            result = painter.robustness(now.state.scene, N_SEEDS, progress=progress, cancelled=cancelled)
+            reply(text=result.summary)
+        except Cancelled:
+            reply(outdated=True)
+        except ValueError as fault:  # nothing is painted: no fault of the picture
+            reply(text=last_line(fault))
+        except BaseException:
+            reply(outdated=True)
+            raise
 
     def _send_file(self, form: str, factor: int, sender: Sender) -> None:
         now = self._snapshot()

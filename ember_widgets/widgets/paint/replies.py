@@ -332,9 +332,32 @@ class PanelsReply(Reply):
         return cls(client=sender.client, seq=sender.seq, source=_PANELS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RobustnessReply(Reply):
+    """An edit on other seeds: one more of them is drawn, or all are, or it was stopped.
+
+    Args:
+        n: how many seeds there are.
+        pair: the seed that was drawn, and the pictures without and with the edit as data URLs; else None.
+        map: where the pictures changed so far, as a data URL; "" = as before.
+        text: the result, or why there is none; "" as long as more will come.
+        outdated: the scene changed meanwhile; no more will come.
+    """
+
+    type: ClassVar[str] = "robustness"
+    client: str
+    seq: int
+    n: int
+    pair: Sequence[str] | None = None
+    map: str = ""
+    text: str = ""
+    outdated: bool = False
+
+
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
     PanelsReply,
+    RobustnessReply,
 )
 """Everything that the kernel sends."""

@@ -246,9 +246,9 @@ class PaintWidget(anywidget.AnyWidget):
         """
         self._open.vary(Variation.checked("refit", n_factors, self.scene.remainder.size))
 
-    def reseed(self, seed: int) -> None:
+    def reseed(self, seed: int, *, edit_only: bool = False) -> None:
         """Apply the same painting to another seed's noise, in the background; see ``Painter.reseed``."""
-        self._open.vary(Variation.checked("reseed", seed))
+        self._open.vary(Variation.checked("reseed_edit" if edit_only else "reseed", seed))
 
     def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
         """Write all steps of the history as a moving picture.

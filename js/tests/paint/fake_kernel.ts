@@ -76,7 +76,7 @@ export class FakeKernel implements Model {
       steps: [],
       step: 0,
       seeds: [],
-      capabilities: ["styles", "labels", "draw_icons", "refit", "reseed", "sweep"],
+      capabilities: ["styles", "labels", "draw_icons", "refit", "reseed", "sweep", "robustness"],
       ...change,
     };
     const layers = emptyLayers({ rows: message.rows, cols: message.cols }, names.length);

@@ -13,6 +13,7 @@ import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
 import { type Components, Panels } from "./panels.ts";
 import { Pictures } from "./pictures.ts";
+import { Robustness } from "./robustness.ts";
 import { Settings } from "./settings.ts";
 import { Status } from "./status.ts";
 import { Stroke } from "./stroke.ts";
@@ -43,6 +44,7 @@ export class Store {
   readonly stroke: Stroke;
   readonly history: History;
   readonly variations: Variations;
+  readonly robustness: Robustness;
   readonly palette: Palette;
   readonly search: FeatureSearch;
   readonly thumbnails: Thumbnails;
@@ -70,6 +72,7 @@ export class Store {
       this.stroke.cancel();
       status.task.value = "draw";
     });
+    this.robustness = new Robustness(ask, (seed) => this.variations.reseedEdit(seed));
     this.palette = new Palette(ask, () => this.painting.revision);
     this.search = new FeatureSearch(ask);
     this.thumbnails = new Thumbnails(ask);
@@ -95,6 +98,7 @@ export class Store {
         // An edit ends a comparison, which was made with what was there before.
         void [painting.layers.value, painting.gains.value];
         untracked(() => pictures.compare(null));
+        untracked(() => this.robustness.outdate());
       }),
     );
   }
@@ -212,6 +216,7 @@ export class Store {
       this.thumbnails.request(keys);
     } else if (message.type === "borrow_source") this.palette.receiveSource(message.source);
     else if (message.type === "panels") void this.panels.receive(message);
+    else if (message.type === "robustness") this.robustness.receive(message);
     else if (message.type === "file") this.files.receive(message, bytes);
     else if (!bytes) return;
     else if (message.type === "original") void this.pictures.receiveUnedited(message.seq, bytes, message.change);

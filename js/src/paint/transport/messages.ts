@@ -198,7 +198,25 @@ export interface FileMessage {
   readonly mime: string;
 }
 
+/** An edit on other seeds: one more of them is drawn, or all are, or it was stopped. */
+export interface RobustnessMessage {
+  readonly type: "robustness";
+  readonly client: string;
+  readonly seq: number;
+  /** How many seeds there are. */
+  readonly n: number;
+  /** The seed that was drawn, and the pictures without and with the edit as data URLs. */
+  readonly pair: readonly [seed: string, before: string, after: string] | null;
+  /** Where the pictures changed so far, as a data URL; empty: as before. */
+  readonly map: string;
+  /** The result, or why there is none; empty as long as more will come. */
+  readonly text: string;
+  /** The scene changed meanwhile; no more will come. */
+  readonly outdated: boolean;
+}
+
 export type KernelMessage =
+  | RobustnessMessage
   | OriginalMessage
   | TopMessage
   | FileMessage
@@ -224,12 +242,13 @@ export interface DrawRequest {
 export type FileForm = "png" | "py" | "sweep" | "gif";
 
 export type Request =
+  | { readonly type: "robustness"; readonly on: boolean }
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" | "panels" }
   | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }
-  | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
+  | { readonly type: "vary"; readonly verb: "refit" | "reseed" | "reseed_edit"; readonly value: number | string }
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }

@@ -6,6 +6,7 @@ import type { View } from "../store/view.ts";
 import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
 import { open } from "./files.ts";
 import { isPress } from "./keys.ts";
+import { Robustness } from "./Robustness.tsx";
 
 const COMPARE = [
   ["now", "Picture", "The edited picture"],
@@ -61,6 +62,16 @@ export function Picture({ view }: { view: View }) {
               isOn={store.variations.isOpen.value}
               onClick={toggle(store.variations.isOpen)}
             />
+          )}
+          {store.offers("robustness") && (
+            <TextButton
+              title="Draw this edit in the pictures of 8 other seeds: does it take there?"
+              testid="robustness"
+              isOn={store.robustness.trial.value !== null}
+              onClick={() => store.robustness.start()}
+            >
+              Try on 8 seeds
+            </TextButton>
           )}
           <IconButton
             label="Open a scene, or a picture that contains one; or drop it here"
@@ -125,6 +136,7 @@ export function Picture({ view }: { view: View }) {
           ))}
         </ol>
       )}
+      <Robustness store={store} />
     </div>
   );
 }

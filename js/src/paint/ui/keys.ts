@@ -58,7 +58,8 @@ export function actionOf(
   if (key === "Escape") {
     if (store.stroke.isActive) return () => store.stroke.cancel();
     if (view.help.value) return put(view.help, false);
-    return selection.value && put(selection, null);
+    if (selection.value) return put(selection, null);
+    return store.robustness.trial.value && (() => store.robustness.close());
   }
   const selected = selection.value;
   if (key === "Delete" || key === "Backspace") return selected && (() => store.stroke.useOn(selected, "erase"));

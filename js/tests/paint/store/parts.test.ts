@@ -7,11 +7,12 @@ import { FeatureSearch } from "../../../src/paint/store/feature_search.ts";
 import { emptyLayers } from "../../../src/paint/store/grid.ts";
 import { History } from "../../../src/paint/store/history.ts";
 import { Painting } from "../../../src/paint/store/painting.ts";
+import { Robustness, type Trial } from "../../../src/paint/store/robustness.ts";
 import { Settings } from "../../../src/paint/store/settings.ts";
 import { Stroke } from "../../../src/paint/store/stroke.ts";
 import { Thumbnails } from "../../../src/paint/store/thumbnails.ts";
 import { Variations } from "../../../src/paint/store/variations.ts";
-import type { Edit, Request, SceneInfo } from "../../../src/paint/transport/messages.ts";
+import type { Edit, Request, RobustnessMessage, SceneInfo } from "../../../src/paint/transport/messages.ts";
 
 function recorder() {
   const requests: Request[] = [];
@@ -69,6 +70,50 @@ test("edits are stopped before a variation is requested", () => {
   variations.reseed("8");
   variations.refit(3);
   assert.deepEqual(order, ["start", "vary", "start", "vary"]);
+});
+
+test("an edit on other seeds: its pictures come one by one, and a change of the scene makes them outdated", () => {
+  const asked: object[] = [];
+  const taken: string[] = [];
+  const robustness = new Robustness(
+    (request) => asked.push(request),
+    (seed) => taken.push(seed),
+  );
+  const shown = (): Trial | null => robustness.trial.value;
+  const say = (change: Partial<RobustnessMessage>, seq = 1) =>
+    robustness.receive({
+      ...{ type: "robustness", client: "me", seq, n: 2, pair: null, map: "", text: "", outdated: false },
+      ...change,
+    });
+  say({ text: "nobody asked" });
+  assert.equal(shown(), null);
+  robustness.start();
+  assert.ok(robustness.isRunning);
+  say({ pair: ["4", "a", "b"], map: "m" });
+  say({ pair: ["9", "x", "y"] }, 7);
+  say({ pair: ["5", "c", "d"] });
+  assert.deepEqual(shown()?.pairs, [
+    ["4", "a", "b"],
+    ["5", "c", "d"],
+  ]);
+  assert.equal(shown()?.map, "m");
+  say({ text: "done" });
+  assert.ok(!robustness.isRunning);
+  robustness.take("5");
+  robustness.outdate(); // by the seed that was taken
+  assert.equal(shown()?.outdated, false);
+  robustness.outdate(); // by a stroke
+  assert.equal(shown()?.outdated, true);
+  assert.equal(shown()?.text, "done");
+  robustness.close();
+  assert.equal(shown(), null);
+  robustness.start();
+  robustness.close();
+  say({ pair: ["4", "a", "b"] }, 2);
+  assert.equal(shown(), null);
+  assert.deepEqual(taken, ["5"]);
+  const [on, off] = [true, false].map((on) => ({ type: "robustness", on }));
+  assert.deepEqual(asked, [on, on, off]);
 });
 
 test("a stroke needs a painting, settings and factors, and no store", () => {

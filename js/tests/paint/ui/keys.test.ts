@@ -100,6 +100,20 @@ test("Escape cancels a stroke; otherwise the notebook gets the key", () => {
   assert.equal(store.painting.layers.value.strengths[0], 0.25);
 });
 
+test("Escape closes the edit on other seeds, after all else", () => {
+  const { kernel, store, press } = setUp();
+  store.robustness.start();
+  store.settings.selection.value = emptyMask(GRID);
+  press("Escape");
+  assert.ok(store.robustness.isRunning);
+  press("Escape");
+  assert.equal(store.robustness.trial.value, null);
+  assert.deepEqual(
+    kernel.of("robustness").map(({ on }) => on),
+    [true, false],
+  );
+});
+
 test("Enter starts a stroke, arrows continue it, Enter ends it; with Shift the line is straight", () => {
   const { kernel, store, view, press } = setUp();
   store.settings.size.value = 1;

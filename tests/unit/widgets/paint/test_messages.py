@@ -406,7 +406,7 @@ ANALYZE = {
 }
 KINDS = (
     "hello, ping, views, panels, edit, analyze, undo, redo, go, retry, palette, search, icons, original, "
-    "top, export, open, vary, borrow_source, keep"
+    "top, export, open, vary, robustness, borrow_source, keep"
 )
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 

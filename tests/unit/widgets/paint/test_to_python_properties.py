@@ -41,6 +41,7 @@ def in_python(now: Session) -> st.SearchStrategy[Act]:
         scenes(painted.grid).map(lambda scene: lambda widget: setattr(widget, "scene", scene)),
         features(now).map(lambda feature: lambda widget: widget.add_feature(feature)),
         seeds.map(lambda seed: lambda widget: widget.reseed(seed)),
+        seeds.map(lambda seed: lambda widget: widget.reseed(seed, edit_only=True)),
         counts.map(lambda n: lambda widget: widget.refit(n)),
         counts.map(lambda n: lambda widget: widget.analyze(n_steps=n)),
         st.sampled_from((PaintWidget.undo, PaintWidget.redo)),

@@ -222,7 +222,9 @@ def icons(draw: st.DrawFn, now: Session) -> Message:
 
 @st.composite
 def vary(draw: st.DrawFn, now: Session) -> Message:
-    verb, values = draw(st.sampled_from((("refit", st.integers(1, 4)), ("reseed", seeds))))
+    verb, values = draw(
+        st.sampled_from((("refit", st.integers(1, 4)), ("reseed", seeds), ("reseed_edit", seeds)))
+    )
     return Message({"verb": verb, "value": draw(values)})
 
 
@@ -257,6 +259,7 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Open: lambda now: scenes(now.state.painted.grid).map(opened),
     messages.Vary: vary,
     messages.BorrowFrom: borrow_source,
+    messages.Robustness: lambda now: of(on=st.booleans()),
     messages.Keep: lambda now: of(step=steps(now), name=texts),
 }
 """For each request, the messages that a browser may send now."""
