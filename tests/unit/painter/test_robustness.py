@@ -135,10 +135,10 @@ def test_what_rounding_does_is_no_change(scene: Scene) -> None:
 def test_repr_is_a_sentence(painted: Scene) -> None:
     result = Seeds(lambda seed: float(seed != 6)).robustness(painted)
     assert repr(result) == f"changed 3 of 4 seeds; effect {result.effect}"
-    assert result.summary.startswith(
-        f"Changed in 3 of 4 seeds. Effect {result.effect} in the edit, 0.00 [0.00"
-    )
-    assert "not what they show" in result.summary
+    said, meaning = result.summary.split("\n")
+    effect = f"Effect {result.effect} in the edit, 0.00 [0.00, 0.00] beyond it."
+    assert said == f"Changed in 3 of 4 seeds. {effect}"
+    assert "not what they show" in meaning
     assert str(Interval(2.14, -1.44, 2.86)) == "2.1 [-1.4, 2.9]"
     assert str(Interval(-0.001, -0.2, 0.1234)) == "0.00 [-0.20, 0.12]"
 
