@@ -295,7 +295,7 @@ def seeds_to_try(scene: Scene, seeds: object) -> tuple[int, ...]:
 def edited_here(scene: Scene) -> NDArray[np.bool_]:
     """The patches in which a scene differs from the same without its edit; an empty canvas is no edit."""
     if is_blank(scene):  # the remainder that it lacks is no edit
-        return np.abs(scene.strengths).max(axis=-1, initial=0) > NOTABLE
+        return np.asarray(np.abs(scene.strengths).max(axis=-1, initial=0) > NOTABLE)
     return edited_patches(scene)
 
 

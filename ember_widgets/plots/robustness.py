@@ -41,7 +41,7 @@ def plot_robustness(result: Robustness, *, ax: Any = None) -> NDArray[Any]:
     for first, text in ((axes[0], "without"), (axes[n], "with the edit")):
         first.set_ylabel(text, fontsize="small")
     counts = show_map(axes[-2], result.changed, most=n, cmap=AMOUNT)
-    _outline(axes[-2], result.edited_patches.any(axis=0))
+    _outline(axes[-2], np.asarray(result.edited_patches.any(axis=0)))
     ramp(axes[-2], counts, "seeds in which it changed", whole=True)
     _plot_effects(axes[-1], result)
     return axes
@@ -73,9 +73,10 @@ def _new_axes(n: int) -> NDArray[Any]:
 
     width = max(8, n) * SIZE
     figure = plt.figure(figsize=(width, 2 * SIZE + 3.0), layout="constrained")
-    above, below = figure.add_gridspec(2, 1, height_ratios=(2 * SIZE + 0.3, 2.7))
-    pictures, last = above.subgridspec(2, n), below.subgridspec(1, 2, width_ratios=(1, 1.9))
-    return np.array([figure.add_subplot(place) for place in (*pictures, *last)])
+    halves = figure.add_gridspec(2, 1, height_ratios=(2 * SIZE + 0.3, 2.7))
+    pictures = halves[0].subgridspec(2, n).subplots(squeeze=False)
+    last = halves[1].subgridspec(1, 2, width_ratios=(1, 1.9)).subplots()
+    return np.concatenate([pictures.ravel(), last])
 
 
 def _outline(ax: Any, patches: NDArray[np.bool_]) -> None:

@@ -113,8 +113,7 @@ def patch_change(
 
 def beyond_patches(edited: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The patches, bool (rows, cols), that neither are edited nor touch one that is."""
-    beyond: NDArray[np.bool_] = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
-    return beyond
+    return np.asarray(~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3)))
 
 
 def pixel_change(

@@ -154,7 +154,7 @@ def test_the_result_cannot_be_changed(painted: Scene) -> None:
 
 def test_everything_painted_leaves_nothing_beyond(scene: Scene) -> None:
     result = Seeds().robustness(scene.paint(0, "everything", 1.6))
-    assert result.beyond is result.selectivity is result.effects_beyond is None
+    assert (result.beyond, result.selectivity, result.effects_beyond) == (None, None, None)
     assert "beyond" not in result.summary
 
 
