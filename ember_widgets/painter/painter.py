@@ -493,7 +493,7 @@ class Painter:
 
         Example:
             >>> painter.robustness(scene.paint("castle", "centre"))              # doctest: +SKIP
-            changed 8 of 8 seeds; effect 7.6 [6.1, 9.1]
+            changed 8 of 8 seeds; effect 7.6 [7.4, 7.8]
         """
         self.model.check(scene)
 
