@@ -42,7 +42,7 @@ from ember_widgets.features.statistics import Statistics
 from ember_widgets.model import photo
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Words
-from ember_widgets.painter import analysis, feature_data, steering, variations
+from ember_widgets.painter import analysis, feature_data, recording, steering, variations
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
 from ember_widgets.painter.refit import refitted, reseeded
@@ -467,6 +467,30 @@ class Painter:
             TypeError, ValueError: An unknown factor, no gains, no seeds, or more than 400 pictures.
         """
         return variations.sweep(self, scene, factor, gains, seeds=seeds, side=side)
+
+    def record(
+        self,
+        scenes: Iterable[Scene],
+        path: str | os.PathLike[str],
+        *,
+        ms: int = 80,
+        progress: bool = True,
+    ) -> None:
+        """Draw scenes one after the other into a moving picture, which repeats if it is a GIF or WebP.
+
+        Args:
+            scenes: One or more; `Scene.tween` gives those between two edits of a picture.
+            path: A ``.gif``, ``.webp`` or ``.mp4`` file; one that was there is replaced. WebP has the best
+                colours for its size; MP4 needs PyAV: ``pip install 'ember-widgets[video]'``.
+            ms: How long each picture is shown, in milliseconds, 20..60,000; the last one three times as long.
+            progress: Show a progress bar.
+
+        Raises:
+            ValueError: Another kind of file, no such time, no scenes, or one of another model, site or SAE.
+            ImportError: An MP4 file, and PyAV is not installed.
+            OSError: The file cannot be written there.
+        """
+        recording.record(self, scenes, path, ms=ms, progress=progress)
 
     def forget(self) -> None:
         """Forget all that was computed from the pipeline.

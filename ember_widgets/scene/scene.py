@@ -26,6 +26,12 @@ from ember_widgets.scene.palette import free_name, next_color, palette
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
 
+MOST_SCENES = 1000
+"""How many scenes ``tween`` gives at most."""
+
+ONE_PICTURE = ("prompt", "seed", "n_steps", "guidance", "edit_steps", "image_strength", "sites", "model")
+"""What two edits of one picture share, besides the analysis and the photograph."""
+
 
 class Picture(Protocol):
     """What a scene needs of the picture that a painter renders: a PIL image has it."""
@@ -564,6 +570,65 @@ class Scene:
         """
         return self.replace(style=checks.text("style", style))
 
+    # Scenes between two
+
+    def tween(self, other: Scene, n: int) -> list[Scene]:
+        """Scenes on the way from this one to another edit of the same picture.
+
+        What is in another place there travels: a factor's strengths here are paired with those there by
+        optimal transport and move along straight lines, over the other factors, instead of fading out here
+        and in there. What stays in its place, and what only one of the scenes has, fades. Weights and the
+        remainder change evenly. Style, names and all else that has no middle are those of the nearer scene.
+
+        Args:
+            other: another edit of this picture: the same prompt, seed, steps and analysis.
+            n: how many scenes, 2..1000.
+
+        Returns:
+            n scenes; the first is this one and the last is ``other``. ``painter.record`` draws them as a
+            moving picture.
+
+        Raises:
+            TypeError: ``other`` is not a scene.
+            ValueError: it is not an edit of this picture, or n is out of range.
+
+        Example:
+            >>> way = scene.tween(scene.move("lion", 0, 6), n=12)  # doctest: +SKIP
+            >>> painter.record(way, "lion.webp")                   # doctest: +SKIP
+        """
+        # SciPy takes time to load, and only this needs it.
+        from ember_widgets.scene.tween import Maps, between
+
+        hint = "give how many scenes, the first and the last included"
+        n = checks.integer("n", n, 2, MOST_SCENES, hint=hint)
+        self.check_same_picture(other)
+        start, stop = self._with_all_factors(other)
+        times = np.linspace(0, 1, n)[1:-1].tolist()
+        first, last = (Maps(one.strengths, one.basis, one.remainder) for one in (start, stop))
+        way = [
+            (start if t < 0.5 else stop).replace(**vars(maps))
+            for t, maps in zip(times, between(first, last, times), strict=True)
+        ]
+        return [self, *way, other]
+
+    def check_same_picture(self, other: Scene) -> None:
+        """Refuse a scene that is not another edit of this picture.
+
+        Raises:
+            TypeError: ``other`` is not a scene.
+            ValueError: it differs in more than edits.
+        """
+        self.check_lender(other)
+        advice = "give two edits of the same picture, such as two steps of one history"
+        for name in ONE_PICTURE:
+            here, there = getattr(self, name), getattr(other, name)
+            if here != there:
+                given = f"{checks.shown(here)} here, {checks.shown(there)} there"
+                raise ValueError(f"{name} differs: {given}; {advice}")
+        for name in ("base_strengths", "base_basis", "unit", "image"):
+            if not np.array_equal(getattr(self, name), getattr(other, name)):
+                raise ValueError(f"the scenes differ in what was analysed ({name}); {advice}")
+
     # Files and copies
 
     def save(self, path: str | os.PathLike[str], picture: Picture | None = None) -> None:
@@ -754,6 +819,54 @@ class Scene:
             origins=tuple(self._origins[f] for f in factors),
             factor_ids=tuple(self._ids[f] for f in factors),
         )
+
+    def _with_all_factors(self, other: Scene) -> tuple[Scene, Scene]:
+        """Both scenes with the factors of both, in one order; where one had none, its strength is 0."""
+        pairs = self._same_factors(other)
+        new = [g for g in range(other.n_factors) if g not in pairs.values()]
+        n = self.n_factors
+        names = list(self.names)
+        for g in new:
+            names.append(free_name(other.names[g], names))
+        shared: dict[str, Any] = {
+            "names": tuple(names),
+            "colors": (*self.colors, *(other.colors[g] for g in new)),
+            "origins": (*self._origins, *(other._origins[g] for g in new)),
+            "factor_ids": (*self._ids, *range(self._next_id, self._next_id + len(new))),
+            "next_factor_id": None,
+        }
+        strengths = np.zeros((*self.grid.shape, n + len(new)), np.float32)
+        strengths[..., :n] = self.strengths
+        basis = np.concatenate([self.basis, other.basis[new]])
+        first = self.replace(strengths=strengths, basis=basis, **shared)
+        strengths, basis = np.zeros_like(strengths), factor_edits.writable(basis)
+        for f, g in [*pairs.items(), *enumerate(new, n)]:
+            strengths[..., f], basis[f] = other.strengths[..., g], other.basis[g]
+        return first, other.replace(strengths=strengths, basis=basis, **shared)
+
+    def _same_factors(self, other: Scene) -> dict[int, int]:
+        """Which factor of another edit of this picture each factor is: {factor: factor there}.
+
+        Analysed factors are known by their origin. Of the others, those pair off whose ids, then whose names,
+        then whose weights agree best.
+        """
+        pairs = {
+            f: other.analysed_factors[origin]
+            for origin, f in self.analysed_factors.items()
+            if origin in other.analysed_factors
+        }
+        here, there = (factor_edits.directions(scene.basis, scene.unit) for scene in (self, other))
+        alike = here @ there.T
+
+        def agreement(pair: list[int]) -> tuple[bool, bool, float]:
+            f, g = pair
+            return self._ids[f] == other._ids[g], self.names[f] == other.names[g], float(alike[f, g])
+
+        found = np.argwhere(alike > factor_edits.SAME_FACTOR).tolist()
+        for f, g in sorted(found, key=agreement, reverse=True):
+            if f not in pairs and g not in pairs.values():
+                pairs[f] = g
+        return pairs
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -318,6 +318,17 @@ class FileReply(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilmReply(Reply):
+    """How many of a film's n pictures are drawn."""
+
+    type: ClassVar[str] = "film"
+    client: str
+    seq: int
+    n_drawn: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PanelsReply(Reply):
     """The second part of the front end, which a notebook does not save: the controls, as JavaScript."""
 
@@ -336,5 +347,6 @@ REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
     PanelsReply,
+    FilmReply,
 )
 """Everything that the kernel sends."""

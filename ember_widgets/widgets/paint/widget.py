@@ -14,6 +14,7 @@ import anywidget
 import traitlets
 
 from ember_widgets.painter.protocol import PainterProtocol
+from ember_widgets.painter.recording import checked_form, checked_ms
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
@@ -253,22 +254,19 @@ class PaintWidget(anywidget.AnyWidget):
     def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
         """Write all steps of the history as a moving picture.
 
+        For what lies between two steps see ``Scene.tween`` and ``Painter.record``.
+
         Args:
-            path: a ``.gif`` or ``.webp`` file; one that was there is replaced.
+            path: a ``.gif``, ``.webp`` or ``.mp4`` file; one that was there is replaced.
             ms: how long each step is shown, in milliseconds; the last one stays longer.
 
         Raises:
             ValueError: another kind of file, or no such time.
+            ImportError: an MP4 file, and PyAV is not installed.
             OSError: the file cannot be written there.
         """
-        target = Path(path)
-        form = target.suffix.lower().removeprefix(".")
-        if form not in ("gif", "webp"):
-            raise ValueError(
-                f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
-            )
-        ms = checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
-        files.write(target, self._open.animation(form, ms))
+        form, ms = checked_form(path), checked_ms(ms, 500)
+        files.write(Path(path), self._open.animation(form, ms))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page that shows the widget without kernel or network: to look at, not to paint.

@@ -213,6 +213,7 @@ export class Store {
     } else if (message.type === "borrow_source") this.palette.receiveSource(message.source);
     else if (message.type === "panels") void this.panels.receive(message);
     else if (message.type === "file") this.files.receive(message, bytes);
+    else if (message.type === "film") this.files.receiveFilm(message);
     else if (!bytes) return;
     else if (message.type === "original") void this.pictures.receiveUnedited(message.seq, bytes, message.change);
     else if (message.type === "top") void this.pictures.receiveComparison(message.seq, bytes);
@@ -253,7 +254,7 @@ export class Store {
       this.pictures.compare(null);
       // One that failed has to be requested again.
       this.thumbnails.forget();
-      this.files.making.value = null;
+      this.files.making.value = this.files.film.value = null;
     });
   }
 }

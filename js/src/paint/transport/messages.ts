@@ -198,7 +198,17 @@ export interface FileMessage {
   readonly mime: string;
 }
 
+/** How many pictures of a film are drawn. */
+export interface FilmMessage {
+  readonly type: "film";
+  readonly client: string;
+  readonly seq: number;
+  readonly n_drawn: number;
+  readonly n: number;
+}
+
 export type KernelMessage =
+  | FilmMessage
   | OriginalMessage
   | TopMessage
   | FileMessage
@@ -223,7 +233,11 @@ export interface DrawRequest {
 
 export type FileForm = "png" | "py" | "sweep" | "gif";
 
+export type FilmForm = "webp" | "gif" | "mp4";
+
 export type Request =
+  | { readonly type: "film"; readonly step: number; readonly form: FilmForm }
+  | { readonly type: "stop_film" }
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" | "panels" }
   | { readonly type: "views"; readonly n: number }

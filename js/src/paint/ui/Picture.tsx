@@ -146,6 +146,7 @@ function Steps({ store }: { store: Store }) {
   const now = store.history.step.value;
   if (steps.length < 2) return null;
   const [, , kept = ""] = steps.find(([step]) => step === now) ?? [];
+  const [from, , fromName] = steps.findLast(([step, , name]) => name && step !== now) ?? [];
   return (
     <div class="e-line">
       <ol class="e-strip" aria-label="Steps">
@@ -173,6 +174,17 @@ function Steps({ store }: { store: Store }) {
         data-live
         onKeyDown={submitOnEnter}
         onChange={(event) => store.history.keep(textOf(event).trim())}
+      />
+      <IconButton
+        icon="tween"
+        label={
+          from === undefined
+            ? "A film from one step to another: name one of them"
+            : `Film from “${fromName}” to this step`
+        }
+        testid="film-make"
+        disabled={from === undefined}
+        onClick={() => from !== undefined && store.files.wantFilm(from)}
       />
     </div>
   );

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint import messages
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
@@ -404,10 +405,7 @@ ANALYZE = {
     "n_steps": 1,
     "n_factors": 5,
 }
-KINDS = (
-    "hello, ping, views, panels, edit, analyze, undo, redo, go, retry, palette, search, icons, original, "
-    "top, export, open, vary, borrow_source, keep"
-)
+KINDS = ", ".join(messages.REQUESTS)
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
 
@@ -476,7 +474,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         ),
         (
             {"type": "export", "client": "page", "seq": 1, "form": "exe"},
-            "export: form='exe' is unknown; choose one of png, json, py, sweep, gif, webp",
+            "export: form='exe' is unknown; choose one of png, json, py, sweep, gif, webp, mp4",
         ),
         ({"type": "go", "client": "page", "seq": 1}, "go: step=None is not a whole number 0..2**53"),
         (

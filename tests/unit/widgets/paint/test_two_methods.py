@@ -65,7 +65,12 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("icons", {"keys": ["feature 3", "step 0"]}, [], "icon"),
     ("original", {}, [], "original"),
     ("top", {"factor": 1}, [], "top"),
-    *(("export", {"form": form, "factor": 0}, [], "file") for form in ("png", "json", "py", "gif", "webp")),
+    *(
+        ("export", {"form": form, "factor": 0}, [], "file")
+        for form in ("png", "json", "py", "gif", "webp", "mp4")
+    ),
+    ("film", {"step": 0, "form": "webp"}, [], "file"),
+    ("stop_film", {}, [], "ack"),
     ("open", {}, [SCENE.to_bytes()], "frame"),
     ("borrow_source", BORROWED, [], "borrow_source"),
     ("views", {"n": 0}, [], "views"),
