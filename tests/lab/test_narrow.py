@@ -68,6 +68,7 @@ HIDE_SIDEBARS = """async () => {
   if (!shell.leftCollapsed) await commands.execute('application:toggle-left-area');
   for (const side of ['left', 'right']) await commands.execute('application:toggle-side-tabbar', { side });
 }"""
+SHEETS = {"help": "keys-close", "python": "program-close", "sweep": "sheet-close", "film-make": "film-close"}
 FIELDS = {"seed": "12345678", "steps": "100", "n-factors": "16"}
 
 
@@ -92,7 +93,14 @@ def check_every_part(view: PaintView, least: float) -> None:
     for tool in ("erase", "move", "gain", "fill"):
         view.use(tool)
         assert faults(view, least) == [], tool
-    for opens, closes in (("help", "keys-close"), ("python", "program-close")):
+    # A film needs a step with a name.
+    view.part("step-0").click()
+    view.settle()
+    view.part("keep").fill("first")
+    view.part("keep").press("Enter")
+    view.part("step-1").click()
+    expect(view.part("film-make")).to_be_enabled()
+    for opens, closes in SHEETS.items():
         view.part(opens).click()
         expect(view.part(closes)).to_be_visible()
         assert faults(view, least) == [], opens
