@@ -104,6 +104,16 @@ const commonLater = {
   name: "common later",
   setup: (build) => build.onResolve({ filter: /\/common\.ts$/ }, () => ({ path: "common.ts", external: true })),
 };
+// A style sheet that a component imports is a text.
+const stylesAsText = {
+  name: "styles as text",
+  setup(build) {
+    build.onLoad({ filter: /\/panels\.css$/ }, async ({ path }) => {
+      const [{ text }] = (await esbuild.build({ ...shipped, entryPoints: [path], write: false })).outputFiles;
+      return { contents: text, loader: "text" };
+    });
+  },
+};
 const fromMemory = (texts) => ({
   name: "from memory",
   setup(build) {
@@ -114,7 +124,13 @@ const fromMemory = (texts) => ({
 });
 async function buildPaint() {
   const entryPoints = { paint: here("src/paint/paint.tsx"), panels: here("src/paint/ui/panels.tsx") };
-  const split = { splitting: true, chunkNames: "common", write: false, metafile: true, plugins: [commonLater] };
+  const split = {
+    splitting: true,
+    chunkNames: "common",
+    write: false,
+    metafile: true,
+    plugins: [commonLater, stylesAsText],
+  };
   const { outputFiles, metafile } = await esbuild.build({ ...shipped, entryPoints, mangleProps, ...split });
   const texts = Object.fromEntries(outputFiles.map(({ path, text }) => [basename(path), text]));
   const [, { exports: names }] = Object.entries(metafile.outputs).find(([path]) => basename(path) === "common.js");
@@ -156,7 +172,7 @@ if (process.argv.includes("--tests")) {
     setup: (build) =>
       build.onResolve({ filter: /\/ui\/load_panels\.ts$/ }, () => ({ path: here("dev/load_panels.ts") })),
   };
-  const options = { entryNames: "[name]", outdir, format: "iife", minify: false, plugins: [inOnePiece] };
+  const options = { entryNames: "[name]", outdir, format: "iife", minify: false, plugins: [inOnePiece, stylesAsText] };
   await esbuild.build({ ...shipped, entryPoints, mangleProps, ...options });
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {

@@ -123,7 +123,7 @@ def test_it_leaves_nothing_in_the_page(name: str) -> None:
     assert re.findall(GLOBAL_WRITE, script) == []
 
 
-@pytest.mark.parametrize("name", ["paint.css", "atlas.css", "inspect.css"])
+@pytest.mark.parametrize("name", ["paint.css", "panels.js", "atlas.css", "inspect.css"])
 def test_styles_ask_for_nothing_either(name: str) -> None:
     style = read(name)
     assert re.findall(r"@import|@font-face|url\((?!data:)", style) == []

@@ -54,6 +54,7 @@ function Widget({ view }: { view: View }) {
       data-panel={store.panel}
       data-frozen={store.status.frozen.value}
     >
+      <Late part="Style" view={view} quiet />
       <div class="e-card">
         {all && (
           <div class="e-top">

@@ -4,7 +4,7 @@ import type { ComponentChildren, FunctionComponent } from "preact";
 import type { View } from "../store/view.ts";
 
 type Parts = typeof import("./panels.tsx");
-type Props<Name extends keyof Parts> = { view: View } & Parameters<Parts[Name]>[0];
+type Props<Name extends keyof Parts> = { view: View } & (Parameters<Parts[Name]> extends [infer Own] ? Own : unknown);
 
 /** Shows a component of panels.tsx. Until the file has come, it says so, or (`quiet`) shows nothing. */
 export function Late<Name extends keyof Parts>({

@@ -9,4 +9,5 @@ export { Keys } from "./Keys.tsx";
 export { Picture } from "./Picture.tsx";
 export { Film, Program, Sheet } from "./Sheets.tsx";
 export { Side } from "./Side.tsx";
+export { Style } from "./Style.tsx";
 export { ViewControls } from "./ViewControls.tsx";

@@ -92,7 +92,7 @@ def test_the_front_end_is_text_and_small() -> None:
     assert script.rstrip().endswith("};")
     assert ".ember-paint" in style
     assert len(script.encode()) <= 67_584
-    assert len(style.encode()) <= 20 * 1024
+    assert len(style.encode()) <= 12 * 1024
 
 
 def test_its_folder_holds_what_it_ships() -> None:
