@@ -1,4 +1,4 @@
-"""The atlas's map in JupyterLab: what is found or selected is in view, and the title counts what is in view."""
+"""The atlas in JupyterLab: what is found or selected is in view, and the title counts what is in view."""
 
 from __future__ import annotations
 
@@ -139,8 +139,9 @@ def test_it_fits_a_narrow_page_and_a_finger(
             assert root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
             outside = """root => {
               const right = root.closest('.jp-OutputArea').getBoundingClientRect().right;
-              const parts = [...root.querySelectorAll('button, select, input, canvas')].filter(e => e.offsetParent);
-              return parts.filter(e => e.getBoundingClientRect().right > right + 1).map(e => e.outerHTML);
+              const parts = [...root.querySelectorAll('button, select, input, canvas')];
+              const sticksOut = e => e.offsetParent && e.getBoundingClientRect().right > right + 1;
+              return parts.filter(sticksOut).map(e => e.outerHTML);
             }"""
             assert root.evaluate(outside) == []
             small = """root => [...root.querySelectorAll('button, select, input')].filter(e => e.offsetParent)

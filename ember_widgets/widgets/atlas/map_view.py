@@ -118,13 +118,15 @@ class MapView:
         low, high = places.min(0), places.max(0)
         needed = (high - low) * ROOM
         width, height = now.size if (needed <= now.size).all() else needed.clip(min=0.05)
-        self._go(Rectangle.around(*((low + high) / 2).tolist(), float(width), float(height)))
+        x, y = (low + high) / 2
+        self._go(Rectangle.around(float(x), float(y), float(width), float(height)))
 
     def close_up(self, places: NDArray[np.float32]) -> None:
         """Move near to these places."""
         low, high = places.min(0), places.max(0)
         width, height = np.minimum((high - low) * ROOM + CLOSE, self.now.size)
-        self._go(Rectangle.around(*((low + high) / 2).tolist(), float(width), float(height)))
+        x, y = (low + high) / 2
+        self._go(Rectangle.around(float(x), float(y), float(width), float(height)))
 
     def show_all(self) -> None:
         """Show the whole map."""

@@ -80,15 +80,16 @@ def test_what_the_user_did_is_told_from_where_it_was_sent(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(map_view, "MOVING_S", 0)
-    assert not page.view.was_sent
+    told = [page.view.was_sent]
     page.show(Rectangle(0, 0, 0.2, 0.2))
     page.view.bring(at((0.9, 0.9)))
     page.follow()
-    assert page.view.was_sent
+    told.append(page.view.was_sent)
 
     page.show(Rectangle(0.5, 0.5, 0.6, 0.6))
 
-    assert not page.view.was_sent
+    told.append(page.view.was_sent)
+    assert told == [False, True, False]
 
 
 def test_a_page_that_missed_it_is_told_again_until_it_shows_it(
