@@ -117,7 +117,7 @@ def by_hand(scene: Scene, sae: SAE, target: torch.Tensor, step: int) -> np.ndarr
             amount = then[f] if rests else strengths[f]
             weights = scene.base_basis[analysed[f]] if rests and f in analysed else scene.basis[f]
             for layer, hidden in zip(acting, cover, strict=True):
-                start, stop, *_ = steps[layer] or ()
+                start, stop = (steps[layer] or (0, 0))[:2]
                 mine = (-1, 0) if one is None or rests else (one[0], -one[1])
                 if (start, -stop) > mine:
                     amount *= 1 - hidden
