@@ -40,11 +40,13 @@ from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model import photo
+from ember_widgets.model.backbone import CutsTexts
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Words
-from ember_widgets.painter import analysis, feature_data, steering, variations
+from ember_widgets.painter import analysis, feature_data, recording, steering, variations
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
+from ember_widgets.painter.prompt_notes import PromptNotes
 from ember_widgets.painter.refit import refitted, reseeded
 from ember_widgets.painter.steered_model import SteeredModel, saes_by_site
 from ember_widgets.scene import site_names
@@ -75,6 +77,7 @@ class Painter:
         placement: Where the pipeline's parts lie; None = all on the pipeline's device.
         preview_vae: A small decoder for `render(scene, preview=True)`, or None.
         seats: The old name of `placement`.
+        words: The words that the model knows; empty = any.
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
@@ -86,6 +89,7 @@ class Painter:
         labels: {feature: text}, may be empty. Those that the user sets are kept.
         guidance: As given.
         styles: `analyze` takes `style=`.
+        known_words: The words that the model knows; empty = any.
     """
 
     styles = True
@@ -102,7 +106,9 @@ class Painter:
         placement: Placement | None = None,
         preview_vae: Any = None,
         seats: Placement | None = None,
+        words: Iterable[str] = (),
     ) -> None:
+        self.known_words = tuple(words)
         self.guidance = checks.guidance(guidance)
         saes = saes_by_site(sae)
         placement = seats if placement is None else placement
@@ -296,6 +302,33 @@ class Painter:
         factors, names = analysis.factors_of(self.model, self.labels, run, n_factors)
         return analysis.scene_of(self.model, run, factors, names, edit_steps=edit_steps, style=style)
 
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        """What the model does not read of a prompt: words it does not know, and what is too long for it.
+
+        Args:
+            prompt: The prompt.
+            style: A style. If given, the notes are about this style, which is read after the prompt.
+
+        Returns:
+            Print it to read it; it is false if the model reads everything.
+
+        Example:
+            >>> painter = Painter.embedded()                                          # doctest: +SKIP
+            >>> print(painter.prompt_notes("a zebra in the snow"))                    # doctest: +SKIP
+            not known here: zebra
+        """
+        before = checks.text("prompt", prompt)
+        if style is None:
+            before, text = "", before
+        else:
+            text = checks.text("style", style)
+            before = f"{before}, " if before and text else ""
+        cut = None
+        if isinstance(self.backbone, CutsTexts):
+            with self.model.lock:
+                cut = self.backbone.cut(before + text)
+        return PromptNotes.of(text, self.known_words, cut if text else None, before)
+
     def blank(
         self,
         prompt: str = "",
@@ -357,7 +390,7 @@ class Painter:
             site=site,
             step=step,
             space=space,
-            scene=scene if site in steered else None,
+            scene=(scene.at_step(step) if edited else scene) if site in steered else None,
             grid=self.grid,
         )
 
@@ -376,7 +409,8 @@ class Painter:
         Args:
             scene: What to draw.
             preview: As fast as possible, for use while the user paints: in one step, if one step shows the
-                same composition (not with guidance or a photograph, nor if edits begin later), and with the
+                same composition (not with guidance or a photograph, nor if edits begin later or factors have
+                steps of their own), and with the
                 small decoder, if the painter has one; its colours are a little off.
             cancelled: Asked before every step and before decoding; if it returns True, drawing stops.
             stale: The old name of `cancelled`.
@@ -467,6 +501,30 @@ class Painter:
             TypeError, ValueError: An unknown factor, no gains, no seeds, or more than 400 pictures.
         """
         return variations.sweep(self, scene, factor, gains, seeds=seeds, side=side)
+
+    def record(
+        self,
+        scenes: Iterable[Scene],
+        path: str | os.PathLike[str],
+        *,
+        ms: int = 80,
+        progress: bool = True,
+    ) -> None:
+        """Draw scenes one after the other into a moving picture, which repeats if it is a GIF or WebP.
+
+        Args:
+            scenes: One or more; `Scene.tween` gives those between two edits of a picture.
+            path: A ``.gif``, ``.webp`` or ``.mp4`` file; one that was there is replaced. WebP has the best
+                colours for its size; MP4 needs PyAV: ``pip install 'ember-widgets[video]'``.
+            ms: How long each picture is shown, in milliseconds, 20..60,000; the last one three times as long.
+            progress: Show a progress bar.
+
+        Raises:
+            ValueError: Another kind of file, no such time, no scenes, or one of another model, site or SAE.
+            ImportError: An MP4 file, and PyAV is not installed.
+            OSError: The file cannot be written there.
+        """
+        recording.record(self, scenes, path, ms=ms, progress=progress)
 
     def forget(self) -> None:
         """Forget all that was computed from the pipeline.
@@ -573,6 +631,7 @@ class Painter:
     def _in_one_step(self, scene: Scene) -> Scene:
         """The scene with one step, if that shows the same composition; else the scene itself."""
         edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
+        edited = edited and scene.factor_steps is None
         same = self.backbone.previews_in_one_step and not scene.guidance and scene.image is None
         if scene.n_steps > 1 and edited and same:
             return scene.replace(n_steps=1, edit_steps=None)

@@ -24,6 +24,7 @@ from ember_widgets.util.checks import shown
 if TYPE_CHECKING:
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.painter.inspection import Inspection
+    from ember_widgets.painter.prompt_notes import PromptNotes
 
 
 @runtime_checkable
@@ -144,6 +145,17 @@ class HasStatistics(Protocol):
         """Statistics of all features; None if nothing was measured."""
 
 
+class NotesPrompts(Protocol):
+    """The painter can say what its model does not read of a prompt. One that reads all does not need this."""
+
+    @property
+    def known_words(self) -> Sequence[str]:
+        """The words that the model knows; empty = any."""
+
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        """What the model does not read of a prompt; with a style, of the style that follows the prompt."""
+
+
 CAPABILITIES: Mapping[str, type[Any]] = {
     "styles": Styles,
     "guidance": Guides,
@@ -157,6 +169,7 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "icon": DrawsIcons,
     "draw_icons": DrawsManyIcons,
     "statistics": HasStatistics,
+    "prompt_notes": NotesPrompts,
 }
 """Every capability by its name."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,15 @@ from ember_widgets.scene import factor_edits, patch_edits, scene_file
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
+from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
+
+MOST_SCENES = 1000
+"""How many scenes ``tween`` gives at most."""
+
+ONE_PICTURE = ("prompt", "seed", "n_steps", "guidance", "edit_steps", "image_strength", "sites", "model")
+"""What two edits of one picture share, besides the analysis and the photograph."""
 
 
 class Picture(Protocol):
@@ -81,6 +88,9 @@ class Scene:
         next_factor_id: the id of the next factor that is added; None = the first above all ids.
         style: text that only the layers after the last steered site read, appended to the prompt: how things
             look, not where they are. "" = the prompt alone.
+        factor_steps: per factor the sampling steps that it acts at, as (start, stop); None = all steps. A
+            factor with steps is a *layer*: see `set_steps`. (start, stop, "add") is a layer that covers
+            nothing. Steps beyond ``n_steps`` are kept, and do nothing. None = every factor acts at all steps.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -117,6 +127,7 @@ class Scene:
     sites: Mapping[str, int] | None = None
     factor_ids: tuple[int, ...] | None = None
     next_factor_id: int | None = None
+    factor_steps: tuple[Steps | None, ...] | None = None
 
     def __post_init__(self) -> None:
         basis = checks.factor_rows("basis", self.basis, "n_features")
@@ -159,6 +170,7 @@ class Scene:
         checked["factor_ids"] = factor_ids
         checked["next_factor_id"] = checks.next_factor_id(self.next_factor_id, factor_ids)
         checked["edit_steps"] = checks.edit_steps(self.edit_steps, checked["n_steps"])
+        checked["factor_steps"] = checks.factor_steps(self.factor_steps, n_factors)
         if self.image is not None:
             checked["image"] = checks.frozen_array("image", self.image, ("channels", "height", "width"))
         if self.sites is not None:
@@ -204,6 +216,27 @@ class Scene:
         now = {self._origins[f]: f for f in by_age}  # the oldest comes last and stays
         now.pop(-1, None)
         return MappingProxyType(now)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The factors as layers over each other; see `set_steps`."""
+        return Layers(
+            steps=self.factor_steps or (None,) * self.n_factors,
+            sites=self._factor_sites,
+            first_site=self.space.sites[0],
+            analysed=self.analysed_factors,
+            **{
+                name: getattr(self, name)
+                for name in ("strengths", "remainder", "basis", "base_strengths", "base_basis")
+            },
+        )
+
+    def drawn(self, acting: Sequence[int]) -> Drawn:
+        """What is drawn at a step at which these layers act: the scene itself if it has no layers."""
+        if self.factor_steps is None:
+            every = range(self.n_factors)
+            return Drawn(self.strengths, self.remainder, self.basis, self.analysed_factors, every)
+        return self.layers.drawn(acting)
 
     def site(self, factor: int | str) -> str:
         """The site that a factor belongs to: module path, "" where the scene does not say.
@@ -377,14 +410,17 @@ class Scene:
         """Copy a factor, to paint with it or to change what it is made of.
 
         Returns:
-            The scene with one more factor, the last, with strength 0 everywhere and
+            The scene with one more factor, the last, with strength 0 everywhere, the same steps, and
             a colour of its own.
 
         Raises:
             TypeError, ValueError: an unknown factor.
         """
         f = self._factor(factor)
-        return self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+        scene = self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+        if self.factor_steps is None:
+            return scene
+        return scene.replace(factor_steps=(*self.factor_steps, self.factor_steps[f]))
 
     def remove(self, factor: int | str) -> Scene:
         """Take a factor out of the picture and off the palette.
@@ -444,6 +480,7 @@ class Scene:
         *,
         opacity: float | NDArray[Any] = 1.0,
         mode: Literal["over", "add"] = "over",
+        steps: tuple[int, int] | None = None,
     ) -> Scene:
         """Paint a factor onto patches.
 
@@ -454,13 +491,19 @@ class Scene:
             opacity: 0..1, how much of the stroke counts; (rows, cols) of them for a soft edge.
             mode: "over" covers: the patch fades from what it held (at the factor's site) to this factor
                 alone, and so does the remainder. "add" leaves everything and adds ``opacity * strength``.
+                A factor with steps covers at its steps only; see `set_steps`.
+            steps: (start, stop), the sampling steps that the stroke acts at, as `range` counts them: of four
+                steps, (0, 2) are the first two, which decide the composition, and (2, 4) the last two, which
+                decide details. If the factor acts at other steps, a copy of it is painted, called
+                "sky (steps 3-4)"; it is added once, and found again by the next stroke. None = the steps that
+                the factor acts at, which are all unless `set_steps` says otherwise.
 
         Returns:
             The painted scene.
 
         Raises:
             TypeError, ValueError: an unknown factor or mode, patches outside the grid, strength not finite,
-                opacity outside 0..1.
+                opacity outside 0..1, steps that the picture does not have.
         """
         f, where = self._factor(factor), self.grid.mask(patches)
         strength, shares = checks.strength(strength), self.grid.shares("opacity", opacity)
@@ -468,7 +511,10 @@ class Scene:
             raise ValueError(
                 f"mode={checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
             )
-        return self._edited(patch_edits.paint(self._layers(f), f, where, strength, shares, mode == "over"))
+        scene = self
+        if steps is not None:
+            scene, f = self._with_layer(f, checks.step_range("steps", steps, self.n_steps), mode == "add")
+        return scene._edited(patch_edits.paint(scene._layers(f), f, where, strength, shares, mode == "over"))
 
     def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
         """Take everything, or one factor, out of patches.
@@ -554,6 +600,75 @@ class Scene:
             return self
         return self._edited(patch_edits.move(self._layers(f), f, source, (d_row, d_col), heal))
 
+    # Edits of when factors act
+
+    def set_steps(
+        self,
+        factor: int | str,
+        steps: tuple[int, int] | None,
+        mode: Literal["over", "add"] | None = None,
+    ) -> Scene:
+        """Let a factor act at some sampling steps only: early ones compose, late ones draw details.
+
+        Such a factor is a layer over the others. At its steps it covers what is below as far as it was
+        painted there: by its strength less that of the unedited picture, 0..1. At other steps it is as it
+        was analysed, and an added factor is not there at all. So its strokes leave all factors as they are
+        that act at other steps too. Of two layers, the one that starts later lies above; if both start
+        together, the one that stops earlier. Layers of the same steps are painted over each other as other
+        factors are.
+
+        Args:
+            factor: index or name.
+            steps: (start, stop), as `range` counts: (2, 4) are the third and the fourth. None = all steps;
+                what it covers at its steps is then covered at all.
+            mode: "over" covers what is below, "add" covers nothing. None = as the factor is now; "over" if it
+                acts at all steps.
+
+        Returns:
+            The scene. What the factor had covered when it acted at all steps, is again as it was analysed at
+            those steps that it does not act at any more (as far as strengths tell), unless ``mode="add"``.
+
+        Raises:
+            TypeError, ValueError: an unknown factor or mode, or steps that the picture does not have.
+        """
+        f = self._factor(factor)
+        now = list(self.factor_steps or [None] * self.n_factors)
+        before = now[f]
+        if mode not in (None, "over", "add"):
+            raise ValueError(
+                f"mode={checks.shown(mode)} is unknown; choose 'over' (cover what is below) or 'add'"
+            )
+        if steps is None:
+            if before is None:
+                return self
+            now[f] = None
+            strengths, remainder = self.layers.folded(f)
+            return self.replace(strengths=strengths, remainder=remainder, factor_steps=tuple(now))
+        start, stop = checks.step_range("steps", steps, self.n_steps)
+        is_added = mode == "add" or (mode is None and before is not None and len(before) == 3)
+        now[f] = (start, stop, "add") if is_added else (start, stop)
+        if before is not None or is_added:
+            return self.replace(factor_steps=tuple(now))
+        strengths, remainder = self.layers.uncovered(f)
+        return self.replace(strengths=strengths, remainder=remainder, factor_steps=tuple(now))
+
+    def at_step(self, step: int) -> Scene:
+        """What the scene is at one sampling step, as a scene whose factors all act at all steps.
+
+        Args:
+            step: 0..n_steps-1.
+
+        Raises:
+            TypeError, ValueError: not a step of the picture.
+        """
+        step = checks.integer("step", step, 0, self.n_steps - 1, hint="steps count from 0")
+        if self.factor_steps is None:
+            return self
+        drawn = self.drawn(self.layers.acting(step))
+        strengths, basis = np.zeros_like(self.strengths), self.basis.copy()
+        strengths[..., drawn.factors], basis[drawn.factors] = drawn.strengths, drawn.basis
+        return self.replace(strengths=strengths, basis=basis, remainder=drawn.remainder, factor_steps=None)
+
     # Edits of how the picture is drawn
 
     def restyle(self, style: str) -> Scene:
@@ -563,6 +678,65 @@ class Scene:
             TypeError, ValueError: not text, or too long.
         """
         return self.replace(style=checks.text("style", style))
+
+    # Scenes between two
+
+    def tween(self, other: Scene, n: int) -> list[Scene]:
+        """Scenes on the way from this one to another edit of the same picture.
+
+        What is in another place there travels: a factor's strengths here are paired with those there by
+        optimal transport and move along straight lines, over the other factors, instead of fading out here
+        and in there. What stays in its place, and what only one of the scenes has, fades. Weights and the
+        remainder change evenly. Style, names and all else that has no middle are those of the nearer scene.
+
+        Args:
+            other: another edit of this picture: the same prompt, seed, steps and analysis.
+            n: how many scenes, 2..1000.
+
+        Returns:
+            n scenes; the first is this one and the last is ``other``. ``painter.record`` draws them as a
+            moving picture.
+
+        Raises:
+            TypeError: ``other`` is not a scene.
+            ValueError: it is not an edit of this picture, or n is out of range.
+
+        Example:
+            >>> way = scene.tween(scene.move("lion", 0, 6), n=12)  # doctest: +SKIP
+            >>> painter.record(way, "lion.webp")                   # doctest: +SKIP
+        """
+        # SciPy takes time to load, and only this needs it.
+        from ember_widgets.scene.tween import Maps, between
+
+        hint = "give how many scenes, the first and the last included"
+        n = checks.integer("n", n, 2, MOST_SCENES, hint=hint)
+        self.check_same_picture(other)
+        start, stop = self._with_all_factors(other)
+        times = np.linspace(0, 1, n)[1:-1].tolist()
+        first, last = (Maps(one.strengths, one.basis, one.remainder) for one in (start, stop))
+        way = [
+            (start if t < 0.5 else stop).replace(**vars(maps))
+            for t, maps in zip(times, between(first, last, times), strict=True)
+        ]
+        return [self, *way, other]
+
+    def check_same_picture(self, other: Scene) -> None:
+        """Refuse a scene that is not another edit of this picture.
+
+        Raises:
+            TypeError: ``other`` is not a scene.
+            ValueError: it differs in more than edits.
+        """
+        self.check_lender(other)
+        advice = "give two edits of the same picture, such as two steps of one history"
+        for name in ONE_PICTURE:
+            here, there = getattr(self, name), getattr(other, name)
+            if here != there:
+                given = f"{checks.shown(here)} here, {checks.shown(there)} there"
+                raise ValueError(f"{name} differs: {given}; {advice}")
+        for name in ("base_strengths", "base_basis", "unit", "image"):
+            if not np.array_equal(getattr(self, name), getattr(other, name)):
+                raise ValueError(f"the scenes differ in what was analysed ({name}); {advice}")
 
     # Files and copies
 
@@ -644,13 +818,15 @@ class Scene:
             origins=tuple(range(n_base)),
             factor_ids=tuple(ids),
             next_factor_id=next_id,
+            factor_steps=None,
         )
 
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.
 
-        Factors keep their ids. If their number or ``base_basis`` changes, they are other factors, and get new
-        ids unless ``factor_ids`` gives them.
+        Factors keep their ids and steps. If their number or ``base_basis`` changes, they are other factors:
+        they get new ids unless ``factor_ids`` gives them, and act at all steps unless ``factor_steps`` says
+        which.
 
         Raises:
             TypeError, ValueError: an unknown field, or a value that does not fit.
@@ -662,9 +838,12 @@ class Scene:
         n_factors = len(basis) if hasattr(basis, "__len__") else self.n_factors
         analysed_again = changes.get("base_basis", self.base_basis) is not self.base_basis
         # These are other factors, so none of them may have the id of an old one.
-        if "factor_ids" not in changes and (n_factors != self.n_factors or analysed_again):
+        others = n_factors != self.n_factors or analysed_again
+        if "factor_ids" not in changes and others:
             ids = range(self._next_id, self._next_id + n_factors)
             changes |= {"factor_ids": tuple(ids), "next_factor_id": None}
+        if others:
+            changes = {"factor_steps": None} | changes
         return Scene(**fields | changes)
 
     def __eq__(self, other: object) -> bool:
@@ -675,6 +854,8 @@ class Scene:
         mine, theirs = self._fields(), other._fields()
         if list(self.sites or ()) != list(other.sites or ()):
             return False  # mappings are equal in any order, but the features are counted in this one
+        if self.factor_steps and self.analysed_factors != other.analysed_factors:
+            return False  # of copies with other steps, it makes a difference which one was analysed
         return all(
             np.array_equal(value, theirs[name])
             if isinstance(value, np.ndarray) or isinstance(theirs[name], np.ndarray)
@@ -725,10 +906,29 @@ class Scene:
     def _layers(self, f: int | None) -> patch_edits.Layers:
         """What an edit of a factor (None = of all) works on."""
         sites, first = self._factor_sites, self.space.sites[0]
-        same_site = np.array([f is None or site == sites[f] for site in sites], np.bool_)
-        return patch_edits.Layers(
-            self.strengths, self.remainder, same_site, masks_remainder=f is None or sites[f] == first
+        steps = self.factor_steps or (None,) * self.n_factors
+        same_site = np.array(
+            [
+                f is None or (site == sites[f] and includes(steps[f], theirs))
+                for site, theirs in zip(sites, steps, strict=True)
+            ],
+            np.bool_,
         )
+        masks_remainder = f is None or (sites[f] == first and steps[f] is None)
+        return patch_edits.Layers(self.strengths, self.remainder, same_site, masks_remainder)
+
+    def _with_layer(self, f: int, steps: tuple[int, int], is_added: bool) -> tuple[Scene, int]:
+        """The scene with a factor of the same weights that acts at some steps, and its index."""
+        now = self.factor_steps or (None,) * self.n_factors
+        if (now[f] or (0, self.n_steps))[:2] == steps:
+            return self, f
+        wanted: Steps = (*steps, "add") if is_added else steps
+        for other, theirs in enumerate(now):
+            if theirs == wanted and np.array_equal(self.basis[other], self.basis[f]):
+                return self, other
+        name = f"{self.names[f]} ({said(wanted)})"
+        scene = self._append(self.basis[f], name, next_color(self.colors))
+        return scene.replace(factor_steps=(*now, wanted)), self.n_factors
 
     def _edited(self, layers: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Scene:
         strengths, remainder = layers
@@ -743,6 +943,7 @@ class Scene:
             origins=(*self._origins, origin),
             factor_ids=(*self._ids, self._next_id),
             next_factor_id=self._next_id + 1,
+            factor_steps=self.factor_steps and (*self.factor_steps, None),
         )
 
     def _arranged(self, factors: list[int]) -> Scene:
@@ -753,7 +954,56 @@ class Scene:
             colors=tuple(self.colors[f] for f in factors),
             origins=tuple(self._origins[f] for f in factors),
             factor_ids=tuple(self._ids[f] for f in factors),
+            factor_steps=self.factor_steps and tuple(self.factor_steps[f] for f in factors),
         )
+
+    def _with_all_factors(self, other: Scene) -> tuple[Scene, Scene]:
+        """Both scenes with the factors of both, in one order; where one had none, its strength is 0."""
+        pairs = self._same_factors(other)
+        new = [g for g in range(other.n_factors) if g not in pairs.values()]
+        n = self.n_factors
+        names = list(self.names)
+        for g in new:
+            names.append(free_name(other.names[g], names))
+        shared: dict[str, Any] = {
+            "names": tuple(names),
+            "colors": (*self.colors, *(other.colors[g] for g in new)),
+            "origins": (*self._origins, *(other._origins[g] for g in new)),
+            "factor_ids": (*self._ids, *range(self._next_id, self._next_id + len(new))),
+            "next_factor_id": None,
+        }
+        strengths = np.zeros((*self.grid.shape, n + len(new)), np.float32)
+        strengths[..., :n] = self.strengths
+        basis = np.concatenate([self.basis, other.basis[new]])
+        first = self.replace(strengths=strengths, basis=basis, **shared)
+        strengths, basis = np.zeros_like(strengths), factor_edits.writable(basis)
+        for f, g in [*pairs.items(), *enumerate(new, n)]:
+            strengths[..., f], basis[f] = other.strengths[..., g], other.basis[g]
+        return first, other.replace(strengths=strengths, basis=basis, **shared)
+
+    def _same_factors(self, other: Scene) -> dict[int, int]:
+        """Which factor of another edit of this picture each factor is: {factor: factor there}.
+
+        Analysed factors are known by their origin. Of the others, those pair off whose ids, then whose names,
+        then whose weights agree best.
+        """
+        pairs = {
+            f: other.analysed_factors[origin]
+            for origin, f in self.analysed_factors.items()
+            if origin in other.analysed_factors
+        }
+        here, there = (factor_edits.directions(scene.basis, scene.unit) for scene in (self, other))
+        alike = here @ there.T
+
+        def agreement(pair: list[int]) -> tuple[bool, bool, float]:
+            f, g = pair
+            return self._ids[f] == other._ids[g], self.names[f] == other.names[g], float(alike[f, g])
+
+        found = np.argwhere(alike > factor_edits.SAME_FACTOR).tolist()
+        for f, g in sorted(found, key=agreement, reverse=True):
+            if f not in pairs and g not in pairs.values():
+                pairs[f] = g
+        return pairs
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -773,7 +1023,7 @@ class Scene:
             del fields["guidance"]
         if self.sites is not None:
             fields["sites"] = dict(self.sites)
-        absent = ("edit_steps", "image", "sites")
+        absent = ("edit_steps", "image", "sites", "factor_steps")
         return {name: value for name, value in fields.items() if name not in absent or value is not None}
 
 

@@ -25,12 +25,17 @@ def test_a_factor_gets_another_name_and_colour(view: PaintView) -> None:
     assert view.notebook.ask("widget.scene == before.rename(2, 'a big cat').recolor(2, '#123456')")
 
 
-def test_a_name_that_is_taken_is_refused_and_nothing_is_lost(view: PaintView) -> None:
+def test_a_name_that_is_taken_is_refused_in_place_and_does_not_stay(view: PaintView) -> None:
     open_drawer(view, 2)
-    view.part("name").fill("sky")
-    view.part("name").press("Enter")
+    name = view.part("name")
+    name.fill("sky")
+    name.press("Enter")
 
-    expect(view.part("error")).to_contain_text("'sky' twice")
+    expect(view.part("name-note")).to_have_text("Another factor has this name")
+    expect(name).to_have_attribute("aria-invalid", "true")
+    name.blur()
+    expect(name).to_have_value("lion")
+    expect(view.part("name-note")).to_be_empty()
     assert view.notebook.ask("widget.scene == before")
 
 

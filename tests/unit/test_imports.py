@@ -41,8 +41,8 @@ NOTEBOOK = {"anywidget", "ipycanvas", "ipywidgets", "traitlets", "IPython"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 # All third-party packages that a room may import, wherever in a file.
 MAY_IMPORT = {
-    "scene": {"numpy", "typing_extensions"},
-    "util": {"numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
+    "scene": {"numpy", "scipy", "typing_extensions"},
+    "util": {"av", "numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
     "features": {"numpy", "PIL", "sklearn", "tqdm", "umap"},
 }
 # Packages that a room must not import, wherever in a file.

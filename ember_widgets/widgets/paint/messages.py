@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util import checks
+from ember_widgets.util import animation, checks
 from ember_widgets.util.checks import plural, shown
 from ember_widgets.widgets.paint import strength_buffers, to_python
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
@@ -89,6 +89,13 @@ def file_form(name: str, value: object) -> str:
     """A file format."""
     if not isinstance(value, str) or value not in MIME:
         raise ValueError(f"{name}={shown(value)} is unknown; choose one of {', '.join(MIME)}")
+    return value
+
+
+def moving_form(name: str, value: object) -> str:
+    """The format of a moving picture."""
+    if not isinstance(value, str) or value not in animation.FORMS:
+        raise ValueError(f"{name}={shown(value)} is unknown; choose one of {', '.join(animation.FORMS)}")
     return value
 
 
@@ -373,6 +380,28 @@ class Export(Request):
         session.queries.export(self.form, self.factor, self.sender)
 
 
+@request("film")
+@dataclass(frozen=True, kw_only=True)
+class MakeFilm(Request):
+    """Draw the way from a step of the history to the current one, as a moving picture."""
+
+    step: int = read(count)
+    form: str = read(moving_form)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.film(self.step, self.form, self.sender)
+
+
+@request("stop_film")
+@dataclass(frozen=True, kw_only=True)
+class StopFilm(Request):
+    """Draw no more of the film that this page asked for."""
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.stop_film(self.sender)
+        session.acknowledge(self.sender)
+
+
 @request("open")
 @dataclass(frozen=True, kw_only=True)
 class Open(Request):
@@ -426,6 +455,18 @@ class Keep(Request):
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         session.keep(self.name, self.step)
         session.acknowledge(self.sender)
+
+
+@request("notes")
+@dataclass(frozen=True, kw_only=True)
+class Notes(Request):
+    """Say what the model does not read of these texts."""
+
+    prompt: str = read(checks.text)
+    style: str = read(checks.text)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.notes(self.prompt, self.style, self.sender)
 
 
 # Reading and handling a message

@@ -8,19 +8,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered, version_of
+from ember_widgets.painter.protocol import (
+    DrawsIcons,
+    NotesPrompts,
+    PainterProtocol,
+    labels_of,
+    offered,
+    version_of,
+)
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util import animation
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
+from ember_widgets.widgets.paint.film import Film
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.replies import (
     NO_SENDER,
     BorrowSourceReply,
     FileReply,
+    FilmReply,
     FoundReply,
     FrameReply,
     IconReply,
+    NotesReply,
     OriginalReply,
     Reply,
     Sender,
@@ -54,6 +65,7 @@ MIME = {
     "sweep": "image/png",
     "gif": "image/gif",
     "webp": "image/webp",
+    "mp4": "video/mp4",
 }
 """The forms of files, and their media types."""
 
@@ -103,12 +115,14 @@ class Queries:
         self._idle = idle
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
+        self._films: dict[str, Film] = {}
         self.source: BorrowSource | None = None
 
     def clear(self) -> None:
         """Forget all pictures."""
         self._thumbnails = Thumbnails()
         self._original = None
+        self._films = {}
 
     def search(self, text: str, site: str, sender: Sender) -> None:
         """Send the features that match a text."""
@@ -146,9 +160,37 @@ class Queries:
         """Send the scene as a file; ``form`` is one of ``MIME``, ``factor`` that of a sweep."""
         self._idle.put(f"export {form} {sender.client}", lambda: self._send_file(form, factor, sender))
 
+    def film(self, step: int, form: str, sender: Sender) -> None:
+        """Draw the way from a step of the history to the current one, and send it as a file.
+
+        Raises:
+            ValueError: the step was forgotten, or is another picture.
+            ImportError: an MP4 file, and PyAV is not installed.
+        """
+        if form == "mp4":
+            animation.check_mp4()
+        if (now := self._snapshot()) is None:
+            return
+        if (state := now.history.state(step)) is None:
+            raise ValueError(f"step {step} is not in the history any more; choose one that is")
+        ends = state, now.history.current
+        known = self._films.get(sender.client)
+        is_known = known is not None and all(a is b for a, b in zip(known.ends, ends, strict=True))
+        film = known.in_form(form, sender) if known and is_known else Film(ends, form, sender)
+        self._films[sender.client] = film
+        self._idle.put(f"film {sender.client}", lambda: self._draw_film(film))
+
+    def stop_film(self, sender: Sender) -> None:
+        """Draw no more of a film, and forget it."""
+        self._films.pop(sender.client, None)
+
     def find_source(self, prompt: str, sender: Sender) -> None:
         """Generate a picture of a prompt, so that its factors can be borrowed."""
         self._idle.put(f"borrow_source {sender.client}", lambda: self._find_source(prompt, sender))
+
+    def notes(self, prompt: str, style: str, sender: Sender) -> None:
+        """Send what the model does not read of a prompt and a style."""
+        self._idle.put(f"notes {sender.client}", lambda: self._send_notes(prompt, style, sender))
 
     def set_source(self, source: BorrowSource | None, sender: Sender) -> None:
         """Show factors to borrow; None = no longer.
@@ -196,12 +238,12 @@ class Queries:
         ]
 
     def animation(self, form: str, ms: int = 500) -> bytes:
-        """All steps of the history, one picture after the other, as GIF or WebP."""
+        """All steps of the history, one picture after the other; ``form`` is one of ``animation.FORMS``."""
         now = self._snapshot()
         if now is None:
             raise RuntimeError("this widget is closed")
         states = [state for step in now.history.steps if (state := now.history.state(step)) is not None]
-        return pictures.animation([rendered(now.painter, state.scene).image for state in states], form, ms)
+        return animation.encoded([rendered(now.painter, state.scene).image for state in states], form, ms)
 
     def change(self, scene: Scene, picture: Picture) -> tuple[float, float] | None:
         """How far a scene's picture is from the unedited one, if that was asked for; see ``pixel_change``."""
@@ -272,11 +314,42 @@ class Queries:
             data = picture.encoded("final")
             self._send(OriginalReply(client=sender.client, seq=sender.seq, change=change, buffers=(data,)))
 
+    def _send_notes(self, prompt: str, style: str, sender: Sender) -> None:
+        if now := self._snapshot():
+            said, words = ["", ""], list[str]()
+            if noting := offered(now.painter, NotesPrompts):
+                notes = [noting.prompt_notes(prompt), noting.prompt_notes(prompt, style)]
+                said = [str(one) for one in notes]
+                words = list(noting.known_words) if any(one.unknown for one in notes) else []
+            prompt, style = said
+            self._send(
+                NotesReply(client=sender.client, seq=sender.seq, prompt=prompt, style=style, words=words)
+            )
+
     def _send_top(self, factor: int, sender: Sender) -> None:
         if now := self._snapshot():
             picture = rendered(now.painter, now.state.scene.keep_top(factor))
             data = picture.encoded("final")
             self._send(TopReply(client=sender.client, seq=sender.seq, buffers=(data,)))
+
+    def _draw_film(self, film: Film) -> None:
+        """Draw one picture, or send the file. In between, the painter is free for a stroke."""
+        now, client = self._snapshot(), film.sender.client
+        if now is None or self._films.get(client) is not film:
+            return
+        try:
+            if (scene := film.next) is not None:
+                film.images.append(rendered(now.painter, scene).image)
+                self._idle.put(f"film {client}", lambda: self._draw_film(film))
+            reply = FilmReply(
+                client=client, seq=film.sender.seq, n_drawn=len(film.images), n=len(film.scenes)
+            )
+            self._send(reply)
+            if scene is None:
+                self._send_bytes(film.encoded(), film.form, film.sender, "film")
+        except BaseException:
+            self.stop_film(film.sender)
+            raise
 
     def _send_file(self, form: str, factor: int, sender: Sender) -> None:
         now = self._snapshot()
@@ -289,7 +362,7 @@ class Queries:
             data = scene.to_bytes()
         elif form == "sweep":
             data = pictures.png(swept(now.painter, scene, factor))
-        elif form in ("gif", "webp"):
+        elif form in animation.FORMS:
             data = self.animation(form)
         elif now.fault is not None:
             raise RuntimeError(
@@ -301,8 +374,14 @@ class Queries:
             return
         else:
             data = scene.to_bytes(now.picture.image)
+        self._send_bytes(data, form, sender, "sweep" if form == "sweep" else "")
+
+    def _send_bytes(self, data: bytes, form: str, sender: Sender, kind: str) -> None:
+        if (now := self._snapshot()) is None:
+            return
+        scene = now.state.scene
         words = re.findall(r"\w+", scene.prompt)[:6] or ["scene"]
-        name = f"{'-'.join(words)[:60]}-{scene.seed}"
-        name += "-sweep.png" if form == "sweep" else f".{form}"
+        parts = ["-".join(words)[:60], str(scene.seed), *([kind] if kind else [])]
+        name = f"{'-'.join(parts)}.{'png' if form == 'sweep' else form}"
         reply = FileReply(client=sender.client, seq=sender.seq, name=name, mime=MIME[form], buffers=(data,))
         self._send(reply)

@@ -16,6 +16,7 @@ import numpy as np
 from ember_widgets.painter.protocol import capabilities, labels_of, version_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
@@ -90,8 +91,10 @@ class StateReply(Reply):
     analysed: Sequence[bool]
     icons: Sequence[str]
     features: Sequence[Sequence[dict[str, Any]]]
+    first_thing: int
     sites: Sequence[int]
     site_names: Sequence[str]
+    factor_steps: Sequence[Sequence[Any] | None]
     can_undo: bool
     can_redo: bool
     edited: bool
@@ -148,8 +151,11 @@ class StateReply(Reply):
             analysed=[origin >= 0 for origin in origins],
             icons=keys_of_factors(painted, version),
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
+            # Only a new scene needs it.
+            first_thing=0 if why == "edit" else first_thing(painted),
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],
+            factor_steps=[one and list(one) for one in painted.factor_steps or ()],
             can_undo=history.beside(-1) is not None,
             can_redo=history.beside(1) is not None,
             edited=state.is_edited,
@@ -322,6 +328,29 @@ class FileReply(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilmReply(Reply):
+    """How many of a film's n pictures are drawn."""
+
+    type: ClassVar[str] = "film"
+    client: str
+    seq: int
+    n_drawn: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotesReply(Reply):
+    """What the model does not read of a prompt and a style ("" = nothing), and the words that it knows."""
+
+    type: ClassVar[str] = "notes"
+    client: str
+    seq: int
+    prompt: str
+    style: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PanelsReply(Reply):
     """The second part of the front end, which a notebook does not save: the controls, as JavaScript."""
 
@@ -339,6 +368,8 @@ class PanelsReply(Reply):
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
+    NotesReply,
     PanelsReply,
+    FilmReply,
 )
 """Everything that the kernel sends."""

@@ -14,6 +14,8 @@ import anywidget
 import traitlets
 
 from ember_widgets.painter.protocol import PainterProtocol
+from ember_widgets.painter.recording import checked_form, checked_ms
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
@@ -28,8 +30,10 @@ from ember_widgets.widgets.paint.requests import (
     check_scene,
     facts,
 )
+from ember_widgets.widgets.paint.run_key import is_same_picture
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.shared.closed import closed_bundle
+from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 __all__ = ["PaintWidget"]
 
@@ -94,9 +98,11 @@ class PaintWidget(anywidget.AnyWidget):
         help="The settled picture as PNG with its scene inside; what a saved notebook shows."
     ).tag(sync=True, echo_update=False, from_json=lambda value, widget: bytes(value))
     scene = _SceneTrait(help="The scene as painted so far; assign another one to show it in every view.")
-    selected_factor = traitlets.Int(0, min=0, help="Index of the factor that is picked to paint with.").tag(
-        sync=True
-    )
+    selected_factor = traitlets.Int(
+        0,
+        min=0,
+        help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky.",
+    ).tag(sync=True)
     _panel = traitlets.Unicode("all").tag(sync=True)
 
     style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
@@ -109,8 +115,12 @@ class PaintWidget(anywidget.AnyWidget):
     _session: Session | None = None
     _opener: Opener | None = None
     _seen: Scene | None = None
+    # The scene that ``selected_factor`` was chosen for, by the user or by the widget.
+    _picked_in: Scene | None = None
+    _picked_early = False  # by the user, before there was a scene
     _link: traitlets.link | None = None
     _own_layout = False
+    _saved: SavedPicture | None = None
 
     def __init__(
         self,
@@ -127,6 +137,7 @@ class PaintWidget(anywidget.AnyWidget):
         name = type(self).__name__
         check_keywords(kwargs, _KEYWORDS, name)
         self._own_layout = kwargs.get("layout") is None
+        self._saved = SavedPicture(self._last_picture)
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
@@ -160,16 +171,18 @@ class PaintWidget(anywidget.AnyWidget):
     def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
         """Construct a widget of a session that is there."""
         self._mirrored = facts(session.state.scene)
-        self._seen = session.state.scene
+        self._seen = self._picked_in = session.state.scene
         self._session = session
         # The first picture travels with the widget's first message: a page that only looks needs no more.
-        super().__init__(image=image, **self._mirrored, **kwargs)
+        super().__init__(image=image, selected_factor=first_thing(self._seen), **self._mirrored, **kwargs)
         self.on_msg(lambda _, content, buffers: messages.receive(session, content, buffers))
         session.join(self)
 
     def _opened(self, session: Session) -> None:
         """Take over a session that was opened; in the opener's thread."""
         self._session = session
+        if self._picked_early:
+            self._picked_in = session.state.scene
         session.join(self)
         # The picture itself follows; observers of the traits that raise must not prevent it.
         session.audience.call(self.on_scene)
@@ -253,22 +266,19 @@ class PaintWidget(anywidget.AnyWidget):
     def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
         """Write all steps of the history as a moving picture.
 
+        For what lies between two steps see ``Scene.tween`` and ``Painter.record``.
+
         Args:
-            path: a ``.gif`` or ``.webp`` file; one that was there is replaced.
+            path: a ``.gif``, ``.webp`` or ``.mp4`` file; one that was there is replaced.
             ms: how long each step is shown, in milliseconds; the last one stays longer.
 
         Raises:
             ValueError: another kind of file, or no such time.
+            ImportError: an MP4 file, and PyAV is not installed.
             OSError: the file cannot be written there.
         """
-        target = Path(path)
-        form = target.suffix.lower().removeprefix(".")
-        if form not in ("gif", "webp"):
-            raise ValueError(
-                f"path={shown(str(path))} is neither a .gif nor a .webp file; choose one of them"
-            )
-        ms = checks.integer("ms", ms, 20, 60_000, hint="give milliseconds for each step, e.g. 500")
-        files.write(target, self._open.animation(form, ms))
+        form, ms = checked_form(path), checked_ms(ms, 500)
+        files.write(Path(path), self._open.animation(form, ms))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page that shows the widget without kernel or network: to look at, not to paint.
@@ -362,6 +372,15 @@ class PaintWidget(anywidget.AnyWidget):
             bundle[0]["image/png"] = base64.b64encode(self.image).decode("ascii")
         return bundle
 
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if bundle is not None and self._saved is not None:
+            self._saved.display(bundle)
+
+    def _last_picture(self) -> bytes:
+        png: bytes = self.image
+        return png
+
     @property
     def _pending(self) -> Opener | None:
         """The opener of the painter; None once there is a session."""
@@ -380,6 +399,8 @@ class PaintWidget(anywidget.AnyWidget):
     def on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
+        if self._saved is not None:
+            self._saved.changed()
 
     def own_references(self) -> int:
         """How many references to this widget its own parts hold."""
@@ -397,8 +418,19 @@ class PaintWidget(anywidget.AnyWidget):
             self._mirrored = facts(self._seen)
             for name, value in self._mirrored.items():
                 setattr(self, name, value)
+            # Of another picture the user may have picked a factor already, since the browser had it first.
+            if self._picked_in is None or not is_same_picture(self._picked_in, self._seen):
+                self._picked_in = self._seen
+                self.selected_factor = first_thing(self._seen)
             if self._seen is not old:
                 self._notify_trait("scene", old, self._seen)
+
+    @traitlets.observe("selected_factor")
+    def _note_picked(self, change: Any) -> None:
+        if self._session is None:
+            self._picked_early = True
+        else:
+            self._picked_in = self._session.state.scene
 
     @traitlets.validate(*_FACTS)
     def _only_the_scene_sets(self, proposal: Any) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image
 
@@ -69,21 +68,4 @@ def png(image: Image.Image) -> bytes:
     """A picture as PNG."""
     stream = io.BytesIO()
     image.save(stream, "PNG")
-    return stream.getvalue()
-
-
-def animation(images: Sequence[Image.Image], form: str, ms: int) -> bytes:
-    """Pictures one after the other in an endless loop; the last one stays three times as long.
-
-    Args:
-        images: at least one; all get the size of the last.
-        form: "gif" or "webp".
-        ms: how long each is shown.
-    """
-    size = images[-1].size
-    frames = [image.convert("RGB").resize(size) for image in images]
-    times = [ms] * (len(frames) - 1) + [3 * ms]
-    stream = io.BytesIO()
-    options: dict[str, Any] = {"quality": 85} if form == "webp" else {}
-    frames[0].save(stream, form, save_all=True, append_images=frames[1:], duration=times, loop=0, **options)
     return stream.getvalue()

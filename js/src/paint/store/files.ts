@@ -2,9 +2,20 @@
 
 import { signal } from "@preact/signals-core";
 import { copied } from "../transport/buffers.ts";
-import type { FileForm, FileMessage, Request } from "../transport/messages.ts";
+import type { FileForm, FileMessage, FilmForm, FilmMessage, Request } from "../transport/messages.ts";
+
+/** The film from a step of the history to the one that is shown. */
+export interface Film {
+  readonly step: number;
+  readonly nDrawn: number;
+  readonly n: number;
+  /** Once it is drawn. */
+  readonly url?: string;
+  readonly keep?: () => void;
+}
 
 export class Files {
+  readonly film = signal<Film | null>(null);
   /** The edits as Python, while they are shown. */
   readonly program = signal<string | null>(null);
   /** A contact sheet, while it is shown. */
@@ -22,19 +33,42 @@ export class Files {
     this.ask({ type: "export", form, factor });
   }
 
+  wantFilm(step: number, form: FilmForm = "webp"): void {
+    if (form === "webp") this.film.value = { step, nDrawn: 0, n: 0 };
+    this.ask({ type: "film", step, form });
+  }
+
+  readonly stopFilm = (): void => {
+    this.film.value = null;
+    this.ask({ type: "stop_film" });
+  };
+
+  receiveFilm({ n_drawn, n }: FilmMessage): void {
+    const film = this.film.value;
+    if (film && !film.url) this.film.value = { ...film, nDrawn: n_drawn, n };
+  }
+
   receive({ name, mime }: FileMessage, view: ArrayBufferView | undefined): void {
     this.making.value = null;
     if (!view) return;
     const bytes = copied(view);
     const keep = () => this.save(name, mime, bytes);
     if (name.endsWith(".py")) this.program.value = new TextDecoder().decode(bytes);
-    else if (name.endsWith("-sweep.png")) {
-      // As a data URL: some front ends, such as VS Code, do not allow pictures from a blob.
-      const reader = new FileReader();
-      reader.onload = () => {
-        this.sheet.value = { name, url: reader.result as string, keep };
-      };
-      reader.readAsDataURL(new Blob([bytes as BlobPart], { type: mime }));
-    } else keep();
+    else if (name.endsWith("-sweep.png"))
+      withDataUrl(bytes, mime, (url) => {
+        this.sheet.value = { name, url, keep };
+      });
+    else if (name.endsWith("-film.webp"))
+      withDataUrl(bytes, mime, (url) => {
+        if (this.film.value) this.film.value = { ...this.film.value, url, keep };
+      });
+    else keep();
   }
+}
+
+// A data URL, because some front ends, such as VS Code, do not allow pictures from a blob.
+function withDataUrl(bytes: Uint8Array, type: string, use: (url: string) => void): void {
+  const reader = new FileReader();
+  reader.onload = () => use(reader.result as string);
+  reader.readAsDataURL(new Blob([bytes as BlobPart], { type }));
 }

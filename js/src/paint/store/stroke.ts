@@ -102,6 +102,7 @@ export class Stroke {
       if (change.selection !== undefined) this.settings.selection.value = change.selection;
       if (change.outlines) this.outlines.value = change.outlines;
       if (!change.layers) return;
+      this.painting.touched.value = true;
       const { before, locked } = current.start;
       this.painting.layers.value = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
       current.call = change.call ?? null;

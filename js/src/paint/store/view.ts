@@ -5,6 +5,7 @@ import { clamp, floor } from "../../shared/numbers.ts";
 import { middleOf, type Point } from "../tools/brush.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { Shape } from "../tools/tool.ts";
+import type { SceneInfo } from "../transport/messages.ts";
 import type { FactorKey } from "./factors.ts";
 import { colOf, patchOf, rowOf } from "./grid.ts";
 import type { Store } from "./store.ts";
@@ -13,6 +14,14 @@ import type { Store } from "./store.ts";
 export const OPACITY = 0.3;
 
 export type Compare = "now" | "split" | "difference";
+
+/** Steps that were chosen on a factor's bar; `anchor` is where a drag began. */
+export interface StepChoice {
+  readonly info: SceneInfo;
+  readonly factor: number;
+  readonly range: readonly [number, number];
+  readonly anchor: number | null;
+}
 
 export class View {
   /** Belongs to this view alone, for ids in the page. */
@@ -41,6 +50,7 @@ export class View {
   readonly hover = signal<Point | null>(null);
   /** The patch where the cursor of the arrow keys is, while they are used. */
   readonly cursor = signal<number | null>(null);
+  readonly steps = signal<StepChoice | null>(null);
   /** The only factor to show while the pointer is over its row. */
   readonly solo = signal<FactorKey | null>(null);
   /** The index of the only factor to show; null for all. */

@@ -2,7 +2,7 @@
  * The messages between browser and kernel: types only. ember_widgets/widgets/paint/messages.py is the other end;
  * tests/unit/widgets/paint/test_wire.py compares the names and fields of both.
  */
-import type { Layers } from "../store/grid.ts";
+import type { FactorSteps, Layers } from "../store/grid.ts";
 import type { Call } from "../tools/tool.ts";
 
 /** The part of anywidget's model that is used here. */
@@ -59,11 +59,15 @@ export interface SceneInfo {
   readonly analysed: readonly boolean[];
   /** For each factor the key of its thumbnail. */
   readonly icons: readonly string[];
+  /** Of the factors the first thing, not sky or ground: what to paint with at first. */
+  readonly first_thing: number;
   /** For each factor its strongest features. */
   readonly features: readonly (readonly PartInfo[])[];
   /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
   readonly sites: readonly number[];
   readonly site_names: readonly string[];
+  /** For each factor the steps that it acts at. Empty if every factor acts at all steps. */
+  readonly factor_steps: readonly FactorSteps[];
 }
 
 export interface StateMessage extends SceneInfo {
@@ -158,6 +162,16 @@ export interface SourceMessage {
   readonly source: SourceScene | null;
 }
 
+/** What the model does not read of the prompt and of the style, in words; and the words that it knows. */
+export interface NotesMessage {
+  readonly type: "notes";
+  readonly client: string;
+  readonly seq: number;
+  readonly prompt: string;
+  readonly style: string;
+  readonly words: readonly string[];
+}
+
 export interface IconMessage {
   readonly type: "icon";
   readonly key: string;
@@ -202,7 +216,17 @@ export interface FileMessage {
   readonly mime: string;
 }
 
+/** How many pictures of a film are drawn. */
+export interface FilmMessage {
+  readonly type: "film";
+  readonly client: string;
+  readonly seq: number;
+  readonly n_drawn: number;
+  readonly n: number;
+}
+
 export type KernelMessage =
+  | FilmMessage
   | OriginalMessage
   | TopMessage
   | FileMessage
@@ -214,6 +238,7 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | NotesMessage
   | PanelsMessage
   | IconMessage;
 
@@ -227,7 +252,11 @@ export interface DrawRequest {
 
 export type FileForm = "png" | "py" | "sweep" | "gif";
 
+export type FilmForm = "webp" | "gif" | "mp4";
+
 export type Request =
+  | { readonly type: "film"; readonly step: number; readonly form: FilmForm }
+  | { readonly type: "stop_film" }
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" | "panels" }
   | { readonly type: "views"; readonly n: number }
@@ -237,6 +266,7 @@ export type Request =
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "notes"; readonly prompt: string; readonly style: string }
   | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {

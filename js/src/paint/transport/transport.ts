@@ -24,6 +24,7 @@ const KEEPS_EDIT: readonly Request["type"][] = [
   "export",
   "borrow_source",
   "keep",
+  "notes",
   "views",
   "panels",
 ];

@@ -79,6 +79,7 @@ function Widget({ view }: { view: View }) {
         {view.help.value && <Late part="Keys" view={view} />}
         {store.files.program.value !== null && <Late part="Program" view={view} />}
         {store.files.sheet.value && <Late part="Sheet" view={view} />}
+        {store.files.film.value && <Late part="Film" view={view} />}
       </div>
     </div>
   );

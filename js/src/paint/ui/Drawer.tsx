@@ -4,7 +4,7 @@ import { floor, max, min, round } from "../../shared/numbers.ts";
 import { siteOf } from "../store/factors.ts";
 import type { View } from "../store/view.ts";
 import type { PartInfo, SceneInfo } from "../transport/messages.ts";
-import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { Field, IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
 import { reveal } from "./focus.ts";
 import { Search } from "./Search.tsx";
 
@@ -20,7 +20,6 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   };
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
   const name = info.names[factor];
-  const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
   const solo = factors.soloIndex.value === factor;
   const only = pictures.comparison.value?.factor === factor;
   const features = info.features[factor];
@@ -34,15 +33,21 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
         onKeyDown={submitOnEnter}
         onSubmit={(event) => {
           event.preventDefault();
-          rename(event.currentTarget.querySelector("input")?.value);
         }}
       >
-        <input
-          type="text"
+        <Field
           aria-label="Name"
-          data-testid="name"
-          value={name}
-          onBlur={(event) => rename(textOf(event))}
+          testid="name"
+          data-live
+          value={name ?? null}
+          check={(text) =>
+            text.trim()
+              ? text !== name && info.names.includes(text)
+                ? "Another factor has this name"
+                : ""
+              : "Give it a name"
+          }
+          onEnter={(text) => text !== name && change("rename", { name: text })}
         />
         <input
           type="color"

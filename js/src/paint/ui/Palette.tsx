@@ -10,6 +10,7 @@ import { Drawer } from "./Drawer.tsx";
 import { reveal } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
+import { StepBar } from "./StepBar.tsx";
 
 export function Palette({ view }: { view: View }) {
   const { store } = view;
@@ -132,6 +133,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         onInput={(value) => store.painting.setGain(factor, value, false)}
         onCommit={(value) => store.painting.setGain(factor, value, true)}
       />
+      {info && info.n_steps > 1 && <StepBar view={view} factor={factor} info={info} />}
       <IconButton
         icon={hidden ? "eyeOff" : "eye"}
         class="e-button e-square e-eye"

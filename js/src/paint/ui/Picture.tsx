@@ -3,17 +3,7 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import {
-  Button,
-  Choice,
-  IconButton,
-  loses,
-  pickFile,
-  submitOnEnter,
-  TextButton,
-  TextField,
-  textOf,
-} from "./controls.tsx";
+import { Button, Choice, Field, IconButton, loses, pickFile, TextButton } from "./controls.tsx";
 import { open } from "./files.ts";
 import { reveal } from "./focus.ts";
 import { isPress } from "./keys.ts";
@@ -156,6 +146,7 @@ function Steps({ store }: { store: Store }) {
   const now = store.history.step.value;
   if (steps.length < 2) return null;
   const [, , kept = ""] = steps.find(([step]) => step === now) ?? [];
+  const [from, , fromName] = steps.findLast(([step, , name]) => name && step !== now) ?? [];
   return (
     <div class="e-line">
       <ol class="e-strip" aria-label="Steps">
@@ -173,16 +164,30 @@ function Steps({ store }: { store: Store }) {
           </Thumb>
         ))}
       </ol>
-      <TextField
+      <Field
         class="e-keep"
         aria-label="Name of this step; a named step is kept"
         placeholder="Name it to keep it"
         testid="keep"
         value={kept}
-        maxLength={60}
-        data-live
-        onKeyDown={submitOnEnter}
-        onChange={(event) => store.history.keep(textOf(event).trim())}
+        most={60}
+        check={(text) =>
+          steps.some(([step, , name]) => step !== now && name && name === text.trim())
+            ? "Another step has this name"
+            : ""
+        }
+        onEnter={(text) => store.history.keep(text.trim())}
+      />
+      <IconButton
+        icon="tween"
+        label={
+          from === undefined
+            ? "A film from one step to another: name one of them"
+            : `Film from “${fromName}” to this step`
+        }
+        testid="film-make"
+        disabled={from === undefined}
+        onClick={() => from !== undefined && store.files.wantFilm(from)}
       />
     </div>
   );

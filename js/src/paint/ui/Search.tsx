@@ -2,7 +2,7 @@
 import { clamp, max, min } from "../../shared/numbers.ts";
 import type { View } from "../store/view.ts";
 import type { FeatureInfo } from "../transport/messages.ts";
-import { Swatch, submitOnEnter, TextField } from "./controls.tsx";
+import { Field, Swatch, submitOnEnter } from "./controls.tsx";
 import { reveal } from "./focus.ts";
 
 export function Search(props: {
@@ -52,8 +52,10 @@ export function Search(props: {
         else features.pickFirst(take);
       }}
     >
-      <TextField
+      <Field
         role="combobox"
+        type="search"
+        most={200}
         aria-label={label}
         aria-autocomplete="list"
         aria-expanded={!!text}

@@ -2,7 +2,7 @@
 
 import { put } from "../../shared/signals.ts";
 import type { View } from "../store/view.ts";
-import { Button, Over } from "./controls.tsx";
+import { Button, Over, TextButton } from "./controls.tsx";
 
 export function Program({ view }: { view: View }) {
   const { files } = view.store;
@@ -36,6 +36,57 @@ export function Sheet({ view }: { view: View }) {
       <Button class="e-primary" testid="sheet-save" onClick={sheet.keep}>
         Save
       </Button>
+    </Over>
+  );
+}
+
+/** The way from a kept step to the one that is shown. */
+export function Film({ view }: { view: View }) {
+  const { files, history } = view.store;
+  const film = files.film.value;
+  if (!film) return null;
+  const kept = history.steps.value.filter(([step, , name]) => name && step !== history.step.value);
+  return (
+    <Over label="Film" testid="film" class="e-program" onClose={files.stopFilm}>
+      <label class="e-line e-forms">
+        From
+        <select
+          data-testid="film-from"
+          value={film.step}
+          onChange={(event) => files.wantFilm(Number(event.currentTarget.value))}
+        >
+          {kept.map(([step, , name]) => (
+            <option key={step} value={step}>
+              {name}
+            </option>
+          ))}
+        </select>
+        to the step shown
+      </label>
+      {film.url ? (
+        <img class="e-sheet" src={film.url} alt="The film" data-testid="film" />
+      ) : (
+        <progress
+          class="e-film"
+          aria-label="Pictures drawn"
+          data-testid="film-progress"
+          max={film.n || 1}
+          value={film.nDrawn}
+        />
+      )}
+      <div class="e-line e-forms">
+        Save as
+        {(["webp", "gif", "mp4"] as const).map((form) => (
+          <TextButton
+            key={form}
+            testid={`film-${form}`}
+            disabled={!film.url}
+            onClick={() => (form === "webp" ? film.keep?.() : files.wantFilm(film.step, form))}
+          >
+            {form.toUpperCase()}
+          </TextButton>
+        ))}
+      </div>
     </Over>
   );
 }

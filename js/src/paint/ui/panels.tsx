@@ -7,6 +7,6 @@
 export { DrawForm } from "./DrawForm.tsx";
 export { Keys } from "./Keys.tsx";
 export { Picture } from "./Picture.tsx";
-export { Program, Sheet } from "./Sheets.tsx";
+export { Film, Program, Sheet } from "./Sheets.tsx";
 export { Side } from "./Side.tsx";
 export { ViewControls } from "./ViewControls.tsx";

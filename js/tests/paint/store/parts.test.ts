@@ -79,7 +79,7 @@ test("a stroke needs a painting, settings and factors, and no store", () => {
   const stroke = new Stroke(painting, settings, factors, () => isEditable);
   const layers = emptyLayers({ rows: 3, cols: 5 }, 1);
   painting.take(INFO, [1], layers, new Float32Array(30));
-  factors.follow({ ids: [0], run: "a run", features: [[]] });
+  factors.follow({ ids: [0], run: "a run", features: [[]], first_thing: 0 });
   assert.equal(stroke.begin({ row: 1.5, col: 4.5 }), false);
   isEditable = true;
   settings.size.value = 1;

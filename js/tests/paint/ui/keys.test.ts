@@ -33,6 +33,7 @@ test("letters pick the tool, brackets the size, and digits the factor", () => {
   assert.equal(store.settings.tool.value, "move");
   press("b");
   assert.equal(store.settings.tool.value, "paint");
+  store.settings.size.value = 2;
   press("]");
   assert.equal(store.settings.size.value, 3);
   for (let i = 0; i < 20; i++) press("[");

@@ -19,9 +19,9 @@ from ember_widgets.widgets.shared.latest_wins import LatestWins
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FullPainter
 from tests.unit.widgets.paint.ui_messages import Message
 
-ANSWERS = ("ack", "frame", "found", "borrow_source", "original", "top", "file", "panels")
+ANSWERS = ("ack", "frame", "found", "borrow_source", "original", "top", "file", "panels", "notes")
 # Answered when the painter is idle: the newest one of a client, or an error that is sent to all.
-WHEN_IDLE = ("original", "top", "export", "borrow_source")
+WHEN_IDLE = ("original", "top", "export", "borrow_source", "notes")
 
 
 class StudioPainter(FullPainter):

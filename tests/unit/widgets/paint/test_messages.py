@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ember_widgets.model.backbone import Cut
+from ember_widgets.painter.prompt_notes import PromptNotes
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint import messages
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
@@ -47,11 +50,13 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "most_steps": 4,
         "sites": [],
         "site_names": [],
+        "factor_steps": [],
         "names": list(scene.names),
         "colors": list(scene.colors),
         "gains": [1.0] * 5,
         "seen": scene.base_strengths.max(axis=(0, 1)).tolist(),
         "analysed": [True] * 5,
+        "first_thing": 0,
         "can_undo": False,
         "can_redo": False,
         "edited": False,
@@ -406,10 +411,7 @@ ANALYZE = {
     "n_steps": 1,
     "n_factors": 5,
 }
-KINDS = (
-    "hello, ping, views, panels, edit, analyze, undo, redo, go, retry, palette, search, icons, original, "
-    "top, export, open, vary, borrow_source, keep"
-)
+KINDS = ", ".join(messages.REQUESTS)
 PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit": True}
 
 
@@ -445,7 +447,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         (
             PALETTE | {"verb": "render", "arguments": {}},
             "palette: verb='render' is unknown; choose one of rename, recolor, duplicate, remove, reorder, "
-            "set_weight, reset_weights, add_factor, restyle, borrow",
+            "set_weight, reset_weights, add_factor, restyle, borrow, set_steps",
         ),
         (
             PALETTE | {"verb": "rename", "arguments": {"factor": 0}},
@@ -478,7 +480,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         ),
         (
             {"type": "export", "client": "page", "seq": 1, "form": "exe"},
-            "export: form='exe' is unknown; choose one of png, json, py, sweep, gif, webp",
+            "export: form='exe' is unknown; choose one of png, json, py, sweep, gif, webp, mp4",
         ),
         ({"type": "go", "client": "page", "seq": 1}, "go: step=None is not a whole number 0..2**53"),
         (
@@ -655,3 +657,51 @@ def test_messages_and_python_from_many_threads_leave_a_consistent_widget(
     )
     assert widget.seed == widget.scene.seed
     assert browser.of("status")[-1]["busy"] is False
+
+
+# What the model does not read of a prompt
+
+
+class NotingPainter(FakePainter):
+    """Knows two words, and reads three words of a text."""
+
+    known_words = ("pine", "snow")
+
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        self._begin("prompt_notes", (prompt, style))
+        text = prompt if style is None else style
+        return PromptNotes.of(text, self.known_words, Cut(3, 4) if "long" in text else None)
+
+
+def test_a_page_hears_what_the_model_does_not_read(scene: Scene) -> None:
+    painter = NotingPainter()
+    widget = PaintWidget(painter, scene)
+    try:
+        browser = Browser(widget)
+        browser.ask("hello")
+        assert browser.state()["capabilities"] == ["prompt_notes"]
+        browser.ask("notes", prompt="a pine", style="long pine")
+        widget._open.idle.wait(SOON_S)
+        told = browser.of("notes")[-1]
+        assert (told["prompt"], told["style"]) == (
+            "not known here: a",
+            "not known here: long; only the first 3 tokens count: everything after “long” is ignored",
+        )
+        assert told["words"] == ["pine", "snow"]
+        browser.ask("notes", prompt="snow", style="")
+        widget._open.idle.wait(SOON_S)
+        told = browser.of("notes")[-1]
+        assert (told["prompt"], told["style"], told["words"]) == ("", "", [])
+        painter.fault = ValueError("no tokenizer")
+        browser.ask("notes", prompt="snow", style="")
+        widget._open.idle.wait(SOON_S)
+        assert browser.of("error")[-1]["message"] == "no tokenizer"
+    finally:
+        widget.close()
+
+
+def test_a_painter_that_reads_everything_has_nothing_to_say(widget: PaintWidget, browser: Browser) -> None:
+    browser.ask("notes", prompt="a zebra", style="")
+    widget._open.idle.wait(SOON_S)
+    told = browser.of("notes")[-1]
+    assert (told["prompt"], told["style"], told["words"]) == ("", "", [])

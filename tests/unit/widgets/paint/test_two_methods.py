@@ -12,6 +12,7 @@ from PIL import Image
 
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.messages import REQUESTS
+from ember_widgets.widgets.paint.queries import MIME
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser
@@ -65,7 +66,9 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("icons", {"keys": ["feature 3", "step 0"]}, [], "icon"),
     ("original", {}, [], "original"),
     ("top", {"factor": 1}, [], "top"),
-    *(("export", {"form": form, "factor": 0}, [], "file") for form in ("png", "json", "py", "gif", "webp")),
+    *(("export", {"form": form, "factor": 0}, [], "file") for form in MIME if form != "sweep"),
+    ("film", {"step": 0, "form": "webp"}, [], "file"),
+    ("stop_film", {}, [], "ack"),
     ("open", {}, [SCENE.to_bytes()], "frame"),
     ("borrow_source", BORROWED, [], "borrow_source"),
     ("views", {"n": 0}, [], "views"),
