@@ -159,6 +159,15 @@ def test_the_focus_stays_in_the_widget_whatever_happens_to_the_button(view: Pain
     expect(view.part("tool-erase")).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_field_that_waits_for_the_kernel_keeps_the_focus(view: PaintView) -> None:
+    view.notebook.tell("painter.delay_ms = 500")
+    view.part("n-factors").fill("3")
+    view.page.keyboard.press("Enter")
+    expect(view.part("factor-3")).to_have_count(0)
+    view.settle()
+    expect(view.part("n-factors")).to_be_focused()
+
+
 def test_a_deleted_row_hands_the_focus_to_its_neighbour(view: PaintView) -> None:
     for factor, heir in ((4, "more-3"), (1, "factor-1")):
         view.part(f"more-{factor}").click()

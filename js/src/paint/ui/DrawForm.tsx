@@ -126,7 +126,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
         testid="n-factors"
         data-live
         value={info && fields.n_factors}
-        disabled={drawing}
+        readOnly={drawing}
         check={wholeUpTo(mostFactors)}
         onEnter={(text) => {
           const n_factors = Number(text);

@@ -8,7 +8,7 @@ export function reveal(element: Element | null): void {
   if (element?.closest(".ember-paint:focus-within")) element.scrollIntoView({ block: "nearest" });
 }
 
-const CONTROLS = "button, input, textarea, canvas[tabindex]";
+const CONTROLS = "button, input, select, textarea, canvas[tabindex]";
 /** Controls that may be given the focus: in a text field, the widget's keys would only type. */
 const HEIRS = "button, input[type=range]:enabled, canvas[tabindex]";
 
