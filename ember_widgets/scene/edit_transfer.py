@@ -94,7 +94,7 @@ def transfer(edit: SceneEdit, scene: AnyScene) -> Transfer[AnyScene]:
         elif factor.before is None or (np.abs(edit.additions[..., e]) > NOTABLE).any():
             columns.append(_added(edit, e, scene, [c.fields["colors"] for c in columns], next_id))
             next_id += 1
-        elif factor.reweighted.any() or factor.changed_fields:
+        elif factor.reweighted.any() or factor.changed_fields or edit.own_change(e).any():
             notes.append(f"{shown(factor.state.name)} is not there, so it is left as it is")
     _name(columns, notes)
     added = tuple(column.fields["names"] for column in columns[n_kept:])

@@ -100,7 +100,8 @@ class FactorEdit:
         """(n_features,) bool, the features whose weight the edit changes."""
         if self.before is None or self.after is None:
             return np.zeros(len(self.state.row), np.bool_)
-        return self.before.row != self.after.row
+        changed: NDArray[np.bool_] = self.before.row != self.after.row
+        return changed
 
     @property
     def changed_fields(self) -> dict[str, Any]:
@@ -243,7 +244,8 @@ class SceneEdit:
         """(rows, cols) bool, the patches that the edit changes."""
         changed = ((self.shares != 1) & (self.before != 0)) | (self.additions != 0)
         mask: Mask = changed.any(axis=-1) | (self.covers < 1).any(axis=-1)
-        return mask | (self.remainder_before != self.remainder_after)
+        mask |= self.remainder_before != self.remainder_after
+        return mask
 
     @property
     def reorders(self) -> bool:
@@ -253,6 +255,11 @@ class SceneEdit:
     def cover_of(self, factor: int) -> NDArray[np.float64]:
         """(rows, cols), which share of what is there stays at the site of one of the edit's factors."""
         return self.covers[..., self.site_index(self.factors[factor].state.row)]
+
+    def own_change(self, factor: int) -> NDArray[np.float64]:
+        """(rows, cols), by which share one of the edit's factors changed that its patch did not; 0 = none."""
+        own = self.shares[..., factor] - self.cover_of(factor)
+        return np.where((np.abs(own) > NOISE) & (self.before[..., factor] != 0), own, 0.0)
 
     def site_index(self, row: NDArray[Any]) -> int:
         """The number of the site of a factor with these features; 0 if it has none."""
@@ -367,7 +374,8 @@ def _pairs(before: SceneFields, after: SceneFields) -> dict[int, int]:
 
 def _ratio(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
     """After ÷ before; -1 where there was nothing before."""
-    return np.divide(after, before, out=np.full(before.shape, -1.0), where=before != 0)
+    ratio: NDArray[np.float64] = np.divide(after, before, out=np.full(before.shape, -1.0), where=before != 0)
+    return ratio
 
 
 def _cover(
@@ -428,13 +436,11 @@ def _sentences(edit: SceneEdit) -> list[str]:
             found.append(f"{what} to {shown(value)}")
         if patches.any():
             found.append(f"paints {name} in {_count(patches)}")
-        weaker = (edit.shares[..., f] < edit.cover_of(f)) & (edit.before[..., f] != 0)
-        if weaker.any():
-            found.append(f"makes {name} weaker in {_count(weaker)}")
-        stronger = (edit.shares[..., f] > 1) & (edit.before[..., f] != 0)
-        if stronger.any():
-            found.append(f"makes {name} stronger in {_count(stronger)}")
-    covered = (edit.covers < 1).any(axis=-1)
+        own = edit.own_change(f)
+        for which, where in (("weaker", own < 0), ("stronger", own > 0)):
+            if where.any():
+                found.append(f"makes {name} {which} in {_count(where)}")
+    covered: Mask = edit.covers.min(axis=-1) < 1
     if covered.any():
         found.append(f"covers {_count(covered)}")
     if edit.reorders:

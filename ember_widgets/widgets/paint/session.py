@@ -398,11 +398,10 @@ class Session:
         """
         with self._lock:
             scene = self._state.scene
-        where = np.zeros(scene.remainder.size, np.bool_)
+        where = np.zeros(scene.grid.shape, np.bool_)
         if max(patches, default=0) >= where.size:
             raise ValueError(f"patch {max(patches)} is outside the grid; patches go 0..{where.size - 1}")
-        where[list(patches)] = True
-        where = where.reshape(scene.grid.shape)
+        where.flat[list(patches)] = True
         copied = Copied.region(scene, where) if where.any() else Copied.all_of(scene)
         if copied.edit:
             CLIPBOARD.copied = copied

@@ -90,6 +90,14 @@ def scenes(draw: Draw) -> Scene:
     return Scene(**fields)
 
 
+def all_edits(scene: Scene) -> SceneEdit:
+    """All that was done to a scene; nothing where there are no ids left for the original's factors."""
+    try:
+        return scene - scene.original()
+    except ValueError:
+        return scene - scene
+
+
 def copied_patches(scene: Scene) -> st.SearchStrategy[SceneEdit]:
     """What any patches of a scene hold."""
     patch = st.tuples(st.integers(0, scene.grid.rows - 1), st.integers(0, scene.grid.cols - 1))
@@ -137,7 +145,7 @@ def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
         "borrow": {"other": st.just(scene), "factor": factor},
         "restyle": {"style": texts},
         "original": {},
-        "apply": {"edit": st.just(scene - scene.original()) | copied_patches(scene)},
+        "apply": {"edit": st.builds(all_edits, st.just(scene)) | copied_patches(scene)},
     }
     verb = draw(st.sampled_from(tuple(verbs)))
     return verb, {name: draw(strategy) for name, strategy in verbs[verb].items()}

@@ -12,7 +12,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.scene_edit import SceneEdit
 from tests.unit.properties import tries
 from tests.unit.scene.scene_strategies import edited, edits, scenes
-from tests.unit.scene.scenes import make_scene
+from tests.unit.scene.scenes import filled, make_scene
 
 
 def picture(seed: int, *names: str) -> Scene:
@@ -20,19 +20,19 @@ def picture(seed: int, *names: str) -> Scene:
     kinds = ("sky", "sun", "castle", "lion")
     names = names or ("sky", "sun")
     basis = np.eye(8, dtype=np.float32)[[kinds.index(name) for name in names]]
-    strengths = np.random.default_rng(seed).uniform(0.1, 1, (4, 4, len(names)))
+    strengths = np.random.default_rng(seed).uniform(0.1, 1, (4, 4, len(names))).astype(np.float32)
     return Scene(
         prompt="",
         seed=seed,
         n_steps=1,
         strengths=strengths,
-        remainder=np.ones((4, 4)),
+        remainder=filled(1, 4, 4),
         basis=basis,
         names=names,
         colors=("#56b4e9", "#e69f00", "#009e73", "#cc79a7")[: len(names)],
         base_strengths=strengths,
         base_basis=basis,
-        unit=np.ones(8),
+        unit=filled(1, 8),
         model={"sae": "a"},
     )
 
@@ -222,7 +222,9 @@ def test_a_factor_that_is_not_there_is_added_with_a_name_and_colour_of_its_own()
 
 def test_a_factor_that_is_only_made_weaker_is_not_added() -> None:
     scene, other = picture(1), picture(2, "castle", "lion")
-    assert other.apply(scene.scale("sun", 0.5) - scene) == other
+    edit = scene.scale("sun", 0.5) - scene
+    assert other.apply(edit) == other
+    assert other.conflicts(edit) == ("'sun' is not there, so it is left as it is",)
 
 
 def test_a_trace_of_a_factor_in_copied_patches_does_not_add_it() -> None:
@@ -311,6 +313,9 @@ def test_its_text_says_what_it_holds() -> None:
     assert repr(after - scene) == (
         "SceneEdit(renames 'sun' to 'star'; adds 'castle'; paints 'castle' in 1 patch; covers 1 patch)"
     )
+    after = scene.paint("sun", HERE, 0.7, opacity=0.35)
+    assert repr(after - scene) == "SceneEdit(paints 'sun' in 2 patches; covers 2 patches)"
+    assert repr(scene.scale("sun", 1.5) - scene) == "SceneEdit(makes 'sun' stronger in 16 patches)"
     assert repr(scene.scale("sun", 0.5, HERE) - scene) == "SceneEdit(makes 'sun' weaker in 2 patches)"
     assert repr(scene.remove("sun") - scene) == "SceneEdit(removes 'sun')"
     assert bool(scene.recolor("sun", "#000000") - scene)
