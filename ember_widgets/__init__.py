@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ember_widgets.features.collection import Collection
     from ember_widgets.painter.painter import Painter
     from ember_widgets.scene.scene import Scene
+    from ember_widgets.scene.scene_edit import SceneEdit
     from ember_widgets.widgets.atlas.widget import FeatureAtlas
     from ember_widgets.widgets.inspect.widget import PatchInspector
     from ember_widgets.widgets.paint.parts import FactorSliders, Picture
@@ -39,6 +40,7 @@ __all__ = [
     "PatchInspector",
     "Picture",
     "Scene",
+    "SceneEdit",
     "__version__",
     "load_sae",
     "save_sae",
@@ -55,6 +57,7 @@ _HOME = {
     "PatchInspector": "widgets.inspect.widget",
     "Picture": "widgets.paint.parts",
     "Scene": "scene.scene",
+    "SceneEdit": "scene.scene_edit",
     "load_sae": "dictionary.load",
     "save_sae": "dictionary.load",
 }

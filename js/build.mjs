@@ -1,4 +1,4 @@
-// node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}, panels.js and keys.js
+// node build.mjs            builds ember_widgets/widgets/static/{paint,atlas}.{js,css}, inspect.css, panels.js and keys.js
 // node build.mjs --tests    bundles the tests for node's test runner
 // node build.mjs --dev      builds build/dev/index.html, the widget with a mock kernel
 import { createHash } from "node:crypto";
@@ -177,7 +177,11 @@ if (process.argv.includes("--tests")) {
   copyFileSync(here("dev/index.html"), `${outdir}/index.html`);
 } else {
   for (const [name, text] of Object.entries(await buildPaint())) writeFileSync(`${shipped.outdir}/${name}`, text);
-  await esbuild.build({ ...shipped, entryPoints: [here("src/paint/paint.css")] });
+  await esbuild.build({
+    ...shipped,
+    entryPoints: ["paint/paint.css", "inspect/inspect.css"].map((path) => here(`src/${path}`)),
+    entryNames: "[name]",
+  });
   for (const [widget, packages] of widgets) {
     const { outputFiles } = await esbuild.build({ ...shipped, ...widget, write: false });
     for (const { path, text } of outputFiles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -9,15 +10,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 
-from ember_widgets.cli.errors import UserError
+from ember_widgets.cli.errors import UserError, cannot_write
 from ember_widgets.cli.package import PACKAGE
 
 FIRST_NOTEBOOK = "01_paint.ipynb"
 FIRST_PORT = 8888
+# JupyterLab begins with a question whether to fetch its news, which lies over the notebook.
+SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
 def demo(folder: Path, *, browser: bool) -> int:
@@ -46,13 +50,36 @@ def demo(folder: Path, *, browser: bool) -> int:
     print("Ctrl-C stops the server.", flush=True)
     # Whoever ends the demo ends its server: as Ctrl-C does, so does a plain kill.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with subprocess.Popen(command, env={**os.environ, "JUPYTER_TOKEN": token}) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="ember-demo-") as settings,
+        subprocess.Popen(
+            [*command, f"--LabApp.app_settings_dir={write_settings(Path(settings))}"],
+            env={**os.environ, "JUPYTER_TOKEN": token},
+        ) as server,
+    ):
         try:
             return server.wait()
         except KeyboardInterrupt:  # The server got it too, and may take its time to ask about its kernels.
             server.terminate()
             server.wait()
             return 0
+
+
+def write_settings(folder: Path) -> Path:
+    """Write JupyterLab's default settings for the demo: the installation's, without the question for news.
+
+    What the user has set is elsewhere, stays as it is, and wins.
+    """
+    from jupyterlab.commands import get_app_dir  # type: ignore[import-untyped]
+
+    installed = Path(get_app_dir()) / "settings"
+    if installed.is_dir():
+        shutil.copytree(installed, folder, dirs_exist_ok=True)
+    overrides = folder / "overrides.d"
+    overrides.mkdir(exist_ok=True)
+    # The last one in the order of the alphabet wins.
+    (overrides / "zz-ember-demo.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    return folder
 
 
 def copy_notebooks(folder: Path) -> Path:
@@ -67,7 +94,7 @@ def copy_notebooks(folder: Path) -> Path:
             if not target.exists():
                 shutil.copyfile(source, target)
     except OSError as error:
-        raise UserError(f"cannot write the notebooks to {folder}: {error}; give --folder") from error
+        raise UserError(f"{cannot_write(folder, error)}; give --folder for the notebooks") from error
     return folder.resolve()
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ember_widgets.cli.errors import UserError
+
+if TYPE_CHECKING:
+    from ember_widgets.util.hub import Hub
 
 
 def download(
@@ -36,9 +41,10 @@ def download(
         The exit status.
     """
     from ember_widgets.model.sdxl import download as files
-    from ember_widgets.util.hub import Hub
+    from ember_widgets.util.hub import Hub, NotInCache
 
     hub = Hub(Path(cache_dir) if cache_dir else None, token)
+    _check_writable(hub.cache)
     try:
         items = files.plan(
             hub,
@@ -56,10 +62,12 @@ def download(
                 raise UserError(
                     "nothing was fetched: this is not a terminal, so nobody can confirm; give --yes to go on"
                 )
-            if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            if _answer("Go on? [y/N] ") not in ("y", "yes"):
                 print("Nothing was fetched.")
                 return 1
         files.fetch(items, hub)
+    except NotInCache as error:
+        raise UserError(_without_network(hub)) from error
     except KeyboardInterrupt:
         raise UserError("stopped; run it again: every file that has arrived is kept") from None
     except (OSError, ValueError) as error:
@@ -68,3 +76,33 @@ def download(
     cache = f", cache_dir={cache_dir!r}" if cache_dir else ""
     print(f"  ember.Painter.from_pretrained({model!r}, sae={sae!r}{cache})")
     return 0
+
+
+def _without_network(hub: Hub) -> str:
+    """What a person can do."""
+    if hub.offline:
+        return "nothing was fetched: HF_HUB_OFFLINE forbids the network; unset it and run this again"
+    host = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    return (
+        f"nothing was fetched: {host} cannot be reached. Check the connection (behind a proxy set "
+        "HTTPS_PROXY, for a mirror HF_ENDPOINT) and run this again; or run it on a machine that has a "
+        f"connection and copy its folder {hub.cache} to this one. The embedded model needs no download: "
+        "try `ember-widgets demo`"
+    )
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse a cache that cannot be written, before anything is asked or fetched."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"cannot keep downloads in {folder}: {there} is a file; give another --cache-dir")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"cannot keep downloads in {folder}: Permission denied; give another --cache-dir")
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:  # Ctrl-D
+        print()
+        return ""

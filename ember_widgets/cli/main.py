@@ -6,6 +6,8 @@ A user's mistake is one line on stderr and exit status 2; only a fault of ours s
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +26,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What follows the command's name; None = the arguments of the process.
     """
-    options = _parser().parse_args(arguments)
+    # A terminal may not know a character of a file's name or a licence; that must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        # Help for a person; and for a script that lost its arguments the status of a wrong call.
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        return _run(options)
+        status = _run(options)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"ember-widgets: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has enough. Python would complain when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -66,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Paint pictures with the features of a diffusion model, in a notebook.",
     )
     parser.add_argument("--version", action="version", version=f"ember-widgets {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | download | render | info")
+    commands = parser.add_subparsers(dest="command", metavar="demo | download | render | info")
     notebooks = commands.add_parser("demo", help="open the notebooks in JupyterLab")
     notebooks.add_argument(
         "--folder",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from ember_widgets.cli.errors import UserError
+from ember_widgets.cli.errors import UserError, cannot_write
 
 
 def render(scene_path: Path, output: Path) -> None:
@@ -14,14 +15,24 @@ def render(scene_path: Path, output: Path) -> None:
     from ember_widgets.scene.scene import Scene
 
     # Both are checked first, because loading the model takes seconds.
-    known = Image.registered_extensions()
-    if output.suffix.lower() not in known:
+    if output.is_dir():
+        raise UserError(f"{output} is a folder; name a file in it, such as {output / 'picture.png'}")
+    if scene_path.is_dir():
+        raise UserError(f"cannot load {scene_path}: it is a folder; give a file written by scene.save()")
+    format_ = Image.registered_extensions().get(output.suffix.lower())
+    if format_ not in Image.SAVE:  # others can only be read
         raise UserError(f"cannot tell the picture format from {output.name!r}; end it in .png, .jpg or .webp")
     if not output.parent.is_dir():
         raise UserError(f"folder {output.parent} does not exist; create it first")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise UserError(f"cannot write {output}: Permission denied; choose another folder")
     try:
         scene = Scene.load(scene_path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        # Our own messages name the file; the system's have a number and no advice.
+        text = f"cannot load {scene_path}: {error.strerror}" if error.strerror else str(error)
+        raise UserError(text) from error
+    except ValueError as error:
         raise UserError(str(error)) from error
 
     from ember_widgets.painter.painter import Painter
@@ -33,5 +44,5 @@ def render(scene_path: Path, output: Path) -> None:
     try:
         picture.save(output)
     except OSError as error:
-        raise UserError(f"cannot write {output}: {error}") from error
-    print(f"{output}: {picture.width}×{picture.height}")
+        raise UserError(cannot_write(output, error)) from error
+    print(f"{output}: {picture.width} x {picture.height} pixels")  # ASCII, as some terminals need it

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -22,6 +23,27 @@ from ember_widgets.model.runs import Edit, Run, SiteState, Start, Words
 from ember_widgets.scene.grid import Grid
 
 S = TypeVar("S", bound=Start)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a model stops reading a text.
+
+    Args:
+        n_tokens: How many tokens it reads.
+        end: Where the last word ends that it reads in full; 0 if there is none.
+    """
+
+    n_tokens: int
+    end: int
+
+
+@runtime_checkable
+class CutsTexts(Protocol):
+    """A backbone that reads only so many tokens of a text."""
+
+    def cut(self, text: str) -> Cut | None:
+        """Where it stops reading; None if it reads all of the text."""
 
 
 @runtime_checkable

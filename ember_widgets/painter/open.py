@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +41,7 @@ class Opened:
     revision: str
     labels: Mapping[int, str] | None = None
     guidance: float = 0.0
+    words: Collection[str] = ()
 
 
 def as_backbone(
@@ -108,7 +109,22 @@ def open_embedded(*, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto
     for site in saes:
         own = Labels.load(ASSETS / EMBEDDED_SAES[site] / "labels.json")
         labels.add(own.moved(space.columns(site).start))
-    return Opened(SDXL(loaded.pipeline, *saes), saes, "embedded", package_version("ember_widgets"), labels)
+    return Opened(
+        SDXL(loaded.pipeline, *saes),
+        saes,
+        "embedded",
+        package_version("ember_widgets"),
+        labels,
+        words=_whole_words(loaded.pipeline.tokenizer.get_vocab()),
+    )
+
+
+def _whole_words(tokens: Iterable[str]) -> list[str]:
+    """The words of a tokenizer that was made of the captions' words: all that its model was trained on."""
+    ends = (token.removesuffix("</w>") for token in tokens if token.endswith("</w>"))
+    # Every letter is a token too, whether it is a word or not.
+    words = (end for end in ends if end.isalpha() and end.islower())
+    return sorted(word for word in words if len(word) > 1 or word == "a")
 
 
 def open_pretrained(

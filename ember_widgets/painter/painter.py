@@ -40,12 +40,16 @@ from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model import photo
+from ember_widgets.model.backbone import CutsTexts
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Words
 from ember_widgets.painter import analysis, feature_data, recording, steering, variations
+from ember_widgets.painter import robustness as robust
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
-from ember_widgets.painter.refit import refitted, reseeded
+from ember_widgets.painter.prompt_notes import PromptNotes
+from ember_widgets.painter.refit import edit_reseeded, refitted, reseeded
+from ember_widgets.painter.robustness import Robustness, SeedTrial
 from ember_widgets.painter.steered_model import SteeredModel, saes_by_site
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
@@ -75,6 +79,7 @@ class Painter:
         placement: Where the pipeline's parts lie; None = all on the pipeline's device.
         preview_vae: A small decoder for `render(scene, preview=True)`, or None.
         seats: The old name of `placement`.
+        words: The words that the model knows; empty = any.
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
@@ -86,6 +91,7 @@ class Painter:
         labels: {feature: text}, may be empty. Those that the user sets are kept.
         guidance: As given.
         styles: `analyze` takes `style=`.
+        known_words: The words that the model knows; empty = any.
     """
 
     styles = True
@@ -102,7 +108,9 @@ class Painter:
         placement: Placement | None = None,
         preview_vae: Any = None,
         seats: Placement | None = None,
+        words: Iterable[str] = (),
     ) -> None:
+        self.known_words = tuple(words)
         self.guidance = checks.guidance(guidance)
         saes = saes_by_site(sae)
         placement = seats if placement is None else placement
@@ -296,6 +304,33 @@ class Painter:
         factors, names = analysis.factors_of(self.model, self.labels, run, n_factors)
         return analysis.scene_of(self.model, run, factors, names, edit_steps=edit_steps, style=style)
 
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        """What the model does not read of a prompt: words it does not know, and what is too long for it.
+
+        Args:
+            prompt: The prompt.
+            style: A style. If given, the notes are about this style, which is read after the prompt.
+
+        Returns:
+            Print it to read it; it is false if the model reads everything.
+
+        Example:
+            >>> painter = Painter.embedded()                                          # doctest: +SKIP
+            >>> print(painter.prompt_notes("a zebra in the snow"))                    # doctest: +SKIP
+            not known here: zebra
+        """
+        before = checks.text("prompt", prompt)
+        if style is None:
+            before, text = "", before
+        else:
+            text = checks.text("style", style)
+            before = f"{before}, " if before and text else ""
+        cut = None
+        if isinstance(self.backbone, CutsTexts):
+            with self.model.lock:
+                cut = self.backbone.cut(before + text)
+        return PromptNotes.of(text, self.known_words, cut if text else None, before)
+
     def blank(
         self,
         prompt: str = "",
@@ -357,7 +392,7 @@ class Painter:
             site=site,
             step=step,
             space=space,
-            scene=scene if site in steered else None,
+            scene=(scene.at_step(step) if edited else scene) if site in steered else None,
             grid=self.grid,
         )
 
@@ -376,7 +411,8 @@ class Painter:
         Args:
             scene: What to draw.
             preview: As fast as possible, for use while the user paints: in one step, if one step shows the
-                same composition (not with guidance or a photograph, nor if edits begin later), and with the
+                same composition (not with guidance or a photograph, nor if edits begin later or factors have
+                steps of their own), and with the
                 small decoder, if the painter has one; its colours are a little off.
             cancelled: Asked before every step and before decoding; if it returns True, drawing stops.
             stale: The old name of `cancelled`.
@@ -388,11 +424,22 @@ class Painter:
             Cancelled: `cancelled` returned True.
         """
         cancelled = stale if cancelled is None else cancelled
+        return self._drawn(scene, preview=preview, cancelled=cancelled)
+
+    def _drawn(
+        self,
+        scene: Scene,
+        *,
+        preview: bool = False,
+        cancelled: Callable[[], bool] | None = None,
+        keep: bool = True,
+    ) -> Image.Image:
+        """See `render`; `keep` is that of `Starts.of`."""
         self.model.check(scene)
         if preview:
             scene = self._in_one_step(scene)
         with self.model.lock, self.model.memory("drawing"):
-            start = self.model.start(steering.run_of(scene))
+            start = self.model.start(steering.run_of(scene), keep=keep)
             edits = steering.edits(scene, list(self.model.saes.values()))
             latents = self.backbone.run(start, *edits, style=self._style_words(scene), cancelled=cancelled)
             raise_if_cancelled(cancelled)
@@ -423,16 +470,20 @@ class Painter:
         factors, names = analysis.factors_of(self.model, self.labels, steering.run_of(scene), n_factors)
         return refitted(scene, factors, names)
 
-    def reseed(self, scene: Scene, seed: int) -> Scene:
+    def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
         """Apply the same painting to the noise of another seed.
 
         Args:
             scene: As painted.
             seed: 0..2**63-1.
+            edit_only: Keep the other seed's own picture, and carry over only the edit: what was painted or
+                moved is added where it was painted, and covers there as much as it covered; what was erased
+                or made weaker is made so there. A factor that was scaled as a whole, changed weights and
+                removed factors act wherever the factor is in the other picture.
 
         Returns:
             The scene with the same strengths. What the other seed would have composed by itself is removed,
-            its unexplained remainder too.
+            its unexplained remainder too; with `edit_only` it stays, except where something was edited.
 
         Raises:
             TypeError, ValueError: An invalid seed, or a scene of another model, site or SAE.
@@ -440,7 +491,65 @@ class Painter:
         seed = checks.seed(seed)
         if seed == scene.seed:
             return scene
-        return reseeded(scene, seed, self.activations(scene.replace(seed=seed)))
+        return (edit_reseeded if edit_only else reseeded)(scene, seed, self._codes_of(scene, seed))
+
+    def robustness(
+        self,
+        scene: Scene,
+        seeds: int | Iterable[int] = robust.N_SEEDS,
+        *,
+        threshold: float = robust.VISIBLE,
+        progress: Callable[[SeedTrial], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Robustness:
+        """Try an edit on other seeds: draw each seed's own picture and that with the edit, and compare them.
+
+        What is carried to another seed is what `reseed(scene, seed, edit_only=True)` carries: the edit, not
+        the picture around it. With a photograph, another seed is other noise over the same photograph. On a
+        blank canvas, the edit is all that is painted.
+
+        Args:
+            scene: As painted.
+            seeds: How many, 2..32: the next ones after the scene's; or the seeds themselves.
+            threshold: A patch counts as changed if its mean absolute difference, 0..1, is larger.
+            progress: Called with each seed's pictures as soon as they are drawn.
+            cancelled: Asked before every step of every picture; if it returns True, the work stops.
+
+        Returns:
+            In how many seeds each patch changed, and the effect: the change of the edited patches against the
+            same patches unedited, where 1 = as much as another seed changes a patch, with its 95 % interval
+            over seeds. The same scene and seeds give the same result.
+
+        Raises:
+            TypeError, ValueError: Nothing is painted in the scene, invalid seeds or threshold, or a scene of
+                another model, site or SAE.
+            Cancelled: `cancelled` returned True.
+
+        Example:
+            >>> painter.robustness(scene.paint("castle", "centre"))              # doctest: +SKIP
+            changed 8 of 8 seeds; effect 7.6 [6.1, 9.1]
+        """
+        self.model.check(scene)
+
+        # A seed's start serves for its codes and both pictures, and is not kept for longer.
+        def carry(seed: int) -> Scene:
+            return edit_reseeded(scene, seed, self._codes_of(scene, seed, keep=False))
+
+        def draw(one: Scene) -> Image.Image:
+            return self._drawn(one, cancelled=cancelled, keep=False)
+
+        try:
+            return robust.robustness(
+                scene,
+                seeds,
+                carry=carry,
+                draw=draw,
+                threshold=threshold,
+                progress=progress,
+                cancelled=cancelled,
+            )
+        finally:
+            self.model.starts.release()
 
     def sweep(
         self,
@@ -581,6 +690,11 @@ class Painter:
         scale = self.guidance if guidance is None else checks.guidance(guidance)
         return Run(checks.text("prompt", prompt), checks.seed(seed), checks.n_steps(n_steps, scale), scale)
 
+    def _codes_of(self, scene: Scene, seed: int, *, keep: bool = True) -> NDArray[np.float32]:
+        """SAE codes of a scene's unedited run with another seed."""
+        self.model.check(scene)
+        return self.model.codes(self.model.start(steering.run_of(scene.replace(seed=seed)), keep=keep))
+
     def _encoded(self, image: Any) -> NDArray[np.float32]:
         """A photograph's latents."""
         picture = photo.square(image, self.backbone.picture_side)
@@ -597,6 +711,7 @@ class Painter:
     def _in_one_step(self, scene: Scene) -> Scene:
         """The scene with one step, if that shows the same composition; else the scene itself."""
         edited = scene.edit_steps is None or 0 in range(*scene.edit_steps)
+        edited = edited and scene.factor_steps is None
         same = self.backbone.previews_in_one_step and not scene.guidance and scene.image is None
         if scene.n_steps > 1 and edited and same:
             return scene.replace(n_steps=1, edit_steps=None)

@@ -8,7 +8,7 @@ runs (the model may be on a server) lists their names in `capabilities`. Code th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -24,6 +24,8 @@ from ember_widgets.util.checks import shown
 if TYPE_CHECKING:
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.painter.inspection import Inspection
+    from ember_widgets.painter.prompt_notes import PromptNotes
+    from ember_widgets.painter.robustness import Robustness, SeedTrial
 
 
 @runtime_checkable
@@ -144,6 +146,39 @@ class HasStatistics(Protocol):
         """Statistics of all features; None if nothing was measured."""
 
 
+class NotesPrompts(Protocol):
+    """The painter can say what its model does not read of a prompt. One that reads all does not need this."""
+
+    @property
+    def known_words(self) -> Sequence[str]:
+        """The words that the model knows; empty = any."""
+
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        """What the model does not read of a prompt; with a style, of the style that follows the prompt."""
+
+
+class TriesSeeds(Protocol):
+    """An edit can be tried on other seeds."""
+
+    def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
+        """The scene with another seed; with `edit_only`, the edit on that seed's own picture."""
+
+    def robustness(
+        self,
+        scene: Scene,
+        seeds: int | Iterable[int] = 8,
+        *,
+        progress: Callable[[SeedTrial], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Robustness:
+        """How much the edit changes the pictures of other seeds; see `Painter.robustness`.
+
+        Raises:
+            ValueError: Nothing is painted in the scene.
+            Cancelled: `cancelled` returned True.
+        """
+
+
 CAPABILITIES: Mapping[str, type[Any]] = {
     "styles": Styles,
     "guidance": Guides,
@@ -157,6 +192,8 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "icon": DrawsIcons,
     "draw_icons": DrawsManyIcons,
     "statistics": HasStatistics,
+    "prompt_notes": NotesPrompts,
+    "robustness": TriesSeeds,
 }
 """Every capability by its name."""
 

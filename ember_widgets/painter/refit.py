@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ember_widgets.dictionary.factors import Factors
 from ember_widgets.painter.names import free_factor_name
-from ember_widgets.scene.palette import next_color
+from ember_widgets.scene.palette import free_name, next_color
 from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.steps import said
 from ember_widgets.util.checks import FloatArray
 
 ALIKE = 0.5
@@ -25,16 +26,19 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
 
     Where nothing was painted, the new factors have the strengths of the analysis. In painted patches they get
     the strengths that come nearest to what was painted. Factors that were added or reweighted are not part of
-    the picture; they stay as they are, after the new ones.
+    the picture; they stay as they are, after the new ones. So do layers; see `_only_added_layers`.
 
     Args:
         scene: As painted.
         factors: Other factors of the same picture.
         names: One per factor, for those that resemble none of the scene's.
     """
-    origins = scene.origins or ()
+    scene = _only_added_layers(scene)
+    origins, when = scene.origins or (), scene.factor_steps or (None,) * scene.n_factors
     same = [
-        f for f, o in enumerate(origins) if o >= 0 and np.array_equal(scene.basis[f], scene.base_basis[o])
+        f
+        for f, o in enumerate(origins)
+        if o >= 0 and when[f] is None and np.array_equal(scene.basis[f], scene.base_basis[o])
     ]
     kept = [f for f in range(scene.n_factors) if f not in same]
     painted, begun = (
@@ -61,6 +65,7 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
         origins=(*range(len(factors.basis)), *(-1 for _ in kept)),
         factor_ids=(*new_ids, *(ids[f] for f in kept)),
         next_factor_id=next_id + len(new_ids),
+        factor_steps=(*(None for _ in factors.basis), *(when[f] for f in kept)),
     )
 
 
@@ -75,8 +80,72 @@ def reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
         seed: The other seed.
         activations: (rows, cols, n_features), SAE codes of its unedited run.
     """
+    scene = _only_added_layers(scene)
     base = Factors(strengths=scene.base_strengths, basis=scene.base_basis).transform(activations)
     return scene.replace(seed=seed, base_strengths=base, remainder=np.zeros_like(scene.remainder))
+
+
+def _only_added_layers(scene: Scene) -> Scene:
+    """Nearly the same scene, in which every analysed factor acts at all steps.
+
+    What was painted with an analysed factor at some steps only becomes a factor of its own, with the
+    difference; the rest of it is part of the picture.
+    """
+    for origin, f in list(scene.analysed_factors.items()):
+        if not scene.factor_steps or (when := scene.factor_steps[f]) is None:
+            continue
+        before, now, row = scene.layers.unpainted(f), scene.strengths[..., f], scene.basis[f]
+        is_reweighted = not np.array_equal(row, scene.base_basis[origin])
+        painted = now if is_reweighted else now - before
+        name, color = (
+            free_name(f"{scene.names[f]} ({said(when)})", scene.names),
+            next_color(scene.colors),
+        )
+        strengths, basis = scene.strengths.copy(), scene.basis.copy()
+        strengths[..., f], basis[f] = before, scene.base_basis[origin]
+        scene = scene.replace(
+            strengths=strengths,
+            basis=basis,
+            factor_steps=tuple(None if i == f else one for i, one in enumerate(scene.factor_steps)),
+        )
+        if painted.any():
+            n = scene.n_factors
+            scene = scene.replace(
+                strengths=np.concatenate([scene.strengths, painted[..., None]], axis=2),
+                basis=np.concatenate([scene.basis, row[None]]),
+                names=(*scene.names, name),
+                colors=(*scene.colors, color),
+                origins=(*(scene.origins or ()), -1),
+                factor_ids=(*(scene.factor_ids or ()), scene.next_factor_id or 0),
+                next_factor_id=(scene.next_factor_id or 0) + 1,
+                factor_steps=(*(scene.factor_steps or (None,) * n), when),
+            )
+    return scene
+
+
+def edit_reseeded(scene: Scene, seed: int, activations: FloatArray) -> Scene:
+    """The edit alone, applied to the picture of another seed; see `Scene.apply`.
+
+    Args:
+        scene: As painted.
+        seed: The other seed.
+        activations: (rows, cols, n_features), SAE codes of its unedited run.
+    """
+    base = Factors(strengths=scene.base_strengths, basis=scene.base_basis).transform(activations)
+    return on_strengths(scene, seed, base)
+
+
+def on_strengths(scene: Scene, seed: int, base_strengths: FloatArray) -> Scene:
+    """The edit alone, on a picture in which the analysed factors have other strengths.
+
+    Args:
+        scene: As painted.
+        seed: The seed of that picture.
+        base_strengths: (rows, cols, n_base), how strong they are there.
+    """
+    unedited = scene.original()
+    other = unedited.replace(seed=seed, base_strengths=base_strengths, strengths=base_strengths)
+    return other.apply(scene - unedited)
 
 
 def _codes(strengths: FloatArray, basis: FloatArray) -> NDArray[np.float32]:

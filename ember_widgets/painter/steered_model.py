@@ -186,10 +186,10 @@ class SteeredModel:
             self.starts.clear()
             self.backbone.forget()
 
-    def start(self, run: Run) -> Start:
-        """The start of a run, kept for the next time."""
+    def start(self, run: Run, *, keep: bool = True) -> Start:
+        """The start of a run, kept for the next time; see `Starts.of`."""
         with self.lock, self.memory("starting a picture"):
-            return self.starts.of(run)
+            return self.starts.of(run, keep=keep)
 
     def codes(self, start: Start) -> NDArray[np.float32]:
         """SAE codes of a run's first step at all sites, (rows, cols, n_features)."""

@@ -9,6 +9,7 @@ can be read without colour too: ramps rise in lightness, and bars have their nam
 """
 
 from ember_widgets.plots.features import plot_feature_count, plot_feature_map, plot_features
+from ember_widgets.plots.robustness import plot_robustness
 from ember_widgets.plots.sae import plot_sae_report
 from ember_widgets.plots.scenes import contact_sheet, plot_basis, plot_difference, plot_factors, plot_sweep
 
@@ -20,6 +21,7 @@ __all__ = [
     "plot_feature_count",
     "plot_feature_map",
     "plot_features",
+    "plot_robustness",
     "plot_sae_report",
     "plot_sweep",
 ]

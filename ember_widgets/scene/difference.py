@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ember_widgets.scene.scene_fields import SceneFields
 from ember_widgets.util.checks import FloatArray
-
-if TYPE_CHECKING:
-    from ember_widgets.scene.scene import Scene
 
 NOTABLE = 0.01
 """A patch counts as edited if a strength, or the remainder, changed by more than this."""
 
 
-def unedited(scene: Scene) -> FloatArray:
+def unedited(scene: SceneFields) -> FloatArray:
     """How strong each factor of a scene is in its unedited picture.
 
     Returns:
@@ -35,12 +33,47 @@ def unedited(scene: Scene) -> FloatArray:
     return before
 
 
-def edited_patches(scene: Scene) -> NDArray[np.bool_]:
+def edited_patches(scene: SceneFields) -> NDArray[np.bool_]:
     """The patches, bool (rows, cols), in which the scene differs from what was analysed."""
     before = unedited(scene)
     changes = np.abs(before[..., :-1] - scene.strengths).max(axis=-1, initial=0)
     edited: NDArray[np.bool_] = np.maximum.reduce([changes, before[..., -1], 1 - scene.remainder]) > NOTABLE
     return edited
+
+
+def is_blank(scene: SceneFields) -> bool:
+    """Whether a scene is a blank canvas: no analysed factors, and no remainder of the model's picture."""
+    return not len(scene.base_basis) and not scene.remainder.any()
+
+
+def patch_change(
+    before: NDArray[Any], after: NDArray[Any], shape: tuple[int, int], rounding: int = 0
+) -> NDArray[np.float32]:
+    """How much each patch differs between two pictures.
+
+    Args:
+        before: (height, width, 3) of 0..255.
+        after: the same.
+        shape: (rows, cols).
+        rounding: values that differ by up to this count as equal.
+
+    Returns:
+        (rows, cols), the mean absolute difference of the patch's pixels and colours, 0..1.
+    """
+    difference = np.abs(after.astype(np.int16) - before.astype(np.int16))
+    difference[difference <= rounding] = 0
+    change = difference.mean(axis=2, dtype=np.float64)
+    for axis, n in enumerate(shape):
+        edges = np.linspace(0, change.shape[axis], n + 1).astype(int)
+        sizes = np.diff(edges).reshape((-1, 1) if axis == 0 else (1, -1))
+        change = np.add.reduceat(change, edges[:-1], axis=axis) / sizes
+    return np.asarray(change / 255, np.float32)
+
+
+def beyond_patches(edited: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The patches, bool (rows, cols), that neither are edited nor touch one that is."""
+    beyond: NDArray[np.bool_] = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
+    return beyond
 
 
 def pixel_change(
@@ -59,7 +92,7 @@ def pixel_change(
         Two means of absolute differences, 0..255; None if there is no patch of one of the two kinds.
     """
     rows, cols = edited.shape
-    outside = ~sliding_window_view(np.pad(edited, 1), (3, 3)).any(axis=(2, 3))
+    outside = beyond_patches(edited)
     if not edited.any() or not outside.any():
         return None
     change = np.abs(after.astype(np.float32) - before.astype(np.float32)).mean(axis=2)

@@ -23,9 +23,9 @@ class Layers:
     Args:
         strengths: (rows, cols, n_factors) float32.
         remainder: (rows, cols) float32 in [0, 1].
-        same_site: (n_factors,) bool, the factors at the site that is edited; an edit covers or heals only
-            these.
-        masks_remainder: whether the remainder belongs to that site.
+        same_site: (n_factors,) bool, the factors at the site that is edited, and that act only at steps at
+            which the edit acts; an edit covers or heals only these.
+        masks_remainder: whether the remainder belongs to that site, and the edit acts at all steps.
     """
 
     strengths: FloatArray

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene import factor_edits, patch_edits, scene_file
+from ember_widgets.scene.edit_transfer import Transfer, transfer
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
+from ember_widgets.scene.scene_edit import SceneEdit
+from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
 
@@ -87,6 +90,9 @@ class Scene:
         next_factor_id: the id of the next factor that is added; None = the first above all ids.
         style: text that only the layers after the last steered site read, appended to the prompt: how things
             look, not where they are. "" = the prompt alone.
+        factor_steps: per factor the sampling steps that it acts at, as (start, stop); None = all steps. A
+            factor with steps is a *layer*: see `set_steps`. (start, stop, "add") is a layer that covers
+            nothing. Steps beyond ``n_steps`` are kept, and do nothing. None = every factor acts at all steps.
 
     Raises:
         TypeError: a field of the wrong type.
@@ -123,6 +129,7 @@ class Scene:
     sites: Mapping[str, int] | None = None
     factor_ids: tuple[int, ...] | None = None
     next_factor_id: int | None = None
+    factor_steps: tuple[Steps | None, ...] | None = None
 
     def __post_init__(self) -> None:
         basis = checks.factor_rows("basis", self.basis, "n_features")
@@ -165,6 +172,7 @@ class Scene:
         checked["factor_ids"] = factor_ids
         checked["next_factor_id"] = checks.next_factor_id(self.next_factor_id, factor_ids)
         checked["edit_steps"] = checks.edit_steps(self.edit_steps, checked["n_steps"])
+        checked["factor_steps"] = checks.factor_steps(self.factor_steps, n_factors)
         if self.image is not None:
             checked["image"] = checks.frozen_array("image", self.image, ("channels", "height", "width"))
         if self.sites is not None:
@@ -210,6 +218,27 @@ class Scene:
         now = {self._origins[f]: f for f in by_age}  # the oldest comes last and stays
         now.pop(-1, None)
         return MappingProxyType(now)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The factors as layers over each other; see `set_steps`."""
+        return Layers(
+            steps=self.factor_steps or (None,) * self.n_factors,
+            sites=self._factor_sites,
+            first_site=self.space.sites[0],
+            analysed=self.analysed_factors,
+            **{
+                name: getattr(self, name)
+                for name in ("strengths", "remainder", "basis", "base_strengths", "base_basis")
+            },
+        )
+
+    def drawn(self, acting: Sequence[int]) -> Drawn:
+        """What is drawn at a step at which these layers act: the scene itself if it has no layers."""
+        if self.factor_steps is None:
+            every = range(self.n_factors)
+            return Drawn(self.strengths, self.remainder, self.basis, self.analysed_factors, every)
+        return self.layers.drawn(acting)
 
     def site(self, factor: int | str) -> str:
         """The site that a factor belongs to: module path, "" where the scene does not say.
@@ -331,15 +360,25 @@ class Scene:
         """
         if not isinstance(other, Scene):
             raise TypeError(f"other={checks.shown(other)} is not a Scene; load one with Scene.load(path)")
-        if other.n_features != self.n_features:
+        self.check_sae(
+            other.model.get("sae"), other.n_features, "the other scene", "factors can only be borrowed from"
+        )
+
+    def check_sae(self, sae: str | None, n_features: int, whose: str, only: str) -> None:
+        """Refuse what belongs to another SAE; ``whose`` and ``only`` are parts of the message.
+
+        Raises:
+            ValueError: the SAEs differ.
+        """
+        if n_features != self.n_features:
             raise ValueError(
-                f"the other scene's SAE has {other.n_features} features, this one's {self.n_features}; "
-                "factors can only be borrowed from a scene of the same SAE"
+                f"{whose}'s SAE has {n_features} features, this one's {self.n_features}; "
+                f"{only} a scene of the same SAE"
             )
-        theirs, ours = other.model.get("sae"), self.model.get("sae")
-        if theirs != ours:
+        ours = self.model.get("sae")
+        if sae != ours:
             raise ValueError(
-                f"the other scene's SAE is {checks.shown(theirs)}, this one's {checks.shown(ours)}; "
+                f"{whose}'s SAE is {checks.shown(sae)}, this one's {checks.shown(ours)}; "
                 "their features mean different things, so analyse the other picture with this painter first"
             )
 
@@ -383,14 +422,17 @@ class Scene:
         """Copy a factor, to paint with it or to change what it is made of.
 
         Returns:
-            The scene with one more factor, the last, with strength 0 everywhere and
+            The scene with one more factor, the last, with strength 0 everywhere, the same steps, and
             a colour of its own.
 
         Raises:
             TypeError, ValueError: an unknown factor.
         """
         f = self._factor(factor)
-        return self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+        scene = self._append(self.basis[f], self.names[f], next_color(self.colors), self._origins[f])
+        if self.factor_steps is None:
+            return scene
+        return scene.replace(factor_steps=(*self.factor_steps, self.factor_steps[f]))
 
     def remove(self, factor: int | str) -> Scene:
         """Take a factor out of the picture and off the palette.
@@ -450,6 +492,7 @@ class Scene:
         *,
         opacity: float | NDArray[Any] = 1.0,
         mode: Literal["over", "add"] = "over",
+        steps: tuple[int, int] | None = None,
     ) -> Scene:
         """Paint a factor onto patches.
 
@@ -460,13 +503,19 @@ class Scene:
             opacity: 0..1, how much of the stroke counts; (rows, cols) of them for a soft edge.
             mode: "over" covers: the patch fades from what it held (at the factor's site) to this factor
                 alone, and so does the remainder. "add" leaves everything and adds ``opacity * strength``.
+                A factor with steps covers at its steps only; see `set_steps`.
+            steps: (start, stop), the sampling steps that the stroke acts at, as `range` counts them: of four
+                steps, (0, 2) are the first two, which decide the composition, and (2, 4) the last two, which
+                decide details. If the factor acts at other steps, a copy of it is painted, called
+                "sky (steps 3-4)"; it is added once, and found again by the next stroke. None = the steps that
+                the factor acts at, which are all unless `set_steps` says otherwise.
 
         Returns:
             The painted scene.
 
         Raises:
             TypeError, ValueError: an unknown factor or mode, patches outside the grid, strength not finite,
-                opacity outside 0..1.
+                opacity outside 0..1, steps that the picture does not have.
         """
         f, where = self._factor(factor), self.grid.mask(patches)
         strength, shares = checks.strength(strength), self.grid.shares("opacity", opacity)
@@ -474,7 +523,10 @@ class Scene:
             raise ValueError(
                 f"mode={checks.shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'"
             )
-        return self._edited(patch_edits.paint(self._layers(f), f, where, strength, shares, mode == "over"))
+        scene = self
+        if steps is not None:
+            scene, f = self._with_layer(f, checks.step_range("steps", steps, self.n_steps), mode == "add")
+        return scene._edited(patch_edits.paint(scene._layers(f), f, where, strength, shares, mode == "over"))
 
     def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
         """Take everything, or one factor, out of patches.
@@ -559,6 +611,145 @@ class Scene:
         if d_row == d_col == 0:
             return self
         return self._edited(patch_edits.move(self._layers(f), f, source, (d_row, d_col), heal))
+
+    # Edits of when factors act
+
+    def set_steps(
+        self,
+        factor: int | str,
+        steps: tuple[int, int] | None,
+        mode: Literal["over", "add"] | None = None,
+    ) -> Scene:
+        """Let a factor act at some sampling steps only: early ones compose, late ones draw details.
+
+        Such a factor is a layer over the others. At its steps it covers what is below as far as it was
+        painted there: by its strength less that of the unedited picture, 0..1. At other steps it is as it
+        was analysed, and an added factor is not there at all. So its strokes leave all factors as they are
+        that act at other steps too. Of two layers, the one that starts later lies above; if both start
+        together, the one that stops earlier. Layers of the same steps are painted over each other as other
+        factors are.
+
+        Args:
+            factor: index or name.
+            steps: (start, stop), as `range` counts: (2, 4) are the third and the fourth. None = all steps;
+                what it covers at its steps is then covered at all.
+            mode: "over" covers what is below, "add" covers nothing. None = as the factor is now; "over" if it
+                acts at all steps.
+
+        Returns:
+            The scene. What the factor had covered when it acted at all steps, is again as it was analysed at
+            those steps that it does not act at any more (as far as strengths tell), unless ``mode="add"``.
+
+        Raises:
+            TypeError, ValueError: an unknown factor or mode, or steps that the picture does not have.
+        """
+        f = self._factor(factor)
+        now = list(self.factor_steps or [None] * self.n_factors)
+        before = now[f]
+        if mode not in (None, "over", "add"):
+            raise ValueError(
+                f"mode={checks.shown(mode)} is unknown; choose 'over' (cover what is below) or 'add'"
+            )
+        if steps is None:
+            if before is None:
+                return self
+            now[f] = None
+            strengths, remainder = self.layers.folded(f)
+            return self.replace(strengths=strengths, remainder=remainder, factor_steps=tuple(now))
+        start, stop = checks.step_range("steps", steps, self.n_steps)
+        is_added = mode == "add" or (mode is None and before is not None and len(before) == 3)
+        now[f] = (start, stop, "add") if is_added else (start, stop)
+        if before is not None or is_added:
+            return self.replace(factor_steps=tuple(now))
+        strengths, remainder = self.layers.uncovered(f)
+        return self.replace(strengths=strengths, remainder=remainder, factor_steps=tuple(now))
+
+    def at_step(self, step: int) -> Scene:
+        """What the scene is at one sampling step, as a scene whose factors all act at all steps.
+
+        Args:
+            step: 0..n_steps-1.
+
+        Raises:
+            TypeError, ValueError: not a step of the picture.
+        """
+        step = checks.integer("step", step, 0, self.n_steps - 1, hint="steps count from 0")
+        if self.factor_steps is None:
+            return self
+        drawn = self.drawn(self.layers.acting(step))
+        strengths, basis = np.zeros_like(self.strengths), self.basis.copy()
+        strengths[..., drawn.factors], basis[drawn.factors] = drawn.strengths, drawn.basis
+        return self.replace(strengths=strengths, basis=basis, remainder=drawn.remainder, factor_steps=None)
+
+    # Edits as values
+
+    def __sub__(self, before: Scene) -> SceneEdit:
+        """What was done to a scene of this picture: ``edit = after - before``, for ``apply``.
+
+        ``scene - scene.original()`` is all that was done to it.
+
+        Raises:
+            ValueError: the two scenes are of two pictures.
+        """
+        if not isinstance(before, Scene):
+            return NotImplemented
+        return SceneEdit.between(before, self)
+
+    def copy_patches(self, patches: Patches) -> SceneEdit:
+        """What some patches hold, to put it on another scene with ``apply``.
+
+        Args:
+            patches: bool (rows, cols) or (row, col) pairs, one or more.
+
+        Returns:
+            An edit that covers these patches, and their remainder, with the factors that are here now.
+
+        Raises:
+            TypeError, ValueError: patches outside the grid, or none.
+        """
+        return SceneEdit.of_patches(self, patches)
+
+    def apply(self, edit: SceneEdit) -> Scene:
+        """Do to this scene what was done to another one.
+
+        ``before.apply(after - before)`` is ``after``. On another picture the edit lies over what is there:
+        in each patch the same share of it stays, and the same strengths are added. The edit's factors are
+        looked up here by what they are made of (a cosine of 0.8 or more; of equally close ones the name
+        decides). One that is not here is added if the edit paints it, and left out if the edit only changes
+        it. Where both give a factor other weights, a name or a colour, the edit's are kept;
+        ``conflicts`` says which.
+
+        Args:
+            edit: ``after - before``, or ``scene.copy_patches(patches)``.
+
+        Returns:
+            The scene with the edit on it.
+
+        Raises:
+            TypeError: not an edit.
+            ValueError: it is of another SAE, other sites or another grid; or a strength would be too large.
+        """
+        return self.transfer(edit).scene
+
+    def conflicts(self, edit: SceneEdit) -> tuple[str, ...]:
+        """What ``apply(edit)`` decides where both disagree, or where there is nothing to change.
+
+        Returns:
+            A sentence for each; none if the edit fits as it is.
+
+        Raises:
+            TypeError, ValueError: as ``apply``.
+        """
+        return self.transfer(edit).notes
+
+    def transfer(self, edit: SceneEdit) -> Transfer[Scene]:
+        """``apply`` and ``conflicts`` in one, and the names of the factors that were added."""
+        if not isinstance(edit, SceneEdit):
+            raise TypeError(
+                f"edit={checks.shown(edit)} is not a SceneEdit; make one with after - before, "
+                "or with scene.copy_patches(patches)"
+            )
+        return transfer(edit, self)
 
     # Edits of how the picture is drawn
 
@@ -709,13 +900,15 @@ class Scene:
             origins=tuple(range(n_base)),
             factor_ids=tuple(ids),
             next_factor_id=next_id,
+            factor_steps=None,
         )
 
     def replace(self, **changes: Any) -> Scene:
         """A copy with fields replaced, checked like a new scene.
 
-        Factors keep their ids. If their number or ``base_basis`` changes, they are other factors, and get new
-        ids unless ``factor_ids`` gives them.
+        Factors keep their ids and steps. If their number or ``base_basis`` changes, they are other factors:
+        they get new ids unless ``factor_ids`` gives them, and act at all steps unless ``factor_steps`` says
+        which.
 
         Raises:
             TypeError, ValueError: an unknown field, or a value that does not fit.
@@ -727,9 +920,12 @@ class Scene:
         n_factors = len(basis) if hasattr(basis, "__len__") else self.n_factors
         analysed_again = changes.get("base_basis", self.base_basis) is not self.base_basis
         # These are other factors, so none of them may have the id of an old one.
-        if "factor_ids" not in changes and (n_factors != self.n_factors or analysed_again):
+        others = n_factors != self.n_factors or analysed_again
+        if "factor_ids" not in changes and others:
             ids = range(self._next_id, self._next_id + n_factors)
             changes |= {"factor_ids": tuple(ids), "next_factor_id": None}
+        if others:
+            changes = {"factor_steps": None} | changes
         return Scene(**fields | changes)
 
     def __eq__(self, other: object) -> bool:
@@ -740,6 +936,8 @@ class Scene:
         mine, theirs = self._fields(), other._fields()
         if list(self.sites or ()) != list(other.sites or ()):
             return False  # mappings are equal in any order, but the features are counted in this one
+        if self.factor_steps and self.analysed_factors != other.analysed_factors:
+            return False  # of copies with other steps, it makes a difference which one was analysed
         return all(
             np.array_equal(value, theirs[name])
             if isinstance(value, np.ndarray) or isinstance(theirs[name], np.ndarray)
@@ -790,10 +988,29 @@ class Scene:
     def _layers(self, f: int | None) -> patch_edits.Layers:
         """What an edit of a factor (None = of all) works on."""
         sites, first = self._factor_sites, self.space.sites[0]
-        same_site = np.array([f is None or site == sites[f] for site in sites], np.bool_)
-        return patch_edits.Layers(
-            self.strengths, self.remainder, same_site, masks_remainder=f is None or sites[f] == first
+        steps = self.factor_steps or (None,) * self.n_factors
+        same_site = np.array(
+            [
+                f is None or (site == sites[f] and includes(steps[f], theirs))
+                for site, theirs in zip(sites, steps, strict=True)
+            ],
+            np.bool_,
         )
+        masks_remainder = f is None or (sites[f] == first and steps[f] is None)
+        return patch_edits.Layers(self.strengths, self.remainder, same_site, masks_remainder)
+
+    def _with_layer(self, f: int, steps: tuple[int, int], is_added: bool) -> tuple[Scene, int]:
+        """The scene with a factor of the same weights that acts at some steps, and its index."""
+        now = self.factor_steps or (None,) * self.n_factors
+        if (now[f] or (0, self.n_steps))[:2] == steps:
+            return self, f
+        wanted: Steps = (*steps, "add") if is_added else steps
+        for other, theirs in enumerate(now):
+            if theirs == wanted and np.array_equal(self.basis[other], self.basis[f]):
+                return self, other
+        name = f"{self.names[f]} ({said(wanted)})"
+        scene = self._append(self.basis[f], name, next_color(self.colors))
+        return scene.replace(factor_steps=(*now, wanted)), self.n_factors
 
     def _edited(self, layers: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Scene:
         strengths, remainder = layers
@@ -808,6 +1025,7 @@ class Scene:
             origins=(*self._origins, origin),
             factor_ids=(*self._ids, self._next_id),
             next_factor_id=self._next_id + 1,
+            factor_steps=self.factor_steps and (*self.factor_steps, None),
         )
 
     def _arranged(self, factors: list[int]) -> Scene:
@@ -818,6 +1036,7 @@ class Scene:
             colors=tuple(self.colors[f] for f in factors),
             origins=tuple(self._origins[f] for f in factors),
             factor_ids=tuple(self._ids[f] for f in factors),
+            factor_steps=self.factor_steps and tuple(self.factor_steps[f] for f in factors),
         )
 
     def _with_all_factors(self, other: Scene) -> tuple[Scene, Scene]:
@@ -835,14 +1054,17 @@ class Scene:
             "factor_ids": (*self._ids, *range(self._next_id, self._next_id + len(new))),
             "next_factor_id": None,
         }
+        here, there = (one.factor_steps or (None,) * one.n_factors for one in (self, other))
+        steps = (*here, *(there[g] for g in new))
         strengths = np.zeros((*self.grid.shape, n + len(new)), np.float32)
         strengths[..., :n] = self.strengths
         basis = np.concatenate([self.basis, other.basis[new]])
-        first = self.replace(strengths=strengths, basis=basis, **shared)
+        first = self.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
+        steps = tuple(there[pairs[f]] if f in pairs else one for f, one in enumerate(steps))
         strengths, basis = np.zeros_like(strengths), factor_edits.writable(basis)
         for f, g in [*pairs.items(), *enumerate(new, n)]:
             strengths[..., f], basis[f] = other.strengths[..., g], other.basis[g]
-        return first, other.replace(strengths=strengths, basis=basis, **shared)
+        return first, other.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
 
     def _same_factors(self, other: Scene) -> dict[int, int]:
         """Which factor of another edit of this picture each factor is: {factor: factor there}.
@@ -886,7 +1108,7 @@ class Scene:
             del fields["guidance"]
         if self.sites is not None:
             fields["sites"] = dict(self.sites)
-        absent = ("edit_steps", "image", "sites")
+        absent = ("edit_steps", "image", "sites", "factor_steps")
         return {name: value for name, value in fields.items() if name not in absent or value is not None}
 
 

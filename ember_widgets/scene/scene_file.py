@@ -40,6 +40,7 @@ OPTIONAL_FIELDS = (
     "sites",
     "factor_ids",
     "next_factor_id",
+    "factor_steps",
 )
 ARRAY_FIELDS = ("strengths", "remainder", "basis", "base_strengths", "base_basis", "unit")
 OPTIONAL_ARRAYS = ("image",)

@@ -135,15 +135,42 @@ def guidance(value: object) -> float:
 
 def edit_steps(value: object, n_steps: int) -> tuple[int, int] | None:
     """The steps (start, stop) that an edit applies at, as `range` counts them; None = all."""
-    if value is None:
-        return None
+    return None if value is None else step_range("edit_steps", value, n_steps)
+
+
+def step_range(name: str, value: object, n_steps: int) -> tuple[int, int]:
+    """Steps (start, stop), as `range` counts them; one or more."""
     hint = f"give (start, stop) with 0 <= start < stop <= {n_steps}, or None for all steps"
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"edit_steps={shown(value)} is not a pair; {hint}")
-    start, stop = (whole("edit_steps", item, 0, n_steps) for item in value)
+        raise TypeError(f"{name}={shown(value)} is not a pair; {hint}")
+    start, stop = (whole(name, item, 0, n_steps) for item in value)
     if not 0 <= start < stop <= n_steps:
-        raise ValueError(f"edit_steps={shown(value)} is not a range of the {n_steps} steps; {hint}")
+        raise ValueError(f"{name}={shown(value)} is not a range of the {plural(n_steps, 'step')}; {hint}")
     return start, stop
+
+
+def factor_steps(
+    value: object, n_factors: int
+) -> tuple[tuple[int, int] | tuple[int, int, str] | None, ...] | None:
+    """Per factor the steps (start, stop) or (start, stop, "add") that it acts at; None = all.
+
+    They may lie beyond the picture's steps, so that a picture can be drawn with fewer.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != n_factors:
+        raise TypeError(
+            f"factor_steps={shown(value)} does not fit; give (start, stop) or None for each of the "
+            f"{plural(n_factors, 'factor')}, or None for all"
+        )
+    found = tuple(one if one is None else _steps(one) for one in value)
+    return None if all(one is None for one in found) else found
+
+
+def _steps(value: object) -> tuple[int, int] | tuple[int, int, str]:
+    is_added = isinstance(value, (tuple, list)) and len(value) == 3 and value[2] == "add"
+    start, stop = step_range("factor_steps", value[:2] if is_added else value, MAX_GUIDED_STEPS)  # type: ignore[index]
+    return (start, stop, "add") if is_added else (start, stop)
 
 
 def image_strength(value: object) -> float:

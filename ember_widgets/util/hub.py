@@ -21,6 +21,10 @@ DOWNLOAD = "ember-widgets download"
 _TRUE = {"1", "on", "yes", "true"}
 
 
+class NotInCache(FileNotFoundError):
+    """A repository is not on this machine, and the network was not used or could not be reached."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """What a repository holds.
@@ -63,7 +67,8 @@ class Hub:
         """What the repository holds; if the network cannot be reached, what the cache holds of it.
 
         Raises:
-            FileNotFoundError: No such repository, or it is not in the cache and there is no network.
+            FileNotFoundError: No such repository.
+            NotInCache: It is not in the cache and there is no network.
             ValueError: No such revision.
             PermissionError: It is gated or private.
         """
@@ -139,7 +144,7 @@ class Hub:
         commit = ref.read_text("utf-8").strip() if ref.is_file() else name
         folder = place / "snapshots" / commit
         if not folder.is_dir():
-            raise FileNotFoundError(
+            raise NotInCache(
                 f"{repo}{_at(revision)} is not in the cache {self.cache}, and {why}; "
                 f"run `{DOWNLOAD}` once where there is a network, or give cache_dir= where it is"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,3 +21,20 @@ def ignoring(category: type[Warning]) -> Iterator[None]:
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", category)
         yield
+
+
+@contextlib.contextmanager
+def without_logs(*speakers: object) -> Iterator[None]:
+    """A block in which the modules of some objects' classes log no warnings, in any thread."""
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING
+
+    names = {cls.__module__ for speaker in speakers for cls in type(speaker).__mro__}
+    for name in names:
+        logging.getLogger(name).addFilter(is_error)
+    try:
+        yield
+    finally:
+        for name in names:
+            logging.getLogger(name).removeFilter(is_error)

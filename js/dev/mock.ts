@@ -1,5 +1,5 @@
 /** A kernel in the page, for looking at the widget without one: it answers the messages and draws a toy landscape. */
-import type { Grid } from "../src/paint/store/grid.ts";
+import type { FactorSteps, Grid } from "../src/paint/store/grid.ts";
 import type { Model } from "../src/paint/transport/messages.ts";
 
 const SIDE = 256;
@@ -16,6 +16,7 @@ export interface MockOptions {
   readonly silent?: boolean;
   readonly renderMs?: number;
   readonly grid?: Grid;
+  readonly steps?: readonly FactorSteps[];
   readonly capabilities?: readonly string[];
 }
 
@@ -101,12 +102,13 @@ export class MockModel implements Model {
         prompt: "a pine by the lake at dusk",
         seed: "3",
         style: "",
-        n_steps: 1,
+        n_steps: this.options.steps ? 4 : 1,
         n_factors: 5,
         n_found: 5,
         most_steps: 4,
         sites: [],
         site_names: [],
+        factor_steps: this.options.steps ?? [],
         seeds: [],
         capabilities: this.options.capabilities ?? ["styles", "refit", "reseed", "sweep", "labels", "draw_icons"],
         ...this.grid,
@@ -118,6 +120,7 @@ export class MockModel implements Model {
         seen: names.map(() => 1.3),
         analysed: names.map(() => true),
         icons: names.map((name) => name),
+        first_thing: 0,
         features: names.map((name, f) => [
           { feature: 10 + f, label: name, weight: 1, share: 0.8, ...icon(f) },
           { feature: 40 + f, label: "", weight: 0.4, share: 0.2, ...icon(f) },
@@ -126,6 +129,8 @@ export class MockModel implements Model {
         step: this.past.length,
         can_undo: this.past.length > 0,
         can_redo: false,
+        edited: this.past.length > 0,
+        replaced: false,
       },
       [
         names.length ? this.strengths : new Float32Array(0),

@@ -14,6 +14,7 @@ const model = new MockModel({
   fault: query.has("fault"),
   silent: query.has("silent"),
   ...(query.has("grid") ? { grid: gridOf(query.get("grid") ?? "") } : {}),
+  ...(query.has("steps") ? { steps: [null, [2, 4], [0, 2], [3, 4], [8, 9]] } : {}),
   ...(query.has("plain") ? { capabilities: [] } : {}),
   ...(query.has("blank") ? { names: [] } : {}),
 });

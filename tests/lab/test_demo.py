@@ -49,3 +49,6 @@ def test_the_demo_prints_an_address_that_opens_the_first_notebook(address: str, 
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
 
     assert page.locator(".jp-Notebook").is_visible()
+    # Nothing lies over it: by default JupyterLab asks whether to fetch its news, soon after it has started.
+    page.wait_for_timeout(8000)
+    assert page.locator(".Toastify__toast, .jp-Dialog").all_inner_texts() == []

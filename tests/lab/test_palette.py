@@ -25,12 +25,17 @@ def test_a_factor_gets_another_name_and_colour(view: PaintView) -> None:
     assert view.notebook.ask("widget.scene == before.rename(2, 'a big cat').recolor(2, '#123456')")
 
 
-def test_a_name_that_is_taken_is_refused_and_nothing_is_lost(view: PaintView) -> None:
+def test_a_name_that_is_taken_is_refused_in_place_and_does_not_stay(view: PaintView) -> None:
     open_drawer(view, 2)
-    view.part("name").fill("sky")
-    view.part("name").press("Enter")
+    name = view.part("name")
+    name.fill("sky")
+    name.press("Enter")
 
-    expect(view.part("error")).to_contain_text("'sky' twice")
+    expect(view.part("name-note")).to_have_text("Another factor has this name")
+    expect(name).to_have_attribute("aria-invalid", "true")
+    name.blur()
+    expect(name).to_have_value("lion")
+    expect(view.part("name-note")).to_be_empty()
     assert view.notebook.ask("widget.scene == before")
 
 
@@ -139,3 +144,61 @@ def test_solo_and_lock_say_so(view: PaintView) -> None:
     view.drag([(9, 8)])
     view.settle()
     assert view.notebook.ask("widget.scene == before")
+
+
+def highlighted(view: PaintView) -> str:
+    """The text of the line that a screen reader announces and that is highlighted."""
+    text: str = view.part("search-palette").evaluate(
+        """field => {
+          const line = document.getElementById(field.getAttribute('aria-activedescendant'));
+          return line?.getAttribute('aria-selected') === 'true' ? line.textContent : '';
+        }"""
+    )
+    return text
+
+
+def test_enter_in_the_search_does_what_the_highlighted_line_says(view: PaintView) -> None:
+    field = view.part("search-palette")
+    field.fill("lantern")
+    expect(view.part("found-10")).to_be_visible()
+    assert highlighted(view) == "a lantern#9"
+    plain = view.part("found-10").evaluate("line => getComputedStyle(line).backgroundColor")
+    field.press("ArrowDown")
+    expect(view.part("found-10")).to_have_attribute("aria-selected", "true")
+    assert highlighted(view) == "a lantern at night#10"
+    assert view.part("found-10").evaluate("line => getComputedStyle(line).backgroundColor") != plain
+    field.press("Enter")
+    expect(view.part("factor-5")).to_contain_text("a lantern at night")
+    view.settle()
+    assert view.notebook.ask("widget.scene == before.add_factor({10: 1}, name='a lantern at night')")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    field.fill("lantern")
+    field.press("Escape")
+    expect(field).to_have_value("")
+    expect(view.part("found")).to_have_count(0)
+
+
+def test_words_that_no_feature_has_are_borrowed_from_a_picture_by_enter(view: PaintView) -> None:
+    field = view.part("search-palette")
+    field.fill("a castle by night")
+    expect(view.part("fetch")).to_have_text("Borrow from a picture of “a castle by night”")
+    expect(view.part("fetch")).to_have_attribute("aria-selected", "true")
+    assert highlighted(view) == "Borrow from a picture of “a castle by night”"
+    field.press("Enter")
+    expect(view.part("source")).to_have_text("From a castle by night")
+    expect(field).to_be_focused()
+
+
+def test_a_click_on_a_line_keeps_the_focus_in_the_search(view: PaintView) -> None:
+    view.part("search-palette").fill("lantern")
+    view.part("found-9").click()
+    expect(view.part("factor-5")).to_contain_text("a lantern")
+    expect(view.part("search-palette")).to_be_focused()
+
+
+def test_the_line_to_borrow_fits_a_narrow_widget(view: PaintView) -> None:
+    view.root.evaluate("root => { root.style.width = '330px'; }")
+    view.part("search-palette").fill("a castle by night, a moon above its towers, and a lake before it")
+    expect(view.part("fetch")).to_be_visible()
+    assert view.cut_off() == []

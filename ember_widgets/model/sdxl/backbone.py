@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ember_widgets.model.backbone import Cut
 from ember_widgets.model.engine import pages
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run
@@ -128,6 +129,10 @@ class SDXL:
     def words(self, prompt: str, guided: bool = False) -> Text:
         """See `Backbone.words`."""
         return self.sampler.texts.encode(prompt, guided)
+
+    def cut(self, text: str) -> Cut | None:
+        """See `CutsTexts.cut`."""
+        return self.sampler.texts.cut(text)
 
     def encode(self, image: Image.Image) -> NDArray[np.float32]:
         """See `Backbone.encode`."""

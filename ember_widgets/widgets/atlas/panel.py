@@ -38,3 +38,4 @@ class Panel(anywidget.AnyWidget):
     notice = traitlets.Unicode().tag(sync=True)
     has_paint = traitlets.Bool(False).tag(sync=True)
     height = traitlets.Int(560).tag(sync=True)
+    map_id = traitlets.Unicode(help="See ``Scatter.view_id``.").tag(sync=True)

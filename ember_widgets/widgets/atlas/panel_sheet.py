@@ -6,7 +6,7 @@ import base64
 import io
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,15 +28,19 @@ class Sheet:
     Args:
         panel: the panel.
         features: the features.
+        in_view: how many of some features the map shows.
 
     Attributes:
         notes: {feature: a note for its tile}, such as its similarity.
     """
 
-    def __init__(self, panel: Panel, features: Catalogue) -> None:
+    def __init__(self, panel: Panel, features: Catalogue, in_view: Callable[[Sequence[int]], int]) -> None:
         self.notes: dict[int, str] = {}
         self._panel = panel
         self._all = features
+        self._in_view = in_view
+        self._listed: list[int] = []
+        self._is_selected = False
         self._feature: int | None = None
         self._icons_sent = 0.0
         self._lock = threading.RLock()
@@ -47,19 +51,31 @@ class Sheet:
             self._fill(list(selected), passing)
 
     def _fill(self, features: list[int], passing: NDArray[np.bool_]) -> None:
-        if self._panel.query.strip():
-            self._panel.title = f"{len(features):,} found" if features else "Nothing found"
-        elif features:
-            self._panel.title = f"{_counted(features)} selected"
-        else:
+        self._is_selected = bool(features)
+        if not features and not self._panel.query.strip():
             features = self._all.labelled_first(np.flatnonzero(passing))
-            self._panel.title = f"All {_counted(features)}" if features else "No features"
+        self._listed = features
+        self.count()
         shown = features[:SHOWN]
         self._panel.more = len(features) - len(shown)
         self._panel.tiles = [self._all.tile(feature, self.notes.get(feature, "")) for feature in shown]
         self._all.icons.forget_wanted()  # of the sheet before
         self.want_icons(shown)
         self._send_icons()
+
+    def count(self) -> None:
+        """Say how many features are listed, and how many of them are in view if it is not all."""
+        n, n_seen = len(self._listed), self._in_view(self._listed)
+        if self._panel.query.strip():
+            title = f"{n:,} found" if n else "Nothing found"
+            part = "found in view"
+        elif self._is_selected:
+            title = f"{_counted(self._listed)} selected"
+            part = "selected in view"
+        else:
+            title = f"All {_counted(self._listed)}" if n else "No features"
+            part = "in view"
+        self._panel.title = title if n_seen == n else f"{n_seen:,} of {n:,} {part}"
 
     def open_card(self, feature: int | None) -> None:
         """Open a feature's card; None closes it."""

@@ -7,7 +7,8 @@ numbers. All of them travel as binary buffers, so that a search over 10,240 feat
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,9 @@ from numpy.typing import NDArray
 from ember_widgets.features.feature_map import FeatureMap
 from ember_widgets.widgets.atlas.catalogue import Catalogue, percent
 from ember_widgets.widgets.atlas.colors import STEPS, Coloring
+from ember_widgets.widgets.atlas.map_view import EDGE, MapView, Rectangle
 
 BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "download", "reset"]
-EDGE = 1.05
-"""The map's middle part, -1..1, with some room around it."""
 OPACITY, FADED = 0.9, 0.55
 """Opacity of all points; and the factor for those that are not selected."""
 SELECTED = "#e4572e"
@@ -40,6 +40,9 @@ class Scatter:
         height: in pixels.
         on_select: called with the features that were selected in the browser.
         on_hover: called with the feature under the pointer.
+
+    Attributes:
+        view_id: under this name the browser says which part of the map it shows.
 
     Raises:
         ModuleNotFoundError: jupyter-scatter is not installed.
@@ -72,7 +75,7 @@ class Scatter:
         self._lock = threading.RLock()  # `_repeat` runs in threads of its own
         self._selection: tuple[int, ...] = ()
         self._shown = np.ones(n, np.bool_)
-        self._zoomed: tuple[int, ...] | None = None
+        self._view = MapView(self._send_view)
         self._sending = self._closed = False
         # What the browser has: (n, 4) place, shade, and a number that differs each time.
         self._points = np.zeros((n, 4), np.float32)
@@ -101,6 +104,8 @@ class Scatter:
         # Not by jscatter's opacity(): that keeps a list of opacities for a density that is not asked for.
         self.widget.opacity, self.widget.opacity_by, self.widget.opacity_unselected = [OPACITY], None, FADED
         self.widget.prevent_filter_reset = True
+        # Made for linking the views of several maps. It is also the only way to learn which part is in view.
+        self.view_id = self.widget.view_sync = uuid.uuid4().hex
         self.widget.transition_points_duration = MOVING_MS
         # Selected points are larger and wear no ring. (Zero is not taken.)
         self.widget.regl_scatterplot_options = {"pointSizeSelected": LARGER, "pointOutlineWidth": 0.01}
@@ -139,28 +144,42 @@ class Scatter:
                 self._send_filter()
                 self._send_selection(again=True)  # the browser forgets what it hides
 
-    def select(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
-        """Select points, and zoom to them if asked to."""
+    def select(self, features: tuple[int, ...]) -> None:
+        """Select points and bring them into view. With none, a view that was moved for others goes back."""
         with self._lock:
             self._selection = tuple(sorted(features))
             self._send_selection()
-            if zoom:
-                self.zoom(features)
+            if features:
+                self._view.bring(self._places(features))
+            elif self._view.was_sent:
+                self._view.show_all()
 
-    def zoom(self, features: tuple[int, ...]) -> None:
-        """Zoom to these points; to the whole map if there are none."""
-        with self._lock, self.widget.hold_sync():
-            self._zoomed = features
-            self.widget.zoom_animation = 600
-            self.widget.zoom_padding = 0.6 if len(features) > 1 else 4.0
-            self.widget.zoom_to = np.array(features, np.uint32) if features else None
-            self.widget.zoom_to_call_idx += 1
+    def zoom(self, feature: int) -> None:
+        """Move near to a point."""
+        with self._lock:
+            self._view.close_up(self._places([feature]))
+
+    def show_all(self) -> None:
+        """Show the whole map."""
+        with self._lock:
+            self._view.show_all()
+
+    def seen(self, x: object, y: object) -> None:
+        """Note which part of the map a page shows, as ranges."""
+        with self._lock:
+            self._view.seen(x, y)
+
+    def in_view(self, features: Sequence[int]) -> int:
+        """How many of these features are in view."""
+        with self._lock:
+            return int(self._view.now.holds(self._places(features)).sum())
 
     def move(self, layout: FeatureMap) -> None:
         """Lay the points out anew."""
         with self._lock, self.widget.hold_sync():
             self._points[:, :2] = layout.positions / EDGE
             self._send_points(moved=True)
+            self._view.bring(self._places(self._selection))
         self._repeat_soon()
 
     def refresh(self, feature: int) -> None:
@@ -174,6 +193,10 @@ class Scatter:
         self.widget.unobserve_all()
         self.widget.data = None
         self.widget.close()
+
+    def _places(self, features: Sequence[int]) -> NDArray[np.float32]:
+        places: NDArray[np.float32] = self._points[np.asarray(features, np.intp), :2] * np.float32(EDGE)
+        return places
 
     def _columns(self, layout: FeatureMap) -> dict[str, Any]:
         features, n = self._features, self._features.n_features
@@ -191,6 +214,15 @@ class Scatter:
         }
 
     # Messages to the browser. It ignores a value that equals the one before.
+
+    def _send_view(self, part: Rectangle) -> None:
+        if self._closed:
+            return
+        (left, bottom), (width, height) = (part.left, part.bottom), part.size
+        sides = {"x": left, "y": bottom, "width": width, "height": height}
+        area = {side: value / EDGE for side, value in sides.items()}
+        # At once: jscatter 1.0 ends an animation early where drawing is slow, somewhere on the way.
+        self.widget.send({"type": self.widget.event_types["VIEW_RESET"], "area": area, "animation": 0})
 
     def _send_colors(self) -> None:
         from matplotlib.colors import to_rgba
@@ -242,17 +274,19 @@ class Scatter:
         self._on_select(chosen)
 
     def _view_made(self, change: Any) -> None:
+        with self._lock:
+            self._view.made_anew()
         self._repeat_soon()
 
     def _repeat_soon(self) -> None:
         # A view reads what it shows when it is made, listens only from the next animation frame on, and draws
         # later still; it misses messages meanwhile, and does not say when it is ready.
         for delay in REPEATS_S:
-            timer = threading.Timer(delay, self._repeat, [delay == REPEATS_S[0]])
+            timer = threading.Timer(delay, self._repeat)
             timer.daemon = True
             timer.start()
 
-    def _repeat(self, zoom: bool) -> None:
+    def _repeat(self) -> None:
         with self._lock:
             if self._closed:
                 return
@@ -261,8 +295,7 @@ class Scatter:
                 self._send_points()
             self._send_filter(again=True)
             self._send_selection(again=True)
-            if zoom and self._zoomed is not None:
-                self.zoom(self._zoomed)
+            self._view.again()
 
     def _hovered(self, change: Any) -> None:
         if change["new"] is not None and 0 <= change["new"] < self._features.n_features:

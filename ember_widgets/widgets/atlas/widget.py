@@ -28,6 +28,7 @@ from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.close_tree import close_tree
 from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
+from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 PANEL_WIDTH = 330
 
@@ -86,28 +87,33 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
         self._query = ""
+        self._saved = SavedPicture(self._last_picture)
         self.last_error: Exception | None = None
         self._places = Arrangement(self._all, method=method, cache=cache, on_made=self._arranged)
         self._scatter = Scatter(
             self._all, self.map, height=height, on_select=self._selected_in_browser, on_hover=self._hovered
         )
         self._panel = Panel(
-            layout=ipywidgets.Layout(width=f"{PANEL_WIDTH}px", flex="0 0 auto"),
+            layout=ipywidgets.Layout(flex=f"1 1 {PANEL_WIDTH}px", min_width="0"),
             height=height,
+            map_id=self._scatter.view_id,
             color_modes=[list(mode) for mode in modes(self._all).items()],
             color_by="frequency" if self._all.statistics else "typical",
             filters=["live"] if self._all.dead.any() else [],
         )
-        self._sheet = Sheet(self._panel, self._all)
+        self._sheet = Sheet(self._panel, self._all, self._scatter.in_view)
         left = ipywidgets.Box(
-            [self._scatter.widget], layout=ipywidgets.Layout(flex="1 1 360px", min_width="300px")
+            [self._scatter.widget], layout=ipywidgets.Layout(flex="999 1 360px", min_width="0")
         )
+        left.add_class("ember-map")
         self._scatter.widget.layout.width = "100%"
         self._end_listening = self._all.icons.on_made(self._icons_made)
         self._closed = False
         self._own_layout = kwargs.get("layout") is None
-        layout = kwargs.pop("layout", None) or ipywidgets.Layout(width="100%", max_width="1240px")
-        super().__init__([left, self._panel, NotebookKeys("ember-atlas")], layout=layout)
+        layout = kwargs.pop("layout", None) or ipywidgets.Layout(
+            width="100%", max_width="1240px", flex_flow="row wrap"
+        )
+        super().__init__([left, self._panel, NotebookKeys("ember-atlas", zooms=".ember-map")], layout=layout)
         self.add_class("ember-atlas")
         self._panel.observe(self._query_changed, "query")
         self._panel.observe(self._colors_changed, ["color_by", "ground"])
@@ -141,7 +147,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         return self._all.like(feature, checks.integer("n", n, 1, 10_000, hint="say how many"))
 
     def select(self, features: Iterable[int]) -> None:
-        """Select features, show them in the sheet, and zoom to them; [] selects none.
+        """Select features, show them in the sheet, and bring them into view; [] selects none.
 
         Raises:
             TypeError, ValueError: no such feature.
@@ -152,7 +158,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             if hidden:  # features asked for by number must be visible
                 self._panel.filters = []
             self._forget_query()
-            self._choose(chosen, zoom=True)
+            self._choose(chosen)
             if chosen:
                 self._open_card(chosen[0])
 
@@ -214,11 +220,19 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None:
             # Notebooks do not keep a widget's state by default; with this a saved one shows the map.
-            stream = io.BytesIO()
-            self.picture().save(stream, "PNG", optimize=True)
             data = bundle[0] if isinstance(bundle, tuple) else bundle
-            data["image/png"] = base64.b64encode(stream.getvalue()).decode("ascii")
+            data["image/png"] = base64.b64encode(self._last_picture()).decode("ascii")
         return bundle
+
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if bundle is not None:
+            self._saved.display(bundle)
+
+    def _last_picture(self) -> bytes:
+        stream = io.BytesIO()
+        self.picture().save(stream, "PNG", optimize=True)
+        return stream.getvalue()
 
     # The map
 
@@ -233,6 +247,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 return
             if fault is None:
                 self._scatter.move(self.map)
+                self._sheet.count()
+                self._saved.changed()
             else:
                 self._report(fault)
             self._panel.status = self._places.status
@@ -244,14 +260,15 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         colors = self._coloring(dark=_is_dark(self._panel.ground))
         self._scatter.color(colors)
         self._panel.legend = colors.legend
+        self._saved.changed()
 
     @property
     def _passing(self) -> Any:
         return self._all.passing(self._panel.filters)
 
-    def _choose(self, features: tuple[int, ...], *, zoom: bool = False) -> None:
+    def _choose(self, features: tuple[int, ...]) -> None:
         self.selected = features
-        self._scatter.select(features, zoom=zoom)
+        self._scatter.select(features)
         self._show()
 
     def _show(self) -> None:
@@ -306,9 +323,14 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         with self._lock:
             self._scatter.only(self._passing)
             self._show()
+            self._saved.changed()
 
     def _received(self, content: Any) -> None:
         try:
+            if isinstance(content, Mapping) and content.get("do") == "view":
+                self._scatter.seen(content.get("x"), content.get("y"))
+                self._sheet.count()
+                return
             self._panel.notice = ""
             self._do(content)
         except Exception as fault:
@@ -324,6 +346,10 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._forget_query()
             self._choose(())
             return
+        if action == "all":
+            self._scatter.show_all()
+            self._sheet.count()
+            return
         feature = checks.feature_index(content.get("feature"), self._all.n_features)
         with self._lock:
             if action == "look":
@@ -334,7 +360,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             elif action == "like":
                 self._panel.query = f"like {feature}"
             elif action == "show":
-                self._scatter.zoom((feature,))
+                self._scatter.zoom(feature)
+                self._sheet.count()
             elif action == "label":
                 self._label(feature, content.get("text"))
             else:

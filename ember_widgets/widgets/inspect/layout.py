@@ -61,6 +61,7 @@ class Parts:
             widget.layout.width = width
         for button in (self.compare, self.use, self.show, self.drop):
             button.layout.width = "auto"
+        self.use.add_class("ember-main")
 
         buttons = [*[self.use] * with_brush, *[self.show] * with_atlas, self.drop]
         self._all: list[Any] = [self.use, self.show]
@@ -70,7 +71,9 @@ class Parts:
         right.layout.display = "block"
         body = self._classed(w.HBox([left, right]), "ember-body")
         tools = self._classed(w.HBox([self.find, self.compare, self.steps, self.sites]), "ember-tools")
-        self.chosen = self._classed(w.HBox([self.card, w.HBox(buttons)]), "ember-chosen")
+        self.chosen = self._classed(
+            w.HBox([self.card, self._classed(w.HBox(buttons), "ember-buttons")]), "ember-chosen"
+        )
         status = self._classed(self.status, "ember-said")
         keys = NotebookKeys("ember-inspect", on_hidden)
         self.children = [style, self.layers, body, tools, self.chosen, status, keys]

@@ -27,6 +27,7 @@ from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
 from ember_widgets.widgets.shared.feature_rows import search_features
 from ember_widgets.widgets.shared.pictures import Picture
+from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 if TYPE_CHECKING:
     from ember_widgets.painter.inspection import Inspection
@@ -104,6 +105,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._layer_before = "picture"
         self._most = 1.0
         self._runs: dict[tuple[int, str | None, bool], Inspection] = {}
+        self._saved = SavedPicture(self._last_picture)
         self._icons = FeatureIcons(
             painter, wanted=self._is_shown, drawn=self._safely(self._icon_drawn), on_error=self._report
         )
@@ -113,6 +115,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._view = View(self._parts, self._icons.get)
         self._adopt()
         self.add_class("ember-inspect")
+        self.add_class("ember-paint")  # the colours of all widgets are given to this class
         self.children = self._parts.children
         self._followed = brush if scene is None else None
         if self._followed is not None:
@@ -150,8 +153,16 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         bundle = super()._repr_mimebundle_(**kwargs)
         if isinstance(bundle, dict):
             # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
-            bundle["image/png"] = base64.b64encode(self._picture.encoded("final")).decode("ascii")
+            bundle["image/png"] = base64.b64encode(self._last_picture()).decode("ascii")
         return bundle
+
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if bundle is not None:
+            self._saved.display(bundle)
+
+    def _last_picture(self) -> bytes:
+        return self._picture.encoded("final")
 
     def _built(self) -> Parts:
         safely, gestures = self._safely, Gestures(self)
@@ -265,6 +276,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             if parts.canvas.grid != self._grid:
                 parts.canvas.grid = self._grid
                 self.patch = self.compared = self.hovered = self.region = None  # of the grid before
+            self._saved.changed()
             self._most = max(float(self._now.codes.max()), float(self._before.codes.max()), 1e-9)
             self._draw_all()
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ember_widgets.scene.difference import edited_patches
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
 
@@ -54,6 +55,15 @@ class State:
         with np.errstate(over="ignore"):  # Scene refuses values that are not finite
             return self.painted.replace(strengths=self.painted.strengths * self.gains)
 
+    @cached_property
+    def is_edited(self) -> bool:
+        """Whether there is a painting: anything that an analysis or a blank canvas does not have."""
+        painted = self.painted
+        if (self.gains != 1).any() or min(painted.origins or (), default=0) < 0:
+            return True
+        is_blank = not painted.strengths.any() and not painted.remainder.any()
+        return not is_blank and bool(edited_patches(painted).any())
+
     def same(self, other: State) -> bool:
         """Whether both show the same painting and the same sliders."""
         return self is other or (np.array_equal(self.gains, other.gains) and self.painted == other.painted)
@@ -70,6 +80,7 @@ class History:
         self._states = {0: state}
         self._line = [0]
         self._names: dict[int, str] = {}
+        self._replaced: dict[int, int] = {}
         self._step = 0
         self._count = 1
 
@@ -107,10 +118,23 @@ class History:
         at = self._line.index(self._step) + by
         return self._line[at] if 0 <= at < len(self._line) else None
 
-    def commit(self, state: State) -> None:
-        """Go on to a state, unless it is the current one; what was undone before is forgotten."""
+    @property
+    def has_replaced_painting(self) -> bool:
+        """Whether the current state is another picture, made in place of a painting that undo brings back."""
+        before = self.beside(-1)
+        return before is not None and self._replaced.get(self._step) == before
+
+    def commit(self, state: State, *, replaces: bool = False) -> None:
+        """Go on to a state, unless it is the current one; what was undone before is forgotten.
+
+        Args:
+            state: the state.
+            replaces: it is another picture, not an edit of the current one.
+        """
         if state.same(self.current):
             return
+        if replaces and self.current.is_edited:
+            self._replaced[self._count] = self._step
         self._line = [*self._line[: self._line.index(self._step) + 1][-LIMIT:], self._count]
         self._states[self._count] = state
         self._step = self._count
@@ -148,3 +172,4 @@ class History:
     def _forget(self) -> None:
         kept = {*self._line, *self._names}
         self._states = {step: state for step, state in self._states.items() if step in kept}
+        self._replaced = {step: before for step, before in self._replaced.items() if step in kept}

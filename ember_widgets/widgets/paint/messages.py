@@ -74,6 +74,13 @@ def texts(name: str, value: object) -> tuple[str, ...]:
     return tuple(checks.text(name, item) for item in value)
 
 
+def numbers(name: str, value: object) -> tuple[int, ...]:
+    """A list of whole numbers."""
+    if not isinstance(value, list):
+        raise ValueError(f"{name}={shown(value)} is not a list of whole numbers")
+    return tuple(count(name, item) for item in value)
+
+
 def sliders(name: str, value: object) -> tuple[float, ...]:
     """A list of numbers, 1 = as painted."""
     if not isinstance(value, list):
@@ -426,6 +433,18 @@ class Vary(Request):
         )
 
 
+@request("robustness")
+@dataclass(frozen=True, kw_only=True)
+class Robustness(Request):
+    """Try the edit on other seeds, or stop that."""
+
+    on: bool = read(flag)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.robustness(self.sender if self.on else None, self.client)
+        session.acknowledge(self.sender)  # what is drawn follows, seed by seed
+
+
 @request("borrow_source")
 @dataclass(frozen=True, kw_only=True)
 class BorrowFrom(Request):
@@ -455,6 +474,40 @@ class Keep(Request):
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         session.keep(self.name, self.step)
         session.acknowledge(self.sender)
+
+
+@request("notes")
+@dataclass(frozen=True, kw_only=True)
+class Notes(Request):
+    """Say what the model does not read of these texts."""
+
+    prompt: str = read(checks.text)
+    style: str = read(checks.text)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.queries.notes(self.prompt, self.style, self.sender)
+
+
+@request("copy")
+@dataclass(frozen=True, kw_only=True)
+class Copy(Request):
+    """Copy what patches (by their numbers) hold; without any, all that was done to the scene."""
+
+    patches: tuple[int, ...] = read(numbers)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.copy(self.patches, self.sender)
+
+
+@request("paste")
+@dataclass(frozen=True, kw_only=True)
+class Paste(Request):
+    """Put on the scene what was copied last, in this widget or in another one of this process."""
+
+    revision: int = read(count)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.paste(self.revision, self.sender)
 
 
 # Reading and handling a message

@@ -26,6 +26,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "add_factor": ("features", "name"),
     "restyle": ("style",),
     "borrow": ("factor",),
+    "set_steps": ("factor", "steps"),
 }
 
 
@@ -54,6 +55,8 @@ class PaletteEdit:
         if isinstance(given.get("features"), Mapping):
             # JSON's keys are text.
             given["features"] = {_number(feature): weight for feature, weight in given["features"].items()}
+        if isinstance(given.get("steps"), list):
+            given["steps"] = tuple(given["steps"])
         for name, value in given.items():
             if isinstance(value, str):
                 checks.text(name, value)

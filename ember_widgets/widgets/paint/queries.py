@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ember_widgets.painter.protocol import DrawsIcons, PainterProtocol, labels_of, offered, version_of
+from ember_widgets.painter.protocol import (
+    DrawsIcons,
+    NotesPrompts,
+    PainterProtocol,
+    TriesSeeds,
+    labels_of,
+    offered,
+    version_of,
+)
+from ember_widgets.painter.robustness import N_SEEDS, SeedTrial
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import animation
+from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.film import Film
@@ -24,8 +35,10 @@ from ember_widgets.widgets.paint.replies import (
     FoundReply,
     FrameReply,
     IconReply,
+    NotesReply,
     OriginalReply,
     Reply,
+    RobustnessReply,
     Sender,
     TopReply,
 )
@@ -34,10 +47,12 @@ from ember_widgets.widgets.paint.requests import (
     Variation,
     facts,
     last_line,
+    needed,
     rendered,
     swept,
 )
 from ember_widgets.widgets.paint.run_key import run_key
+from ember_widgets.widgets.paint.seed_trials import SeedTrials
 from ember_widgets.widgets.paint.thumbnails import (
     Thumbnails,
     alone,
@@ -108,6 +123,7 @@ class Queries:
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
         self._films: dict[str, Film] = {}
+        self._trying: dict[str, Sender | None] = {}
         self.source: BorrowSource | None = None
 
     def clear(self) -> None:
@@ -176,9 +192,19 @@ class Queries:
         """Draw no more of a film, and forget it."""
         self._films.pop(sender.client, None)
 
+    def robustness(self, sender: Sender | None, client: str) -> None:
+        """Send the edit on other seeds, one by one; None = stop what this client asked for."""
+        self._trying[client] = sender
+        if sender is not None:
+            self._idle.put(f"robustness {client}", lambda: self._try_seeds(sender))
+
     def find_source(self, prompt: str, sender: Sender) -> None:
         """Generate a picture of a prompt, so that its factors can be borrowed."""
         self._idle.put(f"borrow_source {sender.client}", lambda: self._find_source(prompt, sender))
+
+    def notes(self, prompt: str, style: str, sender: Sender) -> None:
+        """Send what the model does not read of a prompt and a style."""
+        self._idle.put(f"notes {sender.client}", lambda: self._send_notes(prompt, style, sender))
 
     def set_source(self, source: BorrowSource | None, sender: Sender) -> None:
         """Show factors to borrow; None = no longer.
@@ -302,6 +328,18 @@ class Queries:
             data = picture.encoded("final")
             self._send(OriginalReply(client=sender.client, seq=sender.seq, change=change, buffers=(data,)))
 
+    def _send_notes(self, prompt: str, style: str, sender: Sender) -> None:
+        if now := self._snapshot():
+            said, words = ["", ""], list[str]()
+            if noting := offered(now.painter, NotesPrompts):
+                notes = [noting.prompt_notes(prompt), noting.prompt_notes(prompt, style)]
+                said = [str(one) for one in notes]
+                words = list(noting.known_words) if any(one.unknown for one in notes) else []
+            prompt, style = said
+            self._send(
+                NotesReply(client=sender.client, seq=sender.seq, prompt=prompt, style=style, words=words)
+            )
+
     def _send_top(self, factor: int, sender: Sender) -> None:
         if now := self._snapshot():
             picture = rendered(now.painter, now.state.scene.keep_top(factor))
@@ -325,6 +363,37 @@ class Queries:
                 self._send_bytes(film.encoded(), film.form, film.sender, "film")
         except BaseException:
             self.stop_film(film.sender)
+            raise
+
+    def _try_seeds(self, sender: Sender) -> None:
+        now = self._snapshot()
+        if now is None or self._trying.get(sender.client) is not sender:
+            return
+
+        def cancelled() -> bool:
+            later = self._snapshot()
+            is_newest = self._trying.get(sender.client) is sender
+            return later is None or later.state is not now.state or not is_newest
+
+        def reply(**fields: Any) -> None:
+            self._send(RobustnessReply(client=sender.client, seq=sender.seq, n=N_SEEDS, **fields))
+
+        trials = SeedTrials(N_SEEDS)
+
+        def progress(trial: SeedTrial) -> None:
+            if not cancelled():
+                reply(pair=trials.add(trial), map=trials.map_url())
+
+        try:
+            painter = needed(now.painter, TriesSeeds, "robustness")
+            result = painter.robustness(now.state.scene, N_SEEDS, progress=progress, cancelled=cancelled)
+            reply(text=result.summary)
+        except Cancelled:
+            reply(outdated=True)
+        except ValueError as fault:  # nothing is painted: no fault of the picture
+            reply(text=last_line(fault))
+        except BaseException:
+            reply(outdated=True)
             raise
 
     def _send_file(self, form: str, factor: int, sender: Sender) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from ember_widgets.painter.protocol import capabilities, labels_of, version_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.requests import facts, last_line
@@ -90,10 +91,14 @@ class StateReply(Reply):
     analysed: Sequence[bool]
     icons: Sequence[str]
     features: Sequence[Sequence[dict[str, Any]]]
+    first_thing: int
     sites: Sequence[int]
     site_names: Sequence[str]
+    factor_steps: Sequence[Sequence[Any] | None]
     can_undo: bool
     can_redo: bool
+    edited: bool
+    replaced: bool
     steps: Sequence[Sequence[Any]]
     step: int
     seeds: Sequence[Sequence[str]]
@@ -146,10 +151,15 @@ class StateReply(Reply):
             analysed=[origin >= 0 for origin in origins],
             icons=keys_of_factors(painted, version),
             features=[made_of(painted, factor, labels) for factor in range(painted.n_factors)],
+            # Only a new scene needs it.
+            first_thing=0 if why == "edit" else first_thing(painted),
             sites=[sites.index(painted.site(f)) for f in range(painted.n_factors)] if sites else [],
             site_names=[site_names.short(site) for site in sites],
+            factor_steps=[one and list(one) for one in painted.factor_steps or ()],
             can_undo=history.beside(-1) is not None,
             can_redo=history.beside(1) is not None,
+            edited=state.is_edited,
+            replaced=history.has_replaced_painting,
             steps=[[step, key_of_step(step), names.get(step, "")] for step in history.steps],
             step=history.step,
             seeds=[[str(seed), key] for seed, key in keys_of_seeds(history)],
@@ -329,6 +339,18 @@ class FilmReply(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotesReply(Reply):
+    """What the model does not read of a prompt and a style ("" = nothing), and the words that it knows."""
+
+    type: ClassVar[str] = "notes"
+    client: str
+    seq: int
+    prompt: str
+    style: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PanelsReply(Reply):
     """The second part of the front end, which a notebook does not save: the controls, as JavaScript."""
 
@@ -343,10 +365,50 @@ class PanelsReply(Reply):
         return cls(client=sender.client, seq=sender.seq, source=_PANELS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoticeReply(Reply):
+    """What was copied or pasted, or why it was not, for people to read.
+
+    Args:
+        patches: after a paste, the numbers of the patches to select; None = leave the selection.
+    """
+
+    type: ClassVar[str] = "notice"
+    client: str
+    seq: int
+    text: str
+    patches: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustnessReply(Reply):
+    """An edit on other seeds: one more of them is drawn, or all are, or it was stopped.
+
+    Args:
+        n: how many seeds there are.
+        pair: the seed that was drawn, and the pictures without and with the edit as data URLs; else None.
+        map: where the pictures changed so far, as a data URL; "" = as before.
+        text: the result, or why there is none; "" as long as more will come.
+        outdated: the scene changed meanwhile; no more will come.
+    """
+
+    type: ClassVar[str] = "robustness"
+    client: str
+    seq: int
+    n: int
+    pair: Sequence[str] | None = None
+    map: str = ""
+    text: str = ""
+    outdated: bool = False
+
+
 REPLIES: tuple[type[Reply], ...] = (
     *(StateReply, FrameReply, AckReply, ErrorReply, StatusReply, FoundReply),
     *(BorrowSourceReply, IconReply, OriginalReply, TopReply, ViewsReply, FileReply),
+    NotesReply,
     PanelsReply,
     FilmReply,
+    NoticeReply,
+    RobustnessReply,
 )
 """Everything that the kernel sends."""

@@ -18,6 +18,7 @@ from ember_widgets.painter.protocol import (
     Reseeds,
     Styles,
     Sweeps,
+    TriesSeeds,
     offered,
 )
 from ember_widgets.scene import site_names
@@ -90,8 +91,10 @@ class NewScene:
         return _made_scene("analyze", scene)
 
 
-VARIATIONS = {"refit": "n_factors", "reseed": "seed"}
-"""The variations of a scene that some painters offer, with their argument; see ``Painter``."""
+VARIATIONS = {"refit": "n_factors", "reseed": "seed", "reseed_edit": "seed"}
+"""The variations of a scene that some painters offer, with their argument; see ``Painter``.
+
+``reseed_edit`` is ``reseed(edit_only=True)``."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ class Variation:
     @property
     def line(self) -> str:
         """The same as a line of Python."""
-        return f"scene = painter.{self.verb}(scene, {VARIATIONS[self.verb]}={self.value})"
+        verb, more = ("reseed", ", edit_only=True") if self.verb == "reseed_edit" else (self.verb, "")
+        return f"scene = painter.{verb}(scene, {VARIATIONS[self.verb]}={self.value}{more})"
 
     def made_by(self, painter: PainterProtocol, scene: Scene) -> Scene:
         """Make it with a painter.
@@ -127,6 +131,9 @@ class Variation:
         varied: object
         if self.verb == "refit":
             varied = needed(painter, Refits, "refit").refit(scene, self.value)
+        elif self.verb == "reseed_edit":
+            able = needed(painter, TriesSeeds, "robustness")
+            varied = able.reseed(scene, self.value, edit_only=True)
         else:
             varied = needed(painter, Reseeds, "reseed").reseed(scene, self.value)
         return _made_scene(self.verb, varied)

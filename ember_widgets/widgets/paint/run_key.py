@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 from ember_widgets.scene.scene import Scene
 
 
@@ -24,3 +26,13 @@ def run_key(scene: Scene, version: object) -> str:
         digest.update(repr((scene.image.shape, scene.image_strength)).encode())
         digest.update(scene.image.tobytes())
     return digest.hexdigest()[:16]
+
+
+def is_same_picture(one: Scene, other: Scene) -> bool:
+    """Whether two scenes were made from one picture, or of the same factors, so that a picked factor stays.
+
+    Edits, another style, another seed (see `Painter.reseed`) and another number of factors leave it so.
+    """
+    if len(one.base_basis) and np.array_equal(one.base_basis, other.base_basis):
+        return True
+    return run_key(one.replace(style=""), None) == run_key(other.replace(style=""), None)

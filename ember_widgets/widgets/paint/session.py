@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from ember_widgets.painter.protocol import PainterProtocol, labels_of
+from ember_widgets.scene.grid import Mask
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import memory
 from ember_widgets.util.cancelled import Cancelled
@@ -21,6 +24,7 @@ from ember_widgets.util.checks import FloatArray
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
+from ember_widgets.widgets.paint.clipboard import CLIPBOARD, Copied
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.painter_source import PainterSource
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
@@ -30,6 +34,7 @@ from ember_widgets.widgets.paint.replies import (
     AckReply,
     ErrorReply,
     FrameReply,
+    NoticeReply,
     PanelsReply,
     Reply,
     Sender,
@@ -47,6 +52,7 @@ from ember_widgets.widgets.paint.requests import (
     previews,
     rendered,
 )
+from ember_widgets.widgets.paint.run_key import run_key
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 from ember_widgets.widgets.shared.views import Views
@@ -384,6 +390,71 @@ class Session:
         self.audience.scene_changed()
         return state.painted
 
+    def copy(self, patches: Sequence[int], sender: Sender = NO_SENDER) -> None:
+        """Copy what patches hold, by their numbers; without any, all that was done to the scene.
+
+        Raises:
+            ValueError: a patch outside the grid.
+        """
+        with self._lock:
+            scene = self._state.scene
+        where = np.zeros(scene.remainder.size, np.bool_)
+        if max(patches, default=0) >= where.size:
+            raise ValueError(f"patch {max(patches)} is outside the grid; patches go 0..{where.size - 1}")
+        where[list(patches)] = True
+        where = where.reshape(scene.grid.shape)
+        copied = Copied.region(scene, where) if where.any() else Copied.all_of(scene)
+        if copied.edit:
+            CLIPBOARD.copied = copied
+            self._notice(sender, f"Copied {copied}. Now paste it in this or another widget.")
+        else:
+            self._notice(sender, "Nothing is painted or selected here, so there is nothing to copy.")
+
+    def paste(self, revision: int | None = None, sender: Sender = NO_SENDER) -> None:
+        """Put on the scene what was copied last, and tell the sender what came of it.
+
+        An edit that does not fit is refused in words too: nothing broke that could be tried again.
+        """
+        self._need_painter()
+        with self._lock:
+            if revision is not None and self.painted_at(revision, sender) is None:
+                return
+            copied, before, now = CLIPBOARD.copied, self.history.current, self._state
+            if copied is None:
+                self._notice(sender, "Nothing was copied yet: select patches and copy them first.")
+                return
+            try:
+                if copied.edit.style[1] != copied.edit.style[0] and self.painter is not None:
+                    check_styles(self.painter)
+                done = now.painted.transfer(copied.edit)
+            except (TypeError, ValueError) as refused:
+                self._notice(sender, f"Not pasted: {refused}.")
+                return
+            line = f"scene = scene.apply({copied.code})"
+            lines = (*before.code, *to_python.changed(before.painted, now.painted), line)
+            ids = zip(now.painted.factor_ids or (), now.gains.tolist(), strict=True)
+            gains = dict(ids)
+            self._adopt(
+                replace(
+                    now,
+                    painted=done.scene,
+                    # Each slider stays at its factor.
+                    gains=np.array([gains.get(i, 1.0) for i in done.scene.factor_ids or ()], np.float32),
+                    code=to_python.bounded(lines, done.scene, self.history.oldest),
+                )
+            )
+            self.history.commit(self._state)
+            self._send_state("scene", NO_SENDER)
+            added = [f"{', '.join(done.added)} added"] if done.added else []
+            says = "; ".join((f"Pasted {copied}", *added, *done.notes))
+            self._notice(sender, f"{says}.", copied.patches)
+            self._submit(NO_SENDER, final=True)
+        self.audience.scene_changed()
+
+    def _notice(self, sender: Sender, text: str, patches: Mask | None = None) -> None:
+        numbers = None if patches is None else np.flatnonzero(patches).tolist()
+        self.send(NoticeReply(client=sender.client, seq=sender.seq, text=text, patches=numbers))
+
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
         self._need_painter()
@@ -403,8 +474,12 @@ class Session:
             state = self._new_state(scene)
             # How many factors were asked for is not known; the number asked for here does not shrink.
             found = facts(scene)["n_factors"]
-            self._adopt(replace(state, asked=max(found, self._state.asked or found)))
-            self.history.commit(self._state)
+            before = self._state
+            self._adopt(replace(state, asked=max(found, before.asked or found)))
+            # Python may have painted on the scene that it found here, which then is not lost.
+            is_same_run = run_key(before.painted, "") == run_key(scene, "")
+            replaces = sender is not NO_SENDER or not is_same_run or not state.is_edited
+            self.history.commit(self._state, replaces=replaces)
             self._send_state("scene", NO_SENDER)
             self._submit(sender, final=True)
         self.audience.scene_changed()
@@ -531,7 +606,7 @@ class Session:
                     if isinstance(job.request, Variation) and self._state is not before:
                         continue
                     self._adopt(state)
-                    self.history.commit(self._state)
+                    self.history.commit(self._state, replaces=isinstance(job.request, NewScene))
                     self._send_state("scene", NO_SENDER)
                     self._announce("render")
                     return Job(job.sender, self._revision, self._state, final=True)

@@ -219,7 +219,7 @@ def _short(number: float) -> str:
 
 def _literal(scene: Scene, name: str, value: Any) -> str:
     if name == "patches":
-        return _patches(scene, value)
+        return patches_of(scene, value)
     if isinstance(value, np.ndarray):
         return _array(value)
     if name == "factor" and isinstance(value, int) and 0 <= value < scene.n_factors:
@@ -227,7 +227,8 @@ def _literal(scene: Scene, name: str, value: Any) -> str:
     return repr(value)
 
 
-def _patches(scene: Scene, mask: NDArray[np.bool_]) -> str:
+def patches_of(scene: Scene, mask: NDArray[np.bool_]) -> str:
+    """Patches as an argument of a verb."""
     for name, area in scene.grid.areas.items():
         if np.array_equal(mask, area):
             return repr(name)

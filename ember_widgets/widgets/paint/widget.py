@@ -15,6 +15,7 @@ import traitlets
 
 from ember_widgets.painter.protocol import PainterProtocol
 from ember_widgets.painter.recording import checked_form, checked_ms
+from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
@@ -29,8 +30,10 @@ from ember_widgets.widgets.paint.requests import (
     check_scene,
     facts,
 )
+from ember_widgets.widgets.paint.run_key import is_same_picture
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.shared.closed import closed_bundle
+from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 __all__ = ["PaintWidget"]
 
@@ -95,9 +98,11 @@ class PaintWidget(anywidget.AnyWidget):
         help="The settled picture as PNG with its scene inside; what a saved notebook shows."
     ).tag(sync=True, echo_update=False, from_json=lambda value, widget: bytes(value))
     scene = _SceneTrait(help="The scene as painted so far; assign another one to show it in every view.")
-    selected_factor = traitlets.Int(0, min=0, help="Index of the factor that is picked to paint with.").tag(
-        sync=True
-    )
+    selected_factor = traitlets.Int(
+        0,
+        min=0,
+        help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky.",
+    ).tag(sync=True)
     _panel = traitlets.Unicode("all").tag(sync=True)
 
     style = traitlets.Unicode(help="The scene's style; change it with scene.restyle(...).")
@@ -110,8 +115,12 @@ class PaintWidget(anywidget.AnyWidget):
     _session: Session | None = None
     _opener: Opener | None = None
     _seen: Scene | None = None
+    # The scene that ``selected_factor`` was chosen for, by the user or by the widget.
+    _picked_in: Scene | None = None
+    _picked_early = False  # by the user, before there was a scene
     _link: traitlets.link | None = None
     _own_layout = False
+    _saved: SavedPicture | None = None
 
     def __init__(
         self,
@@ -128,6 +137,7 @@ class PaintWidget(anywidget.AnyWidget):
         name = type(self).__name__
         check_keywords(kwargs, _KEYWORDS, name)
         self._own_layout = kwargs.get("layout") is None
+        self._saved = SavedPicture(self._last_picture)
         wanted = dict(zip(_FACTS, (prompt, style, seed, n_steps, n_factors), strict=True))
         given = [key for key, value in wanted.items() if value is not None]
         self._mirroring = threading.RLock()
@@ -161,16 +171,18 @@ class PaintWidget(anywidget.AnyWidget):
     def _construct(self, session: Session, image: bytes, kwargs: dict[str, Any]) -> None:
         """Construct a widget of a session that is there."""
         self._mirrored = facts(session.state.scene)
-        self._seen = session.state.scene
+        self._seen = self._picked_in = session.state.scene
         self._session = session
         # The first picture travels with the widget's first message: a page that only looks needs no more.
-        super().__init__(image=image, **self._mirrored, **kwargs)
+        super().__init__(image=image, selected_factor=first_thing(self._seen), **self._mirrored, **kwargs)
         self.on_msg(lambda _, content, buffers: messages.receive(session, content, buffers))
         session.join(self)
 
     def _opened(self, session: Session) -> None:
         """Take over a session that was opened; in the opener's thread."""
         self._session = session
+        if self._picked_early:
+            self._picked_in = session.state.scene
         session.join(self)
         # The picture itself follows; observers of the traits that raise must not prevent it.
         session.audience.call(self.on_scene)
@@ -247,9 +259,9 @@ class PaintWidget(anywidget.AnyWidget):
         """
         self._open.vary(Variation.checked("refit", n_factors, self.scene.remainder.size))
 
-    def reseed(self, seed: int) -> None:
+    def reseed(self, seed: int, *, edit_only: bool = False) -> None:
         """Apply the same painting to another seed's noise, in the background; see ``Painter.reseed``."""
-        self._open.vary(Variation.checked("reseed", seed))
+        self._open.vary(Variation.checked("reseed_edit" if edit_only else "reseed", seed))
 
     def record(self, path: str | os.PathLike[str], *, ms: int = 500) -> None:
         """Write all steps of the history as a moving picture.
@@ -360,6 +372,15 @@ class PaintWidget(anywidget.AnyWidget):
             bundle[0]["image/png"] = base64.b64encode(self.image).decode("ascii")
         return bundle
 
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if bundle is not None and self._saved is not None:
+            self._saved.display(bundle)
+
+    def _last_picture(self) -> bytes:
+        png: bytes = self.image
+        return png
+
     @property
     def _pending(self) -> Opener | None:
         """The opener of the painter; None once there is a session."""
@@ -378,6 +399,8 @@ class PaintWidget(anywidget.AnyWidget):
     def on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
+        if self._saved is not None:
+            self._saved.changed()
 
     def own_references(self) -> int:
         """How many references to this widget its own parts hold."""
@@ -395,8 +418,19 @@ class PaintWidget(anywidget.AnyWidget):
             self._mirrored = facts(self._seen)
             for name, value in self._mirrored.items():
                 setattr(self, name, value)
+            # Of another picture the user may have picked a factor already, since the browser had it first.
+            if self._picked_in is None or not is_same_picture(self._picked_in, self._seen):
+                self._picked_in = self._seen
+                self.selected_factor = first_thing(self._seen)
             if self._seen is not old:
                 self._notify_trait("scene", old, self._seen)
+
+    @traitlets.observe("selected_factor")
+    def _note_picked(self, change: Any) -> None:
+        if self._session is None:
+            self._picked_early = True
+        else:
+            self._picked_in = self._session.state.scene
 
     @traitlets.validate(*_FACTS)
     def _only_the_scene_sets(self, proposal: Any) -> Any:

@@ -5,6 +5,13 @@ import { groundOf } from "./color.ts";
 import { type Ask, type Details, KEYS, type Legend, type Model, type State } from "./traits.ts";
 
 const SEARCH_AFTER_MS = 120;
+const VIEW_AFTER_MS = 120;
+
+/** What jupyter-scatter says of each change of a view. */
+interface ViewChange {
+  event: string;
+  news: { uuid: string; xScaleDomain?: number[]; yScaleDomain?: number[] };
+}
 
 function Panel({ model, el }: { model: Model; el: HTMLElement }) {
   const [, dispatch] = useReducer((n: number) => n + 1, 0);
@@ -32,6 +39,20 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
     }
     return () => observer.disconnect();
   }, [model, el]);
+  useEffect(() => {
+    let timer = 0;
+    const channel = new BroadcastChannel("pub-sub-es");
+    channel.onmessage = ({ data: { event, news } }: MessageEvent<ViewChange>) => {
+      if (event !== "jscatter::view" || news.uuid !== model.get("map_id")) return;
+      const { xScaleDomain: x, yScaleDomain: y } = news;
+      clearTimeout(timer);
+      if (x && y) timer = window.setTimeout(() => model.send({ do: "view", x, y }), VIEW_AFTER_MS);
+    };
+    return () => {
+      clearTimeout(timer);
+      channel.close();
+    };
+  }, [model]);
   const get = <K extends keyof State>(key: K) => model.get(key);
   const ask = (content: Ask) => model.send(content);
   const set = (key: "color_by" | "filters", value: unknown) => {
@@ -98,11 +119,22 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
       )}
       <div class="a-title">
         <strong data-testid="title">{get("title")}</strong>
-        {get("query") === "" && get("more") >= 0 && get("title").includes("selected") && (
-          <button type="button" class="a-link" data-testid="clear" onClick={() => ask({ do: "clear" })}>
-            Clear
+        <div class="a-row">
+          {get("query") === "" && get("title").includes("selected") && (
+            <button type="button" class="a-chip" data-testid="clear" onClick={() => ask({ do: "clear" })}>
+              Clear
+            </button>
+          )}
+          <button
+            type="button"
+            class="a-chip"
+            data-testid="show-all"
+            title="Show the whole map"
+            onClick={() => ask({ do: "all" })}
+          >
+            Show all
           </button>
-        )}
+        </div>
       </div>
       <ul class="a-sheet" data-testid="sheet">
         {get("tiles").map((tile) => (

@@ -44,12 +44,15 @@ export interface State {
   notice: string;
   has_paint: boolean;
   height: number;
+  /** Under this name the map says which part of it is in view. */
+  map_id: string;
 }
 
 export type Ask =
   | { do: "look" | "brush" | "like" | "show"; feature: number }
   | { do: "label"; feature: number; text: string }
-  | { do: "clear" };
+  | { do: "clear" | "all" }
+  | { do: "view"; x: number[]; y: number[] };
 
 export interface Model {
   get<K extends keyof State>(key: K): State[K];

@@ -1,8 +1,12 @@
-/** The anywidget module of widgets without one of their own: keeps keys from the notebook, and counts the views. */
+/**
+ * The anywidget module of widgets without one of their own: keeps keys from the notebook, leaves the wheel to it, and
+ * counts the views.
+ */
 import { keepKeysFromNotebook } from "./notebook_keys.ts";
+import { leaveWheelToPage } from "./wheel.ts";
 
 interface Model {
-  get(name: "within"): string;
+  get(name: "within" | "zooms"): string;
   send(content: { client: string; n: number }): void;
   on(event: "msg:custom", callback: () => void): void;
   off(event: "msg:custom", callback: () => void): void;
@@ -21,10 +25,12 @@ export default () => {
       // The only message from the kernel asks for the number of views.
       const answer = () => count(0);
       // The element is not inside its widget yet, so the widget is looked up when a key is pressed.
-      keepKeysFromNotebook((path) => {
+      const isInside = (path: EventTarget[]) => {
         const root = el.closest(`.${model.get("within")}`);
         return root !== null && path.includes(root);
-      }, listening.signal);
+      };
+      keepKeysFromNotebook(isInside, listening.signal);
+      leaveWheelToPage(isInside, model.get("zooms"), listening.signal);
       model.on("msg:custom", answer);
       count(1);
       return () => {

@@ -15,8 +15,8 @@ export function isForNotebook(
 ): boolean {
   const { key, ctrlKey, metaKey, altKey, shiftKey } = event;
   if (key === "Enter") return ctrlKey || metaKey || altKey || shiftKey;
-  // Undo and redo belong to what has the focus: the picture, or a text field.
-  if (ctrlKey || metaKey) return !["z", "y"].includes(key.toLowerCase());
+  // Undo, redo, copy and paste belong to what has the focus: the picture, or a text field.
+  if (ctrlKey || metaKey) return !["z", "y", "c", "v"].includes(key.toLowerCase());
   return altKey;
 }
 

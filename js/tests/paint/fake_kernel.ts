@@ -43,8 +43,11 @@ export class FakeKernel implements Model {
     for (const listener of this.listeners.get("msg:custom") ?? []) listener(content, arrays);
   }
 
-  /** Sends a state of a 16×16 scene, unless `change` says otherwise; strengths are `strength` everywhere. */
-  state(change: Partial<StateMessage> = {}, strength = 0.25): void {
+  /**
+   * Sends a state of a 16×16 scene, unless `change` says otherwise; strengths are `strength` everywhere, and were `before`
+   * in the unedited picture.
+   */
+  state(change: Partial<StateMessage> = {}, strength = 0.25, before = strength): void {
     const names = change.names ?? ["sky", "tree"];
     const message = {
       type: "state",
@@ -69,18 +72,22 @@ export class FakeKernel implements Model {
       analysed: names.map(() => true),
       icons: [],
       features: names.map(() => []),
+      first_thing: 0,
       sites: [],
       site_names: [],
+      factor_steps: [],
       can_undo: false,
       can_redo: false,
+      edited: false,
+      replaced: false,
       steps: [],
       step: 0,
       seeds: [],
-      capabilities: ["styles", "labels", "draw_icons", "refit", "reseed", "sweep"],
+      capabilities: ["styles", "labels", "draw_icons", "refit", "reseed", "sweep", "robustness"],
       ...change,
     };
     const layers = emptyLayers({ rows: message.rows, cols: message.cols }, names.length);
-    const unedited = new Float32Array(patchesOf(layers.grid) * (names.length + 1)).fill(strength);
+    const unedited = new Float32Array(patchesOf(layers.grid) * (names.length + 1)).fill(before);
     this.say(message, [layers.strengths.fill(strength), layers.remainder, unedited]);
   }
 

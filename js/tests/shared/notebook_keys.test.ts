@@ -18,8 +18,8 @@ test("letters, digits and named keys stay in the widget, with Shift too", () => 
   for (const key of ["M", "Tab", "ArrowDown", "V"]) assert.equal(press(key, "shift"), false, key);
 });
 
-test("undo and redo stay in the widget", () => {
-  for (const key of ["z", "Z", "y"]) {
+test("undo, redo, copy and paste stay in the widget", () => {
+  for (const key of ["z", "Z", "y", "c", "v"]) {
     assert.equal(press(key, "ctrl"), false, key);
     assert.equal(press(key, "meta", "shift"), false, key);
   }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -170,12 +173,149 @@ def test_render_of_a_scene_that_the_model_refuses(
     )
 
 
-def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([]) == 2
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "open the notebooks in JupyterLab" in printed.err
+    assert "draw a saved scene with the embedded model" in printed.err
+
+
+def test_render_to_a_folder(fails: Fails, scene_path: Path) -> None:
+    folder = scene_path.parent
+
+    assert fails("render", str(scene_path), "-o", str(folder)) == (
+        f"ember-widgets: {folder} is a folder; name a file in it, such as {folder / 'picture.png'}"
+    )
+
+
+def test_render_of_a_folder(fails: Fails, tmp_path: Path) -> None:
+    assert fails("render", str(tmp_path), "-o", str(tmp_path / "out.png")) == (
+        f"ember-widgets: cannot load {tmp_path}: it is a folder; give a file written by scene.save()"
+    )
+
+
+def test_render_to_a_format_that_can_only_be_read(fails: Fails, scene_path: Path) -> None:
+    assert fails("render", str(scene_path), "-o", "out.psd") == (
+        "ember-widgets: cannot tell the picture format from 'out.psd'; end it in .png, .jpg or .webp"
+    )
+
+
+def test_render_to_what_may_not_be_written(
+    fails: Fails, scene_path: Path, fake_painter: FakePainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = scene_path.with_name("out.png")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert fails("render", str(scene_path), "-o", str(output)) == (
+        f"ember-widgets: cannot write {output}: Permission denied; choose another folder"
+    )
+    monkeypatch.undo()
+
+
+def test_render_to_a_full_disk_tells_the_systems_reason(
+    fails: Fails, scene_path: Path, fake_painter: FakePainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Image.Image, path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    output = scene_path.with_name("out.png")
+
+    assert fails("render", str(scene_path), "-o", str(output)) == (
+        f"ember-widgets: cannot write {output}: No space left on device"
+    )
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A hub that no connection leads to; returns an empty cache."""
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return tmp_path / "cache"
+
+
+def test_download_without_a_network_says_what_a_person_can_do(fails: Fails, no_network: Path) -> None:
+    said = fails("download", "--yes", "--cache-dir", str(no_network))
+
+    assert said.startswith("ember-widgets: nothing was fetched: http://127.0.0.1:9 cannot be reached.")
+    for way in (
+        "Check the connection",
+        "HTTPS_PROXY",
+        f"copy its folder {no_network}",
+        "`ember-widgets demo`",
+    ):
+        assert way in said
+    assert "ember-widgets download" not in said  # that is what was run
+
+
+def test_download_that_is_forbidden_the_network_says_by_what(
+    fails: Fails, no_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    assert fails("download", "--yes", "--cache-dir", str(no_network)) == (
+        "ember-widgets: nothing was fetched: HF_HUB_OFFLINE forbids the network; unset it and run this again"
+    )
+
+
+def test_download_into_a_file(fails: Fails, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for place in (file, file / "below"):
+        assert fails("download", "--yes", "--cache-dir", str(place)) == (
+            f"ember-widgets: cannot keep downloads in {place}: {file} is a file; give another --cache-dir"
+        )
+
+
+def test_download_into_a_folder_that_cannot_be_written(
+    fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+    place = tmp_path / "new"
+    assert fails("download", "--yes", "--cache-dir", str(place)) == (
+        f"ember-widgets: cannot keep downloads in {place}: Permission denied; give another --cache-dir"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["render"], ["render", "no.json"], ["frob"], ["info", "more"]])
+def test_a_wrong_call_is_a_short_message(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main.main([])
+        main.main(arguments)
 
     assert exit_.value.code == 2
-    assert "demo | download | render | info" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("usage: ember-widgets")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_terminal_that_knows_ascii_only_gets_every_message(
+    encoding: str, scene_path: Path, fake_painter: FakePainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    scene_path.rename(scene_path.with_name("Löwe.json"))
+    output = scene_path.with_name("Löwe.png")
+
+    assert main.main(["render", str(scene_path.with_name("Löwe.json")), "-o", str(output)]) == 0
+    assert main.main(["render", str(output.with_name("Bär.json")), "-o", str(output)]) == 2
+    assert main.main([]) == 2
+
+    name = "L\\xf6we.png" if encoding == "ascii" else "Löwe.png"
+    assert out.buffer.getvalue().decode(encoding).endswith(f"{name}: 256 x 256 pixels\n")
+    assert "there is no such file" in err.buffer.getvalue().decode(encoding)
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error() -> None:
+    command = f"{sys.executable} -m ember_widgets.cli.main info | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+
+    assert done.stdout.startswith("ember_widgets ")
+    assert done.stderr == ""
 
 
 def test_demo_without_jupyterlab_names_the_extra(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,5 +360,24 @@ def test_demo_into_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPat
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
 
-    with pytest.raises(UserError, match="cannot write the notebooks to .*; give --folder"):
+    with pytest.raises(UserError, match="cannot write .*: File exists; give --folder for the notebooks"):
         demo.copy_notebooks(in_the_way)
+
+
+def test_the_demos_settings_are_the_installations_without_news(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("jupyterlab")
+    installed = tmp_path / "lab" / "settings"
+    installed.mkdir(parents=True)
+    (installed / "overrides.json").write_text("{}")
+    monkeypatch.setenv("JUPYTERLAB_DIR", str(tmp_path / "lab"))
+    folder = tmp_path / "demo"
+    folder.mkdir()
+
+    demo.write_settings(folder)
+
+    assert (folder / "overrides.json").read_text() == "{}"
+    (ours,) = (folder / "overrides.d").iterdir()
+    assert '"fetchNews": "false"' in ours.read_text()
+    assert [path.name for path in installed.rglob("*")] == ["overrides.json"]

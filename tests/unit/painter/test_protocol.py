@@ -78,7 +78,8 @@ def test_asking_runs_no_property() -> None:
 def test_names_are_stable() -> None:
     """They go over the wire to browsers and servers."""
     assert " ".join(CAPABILITIES) == (
-        "styles guidance previews refit reseed sweep inspect labels icons icon draw_icons statistics"
+        "styles guidance previews refit reseed sweep inspect labels icons icon draw_icons statistics "
+        "prompt_notes robustness"
     )
 
 

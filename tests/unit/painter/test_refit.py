@@ -134,3 +134,26 @@ def test_another_seed_keeps_the_painting_and_knows_what_it_replaces(
     np.testing.assert_array_equal(other.strengths, painted.strengths)
     np.testing.assert_allclose(other.base_strengths @ other.base_basis, mirrored, atol=0.05)
     assert not other.remainder.any()
+
+
+def test_layers_stay_layers_over_other_factors(scene: Scene, fewer: Factors) -> None:
+    painted = scene.replace(n_steps=4).paint("tree", "right", 0.7, steps=(2, 4))
+    refit = refitted(painted, fewer, ["a", "b"])
+    assert refit.names[-1] == "tree (steps 3-4)"
+    assert refit.factor_steps == (None, None, (2, 4))
+    assert refit.at_step(0) == refitted(painted.at_step(0), fewer, ["a", "b"])
+    np.testing.assert_array_equal(refit.strengths[..., -1], painted.strengths[..., -1])
+
+
+def test_what_was_painted_with_an_analysed_factor_at_some_steps_becomes_a_factor_of_its_own(
+    scene: Scene, fewer: Factors, activations: FloatArray
+) -> None:
+    late = scene.replace(n_steps=4).set_steps("tree", (2, 4)).paint("tree", "right", 0.7)
+    for other in (refitted(late, fewer, ["a", "b"]), reseeded(late, 9, activations)):
+        assert other.names[-1] == "tree (steps 3-4)"
+        assert other.factor_steps == (*(None for _ in other.names[1:]), (2, 4))
+        np.testing.assert_allclose(
+            other.strengths[..., -1], late.strengths[..., TREE] - late.base_strengths[..., TREE]
+        )
+    unpainted = reseeded(scene.replace(n_steps=4).set_steps("tree", (2, 4)), 9, activations)
+    assert unpainted == reseeded(scene.replace(n_steps=4), 9, activations)

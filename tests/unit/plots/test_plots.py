@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from ember_widgets import Scene, plots
+from ember_widgets.painter import robustness as robust
+from ember_widgets.painter.robustness import Robustness
 from ember_widgets.scene.grid import Grid
 from tests.unit.widgets.inspect.inspect_bench import BEHIND, SITE, StillPainter
 
@@ -138,6 +140,29 @@ def test_an_sae_report_counts_by_hand(painter: StillPainter, scene: Scene) -> No
     assert [bar.get_width() for bar in axes[3].patches] == [40 - n_dead, n_dead]
 
 
+def tried(painter: StillPainter, scene: Scene) -> Robustness:
+    """An edit on two other seeds, without the seeds' own pictures."""
+    edited = scene.paint(0, [(0, 0), (0, 1)], 2.0)
+    draw, carry = painter.render, lambda seed: edited.replace(seed=seed)
+    return robust.robustness(edited, 2, carry=carry, draw=draw, threshold=0.0)
+
+
+def test_robustness_shows_pairs_counts_and_effects(painter: StillPainter, scene: Scene) -> None:
+    result = tried(painter, scene)
+    axes = plots.plot_robustness(result)
+    assert [ax.get_title() for ax in axes[:4]] == ["seed 1", "seed 2", "", ""]
+    for s in range(2):
+        for ax, picture in ((axes[s], result.unedited[s]), (axes[2 + s], result.edited[s])):
+            np.testing.assert_allclose(ax.images[0].get_array(), picture / 255)
+    np.testing.assert_array_equal(map_of(axes[4]), result.changed)
+    assert axes[5].get_title(loc="left") == f"changed {result.n_changed} of 2 seeds"
+    dots = [line for line in axes[5].lines if len(line.get_xdata()) == 2 and line.get_marker() == "o"]
+    np.testing.assert_array_equal(dots[0].get_xdata(), result.effects)
+    np.testing.assert_array_equal(dots[1].get_xdata(), result.effects_beyond)
+    assert [text.get_text() for text in axes[5].texts] == [str(result.effect), str(result.beyond)]
+    assert texts(axes[5]) == ["in the edit", "beyond it"]
+
+
 Plot = Callable[[Any, Any, Any], Any]
 ONE: dict[str, Plot] = {
     "plot_features": lambda p, s, ax: plots.plot_features(p, s, (0, 0), ax=ax),
@@ -150,6 +175,7 @@ SEVERAL: dict[str, tuple[int, Plot]] = {
     "plot_factors": (4, lambda p, s, ax: plots.plot_factors(p, s, ax=ax)),
     "plot_sweep": (5, lambda p, s, ax: plots.plot_sweep(p, s, 0, ax=ax)),
     "plot_difference": (3, lambda p, s, ax: plots.plot_difference(p, s, s.scale(0, 2), ax=ax)),
+    "plot_robustness": (6, lambda p, s, ax: plots.plot_robustness(tried(p, s), ax=ax)),
     "plot_sae_report": (4, lambda p, s, ax: plots.plot_sae_report(p, [s], ax=ax)),
 }
 

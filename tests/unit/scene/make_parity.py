@@ -105,6 +105,24 @@ APART: list[tuple[str, dict[str, Any]]] = [
 SITES = [0, 0, 1]
 
 
+# Of a scene whose second factor acts at the last two of four steps, and its third at the last one.
+LAYERED: list[tuple[str, dict[str, Any]]] = [
+    ("paint", {"factor": 0, "patches": BLOCK, "strength": 0.9, "opacity": 0.6, "mode": "over"}),
+    ("paint", {"factor": 1, "patches": "right", "strength": 1.1, "opacity": 0.6, "mode": "over"}),
+    ("paint", {"factor": 2, "patches": "right", "strength": 1.1, "opacity": 0.6, "mode": "over"}),
+    ("paint", {"factor": 1, "patches": "centre", "strength": 0.4, "opacity": SOFT, "mode": "add"}),
+    ("erase", {"patches": "right", "factor": None, "heal": True}),
+    ("erase", {"patches": "right", "factor": 1, "heal": True}),
+    ("erase", {"patches": BLOCK, "factor": 1, "heal": False}),
+    ("move", {"factor": 0, "d_row": -3, "d_col": 2, "patches": BLOCK, "heal": True}),
+    ("move", {"factor": 1, "d_row": -2, "d_col": 4, "patches": None, "heal": True}),
+    ("move", {"factor": 2, "d_row": 3, "d_col": -6, "patches": None, "heal": False}),
+    ("move", {"factor": None, "d_row": 1, "d_col": -2, "patches": "right", "heal": True}),
+    ("scale", {"factor": 1, "gain": 1.5, "patches": BLOB}),
+]
+STEPS = [None, [2, 4], [3, 4]]
+
+
 # On grids of other sizes.
 OTHER_GRIDS = (Grid(24, 24), Grid(12, 20))
 ON_OTHER_GRIDS: list[tuple[str, dict[str, Any]]] = [
@@ -118,10 +136,12 @@ ON_OTHER_GRIDS: list[tuple[str, dict[str, Any]]] = [
 
 
 def parity() -> dict[str, Any]:
-    """{n_factors, ops: [{op, args, rows, cols, sites, before, after}]}; strengths: row, column, factor."""
+    """{n_factors, ops: [{op, args, rows, cols, sites, steps, before, after}]}; strengths in C order."""
     apart = start().replace(sites={"down_blocks.2.attentions.1": 2, "up_blocks.0.attentions.1": 1})
     others = [op for grid in OTHER_GRIDS for op in _done(start(grid), ON_OTHER_GRIDS, [])]
-    return {"n_factors": N_FACTORS, "ops": [*_done(start(), EDITS, []), *_done(apart, APART, SITES), *others]}
+    layered = start().replace(n_steps=4, factor_steps=STEPS)
+    ops = [*_done(start(), EDITS, []), *_done(apart, APART, SITES), *others, *_done(layered, LAYERED, [])]
+    return {"n_factors": N_FACTORS, "ops": ops}
 
 
 def _done(scene: Scene, edits: list[tuple[str, dict[str, Any]]], sites: list[int]) -> list[dict[str, Any]]:
@@ -138,6 +158,7 @@ def _done(scene: Scene, edits: list[tuple[str, dict[str, Any]]], sites: list[int
                 "rows": scene.grid.rows,
                 "cols": scene.grid.cols,
                 "sites": sites,
+                **({"steps": scene.factor_steps} if scene.factor_steps else {}),
                 "before": _maps(scene),
                 "after": _maps(after),
             }

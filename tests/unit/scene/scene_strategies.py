@@ -10,6 +10,8 @@ from hypothesis.extra import numpy as arrays
 
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.scene_edit import SceneEdit
+from ember_widgets.scene.steps import Steps
 
 Draw = st.DrawFn
 
@@ -29,6 +31,16 @@ def names(count: int) -> st.SearchStrategy[tuple[str, ...]]:
 def floats(elements: st.SearchStrategy[float], *shape: int) -> st.SearchStrategy[Any]:
     """An array of float32."""
     return arrays.arrays(np.float32, shape, elements=elements, fill=elements)
+
+
+@st.composite
+def factor_steps(draw: Draw) -> Steps | None:
+    """The steps of one factor, within the picture's or not."""
+    if draw(st.booleans()):
+        return None
+    start = draw(st.integers(0, 5))
+    stop = draw(st.integers(start + 1, 8))
+    return draw(st.sampled_from(((start, stop), (start, stop, "add"))))
 
 
 @st.composite
@@ -62,6 +74,8 @@ def scenes(draw: Draw) -> Scene:
         start = draw(st.integers(0, n_steps - 1))
         fields["edit_steps"] = (start, draw(st.integers(start + 1, n_steps)))
     if draw(st.booleans()):
+        fields["factor_steps"] = draw(st.lists(factor_steps(), min_size=n_factors, max_size=n_factors))
+    if draw(st.booleans()):
         shape = [draw(st.integers(0, 3)) for _ in range(3)]
         fields["image"] = draw(floats(numbers, *shape))
     if n_features >= 2 and draw(st.booleans()):
@@ -76,6 +90,12 @@ def scenes(draw: Draw) -> Scene:
     return Scene(**fields)
 
 
+def copied_patches(scene: Scene) -> st.SearchStrategy[SceneEdit]:
+    """What any patches of a scene hold."""
+    patch = st.tuples(st.integers(0, scene.grid.rows - 1), st.integers(0, scene.grid.cols - 1))
+    return st.lists(patch, min_size=1, max_size=8).map(scene.copy_patches)
+
+
 @st.composite
 def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
     """One of a scene's verbs and its arguments, which need not fit."""
@@ -86,6 +106,7 @@ def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
     feature = st.integers(0, max(scene.n_features - 1, 0))
     amount = st.floats(-4, 4)
     every = list(range(scene.n_factors))
+    steps = st.tuples(st.integers(0, 4), st.integers(0, 5))
     verbs: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "paint": {
             "factor": factor,
@@ -93,7 +114,14 @@ def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
             "strength": amount,
             "opacity": st.floats(0, 1),
             "mode": st.sampled_from(("over", "add")),
+            "steps": st.none() | steps,
         },
+        "set_steps": {
+            "factor": factor,
+            "steps": st.none() | steps,
+            "mode": st.sampled_from((None, "over", "add")),
+        },
+        "at_step": {"step": st.integers(0, 5)},
         "erase": {"patches": patches, "factor": st.none() | factor, "heal": st.booleans()},
         "move": {"factor": factor, "d_row": shift, "d_col": shift, "patches": st.none() | patches},
         "scale": {"factor": factor, "gain": amount, "patches": st.none() | patches},
@@ -109,6 +137,7 @@ def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
         "borrow": {"other": st.just(scene), "factor": factor},
         "restyle": {"style": texts},
         "original": {},
+        "apply": {"edit": st.just(scene - scene.original()) | copied_patches(scene)},
     }
     verb = draw(st.sampled_from(tuple(verbs)))
     return verb, {name: draw(strategy) for name, strategy in verbs[verb].items()}

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ember_widgets.scene.difference import edited_patches, pixel_change, unedited
+from ember_widgets.scene.difference import (
+    edited_patches,
+    patch_change,
+    pixel_change,
+    unedited,
+)
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
@@ -115,3 +120,17 @@ def test_the_browser_is_told_once_it_asked_for_the_unedited_picture() -> None:
     widget.wait(10)
     assert browser.of("frame")[-1]["change"] is None
     widget.close()
+
+
+def test_the_change_of_a_patch_is_a_mean_of_pixels_and_colours() -> None:
+    before = np.zeros((6, 10, 3), np.uint8)
+    after = before.copy()
+    after[0, 0] = 255, 0, 0
+    after[:, 9] = 2
+    change = patch_change(before, after, (2, 5))
+    assert change[0, 0] == pytest.approx(1 / (3 * 2 * 3))
+    assert change[:, 4] == pytest.approx(1 / 255)
+    assert np.count_nonzero(change) == 3
+    assert np.count_nonzero(patch_change(before, after, (2, 5), rounding=2)) == 1
+    uneven = patch_change(before, np.full_like(before, 255), (4, 3))
+    np.testing.assert_allclose(uneven, 1)

@@ -274,7 +274,7 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         TypeError,
         "a scene has no field strength; choose from prompt, seed, n_steps, strengths, remainder, basis, "
         "names, colors, base_strengths, base_basis, unit, model, origins, style, guidance, edit_steps, "
-        "image, image_strength, sites, factor_ids, next_factor_id",
+        "image, image_strength, sites, factor_ids, next_factor_id, factor_steps",
     ),
 ]
 

@@ -24,6 +24,11 @@ export class Draft {
     return info !== null && (["prompt", "seed", "n_steps"] as const).some((key) => info[key] !== fields[key]);
   }
 
+  /** The kernel refused something: of what acts without Draw, what is in force returns. */
+  refuse(info: SceneInfo | null): void {
+    if (info && !this.differsFrom(info)) this.set({ style: info.style, n_factors: info.n_factors });
+  }
+
   /** Takes over what is new in a scene. What was typed and has not been drawn yet stays. */
   follow(before: SceneInfo | null, now: SceneInfo): void {
     const changed = FIELDS.filter((key) => before?.[key] !== now[key]);

@@ -11,7 +11,7 @@ import type { SceneInfo } from "../transport/messages.ts";
 export type FactorKey = string;
 
 type Keys = ReadonlySet<FactorKey>;
-type Known = Pick<SceneInfo, "ids" | "run" | "features">;
+type Known = Pick<SceneInfo, "ids" | "run" | "features" | "first_thing">;
 
 export class Factors {
   /** One key per factor, in the order of the palette. */
@@ -57,8 +57,9 @@ export class Factors {
 
   follow(next: Known): void {
     const before = this.keys.value;
-    const picked = this.picked.value;
-    if (!this.known || !isSameScene(this.known, next)) this.nScenes++;
+    const isNew = !this.known || !isSameScene(this.known, next);
+    const picked = isNew ? next.first_thing : this.picked.value;
+    if (isNew) this.nScenes++;
     this.known = next;
     const now = next.ids.map((id) => `${this.nScenes}/${id}`);
     this.keys.value = now;

@@ -7,7 +7,7 @@ export class FeatureSearch {
   readonly found = signal<readonly FeatureInfo[]>([]);
   /** The sequence number of the request that has not been answered yet. */
   private pending: number | null = null;
-  private onFirst: ((feature: FeatureInfo) => void) | null = null;
+  private onFirst: ((feature?: FeatureInfo) => void) | null = null;
 
   constructor(private readonly ask: (request: Request) => number) {}
 
@@ -23,8 +23,8 @@ export class FeatureSearch {
     return this.pending === null;
   }
 
-  /** Picks the best feature found, now or as soon as the answer arrives. */
-  pickFirst(pick: (feature: FeatureInfo) => void): void {
+  /** Picks the best feature found, or none if nothing was, now or as soon as the answer arrives. */
+  pickFirst(pick: (feature?: FeatureInfo) => void): void {
     this.onFirst = pick;
     if (this.isDone) this.pickNow();
   }
@@ -40,6 +40,6 @@ export class FeatureSearch {
     const [first] = this.found.value;
     const pick = this.onFirst;
     this.onFirst = null;
-    if (first) pick?.(first);
+    pick?.(first);
   }
 }

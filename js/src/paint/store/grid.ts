@@ -14,6 +14,9 @@ export interface Grid {
 /** A factor's region: the patches where it is stronger than this share of its strongest patch. */
 export const REGION_SHARE = 0.25;
 
+/** The steps that a factor acts at, as Python's range counts them; null: all. With "add", it covers nothing. */
+export type FactorSteps = readonly [start: number, stop: number, mode?: string] | null;
+
 /** What painting changes: strengths (rows, cols, n_factors) and remainder (rows, cols), both in C order. */
 export interface Layers {
   readonly grid: Grid;
@@ -22,6 +25,8 @@ export interface Layers {
   readonly nFactors: number;
   /** For each factor the number of its site, if several sites are steered. */
   readonly sites?: readonly number[];
+  /** For each factor the steps that it acts at, if any factor has steps of its own. */
+  readonly steps?: readonly FactorSteps[];
 }
 
 /** One flag per patch. */
@@ -62,12 +67,22 @@ export const patchOf = ({ rows, cols }: Grid, row: number, col: number): number 
 
 const siteOf = ({ sites }: Layers, factor: number): number => sites?.[factor] ?? 0;
 
-/** Whether an edit of `factor` (null: of all) changes another factor too: an edit of one factor stays at its site. */
-const isAtSiteOf = (layers: Layers, other: number, factor: number | null): boolean =>
-  factor === null || siteOf(layers, other) === siteOf(layers, factor);
+/** Whether a factor acts at all steps that another one acts at. */
+function includesSteps({ steps }: Layers, factor: number, other: number): boolean {
+  const [mine, theirs] = [steps?.[factor], steps?.[other]];
+  return !mine || (!!theirs && mine[0] <= theirs[0] && theirs[1] <= mine[1]);
+}
 
-/** The remainder belongs to the first site. */
-const isAtFirstSite = (layers: Layers, factor: number | null): boolean => factor === null || !siteOf(layers, factor);
+/**
+ * Whether an edit of `factor` (null: of all) changes another factor too: an edit of one factor stays at its site, and
+ * leaves what acts at other steps too.
+ */
+const isAtSiteOf = (layers: Layers, other: number, factor: number | null): boolean =>
+  factor === null || (siteOf(layers, other) === siteOf(layers, factor) && includesSteps(layers, factor, other));
+
+/** The remainder belongs to the first site and to all steps. */
+const isAtFirstSite = (layers: Layers, factor: number | null): boolean =>
+  factor === null || !(siteOf(layers, factor) || layers.steps?.[factor]);
 
 export type PaintMode = "over" | "add";
 
@@ -274,6 +289,18 @@ export function withFactorsOf(next: Layers, before: Layers, factors: Iterable<nu
   for (const f of factors)
     for (let at = f; at < kept.strengths.length; at += next.nFactors) kept.strengths[at] = value(before.strengths, at);
   return kept;
+}
+
+/** `layers`, but some patches as they are in `other`, which may lack the last factors. */
+export function withPatchesOf(layers: Layers, patches: Mask, other: Layers): Layers {
+  const next = copyLayers(layers);
+  for (const [p, on] of patches.entries()) {
+    if (!on) continue;
+    next.remainder[p] = value(other.remainder, p);
+    for (let f = 0; f < next.nFactors; f++)
+      next.strengths[p * next.nFactors + f] = f < other.nFactors ? value(other.strengths, p * other.nFactors + f) : 0;
+  }
+  return next;
 }
 
 const shifted = (grid: Grid, patch: number, dRow: number, dCol: number): number =>

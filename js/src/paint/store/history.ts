@@ -6,6 +6,10 @@ import type { Request, StateMessage } from "../transport/messages.ts";
 export class History {
   readonly canUndo = signal(false);
   readonly canRedo = signal(false);
+  /** Whether there is a painting, which another picture would replace. */
+  readonly isEdited = signal(false);
+  /** Whether the picture has just replaced a painting, which undo brings back. */
+  readonly hasReplaced = signal(false);
   readonly steps = signal<StateMessage["steps"]>([]);
   /** The step that is shown. */
   readonly step = signal(0);
@@ -16,9 +20,11 @@ export class History {
     private readonly cancelStroke: () => boolean,
   ) {}
 
-  take(state: Pick<StateMessage, "can_undo" | "can_redo" | "steps" | "step">): void {
+  take(state: Pick<StateMessage, "can_undo" | "can_redo" | "edited" | "replaced" | "steps" | "step">): void {
     this.canUndo.value = state.can_undo;
     this.canRedo.value = state.can_redo;
+    this.isEdited.value = state.edited;
+    this.hasReplaced.value = state.replaced;
     this.steps.value = state.steps;
     this.step.value = state.step;
   }

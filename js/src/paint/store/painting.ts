@@ -3,7 +3,7 @@
 import { batch, computed, signal } from "@preact/signals-core";
 import type { Call } from "../tools/tool.ts";
 import type { Edit, SceneInfo } from "../transport/messages.ts";
-import { emptyLayers, type Grid, type Layers, peaksOf } from "./grid.ts";
+import { changeOf, emptyLayers, type Grid, type Layers, peaksOf } from "./grid.ts";
 
 /** Sends edits to the kernel. */
 export interface EditSender {
@@ -18,6 +18,8 @@ export class Painting {
   readonly layers = signal<Layers>(emptyLayers({ rows: 0, cols: 0 }, 0));
   /** For each patch, how strong each factor is in the unedited picture; then one number for what no factor explains now. */
   readonly unedited = signal<Float32Array>(new Float32Array(0));
+  /** Whether anything was ever painted, here or elsewhere. Until then a hint on the picture says what to do. */
+  readonly touched = signal(false);
   private lastPeaks: readonly number[] = [];
   /** For each factor its largest strength. While no number changes, it is the same array as before. */
   readonly peaks = computed(() => {
@@ -42,6 +44,7 @@ export class Painting {
       this.gains.value = gains;
       this.layers.value = layers;
       this.unedited.value = unedited;
+      this.touched.value ||= changeOf(layers, [], unedited).strengths.some(Boolean);
     });
   }
 

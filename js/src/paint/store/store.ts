@@ -4,15 +4,19 @@ import { batch, effect, signal, untracked } from "@preact/signals-core";
 import { readLayers } from "../transport/buffers.ts";
 import type { ErrorMessage, FrameMessage, KernelMessage, Model, Request, StateMessage } from "../transport/messages.ts";
 import { type Clock, Transport } from "../transport/transport.ts";
+import { Clipboard } from "./clipboard.ts";
 import { Draft } from "./draft.ts";
 import { Factors } from "./factors.ts";
 import { FeatureSearch } from "./feature_search.ts";
 import { Files } from "./files.ts";
+import { region } from "./grid.ts";
 import { History } from "./history.ts";
 import { Painting } from "./painting.ts";
 import { Palette } from "./palette.ts";
 import { type Components, Panels } from "./panels.ts";
 import { Pictures } from "./pictures.ts";
+import { PromptNotes } from "./prompt_notes.ts";
+import { Robustness } from "./robustness.ts";
 import { Settings } from "./settings.ts";
 import { Status } from "./status.ts";
 import { Stroke } from "./stroke.ts";
@@ -43,12 +47,15 @@ export class Store {
   readonly stroke: Stroke;
   readonly history: History;
   readonly variations: Variations;
+  readonly robustness: Robustness;
   readonly palette: Palette;
   readonly search: FeatureSearch;
+  readonly notes: PromptNotes;
   readonly thumbnails: Thumbnails;
   readonly pictures: Pictures;
   readonly files: Files;
   readonly panels: Panels;
+  readonly clipboard: Clipboard;
   private readonly capabilities = signal<readonly string[] | null>(null);
   private readonly transport: Transport;
   private readonly stops: (() => void)[] = [];
@@ -70,12 +77,15 @@ export class Store {
       this.stroke.cancel();
       status.task.value = "draw";
     });
+    this.robustness = new Robustness(ask, (seed) => this.variations.reseedEdit(seed));
     this.palette = new Palette(ask, () => this.painting.revision);
     this.search = new FeatureSearch(ask);
+    this.notes = new PromptNotes(ask);
     this.thumbnails = new Thumbnails(ask);
     this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
     this.files = new Files(ask, save);
     this.panels = new Panels(ask, loadPanels);
+    this.clipboard = new Clipboard(ask, this.painting, settings, () => this.stroke.cancel());
   }
 
   /** Starts to listen, and requests the scene from the kernel. */
@@ -91,10 +101,12 @@ export class Store {
     this.stops.push(
       effect(() => this.sendSelected()),
       effect(() => this.wantThumbnails()),
+      effect(() => this.wantNotes()),
       effect(() => {
         // An edit ends a comparison, which was made with what was there before.
         void [painting.layers.value, painting.gains.value];
         untracked(() => pictures.compare(null));
+        untracked(() => this.robustness.outdate());
       }),
     );
   }
@@ -177,6 +189,12 @@ export class Store {
     untracked(() => this.thumbnails.want(keys));
   }
 
+  private wantNotes(): void {
+    const { prompt, style } = this.draft.fields.value;
+    const isShown = this.panel === "all" && this.painting.info.value && !this.status.frozen.value;
+    if (isShown && this.offers("prompt_notes")) untracked(() => this.notes.want(prompt, style));
+  }
+
   private onLost(lost: boolean): void {
     this.status.lost.value = lost;
     if (!lost) return;
@@ -194,7 +212,7 @@ export class Store {
     const isMine = "client" in message && message.client === this.options.client;
     if (message.type === "state") this.onState(message, buffers, isMine);
     else if (message.type === "frame") this.onFrame(message, buffers);
-    else if (message.type === "error") this.onError(message);
+    else if (message.type === "error") this.onError(message, isMine);
     else if (message.type === "icon") this.thumbnails.receive(message);
     else if (message.type === "status") this.status.task.value = message.busy ? message.task || "render" : "";
     else if (message.type === "views") this.sendViews();
@@ -211,9 +229,12 @@ export class Store {
       const keys = this.search.found.value.slice(0, N_VISIBLE).map(({ icon = "" }) => icon);
       this.thumbnails.request(keys);
     } else if (message.type === "borrow_source") this.palette.receiveSource(message.source);
+    else if (message.type === "notes") this.notes.receive(message);
     else if (message.type === "panels") void this.panels.receive(message);
+    else if (message.type === "robustness") this.robustness.receive(message);
     else if (message.type === "file") this.files.receive(message, bytes);
     else if (message.type === "film") this.files.receiveFilm(message);
+    else if (message.type === "notice") this.clipboard.receive(message);
     else if (!bytes) return;
     else if (message.type === "original") void this.pictures.receiveUnedited(message.seq, bytes, message.change);
     else if (message.type === "top") void this.pictures.receiveComparison(message.seq, bytes);
@@ -228,17 +249,28 @@ export class Store {
       this.capabilities.value = message.capabilities;
       this.status.frozen.value = message.frozen ?? false;
       // After its own edit, the browser may already be ahead of this state.
+      if (message.why !== "kept") this.clipboard.notice.value = "";
       if (message.why === "kept" || (message.why === "edit" && isMine)) return;
       const read = readLayers(buffers, message);
       if (!read) return;
       const before = this.painting.info.value;
       this.draft.follow(before, message);
       this.pictures.follow(message.run);
+      if (before?.run !== message.run) this.settings.floating = null;
       if (before?.revision !== message.revision) this.stroke.drop();
       const { rows, cols } = this.painting.grid;
       if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;
       this.painting.take(message, message.gains, ...read);
       this.factors.follow(message);
+      // What was picked before, here or in Python.
+      const picked = this.model.get("selected_factor") as number | undefined;
+      if (!before && picked !== undefined) this.factors.pick(picked);
+      // A reloaded page shows no hint again.
+      if (!before && message.steps.length > 1) this.painting.touched.value = true;
+      if (!this.painting.touched.value) {
+        const thing = region(this.painting.layers.value, this.factors.picked.value);
+        this.settings.suggestSize(thing.filter(Boolean).length);
+      }
     });
   }
 
@@ -247,8 +279,9 @@ export class Store {
     if (bytes) void this.pictures.show(bytes, frame);
   }
 
-  private onError({ message, traceback }: ErrorMessage): void {
+  private onError({ message, traceback }: ErrorMessage, isMine: boolean): void {
     batch(() => {
+      if (isMine) this.draft.refuse(this.painting.info.value);
       this.status.fail(message, traceback);
       this.status.task.value = this.palette.fetching.value = "";
       this.pictures.compare(null);

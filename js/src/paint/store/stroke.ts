@@ -6,7 +6,7 @@ import { TOOLS } from "../tools/index.ts";
 import { intersection } from "../tools/shapes.ts";
 import type { BrushSettings, Call, Change, Shape, StrokeStart, Tool } from "../tools/tool.ts";
 import type { Factors } from "./factors.ts";
-import { type Mask, withFactorsOf } from "./grid.ts";
+import { type Mask, withFactorsOf, withPatchesOf } from "./grid.ts";
 import type { Painting } from "./painting.ts";
 import type { Settings } from "./settings.ts";
 
@@ -50,10 +50,11 @@ export class Stroke {
   /** Restores what was there before the stroke. False if there is no stroke. */
   cancel(): boolean {
     if (!this.current) return false;
-    const { before, selection } = this.current.start;
+    const { before, selection, under } = this.current.start;
     batch(() => {
       this.painting.layers.value = before;
       this.settings.selection.value = selection;
+      if (selection && under) this.settings.floating = { selection, under };
     });
     this.finish(false);
     return true;
@@ -84,13 +85,16 @@ export class Stroke {
 
   private start(shape: Shape): StrokeStart {
     const { painting, settings, factors } = this;
+    const { floating } = settings;
+    const [before, selection] = [painting.layers.value, settings.selection.value];
     return {
-      before: painting.layers.value,
+      before,
       gains: painting.gains.value,
       brush: settings.brush(factors.picked.value),
       shape,
-      selection: settings.selection.value,
+      selection,
       locked: factors.locked.value,
+      under: floating?.selection === selection ? withPatchesOf(before, floating.selection, floating.under) : null,
     };
   }
 
@@ -100,8 +104,12 @@ export class Stroke {
     batch(() => {
       if (change.factor !== undefined) this.factors.pick(change.factor);
       if (change.selection !== undefined) this.settings.selection.value = change.selection;
+      const { under } = current.start;
+      if (under && change.call?.verb === "move" && change.selection)
+        this.settings.floating = { selection: change.selection, under };
       if (change.outlines) this.outlines.value = change.outlines;
       if (!change.layers) return;
+      this.painting.touched.value = true;
       const { before, locked } = current.start;
       this.painting.layers.value = locked.size ? withFactorsOf(change.layers, before, locked) : change.layers;
       current.call = change.call ?? null;

@@ -23,7 +23,12 @@ export class Variations {
     this.vary("reseed", seed);
   }
 
-  private vary(verb: "refit" | "reseed", value: number | string): void {
+  /** Carries only the edit to a seed's own picture. */
+  reseedEdit(seed: string): void {
+    this.vary("reseed_edit", seed);
+  }
+
+  private vary(verb: "refit" | "reseed" | "reseed_edit", value: number | string): void {
     this.onStart();
     this.ask({ type: "vary", verb, value });
   }

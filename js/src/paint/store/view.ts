@@ -5,6 +5,7 @@ import { clamp, floor } from "../../shared/numbers.ts";
 import { middleOf, type Point } from "../tools/brush.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { Shape } from "../tools/tool.ts";
+import type { SceneInfo } from "../transport/messages.ts";
 import type { FactorKey } from "./factors.ts";
 import { colOf, patchOf, rowOf } from "./grid.ts";
 import type { Store } from "./store.ts";
@@ -14,7 +15,17 @@ export const OPACITY = 0.3;
 
 export type Compare = "now" | "split" | "difference";
 
+/** Steps that were chosen on a factor's bar; `anchor` is where a drag began. */
+export interface StepChoice {
+  readonly info: SceneInfo;
+  readonly factor: number;
+  readonly range: readonly [number, number];
+  readonly anchor: number | null;
+}
+
 export class View {
+  /** Belongs to this view alone, for ids in the page. */
+  readonly id = `e${Math.random()}`;
   readonly overlay = signal(true);
   readonly sideBySide = signal(false);
   /** Opacity of the tint over the picture, 0..1. */
@@ -22,8 +33,8 @@ export class View {
   readonly lines = signal(false);
   /** The factor whose drawer is open. */
   readonly drawer = signal<FactorKey | null>(null);
-  /** The text of a search, and which search field it is in. */
-  readonly query = signal({ where: "", text: "" });
+  /** The text of a search, which search field it is in, and which of the lines below it is highlighted. */
+  readonly query = signal({ where: "", text: "", at: 0 });
   readonly compare = signal<Compare>("now");
   /** Whether a key or button is held to see the unedited picture. */
   readonly holding = signal(false);
@@ -39,6 +50,7 @@ export class View {
   readonly hover = signal<Point | null>(null);
   /** The patch where the cursor of the arrow keys is, while they are used. */
   readonly cursor = signal<number | null>(null);
+  readonly steps = signal<StepChoice | null>(null);
   /** The only factor to show while the pointer is over its row. */
   readonly solo = signal<FactorKey | null>(null);
   /** The index of the only factor to show; null for all. */

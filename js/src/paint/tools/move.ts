@@ -1,7 +1,7 @@
 /** Move: moves the selection, or the connected region of the factor under the pointer. */
 
 import { floor } from "../../shared/numbers.ts";
-import { connected, type Mask, move, region, shiftedMask, strongestAt } from "../store/grid.ts";
+import { connected, type Mask, move, region, shiftedMask, strongestAt, withPatchesOf } from "../store/grid.ts";
 import { type Point, patchAt } from "./brush.ts";
 import type { StrokeStart, Tool } from "./tool.ts";
 
@@ -32,8 +32,10 @@ export function moveTool(): Tool {
     const { factor, patches } = moved;
     const { heal } = stroke.brush;
     const there = shiftedMask(stroke.before.grid, patches, dRow, dCol);
+    const layers = move(stroke.before, factor, dRow, dCol, patches, heal);
+    const left = patches.map((was, p) => Number(was && !there[p]));
     return {
-      layers: move(stroke.before, factor, dRow, dCol, patches, heal),
+      layers: stroke.under && factor === null ? withPatchesOf(layers, left, stroke.under) : layers,
       call: { verb: "move" as const, shares: patches, factor, d_row: dRow, d_col: dCol, heal },
       outlines: [patches, there] as const,
       ...(stroke.selection && { selection: there }),

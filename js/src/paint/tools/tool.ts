@@ -31,6 +31,8 @@ export interface StrokeStart {
   readonly shape: Shape;
   readonly selection: Mask | null;
   readonly locked: ReadonlySet<number>;
+  /** What is under the selection, if it was just pasted. */
+  readonly under?: Layers | null;
 }
 
 /** The scene's method that does the same in Python, and its arguments. */

@@ -13,14 +13,20 @@ export const copied = (bytes: ArrayBufferView): Uint8Array =>
  */
 export function readLayers(
   buffers: readonly ArrayBufferView[],
-  { names, sites, rows, cols }: Pick<SceneInfo, "names" | "sites" | "rows" | "cols">,
+  {
+    names,
+    sites,
+    factor_steps: steps,
+    rows,
+    cols,
+  }: Pick<SceneInfo, "names" | "sites" | "factor_steps" | "rows" | "cols">,
 ): [Layers, unedited: Float32Array] | null {
   const nFactors = names.length;
   const nPatches = rows * cols;
   const [strengths, remainder, unedited] = buffers.map((b) => new Float32Array(copied(b).buffer as ArrayBuffer));
   if (strengths?.length !== nPatches * nFactors || remainder?.length !== nPatches) return null;
   if (unedited?.length !== nPatches * (nFactors + 1)) return null;
-  return [{ grid: { rows, cols }, strengths, remainder, nFactors, sites }, unedited];
+  return [{ grid: { rows, cols }, strengths, remainder, nFactors, sites, steps }, unedited];
 }
 
 export const editBuffers = ({ layers }: Edit): ArrayBuffer[] => [

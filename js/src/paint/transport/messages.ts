@@ -2,7 +2,7 @@
  * The messages between browser and kernel: types only. ember_widgets/widgets/paint/messages.py is the other end;
  * tests/unit/widgets/paint/test_wire.py compares the names and fields of both.
  */
-import type { Layers } from "../store/grid.ts";
+import type { FactorSteps, Layers } from "../store/grid.ts";
 import type { Call } from "../tools/tool.ts";
 
 /** The part of anywidget's model that is used here. */
@@ -59,11 +59,15 @@ export interface SceneInfo {
   readonly analysed: readonly boolean[];
   /** For each factor the key of its thumbnail. */
   readonly icons: readonly string[];
+  /** Of the factors the first thing, not sky or ground: what to paint with at first. */
+  readonly first_thing: number;
   /** For each factor its strongest features. */
   readonly features: readonly (readonly PartInfo[])[];
   /** For each factor the number of its site; and the names of the sites. Both are empty if there is only one site. */
   readonly sites: readonly number[];
   readonly site_names: readonly string[];
+  /** For each factor the steps that it acts at. Empty if every factor acts at all steps. */
+  readonly factor_steps: readonly FactorSteps[];
 }
 
 export interface StateMessage extends SceneInfo {
@@ -77,6 +81,10 @@ export interface StateMessage extends SceneInfo {
   readonly gains: readonly number[];
   readonly can_undo: boolean;
   readonly can_redo: boolean;
+  /** Whether there is a painting, which another picture would replace. */
+  readonly edited: boolean;
+  /** Whether this picture has just replaced a painting; undo brings it back. */
+  readonly replaced: boolean;
   /** All steps of the history, the keys of their thumbnails, and the names of those that are kept. */
   readonly steps: readonly (readonly [step: number, key: string, name: string])[];
   readonly step: number;
@@ -154,6 +162,16 @@ export interface SourceMessage {
   readonly source: SourceScene | null;
 }
 
+/** What the model does not read of the prompt and of the style, in words; and the words that it knows. */
+export interface NotesMessage {
+  readonly type: "notes";
+  readonly client: string;
+  readonly seq: number;
+  readonly prompt: string;
+  readonly style: string;
+  readonly words: readonly string[];
+}
+
 export interface IconMessage {
   readonly type: "icon";
   readonly key: string;
@@ -207,8 +225,35 @@ export interface FilmMessage {
   readonly n: number;
 }
 
+/** What was copied or pasted, or why it was not; after a paste, the patches to select. */
+export interface NoticeMessage {
+  readonly type: "notice";
+  readonly client: string;
+  readonly seq: number;
+  readonly text: string;
+  readonly patches: readonly number[] | null;
+}
+
+/** An edit on other seeds: one more of them is drawn, or all are, or it was stopped. */
+export interface RobustnessMessage {
+  readonly type: "robustness";
+  readonly client: string;
+  readonly seq: number;
+  /** How many seeds there are. */
+  readonly n: number;
+  /** The seed that was drawn, and the pictures without and with the edit as data URLs. */
+  readonly pair: readonly [seed: string, before: string, after: string] | null;
+  /** Where the pictures changed so far, as a data URL; empty: as before. */
+  readonly map: string;
+  /** The result, or why there is none; empty as long as more will come. */
+  readonly text: string;
+  /** The scene changed meanwhile; no more will come. */
+  readonly outdated: boolean;
+}
+
 export type KernelMessage =
   | FilmMessage
+  | RobustnessMessage
   | OriginalMessage
   | TopMessage
   | FileMessage
@@ -220,7 +265,9 @@ export type KernelMessage =
   | StatusMessage
   | FoundMessage
   | SourceMessage
+  | NotesMessage
   | PanelsMessage
+  | NoticeMessage
   | IconMessage;
 
 export interface DrawRequest {
@@ -238,15 +285,19 @@ export type FilmForm = "webp" | "gif" | "mp4";
 export type Request =
   | { readonly type: "film"; readonly step: number; readonly form: FilmForm }
   | { readonly type: "stop_film" }
+  | { readonly type: "robustness"; readonly on: boolean }
   | ({ readonly type: "analyze" } & DrawRequest)
   | { readonly type: "undo" | "redo" | "retry" | "hello" | "original" | "open" | "panels" }
   | { readonly type: "views"; readonly n: number }
   | { readonly type: "go"; readonly step: number }
   | { readonly type: "keep"; readonly step: number; readonly name: string }
-  | { readonly type: "vary"; readonly verb: "refit" | "reseed"; readonly value: number | string }
+  | { readonly type: "vary"; readonly verb: "refit" | "reseed" | "reseed_edit"; readonly value: number | string }
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
   | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
   | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "notes"; readonly prompt: string; readonly style: string }
+  | { readonly type: "copy"; readonly patches: readonly number[] }
+  | { readonly type: "paste"; readonly revision: number }
   | { readonly type: "search"; readonly text: string; readonly site: string }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {

@@ -24,6 +24,8 @@ const KEEPS_EDIT: readonly Request["type"][] = [
   "export",
   "borrow_source",
   "keep",
+  "notes",
+  "copy",
   "views",
   "panels",
 ];

@@ -1,7 +1,8 @@
 import { Component } from "preact";
 import type { View } from "../store/view.ts";
-import { Footer, Notice } from "./Footer.tsx";
+import { Footer, Notice, Replaced } from "./Footer.tsx";
 import { listenToFiles } from "./files.ts";
+import { keepFocus } from "./focus.ts";
 import { listenToKeys, listenToReleases } from "./keys.ts";
 import { Late } from "./Late.tsx";
 import { listenToPointer } from "./pointer.ts";
@@ -15,6 +16,7 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
     const { view, el } = this.props;
     const root = el.firstElementChild as HTMLElement;
     const [picture, grid] = root.querySelectorAll("canvas");
+    keepFocus(root, this.stop.signal);
     listenToKeys(root, grid, view, this.stop.signal);
     listenToReleases(view, this.stop.signal);
     if (!picture || !grid) return;
@@ -43,6 +45,8 @@ function Widget({ view }: { view: View }) {
     <div
       class="ember-paint"
       data-testid="ember-paint"
+      // A click between the controls gives the widget the focus, so that its keys work and the notebook's do not.
+      tabIndex={-1}
       data-seq={store.pictures.shownSeq.value}
       data-kind={frame?.kind ?? "final"}
       data-busy={store.status.task.value !== ""}
@@ -61,6 +65,7 @@ function Widget({ view }: { view: View }) {
           {panel !== "factors" && (
             <div class="e-left" style={zoom ? { width: `${zoom}px` } : {}}>
               <Stage view={view} />
+              <Replaced store={store} />
               {all && <Late part="Picture" view={view} quiet />}
             </div>
           )}

@@ -4,7 +4,8 @@ import { floor, max, min, round } from "../../shared/numbers.ts";
 import { siteOf } from "../store/factors.ts";
 import type { View } from "../store/view.ts";
 import type { PartInfo, SceneInfo } from "../transport/messages.ts";
-import { IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { Field, IconButton, Slider, Swatch, submitOnEnter, TextButton, textOf } from "./controls.tsx";
+import { reveal } from "./focus.ts";
 import { Search } from "./Search.tsx";
 
 export function Drawer({ view, factor, info }: { view: View; factor: number; info: SceneInfo }) {
@@ -19,7 +20,6 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   };
   const weigh = (feature: number, weight: number, commit = true) => change("set_weight", { feature, weight }, commit);
   const name = info.names[factor];
-  const rename = (to: string | undefined) => to !== name && change("rename", { name: to });
   const solo = factors.soloIndex.value === factor;
   const only = pictures.comparison.value?.factor === factor;
   const features = info.features[factor];
@@ -27,21 +27,27 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
   const urls = thumbnails.urls.value;
   thumbnails.request(features?.map(({ icon = "" }) => icon) ?? []);
   return (
-    <div class="e-drawer" data-testid="drawer">
+    <div class="e-drawer" data-testid="drawer" ref={reveal}>
       <form
         class="e-line"
         onKeyDown={submitOnEnter}
         onSubmit={(event) => {
           event.preventDefault();
-          rename(event.currentTarget.querySelector("input")?.value);
         }}
       >
-        <input
-          type="text"
+        <Field
           aria-label="Name"
-          data-testid="name"
-          value={name}
-          onBlur={(event) => rename(textOf(event))}
+          testid="name"
+          data-live
+          value={name ?? null}
+          check={(text) =>
+            text.trim()
+              ? text !== name && info.names.includes(text)
+                ? "Another factor has this name"
+                : ""
+              : "Give it a name"
+          }
+          onEnter={(text) => text !== name && change("rename", { name: text })}
         />
         <input
           type="color"

@@ -1,11 +1,13 @@
 /** The time of the last picture, the factor under the pointer, and errors. */
 
 import { abs, round } from "../../shared/numbers.ts";
-import { toggle } from "../../shared/signals.ts";
+import { put, toggle } from "../../shared/signals.ts";
 import { colOf, rowOf } from "../store/grid.ts";
+import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { patchAt } from "../tools/brush.ts";
 import { Button } from "./button.tsx";
+import { reveal } from "./focus.ts";
 import { Late } from "./Late.tsx";
 
 export function Footer({ view }: { view: View }) {
@@ -83,7 +85,18 @@ export function Notice({ view }: { view: View }) {
       </div>
     );
   const error = store.status.error.value;
-  if (!error) return null;
+  const { notice } = store.clipboard;
+  if (!error)
+    return notice.value ? (
+      <div class="e-notice e-said" role="status" data-testid="notice">
+        <p>{notice.value}</p>
+        <div class="e-actions">
+          <Button testid="notice-close" onClick={put(notice, "")}>
+            Close
+          </Button>
+        </div>
+      </div>
+    ) : null;
   return (
     <div class="e-notice e-bad" role="alert" data-testid="error">
       <p>{error.message}</p>
@@ -97,7 +110,22 @@ export function Notice({ view }: { view: View }) {
           Retry
         </Button>
       </div>
-      {open && <pre>{error.traceback}</pre>}
+      {open && <pre ref={reveal}>{error.traceback}</pre>}
+    </div>
+  );
+}
+
+/** Offers to undo what has just replaced the painting. */
+export function Replaced({ store: { history, status } }: { store: Store }) {
+  if (!history.hasReplaced.value || status.frozen.value) return null;
+  return (
+    <div class="e-notice" role="alert" data-testid="replaced" ref={reveal}>
+      <p>Another picture has replaced your painting.</p>
+      <div class="e-actions">
+        <Button testid="replaced-undo" onClick={() => history.undo()}>
+          Undo
+        </Button>
+      </div>
     </div>
   );
 }

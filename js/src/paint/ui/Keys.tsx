@@ -9,7 +9,7 @@ import { KEYS } from "./key_list.ts";
 export function Keys({ view }: { view: View }) {
   const tools = Object.values(TOOLS).map(({ key, label }) => [key, label] as const);
   return (
-    <Over label="Keys" testid="keys" hint="Close (Esc)" onClose={put(view.help, false)}>
+    <Over label="Keys" testid="keys" onClose={put(view.help, false)}>
       <dl data-testid="keys">
         {[...tools, ...KEYS].map(([keys, what]) => (
           <div key={keys}>

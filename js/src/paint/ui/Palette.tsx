@@ -7,8 +7,10 @@ import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
 import { Drawer } from "./Drawer.tsx";
+import { reveal } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Search } from "./Search.tsx";
+import { StepBar } from "./StepBar.tsx";
 
 export function Palette({ view }: { view: View }) {
   const { store } = view;
@@ -61,7 +63,7 @@ function Source({ store: { palette, thumbnails } }: { store: Store }) {
         )}
       </div>
       {source && (
-        <ul>
+        <ul ref={reveal}>
           {source.factors.map(({ name, color, icon, label }) => (
             <li key={name} style={{ "--color": color }}>
               <Button
@@ -131,6 +133,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         onInput={(value) => store.painting.setGain(factor, value, false)}
         onCommit={(value) => store.painting.setGain(factor, value, true)}
       />
+      {info && info.n_steps > 1 && <StepBar view={view} factor={factor} info={info} />}
       <IconButton
         icon={hidden ? "eyeOff" : "eye"}
         class="e-button e-square e-eye"

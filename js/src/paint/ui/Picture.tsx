@@ -3,9 +3,11 @@ import type { ComponentChildren } from "preact";
 import { into, put, toggle } from "../../shared/signals.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
-import { Button, Choice, IconButton, pickFile, submitOnEnter, TextButton, TextField, textOf } from "./controls.tsx";
+import { Button, Choice, Field, IconButton, loses, pickFile, TextButton } from "./controls.tsx";
 import { open } from "./files.ts";
+import { reveal } from "./focus.ts";
 import { isPress } from "./keys.ts";
+import { Robustness } from "./Robustness.tsx";
 
 const COMPARE = [
   ["now", "Picture", "The edited picture"],
@@ -55,15 +57,24 @@ export function Picture({ view }: { view: View }) {
         <span class="e-line e-edits">
           {store.offers("reseed") && (
             <IconButton
-              icon="dice"
               label="The same painting with other seeds"
               testid="seeds"
               isOn={store.variations.isOpen.value}
               onClick={toggle(store.variations.isOpen)}
             />
           )}
+          {store.offers("robustness") && (
+            <TextButton
+              title="Draw this edit in the pictures of 8 other seeds: does it take there?"
+              testid="robustness"
+              isOn={store.robustness.trial.value !== null}
+              onClick={() => store.robustness.start()}
+            >
+              Try on 8 seeds
+            </TextButton>
+          )}
           <IconButton
-            label="Open a scene, or a picture that contains one; or drop it here"
+            label={`Open a scene, or a picture that contains one; or drop it here${loses(store)}`}
             testid="open"
             onClick={() => pickFile((file) => void open(store, file))}
           />
@@ -110,7 +121,7 @@ export function Picture({ view }: { view: View }) {
       )}
       <Steps store={store} />
       {store.variations.isOpen.value && store.offers("reseed") && (
-        <ol class="e-strip e-seeds" aria-label="Seeds">
+        <ol class="e-strip e-seeds" aria-label="Seeds" ref={reveal}>
           {store.variations.seeds.value.map(([seed, picture]) => (
             <Thumb
               key={seed}
@@ -125,6 +136,7 @@ export function Picture({ view }: { view: View }) {
           ))}
         </ol>
       )}
+      <Robustness store={store} />
     </div>
   );
 }
@@ -164,16 +176,19 @@ function Steps({ store }: { store: Store }) {
           </Thumb>
         ))}
       </ol>
-      <TextField
+      <Field
         class="e-keep"
         aria-label="Name of this step; a named step is kept"
         placeholder="Name it to keep it"
         testid="keep"
         value={kept}
-        maxLength={60}
-        data-live
-        onKeyDown={submitOnEnter}
-        onChange={(event) => store.history.keep(textOf(event).trim())}
+        most={60}
+        check={(text) =>
+          steps.some(([step, , name]) => step !== now && name && name === text.trim())
+            ? "Another step has this name"
+            : ""
+        }
+        onEnter={(text) => store.history.keep(text.trim())}
       />
       <IconButton
         icon="tween"

@@ -1,7 +1,9 @@
 /** Finds features by label or number. */
+import { clamp, max, min } from "../../shared/numbers.ts";
 import type { View } from "../store/view.ts";
 import type { FeatureInfo } from "../transport/messages.ts";
-import { Button, Swatch, submitOnEnter, TextField } from "./controls.tsx";
+import { Field, Swatch, submitOnEnter } from "./controls.tsx";
+import { reveal } from "./focus.ts";
 
 export function Search(props: {
   view: View;
@@ -18,26 +20,47 @@ export function Search(props: {
   const urls = thumbnails.urls.value;
   const query = view.query.value;
   const text = query.where === where ? query.text : "";
+  const found = features.found.value;
   const search = (text: string) => {
-    view.query.value = { where, text };
+    view.query.value = { where, text, at: 0 };
     features.search(text, site);
   };
-  const pick = (feature: FeatureInfo) => {
-    onPick(feature);
+  const take = (feature?: FeatureInfo) => {
+    if (feature) onPick(feature);
+    else if (onFetch) onFetch(text);
+    else return;
     search("");
   };
+  const lines = onFetch ? [...found, undefined] : found;
+  // While the answer is on its way, the first line may still change.
+  const at = features.isDone || query.at ? min(query.at, lines.length - 1) : -1;
+  const list = `${view.id}-${where}`;
   return (
     <form
       class="e-search"
-      onKeyDown={submitOnEnter}
+      onKeyDown={(event) => {
+        if (text && event.key === "Escape") search("");
+        const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+        if (!by) return submitOnEnter(event);
+        event.preventDefault();
+        view.query.value = { where, text, at: clamp(query.at + by, 0, max(0, lines.length - 1)) };
+      }}
       onSubmit={(event) => {
         event.preventDefault();
-        features.pickFirst(pick);
+        if (!text.trim()) return;
+        if (query.at) take(lines[at]);
+        else features.pickFirst(take);
       }}
     >
-      <TextField
+      <Field
+        role="combobox"
         type="search"
+        most={200}
         aria-label={label}
+        aria-autocomplete="list"
+        aria-expanded={!!text}
+        aria-controls={list}
+        aria-activedescendant={text && at >= 0 ? `${list}-${at}` : undefined}
         placeholder={
           hint ?? (view.store.offers("labels", true) ? "Add a feature: label or number" : "Add a feature: number")
         }
@@ -46,31 +69,41 @@ export function Search(props: {
         onText={search}
       />
       {text && (
-        <ul aria-label="Features found" data-testid="found">
-          {features.found.value.map((feature) => (
-            <li key={feature.feature}>
-              <Button testid={`found-${feature.feature}`} onClick={() => pick(feature)}>
-                {feature.icon && <Swatch url={urls[feature.icon]} />}
-                {feature.label} <small>#{feature.feature}</small>
-                {feature.site && <small class="e-site">{feature.site}</small>}
-              </Button>
-            </li>
-          ))}
-          {features.isDone && !features.found.value.length && <li class="e-name">Nothing found</li>}
-          {onFetch && (
-            <li>
-              <Button
-                testid="fetch"
-                onClick={() => {
-                  onFetch(text);
-                  search("");
-                }}
-              >
-                Concepts of a picture of “{text}”…
-              </Button>
-            </li>
+        <div class="e-found" data-testid="found">
+          {features.isDone && !found.length && (
+            <p class="e-name" role="status">
+              Nothing found
+            </p>
           )}
-        </ul>
+          <div role="listbox" id={list} aria-label="Found" tabIndex={-1}>
+            {lines.map((feature, i) => (
+              <button
+                type="button"
+                key={feature?.feature}
+                role="option"
+                id={`${list}-${i}`}
+                tabIndex={-1}
+                aria-selected={i === at}
+                ref={i === at ? reveal : null}
+                data-testid={feature ? `found-${feature.feature}` : "fetch"}
+                // The focus stays in the field.
+                onMouseDown={(event) => event.preventDefault()}
+                onClick={() => take(feature)}
+              >
+                {feature ? (
+                  [
+                    feature.icon && <Swatch url={urls[feature.icon]} />,
+                    feature.label,
+                    <small>#{feature.feature}</small>,
+                    feature.site && <small class="e-site">{feature.site}</small>,
+                  ]
+                ) : (
+                  <span>Borrow from a picture of “{text}”</span>
+                )}
+              </button>
+            ))}
+          </div>
+        </div>
       )}
     </form>
   );

@@ -15,6 +15,7 @@ export function Stage({ view }: { view: View }) {
   const { store } = view;
   const drawing = store.status.task.value === "draw";
   const tag = tagOf(view);
+  const tip = tag ? "" : tipOf(view);
   const { rows, cols } = store.painting.info.value ?? SQUARE;
   return (
     <div
@@ -35,8 +36,15 @@ export function Stage({ view }: { view: View }) {
         tabIndex={0}
         role="application"
         aria-label={`Painting grid, ${rows} by ${cols} patches. Arrow keys move, Space paints, question mark lists the keys.`}
+        aria-description={tip}
         onBlur={put(view.cursor, null)}
       />
+      {tip && (
+        <span class="e-tag e-tip" data-testid="tip" aria-hidden="true">
+          {tip}
+          <i> · arrow keys, Space</i>
+        </span>
+      )}
       {tag && (
         <span class="e-tag e-label" data-testid="tag">
           {tag}
@@ -44,6 +52,16 @@ export function Stage({ view }: { view: View }) {
       )}
     </div>
   );
+}
+
+/** Until the first stroke: what to do with the current tool. */
+function tipOf({ store }: View): string {
+  const { painting, factors, settings, isEditable } = store;
+  const name = painting.info.value?.names[factors.picked.value];
+  if (!name || painting.touched.value || !isEditable) return "";
+  const tool = settings.tool.value;
+  const [what] = TOOLS[tool].hint.split(".");
+  return tool === "paint" ? `Click or drag to paint ${name}` : `${what}`;
 }
 
 /** Says what is shown instead of the picture. */

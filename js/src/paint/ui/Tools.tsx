@@ -139,6 +139,24 @@ export function Brush({ store }: { store: Store }) {
             Deselect
           </TextButton>
         )}
+        {(store.settings.selection.value || TOOLS[store.settings.tool.value].drags) && (
+          <div class="e-clipboard">
+            <TextButton
+              title={`Copy ${store.settings.selection.value ? "the selection" : "all edits"} (Ctrl C)`}
+              testid="copy-patches"
+              onClick={() => store.clipboard.copy()}
+            >
+              Copy
+            </TextButton>
+            <TextButton
+              title="Paste what was copied (Ctrl V)"
+              testid="paste-patches"
+              onClick={() => store.clipboard.paste()}
+            >
+              Paste
+            </TextButton>
+          </div>
+        )}
       </div>
     </div>
   );

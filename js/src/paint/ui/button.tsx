@@ -13,6 +13,16 @@ export interface Switch {
 export type PlainProps = Omit<ComponentProps<"button">, "type" | "icon"> & Switch;
 export type ButtonProps = PlainProps & Named;
 
-export function Button({ testid, isOn, ...props }: ButtonProps) {
-  return <button type="button" data-testid={testid} aria-pressed={isOn} {...props} />;
+/** A button that is disabled keeps the focus: the attribute "disabled" would give it to the page. */
+export function Button({ testid, isOn, disabled, onClick, ...props }: ButtonProps) {
+  return (
+    <button
+      type="button"
+      data-testid={testid}
+      aria-pressed={isOn}
+      aria-disabled={disabled || undefined}
+      {...(!disabled && { onClick })}
+      {...props}
+    />
+  );
 }

@@ -1,8 +1,10 @@
 /** Buttons, fields, sliders and choices. */
 
 import type { Signal } from "@preact/signals-core";
-import type { ComponentChildren, ComponentProps } from "preact";
+import { Component, type ComponentChildren, type ComponentProps, createRef } from "preact";
+import type { Store } from "../store/store.ts";
 import { Button, type ButtonProps, type PlainProps } from "./button.tsx";
+import { reveal } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
 export { Button };
@@ -29,44 +31,181 @@ export function IconButton({
 
 export const textOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value;
 
-/** A text field without the browser's spelling marks and suggestions. */
-export function TextField({
-  testid,
-  onText,
-  ...props
-}: ComponentProps<"input"> & { testid: string; onText?: (text: string) => void }) {
-  return (
-    <input
-      type="text"
-      spellcheck={false}
-      autocomplete="off"
-      data-testid={testid}
-      onInput={(event) => onText?.(textOf(event))}
-      {...props}
-    />
-  );
+type FieldProps = Omit<ComponentProps<"input">, "value" | "label" | "type" | "role"> & {
+  testid: string;
+  type?: "text" | "number" | "search";
+  role?: "combobox";
+  /** What is in force. While it is null, nothing is: the field is blank and disabled. */
+  value: string | number | null;
+  /** A field without a visible label needs an `aria-label`. */
+  label?: ComponentChildren;
+  /** How many characters a text may have. */
+  most?: number;
+  /** Says what is wrong with a text; "" if nothing is. */
+  check?: (text: string) => string;
+  /** Called with every right text that is typed. */
+  onText?: (text: string) => void;
+  /** Called with a right text on Enter, and when the field is left. */
+  onEnter?: (text: string) => void;
+  /** Said below the field. */
+  note?: ComponentChildren;
+};
+
+/**
+ * A field for a text or a number. What is wrong is said below it. The last right value stays in force, and comes back on
+ * Escape, when the field is left, and when the kernel refuses what was entered.
+ */
+export class Field extends Component<FieldProps> {
+  private static count = 0;
+  private readonly id = `e-note-${++Field.count}`;
+  /** What was typed, until it is entered; null if nothing was. */
+  private typed: string | null = null;
+  /** The next change of the value comes from what was typed here. */
+  private isOwn = false;
+
+  override componentDidUpdate({ value }: FieldProps): void {
+    if (value === this.props.value) return;
+    if (!this.isOwn && this.typed !== null) this.type(null);
+    this.isOwn = false;
+  }
+
+  private type(typed: string | null): void {
+    this.typed = typed;
+    this.forceUpdate();
+  }
+
+  private get wrong(): string {
+    const { check, most = 10_000 } = this.props;
+    if (this.typed === null) return "";
+    return this.typed.length > most ? `Up to ${most} characters` : (check?.(this.typed) ?? "");
+  }
+
+  private enter(isLeft: boolean): void {
+    const { typed, wrong } = this;
+    if (typed === null || (wrong && !isLeft)) return;
+    this.type(null);
+    if (!wrong) this.props.onEnter?.(typed);
+  }
+
+  override render() {
+    const {
+      testid,
+      value,
+      label,
+      most,
+      check,
+      onText,
+      onEnter,
+      note,
+      class: kind,
+      title,
+      children,
+      ...more
+    } = this.props;
+    const { wrong } = this;
+    const said = wrong || note;
+    const input = (
+      <input
+        type="text"
+        spellcheck={false}
+        autocomplete="off"
+        data-testid={testid}
+        class={label ? "" : kind}
+        {...(more as ComponentProps<"input">)}
+        disabled={value === null || more.disabled}
+        aria-invalid={!!wrong}
+        aria-describedby={said ? this.id : ""}
+        value={this.typed ?? value ?? ""}
+        onInput={(event) => {
+          const text = textOf(event);
+          this.type(text);
+          if (this.wrong) return;
+          this.isOwn = !!onText;
+          onText?.(text);
+        }}
+        onChange={() => this.enter(false)}
+        onBlur={() => this.enter(true)}
+        onKeyDown={(event) => {
+          // Browsers enter nothing on Enter inside JupyterLab.
+          if (event.key === "Enter") this.enter(false);
+          if (event.key !== "Escape" || this.typed === null) return;
+          if (wrong) event.stopPropagation();
+          this.type(null);
+        }}
+      />
+    );
+    const below = (
+      <small class={wrong ? "e-note e-wrong" : "e-note"} id={this.id} role="status" data-testid={`${testid}-note`}>
+        {said}
+      </small>
+    );
+    if (!label) return [input, below];
+    return (
+      <div class={kind} title={title}>
+        {/* biome-ignore lint/a11y/noLabelWithoutControl: the input is in it */}
+        <label>
+          <span>{label}</span>
+          {children ? (
+            <span class="e-joined">
+              {input}
+              {children}
+            </span>
+          ) : (
+            input
+          )}
+        </label>
+        {below}
+      </div>
+    );
+  }
 }
+
+/** Says of a text that it is not a whole number from 1 to `most`. */
+export const wholeUpTo =
+  (most: number) =>
+  (text: string): string =>
+    Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) <= most ? "" : `1 to ${most}`;
 
 /** A small picture; without one, an empty box of the same size. */
 export const Swatch = ({ url, testid }: { url: string | undefined; testid?: string }) =>
   url ? <img class="e-swatch" src={url} alt="" data-testid={testid} /> : <span class="e-swatch" />;
 
-/** A sheet over the widget that can be closed. */
-export function Over(props: {
+interface OverProps {
   label: string;
   testid: string;
   class?: string;
-  hint?: string;
   onClose: () => void;
   children: ComponentChildren;
-}) {
-  const { label, testid, class: kind = "", hint = "Close", onClose, children } = props;
-  return (
-    <section class={`e-keys ${kind}`} aria-label={label}>
-      <IconButton icon="close" label={hint} testid={`${testid}-close`} onClick={onClose} />
-      {children}
-    </section>
-  );
+}
+
+/** A sheet over the widget that can be closed. It takes the focus from the control that opened it, and gives it back. */
+export class Over extends Component<OverProps> {
+  private readonly sheet = createRef<HTMLElement>();
+  private opener: HTMLElement | null = null;
+
+  override componentDidMount(): void {
+    const sheet = this.sheet.current;
+    // Somebody who has left the widget meanwhile keeps the focus.
+    if (!sheet?.closest(":focus-within")) return;
+    this.opener = (sheet.getRootNode() as Document).activeElement as HTMLElement;
+    sheet.focus({ preventScroll: true });
+    // The second call is for a sheet that is higher than the window: it shows its top, where the first button is.
+    reveal(sheet);
+    reveal(sheet.firstElementChild);
+  }
+
+  override componentWillUnmount(): void {
+    if (this.sheet.current?.matches(":focus-within")) this.opener?.focus();
+  }
+
+  override render({ label, testid, class: kind = "", onClose, children }: OverProps) {
+    return (
+      <section class={`e-keys ${kind}`} role="dialog" aria-label={label} tabIndex={-1} ref={this.sheet}>
+        <IconButton icon="close" label="Close (Esc)" testid={`${testid}-close`} onClick={onClose} />
+        {children}
+      </section>
+    );
+  }
 }
 
 /** A range input whose filled part shows its value; a double click sets it to `resetTo`. */
@@ -144,15 +283,14 @@ export function Choice<T extends string>(props: {
 }
 
 /**
- * Submits a form on Enter, because browsers do not do so inside JupyterLab. A field that acts without the form
- * (`data-live`) only sends its change.
+ * Submits a form on Enter, because browsers do not do so inside JupyterLab; but not from a field that acts without the
+ * form (`data-live`), or that is wrong.
  */
 export function submitOnEnter(event: KeyboardEvent): void {
   const { key, target, currentTarget } = event;
   if (key !== "Enter" || !(target instanceof HTMLInputElement)) return;
   event.preventDefault();
-  target.dispatchEvent(new Event("change", { bubbles: true }));
-  if (!("live" in target.dataset)) (currentTarget as HTMLFormElement).requestSubmit();
+  if (!("live" in target.dataset) && target.ariaInvalid !== "true") (currentTarget as HTMLFormElement).requestSubmit();
 }
 
 export function Check(props: { label: string; title: string; testid: string; value: Signal<boolean> }) {
@@ -171,6 +309,10 @@ export function Check(props: { label: string; title: string; testid: string; val
     </label>
   );
 }
+
+/** What the label of a control says that draws or opens another picture. */
+export const loses = ({ history }: Store): string =>
+  history.isEdited.value ? "; replaces your painting, Undo brings it back" : "";
 
 /** Asks for a file. */
 export function pickFile(onPick: (file: File) => void): void {

@@ -7,6 +7,8 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["Delete", "Erase the selection"],
   ["Esc", "Cancel the stroke, or remove the selection"],
   ["Ctrl Z", "Undo; with Shift: redo"],
+  ["Ctrl C", "Copy the selection, or else all edits"],
+  ["Ctrl V", "Paste, in this or another widget"],
   ["Hold C", "Show the unedited picture"],
   ["Shift drag", "Straight line; with Alt: a box"],
   ["Alt click", "Eyedropper"],

@@ -39,6 +39,11 @@ export function actionOf(
     };
   if (where.inText) return null;
   const letter = key.toLowerCase();
+  if (held.command && letter === "c") {
+    // Text that is selected is copied by the browser.
+    return globalThis.getSelection?.()?.isCollapsed === false ? null : () => store.clipboard.copy();
+  }
+  if (held.command && letter === "v") return () => store.isEditable && store.clipboard.paste();
   if (held.command) {
     if (letter === "z") return () => (held.shift ? store.history.redo() : store.history.undo());
     return letter === "y" ? () => store.history.redo() : null;
@@ -58,7 +63,8 @@ export function actionOf(
   if (key === "Escape") {
     if (store.stroke.isActive) return () => store.stroke.cancel();
     if (view.help.value) return put(view.help, false);
-    return selection.value && put(selection, null);
+    if (selection.value) return put(selection, null);
+    return store.robustness.trial.value && (() => store.robustness.close());
   }
   const selected = selection.value;
   if (key === "Delete" || key === "Backspace") return selected && (() => store.stroke.useOn(selected, "erase"));
@@ -94,7 +100,7 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
       const target = path[0];
       const inText =
         target instanceof HTMLTextAreaElement ||
-        (target instanceof HTMLInputElement && target.type !== "range" && target.type !== "checkbox");
+        (target instanceof HTMLInputElement && !["range", "checkbox", "color"].includes(target.type));
       const command = event.ctrlKey || event.metaKey;
       const held = { command, shift: event.shiftKey, alt: event.altKey };
       const action = actionOf(event.key, held, { onGrid: target === grid, inText }, view);

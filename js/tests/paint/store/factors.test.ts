@@ -73,8 +73,8 @@ test("a removed factor's marks disappear with it and return with it", () => {
 
 test("another scene with the same ids has other factors", () => {
   const { become, marks } = setUp();
-  become([0, 1, 2], { run: "another run", features: [5, 6, 7].map(feature) });
-  assert.deepEqual(marks(), [[], [], null, null, 1]);
+  become([0, 1, 2], { run: "another run", features: [5, 6, 7].map(feature), first_thing: 2 });
+  assert.deepEqual(marks(), [[], [], null, null, 2]);
 });
 
 test("another picture of the same factors, with other shares, keeps their marks", () => {
@@ -88,7 +88,7 @@ test("without factors the picked index is 0, and picking another one changes not
   const factors = new Factors();
   factors.pick(3);
   assert.equal(factors.picked.value, 0);
-  factors.follow({ ids: [4, 7], run: "a run", features: [[], []] });
+  factors.follow({ ids: [4, 7], run: "a run", features: [[], []], first_thing: 0 });
   assert.equal(factors.picked.value, 0);
   factors.pick(9);
   assert.equal(factors.picked.value, 1);
@@ -99,5 +99,26 @@ test("the kernel's selected factor is picked, and the widget's is sent", () => {
   assert.equal(kernel.traits.selected_factor, 1);
   kernel.traits.selected_factor = 2;
   for (const listener of kernel.listeners.get("change:selected_factor") ?? []) listener(null, []);
+  assert.equal(store.factors.picked.value, 2);
+});
+
+test("in another picture the first thing is picked, and in the first one what the kernel says", () => {
+  const { kernel, store } = openStore();
+  kernel.traits.selected_factor = 2;
+  const names = ["sky", "snow", "pine"];
+  kernel.state({ names, first_thing: 1 });
+  assert.equal(store.factors.picked.value, 2);
+  const features = names.map((_, factor) => feature(factor + 5));
+  kernel.state({ names, run: "another run", features, first_thing: 1 });
+  assert.equal(store.factors.picked.value, 1);
+  assert.equal(kernel.traits.selected_factor, 1);
+  store.factors.pick(0);
+  kernel.state({ names, run: "another run", features, first_thing: 1, revision: 2 });
+  assert.equal(store.factors.picked.value, 0);
+});
+
+test("without a kernel's word, as in a saved page, the first thing is picked", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ names: ["sky", "snow", "pine"], first_thing: 2 });
   assert.equal(store.factors.picked.value, 2);
 });

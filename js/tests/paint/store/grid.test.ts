@@ -25,6 +25,7 @@ interface Op {
   op: string;
   args: unknown;
   sites: number[];
+  steps?: (readonly [number, number] | null)[];
   rows?: number;
   cols?: number;
   before: Maps;
@@ -87,9 +88,9 @@ function assertEqual(actual: Float32Array, expected: Float32Array): void {
   }
 }
 
-for (const [i, { op, args, sites, before, after, rows = 16, cols = 16 }] of OPERATIONS.entries()) {
+for (const [i, { op, args, sites, steps = [], before, after, rows = 16, cols = 16 }] of OPERATIONS.entries()) {
   test(`edit ${i} (${op} on ${rows}×${cols}) gives the same as in Python`, () => {
-    const start = { ...layersOf({ rows, cols }, before), sites };
+    const start = { ...layersOf({ rows, cols }, before), sites, steps };
     const kept = copyLayers(start);
     const edited = OPS[op]?.(start, args as unknown as Args);
     assert.ok(edited, `no edit called ${op}`);

@@ -124,7 +124,7 @@ test("Enter picks the best feature found, also if it is pressed before the answe
   const { kernel, store } = setUp();
   const { search } = store;
   const picked: number[] = [];
-  const enter = () => search.pickFirst(({ feature }) => picked.push(feature));
+  const enter = () => search.pickFirst((first) => picked.push(first?.feature ?? -1));
   const answer = (...found: number[]) => {
     const { seq } = kernel.of("search").at(-1);
     kernel.say({ type: "found", client: "me", seq, features: found.map((feature) => ({ feature, label: "" })) });
@@ -139,11 +139,12 @@ test("Enter picks the best feature found, also if it is pressed before the answe
   search.search("no such thing");
   enter();
   answer();
+  assert.deepEqual(picked, [5, 5, -1], "that nothing was found is said too");
   search.search("lake");
   enter();
   search.search("lakes");
   answer(7);
-  assert.deepEqual(picked, [5, 5], "nothing was found, and of a text that was changed nothing is taken");
+  assert.deepEqual(picked, [5, 5, -1], "of a text that was changed nothing is taken");
 });
 
 test("a search in the middle of a stroke does not lose its newest state", () => {

@@ -7,11 +7,12 @@ import { FeatureSearch } from "../../../src/paint/store/feature_search.ts";
 import { emptyLayers } from "../../../src/paint/store/grid.ts";
 import { History } from "../../../src/paint/store/history.ts";
 import { Painting } from "../../../src/paint/store/painting.ts";
+import { Robustness, type Trial } from "../../../src/paint/store/robustness.ts";
 import { Settings } from "../../../src/paint/store/settings.ts";
 import { Stroke } from "../../../src/paint/store/stroke.ts";
 import { Thumbnails } from "../../../src/paint/store/thumbnails.ts";
 import { Variations } from "../../../src/paint/store/variations.ts";
-import type { Edit, Request, SceneInfo } from "../../../src/paint/transport/messages.ts";
+import type { Edit, Request, RobustnessMessage, SceneInfo } from "../../../src/paint/transport/messages.ts";
 
 function recorder() {
   const requests: Request[] = [];
@@ -48,7 +49,7 @@ test("undo first cancels a stroke, and requests a step only if there is one", ()
   const { requests, ask } = recorder();
   let isStroking = true;
   const history = new History(ask, () => isStroking);
-  history.take({ can_undo: true, can_redo: false, steps: [], step: 4 });
+  history.take({ can_undo: true, can_redo: false, edited: true, replaced: false, steps: [], step: 4 });
   history.undo();
   assert.deepEqual(requests, []);
   isStroking = false;
@@ -71,6 +72,50 @@ test("edits are stopped before a variation is requested", () => {
   assert.deepEqual(order, ["start", "vary", "start", "vary"]);
 });
 
+test("an edit on other seeds: its pictures come one by one, and a change of the scene makes them outdated", () => {
+  const asked: object[] = [];
+  const taken: string[] = [];
+  const robustness = new Robustness(
+    (request) => asked.push(request),
+    (seed) => taken.push(seed),
+  );
+  const shown = (): Trial | null => robustness.trial.value;
+  const say = (change: Partial<RobustnessMessage>, seq = 1) =>
+    robustness.receive({
+      ...{ type: "robustness", client: "me", seq, n: 2, pair: null, map: "", text: "", outdated: false },
+      ...change,
+    });
+  say({ text: "nobody asked" });
+  assert.equal(shown(), null);
+  robustness.start();
+  assert.ok(robustness.isRunning);
+  say({ pair: ["4", "a", "b"], map: "m" });
+  say({ pair: ["9", "x", "y"] }, 7);
+  say({ pair: ["5", "c", "d"] });
+  assert.deepEqual(shown()?.pairs, [
+    ["4", "a", "b"],
+    ["5", "c", "d"],
+  ]);
+  assert.equal(shown()?.map, "m");
+  say({ text: "done" });
+  assert.ok(!robustness.isRunning);
+  robustness.take("5");
+  robustness.outdate(); // by the seed that was taken
+  assert.equal(shown()?.outdated, false);
+  robustness.outdate(); // by a stroke
+  assert.equal(shown()?.outdated, true);
+  assert.equal(shown()?.text, "done");
+  robustness.close();
+  assert.equal(shown(), null);
+  robustness.start();
+  robustness.close();
+  say({ pair: ["4", "a", "b"] }, 2);
+  assert.equal(shown(), null);
+  assert.deepEqual(taken, ["5"]);
+  const [on, off] = [true, false].map((on) => ({ type: "robustness", on }));
+  assert.deepEqual(asked, [on, on, off]);
+});
+
 test("a stroke needs a painting, settings and factors, and no store", () => {
   const edits: Edit[] = [];
   const painting = new Painting({ stream: (snapshot) => edits.push(snapshot()), commit: (edit) => edits.push(edit) });
@@ -79,7 +124,7 @@ test("a stroke needs a painting, settings and factors, and no store", () => {
   const stroke = new Stroke(painting, settings, factors, () => isEditable);
   const layers = emptyLayers({ rows: 3, cols: 5 }, 1);
   painting.take(INFO, [1], layers, new Float32Array(30));
-  factors.follow({ ids: [0], run: "a run", features: [[]] });
+  factors.follow({ ids: [0], run: "a run", features: [[]], first_thing: 0 });
   assert.equal(stroke.begin({ row: 1.5, col: 4.5 }), false);
   isEditable = true;
   settings.size.value = 1;

@@ -420,3 +420,89 @@ test("buffers of another grid than the message says are ignored", () => {
   kernel.say({ ...message, rows: 24, cols: 24, gains: [1], icons: [], features: [[]], seeds: [] }, buffers);
   assert.equal(store.painting.revision, 1);
 });
+
+test("a hint says what to do until something was painted, here, elsewhere, or before the page was loaded", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  assert.equal(store.painting.touched.value, false);
+  kernel.state({ revision: 2, run: "another" });
+  assert.equal(store.painting.touched.value, false);
+  store.settings.tool.value = "rect";
+  assert.ok(store.stroke.begin(middle(3, 3)));
+  store.stroke.end();
+  assert.equal(store.painting.touched.value, false);
+  store.settings.tool.value = "paint";
+  assert.ok(store.stroke.begin(middle(3, 3)));
+  assert.ok(store.painting.touched.value);
+  store.stroke.cancel();
+  kernel.state({ revision: 3 });
+  assert.ok(store.painting.touched.value);
+
+  const reloaded = openStore();
+  reloaded.kernel.state({
+    steps: [
+      [0, "step 0", ""],
+      [1, "step 1", ""],
+    ],
+  });
+  assert.ok(reloaded.store.painting.touched.value);
+
+  const painted = openStore();
+  painted.kernel.state({}, 0.25, 0.5);
+  assert.ok(painted.store.painting.touched.value);
+});
+
+test("until the first stroke the brush is as large as the thing it paints, unless the user changes it", () => {
+  const { kernel, store } = openStore();
+  const { size } = store.settings;
+  kernel.state();
+  assert.equal(size.value, 6);
+  kernel.state({ rows: 2, cols: 2, revision: 2, run: "small" });
+  assert.equal(size.value, 3);
+  size.value = 4;
+  kernel.state({ revision: 3, run: "large" });
+  assert.equal(size.value, 4);
+  const other = openStore();
+  other.kernel.state({ rows: 2, cols: 2 });
+  other.store.stroke.begin(middle(1, 1));
+  other.store.stroke.end();
+  other.kernel.state({ revision: 2, run: "large" });
+  assert.equal(other.store.settings.size.value, 3);
+});
+
+test("the kernel is asked once what it does not read of the form's texts, and only the newest answer counts", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  assert.deepEqual(kernel.of("notes"), []);
+  kernel.state({ capabilities: ["prompt_notes"], revision: 2 });
+  store.draft.set({ prompt: "a zebra" });
+  store.draft.set({ seed: "7" });
+  const [first, second] = kernel.of("notes");
+  assert.deepEqual([first.prompt, second.prompt, kernel.of("notes").length], ["a tree", "a zebra", 2]);
+  const answer = { type: "notes", client: "me", prompt: "not known here: zebra", style: "", words: ["pine"] };
+  kernel.say({ ...answer, seq: first.seq });
+  const said = () => store.notes.now.value?.prompt;
+  assert.equal(said(), undefined);
+  kernel.say({ ...answer, seq: second.seq });
+  assert.equal(said(), "not known here: zebra");
+});
+
+test("in a saved page nobody is asked about the texts", () => {
+  const { kernel } = openStore();
+  kernel.state({ capabilities: ["prompt_notes"], frozen: true });
+  assert.deepEqual(kernel.of("notes"), []);
+});
+
+test("what the kernel refuses does not stay in the form as if it were in force", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.draft.set({ style: "sepia", n_factors: 9 });
+  kernel.say({ type: "error", client: "another", seq: 1, message: "no", traceback: "" });
+  assert.equal(store.draft.fields.value.style, "sepia");
+  kernel.say({ type: "error", client: "me", seq: 1, message: "no", traceback: "" });
+  assert.deepEqual([store.draft.fields.value.style, store.draft.fields.value.n_factors], ["", 2]);
+  // What is still to be drawn is only a wish.
+  store.draft.set({ prompt: "a wish", style: "sepia" });
+  kernel.say({ type: "error", client: "me", seq: 2, message: "no", traceback: "" });
+  assert.equal(store.draft.fields.value.style, "sepia");
+});

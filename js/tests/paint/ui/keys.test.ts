@@ -33,6 +33,7 @@ test("letters pick the tool, brackets the size, and digits the factor", () => {
   assert.equal(store.settings.tool.value, "move");
   press("b");
   assert.equal(store.settings.tool.value, "paint");
+  store.settings.size.value = 2;
   press("]");
   assert.equal(store.settings.size.value, 3);
   for (let i = 0; i < 20; i++) press("[");
@@ -98,6 +99,20 @@ test("Escape cancels a stroke; otherwise the notebook gets the key", () => {
   store.stroke.begin({ row: 0.5, col: 0.5 });
   assert.equal(press("Escape"), true);
   assert.equal(store.painting.layers.value.strengths[0], 0.25);
+});
+
+test("Escape closes the edit on other seeds, after all else", () => {
+  const { kernel, store, press } = setUp();
+  store.robustness.start();
+  store.settings.selection.value = emptyMask(GRID);
+  press("Escape");
+  assert.ok(store.robustness.isRunning);
+  press("Escape");
+  assert.equal(store.robustness.trial.value, null);
+  assert.deepEqual(
+    kernel.of("robustness").map(({ on }) => on),
+    [true, false],
+  );
 });
 
 test("Enter starts a stroke, arrows continue it, Enter ends it; with Shift the line is straight", () => {

@@ -179,7 +179,7 @@ class TestSelection:
         points, hidden = widget.points, sorted(set(range(N)) - set(widget.filter.tolist()))
         told: list[str] = []
         widget.observe(lambda change: told.append(change["name"]))
-        atlas._scatter._repeat(False)
+        atlas._scatter._repeat()
         assert {"points", "color", "filter", "selection"} <= set(told)
         assert hidden == list(DEAD)
         assert sorted(set(range(N)) - set(widget.filter.tolist())) == hidden

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ember_widgets.painter import robustness as robust
+from ember_widgets.painter.refit import on_strengths
+from ember_widgets.painter.robustness import Robustness
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.replies import Reply
@@ -98,9 +103,15 @@ class FullPainter(FakePainter):
         fields: dict[str, Any] = {name: getattr(scene, name) for name in kept}
         return make_scene(n_factors, grid=scene.grid, **fields)
 
-    def reseed(self, scene: Scene, seed: int) -> Scene:
+    def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
         self._begin("reseed", seed)
-        return scene.replace(seed=seed)
+        return on_strengths(scene, seed, scene.base_strengths) if edit_only else scene.replace(seed=seed)
+
+    def robustness(self, scene: Scene, seeds: int | Iterable[int] = 8, **more: Any) -> Robustness:
+        """Other seeds' own pictures are those of the scene."""
+        self._begin("robustness", scene)
+        carry = functools.partial(self.reseed, scene, edit_only=True)
+        return robust.robustness(scene, seeds, carry=carry, draw=self.render, **more)
 
     def sweep(self, scene: Scene, factor: int | str) -> Image.Image:
         self._begin("sweep", factor)

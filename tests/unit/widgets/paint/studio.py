@@ -13,15 +13,18 @@ import numpy as np
 from ember_widgets.features.labels import Labels
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import session as paint_session
+from ember_widgets.widgets.paint.clipboard import CLIPBOARD
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FullPainter
 from tests.unit.widgets.paint.ui_messages import Message
 
-ANSWERS = ("ack", "frame", "found", "borrow_source", "original", "top", "file", "panels")
+ANSWERS = (
+    *("ack", "frame", "found", "borrow_source", "original", "top", "file", "panels", "notes", "notice"),
+)
 # Answered when the painter is idle: the newest one of a client, or an error that is sent to all.
-WHEN_IDLE = ("original", "top", "export", "borrow_source")
+WHEN_IDLE = ("original", "top", "export", "borrow_source", "notes")
 
 
 class StudioPainter(FullPainter):
@@ -34,6 +37,7 @@ class Studio:
     """A widget, its painter, and a browser with pages that take turns."""
 
     def __init__(self, scene: Scene, guidance: float = 0.0) -> None:
+        CLIPBOARD.copied = None  # as in a new process
         self.painter = StudioPainter(guidance, scene.grid)
         # Nothing else is under way in these tests, so there is nothing to wait for.
         at_once: Any = functools.partial(LatestWins, settle_after_s=0.0)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ember_widgets.model.backbone import Cut
+from ember_widgets.painter.prompt_notes import PromptNotes
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import messages
 from ember_widgets.widgets.paint.widget import PaintWidget
@@ -48,13 +50,17 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "most_steps": 4,
         "sites": [],
         "site_names": [],
+        "factor_steps": [],
         "names": list(scene.names),
         "colors": list(scene.colors),
         "gains": [1.0] * 5,
         "seen": scene.base_strengths.max(axis=(0, 1)).tolist(),
         "analysed": [True] * 5,
+        "first_thing": 0,
         "can_undo": False,
         "can_redo": False,
+        "edited": False,
+        "replaced": False,
         "steps": [[0, "step 0", ""]],
         "step": 0,
         "seeds": [["4", "seed 4 of 0"], ["5", "seed 5 of 0"], ["6", "seed 6 of 0"], ["7", "seed 7 of 0"]],
@@ -441,7 +447,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         (
             PALETTE | {"verb": "render", "arguments": {}},
             "palette: verb='render' is unknown; choose one of rename, recolor, duplicate, remove, reorder, "
-            "set_weight, reset_weights, add_factor, restyle, borrow",
+            "set_weight, reset_weights, add_factor, restyle, borrow, set_steps",
         ),
         (
             PALETTE | {"verb": "rename", "arguments": {"factor": 0}},
@@ -651,3 +657,51 @@ def test_messages_and_python_from_many_threads_leave_a_consistent_widget(
     )
     assert widget.seed == widget.scene.seed
     assert browser.of("status")[-1]["busy"] is False
+
+
+# What the model does not read of a prompt
+
+
+class NotingPainter(FakePainter):
+    """Knows two words, and reads three words of a text."""
+
+    known_words = ("pine", "snow")
+
+    def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
+        self._begin("prompt_notes", (prompt, style))
+        text = prompt if style is None else style
+        return PromptNotes.of(text, self.known_words, Cut(3, 4) if "long" in text else None)
+
+
+def test_a_page_hears_what_the_model_does_not_read(scene: Scene) -> None:
+    painter = NotingPainter()
+    widget = PaintWidget(painter, scene)
+    try:
+        browser = Browser(widget)
+        browser.ask("hello")
+        assert browser.state()["capabilities"] == ["prompt_notes"]
+        browser.ask("notes", prompt="a pine", style="long pine")
+        widget._open.idle.wait(SOON_S)
+        told = browser.of("notes")[-1]
+        assert (told["prompt"], told["style"]) == (
+            "not known here: a",
+            "not known here: long; only the first 3 tokens count: everything after “long” is ignored",
+        )
+        assert told["words"] == ["pine", "snow"]
+        browser.ask("notes", prompt="snow", style="")
+        widget._open.idle.wait(SOON_S)
+        told = browser.of("notes")[-1]
+        assert (told["prompt"], told["style"], told["words"]) == ("", "", [])
+        painter.fault = ValueError("no tokenizer")
+        browser.ask("notes", prompt="snow", style="")
+        widget._open.idle.wait(SOON_S)
+        assert browser.of("error")[-1]["message"] == "no tokenizer"
+    finally:
+        widget.close()
+
+
+def test_a_painter_that_reads_everything_has_nothing_to_say(widget: PaintWidget, browser: Browser) -> None:
+    browser.ask("notes", prompt="a zebra", style="")
+    widget._open.idle.wait(SOON_S)
+    told = browser.of("notes")[-1]
+    assert (told["prompt"], told["style"], told["words"]) == ("", "", [])

@@ -134,7 +134,10 @@ def test_a_variation_goes_on_from_the_sliders_and_python_says_so(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"verb": "explode", "value": 1}, "vary: verb='explode' is unknown; choose one of refit, reseed"),
+        (
+            {"verb": "explode", "value": 1},
+            "vary: verb='explode' is unknown; choose one of refit, reseed, reseed_edit",
+        ),
         (
             {"verb": "refit", "value": 0},
             "vary: n_factors=0, but an image has 256 patches; choose 1..256 (3..8 reads best)",

@@ -31,6 +31,7 @@ SCENES: dict[str, Scene] = {
     "style": make_scene(style="in sepia"),
     "guidance": make_scene(guidance=7.123456789, n_steps=30),
     "edit steps": make_scene(n_steps=4, edit_steps=(1, 3)),
+    "layers": make_scene(n_steps=4, factor_steps=((2, 4), None, (0, 1, "add"))),
     "photograph": make_scene(image=PHOTOGRAPH, image_strength=0.7, n_steps=4, edit_steps=(0, 2)),
     "photograph, painted": make_scene(image=PHOTOGRAPH, image_strength=0.3).paint(0, "left"),
     "renamed": make_scene().rename(0, "it's heaven").recolor(1, "#123456"),

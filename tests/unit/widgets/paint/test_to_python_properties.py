@@ -25,7 +25,7 @@ grids = st.sampled_from((Grid(4, 5), Grid(16, 16)))
 Act = Callable[[PaintWidget], object]
 
 BY_HAND = (*["edit"] * 7, *["palette"] * 5, *["undo", "redo", "go"], *["analyze", "vary", "open"])
-BY_HAND += ("borrow_source", "keep", "retry")
+BY_HAND += ("borrow_source", "keep", "retry", "copy", "paste", "paste")
 
 
 def in_python(now: Session) -> st.SearchStrategy[Act]:
@@ -41,6 +41,7 @@ def in_python(now: Session) -> st.SearchStrategy[Act]:
         scenes(painted.grid).map(lambda scene: lambda widget: setattr(widget, "scene", scene)),
         features(now).map(lambda feature: lambda widget: widget.add_feature(feature)),
         seeds.map(lambda seed: lambda widget: widget.reseed(seed)),
+        seeds.map(lambda seed: lambda widget: widget.reseed(seed, edit_only=True)),
         counts.map(lambda n: lambda widget: widget.refit(n)),
         counts.map(lambda n: lambda widget: widget.analyze(n_steps=n)),
         st.sampled_from((PaintWidget.undo, PaintWidget.redo)),

@@ -78,6 +78,8 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("vary", {"verb": "refit", "value": 4}, "this painter has no refit(); ember.Painter has"),
     ("vary", {"verb": "reseed", "value": "4"}, "this painter has no reseed(); ember.Painter has"),
+    ("vary", {"verb": "reseed_edit", "value": "4"}, "this painter has no robustness(); ember.Painter has"),
+    ("robustness", {"on": True}, "this painter has no robustness(); ember.Painter has"),
     ("export", {"form": "sweep", "factor": 0}, "this painter has no sweep(); ember.Painter has"),
     (
         "palette",

@@ -6,6 +6,7 @@ import base64
 import gc
 import io
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -416,3 +417,90 @@ def test_a_widget_closed_in_the_middle_of_a_picture_sends_nothing_more(
     painter.gate.set()
     widget.wait(SOON_S)
     assert browser.frames() == []
+
+
+def with_a_thing(at: int, n_features: int = 8, **fields: Any) -> Scene:
+    """A scene of three factors, of which one is a thing and the others are everywhere."""
+    strengths = np.ones((16, 16, 3), np.float32)
+    strengths[..., at] = 0
+    strengths[6:10, 6:10, at] = 1
+    basis = np.random.default_rng(at).uniform(0.5, 1, (3, n_features)).astype(np.float32)
+    fields |= {"strengths": strengths, "base_strengths": strengths, "basis": basis, "base_basis": basis}
+    return make_scene(3, prompt=f"{at}", **fields)
+
+
+def test_the_first_thing_is_selected_and_a_users_own_selection_stays() -> None:
+    widget = PaintWidget(FakePainter(), with_a_thing(2))
+    try:
+        assert widget.selected_factor == 2
+        widget.selected_factor = 1
+        widget.scene = widget.scene.paint(0, "floor").replace(seed=4)
+        assert widget.selected_factor == 1
+        widget.scene = with_a_thing(0)
+        assert widget.selected_factor == 0
+        widget.undo()
+        assert widget.selected_factor == 2
+    finally:
+        widget.close()
+
+
+def test_what_the_user_picked_in_a_new_scene_before_its_picture_stays() -> None:
+    class Things(FakePainter):
+        def analyze(self, prompt: str = "", **fields: Any) -> Scene:
+            return with_a_thing(2, seed=fields["seed"])
+
+    painter = Things()
+    widget = PaintWidget(painter, with_a_thing(1))
+    try:
+        browser = Browser(widget)
+        painter.hold()
+        widget.analyze("2")
+        assert painter.entered.wait(SOON_S)  # the new scene is there, its picture is not
+        assert browser.of("state")[-1]["first_thing"] == 2
+        widget.selected_factor = 0
+        painter.gate.set()
+        widget.wait(SOON_S)
+        widget.analyze("2", seed=8)  # other noise, the same factors
+        widget.wait(SOON_S)
+        assert widget.selected_factor == 0
+    finally:
+        painter.gate.set()
+        widget.close()
+
+
+def test_a_new_scene_selects_its_first_thing_without_a_browser() -> None:
+    class Things(FakePainter):
+        def analyze(self, prompt: str = "", **fields: Any) -> Scene:
+            return with_a_thing(2)
+
+    widget = PaintWidget(Things(), with_a_thing(1))
+    try:
+        assert widget.selected_factor == 1
+        widget.analyze("2")
+        widget.wait(SOON_S)
+        widget._open.worker.wait(SOON_S)
+        deadline = time.monotonic() + SOON_S
+        while widget.selected_factor != 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert widget.selected_factor == 2
+    finally:
+        widget.close()
+
+
+def test_a_painter_that_is_opened_later_selects_the_first_thing_unless_the_user_did() -> None:
+    for own in (None, 1):
+        may_open = threading.Event()
+
+        def opened(may_open: threading.Event = may_open) -> FakePainter:
+            may_open.wait(SOON_S)
+            return FakePainter()
+
+        widget = PaintWidget(opened, with_a_thing(2))
+        try:
+            if own is not None:
+                widget.selected_factor = own
+            may_open.set()
+            widget.wait(SOON_S)
+            assert widget.selected_factor == (2 if own is None else own)
+        finally:
+            widget.close()

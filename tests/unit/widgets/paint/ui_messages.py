@@ -46,6 +46,9 @@ seeds = st.integers(0, 2**63 - 1).map(str) | st.integers(0, 2**31)
 PHOTOGRAPH = np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32)
 
 
+STEPS = (((2, 4), None, (3, 4)), (None, (0, 2, "add"), (1, 3)))
+
+
 def scenes(grid: Grid) -> st.SearchStrategy[Scene]:
     """A scene that a painter of this grid may have made, and that was painted on or not."""
     of_grid = functools.partial(make_scene, grid=grid)
@@ -54,6 +57,7 @@ def scenes(grid: Grid) -> st.SearchStrategy[Scene]:
         | st.builds(of_grid, style=texts, seed=st.integers(0, 9))
         | st.builds(of_grid, guidance=st.just(7.1), n_steps=st.integers(1, 100))
         | st.builds(of_grid, n_steps=st.just(4), edit_steps=st.sampled_from(((1, 3), (0, 1))))
+        | st.builds(of_grid, n_steps=st.just(4), factor_steps=st.sampled_from(STEPS))
         | st.builds(of_grid, image=st.just(PHOTOGRAPH), image_strength=st.floats(0.05, 1))
         | st.builds(of_grid, names=st.just(("factor 1", "factor 2", "factor 3")))
         | st.builds(of_grid, st.just(0), remainder=st.just(np.zeros(grid.shape)))
@@ -181,6 +185,10 @@ PALETTE: dict[str, Callable[[Session], dict[str, st.SearchStrategy[Any]]]] = {
     },
     "restyle": lambda now: {"style": texts},
     "borrow": lambda now: {"factor": st.integers(0, 2) | st.sampled_from(("sky", "lion"))},
+    "set_steps": lambda now: {
+        "factor": factors(now),
+        "steps": st.none() | st.sampled_from(([0, 1], [1, 2], [1, 4], [0, now.state.painted.n_steps])),
+    },
 }
 """For each verb that a browser may use, its arguments."""
 
@@ -222,7 +230,9 @@ def icons(draw: st.DrawFn, now: Session) -> Message:
 
 @st.composite
 def vary(draw: st.DrawFn, now: Session) -> Message:
-    verb, values = draw(st.sampled_from((("refit", st.integers(1, 4)), ("reseed", seeds))))
+    verb, values = draw(
+        st.sampled_from((("refit", st.integers(1, 4)), ("reseed", seeds), ("reseed_edit", seeds)))
+    )
     return Message({"verb": verb, "value": draw(values)})
 
 
@@ -232,6 +242,15 @@ def opened(scene: Scene) -> Message:
 
 def of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
     return st.fixed_dictionaries(fields).map(Message)
+
+
+def patch_numbers(now: Session) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, now.state.painted.remainder.size - 1), max_size=6)
+
+
+@st.composite
+def paste(draw: st.DrawFn, now: Session) -> Message:
+    return Message({"revision": draw(revisions(now))})
 
 
 nothing = st.builds(Message)
@@ -259,7 +278,11 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Open: lambda now: scenes(now.state.painted.grid).map(opened),
     messages.Vary: vary,
     messages.BorrowFrom: borrow_source,
+    messages.Robustness: lambda now: of(on=st.booleans()),
     messages.Keep: lambda now: of(step=steps(now), name=texts),
+    messages.Notes: lambda now: of(prompt=texts, style=texts),
+    messages.Copy: lambda now: of(patches=patch_numbers(now)),
+    messages.Paste: paste,
 }
 """For each request, the messages that a browser may send now."""
 

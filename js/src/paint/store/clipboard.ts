@@ -1,0 +1,43 @@
+/** Copies the selection, or all edits, to the kernel's clipboard, and pastes what is there: also from another widget. */
+
+import { batch, signal } from "@preact/signals-core";
+import type { NoticeMessage, Request } from "../transport/messages.ts";
+import type { Layers } from "./grid.ts";
+import type { Painting } from "./painting.ts";
+import type { Settings } from "./settings.ts";
+
+export class Clipboard {
+  /** What was copied or pasted, or why it was not. */
+  readonly notice = signal("");
+  private before: Layers | null = null;
+
+  constructor(
+    private readonly ask: (request: Request) => number,
+    private readonly painting: Painting,
+    private readonly settings: Settings,
+    private readonly cancelStroke: () => boolean,
+  ) {}
+
+  copy(): void {
+    const patches = [...(this.settings.selection.value ?? [])].flatMap((on, p) => (on ? p : []));
+    this.ask({ type: "copy", patches });
+  }
+
+  paste(): void {
+    this.cancelStroke();
+    this.before = this.painting.layers.value;
+    this.ask({ type: "paste", revision: this.painting.revision });
+  }
+
+  receive({ text, patches }: NoticeMessage): void {
+    const { settings, before } = this;
+    batch(() => {
+      this.notice.value = text;
+      if (!patches) return;
+      const selection = this.painting.layers.value.remainder.map((_, p) => Number(patches.includes(p)));
+      settings.selection.value = Uint8Array.from(selection);
+      settings.tool.value = "move";
+      settings.floating = before && { selection: settings.selection.value, under: before };
+    });
+  }
+}

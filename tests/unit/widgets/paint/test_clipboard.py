@@ -1,0 +1,178 @@
+"""Copy in one widget, paste in another: what is put there, what is said, and the program that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint.clipboard import CLIPBOARD
+from ember_widgets.widgets.paint.widget import PaintWidget
+from tests.unit.scene.scenes import make_scene
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter, two_sites
+
+HERE = [(3, 4), (3, 5)]
+NUMBERS = [3 * 16 + 4, 3 * 16 + 5]
+
+
+def things(*names: str, seed: int = 3) -> Scene:
+    """A scene whose factors are one feature each."""
+    kinds = ("sky", "lion", "meadow", "tree")
+    basis = np.eye(4, 8)[[kinds.index(name) for name in names]]
+    return make_scene(len(names), names=names, basis=basis, base_basis=basis, seed=seed)
+
+
+@pytest.fixture(autouse=True)
+def nothing_copied() -> Iterator[None]:
+    CLIPBOARD.copied = None
+    yield
+    CLIPBOARD.copied = None
+
+
+class Page:
+    """A widget and its browser."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.widget = PaintWidget(FakePainter(), scene)
+        self.browser = Browser(self.widget)
+        self.browser.ask("hello")
+
+    def copy(self, patches: list[int]) -> str:
+        self.browser.ask("copy", patches=patches)
+        return str(self.browser.of("notice")[-1]["text"])
+
+    def paste(self) -> dict[str, Any]:
+        self.browser.ask("paste", revision=self.browser.state()["revision"])
+        self.widget.wait(SOON_S)
+        return self.browser.of("notice")[-1]
+
+    @property
+    def scene(self) -> Scene:
+        return self.widget.scene
+
+
+@pytest.fixture
+def source() -> Page:
+    return Page(things("sky", "lion"))
+
+
+@pytest.fixture
+def target() -> Page:
+    return Page(things("sky", "meadow", seed=4))
+
+
+def run(widget: PaintWidget) -> Scene:
+    names: dict[str, Any] = {"painter": FakePainter()}
+    exec(widget.to_python(), names)
+    scene: Scene = names["scene"]
+    return scene
+
+
+def test_patches_copied_in_one_widget_are_pasted_in_another(source: Page, target: Page) -> None:
+    source.widget.scene = source.scene.paint("lion", HERE, 0.7).paint("sky", HERE, 0.2, mode="add")
+    before = target.scene
+
+    assert source.copy(NUMBERS) == "Copied 2 patches of sky, lion. Now paste it in this or another widget."
+    notice = target.paste()
+
+    assert notice["text"] == "Pasted 2 patches of sky, lion; lion added."
+    assert notice["patches"] == NUMBERS
+    assert target.scene == before.apply(source.scene.copy_patches(HERE))
+    assert np.allclose(target.scene.strengths[3, 4], [0.2, 0, 0.7])
+    assert target.browser.state()["names"] == ["sky", "meadow", "lion"]
+    assert target.widget.undo()
+    assert target.scene == before
+
+
+def test_patches_are_pasted_in_the_same_widget_too(source: Page) -> None:
+    source.copy(NUMBERS)
+    source.widget.scene = source.scene.paint("sky", HERE)
+    before = source.scene
+    says = source.paste()["text"]
+    assert says == "Pasted 2 patches of sky, lion; the edit lies over what was painted in 2 patches."
+    assert np.array_equal(source.scene.strengths[3, 4:6], things("sky", "lion").strengths[3, 4:6])
+    assert source.widget.undo()
+    assert source.scene == before
+
+
+def test_sliders_count_in_what_is_copied_and_stay_where_it_is_pasted(source: Page, target: Page) -> None:
+    source.browser.edit(source.scene, gains=[0.5, 1])
+    target.browser.edit(target.scene, gains=[1, 0.25])
+    source.copy(NUMBERS)
+    target.paste()
+    assert np.allclose(target.scene.strengths[3, 4, 0], 0.5 * things("sky", "lion").strengths[3, 4, 0])
+    assert target.browser.state()["gains"] == [1, 0.25, 1]
+
+
+def test_without_patches_all_edits_are_copied(source: Page, target: Page) -> None:
+    before = target.scene
+    assert source.copy([]) == "Nothing is painted or selected here, so there is nothing to copy."
+    assert target.paste()["text"] == "Nothing was copied yet: select patches and copy them first."
+
+    source.widget.scene = source.scene.paint("lion", HERE).set_weight("sky", 6, 0.5)
+    assert source.copy([]) == (
+        "Copied this painting's edits (re-weights 1 feature of 'sky'; paints 'lion' in 2 patches; "
+        "covers 2 patches). Now paste it in this or another widget."
+    )
+    notice = target.paste()
+
+    assert notice["patches"] is None
+    assert target.scene == before.apply(source.scene - source.scene.original())
+    assert target.scene.names == ("sky", "meadow", "lion")
+
+
+@pytest.mark.parametrize("patches", [NUMBERS, []])
+def test_the_program_makes_what_was_pasted(source: Page, target: Page, patches: list[int]) -> None:
+    source.widget.scene = source.scene.paint("lion", HERE).scale("sky", 0.4)
+    source.copy(patches)
+    target.widget.scene = target.scene.paint("meadow", "left")
+    target.paste()
+    target.browser.edit(target.scene.paint("meadow", [(0, 0)]))
+    target.widget.wait(SOON_S)
+    program = target.widget.to_python()
+    assert "scene = scene.apply(opened(" in program
+    assert len(program) < 60_000
+    assert run(target.widget) == target.scene
+
+
+def test_a_pasted_edit_is_in_the_saved_scene(source: Page, target: Page) -> None:
+    source.copy(NUMBERS)
+    target.paste()
+    assert Scene.from_bytes(target.scene.to_bytes()) == target.scene
+
+
+@pytest.mark.parametrize(
+    ("scene", "says"),
+    [
+        (
+            things("sky").replace(model={"sae": "another"}),
+            "Not pasted: the edit's SAE is 'sha256:1234'",
+        ),
+        (two_sites(), "Not pasted: the edit steers"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_place(source: Page, scene: Scene, says: str) -> None:
+    target = Page(scene)
+    source.copy(NUMBERS)
+    assert target.paste()["text"].startswith(says)
+    assert target.scene == scene
+    assert target.browser.of("error") == []
+    assert not target.widget.undo()
+
+
+def test_a_patch_outside_the_grid_is_refused(source: Page) -> None:
+    source.browser.ask("copy", patches=[256])
+    assert "patch 256 is outside the grid; patches go 0..255" in source.browser.of("error")[-1]["message"]
+    source.browser.ask("copy", patches=["a"])
+    assert "patches='a' is not a whole number" in source.browser.of("error")[-1]["message"]
+
+
+def test_a_paste_on_an_outdated_scene_is_refused(source: Page, target: Page) -> None:
+    source.copy(NUMBERS)
+    before = target.scene
+    target.browser.ask("paste", revision=99)
+    assert target.browser.state()["why"] == "refused"
+    assert target.scene == before
