@@ -205,11 +205,12 @@ export class Store {
     this.model.save_changes();
   }
 
-  /** Picks the factor that was picked, and opens the drawer that was open, before this page was loaded. */
+  /** Picks the factor that was picked, here or in Python, and opens the drawer that was open, before this page was loaded. */
   private takeLeftFactors(names: readonly string[]): void {
     const { factors, left } = this;
     const again = left.again ? names.indexOf(left.factor ?? "") : -1;
-    factors.pick(again < 0 ? Number(this.model.get("selected_factor") ?? 0) : again);
+    const picked = again < 0 ? (this.model.get("selected_factor") as number | undefined) : again;
+    if (picked !== undefined) factors.pick(picked);
     factors.drawer.value = factors.keys.value[names.indexOf(left.drawer ?? "")] ?? null;
   }
 
@@ -296,16 +297,13 @@ export class Store {
       if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;
       this.painting.take(message, message.gains, ...read);
       this.factors.follow(message);
-      // What was picked before, here or in Python.
-      const picked = this.model.get("selected_factor") as number | undefined;
-      if (!before && picked !== undefined) this.factors.pick(picked);
+      if (!before) this.takeLeftFactors(message.names);
       // A reloaded page shows no hint again.
       if (!before && message.steps.length > 1) this.painting.touched.value = true;
       if (!this.painting.touched.value) {
         const thing = region(this.painting.layers.value, this.factors.picked.value);
         this.settings.suggestSize(thing.filter(Boolean).length);
       }
-      if (!before) this.takeLeftFactors(message.names);
     });
   }
 
