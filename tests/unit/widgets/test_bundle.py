@@ -69,15 +69,9 @@ def test_the_second_part_is_one_function_and_contains_no_library_again() -> None
     panels = read("panels.js")
     assert len(re.findall(r"\bexport\b", panels)) == 1
     assert re.match(r"/\*![^*]*\*/\s*export default \w+=>\{", panels)
-<<<<<<< HEAD
-    of_preact = "dangerouslySetInnerHTML"
-    assert of_preact in read("paint.js")
-    assert of_preact not in panels
-=======
     for of_preact_or_signals in ("getDerivedStateFromProps", "Cycle detected"):
         assert of_preact_or_signals in read("paint.js")
         assert of_preact_or_signals not in panels
->>>>>>> split
 
 
 def test_it_is_one_module_with_one_default_export(script: str) -> None:
