@@ -84,10 +84,20 @@ def test_the_view_follows_what_is_found_or_selected(open_notebook: OpenNotebook)
     search.fill("")
     expect(title).to_have_text(f"All {n_live} features", timeout=LIMIT_MS)
 
-    # By hand: it stays where the user put it, also after a reload, until all is to be shown.
+
+def test_the_view_stays_where_the_user_put_it_also_after_a_reload(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(CELLS[:2])
+    page = notebook.page
+    notebook.scroll_to_cell("FeatureAtlas")
+    panel = page.get_by_test_id("ember-atlas")
+    title = panel.get_by_test_id("title")
+    page.wait_for_function("() => document.querySelector('.ember-map canvas')", timeout=LIMIT_MS)
+    page.wait_for_timeout(8000)
+    n_live = notebook.ask("int(atlas._passing.sum())")
     box = page.locator(".ember-map canvas").first.bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + 200)
+    page.mouse.move(box["x"] + box["width"] / 3 + 5, box["y"] + 205)
     page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
     page.keyboard.up("Control")
