@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util.cancelled import raise_if_cancelled
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience
@@ -420,4 +421,38 @@ def test_queries_answer_without_a_session(painter: FakePainter, scene: Scene) ->
     queries.original(Sender("page", 4))
     assert idle.wait(SOON_S)
     assert len(heard) == 2
+    idle.close()
+
+
+class Stoppable(FakePainter):
+    """Draws in steps, between which it can be stopped."""
+
+    n_stopped = 0
+
+    def previews(self, scene: Scene) -> bool:
+        return False
+
+    def render(
+        self, scene: Scene, *, preview: bool = False, cancelled: Callable[[], bool] | None = None
+    ) -> Image.Image:
+        try:
+            raise_if_cancelled(cancelled)
+        except BaseException:
+            self.n_stopped += 1
+            raise
+        return super().render(scene)
+
+
+def test_a_thumbnail_gives_way_to_a_stroke_and_is_drawn_after_it(scene: Scene) -> None:
+    painter = Stoppable()
+    state, picture = State.of(scene), rendered(painter, scene)
+    now = Snapshot(painter, state, History(state), picture, state, None)
+    heard: list[Reply] = []
+    stroke = iter((True, True, False))
+    idle = Worker("test")
+    queries = Queries(lambda: now, heard.append, idle, lambda: next(stroke))
+    queries.thumbnails(["step 0"])
+    assert idle.wait(SOON_S)
+    assert painter.n_stopped == 2
+    assert [reply.content()["key"] for reply in heard] == ["step 0"]
     idle.close()

@@ -25,7 +25,7 @@ grids = st.sampled_from((Grid(4, 5), Grid(16, 16)))
 Act = Callable[[PaintWidget], object]
 
 BY_HAND = (*["edit"] * 7, *["palette"] * 5, *["undo", "redo", "go"], *["analyze", "vary", "open"])
-BY_HAND += ("borrow_source", "keep", "retry", "copy", "paste", "paste")
+BY_HAND += ("borrow_source", "keep", "forget", "retry", "copy", "paste", "paste")
 
 
 def in_python(now: Session) -> st.SearchStrategy[Act]:

@@ -74,6 +74,7 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("views", {"n": 0}, [], "views"),
     ("panels", {}, [], "panels"),
     ("keep", {"step": 0, "name": "mine"}, [], "ack"),
+    ("forget", {"step": None}, [], "ack"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("vary", {"verb": "refit", "value": 4}, "this painter has no refit(); ember.Painter has"),
