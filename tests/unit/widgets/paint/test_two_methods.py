@@ -75,6 +75,9 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("panels", {}, [], "panels"),
     ("keep", {"step": 0, "name": "mine"}, [], "ack"),
     ("forget", {"step": None}, [], "ack"),
+    ("notes", {"prompt": "a zebra", "style": ""}, [], "notes"),
+    ("copy", {"patches": [3]}, [], "notice"),
+    ("paste", {"revision": 0}, [], "notice"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("vary", {"verb": "refit", "value": 4}, "this painter has no refit(); ember.Painter has"),
