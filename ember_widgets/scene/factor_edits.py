@@ -50,15 +50,3 @@ def check_one_site(row: NDArray[Any], name: str, space: FeatureSpace) -> None:
             f"{shown(name)} would have features of {' and '.join(touched)}; a factor belongs to one site, "
             "so make one for each"
         )
-
-
-SAME_FACTOR = 0.5
-"""An added factor is the same in two scenes if the cosine of its weights is above this."""
-
-
-def directions(basis: FloatArray, unit: FloatArray) -> NDArray[np.float64]:
-    """Each factor's weights, (n_factors, n_features) of length 1; no weights stay 0."""
-    weights = basis / unit.astype(np.float64)
-    lengths = np.linalg.norm(weights, axis=1, keepdims=True)
-    found: NDArray[np.float64] = weights / np.where(lengths > 0, lengths, 1)
-    return found

@@ -24,16 +24,13 @@ from ember_widgets.scene.edit_transfer import Transfer, transfer
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
-from ember_widgets.scene.scene_edit import SceneEdit
+from ember_widgets.scene.scene_edit import SceneEdit, check_same_picture, same_factors
 from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
 
 MOST_SCENES = 1000
 """How many scenes ``tween`` gives at most."""
-
-ONE_PICTURE = ("prompt", "seed", "n_steps", "guidance", "edit_steps", "image_strength", "sites", "model")
-"""What two edits of one picture share, besides the analysis and the photograph."""
 
 
 class Picture(Protocol):
@@ -792,7 +789,9 @@ class Scene:
 
         hint = "give how many scenes, the first and the last included"
         n = checks.integer("n", n, 2, MOST_SCENES, hint=hint)
-        self.check_same_picture(other)
+        if not isinstance(other, Scene):
+            raise TypeError(f"other={checks.shown(other)} is not a Scene; load one with Scene.load(path)")
+        check_same_picture(self, other)
         start, stop = self._with_all_factors(other)
         times = np.linspace(0, 1, n)[1:-1].tolist()
         first, last = (Maps(one.strengths, one.basis, one.remainder) for one in (start, stop))
@@ -801,24 +800,6 @@ class Scene:
             for t, maps in zip(times, between(first, last, times), strict=True)
         ]
         return [self, *way, other]
-
-    def check_same_picture(self, other: Scene) -> None:
-        """Refuse a scene that is not another edit of this picture.
-
-        Raises:
-            TypeError: ``other`` is not a scene.
-            ValueError: it differs in more than edits.
-        """
-        self.check_lender(other)
-        advice = "give two edits of the same picture, such as two steps of one history"
-        for name in ONE_PICTURE:
-            here, there = getattr(self, name), getattr(other, name)
-            if here != there:
-                given = f"{checks.shown(here)} here, {checks.shown(there)} there"
-                raise ValueError(f"{name} differs: {given}; {advice}")
-        for name in ("base_strengths", "base_basis", "unit", "image"):
-            if not np.array_equal(getattr(self, name), getattr(other, name)):
-                raise ValueError(f"the scenes differ in what was analysed ({name}); {advice}")
 
     # Files and copies
 
@@ -1041,7 +1022,7 @@ class Scene:
 
     def _with_all_factors(self, other: Scene) -> tuple[Scene, Scene]:
         """Both scenes with the factors of both, in one order; where one had none, its strength is 0."""
-        pairs = self._same_factors(other)
+        pairs = same_factors(self, other)
         new = [g for g in range(other.n_factors) if g not in pairs.values()]
         n = self.n_factors
         names = list(self.names)
@@ -1065,30 +1046,6 @@ class Scene:
         for f, g in [*pairs.items(), *enumerate(new, n)]:
             strengths[..., f], basis[f] = other.strengths[..., g], other.basis[g]
         return first, other.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
-
-    def _same_factors(self, other: Scene) -> dict[int, int]:
-        """Which factor of another edit of this picture each factor is: {factor: factor there}.
-
-        Analysed factors are known by their origin. Of the others, those pair off whose ids, then whose names,
-        then whose weights agree best.
-        """
-        pairs = {
-            f: other.analysed_factors[origin]
-            for origin, f in self.analysed_factors.items()
-            if origin in other.analysed_factors
-        }
-        here, there = (factor_edits.directions(scene.basis, scene.unit) for scene in (self, other))
-        alike = here @ there.T
-
-        def agreement(pair: list[int]) -> tuple[bool, bool, float]:
-            f, g = pair
-            return self._ids[f] == other._ids[g], self.names[f] == other.names[g], float(alike[f, g])
-
-        found = np.argwhere(alike > factor_edits.SAME_FACTOR).tolist()
-        for f, g in sorted(found, key=agreement, reverse=True):
-            if f not in pairs and g not in pairs.values():
-                pairs[f] = g
-        return pairs
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

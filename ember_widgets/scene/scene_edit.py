@@ -164,8 +164,8 @@ class SceneEdit:
         Raises:
             ValueError: they are of two pictures.
         """
-        _check_same_picture(before, after)
-        pairs = _pairs(before, after)
+        check_same_picture(before, after)
+        pairs = same_factors(before, after)
         added = [f for f in range(after.n_factors) if f not in pairs.values()]
         factors = [
             FactorEdit(FactorState.of(before, f), FactorState.of(after, pairs[f]) if f in pairs else None)
@@ -327,7 +327,13 @@ def _belonging(scene: SceneFields) -> dict[str, Any]:
     return {"sae": scene.model.get("sae"), "space": scene.space, "picture": picture_of(scene)}
 
 
-def _check_same_picture(before: SceneFields, after: SceneFields) -> None:
+def check_same_picture(before: SceneFields, after: SceneFields) -> None:
+    """Refuse scenes that are not edits of one picture.
+
+    Raises:
+        ValueError: they differ in more than edits.
+    """
+    advice = "give two edits of one picture, such as two steps of one history"
     for name in _PICTURE:
         one, other = getattr(before, name), getattr(after, name)
         is_same = np.array_equal(one, other) if isinstance(one, np.ndarray) else one is other or one == other
@@ -335,17 +341,14 @@ def _check_same_picture(before: SceneFields, after: SceneFields) -> None:
             values = (
                 "" if isinstance(one, np.ndarray) or one is None else f" ({shown(one)} and {shown(other)})"
             )
-            raise ValueError(
-                f"the two scenes are of two pictures: they differ in {name}{values}; give one picture before "
-                "and after an edit, e.g. scene - scene.original()"
-            )
+            raise ValueError(f"the two scenes are of two pictures: they differ in {name}{values}; {advice}")
     if before.model.get("sae") != after.model.get("sae") or before.space != after.space:
-        raise ValueError("the two scenes have different SAEs; give one picture before and after an edit")
+        raise ValueError(f"the two scenes have different SAEs; {advice}")
     if not np.array_equal(before.unit, after.unit):
-        raise ValueError("the two scenes differ in unit; give one picture before and after an edit")
+        raise ValueError(f"the two scenes differ in unit; {advice}")
 
 
-def _pairs(before: SceneFields, after: SceneFields) -> dict[int, int]:
+def same_factors(before: SceneFields, after: SceneFields) -> dict[int, int]:
     """Which factor each one from before is after an edit; those that were removed are missing."""
 
     def keys(scene: SceneFields, f: int) -> tuple[Any, ...]:

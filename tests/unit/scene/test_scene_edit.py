@@ -334,9 +334,11 @@ def test_it_is_public_and_frozen() -> None:
 
 
 def test_scenes_of_two_pictures_have_no_difference() -> None:
-    with pytest.raises(ValueError, match=r"two pictures: they differ in seed \(1 and 2\); give one picture"):
+    with pytest.raises(
+        ValueError, match=r"two pictures: they differ in seed \(1 and 2\); give two edits of one picture"
+    ):
         picture(2) - picture(1)
-    with pytest.raises(ValueError, match="they differ in base_strengths; give one picture"):
+    with pytest.raises(ValueError, match="they differ in base_strengths; give two edits"):
         picture(1) - picture(2).replace(seed=1)
     with pytest.raises(TypeError):
         picture(1) - 1  # type: ignore[operator]

@@ -120,12 +120,15 @@ def test_factors_that_only_one_scene_has_fade() -> None:
     assert middle.strengths[9, 10, 4] == pytest.approx(0.5)
 
 
-def test_an_added_factor_is_known_again_by_its_weights() -> None:
+def test_an_added_factor_is_known_again_by_its_name_or_its_weights() -> None:
     first = meadow().add_factor({5: 1.0}, "castle").paint("castle", at(2))
-    last = meadow().add_factor({5: 1.2}, "keep").paint("keep", at(12))
-    middle = first.tween(last, 3)[1]
-    assert middle.n_factors == 4
-    np.testing.assert_allclose(centre(middle.strengths[..., 3]), (10, 8), atol=0.02)
+    for last in (
+        meadow().add_factor({5: 1.2}, "castle").paint("castle", at(12)),
+        meadow().add_factor({5: 1.0}, "keep").paint("keep", at(12)),
+    ):
+        middle = first.tween(last, 3)[1]
+        assert middle.n_factors == 4
+        np.testing.assert_allclose(centre(middle.strengths[..., 3]), (10, 8), atol=0.02)
 
 
 def test_negative_strengths_fade() -> None:
@@ -137,14 +140,14 @@ def test_negative_strengths_fade() -> None:
 @pytest.mark.parametrize(
     ("other", "error", "said"),
     [
-        (make_scene(seed=4), ValueError, "seed differs: 3 here, 4 there; give two edits of the same picture"),
+        (make_scene(seed=4), ValueError, "they differ in seed (3 and 4); give two edits of one picture"),
         (
             make_scene(prompt="a boat"),
             ValueError,
-            "prompt differs: 'a lion in a meadow' here, 'a boat' there",
+            "they differ in prompt ('a lion in a meadow' and 'a boat')",
         ),
-        (make_scene(base_strengths=filled(1, 16, 16, 3)), ValueError, "what was analysed (base_strengths)"),
-        (make_scene(model={"sae": "another"}), ValueError, "'another'"),
+        (make_scene(base_strengths=filled(1, 16, 16, 3)), ValueError, "they differ in base_strengths"),
+        (make_scene(model={"sae": "another"}), ValueError, "different SAEs"),
         ("a scene", TypeError, "'a scene' is not a Scene"),
     ],
 )

@@ -91,7 +91,7 @@ def test_a_step_that_is_another_picture_is_refused(
 ) -> None:
     widget.scene = scene.replace(seed=9)
     browser.ask("film", step=0, form="webp")
-    assert "seed differs: 3 here, 9 there" in browser.of("error")[-1]["message"]
+    assert "they differ in seed (3 and 9)" in browser.of("error")[-1]["message"]
     browser.ask("film", step=77, form="webp")
     assert "step 77 is not in the history any more" in browser.of("error")[-1]["message"]
 
