@@ -86,7 +86,7 @@ def test_a_file_that_is_no_scene_is_said_without_a_retry(view: PaintView, tmp_pa
         view.part("open").click()
     chooser.value.set_files(tmp_path / "letter.json")
     error = view.part("error")
-    expect(error).to_contain_text("this file cannot be opened")
+    expect(error).to_contain_text("This file cannot be opened")
     expect(view.part("retry")).to_have_count(0)
     view.part("error-close").click()
     expect(error).to_have_count(0)

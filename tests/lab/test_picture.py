@@ -181,7 +181,7 @@ def test_a_file_that_is_no_scene_says_so(view: PaintView) -> None:
         view.part("open").click()
     chooser.value.set_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"})
 
-    expect(view.part("error")).to_contain_text("this file cannot be opened: it is not JSON")
+    expect(view.part("error")).to_contain_text("This file cannot be opened: it is not JSON")
     assert view.differences_from("before") == []
 
 

@@ -107,9 +107,17 @@ def test_it_needs_only_the_keyboard(view: PaintView) -> None:
     assert "edit_only=True" in view.notebook.ask("widget.to_python()")
     view.page.keyboard.press("Escape")
     expect(view.part("trial")).to_have_count(0)
+    # A step of the film could be deleted right above.
+    expect(button).to_be_focused()
+    view.part("seeds").focus()
+    view.page.keyboard.press("Enter")
+    view.root.locator(".e-seeds button").first.focus()
+    view.page.keyboard.press("Escape")
+    expect(view.root.locator(".e-seeds")).to_have_count(0)
+    expect(view.part("seeds")).to_be_focused()
 
 
 def test_a_picture_without_an_edit_says_that_there_is_none(view: PaintView) -> None:
     view.part("robustness").click()
-    expect(view.part("trial-text")).to_contain_text("nothing is painted in this scene")
+    expect(view.part("trial-text")).to_contain_text("Nothing is painted in this scene")
     view.part("trial-close").click()

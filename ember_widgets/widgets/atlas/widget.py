@@ -23,7 +23,7 @@ from ember_widgets.widgets.atlas.map_picture import map_picture
 from ember_widgets.widgets.atlas.panel import Panel
 from ember_widgets.widgets.atlas.panel_sheet import Sheet
 from ember_widgets.widgets.atlas.scatter import Scatter
-from ember_widgets.widgets.paint.requests import as_exception, check_keywords, last_line
+from ember_widgets.widgets.paint.requests import as_exception, check_keywords, sentence
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.close_tree import close_tree
 from ember_widgets.widgets.shared.closed import closed_bundle
@@ -391,7 +391,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def _report(self, fault: BaseException) -> None:
         self.last_error = as_exception(fault)
-        self._panel.notice = last_line(fault)
+        self._panel.notice = sentence(fault)
 
 
 def _is_dark(color: str) -> bool:

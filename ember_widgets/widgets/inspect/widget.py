@@ -21,7 +21,7 @@ from ember_widgets.widgets.inspect.gestures import Gestures
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.layout import Parts
 from ember_widgets.widgets.inspect.view import View, ViewState
-from ember_widgets.widgets.paint.requests import as_exception, check_scene, last_line, rendered
+from ember_widgets.widgets.paint.requests import as_exception, check_scene, rendered, sentence
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
@@ -452,7 +452,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     def _report(self, fault: BaseException) -> None:
         self.last_error = as_exception(fault)
-        self._say(last_line(fault), wrong=True)
+        self._say(sentence(fault), wrong=True)
 
 
 def _holds(grid: Grid, row: int, col: int) -> bool:

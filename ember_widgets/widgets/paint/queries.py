@@ -49,6 +49,7 @@ from ember_widgets.widgets.paint.requests import (
     last_line,
     needed,
     rendered,
+    sentence,
     swept,
 )
 from ember_widgets.widgets.paint.run_key import run_key
@@ -406,7 +407,7 @@ class Queries:
         except Cancelled:
             reply(outdated=True)
         except ValueError as fault:  # nothing is painted: no fault of the picture
-            reply(text=last_line(fault))
+            reply(text=sentence(fault))
         except BaseException:
             reply(outdated=True)
             raise

@@ -19,7 +19,7 @@ from ember_widgets.scene.difference import unedited
 from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.util import checks
 from ember_widgets.widgets.paint.history import History, State
-from ember_widgets.widgets.paint.requests import facts, last_line
+from ember_widgets.widgets.paint.requests import facts, sentence
 from ember_widgets.widgets.paint.run_key import run_key
 from ember_widgets.widgets.paint.thumbnails import key_of_step, keys_of_factors, keys_of_seeds
 from ember_widgets.widgets.shared.feature_rows import made_of
@@ -244,7 +244,7 @@ class ErrorReply(Reply):
         """An exception in one line, and with its traceback."""
         lines = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
         # The text may contain a lone surrogate, which cannot be sent.
-        message, lines = (text.encode("utf-8", "replace").decode() for text in (last_line(fault), lines))
+        message, lines = (text.encode("utf-8", "replace").decode() for text in (sentence(fault), lines))
         return cls(client=sender.client, seq=sender.seq, message=message, traceback=lines, retry=retry)
 
 

@@ -28,6 +28,8 @@ from ember_widgets.util.checks import shown
 from ember_widgets.widgets.shared.pictures import Picture
 
 DEFAULT_N_FACTORS = 5
+# No name in Python, so a sentence that is shown may write them with a capital.
+PLAIN_WORDS = tuple(f"{word} " for word in ("a", "an", "no", "nothing", "the", "there", "these", "this"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,6 +289,12 @@ def last_line(fault: BaseException) -> str:
     if isinstance(fault, (TypeError, ValueError)) and text:
         return text
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+
+
+def sentence(fault: BaseException) -> str:
+    """The last line, to be shown: with a capital, unless its first word may be a name in Python."""
+    line = last_line(fault)
+    return line[0].upper() + line[1:] if line.startswith(PLAIN_WORDS) else line
 
 
 def as_exception(fault: BaseException) -> Exception:

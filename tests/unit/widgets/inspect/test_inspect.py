@@ -253,7 +253,7 @@ class TestAFeature:
         assert inspector.selected_feature == 17
         find.value = "zebra"
         assert read(inspector, "status") == (
-            "no feature is called 'zebra'; give a number 0..39 or a word of a label"
+            "No feature is called 'zebra'; give a number 0..39 or a word of a label"
         )
         assert inspector.selected_feature == 17
 

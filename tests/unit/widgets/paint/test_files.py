@@ -135,7 +135,7 @@ def test_an_exported_file_and_picture_can_be_opened(
         ([], "open: no buffers came, but 1 is needed: the file"),
         (
             [b"hello"],
-            "this file cannot be opened: it is not JSON, or cut off; give a file written by scene.save",
+            "This file cannot be opened: it is not JSON, or cut off; give a file written by scene.save",
         ),
     ],
 )

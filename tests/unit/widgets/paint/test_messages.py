@@ -695,7 +695,7 @@ def test_a_page_hears_what_the_model_does_not_read(scene: Scene) -> None:
         painter.fault = ValueError("no tokenizer")
         browser.ask("notes", prompt="snow", style="")
         widget._open.idle.wait(SOON_S)
-        assert browser.of("error")[-1]["message"] == "no tokenizer"
+        assert browser.of("error")[-1]["message"] == "No tokenizer"
     finally:
         widget.close()
 

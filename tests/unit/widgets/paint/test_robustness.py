@@ -105,7 +105,7 @@ def test_the_pictures_are_outlined_where_they_change_and_the_map_counts(
 def test_a_scene_without_an_edit_says_so(widget: PaintWidget, browser: Browser) -> None:
     browser.ask("robustness", on=True)
     (message,) = ended(browser)
-    assert message["text"].startswith("nothing is painted in this scene")
+    assert message["text"].startswith("Nothing is painted in this scene")
     assert not browser.of("error")
 
 

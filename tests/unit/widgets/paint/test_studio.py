@@ -230,7 +230,7 @@ def test_a_scene_of_another_sae_lends_nothing(browser: Browser, widget: PaintWid
     browser.say(content, [other.to_bytes()])
     assert "their features mean different things" in browser.of("error")[-1]["message"]
     browser.ask("palette", revision=0, commit=True, verb="borrow", arguments={"factor": 0})
-    assert "there is nothing to borrow from" in browser.of("error")[-1]["message"]
+    assert "There is nothing to borrow from" in browser.of("error")[-1]["message"]
 
 
 # Style

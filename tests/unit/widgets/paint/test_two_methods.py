@@ -80,20 +80,20 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("paste", {"revision": 0}, [], "notice"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
-    ("vary", {"verb": "refit", "value": 4}, "this painter has no refit(); ember.Painter has"),
-    ("vary", {"verb": "reseed", "value": "4"}, "this painter has no reseed(); ember.Painter has"),
-    ("vary", {"verb": "reseed_edit", "value": "4"}, "this painter has no robustness(); ember.Painter has"),
-    ("robustness", {"on": True}, "this painter has no robustness(); ember.Painter has"),
-    ("export", {"form": "sweep", "factor": 0}, "this painter has no sweep(); ember.Painter has"),
+    ("vary", {"verb": "refit", "value": 4}, "This painter has no refit(); ember.Painter has"),
+    ("vary", {"verb": "reseed", "value": "4"}, "This painter has no reseed(); ember.Painter has"),
+    ("vary", {"verb": "reseed_edit", "value": "4"}, "This painter has no robustness(); ember.Painter has"),
+    ("robustness", {"on": True}, "This painter has no robustness(); ember.Painter has"),
+    ("export", {"form": "sweep", "factor": 0}, "This painter has no sweep(); ember.Painter has"),
     (
         "palette",
         {"verb": "restyle", "arguments": {"style": "in sepia"}},
-        "this painter has no styles; ember.Painter has",
+        "This painter has no styles; ember.Painter has",
     ),
     (
         "analyze",
         {"prompt": "x", "style": "in sepia", "seed": "4", "n_steps": 1, "n_factors": 3},
-        "this painter has no styles; ember.Painter has",
+        "This painter has no styles; ember.Painter has",
     ),
 ]
 
