@@ -42,7 +42,7 @@ def test_a_drag_over_cells_chooses_steps(of_four: PaintView) -> None:
     drag_over(view, bar, 3, 2)
 
     expect(bar).to_have_attribute("data-value", "2-4")
-    expect(view.part("first-step-2")).to_have_attribute("aria-valuetext", "Acts at steps 3–4 of 4")
+    expect(view.part("first-step-2")).to_have_attribute("aria-valuetext", "Acts at sampling steps 3–4 of 4")
     view.settle()
     assert view.notebook.ask(f"widget.scene == {LAYERED}.set_steps(2, (2, 4))")
 
@@ -72,6 +72,32 @@ def test_a_drag_over_cells_chooses_steps(of_four: PaintView) -> None:
         expect(bar).to_have_attribute("data-value", steps)
     view.settle()
     assert view.notebook.ask(f"widget.scene == {LAYERED}")
+
+
+SELECTED = "root => getSelection().selectAllChildren(root)"
+
+
+def test_no_drag_is_lost_to_the_browsers_own_while_text_is_selected(of_four: PaintView) -> None:
+    view = of_four
+    bar = view.part("steps-2")
+    for first, last, value in ((3, 2, "2-4"), (0, 1, "0-2"), (1, 3, "1-4"), (2, 0, "0-3"), (1, 2, "1-3")):
+        view.root.evaluate(SELECTED)
+        drag_over(view, bar, first, last)
+        expect(bar).to_have_attribute("data-value", value)
+        expect(bar).to_be_visible()
+        view.settle()
+    view.part("compare-split").click()
+    view.root.evaluate(SELECTED)
+    # The words on buttons are never selected, those of a message are.
+    assert "Unedited" not in view.page.evaluate("() => String(getSelection())")
+    view.drag([(8, 7.5), (8, 3.5)])
+    assert abs(float(view.part("split").input_value()) - 0.25) < 0.02
+    view.use("paint", size=1)
+    view.root.evaluate(SELECTED)
+    view.drag([(9, 9), (9, 12)])
+    view.settle()
+    painted = "(widget.scene.strengths != before.strengths).any(axis=-1)"
+    assert view.notebook.ask(f"{painted}.sum().item()") == 4
 
 
 def test_steps_are_chosen_by_keyboard_alone(of_four: PaintView) -> None:
@@ -109,7 +135,8 @@ def test_with_fewer_steps_the_row_says_that_the_factor_does_nothing(of_four: Pai
     view.notebook.tell(f"widget.scene = {LAYERED}.set_steps(1, (2, 4)).replace(n_steps=2)")
     expect(view.part("steps-1")).to_contain_text("at no step here")
     expect(view.part("steps-1")).to_have_attribute(
-        "title", "Acts at none of this picture’s 2 steps: early steps compose, late ones draw details"
+        "title",
+        "Acts at none of this picture’s 2 sampling steps: early steps compose, late ones draw details",
     )
     view.settle()
     assert view.notebook.ask("widget.scene.factor_steps[1] == (2, 4)")

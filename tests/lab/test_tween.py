@@ -59,6 +59,7 @@ def test_a_film_needs_a_kept_step_and_can_be_stopped(view: PaintView) -> None:
     view.settle()
     view.part("keep").fill("before")
     view.part("keep").press("Enter")
+    expect(film).to_have_attribute("title", "Choose another step, then make a film from “before” to it")
     view.part("step-1").click()
     view.settle()
     expect(view.part("film-make")).to_have_attribute("title", "Film from “before” to this step")
@@ -67,6 +68,25 @@ def test_a_film_needs_a_kept_step_and_can_be_stopped(view: PaintView) -> None:
     expect(view.part("film-progress")).to_have_count(0)
     view.drag([(3, 12)])  # the painter is free at once
     view.settle()
+
+
+def test_the_film_has_a_title_and_room_and_escape_closes_it(steps: PaintView) -> None:
+    view = steps
+    view.part("film-make").click()
+    film = view.root.get_by_role("dialog").locator("img")
+    expect(film).to_be_visible(timeout=60_000)
+    box = film.bounding_box()
+    assert box
+    assert box["width"] == box["height"] == 480
+    expect(view.root.get_by_role("heading", name="Film")).to_be_visible()
+    assert view.cut_off() == []
+    # In its list, letters choose an option.
+    view.part("film-from").focus()
+    view.page.keyboard.press("e")
+    expect(view.part("tool-paint")).to_have_attribute("aria-pressed", "true")
+    view.page.keyboard.press("Escape")
+    expect(view.root.get_by_role("dialog")).to_have_count(0)
+    expect(view.part("film-make")).to_be_focused()
 
 
 def test_the_keyboard_alone_makes_and_saves_a_film(steps: PaintView) -> None:

@@ -5,7 +5,7 @@ import { listenToFiles } from "./files.ts";
 import { keepFocus } from "./focus.ts";
 import { listenToKeys, listenToReleases } from "./keys.ts";
 import { Late } from "./Late.tsx";
-import { listenToPointer } from "./pointer.ts";
+import { listenToPointer, preventDrags } from "./pointer.ts";
 import { keepOverlay, keepPicture, Stage } from "./Stage.tsx";
 
 /** One view of the widget. Canvases and listeners are connected here, so that they do not wait for a redraw. */
@@ -19,6 +19,7 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
     keepFocus(root, this.stop.signal);
     listenToKeys(root, grid, view, this.stop.signal);
     listenToReleases(view, this.stop.signal);
+    preventDrags(root, this.stop.signal);
     if (!picture || !grid) return;
     keepPicture(picture, view, this.stop.signal);
     keepOverlay(grid, view, this.stop.signal);

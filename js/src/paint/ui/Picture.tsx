@@ -106,7 +106,7 @@ export function Picture({ view }: { view: View }) {
       </div>
       <Steps store={store} />
       {store.variations.isOpen.value && store.offers("reseed") && (
-        <ol class="e-strip e-seeds" aria-label="Seeds" ref={reveal}>
+        <ol class="e-strip e-seeds" aria-label="Seeds" data-opener="seeds" ref={reveal}>
           {store.variations.seeds.value.map(([seed, picture]) => (
             <Thumb
               key={seed}
@@ -178,9 +178,11 @@ function Steps({ store }: { store: Store }) {
       <IconButton
         icon="tween"
         label={
-          from === undefined
-            ? "A film from one step to another: name one of them"
-            : `Film from “${fromName}” to this step`
+          from !== undefined
+            ? `Film from “${fromName}” to this step`
+            : kept
+              ? `Choose another step, then make a film from “${kept}” to it`
+              : "A film from one step to another: name one of them"
         }
         testid="film-make"
         disabled={from === undefined}

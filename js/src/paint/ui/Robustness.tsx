@@ -15,7 +15,14 @@ export function Robustness({ store }: { store: Store }) {
   const isEmpty = text && !pairs.length;
   const state = robustness.isRunning ? "running" : outdated ? "outdated" : "done";
   return (
-    <section class="e-trial" aria-label="The edit on other seeds" data-testid="trial" data-state={state} ref={show}>
+    <section
+      class="e-trial"
+      aria-label="The edit on other seeds"
+      data-testid="trial"
+      data-state={state}
+      data-opener="robustness"
+      ref={show}
+    >
       {isEmpty || (
         <span class="e-map">
           {map && <img src={map} alt="Map of the patches: the stronger the colour, the more seeds changed" />}

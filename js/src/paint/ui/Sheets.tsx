@@ -9,7 +9,7 @@ export function Program({ view }: { view: View }) {
   const program = files.program.value;
   if (program === null) return null;
   return (
-    <Over label="The edits as Python" testid="program" class="e-program" onClose={put(files.program, null)}>
+    <Over label="The edits as Python" testid="program" class="e-program" isTitled onClose={put(files.program, null)}>
       <textarea readOnly spellcheck={false} aria-label="Python" data-testid="program" value={program} />
       <Button
         class="e-primary"
@@ -31,7 +31,7 @@ export function Sheet({ view }: { view: View }) {
   const sheet = files.sheet.value;
   if (!sheet) return null;
   return (
-    <Over label="Strengths and seeds" testid="sheet" class="e-program" onClose={put(files.sheet, null)}>
+    <Over label="Strengths and seeds" testid="sheet" class="e-program" isTitled onClose={put(files.sheet, null)}>
       <img class="e-sheet" src={sheet.url} alt={sheet.name} data-testid="sheet" />
       <Button class="e-primary" testid="sheet-save" onClick={sheet.keep}>
         Save
@@ -47,7 +47,7 @@ export function Film({ view }: { view: View }) {
   if (!film) return null;
   const kept = history.steps.value.filter(([step, , name]) => name && step !== history.step.value);
   return (
-    <Over label="Film" testid="film" class="e-program" onClose={files.stopFilm}>
+    <Over label="Film" testid="film" class="e-program" isTitled onClose={files.stopFilm}>
       <label class="e-line e-forms">
         From
         <select
@@ -64,7 +64,7 @@ export function Film({ view }: { view: View }) {
         to the step shown
       </label>
       {film.url ? (
-        <img class="e-sheet" src={film.url} alt="The film" data-testid="film" />
+        <img class="e-sheet e-played" src={film.url} alt="The film" data-testid="film" />
       ) : (
         <progress
           class="e-film"

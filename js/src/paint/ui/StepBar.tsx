@@ -31,18 +31,18 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
   const isAll = !start && stop === n_steps;
   const count = stop - start;
   const text = isAll
-    ? "all steps"
+    ? "all sampling steps"
     : count > 1
-      ? `steps ${start + 1}–${stop} of ${n_steps}`
+      ? `sampling steps ${start + 1}–${stop} of ${n_steps}`
       : count
-        ? `step ${stop} of ${n_steps}`
-        : `none of this picture’s ${n_steps} steps`;
+        ? `sampling step ${stop} of ${n_steps}`
+        : `none of this picture’s ${n_steps} sampling steps`;
   const handle = (end: 0 | 1) => (
     <span
       role="slider"
       // Only the picked factor's, so that the keyboard reaches the next row soon.
       tabIndex={store.factors.picked.value === factor ? 0 : -1}
-      aria-label={end ? "Last step" : "First step"}
+      aria-label={end ? "Last sampling step" : "First sampling step"}
       aria-valuemin={1}
       aria-valuemax={n_steps}
       aria-valuenow={end ? stop : first + 1}
@@ -61,7 +61,7 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
   return (
     <fieldset
       class={isAll ? "e-steps e-all" : "e-steps"}
-      aria-label={`Steps of ${info.names[factor]}`}
+      aria-label={`Sampling steps of ${info.names[factor]}`}
       title={`Acts at ${text}: early steps compose, late ones draw details`}
       data-testid={`steps-${factor}`}
       data-value={isAll ? "all" : `${start}-${stop}`}

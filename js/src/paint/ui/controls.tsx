@@ -219,6 +219,8 @@ interface OverProps {
   label: string;
   testid: string;
   class?: string;
+  /** Whether the label is shown as its title. */
+  isTitled?: boolean;
   onClose: () => void;
   children: ComponentChildren;
 }
@@ -243,10 +245,11 @@ export class Over extends Component<OverProps> {
     if (this.sheet.current?.matches(":focus-within")) this.opener?.focus();
   }
 
-  override render({ label, testid, class: kind = "", onClose, children }: OverProps) {
+  override render({ label, testid, class: kind = "", isTitled, onClose, children }: OverProps) {
     return (
       <section class={`e-keys ${kind}`} role="dialog" aria-label={label} tabIndex={-1} ref={this.sheet}>
         <IconButton icon="close" label="Close (Esc)" testid={`${testid}-close`} onClick={onClose} />
+        {isTitled && <h2>{label}</h2>}
         {children}
       </section>
     );

@@ -51,9 +51,12 @@ export function keepFocus(root: HTMLElement, signal: AbortSignal): void {
     const heirIn = (around: HTMLElement) =>
       around.isConnected &&
       (nearest.find((control) => around.contains(control)) ?? around.querySelector<HTMLElement>(HEIRS));
+    // A panel that is closed gives the focus back to the button that opens it, which its attribute names.
+    const { opener } = path.find((around) => !around.isConnected && around.dataset.opener)?.dataset ?? {};
+    const button = opener && root.querySelector<HTMLElement>(`[data-testid=${opener}]`);
     // An element that is moved within the page loses the focus too.
     const isMoved = () => records.some(({ addedNodes }) => [...addedNodes].some((node) => node.contains(last)));
-    const next = last.isConnected ? isMoved() && last : path.map(heirIn).find(Boolean);
+    const next = last.isConnected ? isMoved() && last : button || path.map(heirIn).find(Boolean);
     if (next) next.focus({ preventScroll: true });
   });
   observer.observe(root, { childList: true, subtree: true });

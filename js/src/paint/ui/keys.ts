@@ -32,10 +32,11 @@ export function actionOf(
   view: View,
 ): (() => void) | null {
   const { store } = view;
-  const { program, sheet } = store.files;
-  if (key === "Escape" && (sheet.value || program.value !== null))
+  const { program, sheet, film } = store.files;
+  if (key === "Escape" && (sheet.value || film.value || program.value !== null))
     return () => {
       program.value = sheet.value = null;
+      if (film.value) store.files.stopFilm();
     };
   if (where.inText) return null;
   const letter = key.toLowerCase();
@@ -64,7 +65,9 @@ export function actionOf(
     if (store.stroke.isActive) return () => store.stroke.cancel();
     if (view.help.value) return put(view.help, false);
     if (selection.value) return put(selection, null);
-    return store.robustness.trial.value && (() => store.robustness.close());
+    if (store.robustness.trial.value) return () => store.robustness.close();
+    const { isOpen } = store.variations;
+    return isOpen.value ? put(isOpen, false) : null;
   }
   const selected = selection.value;
   if (key === "Delete" || key === "Backspace") return selected && (() => store.stroke.useOn(selected, "erase"));
@@ -89,6 +92,12 @@ export function actionOf(
 /** Whether a key presses the button or grid that has the focus. */
 export const isPress = (key: string) => key === " " || key === "Enter";
 
+/** Whether an element has a use of its own for letters: a field for a text, or a list of options. */
+export const isText = (target: EventTarget | undefined): boolean =>
+  target instanceof HTMLTextAreaElement ||
+  target instanceof HTMLSelectElement ||
+  (target instanceof HTMLInputElement && !["range", "checkbox", "color"].includes(target.type));
+
 /** Handles the keys of one view until the signal aborts. Keys that it does not use go on to the browser. */
 export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, view: View, signal: AbortSignal): void {
   keepKeysFromNotebook((path) => path.includes(root), signal);
@@ -98,12 +107,9 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
       const path = event.composedPath();
       if (!path.includes(root)) return;
       const target = path[0];
-      const inText =
-        target instanceof HTMLTextAreaElement ||
-        (target instanceof HTMLInputElement && !["range", "checkbox", "color"].includes(target.type));
       const command = event.ctrlKey || event.metaKey;
       const held = { command, shift: event.shiftKey, alt: event.altKey };
-      const action = actionOf(event.key, held, { onGrid: target === grid, inText }, view);
+      const action = actionOf(event.key, held, { onGrid: target === grid, inText: isText(target) }, view);
       if (!action) return;
       // A held Space must not start and end strokes in turn.
       if (!(event.repeat && isPress(event.key))) action();

@@ -3,6 +3,7 @@
 import type { View } from "../store/view.ts";
 import { type Point, patchAt, toPoint } from "../tools/brush.ts";
 import { shapeOf } from "../tools/tool.ts";
+import { isText } from "./keys.ts";
 
 /** All samples since the last event, so that a fast stroke keeps its shape. */
 export function samplesOf(event: PointerEvent): readonly PointerEvent[] {
@@ -13,6 +14,14 @@ export function samplesOf(event: PointerEvent): readonly PointerEvent[] {
 /** How hard a pen presses; a mouse and most touch screens do not report it. */
 export const pressureOf = ({ pointerType, pressure }: PointerEvent): number =>
   pointerType === "pen" && pressure > 0 ? pressure : 1;
+
+/**
+ * Nothing but text in a field is dragged away, until the signal aborts. On a selected part, even one whose selection is not
+ * seen, the browser would take each drag for that, and cancel the pointer's events.
+ */
+export function preventDrags(root: HTMLElement, signal: AbortSignal): void {
+  root.addEventListener("dragstart", (event) => isText(event.composedPath()[0]) || event.preventDefault(), { signal });
+}
 
 /** Paints on a canvas until the signal aborts. */
 export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {

@@ -115,6 +115,23 @@ test("Escape closes the edit on other seeds, after all else", () => {
   );
 });
 
+test("Escape closes the strip of other seeds", () => {
+  const { store, press } = setUp();
+  store.variations.isOpen.value = true;
+  assert.equal(press("Escape"), true);
+  assert.equal(store.variations.isOpen.value, false);
+  assert.equal(press("Escape"), false);
+});
+
+test("Escape closes the film, also from its list, and ends what is drawn for it", () => {
+  const { kernel, store, press } = setUp();
+  store.files.wantFilm(0);
+  assert.equal(press("Escape", {}, { onGrid: false, inText: true }), true);
+  assert.equal(store.files.film.value, null);
+  assert.equal(kernel.of("stop_film").length, 1);
+  assert.equal(press("Escape"), false);
+});
+
 test("Enter starts a stroke, arrows continue it, Enter ends it; with Shift the line is straight", () => {
   const { kernel, store, view, press } = setUp();
   store.settings.size.value = 1;
