@@ -19,8 +19,8 @@ COLS_APART = 4.0
 """A patch counts half if it is a third of a row away, or a quarter of the picture's width along the row."""
 
 NARROW, WIDE = 0.4, 0.7
-"""A factor that is found in fewer of the columns than the first share, and makes up less than it of every patch
-at the left and right border, is a thing; from the second share on, it is background."""
+"""A factor that is found in fewer of the columns than the first share, and makes up less than it of every
+patch at the left and right border, is a thing; from the second share on, it is background."""
 
 LEAST = 1e-3
 """How much a thing counts, compared with background: it fills only where there is nothing else."""
