@@ -18,6 +18,13 @@ ROWS_APART = 3.0
 COLS_APART = 4.0
 """A patch counts half if it is a third of a row away, or a quarter of the picture's width along the row."""
 
+NARROW, WIDE = 0.4, 0.7
+"""A factor that is found in fewer of the columns than the first share, and makes up less than it of every
+patch at the left and right border, is a thing; from the second share on, it is background."""
+
+LEAST = 1e-3
+"""How much a thing counts, compared with background: it fills only where there is nothing else."""
+
 Array = NDArray[np.float64]
 
 
@@ -26,8 +33,8 @@ def heal(strengths: FloatArray, hole: NDArray[np.bool_], exclude: int | None = N
 
     A patch counts the more, the closer its row and its column are (but far columns still count: what
     is at that height elsewhere), and the more it is background: how much of what it is made of spreads over
-    its row. So a hole in the sky fills with sky, also where it touches the ground, and a tree beside it does
-    not grow into it.
+    its row, and is found in most columns of the picture or at its sides. So a hole in the sky fills with
+    sky, also where it touches the ground, and a tree beside it does not grow into it.
 
     Args:
         strengths: (rows, cols, n_factors) float32.
@@ -58,10 +65,16 @@ def heal(strengths: FloatArray, hole: NDArray[np.bool_], exclude: int | None = N
 
 
 def _background(seen: Array, known: NDArray[np.bool_]) -> Array:
-    """How much each known patch is made of what spreads over its row: (rows, cols), 0..1, 0 in the hole."""
+    """How much each known patch is made of background that spreads over its row.
+
+    Returns:
+        (rows, cols), 0..1; 0 in the hole.
+    """
     sizes = np.concatenate([np.full((*known.shape, 1), NOTHING), np.abs(seen)], axis=2)
     mix = known[..., None] * sizes / _sum(np.moveaxis(sizes, 2, 0))[..., None]
     spread = _sum(np.moveaxis(mix, 1, 0)) / np.maximum(known.sum(axis=1), 1)[:, None]
+    width = np.maximum(_sum(mix.max(axis=0)) / known.any(axis=0).sum(), mix[:, [0, -1]].max(axis=(0, 1)))
+    spread = spread * np.clip((width - NARROW) / (WIDE - NARROW), LEAST, 1)
     alike: Array = _sum(np.moveaxis(mix * spread[:, None, :], 2, 0)) ** 2
     return alike
 

@@ -57,7 +57,7 @@ def test_axe_finds_nothing_serious(view: PaintView) -> None:
 def test_every_control_can_be_reached_by_tab_and_shows_that_it_has_the_focus(view: PaintView) -> None:
     view.part("prompt").focus()
     reached, unseen = set(), []
-    for _ in range(80):
+    for _ in range(150):
         view.page.keyboard.press("Tab")
         name, outline, shadow = view.page.evaluate(
             """() => {

@@ -158,6 +158,21 @@ def test_without_a_selection_all_edits_are_copied(views: tuple[PaintView, PaintV
     assert pasted(target, "other.apply(widget.scene - widget.scene.original())")
 
 
+def test_a_notice_has_its_button_beside_its_text(views: tuple[PaintView, PaintView]) -> None:
+    source, _ = views
+    source.use("rect")
+    source.drag([(3, 3), (4, 4)])
+    source.part("copy-patches").click()
+    says(source, "Copied 4 patches")
+    text = source.part("notice").locator("p").bounding_box()
+    button = source.part("notice-close").bounding_box()
+    assert text is not None
+    assert button is not None
+    assert button["x"] >= text["x"] + text["width"]
+    assert abs(button["y"] + button["height"] / 2 - text["y"] - text["height"] / 2) < 3
+    source.part("notice-close").click()
+
+
 def test_text_is_copied_and_pasted_as_everywhere(views: tuple[PaintView, PaintView]) -> None:
     source, target = views
     prompt = source.part("prompt")

@@ -41,6 +41,23 @@ def test_a_step_is_deleted_after_a_second_press_by_mouse_and_by_keys(view: Paint
     assert view.notebook.ask("widget.scene == before") is False
 
 
+@pytest.mark.parametrize("width", [None, 390, 260])
+@pytest.mark.parametrize("button", ["step-delete", "steps-clear"])
+def test_a_button_that_asks_moves_nothing_to_another_line(
+    view: PaintView, button: str, width: int | None
+) -> None:
+    view.root.evaluate("(root, width) => { root.style.width = width ? `${width}px` : ''; }", width)
+    paint_three(view)
+    tops = """root => ['step-3', 'film-make', 'step-delete', 'steps-clear']
+      .map(name => root.querySelector(`[data-testid=${name}]`).getBoundingClientRect().top)"""
+    before = view.root.evaluate(tops)
+    view.part(button).click()
+    expect(view.part(button)).to_contain_text("?")
+    assert view.root.evaluate(tops) == pytest.approx(before, abs=1)
+    expect(view.part("step-3")).to_be_in_viewport(ratio=0.5)
+    assert view.cut_off() == []
+
+
 def test_the_film_is_cleared_but_for_named_steps_and_the_focus_goes_to_the_grid(view: PaintView) -> None:
     paint_three(view)
     view.part("step-1").click()

@@ -139,7 +139,7 @@ def test_keys_move_pin_and_leave(view: InspectorView) -> None:
     view.page.keyboard.press("1")
     expect(view.card).to_be_visible()
     view.page.keyboard.press("Tab")
-    expect(view.root.get_by_placeholder("feature: label or number")).to_be_focused()
+    expect(view.root.get_by_placeholder("Feature: label or number")).to_be_focused()
     view.page.keyboard.type("lion")
     view.page.keyboard.press("Enter")
     expect(view.card).to_contain_text("lion")

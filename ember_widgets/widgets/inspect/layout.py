@@ -50,7 +50,7 @@ class Parts:
             icon="columns",
             tooltip="The next click picks a patch to compare with (Shift)",
         )
-        self.find = w.Text(placeholder="feature: label or number", continuous_update=False)
+        self.find = w.Text(placeholder="Feature: label or number", continuous_update=False)
         narrow = {"description_width": "auto"}
         self.steps = w.Dropdown(description="Step", style=narrow)
         self.sites = w.Dropdown(description="Site", style=narrow)

@@ -405,7 +405,7 @@ class Session:
         copied = Copied.region(scene, where) if where.any() else Copied.all_of(scene)
         if copied.edit:
             CLIPBOARD.copied = copied
-            self._notice(sender, f"Copied {copied}. Now paste it in this or another widget.")
+            self._notice(sender, f"Copied {copied}. Ready to paste, here or in another widget.")
         else:
             self._notice(sender, "Nothing is painted or selected here, so there is nothing to copy.")
 

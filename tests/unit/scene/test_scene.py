@@ -334,6 +334,14 @@ class TestHeal:
         hole = Grid().mask([(row, col) for row in range(4, 9) for col in range(5, 8)])
         assert Grid().heal(strengths, hole)[hole][:, 1].max() < 0.1
 
+    def test_does_not_take_a_thing_at_that_height_for_background(self) -> None:
+        """A tree that takes up most of what the hole leaves of its rows filled the hole with trees."""
+        strengths = filled(0, 16, 16, 2)
+        strengths[..., 0] = 1
+        strengths[10:15, 9:15] = [0, 1]
+        hole = Grid().mask([(row, col) for row in range(8, 16) for col in range(8)])
+        assert Grid().heal(strengths, hole)[hole][:, 1].max() < 0.1
+
     def test_of_a_whole_row_is_what_is_above_and_below(self) -> None:
         strengths = filled(1, 16, 16, 1)
         strengths[8:] = 3

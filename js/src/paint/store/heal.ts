@@ -3,7 +3,7 @@
  * order, so that both get the same bits (tests/unit/scene/parity.json).
  */
 
-import { abs, max } from "../../shared/numbers.ts";
+import { abs, clamp, floor, max } from "../../shared/numbers.ts";
 
 /** The strength that counts as one more factor, so that an empty patch is a background too. */
 const NOTHING = 0.1;
@@ -13,8 +13,16 @@ const ROWS_APART = 3;
 const COLS_APART = 4;
 
 /**
+ * A factor that is found in fewer of the columns than the first share, and makes up less than it of every patch at the
+ * left and right border, is a thing; from the second share on, it is background.
+ */
+const [NARROW, WIDE] = [0.4, 0.7];
+/** How much a thing counts, compared with background. */
+const LEAST = 1e-3;
+
+/**
  * A patch outside counts the more, the closer its row and its column are (far columns still count), and the more of what
- * it is made of spreads over its row.
+ * it is made of spreads over its row and is found in most columns, or at the sides.
  */
 export function heal(
   { rows, cols }: { readonly rows: number; readonly cols: number },
@@ -27,15 +35,18 @@ export function heal(
   const n = nFactors + 1;
   // For each patch the weighted strength of every factor, then the weight itself; both are zero in the hole.
   const weighted = new Float64Array(rows * cols * n);
-  const sizes = new Float64Array(n);
+  // What each patch is made of, for each row the mean of it, and how wide each factor is.
+  const mixes: Float64Array[] = [];
+  const spreads: Float64Array[] = [];
+  const width = new Float64Array(n);
   for (let row = 0; row < rows; row++) {
     const spread = new Float64Array(n);
-    const mixes: Float64Array[] = [];
     let known = 0;
     for (let col = 0; col < cols; col++) {
       const p = row * cols + col;
       if (hole[p]) continue;
       known++;
+      const sizes = new Float64Array(n);
       let total = NOTHING;
       sizes[0] = NOTHING;
       for (let f = 0; f < nFactors; f++) {
@@ -43,20 +54,35 @@ export function heal(
         total += value(sizes, f + 1);
       }
       const mix = sizes.map((size) => size / total);
-      mixes[col] = mix;
+      mixes[p] = mix;
       for (let f = 0; f < n; f++) spread[f] = value(spread, f) + value(mix, f);
     }
-    for (let col = 0; col < cols; col++) {
-      const mix = mixes[col];
-      if (!mix) continue;
-      let alike = 0;
-      for (let f = 0; f < n; f++) alike += value(mix, f) * (value(spread, f) / max(known, 1));
-      const p = row * cols + col;
-      const weight = square(alike);
-      weighted[p * n + nFactors] = weight;
-      for (let f = 0; f < nFactors; f++)
-        if (f !== exclude) weighted[p * n + f] = value(filled, p * nFactors + f) * weight;
-    }
+    spreads.push(spread.map((sum) => sum / max(known, 1)));
+  }
+  let nColumns = 0;
+  for (let col = 0; col < cols; col++) {
+    const most = new Float64Array(n);
+    const found = [...Array(rows).keys()].flatMap((row) => mixes[row * cols + col] ?? []);
+    if (found.length) nColumns++;
+    for (const mix of found) for (let f = 0; f < n; f++) most[f] = max(value(most, f), value(mix, f));
+    for (let f = 0; f < n; f++) width[f] = value(width, f) + value(most, f);
+  }
+  const counts = width.map((sum, f) => {
+    let share = sum / max(nColumns, 1);
+    for (let p = 0; p < rows * cols; p++)
+      if (p % cols === 0 || p % cols === cols - 1) share = max(share, mixes[p]?.[f] ?? 0);
+    return clamp((share - NARROW) / (WIDE - NARROW), LEAST, 1);
+  });
+  for (let p = 0; p < rows * cols; p++) {
+    const mix = mixes[p];
+    if (!mix) continue;
+    const spread = spreads[floor(p / cols)] ?? width;
+    let alike = 0;
+    for (let f = 0; f < n; f++) alike += value(mix, f) * (value(spread, f) * value(counts, f));
+    const weight = square(alike);
+    weighted[p * n + nFactors] = weight;
+    for (let f = 0; f < nFactors; f++)
+      if (f !== exclude) weighted[p * n + f] = value(filled, p * nFactors + f) * weight;
   }
   const columns = new Float64Array(cols * n);
   const sums = new Float64Array(n);

@@ -39,7 +39,7 @@ function statusText(view: View, state: "lost" | "error" | "busy" | "idle"): stri
   const frame = store.pictures.picture.value?.frame;
   if (store.status.frozen.value) return "Saved page";
   if (state === "lost") return "No kernel";
-  if (state === "error") return "Not drawn";
+  if (state === "error") return "Not done";
   if (store.status.task.value === "draw")
     return store.painting.info.value ? "Drawing a new scene" : "Opening the model";
   const steps = store.painting.info.value?.n_steps ?? 1;

@@ -194,7 +194,7 @@ function Steps({ store }: { store: Store }) {
         onTwice={() => store.history.forget(false)}
       />
       <TwiceButton
-        icon="close"
+        icon="removeOthers"
         label="Delete all other steps without a name"
         question="Delete the others?"
         testid="steps-clear"

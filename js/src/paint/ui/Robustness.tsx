@@ -21,7 +21,7 @@ export function Robustness({ store }: { store: Store }) {
           {map && <img src={map} alt="Map of the patches: the stronger the colour, the more seeds changed" />}
         </span>
       )}
-      <div class="e-said">
+      <div class="e-found-out">
         <p role="status" data-testid="trial-text">
           {outdated && "The painting has changed since. "}
           {said || (outdated ? "" : `Drawing the edit on other seeds: ${pairs.length} of ${n}…`)}

@@ -83,7 +83,7 @@ export function Film({ view }: { view: View }) {
             disabled={!film.url}
             onClick={() => (form === "webp" ? film.keep?.() : files.wantFilm(film.step, form))}
           >
-            {form.toUpperCase()}
+            {form === "webp" ? "WebP" : form.toUpperCase()}
           </TextButton>
         ))}
       </div>

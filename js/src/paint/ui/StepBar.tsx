@@ -10,8 +10,10 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
   const { store, steps: chosen } = view;
   const { n_steps } = info;
   const own = info.factor_steps[factor] ?? [0, n_steps];
-  // A choice that the kernel has not answered yet; it belongs to the state that it was made from.
-  const choice = chosen.value?.info === info && chosen.value.factor === factor ? chosen.value : null;
+  // A choice that the kernel has not answered yet; it belongs to the state that it was made from. While the pointer is
+  // down, an answer to the choice before does not end it.
+  const now = chosen.value?.factor === factor ? chosen.value : null;
+  const choice = now && (now.info === info || now.anchor !== null) ? now : null;
   const range = choice?.range ?? own;
   const [start, stop] = [min(range[0], n_steps), min(range[1], n_steps)];
   const show = (from: number, to: number, anchor: number | null = null) => {

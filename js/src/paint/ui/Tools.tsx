@@ -135,15 +135,6 @@ export function Brush({ store }: { store: Store }) {
             />
           ))}
         </fieldset>
-        {store.settings.selection.value && (
-          <TextButton
-            title="Remove the selection (Esc)"
-            testid="deselect"
-            onClick={put(store.settings.selection, null)}
-          >
-            Deselect
-          </TextButton>
-        )}
         {(store.settings.selection.value || TOOLS[store.settings.tool.value].drags) && (
           <div class="e-clipboard">
             <TextButton
@@ -160,6 +151,15 @@ export function Brush({ store }: { store: Store }) {
             >
               Paste
             </TextButton>
+            {store.settings.selection.value && (
+              <TextButton
+                title="Remove the selection (Esc)"
+                testid="deselect"
+                onClick={put(store.settings.selection, null)}
+              >
+                Deselect
+              </TextButton>
+            )}
           </div>
         )}
       </div>

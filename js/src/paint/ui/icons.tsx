@@ -29,6 +29,7 @@ const PATHS = {
   lock: "M3.5 7.5h9v6h-9ZM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5",
   copy: "M5.5 5.5h8v8h-8ZM10.5 5.5v-3h-8v8h3",
   remove: "M3 4.5h10M6 4.5V2.5h4v2M4.5 4.5l.5 9h6l.5-9",
+  removeOthers: "M6.5 5.5H14M8.8 5.5v-2h2.9v2M7.7 5.5l.4 8h4.3l.4-8M1.5 4.5h3M1.5 8h3.7M1.5 11.5h4",
   up: "M8 13V3M4 7l4-4 4 4",
   down: "M8 3v10M4 9l4 4 4-4",
   more: "M4 6.5l4 4 4-4",

@@ -75,7 +75,7 @@ def test_patches_copied_in_one_widget_are_pasted_in_another(source: Page, target
     source.widget.scene = source.scene.paint("lion", HERE, 0.7).paint("sky", HERE, 0.2, mode="add")
     before = target.scene
 
-    assert source.copy(NUMBERS) == "Copied 2 patches of sky, lion. Now paste it in this or another widget."
+    assert source.copy(NUMBERS) == "Copied 2 patches of sky, lion. Ready to paste, here or in another widget."
     notice = target.paste()
 
     assert notice["text"] == "Pasted 2 patches of sky, lion; lion added."
@@ -147,7 +147,7 @@ def test_without_patches_all_edits_are_copied(source: Page, target: Page) -> Non
     source.widget.scene = source.scene.paint("lion", HERE).set_weight("sky", 6, 0.5)
     assert source.copy([]) == (
         "Copied this painting's edits (re-weights 1 feature of 'sky'; paints 'lion' in 2 patches; "
-        "covers 2 patches). Now paste it in this or another widget."
+        "covers 2 patches). Ready to paste, here or in another widget."
     )
     notice = target.paste()
 
