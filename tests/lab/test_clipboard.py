@@ -116,6 +116,29 @@ def test_a_selection_is_copied_and_pasted_by_keyboard_alone(views: tuple[PaintVi
     assert source.page.evaluate(CELL_TEXTS) == cells
 
 
+def test_in_the_same_picture_the_paste_lies_beside_and_says_so_on_the_picture(
+    views: tuple[PaintView, PaintView],
+) -> None:
+    source, _ = views
+    row, col = FIRST_FACTOR
+    source.use("rect")
+    source.drag([(row, col - 1), (row + 1, col + 1)])
+    source.page.keyboard.press("Control+c")
+    expect(source.part("said")).to_contain_text("Copied 6 patches of ")
+    source.page.keyboard.press("Control+v")
+    said = source.part("said")
+    expect(said).to_contain_text("Drag it.")
+    assert source.part("grid").bounding_box() is not None
+    source.settle()
+    there = "[(r, c) for r in (12, 13) for c in (7, 8, 9)]"
+    same = f"(at(widget.scene, {there}) == at(before, {PATCHES})).all().item()"
+    assert source.notebook.ask(same)
+    assert source.notebook.ask(f"(at(widget.scene, {PATCHES}) == at(before, {PATCHES})).all().item()")
+    assert source.cut_off() == []
+    source.drag([(row, col + 3), (row - 5, col + 3)])
+    expect(said).to_be_empty()
+
+
 def test_without_a_selection_all_edits_are_copied(views: tuple[PaintView, PaintView]) -> None:
     source, target = views
     source.part("grid").focus()

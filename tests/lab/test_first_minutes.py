@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -135,6 +136,50 @@ def test_a_wrong_value_is_said_in_place_and_the_last_right_one_stays_in_force(vi
             expect(field).to_have_value(last)
     view.settle()
     assert view.notebook.ask("widget.scene == before")
+
+
+def test_a_seed_that_nobody_chose_is_not_in_force(view: PaintView) -> None:
+    seed, note = view.part("seed"), view.part("seed-note")
+    for typed, ends in (("7x", "Tab"), ("45.7", "Tab"), ("12a", "Escape")):
+        seed.focus()
+        seed.press("Control+a")
+        seed.press_sequentially(typed)
+        expect(note).to_have_text("Digits only, below 2⁶³")
+        seed.press("Enter")  # draws nothing
+        seed.press(ends)
+        expect(seed).to_have_value("3")
+        expect(note).to_be_empty()
+    steps = view.part("steps")
+    steps.press("Control+a")
+    steps.press_sequentially("3000")
+    steps.press("Tab")
+    expect(steps).to_have_value("1")
+    seed.press("Control+a")
+    seed.press_sequentially("45.")
+    seed.press("Backspace")
+    expect(note).to_be_empty()
+    expect(view.part("draw")).to_have_attribute("title", re.compile("the next seed is used"))
+    view.part("hold-seed").click()
+    expect(view.part("draw")).to_have_attribute("title", re.compile("The seed is held"))
+    seed.press("Enter")
+    view.settle()
+    assert view.notebook.ask("widget.scene.seed") == 45
+
+
+def test_a_stroke_that_changes_nothing_says_why(view: PaintView, screenshots: Path) -> None:
+    name = view.notebook.ask("widget.scene.names[0]")
+    view.pick(0)
+    view.part("strength-0").fill("0")
+    view.settle()
+    view.use("paint", size=2)
+    view.drag([(8, 8), (8, 10)])
+    expect(view.part("said")).to_have_text(f"{name}’s slider is at 0")
+    view.root.screenshot(path=screenshots / "said.png")
+    expect(view.part("said")).to_be_empty(timeout=20_000)  # it goes away by itself
+    view.part("strength-0").fill("1")
+    view.drag([(8, 8), (8, 10)])
+    view.settle()
+    expect(view.part("said")).to_be_empty()
 
 
 def test_the_name_of_another_step_is_refused_in_place(view: PaintView) -> None:

@@ -144,6 +144,9 @@ def test_the_number_of_factors_asked_for_stays(open_notebook: OpenNotebook, scre
     assert view.notebook.ask("widget.scene.n_factors") == 2
     expect(view.part("n-factors")).to_have_value("4")
     expect(view.part("n-found")).to_have_text("2 of 4")
+    said = "You asked for 4 factors; this picture has only 2"
+    expect(view.part("n-found")).to_have_attribute("aria-label", said)
+    expect(view.root.locator(f"[title^='{said}. ']")).to_contain_text("Factors")
     view.root.screenshot(path=screenshots / "fewer-factors.png")
     draw("a lion and a house")
     assert view.notebook.ask("widget.scene.n_factors") == 4

@@ -197,6 +197,22 @@ def test_a_click_on_a_line_keeps_the_focus_in_the_search(view: PaintView) -> Non
     expect(view.part("search-palette")).to_be_focused()
 
 
+def test_with_a_factor_that_is_added_one_paints(view: PaintView) -> None:
+    brush = view.part("tool-paint")
+    view.use("move")
+    view.part("search-palette").fill("lantern")
+    view.part("found-9").click()
+    expect(brush).to_have_attribute("aria-pressed", "true")
+    view.use("rect")
+    view.part("search-palette").fill("a castle by night")
+    view.part("search-palette").press("Enter")
+    expect(view.part("source")).to_have_text("From a castle by night")
+    expect(brush).to_have_attribute("aria-pressed", "false")
+    view.root.locator("[data-testid^=borrow-]:not([data-testid=borrow-open])").first.click()
+    expect(brush).to_have_attribute("aria-pressed", "true")
+    expect(view.part("factor-6")).to_have_attribute("aria-pressed", "true")
+
+
 def test_the_line_to_borrow_fits_a_narrow_widget(view: PaintView) -> None:
     view.root.evaluate("root => { root.style.width = '330px'; }")
     view.part("search-palette").fill("a castle by night, a moon above its towers, and a lake before it")

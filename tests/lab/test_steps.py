@@ -136,7 +136,8 @@ def test_with_fewer_steps_the_row_says_that_the_factor_does_nothing(of_four: Pai
     expect(view.part("steps-1")).to_contain_text("at no step here")
     expect(view.part("steps-1")).to_have_attribute(
         "title",
-        "Acts at none of this picture’s 2 sampling steps: early steps compose, late ones draw details",
+        "Acts at none of this picture’s 2 sampling steps; only what you paint or change with it. "
+        "Early steps compose, late ones draw details",
     )
     view.settle()
     assert view.notebook.ask("widget.scene.factor_steps[1] == (2, 4)")

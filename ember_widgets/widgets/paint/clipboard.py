@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,11 @@ import numpy as np
 from ember_widgets.scene.grid import Mask
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.scene_edit import SceneEdit
-from ember_widgets.util.checks import plural
+from ember_widgets.util.checks import FloatArray, plural
 from ember_widgets.widgets.paint import to_python
+
+SEEN = 0.05
+"""A strength that changes by less is hardly seen in the picture."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,13 @@ class Copied:
         edit: the edit.
         code: a Python expression that makes it.
         patches: (rows, cols) bool, the patches that are selected once it is pasted; None = none.
+        part: a scene that holds what the patches held, and nothing else; None if there are no patches.
     """
 
     edit: SceneEdit
     code: str
     patches: Mask | None = None
+    part: Scene | None = None
 
     @classmethod
     def region(cls, scene: Scene, patches: Mask) -> Copied:
@@ -38,9 +44,7 @@ class Copied:
         held = [f for f in range(scene.n_factors) if scene.strengths[patches, f].any()]
         part = _part(scene, held)
         part = part.replace(strengths=np.where(where, part.strengths, 0), remainder=np.ones(scene.grid.shape))
-        edit = part.copy_patches(patches)
-        code = f"{to_python.opened(part)}.copy_patches({to_python.patches_of(scene, patches)})"
-        return cls(edit, code, patches.copy())
+        return cls._held(part, patches.copy())
 
     @classmethod
     def all_of(cls, scene: Scene) -> Copied:
@@ -49,12 +53,56 @@ class Copied:
         after, before = _part(scene, every), _part(original := scene.original(), range(original.n_factors))
         return cls(after - before, f"{to_python.opened(after)} - {to_python.opened(before)}")
 
+    @classmethod
+    def _held(cls, part: Scene, patches: Mask) -> Copied:
+        code = f"{to_python.opened(part)}.copy_patches({to_python.patches_of(part, patches)})"
+        return cls(part.copy_patches(patches), code, patches, part)
+
+    def beside(self, scene: Scene) -> Copied:
+        """The same patches beside where they were, for a scene that holds there already what they hold.
+
+        They move to the right, to the left, down or up, by their own size if there is room, else by one
+        patch: to the first place where a paste is seen. What fills the grid stays.
+        """
+        if self.patches is None or self.part is None:
+            return self
+        there = scene.strengths[self.patches]
+        places = list(_moves(self.patches))
+        seen = [by for by in places if _differ(scene.strengths[np.roll(self.patches, by, (0, 1))], there)]
+        if not places:
+            return self
+        by = (seen or places)[0]
+        part = self.part.replace(strengths=np.roll(self.part.strengths, by, (0, 1)))
+        return self._held(part, np.roll(self.patches, by, (0, 1)))
+
     def __str__(self) -> str:
         edit = self.edit
         if self.patches is None:
             return f"this painting's edits ({'; '.join(edit.describe())})"
         names = [factor.state.name for factor in edit.factors]
         return f"{count_of(self.patches)} of {', '.join(names)}" if names else count_of(self.patches)
+
+
+def changes_nothing(before: Scene, after: Scene) -> bool:
+    """Whether nobody sees what a paste has changed: what no factor explains is not looked at."""
+    return before.n_factors == after.n_factors and not _differ(before.strengths, after.strengths)
+
+
+def _differ(one: FloatArray, other: FloatArray) -> bool:
+    return bool(np.abs(one - other).max(initial=0) > SEEN)
+
+
+def _moves(patches: Mask) -> Iterator[tuple[int, int]]:
+    """By how many rows and columns patches can move within the grid."""
+    where = np.argwhere(patches)
+    first, last = where.min(axis=0), where.max(axis=0)
+    height, width = (last - first + 1).tolist()
+    for by in ((0, width), (0, -width), (height, 0), (-height, 0), (0, 1), (0, -1), (1, 0), (-1, 0)):
+        for n in range(1, max(patches.shape)):
+            move = n * np.array(by)
+            if (first + move < 0).any() or (last + move >= patches.shape).any():
+                break
+            yield n * by[0], n * by[1]
 
 
 def count_of(patches: Mask) -> str:

@@ -24,7 +24,7 @@ from ember_widgets.util.checks import FloatArray
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
-from ember_widgets.widgets.paint.clipboard import CLIPBOARD, Copied
+from ember_widgets.widgets.paint.clipboard import CLIPBOARD, Copied, changes_nothing
 from ember_widgets.widgets.paint.history import History, State
 from ember_widgets.widgets.paint.painter_source import PainterSource
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
@@ -426,6 +426,9 @@ class Session:
                 if copied.edit.style[1] != copied.edit.style[0] and self.painter is not None:
                     check_styles(self.painter)
                 done = now.painted.transfer(copied.edit)
+                if changes_nothing(now.painted, done.scene):
+                    copied = copied.beside(now.painted)
+                    done = now.painted.transfer(copied.edit)
             except (TypeError, ValueError) as refused:
                 self._notice(sender, f"Not pasted: {refused}.")
                 return

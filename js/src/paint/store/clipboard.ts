@@ -16,6 +16,8 @@ export class Clipboard {
     private readonly painting: Painting,
     private readonly settings: Settings,
     private readonly cancelStroke: () => boolean,
+    /** Shows words on the picture: the notice itself may be out of sight. */
+    private readonly say: (text: string) => void,
   ) {}
 
   copy(): void {
@@ -33,6 +35,7 @@ export class Clipboard {
     const { settings, before } = this;
     batch(() => {
       this.notice.value = text;
+      this.say(patches ? `${text} Drag it.` : text);
       if (!patches) return;
       const selection = this.painting.layers.value.remainder.map((_, p) => Number(patches.includes(p)));
       settings.selection.value = Uint8Array.from(selection);

@@ -1,7 +1,9 @@
 /** Changes of the palette, sent one after the other, and another scene to borrow factors from. */
 
 import { signal } from "@preact/signals-core";
+import { TOOLS } from "../tools/index.ts";
 import type { Request, SourceScene } from "../transport/messages.ts";
+import type { Settings } from "./settings.ts";
 
 interface Change {
   readonly verb: string;
@@ -20,6 +22,7 @@ export class Palette {
 
   constructor(
     private readonly ask: (request: Request, buffers?: ArrayBuffer[]) => number,
+    private readonly settings: Settings,
     private readonly revision: () => number,
   ) {}
 
@@ -31,6 +34,13 @@ export class Palette {
     if (this.queue.at(-1)?.commit === false) this.queue.pop();
     this.queue.push({ verb, arguments: args, commit });
     this.next();
+  }
+
+  /** Adds a factor. It is added to paint with it, so a tool that does not paint gives way to the brush. */
+  add(verb: "add_factor" | "borrow", args: Change["arguments"]): void {
+    const { tool } = this.settings;
+    if (!TOOLS[tool.value].uses.includes("strength")) tool.value = "paint";
+    this.change(verb, args);
   }
 
   /** Requests the factors of a prompt's picture, or of the scene in a file; if both are empty, the source is closed. */

@@ -51,7 +51,7 @@ export class Store {
   readonly settings = new Settings();
   readonly factors = new Factors();
   readonly draft = new Draft();
-  readonly status = new Status();
+  readonly status: Status;
   readonly painting: Painting;
   readonly stroke: Stroke;
   readonly history: History;
@@ -75,26 +75,29 @@ export class Store {
     private readonly options: StoreOptions,
   ) {
     const { client, clock, decode, save, loadPanels } = options;
-    const { settings, factors, status } = this;
+    const { settings, factors } = this;
+    const status = new Status(clock);
+    const say = (text: string) => status.say(text);
+    this.status = status;
     const ask = (request: Request, buffers?: ArrayBuffer[]) => this.ask(request, buffers);
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
     this.transport = new Transport(model, client, (lost) => this.onLost(lost), clock);
     this.painting = new Painting(this.transport);
-    this.stroke = new Stroke(this.painting, settings, factors, () => this.isEditable);
+    this.stroke = new Stroke(this.painting, settings, factors, () => this.isEditable, say);
     this.history = new History(ask, () => this.stroke.cancel());
     this.variations = new Variations(ask, () => {
       this.stroke.cancel();
       status.task.value = "draw";
     });
     this.robustness = new Robustness(ask, (seed) => this.variations.reseedEdit(seed));
-    this.palette = new Palette(ask, () => this.painting.revision);
+    this.palette = new Palette(ask, settings, () => this.painting.revision);
     this.search = new FeatureSearch(ask);
     this.notes = new PromptNotes(ask);
     this.thumbnails = new Thumbnails(ask);
     this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
     this.files = new Files(ask, save);
     this.panels = new Panels(ask, loadPanels);
-    this.clipboard = new Clipboard(ask, this.painting, settings, () => this.stroke.cancel());
+    this.clipboard = new Clipboard(ask, this.painting, settings, () => this.stroke.cancel(), say);
   }
 
   /** Starts to listen, and requests the scene from the kernel. */

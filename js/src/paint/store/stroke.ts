@@ -2,7 +2,7 @@
 
 import { batch, signal } from "@preact/signals-core";
 import type { Point } from "../tools/brush.ts";
-import { TOOLS } from "../tools/index.ts";
+import { TOOLS, type ToolName } from "../tools/index.ts";
 import { intersection } from "../tools/shapes.ts";
 import type { BrushSettings, Call, Change, Shape, StrokeStart, Tool } from "../tools/tool.ts";
 import type { Factors } from "./factors.ts";
@@ -10,9 +10,13 @@ import { type Mask, withFactorsOf, withPatchesOf } from "./grid.ts";
 import type { Painting } from "./painting.ts";
 import type { Settings } from "./settings.ts";
 
+/** The tools that paint with the picked factor. */
+const USE_FACTOR: readonly ToolName[] = ["paint", "fill", "gain"];
+
 export class Stroke {
   /** Outlines of what is moved. */
   readonly outlines = signal<Change["outlines"] | null>(null);
+  private said = "";
   private current: { tool: Tool; start: StrokeStart; call: Call | null } | null = null;
 
   constructor(
@@ -20,6 +24,8 @@ export class Stroke {
     private readonly settings: Settings,
     private readonly factors: Factors,
     private readonly isEditable: () => boolean,
+    /** Shows words on the picture. */
+    private readonly say: (text: string) => void,
   ) {}
 
   get isActive(): boolean {
@@ -29,6 +35,7 @@ export class Stroke {
   /** False if the tool can do nothing there. */
   begin(at: Point, shape: Shape = "free", name = this.settings.tool.value): boolean {
     if (!this.isEditable() || this.current) return false;
+    this.sayWhyUnseen(name);
     const current = { tool: TOOLS[name].start(), start: this.start(shape), call: null };
     const change = current.tool.down(current.start, at);
     if (!change) return false;
@@ -74,6 +81,7 @@ export class Stroke {
       selection.value = patches;
       return;
     }
+    this.sayWhyUnseen(name);
     const free = this.start("free");
     const from = { ...free, brush: { ...free.brush, ...settings } };
     const change = act(from, intersection(patches, selection.value), null);
@@ -81,6 +89,23 @@ export class Stroke {
     this.current = { tool: start(), start: from, call: null };
     this.apply(change);
     this.finish(true);
+  }
+
+  /** Says why the picture or the grid will not show what a tool does with the picked factor. */
+  private sayWhyUnseen(tool: ToolName): void {
+    const { painting, factors } = this;
+    const info = painting.info.value;
+    const factor = factors.picked.value;
+    const why = () => {
+      if (!info || !USE_FACTOR.includes(tool)) return "";
+      if (factors.locked.value.has(factor)) return " is locked";
+      if (painting.gains.value[factor] === 0) return "’s slider is at 0";
+      if ((info.factor_steps[factor]?.[0] ?? 0) >= info.n_steps) return " acts at no step here";
+      return factors.hidden.value.has(factor) ? " is hidden on the grid" : "";
+    };
+    const text = why();
+    this.said = text && `${info?.names[factor]}${text}`;
+    this.say(this.said);
   }
 
   private start(shape: Shape): StrokeStart {
@@ -120,6 +145,8 @@ export class Stroke {
   private finish(isDone: boolean): void {
     const call = this.current?.call;
     this.drop();
+    // Once more, so that it is there for some seconds after a long stroke too.
+    this.say(this.said);
     // What was streamed before a stroke was cancelled has to be undone in the kernel too.
     if (call) this.painting.commit(isDone ? call : undefined);
   }

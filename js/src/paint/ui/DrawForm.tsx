@@ -29,6 +29,11 @@ export function DrawForm({ view: { store } }: { view: View }) {
   const mostSteps = info?.most_steps ?? 4;
   const notes = store.notes.now.value;
   const mostFactors = min(16, (info?.rows ?? 4) * (info?.cols ?? 4));
+  const fewer =
+    info &&
+    info.n_found < info.n_factors &&
+    fields.n_factors === info.n_factors &&
+    `You asked for ${info.n_factors} factors; this picture has only ${info.n_found}`;
   const restyle = () => {
     const { style } = draft.fields.value;
     if (info && style !== info.style) store.palette.change("restyle", { style });
@@ -119,7 +124,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
       />
       <Field
         label="Factors"
-        title="How many factors to look for; a plain picture may have fewer. What you painted stays"
+        title={`${fewer ? `${fewer}. ` : ""}How many factors to look for; a plain picture may have fewer. What you painted stays`}
         type="number"
         min={1}
         max={mostFactors}
@@ -137,14 +142,10 @@ export function DrawForm({ view: { store } }: { view: View }) {
           }
         }}
         note={
-          info &&
-          info.n_found < info.n_factors &&
-          fields.n_factors === info.n_factors && (
-            <span
-              data-testid="n-found"
-              title={`You asked for ${info.n_factors} factors; this picture has ${info.n_found}`}
-            >
-              {`${info.n_found} of ${info.n_factors}`}
+          fewer && (
+            // An image, so that a screen reader says the sentence instead of the short text.
+            <span data-testid="n-found" role="img" aria-label={fewer} title={fewer}>
+              {`${info?.n_found} of ${info?.n_factors}`}
             </span>
           )
         }
@@ -154,7 +155,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
         class={isChanged ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
         aria-disabled={drawing || info === null}
-        title={`Draw a new scene (Enter). If nothing in the form has changed, the next seed is used${loses(store)}`}
+        title={`Draw a new scene (Enter). ${held ? "The seed is held" : "If nothing in the form has changed, the next seed is used"}${loses(store)}`}
       >
         {drawing ? "Drawing…" : "Draw"}
       </button>

@@ -33,7 +33,7 @@ export function Palette({ view }: { view: View }) {
         hint="Add a feature, or a prompt’s concepts"
         onFetch={(prompt) => store.palette.borrowFrom(prompt)}
         onPick={({ feature, label }) =>
-          store.palette.change("add_factor", { features: { [feature]: 1 }, name: label || null })
+          store.palette.add("add_factor", { features: { [feature]: 1 }, name: label || null })
         }
       />
       <Source store={store} />
@@ -70,7 +70,7 @@ function Source({ store: { palette, thumbnails } }: { store: Store }) {
                 class="e-factor"
                 title={label ? `Borrow ${name}: ${label}` : `Borrow ${name}`}
                 testid={`borrow-${name}`}
-                onClick={() => palette.change("borrow", { factor: name })}
+                onClick={() => palette.add("borrow", { factor: name })}
               >
                 <Swatch url={thumbnails.urls.value[icon]} />
                 <span class="e-label">{name}</span>

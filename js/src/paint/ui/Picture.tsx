@@ -44,7 +44,7 @@ export function Picture({ view }: { view: View }) {
           onPointerLeave={hold(false)}
           onKeyDown={({ key }) => isPress(key) && hold(true)()}
         >
-          Unedited
+          Compare
         </TextButton>
         <Choice
           label="What the picture shows"

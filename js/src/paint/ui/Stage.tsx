@@ -15,7 +15,8 @@ export function Stage({ view }: { view: View }) {
   const { store } = view;
   const drawing = store.status.task.value === "draw";
   const tag = tagOf(view);
-  const tip = tag ? "" : tipOf(view);
+  const said = tag ? "" : store.status.said.value;
+  const tip = tag || said ? "" : tipOf(view);
   const { rows, cols } = store.painting.info.value ?? SQUARE;
   return (
     <div
@@ -45,6 +46,10 @@ export function Stage({ view }: { view: View }) {
           <i> · arrow keys, Space</i>
         </span>
       )}
+      {/* Always there, so that a screen reader says what comes into it. */}
+      <span class="e-tag e-tip e-words" data-testid="said" role="status">
+        {said}
+      </span>
       {view.compare.value === "split" && (
         <input
           type="range"
@@ -94,7 +99,7 @@ function tagOf({ store, holding, compare }: View): string {
     const [inside, beyond] = change;
     return `Change of 255: ${inside.toFixed(1)} in the edit, ${beyond.toFixed(2)} beyond; locality ${(beyond / inside).toFixed(3)}`;
   }
-  return store.pictures.picture.value?.frame?.reduced ? "Preview" : "";
+  return store.pictures.picture.value?.frame?.reduced && !store.status.said.value ? "Preview" : "";
 }
 
 export function keepPicture(canvas: HTMLCanvasElement, view: View, signal: AbortSignal): void {

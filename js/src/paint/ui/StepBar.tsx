@@ -64,7 +64,7 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
     <fieldset
       class={isAll ? "e-steps e-all" : "e-steps"}
       aria-label={`Sampling steps of ${info.names[factor]}`}
-      title={`Acts at ${text}: early steps compose, late ones draw details`}
+      title={`Acts at ${text}; only what you paint or change with it. Early steps compose, late ones draw details`}
       data-testid={`steps-${factor}`}
       data-value={isAll ? "all" : `${start}-${stop}`}
       style={{ "--n": n_steps, "--from": start / n_steps, "--to": stop / n_steps }}

@@ -88,7 +88,7 @@ type FieldProps = Omit<ComponentProps<"input">, "value" | "label" | "type" | "ro
   most?: number;
   /** Says what is wrong with a text; "" if nothing is. */
   check?: (text: string) => string;
-  /** Called with every right text that is typed. */
+  /** Called with every right text that is typed; and if it goes wrong, with what was in force before. */
   onText?: (text: string) => void;
   /** Called with a right text on Enter, and when the field is left. */
   onEnter?: (text: string) => void;
@@ -97,14 +97,16 @@ type FieldProps = Omit<ComponentProps<"input">, "value" | "label" | "type" | "ro
 };
 
 /**
- * A field for a text or a number. What is wrong is said below it. The last right value stays in force, and comes back on
- * Escape, when the field is left, and when the kernel refuses what was entered.
+ * A field for a text or a number. What is wrong is said below it. While it is wrong, what was in force before it was typed
+ * in is in force, and comes back on Escape, when the field is left, and when the kernel refuses what was entered.
  */
 export class Field extends Component<FieldProps> {
   private static count = 0;
   private readonly id = `e-note-${++Field.count}`;
   /** What was typed, until it is entered; null if nothing was. */
   private typed: string | null = null;
+  /** What was in force before that. */
+  private before: FieldProps["value"] = null;
   /** The next change of the value comes from what was typed here. */
   private isOwn = false;
 
@@ -116,6 +118,7 @@ export class Field extends Component<FieldProps> {
 
   private type(typed: string | null): void {
     this.typed = typed;
+    if (typed === null) this.isOwn = false;
     this.forceUpdate();
   }
 
@@ -163,10 +166,12 @@ export class Field extends Component<FieldProps> {
         value={this.typed ?? value ?? ""}
         onInput={(event) => {
           const text = textOf(event);
+          if (this.typed === null) this.before = value;
           this.type(text);
-          if (this.wrong) return;
+          // A part of a wrong text may have been right, but nobody chose it.
+          const chosen = this.wrong ? `${this.before ?? ""}` : text;
           this.isOwn = !!onText;
-          onText?.(text);
+          onText?.(chosen);
         }}
         onChange={() => this.enter(false)}
         onBlur={() => this.enter(true)}

@@ -57,6 +57,7 @@ test("a paste cancels the stroke in progress, repeats the revision, and selects 
   assert.equal(store.stroke.isActive, false);
   assert.equal(kernel.of("paste")[0].revision, 1);
   assert.equal(store.clipboard.notice.value, "Pasted.");
+  assert.equal(store.status.said.value, "Pasted. Drag it.");
   assert.equal(store.settings.tool.value, "move");
   assert.deepEqual(
     [...(store.settings.selection.value ?? [])].flatMap((on, p) => (on ? p : [])),
@@ -99,4 +100,8 @@ test("a notice goes with the next state of the scene, and one without patches le
   assert.equal(store.settings.selection.value, null);
   kernel.state();
   assert.equal(store.clipboard.notice.value, "");
+  // On the picture it stays for some seconds, or until the next stroke.
+  assert.equal(store.status.said.value, "Copied.");
+  store.stroke.begin(middle(5, 5));
+  assert.equal(store.status.said.value, "");
 });

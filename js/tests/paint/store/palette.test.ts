@@ -158,3 +158,19 @@ test("a search in the middle of a stroke does not lose its newest state", () => 
   kernel.frame(kernel.of("edit").at(-1).seq);
   assert.equal(kernel.of("edit").length, sent + 1);
 });
+
+test("a factor is added to paint with it, so a tool that does not paint gives way to the brush", () => {
+  const { kernel, store } = setUp();
+  const { tool } = store.settings;
+  for (const [before, after] of [
+    ["move", "paint"],
+    ["erase", "paint"],
+    ["fill", "fill"],
+  ] as const) {
+    tool.value = before;
+    store.palette.add("borrow", { factor: "castle" });
+    assert.equal(tool.value, after);
+  }
+  const { verb, arguments: args } = kernel.of("palette")[0];
+  assert.deepEqual([verb, args], ["borrow", { factor: "castle" }]);
+});

@@ -19,7 +19,15 @@ function recorder() {
   return { requests, ask: (request: Request) => requests.push(request) };
 }
 
-const INFO = { revision: 3, prompt: "a tree", style: "", seed: "7", n_steps: 1, n_factors: 2 } as SceneInfo;
+const INFO = {
+  revision: 3,
+  prompt: "a tree",
+  style: "",
+  seed: "7",
+  n_steps: 1,
+  n_factors: 2,
+  factor_steps: [],
+} as unknown as SceneInfo;
 
 test("settings become a brush of one factor", () => {
   const settings = new Settings();
@@ -121,7 +129,13 @@ test("a stroke needs a painting, settings and factors, and no store", () => {
   const painting = new Painting({ stream: (snapshot) => edits.push(snapshot()), commit: (edit) => edits.push(edit) });
   const [settings, factors] = [new Settings(), new Factors()];
   let isEditable = false;
-  const stroke = new Stroke(painting, settings, factors, () => isEditable);
+  const stroke = new Stroke(
+    painting,
+    settings,
+    factors,
+    () => isEditable,
+    () => {},
+  );
   const layers = emptyLayers({ rows: 3, cols: 5 }, 1);
   painting.take(INFO, [1], layers, new Float32Array(30));
   factors.follow({ ids: [0], run: "a run", features: [[]], first_thing: 0 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Status } from "../../../src/paint/store/status.ts";
 import { FakeBitmap, openStore } from "../fake_kernel.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
@@ -505,4 +506,49 @@ test("what the kernel refuses does not stay in the form as if it were in force",
   store.draft.set({ prompt: "a wish", style: "sepia" });
   kernel.say({ type: "error", client: "me", seq: 2, message: "no", traceback: "" });
   assert.equal(store.draft.fields.value.style, "sepia");
+});
+
+test("a stroke that is not seen says why", () => {
+  const { kernel, store } = openStore();
+  const { said } = store.status;
+  const saidOf = (change: Parameters<typeof kernel.state>[0]) => {
+    kernel.state(change);
+    store.stroke.begin({ row: 5.5, col: 5.5 });
+    const during = said.value;
+    store.stroke.end();
+    assert.equal(said.value, during);
+    return during;
+  };
+  assert.equal(saidOf({}), "");
+  assert.equal(saidOf({ gains: [0, 1] }), "sky’s slider is at 0");
+  store.settings.tool.value = "move";
+  assert.equal(saidOf({ gains: [0, 1] }), "");
+  store.settings.tool.value = "fill";
+  assert.equal(saidOf({ n_steps: 2, factor_steps: [[2, 4], null] }), "sky acts at no step here");
+  assert.equal(saidOf({ n_steps: 3, factor_steps: [[2, 4], null] }), "");
+  store.factors.toggle("hidden", 0);
+  assert.equal(saidOf({}), "sky is hidden on the grid");
+  store.factors.toggle("locked", 0);
+  assert.equal(saidOf({}), "sky is locked");
+  store.factors.pick(1);
+  assert.equal(saidOf({ gains: [0, 1] }), "");
+});
+
+test("words on the picture go away by themselves, the newest last", () => {
+  const timers = new Map<number, () => void>();
+  let n = 0;
+  const status = new Status({
+    now: () => 0,
+    setTimeout: (callback) => {
+      timers.set(++n, callback);
+      return n;
+    },
+    clearTimeout: (timer) => void timers.delete(timer as number),
+  });
+  status.say("one");
+  status.say("two");
+  assert.equal(timers.size, 1);
+  assert.equal(status.said.value, "two");
+  timers.get(2)?.();
+  assert.equal(status.said.value, "");
 });

@@ -98,6 +98,38 @@ def test_patches_are_pasted_in_the_same_widget_too(source: Page) -> None:
     assert source.scene == before
 
 
+def test_patches_that_are_there_already_are_pasted_beside_them(source: Page) -> None:
+    start = source.widget.scene = source.scene.erase("everything").paint("lion", HERE)
+    source.copy(NUMBERS)
+    for copies, right in ((1, 2), (2, 4)):
+        notice = source.paste()
+        assert notice["text"] == "Pasted 2 patches of lion."
+        assert notice["patches"] == [number + right for number in NUMBERS]
+        wanted = start.paint("lion", [(3, 4 + i) for i in range(2 * copies + 2)])
+        assert np.array_equal(source.scene.strengths, wanted.strengths)
+    assert run(source.widget) == source.scene
+    assert source.widget.undo()
+    assert source.widget.undo()
+    assert source.scene == start
+
+
+@pytest.mark.parametrize(
+    ("patches", "lands"),
+    [
+        ([(3, 15)], [(3, 14)]),
+        ([(r, c) for r in (2, 3) for c in range(16)], [(r, c) for r in (4, 5) for c in range(16)]),
+        ([(r, c) for r in range(1, 16) for c in range(16)], [(r, c) for r in range(15) for c in range(16)]),
+        ("everything", "everything"),
+    ],
+)
+def test_a_paste_stays_within_the_grid(source: Page, patches: Any, lands: Any) -> None:
+    scene = source.widget.scene = source.scene.erase("everything").paint("lion", patches)
+    source.copy(np.flatnonzero(scene.grid.mask(patches)).tolist())
+    notice = source.paste()
+    assert notice["patches"] == np.flatnonzero(scene.grid.mask(lands)).tolist()
+    assert np.array_equal(source.scene.strengths, scene.paint("lion", lands).strengths)
+
+
 def test_sliders_count_in_what_is_copied_and_stay_where_it_is_pasted(source: Page, target: Page) -> None:
     source.browser.edit(source.scene, gains=[0.5, 1])
     target.browser.edit(target.scene, gains=[1, 0.25])
