@@ -238,7 +238,7 @@ export class Over extends Component<OverProps> {
   override componentDidMount(): void {
     const sheet = this.sheet.current;
     // Somebody who has left the widget meanwhile keeps the focus.
-    if (!sheet?.closest(":focus-within")) return;
+    if (!sheet?.closest(".ember-paint:focus-within")) return;
     this.opener = (sheet.getRootNode() as Document).activeElement as HTMLElement;
     sheet.focus({ preventScroll: true });
     // The second call is for a sheet that is higher than the window: it shows its top, where the first button is.
