@@ -21,6 +21,12 @@ widget = ember.PaintWidget(painter, before)
 widget""",
 ]
 
+# The widgets of tests that share a notebook begin as new ones, though one cell makes them all.
+SHARED_CELLS = [
+    FAKE_CELLS[0] + "\nfrom ember_widgets.widgets.paint import cells\n\ncells._left.clear()",
+    FAKE_CELLS[1],
+]
+
 OpenNotebook = Callable[[list[str]], Notebook]
 
 
@@ -62,7 +68,7 @@ def open_notebook(page: Page, server: LabServer, request: pytest.FixtureRequest)
 def shared_notebook(
     browser: Browser, server: LabServer, request: pytest.FixtureRequest
 ) -> Iterator[Notebook]:
-    name = server.write_notebook(f"{Path(request.node.name).stem}.ipynb", FAKE_CELLS)
+    name = server.write_notebook(f"{Path(request.node.name).stem}.ipynb", SHARED_CELLS)
     with new_context(browser) as context:
         yield Notebook(context.new_page(), server.address(name))
     server.stop_kernel(name)

@@ -536,7 +536,7 @@ def test_the_hub_is_down(notebook: Notebook, tmp_path: Path, screenshots: Path) 
         real = Painting(notebook, SWITCH.format(offline=False, number="0", url=hub.url) + opening, least=3)
         real.show()
         message = message_of_opening(real, screenshots / "fault-hub-down.png")
-        assert message.startswith("FileNotFoundError: someone/sae is not in the cache")
+        assert message.startswith("NotInCache: someone/sae is not in the cache")
         assert "the hub cannot be reached" in message
         hub.down = False
         goes_on_once_opened(real)
