@@ -230,6 +230,7 @@ def test_the_notebooks_keys_work_outside_the_widget(open_notebook: OpenNotebook)
     page.keyboard.press("b")
     expect(view.part("tool-paint")).to_have_attribute("aria-pressed", "true")
     page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
+    page.wait_for_function("() => !document.activeElement.closest('.ember-paint')")
     page.keyboard.press("b")
     page.wait_for_function(f"n => ({SOURCES})().length === n", arg=n_cells + 1)
 
