@@ -26,6 +26,11 @@ export class Palette {
     private readonly revision: () => number,
   ) {}
 
+  /** Whether all changes have been answered. */
+  get isIdle(): boolean {
+    return this.pending === null && !this.queue.length;
+  }
+
   /**
    * Calls a method of the scene. A change needs the revision that the change before it made, so each one waits for the
    * answer to the last. While a slider moves (`commit` false), only its newest change waits.

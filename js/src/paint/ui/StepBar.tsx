@@ -10,10 +10,10 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
   const { store, steps: chosen } = view;
   const { n_steps } = info;
   const own = info.factor_steps[factor] ?? [0, n_steps];
-  // A choice that the kernel has not answered yet; it belongs to the state that it was made from. While the pointer is
-  // down, an answer to the choice before does not end it.
+  // A choice that the kernel has not answered yet; it belongs to the state that it was made from. An answer to the choice
+  // before does not end it, neither while the pointer is down nor while it waits to be sent.
   const now = chosen.value?.factor === factor ? chosen.value : null;
-  const choice = now && (now.info === info || now.anchor !== null) ? now : null;
+  const choice = now && (now.info === info || now.anchor !== null || !store.palette.isIdle) ? now : null;
   const range = choice?.range ?? own;
   const [start, stop] = [min(range[0], n_steps), min(range[1], n_steps)];
   const show = (from: number, to: number, anchor: number | null = null) => {
@@ -22,7 +22,7 @@ export function StepBar({ view, factor, info }: { view: View; factor: number; in
   const commit = (from: number, to: number) => {
     show(from, to);
     const isAll = !from && to === n_steps;
-    if (from !== own[0] || to !== own[1])
+    if (from !== own[0] || to !== own[1] || !store.palette.isIdle)
       store.palette.change("set_steps", { factor, steps: isAll ? null : [from, to] });
   };
   const cellAt = (event: PointerEvent) => {
