@@ -350,8 +350,7 @@ class Painter:
 
         With several sites, features are in the scene's order, see `space`.
         """
-        self.model.check(scene)
-        return self.model.codes(self.model.start(steering.run_of(scene)))
+        return self._codes_of(scene, scene.seed)
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True

@@ -24,7 +24,7 @@ from ember_widgets.scene.edit_transfer import Transfer, transfer
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
-from ember_widgets.scene.scene_edit import SceneEdit, check_same_picture, same_factors
+from ember_widgets.scene.scene_edit import SceneEdit, check_same_picture
 from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
@@ -785,21 +785,23 @@ class Scene:
             >>> painter.record(way, "lion.webp")                   # doctest: +SKIP
         """
         # SciPy takes time to load, and only this needs it.
-        from ember_widgets.scene.tween import Maps, between
+        from ember_widgets.scene.tween import tween
 
         hint = "give how many scenes, the first and the last included"
         n = checks.integer("n", n, 2, MOST_SCENES, hint=hint)
+        self.check_same_picture(other)
+        return tween(self, other, n)
+
+    def check_same_picture(self, other: Scene) -> None:
+        """Refuse what is not another edit of this picture.
+
+        Raises:
+            TypeError: ``other`` is not a scene.
+            ValueError: it differs in more than edits.
+        """
         if not isinstance(other, Scene):
             raise TypeError(f"other={checks.shown(other)} is not a Scene; load one with Scene.load(path)")
         check_same_picture(self, other)
-        start, stop = self._with_all_factors(other)
-        times = np.linspace(0, 1, n)[1:-1].tolist()
-        first, last = (Maps(one.strengths, one.basis, one.remainder) for one in (start, stop))
-        way = [
-            (start if t < 0.5 else stop).replace(**vars(maps))
-            for t, maps in zip(times, between(first, last, times), strict=True)
-        ]
-        return [self, *way, other]
 
     # Files and copies
 
@@ -1019,33 +1021,6 @@ class Scene:
             factor_ids=tuple(self._ids[f] for f in factors),
             factor_steps=self.factor_steps and tuple(self.factor_steps[f] for f in factors),
         )
-
-    def _with_all_factors(self, other: Scene) -> tuple[Scene, Scene]:
-        """Both scenes with the factors of both, in one order; where one had none, its strength is 0."""
-        pairs = same_factors(self, other)
-        new = [g for g in range(other.n_factors) if g not in pairs.values()]
-        n = self.n_factors
-        names = list(self.names)
-        for g in new:
-            names.append(free_name(other.names[g], names))
-        shared: dict[str, Any] = {
-            "names": tuple(names),
-            "colors": (*self.colors, *(other.colors[g] for g in new)),
-            "origins": (*self._origins, *(other._origins[g] for g in new)),
-            "factor_ids": (*self._ids, *range(self._next_id, self._next_id + len(new))),
-            "next_factor_id": None,
-        }
-        here, there = (one.factor_steps or (None,) * one.n_factors for one in (self, other))
-        steps = (*here, *(there[g] for g in new))
-        strengths = np.zeros((*self.grid.shape, n + len(new)), np.float32)
-        strengths[..., :n] = self.strengths
-        basis = np.concatenate([self.basis, other.basis[new]])
-        first = self.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
-        steps = tuple(there[pairs[f]] if f in pairs else one for f, one in enumerate(steps))
-        strengths, basis = np.zeros_like(strengths), factor_edits.writable(basis)
-        for f, g in [*pairs.items(), *enumerate(new, n)]:
-            strengths[..., f], basis[f] = other.strengths[..., g], other.basis[g]
-        return first, other.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

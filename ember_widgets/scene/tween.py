@@ -16,7 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from ember_widgets.scene.edit_transfer import AnyScene
+from ember_widgets.scene.factor_edits import writable
 from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.palette import free_name
+from ember_widgets.scene.scene_edit import same_factors
 from ember_widgets.util.checks import FloatArray
 
 SHARES = 1200
@@ -101,6 +105,18 @@ class Maps:
     remainder: NDArray[Any]
 
 
+def tween(first: AnyScene, last: AnyScene, n: int) -> list[AnyScene]:
+    """n scenes from one edit of a picture to another; see `Scene.tween`."""
+    start, stop = _with_all_factors(first, last)
+    times = np.linspace(0, 1, n)[1:-1].tolist()
+    here, there = (Maps(one.strengths, one.basis, one.remainder) for one in (start, stop))
+    way = [
+        (start if t < 0.5 else stop).replace(**vars(maps))
+        for t, maps in zip(times, between(here, there, times), strict=True)
+    ]
+    return [first, *way, last]
+
+
 def between(first: Maps, last: Maps, times: Iterable[float]) -> list[Maps]:
     """The maps at times from 0 to 1; both ends have the same factors."""
     ways = {
@@ -180,3 +196,31 @@ def _places(strengths: NDArray[np.float64], share: float) -> NDArray[np.intp]:
     """(n, 2): row and column of every share of a map."""
     counts = np.rint(strengths / share).astype(np.intp)
     return np.repeat(np.argwhere(np.ones(strengths.shape, np.bool_)), counts.ravel(), axis=0)
+
+
+def _with_all_factors(first: AnyScene, last: AnyScene) -> tuple[AnyScene, AnyScene]:
+    """Both scenes with the factors of both, in one order; where one had none, its strength is 0."""
+    pairs = same_factors(first, last)
+    new = [g for g in range(last.n_factors) if g not in pairs.values()]
+    n, next_id = first.n_factors, first.next_factor_id or 0
+    names = list(first.names)
+    for g in new:
+        names.append(free_name(last.names[g], names))
+    shared: dict[str, Any] = {
+        "names": tuple(names),
+        "colors": (*first.colors, *(last.colors[g] for g in new)),
+        "origins": (*(first.origins or ()), *((last.origins or ())[g] for g in new)),
+        "factor_ids": (*(first.factor_ids or ()), *range(next_id, next_id + len(new))),
+        "next_factor_id": None,
+    }
+    here, there = (one.factor_steps or (None,) * one.n_factors for one in (first, last))
+    steps = (*here, *(there[g] for g in new))
+    strengths = np.zeros((*first.grid.shape, n + len(new)), np.float32)
+    strengths[..., :n] = first.strengths
+    basis = np.concatenate([first.basis, last.basis[new]])
+    start = first.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
+    steps = tuple(there[pairs[f]] if f in pairs else one for f, one in enumerate(steps))
+    strengths, basis = np.zeros_like(strengths), writable(basis)
+    for f, g in [*pairs.items(), *enumerate(new, n)]:
+        strengths[..., f], basis[f] = last.strengths[..., g], last.basis[g]
+    return start, last.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -25,24 +24,27 @@ class Film:
         ends: the states it leads from and to.
         form: one of `animation.FORMS`.
         sender: the browser page that asked for it.
-        scenes: what it shows.
+        scenes: what it shows; computed when the first is drawn, because that takes a moment.
         images: what was drawn of it.
     """
 
     ends: tuple[State, State]
     form: str
     sender: Sender
-    scenes: Sequence[Scene] = ()
+    scenes: list[Scene] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        first, last = (state.scene for state in self.ends)
-        self.scenes = self.scenes or first.tween(last, N_SCENES)
-
     @property
+    def n(self) -> int:
+        """How many pictures it has."""
+        return N_SCENES
+
     def next(self) -> Scene | None:
         """The next scene to draw; None if all are drawn."""
-        return self.scenes[len(self.images)] if len(self.images) < len(self.scenes) else None
+        if not self.scenes:
+            first, last = (state.scene for state in self.ends)
+            self.scenes.extend(first.tween(last, self.n))
+        return self.scenes[len(self.images)] if len(self.images) < self.n else None
 
     def in_form(self, form: str, sender: Sender) -> Film:
         """The same film as another file, with what was drawn of it."""

@@ -193,6 +193,7 @@ class Queries:
         if (state := now.history.state(step)) is None:
             raise ValueError(f"step {step} is not in the history any more; choose one that is")
         ends = state, now.history.current
+        state.scene.check_same_picture(ends[1].scene)
         known = self._films.get(sender.client)
         is_known = known is not None and all(a is b for a, b in zip(known.ends, ends, strict=True))
         film = known.in_form(form, sender) if known and is_known else Film(ends, form, sender)
@@ -368,13 +369,10 @@ class Queries:
         if now is None or self._films.get(client) is not film:
             return
         try:
-            if (scene := film.next) is not None:
+            if (scene := film.next()) is not None:
                 film.images.append(rendered(now.painter, scene).image)
                 self._idle.put(f"film {client}", lambda: self._draw_film(film))
-            reply = FilmReply(
-                client=client, seq=film.sender.seq, n_drawn=len(film.images), n=len(film.scenes)
-            )
-            self._send(reply)
+            self._send(FilmReply(client=client, seq=film.sender.seq, n_drawn=len(film.images), n=film.n))
             if scene is None:
                 self._send_bytes(film.encoded(), film.form, film.sender, "film")
         except BaseException:
