@@ -446,7 +446,7 @@ make = lambda: ember.PaintWidget(open_painter, prompt="a meadow", seed=3)
 """
 # huggingface_hub reads the variable once, when it is imported.
 SWITCH = """
-import os, huggingface_hub
+import os, huggingface_hub.constants
 huggingface_hub.constants.HF_HUB_OFFLINE = {offline}
 os.environ.update(HF_HUB_OFFLINE={number!r}, HF_ENDPOINT={url!r})
 """

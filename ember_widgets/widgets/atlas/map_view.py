@@ -2,7 +2,7 @@
 
 The view stays as it is while everything is in view already, moves without zooming if
 that is enough, and never zooms in unless asked to. The browser says what it shows; a page that does not draw
-yet says nothing, and misses what it is told.
+yet says nothing, and misses what it is sent.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class MapView:
         """
         (left, right), (bottom, top) = _range(x), _range(y)
         self._shown = Rectangle(left, bottom, right, top)
-        # A new view begins in the middle, as high as the map; it may have missed what it was told.
+        # A new view begins in the middle, as high as the map; it may have missed what was sent.
         is_new = max(map(abs, self._shown.middle)) < 0.02 and abs(self._shown.size[1] / (2 * EDGE) - 1) < 0.02
         if self._target is not None:
             self._on_its_way = self._on_its_way and is_new and not self._target.fills(self._shown)

@@ -15,7 +15,7 @@ def at(*places: tuple[float, float]) -> NDArray[np.float32]:
 
 
 class Page:
-    """Shows what it is told: wider than that, as a page's map is."""
+    """Shows what it is sent: wider than that, as a page's map is."""
 
     def __init__(self) -> None:
         self.sent: list[Rectangle] = []
