@@ -87,3 +87,12 @@ def free(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether products there are faster in bfloat16 than in float32."""
+    if device.type == "cpu":
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older torch
+        return any(capabilities.get(units) for units in ("amx_bf16", "avx512_bf16"))
+    # From compute capability 8 on (A100, RTX 30). A T4 only emulates it.
+    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8

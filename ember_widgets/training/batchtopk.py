@@ -1,191 +1,174 @@
-"""Train a BatchTopK SAE (Bussmann, Leask, Nanda 2024, arXiv:2412.06410)."""
+"""The codes that BatchTopK keeps of a batch, and the products with them, without the dense matrix of all codes.
+
+Of n patches' n·n_features codes the n·k largest are kept, k/n_features of them. Only the encoder's product has to be
+computed in full; it is computed some rows at a time, so that a part of it is compared while it is still in the
+processor's cache. All other products, the gradients' too, run over the codes kept.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from tqdm import trange
+from torch import Tensor
 
-from ember_widgets.dictionary.sae import SAE
-from ember_widgets.scene.grid import Grid
+from ember_widgets.training.ranks import Ranks
 
-AUX_K = 64
-DEAD_AFTER = 80  # batches without firing, after which a feature is revived by the auxiliary loss
+ROWS = 256
+"""Patches whose codes are computed at a time, on a CPU."""
+ROWS_GPU = 4096
+PAIRS = 2048
+"""Pairs of a patch and a feature that are worked on at a time."""
+BELOW = 0.9
+"""Candidates are the codes above so much of the smallest code kept last."""
 
 
 @dataclass(frozen=True)
-class SAEQuality:
-    """How good an SAE is on activations.
+class Codes:
+    """The codes kept of a batch, in the order of their features.
 
     Attributes:
-        fvu: Fraction of variance unexplained.
-        l0: Mean number of active features per patch.
-        dead: Share of features that never fire.
+        rows: (n,) int64, the patch of each.
+        features: (n,) int64, rising.
+        values: (n,) float32, above 0.
+        starts: (n_features + 1,) int64: feature f has the codes starts[f]..starts[f + 1].
+        smallest: The smallest code kept, of all processes; 0 if none was above 0.
     """
 
-    fvu: float
-    l0: float
-    dead: float
+    rows: Tensor
+    features: Tensor
+    values: Tensor
+    starts: Tensor
+    smallest: float
+
+    @property
+    def counts(self) -> Tensor:
+        """(n_features,) int64: how many codes each feature has."""
+        return self.starts.diff()
 
 
-def train_sae(
-    activations: Tensor,
+def largest(
+    x: Tensor,
+    W_enc: Tensor,
+    b_enc: Tensor,
+    n: int,
     *,
-    k: int,
-    expansion: int,
-    site: str,
-    target: str,
-    steps: int = 3000,
-    batch: int = 2048,
-    lr: float = 2e-3,
-    merge: float = 0.0,
-    centred: bool = True,
-    seed: int = 0,
-) -> SAE:
-    """Fit an SAE to activations.
-
-    Training minimises the reconstruction error with the k·batch largest codes. Features that have not fired
-    for a while learn to explain the rest (auxiliary loss of Gao et al. 2024, arXiv:2406.04093). The running
-    mean of the smallest code kept becomes the threshold for encoding afterwards, so that a patch's codes do
-    not depend on other patches.
+    level: float | None = None,
+    coarse: Tensor | None = None,
+    ranks: Ranks = Ranks(),  # noqa: B008  (it is immutable)
+) -> Codes:
+    """The n largest codes above 0 of relu(x·W_encᵀ + b_enc), of all processes together.
 
     Args:
-        activations: (n, d_model) float32.
-        k: Codes per patch, on average.
-        expansion: n_features / d_model.
-        site: Stored in the SAE.
-        target: Stored in the SAE, "update" or "output".
-        steps: Optimiser steps.
-        batch: Patches per step.
-        lr: Peak learning rate.
-        merge: Weight of a concave penalty, the mean of Σ√code. Without it, an SAE may split a direction over
-            several features in patches that need fewer than k.
-        centred: Whether the SAE has a b_dec. Without one, a patch without active features decodes to 0.
-        seed: Of the initialisation and the order.
-
-    Returns:
-        The SAE, with unit decoder rows; `unit` is what `typical_activations` finds.
+        x: (n_patches, d_model) float32, this process's.
+        W_enc: (n_features, d_model) float32: the transpose of `SAE.W_enc`, whose rows lie together.
+        b_enc: (n_features,).
+        n: How many.
+        level: Where to look first; None = estimated from some patches.
+        coarse: W_enc in bfloat16, to find candidates with. What its rounding could hide is a candidate too.
+        ranks: The processes.
     """
-    generator = torch.Generator().manual_seed(seed)
-    n, d_model = activations.shape
-    n_features = expansion * d_model
-    mean = activations.mean(0) if centred else torch.zeros(d_model)
-    scale = d_model**0.5 / (activations - mean).norm(dim=1).mean()
-    variance = ((activations - mean) * scale).var(0).sum()
-
-    W_dec = nn.Parameter(F.normalize(torch.randn(n_features, d_model, generator=generator), dim=1))
-    W_enc = nn.Parameter(W_dec.detach().T.clone())
-    b_enc, b_dec = nn.Parameter(torch.zeros(n_features)), nn.Parameter(torch.zeros(d_model))
-    trained = [W_dec, W_enc, b_enc, *([b_dec] if centred else [])]
-    optimizer = torch.optim.Adam(trained, lr, betas=(0.9, 0.99))
-    silent = torch.zeros(n_features)
-    threshold = torch.tensor(0.0)
-
-    for step in trange(steps, desc="SAE", mininterval=10):
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, step / 100, (steps - step) / (0.3 * steps))
-        x = (activations[torch.randint(n, (batch,), generator=generator)] - mean) * scale
-        codes = torch.relu((x - b_dec) @ W_enc + b_enc)
-        smallest = codes.detach().flatten().topk(k * batch).values[-1].clamp(min=1e-6)
-        kept = codes * (codes >= smallest)
-        error = x - (kept @ W_dec + b_dec)
-        loss = error.pow(2).sum(1).mean() / variance
-        if merge:
-            loss = loss + merge * (kept + 1e-3).sqrt().sum(1).mean()
-        silent = torch.where((kept > 0).any(0), 0.0, silent + 1)
-        dead = silent > DEAD_AFTER
-        if int(dead.sum()) > AUX_K:
-            values, indices = (codes * dead).topk(AUX_K, dim=1)
-            revived = torch.zeros_like(codes).scatter(1, indices, values) @ W_dec
-            loss = loss + (error.detach() - revived).pow(2).sum(1).mean() / variance / 32
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            W_dec.copy_(F.normalize(W_dec, dim=1))
-            threshold = smallest if step == 0 else threshold.lerp(smallest, 0.02)
-
-    with torch.no_grad():  # back from the centred, scaled space to the activations' own
-        sae = SAE(
-            W_enc=W_enc.detach() * 1.0,
-            b_enc=b_enc.detach() / scale,
-            W_dec=W_dec.detach().clone(),
-            b_dec=b_dec.detach() / scale + mean,
-            activation="batchtopk",
-            k=k,
-            threshold=threshold / scale,
-            target=target,
-            site=site,
-            unit=torch.ones(n_features),
-        )
-        sae.unit.copy_(typical_activations(sae, activations))
-    return sae
+    level = _estimate(x, W_enc, b_enc, n, ranks) if level is None else level
+    while True:
+        rows, features, values = _above(x, W_enc, b_enc, level, coarse)
+        found = int(ranks.sum(torch.tensor(len(values), device=x.device)))
+        if found >= n or level <= 0:
+            break
+        level = level / 2 if level > 1e-6 else 0.0
+    if ranks.world == 1:
+        if len(values) > n:
+            values, chosen = values.topk(n, sorted=False)
+            rows, features = rows[chosen], features[chosen]
+    elif found > n:
+        top = values.topk(min(n, len(values)), sorted=False).values
+        top = ranks.gathered(F.pad(top, (0, n - len(top)), value=-math.inf))
+        kept = values >= top.topk(n).values[-1]
+        rows, features, values = rows[kept], features[kept], values[kept]
+    order = (features * len(x) + rows).argsort()
+    rows, features, values = rows[order], features[order], values[order]
+    starts = torch.zeros(len(W_enc) + 1, dtype=torch.int64, device=x.device)
+    starts[1:] = torch.bincount(features, minlength=len(W_enc)).cumsum(0)
+    low = values.min() if len(values) else values.new_tensor(math.inf)
+    smallest = float(ranks.least(low.clone()))
+    return Codes(rows, features, values, starts, smallest if math.isfinite(smallest) else 0.0)
 
 
-def typical_activations(sae: SAE, activations: Tensor) -> Tensor:
-    """How strongly each feature fires where it does: its mean activation weighted by itself.
+def _estimate(x: Tensor, W_enc: Tensor, b_enc: Tensor, n: int, ranks: Ranks) -> float:
+    some = x[:ROWS]
+    share = max(1, n * len(some) // (len(x) * ranks.world))
+    codes = torch.addmm(b_enc, some, W_enc.T).flatten()
+    low = codes.topk(min(share, codes.numel())).values[-1] * BELOW
+    return max(0.0, float(ranks.least(low.clone())))
 
-    Many faint activations next to a few strong ones do not count as typical. The unit of a factor's strength
-    is defined in the same way.
+
+def _above(
+    x: Tensor, W_enc: Tensor, b_enc: Tensor, level: float, coarse: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, features and values of all codes above a level of at least 0."""
+    step = ROWS_GPU if x.is_cuda else ROWS
+    n_features = len(W_enc)
+    rough_level, rough_bias, rough_x = level, b_enc, x
+    if coarse is not None:
+        # Inputs are rounded by 2⁻⁹ each and the result by 2⁻⁹ again; the bias likewise.
+        longest = float(x.norm(dim=1).max() * W_enc.norm(dim=1).max())
+        rough_level = level - (longest * 2**-7 + float(b_enc.abs().max()) * 2**-7 + level * 2**-8)
+        rough_bias, rough_x = b_enc.bfloat16(), x.bfloat16()
+        if rough_level <= 0:  # half of all codes would be candidates
+            return _above(x, W_enc, b_enc, level, None)
+    weights = (W_enc if coarse is None else coarse).T
+    flat, values = [], []
+    for start in range(0, len(x), step):
+        codes = torch.addmm(rough_bias, rough_x[start : start + step], weights).flatten()
+        at = (codes > rough_level).nonzero().squeeze(1)
+        if coarse is None:
+            values.append(codes[at])
+        flat.append(at + start * n_features)
+    places = torch.cat(flat)
+    rows, features = places // n_features, places % n_features
+    if coarse is None:
+        return rows, features, torch.cat(values)
+    exact = dots(x, W_enc, rows, features) + b_enc[features]
+    kept = exact > level
+    return rows[kept], features[kept], exact[kept]
+
+
+def dots(a: Tensor, b: Tensor, rows: Tensor, features: Tensor) -> Tensor:
+    """(n,): the products a[row]·b[feature] of pairs.
 
     Args:
-        activations: (n, d_model), of the pictures that the features should be typical of.
-
-    Returns:
-        (n_features,) > 0; features that never fire get the median of the others.
+        a: (n_patches, d_model).
+        b: (n_features, d_model).
+        rows, features: (n,).
     """
-    total, squares = torch.zeros(sae.n_features), torch.zeros(sae.n_features)
-    for part in torch.split(activations, 8192):
-        codes = sae.encode(part)
-        total += codes.sum(0)
-        squares += codes.pow(2).sum(0)
-    typical = squares / total.clamp(min=1e-9)
-    typical[total == 0] = typical[total > 0].median()
-    return typical
+    size = len(rows) if a.is_cuda else PAIRS
+    parts = [
+        torch.einsum("nd,nd->n", a[r], b[f])
+        for r, f in zip(rows.split(max(1, size)), features.split(max(1, size)), strict=True)
+    ]
+    return torch.cat(parts)
 
 
-def measure(sae: SAE, activations: Tensor) -> SAEQuality:
-    """Reconstruction and sparsity on activations (n, d_model)."""
-    error = variance = active = 0.0
-    alive = torch.zeros(sae.n_features, dtype=torch.bool)
-    mean = activations.mean(0)
-    for part in torch.split(activations, 8192):
-        codes = sae.encode(part)
-        error += float((part - sae.decode(codes)).pow(2).sum())
-        variance += float((part - mean).pow(2).sum())
-        active += float((codes > 0).sum())
-        alive |= (codes > 0).any(0)
-    return SAEQuality(error / variance, active / len(activations), 1 - float(alive.float().mean()))
-
-
-def positional_features(
-    sae: SAE,
-    activations: Tensor,
-    *,
-    border_share: float = 0.8,
-    images_share: float = 0.3,
-    grid: Grid = Grid(),  # noqa: B008  (it is immutable)
-) -> list[int]:
-    """Features that are active along the border of the grid whatever the picture shows.
+def decoded(codes: Tensor, rows: Tensor, features: Tensor, W_dec: Tensor, n_patches: int) -> Tensor:
+    """Σ code·W_dec[feature] for each patch: (n_patches, d_model).
 
     Args:
-        activations: (n_images, n_patches, d_model).
-        border_share: At least this share of a feature's activation lies on the border patches.
-        images_share: And the feature fires there in at least this share of the images.
-        grid: Rows and columns of patches.
+        codes, rows, features: (n,), in any order.
+        W_dec: (n_features, d_model).
+        n_patches: How many patches there are.
     """
-    border = torch.ones(grid.shape, dtype=torch.bool)
-    border[1:-1, 1:-1] = False
-    at_border, everywhere = torch.zeros(sae.n_features), torch.zeros(sae.n_features)
-    images = torch.zeros(sae.n_features)
-    for image in activations:
-        codes = sae.encode(image)
-        edge = codes[border.flatten()].sum(0)
-        at_border += edge
-        everywhere += codes.sum(0)
-        images += edge > 0
-    found = (at_border > border_share * everywhere) & (images > images_share * len(activations))
-    return [int(f) for f in found.nonzero().flatten()]
+    order = rows.argsort(stable=True)
+    return gathered(codes[order], features[order], torch.bincount(rows, minlength=n_patches), W_dec)
+
+
+def gathered(weights: Tensor, indices: Tensor, counts: Tensor, table: Tensor) -> Tensor:
+    """Weighted sums of a table's rows: (n_sums, d_model).
+
+    Args:
+        weights, indices: (n,), those of the first sum first.
+        counts: (n_sums,) int64: how many belong to each.
+        table: (n_rows, d_model).
+    """
+    starts = counts.cumsum(0) - counts
+    return F.embedding_bag(indices, table, starts, mode="sum", per_sample_weights=weights)

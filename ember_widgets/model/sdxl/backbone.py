@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from ember_widgets.model.backbone import Cut
 from ember_widgets.model.engine import pages
 from ember_widgets.model.placement import Placement
-from ember_widgets.model.runs import Edit, Run
+from ember_widgets.model.runs import Edit, Run, SiteState
 from ember_widgets.model.sdxl import loading
 from ember_widgets.model.sdxl.fingerprint import fingerprint, has_adapters
 from ember_widgets.model.sdxl.sampler import Sampler, UNetStart, repeated
@@ -101,6 +101,33 @@ class SDXL:
         """See `Backbone.start`."""
         return self.sampler.start(run)
 
+    def states(self, runs: Sequence[Run], steps: Sequence[int] = (0,)) -> Iterator[dict[str, SiteState]]:
+        """What enters and leaves the sites in unedited runs. Nothing after the last site and step is run.
+
+        Args:
+            runs: Without photographs, and alike but for prompts and seeds. They go through the model together at
+                the first step, one after another at later steps.
+            steps: Which steps, counted from 0.
+
+        Yields:
+            At each of the steps {site: state}, (n_runs, d_model, rows, cols); with guidance the conditional half.
+        """
+        n = len(runs)
+        for step in steps:
+            if step == 0:
+                found = dict(zip(self.sites, self.sampler.first_states(runs), strict=True))
+                yield {site: _last(state, n) for site, state in found.items()}
+                continue
+            starts = [self.start(run) for run in runs]
+            joined = {}
+            for site in self.sites:
+                states = [_last(self.reach(start, (), step, site), 1) for start in starts]
+                joined[site] = SiteState(
+                    torch.cat([state.hidden_in for state in states]),
+                    torch.cat([state.hidden_out for state in states]),
+                )
+            yield joined
+
     def repeated(self, start: UNetStart, n: int) -> UNetStart:
         """See `Backbone.repeated`."""
         return repeated(start, n)
@@ -150,3 +177,7 @@ class SDXL:
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Backbone.memory`."""
         return loading.memory(self.device, doing, *caches, self.sampler.forget, self.vae.forget)
+
+
+def _last(state: SiteState, n: int) -> SiteState:
+    return SiteState(state.hidden_in[-n:], state.hidden_out[-n:])

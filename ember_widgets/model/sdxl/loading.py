@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ember_widgets.model.placement import free
+from ember_widgets.model.placement import computes_in_bfloat16, free
 from ember_widgets.model.sdxl import layout, weights_check
 from ember_widgets.model.sdxl.staged_unet import latent_side
 from ember_widgets.util import quiet
@@ -77,13 +77,10 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
                 f"dtype={dtype!r} is unknown; choose one of {', '.join(sorted([*DTYPES, 'auto']))}"
             )
         return DTYPES[dtype]
-    if device.type == "cpu":
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older torch
-        fast = any(capabilities.get(units) for units in ("amx_bf16", "avx512_bf16"))
-        return torch.bfloat16 if fast else torch.float32
-    # From compute capability 8 on (A100, RTX 30). A T4 only emulates bfloat16; a Mac is faster in float16.
-    fast = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
-    return torch.bfloat16 if fast else torch.float16
+    if computes_in_bfloat16(device):
+        return torch.bfloat16
+    # A T4 only emulates bfloat16; a Mac is faster in float16.
+    return torch.float32 if device.type == "cpu" else torch.float16
 
 
 def memory_is_short(device: torch.device) -> bool:

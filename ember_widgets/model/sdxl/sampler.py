@@ -194,22 +194,10 @@ class Sampler:
             clean = torch.from_numpy(run.image.copy())[None].to(device, text.dtype)
             noise = randn_tensor(shape, generator=generator, device=device, dtype=text.dtype)
             latents = scheduler.add_noise(clean, noise, timesteps[:1])
-        pixels = side * pipe.vae_scale_factor
-        time_ids = pipe._get_add_time_ids(
-            (pixels, pixels),
-            (0, 0),
-            (pixels, pixels),
-            dtype=text.dtype,
-            text_encoder_projection_dim=pipe.text_encoder_2.config.projection_dim,
-        )
-        time_ids = torch.cat([time_ids] * 2) if guided else time_ids
-        added = {"text_embeds": pooled, "time_ids": time_ids.to(device)}
+        added = self._added(pooled, text.dtype)
         t = timesteps[0]
         scaled = _copied(scheduler).scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
-        with self.placement.at_work("unet"):
-            states = [self.staged.prefix(scaled, t, text, added)]
-            for here, there in zip(self.stages, self.stages[1:], strict=False):
-                states.append(here.run_to(states[-1], states[-1].hidden_out, there.site))
+        states = self._to_sites(scaled, t, text, added)
         extra = pipe.prepare_extra_step_kwargs(None, 0.0)
         return UNetStart(
             states=tuple(states),
@@ -223,6 +211,57 @@ class Sampler:
             extra=extra,
             guidance=run.guidance,
         )
+
+    @torch.no_grad()
+    def first_states(self, runs: Sequence[Run]) -> list[UNetState]:
+        """What enters and leaves each site at the first step of several runs, side by side.
+
+        Args:
+            runs: Without photographs, and alike but for prompts and seeds. With guidance, the unconditional halves
+                of all runs come first.
+        """
+        check_methods(self.pipeline)
+        self._follow()
+        pipe, device, guided = self.pipeline, self.placement.device, runs[0].guidance > 1
+        text, pooled = self.texts.encode_all([run.prompt for run in runs], guided)
+        scheduler = copy.deepcopy(pipe.scheduler)
+        scheduler.set_timesteps(runs[0].n_steps, device=device)
+        side, channels = latent_side(pipe.unet), pipe.unet.config.in_channels
+        noise = [
+            randn_tensor(
+                (1, channels, side, side),
+                generator=torch.Generator("cpu").manual_seed(run.seed),
+                device=device,
+                dtype=text.dtype,
+            )
+            for run in runs
+        ]
+        latents, t = torch.cat(noise) * scheduler.init_noise_sigma, scheduler.timesteps[0]
+        scaled = scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
+        return self._to_sites(scaled, t, text, self._added(pooled, text.dtype))
+
+    def _added(self, pooled: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Pooled text and time ids, as the pipeline passes them to the UNet."""
+        pipe = self.pipeline
+        pixels = latent_side(pipe.unet) * pipe.vae_scale_factor
+        time_ids = pipe._get_add_time_ids(
+            (pixels, pixels),
+            (0, 0),
+            (pixels, pixels),
+            dtype=dtype,
+            text_encoder_projection_dim=pipe.text_encoder_2.config.projection_dim,
+        )
+        return {
+            "text_embeds": pooled,
+            "time_ids": time_ids.repeat(len(pooled), 1).to(self.placement.device),
+        }
+
+    def _to_sites(self, scaled: Tensor, t: Tensor, text: Tensor, added: dict[str, Tensor]) -> list[UNetState]:
+        with self.placement.at_work("unet"):
+            states = [self.staged.prefix(scaled, t, text, added)]
+            for here, there in zip(self.stages, self.stages[1:], strict=False):
+                states.append(here.run_to(states[-1], states[-1].hidden_out, there.site))
+        return states
 
     @torch.no_grad()
     def run(

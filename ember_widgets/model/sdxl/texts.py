@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -64,7 +65,12 @@ class Texts:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _encoded(self, prompt: str, guided: bool) -> Text:
+    @torch.no_grad()
+    def encode_all(self, prompts: Sequence[str], guided: bool = False) -> Text:
+        """Encode prompts together; with guidance, the unconditional halves of all come first. None is kept."""
+        return self._encoded(list(prompts), guided)
+
+    def _encoded(self, prompt: str | list[str], guided: bool) -> Text:
         device = self.placement.device
         # A text that is too long is cut; `cut` says where, and the widget shows it.
         with self.placement.at_work("text"), quiet.without_logs(*self._tokenizers, self.pipeline):
