@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ember_widgets.dictionary.sae import SAE
@@ -17,7 +16,7 @@ from ember_widgets.scene import site_names
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality, completed
 from ember_widgets.training.ranks import Ranks
-from ember_widgets.training.run import Part, Reporter, TrainingRun, train
+from ember_widgets.training.run import CHECKPOINT_S, Part, Reporter, TrainingRun, memory_explained, train
 from ember_widgets.training.stream import PictureBatches, Prompts, Source
 from ember_widgets.util import checks
 
@@ -74,6 +73,8 @@ def train_on(
     resume: bool = True,
     buffer: int | None = None,
     reporters: Iterable[Reporter] = (),
+    checkpoint_s: float = CHECKPOINT_S,
+    checkpoint_steps: int | None = None,
 ) -> TrainingRun:
     """Train SAEs on what a model does with prompts; arguments as for `Painter.train_sae`."""
     sites = [site_names.full(checks.text("site", one)) for one in ([site] if isinstance(site, str) else site)]
@@ -96,8 +97,7 @@ def train_on(
     for part in parts.values():
         part.config.n_features(model.width(part.site))  # says which k is too large
     batches = PictureBatches(model, source, given, config.batch, ranks=ranks, buffer=buffer, seed=config.seed)
-    with model.memory("training an SAE"):
-        held_out = batches.held_out(HELD_OUT) if ranks.is_first else None
+    with memory_explained(model.device):
 
         def finish(sae: SAE, held: Tensor | None) -> tuple[SAE, Quality | None]:
             return (sae, None) if held is None else completed(sae, held.float(), model.grid)
@@ -118,8 +118,10 @@ def train_on(
                 "steps": list(chosen),
                 "guidance": source.guidance,
                 "first_seed": source.first_seed,
-                "threads": torch.get_num_threads(),
+                "buffer": buffer,
             },
-            held_out=held_out,
+            held_out=lambda: batches.held_out(HELD_OUT),
             finish=finish,
+            checkpoint_s=checkpoint_s,
+            checkpoint_steps=checkpoint_steps,
         )
