@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.config import TrainConfig
+from ember_widgets.training.history import Reporter as Reporter
+from ember_widgets.training.history import Row as Row
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.stream import Batches, TensorBatches
 from ember_widgets.training.trainer import StepLoss, Trainer
@@ -31,45 +33,6 @@ ROWS = 200
 """About so many rows a history has."""
 CHECKPOINT_S = 600.0
 MOST_SETTINGS = 1_000_000
-
-
-class Row(NamedTuple):
-    """What a training found in the steps since the row before, on average.
-
-    Attributes:
-        dictionary: Which of the dictionaries that are trained together.
-        step: Steps done.
-        n_patches: Patches seen.
-        seconds: Since the training began, without the time in which it was stopped.
-        fvu: Fraction of variance unexplained of the training's batches.
-        l0: Codes kept per patch.
-        dead: Share of dead features.
-        threshold: Codes up to this one are 0.
-        lr: Learning rate.
-    """
-
-    dictionary: str
-    step: int
-    n_patches: int
-    seconds: float
-    fvu: float
-    l0: float
-    dead: float
-    threshold: float
-    lr: float
-
-
-class Reporter(Protocol):
-    """Shows how far a training is."""
-
-    def step(self, n_steps_done: int, seconds: float) -> None:
-        """After every step."""
-
-    def rows(self, rows: list[Row]) -> None:
-        """Some rows more, one of each dictionary."""
-
-    def close(self) -> None:
-        """The training has ended, or was stopped."""
 
 
 @dataclass(frozen=True)
