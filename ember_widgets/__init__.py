@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ember_widgets.painter.painter import Painter
     from ember_widgets.scene.scene import Scene
     from ember_widgets.scene.scene_edit import SceneEdit
+    from ember_widgets.training.config import TrainConfig
+    from ember_widgets.training.run import TrainingRun, train_sae
     from ember_widgets.widgets.atlas.widget import FeatureAtlas
     from ember_widgets.widgets.inspect.widget import PatchInspector
     from ember_widgets.widgets.paint.parts import FactorSliders, Picture
@@ -41,9 +43,12 @@ __all__ = [
     "Picture",
     "Scene",
     "SceneEdit",
+    "TrainConfig",
+    "TrainingRun",
     "__version__",
     "load_sae",
     "save_sae",
+    "train_sae",
 ]
 
 _HOME = {
@@ -60,6 +65,9 @@ _HOME = {
     "SceneEdit": "scene.scene_edit",
     "load_sae": "dictionary.load",
     "save_sae": "dictionary.load",
+    "TrainConfig": "training.config",
+    "TrainingRun": "training.run",
+    "train_sae": "training.run",
 }
 
 

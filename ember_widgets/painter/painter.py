@@ -43,7 +43,7 @@ from ember_widgets.model import photo
 from ember_widgets.model.backbone import CutsTexts
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Words
-from ember_widgets.painter import analysis, feature_data, recording, steering, variations
+from ember_widgets.painter import analysis, feature_data, recording, sae_training, steering, variations
 from ember_widgets.painter import robustness as robust
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
@@ -55,6 +55,7 @@ from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
+from ember_widgets.training.run import TrainingRun
 from ember_widgets.util import checks
 from ember_widgets.util.cancelled import raise_if_cancelled
 from ember_widgets.util.user_folders import data_folder
@@ -682,6 +683,106 @@ class Painter:
         """
         return feature_data.collect(
             self.model, prompts, folder, seeds=seeds, pictures=pictures, progress=progress
+        )
+
+    # dictionaries of one's own
+
+    def train_sae(
+        self,
+        prompts: Any,
+        *,
+        folder: str | os.PathLike[str],
+        site: str | Sequence[str] = "down.2.1",
+        expansion: int | Sequence[int] = 8,
+        k: int | Sequence[int] = 10,
+        n_patches: int | None = None,
+        batch: int = 4096,
+        lr: float | None = None,
+        target: str = "update",
+        n_steps: int = 1,
+        steps: Sequence[int] | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+        resume: bool = True,
+        logger: Any = None,
+        progress: bool = True,
+        buffer: int | None = None,
+        **settings: Any,
+    ) -> TrainingRun:
+        """Train SAEs on what this model does with prompts, from captions to a dictionary to paint with.
+
+        The model runs up to the last site only, and its activations go through a shuffling buffer in memory
+        into the training: they are not written to disk. Picture i has prompt i, over and over, and seed
+        `seed` + i. Called again with the same arguments, a training that was stopped goes on from its last
+        checkpoint; on a CPU it gives the same weights, bit by bit, as one that was not. Ctrl-C, or the
+        notebook's stop button, ends it with an SAE that can be used.
+
+        Other threads can use the painter meanwhile: the model is held for a few pictures at a time. Do not
+        change the pipeline until it has ended.
+
+        Args:
+            prompts: A list of texts; a text file (.txt) with one in each line; or an iterable that can be
+                gone through again and again, such as a column of a Hugging Face data set. Those that cannot
+                be drawn are skipped and counted.
+            folder: Where checkpoints, `settings.json`, `history.csv` and the SAE are written. It is made.
+            site: Module path or short name of the block. With several sites, `k` or `expansion`, a dictionary
+                of each combination is trained, all on the same pictures; `run.saes` has them by name.
+            expansion: Features for each channel of the site, n_features / d_model.
+            k: Features that are active in a patch, on average.
+            n_patches: How many patches to train on. A picture has one for each cell of the grid and each of
+                `steps`. None = 10,000 for each feature of the largest dictionary, and at least 1000 batches.
+            batch: Patches in a step.
+            lr: Peak learning rate; None = 2e-4 / √(n_features / 16384).
+            target: What the SAE explains: "update" (output − input of the block) or "output".
+            n_steps: Denoising steps of a picture, 1..4; with guidance up to 100.
+            steps: Which of these the patches are taken from, counted from 0; None = all.
+            guidance: Scale of classifier-free guidance; None = the painter's.
+            seed: Of the first picture, of the initial weights, and of the order of patches.
+            resume: Go on from the folder's last checkpoint. False = begin anew, and overwrite what is there.
+            logger: Also write the history to trackers: names that accelerate knows, such as "tensorboard" or
+                "wandb"; a `GeneralTracker`; or a list of these. Needs ``pip install 'ember-widgets[train]'``.
+            progress: Say what the training takes before it begins, and show how far it is.
+            buffer: Patches in the shuffling buffer, at least two batches; None = 16 batches.
+            **settings: Any other field of `TrainConfig`, for instance `aux_weight` or `dead_after`.
+
+        Returns:
+            The run: `.sae` (or `.saes`), `.history`, `.report()`, `.plot()`, `.is_finished`, `.quality`. The
+            painter itself keeps its SAEs; `Painter.from_pretrained(..., sae=folder)` paints with the new one.
+
+        Raises:
+            TypeError: Prompts of another kind, an unknown setting, or a model that is not of SDXL's family.
+            ValueError: An unknown site, too large a `k`, a folder of another run (the message says what
+                differs), or 100 prompts in a row that cannot be drawn.
+            FloatingPointError: Activations or loss are not finite; the message names the prompt.
+            ImportError: `logger` needs a package that is not installed.
+            OSError: The folder cannot be written to; the last checkpoint is whole.
+            MemoryError: The device is too small.
+
+        Example:
+            >>> run = painter.train_sae("captions.txt", site="up.0.1", folder="my-sae")    # doctest: +SKIP
+            >>> print(run.report())                                                        # doctest: +SKIP
+        """
+        return sae_training.train_here(
+            self.backbone,
+            prompts,
+            folder=folder,
+            site=site,
+            expansion=expansion,
+            k=k,
+            n_patches=n_patches,
+            batch=batch,
+            lr=lr,
+            target=target,
+            n_steps=n_steps,
+            steps=steps,
+            guidance=self.guidance if guidance is None else guidance,
+            seed=seed,
+            resume=resume,
+            logger=logger,
+            progress=progress,
+            buffer=buffer,
+            lock=self.model.lock,
+            settings=settings,
         )
 
     def _run(self, prompt: str, seed: int, n_steps: int, guidance: float | None) -> Run:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
+import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,15 +20,56 @@ from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene import site_names
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality, completed
+from ember_widgets.training.history import Reporter
 from ember_widgets.training.ranks import Ranks
-from ember_widgets.training.run import CHECKPOINT_S, Part, Reporter, TrainingRun, memory_explained, train
+from ember_widgets.training.report import reporters
+from ember_widgets.training.run import CHECKPOINT_S, Part, TrainingRun, memory_explained, train
 from ember_widgets.training.stream import PictureBatches, Prompts, Source
 from ember_widgets.util import checks
 
 HELD_OUT = 32
 """Pictures that SAEs are measured on."""
 
+PATCHES_PER_FEATURE = 10_000
+LEAST_STEPS = 1000
+
 Several = int | Sequence[int]
+
+
+class Turns:
+    """A lock that others get between two turns: a thread that takes it again at once would starve them."""
+
+    PAUSE_S = 0.001
+
+    def __init__(self, lock: AbstractContextManager[Any] | None) -> None:
+        self._lock = nullcontext() if lock is None else lock
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+
+    def __exit__(self, *fault: Any) -> None:
+        self._lock.__exit__(*fault)
+        time.sleep(self.PAUSE_S)
+
+
+def weights_hash(backbone: Any) -> str:
+    """Identifies a model by its weights, whatever it is called: 32 hex digits."""
+    parts = hashlib.sha256()
+    for sample in backbone.weights():
+        parts.update(sample)
+    return parts.hexdigest()[:32]
+
+
+def default_patches(backbone: Any, sites: Sequence[str], expansion: Several, batch: int) -> int:
+    """How many patches a training sees if nothing else is said.
+
+    Returns:
+        10,000 for each feature of the largest dictionary, and at least 1000 batches; whole batches.
+    """
+    model = cut_at(backbone, sites)
+    most = max([expansion] if isinstance(expansion, int) else expansion)
+    n_features = most * max(model.width(site) for site in model.sites)
+    return batch * max(LEAST_STEPS, math.ceil(PATCHES_PER_FEATURE * n_features / batch))
 
 
 def parts_of(sites: Sequence[str], config: TrainConfig, k: Several, expansion: Several) -> dict[str, Part]:
@@ -49,8 +95,8 @@ def cut_at(backbone: Any, sites: Sequence[str]) -> SDXL:
     """
     if not isinstance(backbone, SDXL):
         raise TypeError(
-            f"the model is a {type(backbone).__name__}; SAEs are trained on models of SDXL's family here. For another "
-            "one, collect activations and give them to ember.train_sae(stream, config)"
+            f"the model is a {type(backbone).__name__}; SAEs are trained on models of SDXL's family here. "
+            "For another one, collect activations and give them to ember.train_sae(stream, config)"
         )
     return SDXL(backbone.pipeline, *sites, placement=backbone.placement)
 
@@ -59,7 +105,6 @@ def train_on(
     backbone: Any,
     prompts: Any,
     *,
-    identity: Mapping[str, Any],
     config: TrainConfig,
     folder: Path,
     site: str | Sequence[str],
@@ -73,10 +118,22 @@ def train_on(
     resume: bool = True,
     buffer: int | None = None,
     reporters: Iterable[Reporter] = (),
+    progress: bool = False,
+    lock: AbstractContextManager[Any] | None = None,
+    identity: Mapping[str, Any] | None = None,
     checkpoint_s: float = CHECKPOINT_S,
     checkpoint_steps: int | None = None,
 ) -> TrainingRun:
-    """Train SAEs on what a model does with prompts; arguments as for `Painter.train_sae`."""
+    """Train SAEs on what a model does with prompts; arguments as for `Painter.train_sae`, and:
+
+    Args:
+        backbone: The model.
+        config: How they are trained; `k` and `expansion` take the place of its own.
+        reporters: Told of every step.
+        progress: Say beforehand what the training takes.
+        lock: Held while pictures go through the model, a few at a time.
+        identity: What says that a folder is of the same model; None = its weights.
+    """
     sites = [site_names.full(checks.text("site", one)) for one in ([site] if isinstance(site, str) else site)]
     if len(set(sites)) < len(sites) or not sites:
         raise ValueError(f"site={checks.shown(site)}; give one site, or several, each once")
@@ -96,7 +153,9 @@ def train_on(
     parts = parts_of(model.sites, config, k, expansion)
     for part in parts.values():
         part.config.n_features(model.width(part.site))  # says which k is too large
-    batches = PictureBatches(model, source, given, config.batch, ranks=ranks, buffer=buffer, seed=config.seed)
+    batches = PictureBatches(
+        model, source, given, config.batch, ranks=ranks, buffer=buffer, seed=config.seed, lock=Turns(lock)
+    )
     with memory_explained(model.device):
 
         def finish(sae: SAE, held: Tensor | None) -> tuple[SAE, Quality | None]:
@@ -112,7 +171,7 @@ def train_on(
             reporters=reporters,
             ranks=ranks,
             identity={
-                **identity,
+                **({"model": weights_hash(backbone)} if identity is None else identity),
                 "prompts": given.name,
                 "n_steps": n_steps,
                 "steps": list(chosen),
@@ -125,3 +184,48 @@ def train_on(
             checkpoint_s=checkpoint_s,
             checkpoint_steps=checkpoint_steps,
         )
+
+
+def train_here(
+    backbone: Any,
+    prompts: Any,
+    *,
+    folder: str | os.PathLike[str],
+    site: str | Sequence[str],
+    expansion: Several,
+    k: Several,
+    n_patches: int | None,
+    batch: int,
+    lr: float | None,
+    logger: Any,
+    progress: bool,
+    seed: int,
+    settings: Mapping[str, Any],
+    **others: Any,
+) -> TrainingRun:
+    """As `train_on`, with the settings one by one, and with the usual reporters; see `Painter.train_sae`."""
+    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise TypeError(f"{unknown[0]!r} is no setting of a training; there are {', '.join(known)}")
+    sites = [site] if isinstance(site, str) else list(site)
+    if n_patches is None:
+        n_patches = default_patches(backbone, sites, expansion, checks.whole("batch", batch, 1, 2**24))
+    config = TrainConfig(n_patches, batch=batch, lr=lr, seed=seed, **settings)
+    place = Path(folder).expanduser()
+    shown = reporters(
+        config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=config.as_dict()
+    )
+    return train_on(
+        backbone,
+        prompts,
+        config=config,
+        folder=place,
+        site=sites,
+        k=k,
+        expansion=expansion,
+        seed=seed,
+        reporters=shown,
+        progress=progress,
+        **others,
+    )

@@ -5,10 +5,12 @@ Nothing after the last site is run, nothing is decoded, and nothing is written t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -182,6 +184,7 @@ class PictureBatches:
         buffer: Patches in the shuffling buffer; None = 16 batches.
         seed: Of the order of patches.
         at_once: Pictures that go through the model at a time.
+        lock: Held while pictures go through the model, a few at a time; None = nobody else uses it.
 
     Attributes:
         n_pictures: Pictures taken so far, by this process.
@@ -199,8 +202,10 @@ class PictureBatches:
         buffer: int | None = None,
         seed: int = 0,
         at_once: int = AT_ONCE,
+        lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.model, self.source, self.ranks = model, source, ranks
+        self._lock = contextlib.nullcontext() if lock is None else lock
         self._n = batch // ranks.world
         if buffer is not None:
             hint = "twice a process's share of a batch is the least; the more, the better mixed"
@@ -242,7 +247,7 @@ class PictureBatches:
 
     def _try(self, pictures: list[Picture]) -> list[dict[str, Tensor]]:
         try:
-            return [flat(activations_of(self.model, self.source, pictures))]
+            return [flat(self._activations(pictures))]
         except (MemoryError, torch.OutOfMemoryError, FloatingPointError):
             raise
         except Exception:
@@ -250,12 +255,16 @@ class PictureBatches:
         drawn = []
         for picture in pictures:
             try:
-                drawn.append(flat(activations_of(self.model, self.source, [picture])))
+                drawn.append(flat(self._activations([picture])))
             except (MemoryError, torch.OutOfMemoryError, FloatingPointError):
                 raise
             except Exception as fault:
                 self._skip(picture.prompt, fault)
         return drawn
+
+    def _activations(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+        with self._lock:
+            return activations_of(self.model, self.source, pictures)
 
     def _is_text(self, prompt: Any) -> bool:
         try:
@@ -300,8 +309,7 @@ class PictureBatches:
         texts = itertools.cycle([p for p in self._prompts.first if isinstance(p, str)] or [""])
         pictures = [Picture(prompt, HELD_OUT_SEED + i) for i, prompt in enumerate(itertools.islice(texts, n))]
         parts = [
-            activations_of(self.model, self.source, pictures[start : start + self._at_once])
-            for start in range(0, n, self._at_once)
+            self._activations(pictures[start : start + self._at_once]) for start in range(0, n, self._at_once)
         ]
         return {site: torch.cat([part[site].cpu() for part in parts]) for site in self.source.sites}
 
