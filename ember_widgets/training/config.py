@@ -78,8 +78,8 @@ class TrainConfig:
                 )
         if self.n_patches < self.batch:
             raise ValueError(
-                f"n_patches={self.n_patches:,}, but a batch has {self.batch:,}; give more patches or a smaller "
-                "batch"
+                f"n_patches={self.n_patches:,}, but a batch has {self.batch:,}; give more patches or a "
+                "smaller batch"
             )
         for name, value in given.items():
             object.__setattr__(self, name, value)

@@ -99,8 +99,8 @@ class RunFolder:
             return
         differing = [one for name, one in zip(names, differing, strict=True) if name not in NOTES]
         raise ValueError(
-            f"{self.path} is of another run ({'; '.join(differing)}); give the same settings to go on with it, "
-            "another folder for a new run, or resume=False to overwrite it"
+            f"{self.path} is of another run ({'; '.join(differing)}); give the same settings to go on with "
+            "it, another folder for a new run, or resume=False to overwrite it"
         )
 
     def _holds_something(self) -> bool:

@@ -36,8 +36,8 @@ class HistoryFile:
                 os.fsync(file.fileno())
         except OSError as fault:
             raise OSError(
-                f"cannot write {self._path}: {fault.strerror or fault}; free some space on the disk and start "
-                "again: the training goes on from its last checkpoint"
+                f"cannot write {self._path}: {fault.strerror or fault}; free some space on the disk and "
+                "start again: the training goes on from its last checkpoint"
             ) from fault
 
     def close(self) -> None:

@@ -19,8 +19,8 @@ class Interrupts:
     """Notes the first Ctrl-C while the block runs; the second one ends the block at once.
 
     Args:
-        alone: Whether there is no other process. Only then may a block end while its next batch is made: other
-            processes would wait for this one.
+        alone: Whether there is no other process. Only then may a block end while its next batch is made, as
+            others would wait for this one.
 
     Attributes:
         is_asked: Whether there was one.

@@ -110,7 +110,7 @@ class Ranks:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """The processes that `torchrun` or `accelerate launch` started, while the block runs; else this one alone.
+    """The processes that `torchrun` or `accelerate launch` started, in a block; else this one alone.
 
     Each takes the GPU of its `LOCAL_RANK` as its current one, if there are GPUs.
     """

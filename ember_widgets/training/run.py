@@ -381,8 +381,8 @@ def memory_explained(device: str | torch.device) -> Iterator[None]:
     else:
         return
     raise MemoryError(
-        f"{device} ran out of memory while training an SAE ({text}). Checkpoints are whole. Close other programs "
-        "that use this device and start again as before; or give a smaller batch, buffer or expansion, fewer "
+        f"{device} ran out of memory while training an SAE ({text}). Checkpoints are whole. Close other "
+        "programs that use this device and start again as before; or give a smaller batch, buffer or expansion, fewer "
         "dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
     )
 

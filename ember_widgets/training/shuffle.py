@@ -1,8 +1,8 @@
 """A buffer in memory that mixes the patches of many pictures.
 
-Patches of one picture are alike, and a batch of them would teach an SAE that picture. The buffer is filled, one
-half of it is given out in random order, and its places are filled again; the other half stays, so that pictures
-that came at different times meet.
+Patches of one picture are alike, and a batch of them would teach an SAE that picture. The buffer is filled,
+one half of it is given out in random order, and its places are filled again; the other half stays, so that
+pictures that came at different times meet.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ShuffleBuffer:
         """
         if len(self._order) < n:
             raise ValueError(
-                f"a buffer of {self.capacity:,} patches cannot give {n:,} at once; give buffer={2 * n} or more"
+                f"a buffer of {self.capacity:,} patches cannot give {n:,} at once; give buffer={2 * n}"
             )
         places, self._order = self._order[:n], self._order[n:]
         batch = {site: values[places] for site, values in self._patches.items()}
