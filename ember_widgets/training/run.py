@@ -127,7 +127,7 @@ def train_sae(
         >>> run.sae.save("my-sae")                                                # doctest: +SKIP
     """
     ranks = Ranks.now()
-    full = site_names.full(site)
+    full = site_names.full(checks.text("site", site))
     return train(
         {"sae": Part(full, config)},
         TensorBatches(stream, full, config.batch // ranks.world),
@@ -219,7 +219,9 @@ def train(
             # The first process writes it anew as soon as all have read it.
             rows = ranks.together(lambda: history_file.read(place.history, loop.n_done))
             if ranks.is_first:
-                reports.insert(0, history_file.HistoryFile(place.history, rows))
+                table = history_file.HistoryFile(place.history, rows)
+                reports.insert(0, table)
+                loop.before_checkpoint = table.sync
         try:
             is_finished = loop.run(first.n_steps, rows, reports, due)
         finally:
@@ -273,6 +275,7 @@ class _Loop:
         self._parts, self._batches, self._device = parts, batches, device
         self._ranks, self._store = ranks, store
         self.trainers: dict[str, Trainer] = {}
+        self.before_checkpoint: Callable[[], None] = lambda: None
         self.n_done = 0
         self._seconds = 0.0
         self._sums: dict[str, list[float]] = {}
@@ -350,6 +353,7 @@ class _Loop:
         common["seconds"] = torch.tensor(self._seconds, dtype=torch.float64)
         for name, sums in self._sums.items():
             common[f"sums/{name}"] = torch.tensor(sums, dtype=torch.float64)
+        self._ranks.together(self.before_checkpoint)
         self._store.save(self.n_done, common, self._batches.state())
 
     def load(self, step: int, common: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
