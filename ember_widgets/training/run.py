@@ -19,6 +19,7 @@ from ember_widgets._version import __version__
 from ember_widgets.dictionary.load import load_sae, save_sae
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
+from ember_widgets.training import curves, summary
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.history import Reporter as Reporter
@@ -81,6 +82,35 @@ class TrainingRun:
                 f"this run trained {len(self.saes)} dictionaries; choose one: run.saes[...] of {names}"
             )
         return next(iter(self.saes.values()))
+
+    def report(self) -> str:
+        """How it went: a table with a line for each dictionary, and what else there is to know.
+
+        Dead features are those that no picture of the measurement activates; that a feature is active in few
+        pictures does not mean that it is useless.
+        """
+        return summary.text(*self._summary())
+
+    def plot(self) -> Any:
+        """The course of the training: FVU, threshold and dead features over patches.
+
+        Returns:
+            A matplotlib Figure, a line for each dictionary.
+
+        Raises:
+            ValueError: It was stopped before there was anything to plot.
+        """
+        return curves.plot(self.history)
+
+    def _summary(self) -> tuple[list[list[str]], list[str]]:
+        n_features = {name: sae.n_features for name, sae in self.saes.items()}
+        table = summary.rows(self.history, n_features, self.quality)
+        place = None if self.folder is None else str(self.folder)
+        said = summary.notes(table, n_skipped=self.n_skipped, is_finished=self.is_finished, place=place)
+        return table, said
+
+    def _repr_html_(self) -> str:
+        return summary.page(*self._summary())
 
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else None

@@ -188,6 +188,7 @@ class PictureBatches:
     Attributes:
         n_pictures: Pictures taken so far, by this process.
         n_skipped: Prompts that could not be drawn.
+        buffer: Patches in the shuffling buffer.
     """
 
     def __init__(
@@ -206,7 +207,8 @@ class PictureBatches:
         self.model, self.source, self.ranks = model, source, ranks
         self._lock = contextlib.nullcontext() if lock is None else lock
         self._n = batch // ranks.world
-        self._buffer = ShuffleBuffer(buffer or BUFFER_BATCHES * self._n, seed + ranks.rank)
+        self.buffer = buffer or BUFFER_BATCHES * self._n
+        self._buffer = ShuffleBuffer(self.buffer, seed + ranks.rank)
         self._prompts, self._at_once = prompts, at_once
         self._coming = self._pictures(0)
         self._rest: dict[str, Tensor] | None = None
