@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import os
@@ -14,17 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ember_widgets.dictionary.sae import SAE
+from ember_widgets.model.placement import free
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene import site_names
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality, completed
+from ember_widgets.training.forecast import Forecast, Size, picture_seconds, step_seconds, steps_done
 from ember_widgets.training.history import Reporter
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.report import reporters
 from ember_widgets.training.run import CHECKPOINT_S, Part, TrainingRun, memory_explained, train
-from ember_widgets.training.stream import PictureBatches, Prompts, Source
+from ember_widgets.training.stream import AT_ONCE, PictureBatches, Prompts, Source
+from ember_widgets.training.trainer import Trainer
 from ember_widgets.util import checks
 
 HELD_OUT = 32
@@ -157,6 +162,11 @@ def train_on(
         model, source, given, config.batch, ranks=ranks, buffer=buffer, seed=config.seed, lock=Turns(lock)
     )
     with memory_explained(model.device):
+        held_out = functools.cache(lambda: batches.held_out(HELD_OUT))
+
+        def announce() -> None:
+            if progress:
+                tqdm.write(str(_forecast(model, batches, parts, given, held_out(), folder, ranks)))
 
         def finish(sae: SAE, held: Tensor | None) -> tuple[SAE, Quality | None]:
             return (sae, None) if held is None else completed(sae, held.float(), model.grid)
@@ -179,11 +189,56 @@ def train_on(
                 "first_seed": source.first_seed,
                 "buffer": buffer,
             },
-            held_out=lambda: batches.held_out(HELD_OUT),
+            announce=announce,
+            held_out=held_out,
             finish=finish,
             checkpoint_s=checkpoint_s,
             checkpoint_steps=checkpoint_steps,
         )
+
+
+def _forecast(
+    model: SDXL,
+    batches: PictureBatches,
+    parts: Mapping[str, Part],
+    prompts: Prompts,
+    held_out: Mapping[str, Tensor],
+    folder: Path,
+    ranks: Ranks,
+) -> Forecast:
+    """What the training takes: a few pictures are drawn once more, and two steps taken of each dictionary."""
+    first = next(iter(parts.values())).config
+    per_picture = model.grid.rows * model.grid.cols * len(batches.source.steps)
+    step_s = 0.0
+    for part in parts.values():  # one after another: each holds the memory of a whole training
+        trainer = Trainer(part.config, model.width(part.site), device=model.device)
+        step_s += step_seconds(trainer, held_out[part.site].flatten(0, 1), first.batch // ranks.world)
+        del trainer
+        free(model.device)
+    return Forecast(
+        sizes={
+            name: Size(model.width(part.site), part.config.n_features(model.width(part.site)))
+            for name, part in parts.items()
+        },
+        site_widths=tuple(model.width(site) for site in model.sites),
+        n_patches=first.n_steps * first.batch,
+        n_done=steps_done(folder) * first.batch,
+        batch=first.batch,
+        n_pictures=math.ceil(first.n_steps * first.batch / per_picture),
+        n_prompts=prompts.n,
+        buffer=batches.buffer,
+        buffer_itemsize=next(iter(held_out.values())).element_size(),
+        picture_s=picture_seconds(lambda: _drawn(batches), model.device),
+        step_s=step_s,
+        world=ranks.world,
+        device=model.device,
+        folder=folder,
+    )
+
+
+def _drawn(batches: PictureBatches) -> int:
+    batches.held_out(AT_ONCE)
+    return AT_ONCE
 
 
 def train_here(

@@ -16,7 +16,7 @@ from torch import Tensor
 from ember_widgets._version import __version__
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
-from ember_widgets.training import history_file
+from ember_widgets.training import curves, history_file, summary
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality
@@ -80,6 +80,35 @@ class TrainingRun:
                 f"this run trained {len(self.saes)} dictionaries; choose one: run.saes[...] of {names}"
             )
         return next(iter(self.saes.values()))
+
+    def report(self) -> str:
+        """How it went: a table with a line for each dictionary, and what else there is to know.
+
+        Dead features are those that no picture of the measurement activates; that a feature is active in few
+        pictures does not mean that it is useless.
+        """
+        return summary.text(*self._summary())
+
+    def plot(self) -> Any:
+        """The course of the training: FVU, threshold and dead features over patches.
+
+        Returns:
+            A matplotlib Figure, a line for each dictionary.
+
+        Raises:
+            ValueError: It was stopped before there was anything to plot.
+        """
+        return curves.plot(self.history)
+
+    def _summary(self) -> tuple[list[list[str]], list[str]]:
+        n_features = {name: sae.n_features for name, sae in self.saes.items()}
+        table = summary.rows(self.history, n_features, self.quality)
+        place = None if self.folder is None else str(self.folder)
+        said = summary.notes(table, n_skipped=self.n_skipped, is_finished=self.is_finished, place=place)
+        return table, said
+
+    def _repr_html_(self) -> str:
+        return summary.page(*self._summary())
 
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else None
@@ -153,6 +182,7 @@ def train(
     reporters: Iterable[Reporter] = (),
     ranks: Ranks = Ranks(),  # noqa: B008  (it is immutable)
     identity: Mapping[str, Any] | None = None,
+    announce: Callable[[], None] | None = None,
     held_out: Callable[[], Mapping[str, Tensor]] | None = None,
     finish: Callable[[SAE, Tensor | None], tuple[SAE, Quality | None]] | None = None,
     checkpoint_s: float = CHECKPOINT_S,
@@ -170,6 +200,7 @@ def train(
         ranks: The processes.
         identity: What else makes this run another one than those with other values, in a folder that is
             resumed.
+        announce: Called in the first process when all is checked, before anything is trained.
         held_out: Makes activations that are not trained on, {site: (n_pictures, n_patches, d_model)}.
         finish: Completes an SAE, given it and the held-out activations of its site, and measures it.
     """
@@ -213,6 +244,8 @@ def train(
         saved = None if store is None else store.newest()
         if saved is not None:
             loop.load(*saved)
+        if announce is not None:
+            ranks.first_does(announce)
         rows: list[Row] = []
         reports = list(reporters) if ranks.is_first else []
         if place is not None:

@@ -189,6 +189,7 @@ class PictureBatches:
     Attributes:
         n_pictures: Pictures taken so far, by this process.
         n_skipped: Prompts that could not be drawn.
+        buffer: Patches in the shuffling buffer.
     """
 
     def __init__(
@@ -210,7 +211,8 @@ class PictureBatches:
         if buffer is not None:
             hint = "twice a process's share of a batch is the least; the more, the better mixed"
             buffer = checks.integer("buffer", buffer, 2 * self._n, 2**40, hint=hint)
-        self._buffer = ShuffleBuffer(buffer or BUFFER_BATCHES * self._n, seed + ranks.rank)
+        self.buffer = buffer or BUFFER_BATCHES * self._n
+        self._buffer = ShuffleBuffer(self.buffer, seed + ranks.rank)
         self._prompts, self._at_once = prompts, at_once
         self._coming = self._pictures(0)
         self._rest: dict[str, Tensor] | None = None

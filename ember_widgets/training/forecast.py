@@ -1,0 +1,225 @@
+"""What a training takes, said before it begins: patches, pictures, time, memory and disk."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ember_widgets.training.checkpoint import KEPT, NAME
+from ember_widgets.training.trainer import Trainer
+
+FLOAT = 4
+COPIES = 3
+"""A weight, and the two running means of Adam."""
+BATCH_COPIES = 4
+"""A batch as it came, centred, what is left of it, and its gradient."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """One dictionary of a training.
+
+    Attributes:
+        d_model: Channels of its site.
+        n_features: Its features.
+    """
+
+    d_model: int
+    n_features: int
+
+    @property
+    def weights(self) -> int:
+        """Bytes of W_enc and W_dec."""
+        return 2 * FLOAT * self.n_features * self.d_model
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training takes. Times are measured on this machine; the rest is counted.
+
+    Attributes:
+        sizes: {name: dictionary}.
+        site_widths: Channels of each site.
+        n_patches: In all.
+        n_done: Patches that an earlier part of the run has seen.
+        batch: Patches in a step.
+        n_pictures: Pictures for all patches.
+        n_prompts: How many prompts there are; None = not known.
+        buffer: Patches in a process's shuffling buffer.
+        buffer_itemsize: Bytes of each number there.
+        picture_s: Seconds for a picture, up to the last site.
+        step_s: Seconds for a step of all dictionaries.
+        world: Processes; each draws its share of the pictures.
+        device: Where the training happens.
+        folder: Where it is written; None = nowhere.
+    """
+
+    sizes: Mapping[str, Size]
+    site_widths: tuple[int, ...]
+    n_patches: int
+    n_done: int
+    batch: int
+    n_pictures: int
+    n_prompts: int | None
+    buffer: int
+    buffer_itemsize: int
+    picture_s: float
+    step_s: float
+    world: int
+    device: torch.device
+    folder: Path | None
+
+    @property
+    def rest(self) -> float:
+        """The share of the run that is still to be done, 0..1."""
+        return max(0.0, 1 - self.n_done / self.n_patches)
+
+    @property
+    def pictures_s(self) -> float:
+        """Seconds for the pictures that are still to be drawn."""
+        return self.rest * self.n_pictures / self.world * self.picture_s
+
+    @property
+    def steps_s(self) -> float:
+        """Seconds for the steps that are still to be taken."""
+        return self.rest * (self.n_patches // self.batch) * self.step_s
+
+    @property
+    def trainer_bytes(self) -> int:
+        """Weights and optimiser of all dictionaries; with several processes or on a GPU their gradients too."""
+        copies = COPIES + (self.world > 1 or self.device.type != "cpu")
+        return copies * sum(size.weights for size in self.sizes.values())
+
+    @property
+    def batch_bytes(self) -> int:
+        """One batch of the largest dictionary, as it is worked on."""
+        most = max(size.d_model for size in self.sizes.values())
+        return BATCH_COPIES * FLOAT * self.batch // self.world * most
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The shuffling buffer of a process, in main memory."""
+        return self.buffer * sum(self.site_widths) * self.buffer_itemsize
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """One checkpoint: weights, optimiser and the buffers."""
+        return COPIES * sum(size.weights for size in self.sizes.values()) + self.world * self.buffer_bytes
+
+    @property
+    def disk_bytes(self) -> int:
+        """The most that lies on the disk at a time: the checkpoints kept, one being written, and the SAEs."""
+        return (KEPT + 1) * self.checkpoint_bytes + sum(size.weights for size in self.sizes.values())
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        names = [f"{size.n_features:,} features of {size.d_model:,} channels" for size in self.sizes.values()]
+        what = f"one SAE, {names[0]}" if len(names) == 1 else f"{len(names)} SAEs, the first {names[0]}"
+        repeated = ""
+        if self.n_prompts:
+            times = self.n_pictures / self.n_prompts
+            repeated = f" (each of {self.n_prompts:,} prompts {_count(times)} times, with other seeds)"
+            if times <= 1:
+                repeated = f" (of {self.n_prompts:,} prompts)"
+        lines = [
+            f"training {what}, on {self.n_patches:,} patches of {self.n_pictures:,} pictures{repeated}",
+            f"about {duration(self.pictures_s + self.steps_s)} here: {duration(self.pictures_s)} for pictures "
+            f"({1000 * self.picture_s / self.world:.3g} ms each), {duration(self.steps_s)} for steps of "
+            f"{self.batch:,} patches ({1000 * self.step_s:.3g} ms each)",
+            f"memory on {self.device}: {volume(self.trainer_bytes)} for weights and optimiser, "
+            f"{volume(self.batch_bytes)} for a batch; in main memory {volume(self.buffer_bytes)} for shuffling",
+        ]
+        if self.n_done:
+            lines[1] = f"{self.n_done:,} patches are done; the rest takes " + lines[1]
+        if self.folder is not None:
+            free = free_bytes(self.folder)
+            short = "; free some, or give another folder" if free < self.disk_bytes else ""
+            lines.append(
+                f"disk: up to {volume(self.disk_bytes)} in {self.folder}, {KEPT} checkpoints and one being written "
+                f"({volume(free)} are free{short})"
+            )
+        return lines
+
+
+def picture_seconds(draw: Callable[[], int], device: torch.device) -> float:
+    """Seconds for a picture.
+
+    Args:
+        draw: Draws some, and says how many.
+        device: Waited for.
+    """
+    start = time.perf_counter()
+    n = draw()
+    wait_for(device)
+    return (time.perf_counter() - start) / n
+
+
+def step_seconds(trainer: Trainer, activations: Tensor, n: int) -> float:
+    """Seconds for a step of a dictionary, measured on one step after a first one.
+
+    Args:
+        trainer: It is changed.
+        activations: (any, d_model); repeated until there are enough.
+        n: Patches in this process's share of a batch.
+    """
+    batch = activations.repeat(math.ceil(n / len(activations)), 1)[:n]
+    trainer.step(batch)
+    wait_for(trainer.device)
+    start = time.perf_counter()
+    trainer.step(batch)
+    wait_for(trainer.device)
+    return time.perf_counter() - start
+
+
+def steps_done(folder: Path) -> int:
+    """Steps of a folder's newest checkpoint; 0 if there is none."""
+    found = (NAME.fullmatch(file.name) for file in (folder / "checkpoints").glob("step-*.checkpoint"))
+    return max((int(name[1]) for name in found if name and name[2] is None), default=0)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space where a folder is, or will be."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "40 s", "12 min", "3.5 h", "2.1 days"."""
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def volume(n_bytes: float) -> str:
+    """Bytes in words: "3.9 MB", "12 GB"."""
+    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= one:
+            return f"{n_bytes / one:.1f} {unit}" if n_bytes < 10 * one else f"{n_bytes / one:.0f} {unit}"
+    return f"{math.ceil(n_bytes / 1e3)} kB"
+
+
+def _count(times: float) -> str:
+    return f"{times:.1f}" if times < 10 else f"{times:,.0f}"
