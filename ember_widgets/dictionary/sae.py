@@ -10,16 +10,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ember_widgets.util import checks
+from ember_widgets.dictionary.formats.format import TARGETS, Open
+from ember_widgets.dictionary.formats.table import FORMATS
+from ember_widgets.util import checks, files
 
 ACTIVATIONS = ("topk", "batchtopk", "jumprelu", "groupmax")
-TARGETS = ("update", "output")
 SAMPLED = 4096
 """About how many values of each tensor `contents` looks at."""
 
@@ -151,6 +154,11 @@ class SAE:
             return self.sha256
         return hashlib.sha256((self.sha256 + contents).encode()).hexdigest()
 
+    @property
+    def open(self) -> Open:
+        """What the SAE's file left open: here nothing."""
+        return Open()
+
     def to(self, device: torch.device | str) -> SAE:
         """The same SAE on another device."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -209,6 +217,38 @@ class SAE:
         if codes.shape[-1] != self.n_features:
             raise ValueError(f"codes have {codes.shape[-1]} features, but this SAE has {self.n_features}")
         return codes.float() @ self.W_dec + self.b_dec
+
+    def save(self, folder: str | os.PathLike[str], *, format: str = "ember") -> Path:
+        """Write the SAE, atomically; `load_sae(folder)` reads it back with the same codes.
+
+        An SAE that this method wrote there before is replaced, in whichever format it was. Other files stay.
+
+        Args:
+            folder: Where to write; it is made if needed.
+            format: "ember", our own, exact: one file `sae.safetensors`; or "saelens": SAELens loads it too.
+
+        Returns:
+            The file with the weights.
+
+        Raises:
+            ValueError: An unknown format, or an SAE that SAELens cannot store.
+            OSError: It cannot be written there; an SAE that was there before is whole.
+
+        Example:
+            >>> sae.save("my-sae")                                                    # doctest: +SKIP
+            >>> sae.save("my-sae-for-saelens", format="saelens")                      # doctest: +SKIP
+        """
+        writable = {entry.name: entry for entry in FORMATS.values() if entry.write is not None}
+        if format not in writable or (write := writable[format].write) is None:
+            listed = " or ".join(f"{name!r}{' (exact)' if name == 'ember' else ''}" for name in writable)
+            raise ValueError(f"format={format!r} cannot be written; choose {listed}")
+        place = Path(folder)
+        files.make_folder(place)
+        written = write(self, place)
+        for name, entry in writable.items():
+            if name != format and entry.remove is not None:
+                entry.remove(place)  # else the folder had two SAEs, and could not be loaded
+        return written
 
 
 def _is_finite(values: Tensor) -> bool:
