@@ -17,10 +17,12 @@ from torch import Tensor
 
 from ember_widgets._version import __version__
 from ember_widgets.dictionary.load import load_sae, save_sae
+from ember_widgets.dictionary.publishing import Upload
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.config import TrainConfig
+from ember_widgets.training.publishing import push_run
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.stream import Batches, TensorBatches
 from ember_widgets.training.trainer import StepLoss, Trainer
@@ -118,6 +120,55 @@ class TrainingRun:
                 f"this run trained {len(self.saes)} dictionaries; choose one: run.saes[...] of {names}"
             )
         return next(iter(self.saes.values()))
+
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        licence: str | None = None,
+        licence_link: str | None = None,
+        model: str | None = None,
+        data: str = "",
+        evaluation: object = None,
+        private: bool = True,
+        token: str | None = None,
+        format: str = "ember",
+        message: str | None = None,
+    ) -> str:
+        """Put what was trained on the Hugging Face hub, with a model card that says how it was trained.
+
+        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several dictionaries lie
+        in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
+        processes, call it in all: the first uploads.
+
+        Args:
+            repo, licence, licence_link, model, data, evaluation: As for `SAE.push_to_hub`.
+            private, token, format, message: As for `SAE.push_to_hub`.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            ValueError, PermissionError, ConnectionError: As for `SAE.push_to_hub`.
+
+        Example:
+            >>> run.push_to_hub("me/my-sae", licence="mit", data="COCO captions")     # doctest: +SKIP
+        """
+        upload = Upload(
+            repo, licence, licence_link, model, data, evaluation, private, token, format, message
+        )
+        if not Ranks.now().is_first:
+            return f"https://huggingface.co/{repo}"
+        return push_run(
+            upload,
+            self.saes,
+            settings={} if self.folder is None else _read_settings(self.folder / SETTINGS),
+            last={row.dictionary: row._asdict() for row in self.history},
+            quality=self.quality,
+            is_finished=self.is_finished,
+            n_skipped=self.n_skipped,
+            history=None if self.folder is None else self.folder / HISTORY,
+        )
 
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else None
@@ -388,10 +439,7 @@ def _claim(folder: Path, settings: Mapping[str, Any], *, resume: bool, ranks: Ra
     """
     path = folder / SETTINGS
     if path.exists() and resume:
-        with files.damage_named(path, "give another folder, or resume=False to begin anew"):
-            there = files.parsed(files.read(path, MOST_SETTINGS).decode(), 10_000)
-            if not isinstance(there, dict):
-                raise ValueError("it is not an object")
+        there = _read_settings(path)
         ours = json.loads(json.dumps(settings))
         differing = [
             f"{name}: {checks.shown(there.get(name))} there, {checks.shown(ours.get(name))} here"
@@ -411,6 +459,14 @@ def _claim(folder: Path, settings: Mapping[str, Any], *, resume: bool, ranks: Ra
     Checkpoints(folder / "checkpoints", Ranks()).clear()
     (folder / HISTORY).unlink(missing_ok=True)
     files.write(path, (json.dumps(settings, indent=2) + "\n").encode())
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    with files.damage_named(path, "give another folder, or resume=False to begin anew"):
+        there = files.parsed(files.read(path, MOST_SETTINGS).decode(), 10_000)
+        if not isinstance(there, dict):
+            raise ValueError("it is not an object")
+    return there
 
 
 def _read_history(folder: Path, n_done: int) -> list[Row]:

@@ -115,4 +115,4 @@ def _facts(sae: Writable) -> dict[str, Any]:
     }
 
 
-EMBER = Format("ember", recognises, read, write, article="an", remove=remove)
+EMBER = Format("ember", recognises, read, write, article="an", files=(FILE,), remove=remove)

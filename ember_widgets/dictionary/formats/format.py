@@ -154,6 +154,7 @@ class Format:
             Raises `NotThisFormat` or KeyError if it cannot be read.
         write: Writes an SAE into a folder and returns the file with the weights; None = cannot be written.
         article: "a" or "an", as the name is pronounced.
+        files: Names of the files that `write` makes.
         remove: Removes from a folder the files that `write` makes, if `write` made them.
     """
 
@@ -162,6 +163,7 @@ class Format:
     read: Callable[[Checkpoint, Given], list[Reading]]
     write: Callable[[Writable, Path], Path] | None = None
     article: str = "a"
+    files: tuple[str, ...] = ()
     remove: Callable[[Path], None] | None = None
 
 

@@ -196,4 +196,6 @@ def remove(folder: Path) -> None:
                 (folder / name).unlink(missing_ok=True)
 
 
-SAELENS = Format("saelens", recognises, read, write, article="an", remove=remove)
+SAELENS = Format(
+    "saelens", recognises, read, write, article="an", files=(FILE, CONFIG_FILE, UNIT_FILE), remove=remove
+)
