@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ember_widgets._version import __version__
+from ember_widgets.dictionary.publishing import Upload
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
 from ember_widgets.training import curves, history_file, summary
@@ -24,6 +25,7 @@ from ember_widgets.training.folder import RunFolder
 from ember_widgets.training.history import Reporter as Reporter
 from ember_widgets.training.history import Row as Row
 from ember_widgets.training.interrupts import Interrupts, Stopped
+from ember_widgets.training.publishing import push_run
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.stream import Batches, TensorBatches
 from ember_widgets.training.trainer import StepLoss, Trainer
@@ -109,6 +111,56 @@ class TrainingRun:
 
     def _repr_html_(self) -> str:
         return summary.page(*self._summary())
+
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        licence: str | None = None,
+        licence_link: str | None = None,
+        model: str | None = None,
+        data: str = "",
+        evaluation: object = None,
+        private: bool = True,
+        token: str | None = None,
+        format: str = "ember",
+        message: str | None = None,
+    ) -> str:
+        """Put what was trained on the Hugging Face hub, with a model card that says how it was trained.
+
+        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several dictionaries lie
+        in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
+        processes, call it in all: the first uploads.
+
+        Args:
+            repo, licence, licence_link, model, data, evaluation: As for `SAE.push_to_hub`.
+            private, token, format, message: As for `SAE.push_to_hub`.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            ValueError, PermissionError, ConnectionError: As for `SAE.push_to_hub`.
+
+        Example:
+            >>> run.push_to_hub("me/my-sae", licence="mit", data="COCO captions")     # doctest: +SKIP
+        """
+        upload = Upload(
+            repo, licence, licence_link, model, data, evaluation, private, token, format, message
+        )
+        if not Ranks.now().is_first:
+            return f"https://huggingface.co/{repo}"
+        place = None if self.folder is None else RunFolder(self.folder, list(self.saes), Ranks())
+        return push_run(
+            upload,
+            self.saes,
+            settings={} if place is None else place.settings() or {},
+            last={row.dictionary: row._asdict() for row in self.history},
+            quality=self.quality,
+            is_finished=self.is_finished,
+            n_skipped=self.n_skipped,
+            history=None if place is None else place.history,
+        )
 
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else None

@@ -107,9 +107,9 @@ class Trainer:
         """Set the scale of the activations and b_dec, their geometric median.
 
         Args:
-            sample: (n, d_model), n ≥ 2; the first process's counts.
+            sample: (n, d_model), n ≥ 2, this process's; those of all count.
         """
-        x = self.ranks.from_first(sample.to(self.device, torch.float32).clone())
+        x = self.ranks.gathered(sample.to(self.device, torch.float32).contiguous())
         centre = (
             _geometric_median(x) if self.config.centred else torch.zeros(self.d_model, device=self.device)
         )
