@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,7 +66,7 @@ def read(path: Path, n_done: int) -> list[Row]:
     return rows
 
 
-def _text(rows: list[Row] | list[tuple[object, ...]]) -> bytes:
+def _text(rows: Sequence[tuple[object, ...]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

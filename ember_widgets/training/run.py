@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -145,9 +146,7 @@ class TrainingRun:
         Example:
             >>> run.push_to_hub("me/my-sae", licence="mit", data="COCO captions")     # doctest: +SKIP
         """
-        upload = Upload(
-            repo, licence, licence_link, model, data, evaluation, private, token, format, message
-        )
+        upload = Upload(repo, licence, licence_link, model, data, evaluation, private, token, format, message)
         if not Ranks.now().is_first:
             return f"https://huggingface.co/{repo}"
         place = None if self.folder is None else RunFolder(self.folder, list(self.saes), Ranks())
@@ -390,7 +389,7 @@ class _Loop:
             if self.n_done % every == 0 or self.n_done == n_steps:
                 found = self._rows()
                 rows.extend(found)
-                self._ranks.together(lambda found=found: [report.rows(found) for report in reports])
+                self._ranks.together(functools.partial(_report, reports, found))
             for report in reports:
                 report.step(self.n_done, self._seconds)
             is_due = self._store is not None and self.n_done < n_steps and due(self.n_done)
@@ -456,6 +455,11 @@ class _Loop:
         self._batches.load_state(own)
 
 
+def _report(reports: Iterable[Reporter], rows: list[Row]) -> None:
+    for report in reports:
+        report.rows(rows)
+
+
 @contextlib.contextmanager
 def memory_explained(device: str | torch.device) -> Iterator[None]:
     """Say what to change if a training needs more memory than there is."""
@@ -471,8 +475,8 @@ def memory_explained(device: str | torch.device) -> Iterator[None]:
         return
     raise MemoryError(
         f"{device} ran out of memory while training an SAE ({text}). Checkpoints are whole. Close other "
-        "programs that use this device and start again as before; or give a smaller batch, buffer or expansion, fewer "
-        "dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
+        "programs that use this device and start again as before; or give a smaller batch, buffer or "
+        "expansion, fewer dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
     )
 
 

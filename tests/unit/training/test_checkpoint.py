@@ -76,7 +76,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(
     data = bytearray(newest.read_bytes())
     if damage == "changed":  # one bit of a weight
         data[-9] ^= 1
-    newest.write_bytes({"cut": data[: len(data) // 2], "changed": data, "empty": b""}[damage])
+    newest.write_bytes(bytes({"cut": data[: len(data) // 2], "changed": data, "empty": b""}[damage]))
 
     found = store.newest()
     assert found is not None
@@ -85,7 +85,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(
     assert "the checkpoint of step 2 is left out" in caplog.text
 
     (store.folder / "step-1.checkpoint").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match="no checkpoint in .* can be read; give another folder, or resume=False"):
+    with pytest.raises(ValueError, match="no checkpoint in .* can be read; give another folder, or"):
         store.newest()
 
 
@@ -98,7 +98,7 @@ def test_what_a_killed_process_left_half_written_is_removed(store: Checkpoints) 
 
 @contextlib.contextmanager
 def full(folder: Path) -> Iterator[None]:
-    """A disk without room for 1 MB: a small one that is full, or where none may be mounted, a limit of files."""
+    """A disk without room for 1 MB: a small one that is full, or if none may be mounted, a limit."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with mounted(folder) as is_mounted:
         if not is_mounted:

@@ -45,7 +45,8 @@ class Stream:
     """Activations in portions that are no batches; something happens before a portion."""
 
     def __init__(self, x: Tensor, at: int = -1, happens: Any = None) -> None:
-        self._portions, self._at, self._happens = x.split(11), at, happens
+        self._portions: tuple[Tensor, ...] = torch.split(x, 11)
+        self._at, self._happens = at, happens
         self.n_given = 0
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -142,9 +143,7 @@ def test_the_table_holds_the_history_exactly(whole: TrainingRun) -> None:
 def test_a_killed_run_goes_on_exactly(every: int, at: int, whole: TrainingRun, tmp_path: Path) -> None:
     calls = Calls(at, kill)
     with pytest.raises(Killed):
-        train_sae(
-            Stream(activations()), config(), folder=tmp_path, reporters=[calls], checkpoint_steps=every
-        )
+        train_sae(Stream(activations()), config(), folder=tmp_path, reporters=[calls], checkpoint_steps=every)
     assert calls.n_closed == 1
 
     run = train_sae(Stream(activations()), config(), folder=tmp_path, checkpoint_steps=every)
@@ -233,7 +232,10 @@ def test_a_second_interrupt_ends_it_at_once(whole: TrainingRun, tmp_path: Path) 
 def test_an_interrupt_before_the_first_step_leaves_nothing_to_keep(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(
-            {"sae": Part(SITE, config())}, Interrupted(Stream(activations())), target="update", folder=tmp_path
+            {"sae": Part(SITE, config())},
+            Interrupted(Stream(activations())),
+            target="update",
+            folder=tmp_path,
         )
 
 
