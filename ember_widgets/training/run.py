@@ -129,8 +129,8 @@ class TrainingRun:
     ) -> str:
         """Put what was trained on the Hugging Face hub, with a model card that says how it was trained.
 
-        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several dictionaries lie
-        in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
+        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several
+        dictionaries lie in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
         processes, call it in all: the first uploads.
 
         Args:
@@ -476,7 +476,8 @@ def memory_explained(device: str | torch.device) -> Iterator[None]:
     raise MemoryError(
         f"{device} ran out of memory while training an SAE ({text}). Checkpoints are whole. Close other "
         "programs that use this device and start again as before; or give a smaller batch, buffer or "
-        "expansion, fewer dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
+        "expansion, fewer dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another "
+        "folder"
     )
 
 

@@ -138,8 +138,7 @@ def test_the_table_holds_the_history_exactly(whole: TrainingRun) -> None:
     assert list((whole.folder / "checkpoints").iterdir()) == []  # a finished run needs none
 
 
-@pytest.mark.parametrize("every", [1, 4, 7])
-@pytest.mark.parametrize("at", [2, 8, 29])
+@pytest.mark.parametrize(("every", "at"), [(1, 2), (4, 8), (7, 29)])
 def test_a_killed_run_goes_on_exactly(every: int, at: int, whole: TrainingRun, tmp_path: Path) -> None:
     calls = Calls(at, kill)
     with pytest.raises(Killed):
