@@ -131,8 +131,8 @@ class TrainingRun:
 
         As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several
         dictionaries lie in folders of their names:
-        `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several processes, call it in all: the
-        first uploads.
+        `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several processes, call it in all:
+        the first uploads.
 
         Args:
             repo, licence, licence_link, model, data, evaluation: As for `SAE.push_to_hub`.
