@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import ember_widgets as ember
+from ember_widgets.painter import sae_training
 
 pytestmark = pytest.mark.pipeline
 
@@ -17,10 +20,18 @@ PROMPTS = ["a cat in the snow", "a ship on the sea", "a castle on a hill", 3]
 SETTINGS: dict[str, Any] = {
     "site": ["up.0.1", "down.2.1"],
     "expansion": 2,
-    "n_patches": 8 * 512,
-    "batch": 512,
-    "buffer": 1024,
+    "n_patches": 8 * 256,
+    "batch": 256,
+    "buffer": 512,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_pictures() -> Iterator[None]:
+    """Dictionaries are measured on few pictures: it is fast, and nothing here is about how good they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sae_training, "HELD_OUT", 4)
+        yield
 
 
 @dataclass
@@ -75,8 +86,21 @@ def test_others_use_the_painter_meanwhile(trained: Trained) -> None:
 def test_the_folder_is_of_one_run(painter: ember.Painter, trained: Trained) -> None:
     again = painter.train_sae(PROMPTS, folder=trained.folder, progress=False, **SETTINGS)
     assert again.report() == trained.run.report()
-    with pytest.raises(ValueError, match=r"of another run \(.*k: 10 there, 5 here"):
+    names = "dictionaries: 'down.2.1-k10-x2, up.0.1-k10-x2' there, 'down.2.1-k5-x2, up.0.1-k5-x2' here"
+    with pytest.raises(ValueError, match=rf"of another run \({names}\); give"):
         painter.train_sae(PROMPTS, folder=trained.folder, progress=False, k=5, **SETTINGS)
+    with pytest.raises(ValueError, match=r"aux_weight: 0.03125 there, 0.5 here"):
+        painter.train_sae(PROMPTS, folder=trained.folder, progress=False, aux_weight=0.5, **SETTINGS)
+    weight = next(iter(painter.pipeline.unet.parameters()))
+    first = weight.flatten()[0].clone()
+    with torch.no_grad():
+        weight.flatten()[0].add_(1)  # another model
+    try:
+        with pytest.raises(ValueError, match=r"of another run \(model: "):
+            painter.train_sae(PROMPTS, folder=trained.folder, progress=False, **SETTINGS)
+    finally:
+        with torch.no_grad():
+            weight.flatten()[0].copy_(first)
 
 
 def test_says_what_it_takes_and_paints_with_it(
@@ -126,8 +150,6 @@ def test_refuses_what_it_cannot_do(
 
 
 def test_has_a_sensible_number_of_patches(painter: ember.Painter) -> None:
-    from ember_widgets.painter.sae_training import default_patches
-
-    backbone = painter.backbone
+    default_patches, backbone = sae_training.default_patches, painter.backbone
     assert default_patches(backbone, ["up.0.1"], 8, 4096) == 3125 * 4096  # 10,000 for each of 1,280 features
     assert default_patches(backbone, ["up.0.1"], [1, 2], 4096) == 1000 * 4096
