@@ -29,7 +29,7 @@ def plot(history: Sequence[Row]) -> Any:
         ValueError: There are no rows.
     """
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     if not history:
         raise ValueError("the run has no rows to plot yet: it was stopped before its first one")
@@ -50,10 +50,16 @@ def plot(history: Sequence[Row]) -> Any:
         threshold.plot(x, [row.threshold for row in rows], **look)
         dead.plot(x, [100 * row.dead for row in rows], **look)
     fvu.set_yscale("log")
+    least, most = fvu.get_ylim()
+    fvu.yaxis.set_major_formatter("{x:g}")
+    fvu.yaxis.set_minor_formatter("{x:g}" if most / least < 30 else NullFormatter())
+    if most / least < 30:
+        fvu.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5) if most / least < 10 else (3,)))
+    fvu.tick_params(which="minor", colors=INK, labelsize=9)
     ends = {name: [row for row in history if row.dictionary == name][-1] for name in names}
     _title(fvu, "variance unexplained (FVU)", [f"{row.fvu:.3f}" for row in ends.values()])
     _title(threshold, "threshold of a code", [f"L0 {row.l0:.1f}" for row in ends.values()])
-    _title(dead, "dead features, %", [f"{100 * row.dead:.1f} %" for row in ends.values()])
+    _title(dead, "dead features, %", [f"{100 * row.dead:.1f}" for row in ends.values()])
     for ax in (threshold, dead):
         ax.set_ylim(bottom=0)
     if dead.get_ylim()[1] < 1:
