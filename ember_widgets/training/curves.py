@@ -58,7 +58,7 @@ def plot(history: Sequence[Row]) -> Any:
     fvu.tick_params(which="minor", colors=INK, labelsize=9)
     ends = {name: [row for row in history if row.dictionary == name][-1] for name in names}
     _title(fvu, "variance unexplained (FVU)", [f"{row.fvu:.3f}" for row in ends.values()])
-    _title(threshold, "threshold of a code", [f"L0 {row.l0:.1f}" for row in ends.values()])
+    _title(threshold, "threshold of a code; L0", [f"{row.l0:.1f}" for row in ends.values()])
     _title(dead, "dead features, %", [f"{100 * row.dead:.1f}" for row in ends.values()])
     for ax in (threshold, dead):
         ax.set_ylim(bottom=0)
@@ -83,7 +83,8 @@ def plot(history: Sequence[Row]) -> Any:
 
 def _title(ax: Any, text: str, ends: Sequence[str]) -> None:
     """What is drawn, and where it ended if there is a single line."""
-    ax.set_title(f"{text}: {ends[0]}" if len(ends) == 1 else text, color=INK, fontsize=11, loc="left")
+    text = f"{text}: {ends[0]}" if len(ends) == 1 else text.partition(";")[0]
+    ax.set_title(text, color=INK, fontsize=11, loc="left")
 
 
 def _label(ax: Any) -> None:

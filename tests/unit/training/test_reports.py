@@ -275,7 +275,7 @@ class TestTheFigure:
     def test_of_one_dictionary_says_where_it_ended(self) -> None:
         figure = curves.plot([row(step=1), row(step=2, fvu=0.125)])
         assert figure.axes[0].get_title(loc="left").endswith("0.125")
-        assert figure.axes[1].get_title(loc="left").endswith("L0 10.0")
+        assert figure.axes[1].get_title(loc="left").endswith("L0: 10.0")
         assert not figure.axes[0].texts
 
     def test_is_not_shown_twice(self) -> None:
