@@ -36,10 +36,10 @@ def count(text: str) -> int:
     found = COUNT.fullmatch(text.strip())
     if found is not None:
         whole, _, rest = re.sub("[_,]", "", found[1]).partition(".")
-        factor = FACTORS[found[2].lower()]
-        number = int(whole + rest) * factor
+        factor: int = FACTORS[found[2].lower()]
+        number: int = int(whole + rest) * factor
         if number and number % 10 ** len(rest) == 0:
-            return number // 10 ** len(rest)
+            return number // int(10 ** len(rest))
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a count; give a whole number, such as 400k, 300M or 2.5B"
     )
@@ -132,9 +132,14 @@ def train(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace, prompts: Path) -> TrainingRun:
     from ember_widgets.painter.sae_training import train_here
+    from ember_widgets.training.config import TrainConfig
+    from ember_widgets.training.stream import Prompts
 
+    # What is wrong is said before a model is loaded.
+    Prompts(prompts)
+    TrainConfig(options.patches, batch=options.batch, lr=options.lr, seed=options.seed)
     return train_here(
-        _model(options),
+        load_model(options),
         prompts,
         folder=options.out,
         site=options.site or ["down.2.1"],
@@ -157,7 +162,7 @@ def _train(options: argparse.Namespace, prompts: Path) -> TrainingRun:
     )
 
 
-def _model(options: argparse.Namespace) -> Any:
+def load_model(options: argparse.Namespace) -> Any:
     """The model; no SAE is needed."""
     import torch
 

@@ -23,7 +23,6 @@ from ember_widgets.dictionary.sae import ACTIVATIONS, SAE
 from ember_widgets.dictionary.source import weights_file
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE as DEFAULT_SITE
-from ember_widgets.util import files
 from ember_widgets.util.hub import Hub
 
 
@@ -113,18 +112,9 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
 
     Raises:
         ValueError: An unknown format, or an SAE that SAELens cannot store.
+        OSError: It cannot be written there; an SAE that was there before is whole.
     """
-    write = FORMATS[format].write if format in FORMATS else None
-    if write is None:
-        writable = [
-            f"{entry.name!r}{' (exact)' if entry is EMBER else ''}"
-            for entry in FORMATS.values()
-            if entry.write
-        ]
-        raise ValueError(f"format={format!r} cannot be written; choose {' or '.join(writable)}")
-    place = Path(folder)
-    files.make_folder(place)
-    return write(sae, place)
+    return sae.save(folder, format=format)
 
 
 def _read(checkpoint: Checkpoint, name: str | None, given: Given) -> list[Reading]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ember_widgets.dictionary.formats.format import Open
 from ember_widgets.dictionary.sae import SAE
 
 
@@ -30,6 +31,11 @@ class LoadedSAE(SAE):
     def is_open(self) -> bool:
         """Whether anything is left to measure."""
         return bool(self.alternatives) or not self.unit_known
+
+    @property
+    def open(self) -> Open:
+        """What is written with it, so that what its file left open stays open."""
+        return Open(self.alternatives, self.unit_known, self.measured)
 
     def to(self, device: torch.device | str) -> LoadedSAE:
         """The same SAE, with its alternatives, on another device."""

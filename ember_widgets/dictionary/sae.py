@@ -10,16 +10,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ember_widgets.util import checks
+from ember_widgets.dictionary.formats.format import TARGETS, Open
+from ember_widgets.dictionary.formats.table import FORMATS
+from ember_widgets.dictionary.publishing import Upload, push
+from ember_widgets.util import checks, files
 
 ACTIVATIONS = ("topk", "batchtopk", "jumprelu", "groupmax")
-TARGETS = ("update", "output")
 SAMPLED = 4096
 """About how many values of each tensor `contents` looks at."""
 
@@ -151,6 +155,11 @@ class SAE:
             return self.sha256
         return hashlib.sha256((self.sha256 + contents).encode()).hexdigest()
 
+    @property
+    def open(self) -> Open:
+        """What the SAE's file left open: here nothing."""
+        return Open()
+
     def to(self, device: torch.device | str) -> SAE:
         """The same SAE on another device."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -209,6 +218,87 @@ class SAE:
         if codes.shape[-1] != self.n_features:
             raise ValueError(f"codes have {codes.shape[-1]} features, but this SAE has {self.n_features}")
         return codes.float() @ self.W_dec + self.b_dec
+
+    def save(self, folder: str | os.PathLike[str], *, format: str = "ember") -> Path:
+        """Write the SAE, atomically; `load_sae(folder)` reads it back with the same codes.
+
+        An SAE that this method wrote there before is replaced, in whichever format it was. Other files stay.
+
+        Args:
+            folder: Where to write; it is made if needed.
+            format: "ember", our own, exact: one file `sae.safetensors`; or "saelens": SAELens loads it too.
+
+        Returns:
+            The file with the weights.
+
+        Raises:
+            ValueError: An unknown format, or an SAE that SAELens cannot store.
+            OSError: It cannot be written there; an SAE that was there before is whole.
+
+        Example:
+            >>> sae.save("my-sae")                                                    # doctest: +SKIP
+            >>> sae.save("my-sae-for-saelens", format="saelens")                      # doctest: +SKIP
+        """
+        writable = {entry.name: entry for entry in FORMATS.values() if entry.write is not None}
+        if format not in writable or (write := writable[format].write) is None:
+            listed = " or ".join(f"{name!r}{' (exact)' if name == 'ember' else ''}" for name in writable)
+            raise ValueError(f"format={format!r} cannot be written; choose {listed}")
+        place = Path(folder)
+        files.make_folder(place)
+        written = write(self, place)
+        for name, entry in writable.items():
+            if name != format and entry.remove is not None:
+                entry.remove(place)  # else the folder had two SAEs, and could not be loaded
+        return written
+
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        licence: str | None = None,
+        licence_link: str | None = None,
+        model: str | None = None,
+        data: str = "",
+        evaluation: object = None,
+        private: bool = True,
+        token: str | None = None,
+        format: str = "ember",
+        message: str | None = None,
+    ) -> str:
+        """Put the SAE on the Hugging Face hub, with a model card that describes it.
+
+        `Painter.from_pretrained(..., sae=repo)` and `load_sae(repo)` load it from there. The repository is
+        made if needed; an SAE and a card that are there are replaced, and other files stay.
+
+        Args:
+            repo: "owner/name".
+            licence: Under which you give it; must be given. A name that the hub knows, such as "mit", or,
+                with `licence_link`, a name of its own. An SAE comes from the activations of a model: read what
+                the model's licence allows.
+            licence_link: Where a licence stands that the hub has no name for.
+            model: Hub id of the model whose activations it encodes, such as "stabilityai/sdxl-turbo".
+            data: What the card says about the prompts that it was trained on. It is shown as it stands.
+            evaluation: What the card says about its quality: anything that prints, such as what
+                `ember.evaluate_sae` returns.
+            private: Whether only you can see it. If so, a repository that is public already is refused.
+            token: With permission to write; None = the one that was logged in with.
+            format: "ember" or "saelens", as for `save`.
+            message: What the repository's history says; None = which site it is of.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            ValueError: No licence, no id of the hub, or an unknown format; the repository is public; or the
+                SAE cannot be stored in this format.
+            PermissionError: There is no token, or it may not write there.
+            ConnectionError: The network is not used, or the connection broke; calling again goes on.
+
+        Example:
+            >>> sae.push_to_hub("me/my-sae", licence="mit", data="COCO captions")     # doctest: +SKIP
+        """
+        upload = Upload(repo, licence, licence_link, model, data, evaluation, private, token, format, message)
+        return push(upload, {"": self})
 
 
 def _is_finite(values: Tensor) -> bool:

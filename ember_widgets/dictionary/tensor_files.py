@@ -101,6 +101,17 @@ def load_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
+def header_of(path: Path) -> dict[str, str]:
+    """What the header of a safetensors file says besides tensors; {} if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return dict(opened.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
+
+
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write a safetensors file, all or nothing."""
     from safetensors import SafetensorError

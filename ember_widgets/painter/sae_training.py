@@ -162,12 +162,10 @@ def train_on(
     )
     with memory_explained(model.device):
 
-        def told() -> Iterator[Reporter]:
+        def announce() -> None:
             if progress:
                 said = what_is_left(folder, config.n_steps * config.batch)
-                said = said or str(_forecast(model, batches, parts, given.n, folder))
-                print(said, flush=True)
-            yield from reporters
+                print(said or _forecast(model, batches, parts, given.n, folder), flush=True)
 
         def finish(sae: SAE, held: Tensor | None) -> tuple[SAE, Quality | None]:
             return (sae, None) if held is None else completed(sae, held.float(), model.grid)
@@ -179,7 +177,7 @@ def train_on(
             folder=folder,
             resume=resume,
             device=model.device,
-            reporters=told(),
+            reporters=reporters,
             ranks=ranks,
             identity={
                 **({"model": weights_hash(backbone)} if identity is None else identity),
@@ -190,6 +188,7 @@ def train_on(
                 "first_seed": source.first_seed,
                 "buffer": buffer,
             },
+            announce=announce,
             held_out=lambda: batches.held_out(HELD_OUT),
             finish=finish,
             checkpoint_s=checkpoint_s,

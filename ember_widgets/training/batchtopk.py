@@ -198,11 +198,12 @@ def _bound(x: Tensor, coarse: Rounded, b_enc: Tensor) -> Tensor:
     """
     rounded = x.bfloat16()
     lengths = torch.linalg.vector_norm(rounded, dim=1, dtype=torch.float32)
-    errors = torch.linalg.vector_norm(x - rounded, dim=1)
+    errors: Tensor = torch.linalg.vector_norm(x - rounded, dim=1)
     # Sums are made in float32. On a GPU, parts of them may be added in bfloat16.
     summing = x.shape[1] * 2**-23 + (2 * ROUNDING if x.is_cuda else 0)
     bound = errors * coarse.longest + lengths * (coarse.error + summing * coarse.longest)
-    return (bound + b_enc.abs().max() * (ERROR + 2 * ROUNDING))[:, None]
+    bound = bound + b_enc.abs().max() * (ERROR + 2 * ROUNDING)
+    return bound.unsqueeze(1)
 
 
 def _lower(level: float, bound: Tensor) -> Tensor:
@@ -229,7 +230,8 @@ def dots(a: Tensor, b: Tensor, starts: Tensor, columns: Tensor) -> Tensor:
         pairs = torch.sparse_csr_tensor(
             starts, columns, a.new_zeros(len(columns)), (len(a), len(b)), check_invariants=False
         )
-    return torch.sparse.sampled_addmm(pairs, a, b.T, beta=0.0).values()
+    products: Tensor = torch.sparse.sampled_addmm(pairs, a, b.T, beta=0.0)
+    return products.values()
 
 
 def decoded(codes: Tensor, rows: Tensor, features: Tensor, W_dec: Tensor, n_patches: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save_file as save_file
 from torch import Tensor
 
 from ember_widgets.training.ranks import OtherProcessFailed, Ranks
@@ -80,7 +81,7 @@ class Checkpoints:
             if step < 0:
                 continue
             try:
-                common, own = self.ranks.together(lambda step=step: self._read(step))
+                common, own = self.ranks.together(functools.partial(self._read, step))
             except (OSError, ValueError, SafetensorError, OtherProcessFailed) as fault:
                 log.warning("the checkpoint of step %d is left out: %s", step, fault)
                 continue
@@ -167,7 +168,7 @@ def _sum(tensors: Mapping[str, Tensor]) -> str:
     found = 0
     for name in sorted(tensors):
         found = zlib.crc32(name.encode(), found)
-        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), found)
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
     return f"{found:08x}"
 
 

@@ -13,6 +13,7 @@ REFERENCE_FEATURES = 16_384
 """The dictionary for which a learning rate of 2e-4 is right; larger ones need a smaller one."""
 DEAD_AFTER = 10_000_000
 MOST = 10**15
+LARGEST = {"expansion": 4096, "k": MOST, "batch": 2**24, "n_patches": MOST, "aux_k": MOST, "dead_after": MOST}
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,10 @@ class TrainConfig:
     coarse: bool | None = None
 
     def __post_init__(self) -> None:
-        whole = {"expansion": 4096, "k": MOST, "batch": 2**24, "n_patches": MOST}
-        given: dict[str, Any] = {
-            name: checks.whole(name, getattr(self, name), 1, most) for name, most in whole.items()
-        }
-        for name in ("aux_k", "dead_after"):
-            if getattr(self, name) is not None:
-                given[name] = checks.whole(name, getattr(self, name), 1, MOST)
+        given: dict[str, Any] = {}
+        for name, most in LARGEST.items():
+            if getattr(self, name) is not None or name not in ("aux_k", "dead_after"):
+                given[name] = checks.integer(name, getattr(self, name), 1, most, hint="give a number above 0")
         given["seed"] = checks.seed(self.seed)
         for name in ("warm_up", "decay", "threshold_decay"):
             given[name] = checks.share(name, getattr(self, name))
@@ -76,6 +74,10 @@ class TrainConfig:
                 given[name] = _positive(
                     name, getattr(self, name), zero=name in ("aux_weight", "concave_penalty")
                 )
+        if not isinstance(self.centred, bool):
+            raise TypeError(f"centred={checks.shown(self.centred)} is not True or False")
+        if not isinstance(self.coarse, bool | None):
+            raise TypeError(f"coarse={checks.shown(self.coarse)} is not True, False or None")
         if self.n_patches < self.batch:
             raise ValueError(
                 f"n_patches={self.n_patches:,}, but a batch has {self.batch:,}; give more patches or a "

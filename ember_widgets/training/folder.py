@@ -62,7 +62,7 @@ class RunFolder:
             yield Checkpoints(self.path / CHECKPOINTS, self._ranks)
 
     def _claim(self, settings: Mapping[str, Any], resume: bool, stack: contextlib.ExitStack) -> None:
-        there = self._settings_there()
+        there = self.settings()
         if there is not None and resume:
             self._compare(there, json.loads(json.dumps(settings)))
         elif there is None and self._holds_something():
@@ -79,7 +79,12 @@ class RunFolder:
         self.history.unlink(missing_ok=True)
         files.write(self.path / SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
 
-    def _settings_there(self) -> dict[str, Any] | None:
+    def settings(self) -> dict[str, Any] | None:
+        """What makes it this run; None if it is no run's.
+
+        Raises:
+            ValueError: The file is damaged, or not of a training.
+        """
         path = self.path / SETTINGS
         if not path.exists():
             return None

@@ -6,7 +6,9 @@ import contextlib
 import csv
 import io
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from ember_widgets.training.history import Row
 from ember_widgets.util import files
@@ -28,12 +30,20 @@ class HistoryFile:
         """Nothing is written."""
 
     def rows(self, rows: list[Row]) -> None:
-        """Add rows; they are on the disk when this returns, before a checkpoint that counts on them."""
+        """Add rows."""
+        with self._appended() as file:
+            file.write(_text(rows))
+
+    def sync(self) -> None:
+        """Returns when all rows are on the disk: before a checkpoint that counts on them."""
+        with self._appended() as file:
+            os.fsync(file.fileno())
+
+    @contextlib.contextmanager
+    def _appended(self) -> Iterator[BinaryIO]:
         try:
             with self._path.open("ab") as file:
-                file.write(_text(rows))
-                file.flush()
-                os.fsync(file.fileno())
+                yield file
         except OSError as fault:
             raise OSError(
                 f"cannot write {self._path}: {fault.strerror or fault}; free some space on the disk and "
@@ -41,7 +51,7 @@ class HistoryFile:
             ) from fault
 
     def close(self) -> None:
-        """It is closed after each row."""
+        """It is closed after each use."""
 
 
 def read(path: Path, n_done: int) -> list[Row]:
@@ -56,7 +66,7 @@ def read(path: Path, n_done: int) -> list[Row]:
     return rows
 
 
-def _text(rows: list[Row] | list[tuple[object, ...]]) -> bytes:
+def _text(rows: Sequence[tuple[object, ...]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -64,7 +64,7 @@ class Ranks:
         return values
 
     def gathered(self, values: Tensor) -> Tensor:
-        """All processes' values, joined: (n,) of each, of the same length -> (world·n,)."""
+        """All processes' values, joined: (n, ...) of each, of the same shape -> (world·n, ...)."""
         if self.world == 1:
             return values
         parts = [torch.empty_like(values) for _ in range(self.world)]

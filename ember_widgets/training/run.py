@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ember_widgets._version import __version__
+from ember_widgets.dictionary.publishing import Upload
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
 from ember_widgets.training import curves, history_file, summary
@@ -24,6 +26,7 @@ from ember_widgets.training.folder import DICTIONARIES, RunFolder
 from ember_widgets.training.history import Reporter as Reporter
 from ember_widgets.training.history import Row as Row
 from ember_widgets.training.interrupts import Interrupts, Stopped
+from ember_widgets.training.publishing import push_run
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.stream import Batches, TensorBatches
 from ember_widgets.training.trainer import StepLoss, Trainer
@@ -110,6 +113,54 @@ class TrainingRun:
     def _repr_html_(self) -> str:
         return summary.page(*self._summary())
 
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        licence: str | None = None,
+        licence_link: str | None = None,
+        model: str | None = None,
+        data: str = "",
+        evaluation: object = None,
+        private: bool = True,
+        token: str | None = None,
+        format: str = "ember",
+        message: str | None = None,
+    ) -> str:
+        """Put what was trained on the Hugging Face hub, with a model card that says how it was trained.
+
+        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several dictionaries lie
+        in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
+        processes, call it in all: the first uploads.
+
+        Args:
+            repo, licence, licence_link, model, data, evaluation: As for `SAE.push_to_hub`.
+            private, token, format, message: As for `SAE.push_to_hub`.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            ValueError, PermissionError, ConnectionError: As for `SAE.push_to_hub`.
+
+        Example:
+            >>> run.push_to_hub("me/my-sae", licence="mit", data="COCO captions")     # doctest: +SKIP
+        """
+        upload = Upload(repo, licence, licence_link, model, data, evaluation, private, token, format, message)
+        if not Ranks.now().is_first:
+            return f"https://huggingface.co/{repo}"
+        place = None if self.folder is None else RunFolder(self.folder, list(self.saes), Ranks())
+        return push_run(
+            upload,
+            self.saes,
+            settings={} if place is None else place.settings() or {},
+            last={row.dictionary: row._asdict() for row in self.history},
+            quality=self.quality,
+            is_finished=self.is_finished,
+            n_skipped=self.n_skipped,
+            history=None if place is None else place.history,
+        )
+
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else None
         what = "" if last is None else f", {last.n_patches:,} patches, FVU {last.fvu:.3f}"
@@ -156,7 +207,7 @@ def train_sae(
         >>> run.sae.save("my-sae")                                                # doctest: +SKIP
     """
     ranks = Ranks.now()
-    full = site_names.full(site)
+    full = site_names.full(checks.text("site", site))
     return train(
         {"sae": Part(full, config)},
         TensorBatches(stream, full, config.batch // ranks.world),
@@ -182,6 +233,7 @@ def train(
     reporters: Iterable[Reporter] = (),
     ranks: Ranks = Ranks(),  # noqa: B008  (it is immutable)
     identity: Mapping[str, Any] | None = None,
+    announce: Callable[[], None] | None = None,
     held_out: Callable[[], Mapping[str, Tensor]] | None = None,
     finish: Callable[[SAE, Tensor | None], tuple[SAE, Quality | None]] | None = None,
     checkpoint_s: float = CHECKPOINT_S,
@@ -199,6 +251,7 @@ def train(
         ranks: The processes.
         identity: What else makes this run another one than those with other values, in a folder that is
             resumed.
+        announce: Called in the first process when all is checked, before anything is trained.
         held_out: Makes activations that are not trained on, {site: (n_pictures, n_patches, d_model)}.
         finish: Completes an SAE, given it and the held-out activations of its site, and measures it.
     """
@@ -243,13 +296,17 @@ def train(
         saved = None if store is None else store.newest()
         if saved is not None:
             loop.load(*saved)
+        if announce is not None:
+            ranks.first_does(announce)
         rows: list[Row] = []
         reports = list(reporters) if ranks.is_first else []
         if place is not None:
             # The first process writes it anew as soon as all have read it.
             rows = ranks.together(lambda: history_file.read(place.history, loop.n_done))
             if ranks.is_first:
-                reports.insert(0, history_file.HistoryFile(place.history, rows))
+                table = history_file.HistoryFile(place.history, rows)
+                reports.insert(0, table)
+                loop.before_checkpoint = table.sync
         try:
             is_finished = loop.run(first.n_steps, rows, reports, due)
         finally:
@@ -303,6 +360,7 @@ class _Loop:
         self._parts, self._batches, self._device = parts, batches, device
         self._ranks, self._store = ranks, store
         self.trainers: dict[str, Trainer] = {}
+        self.before_checkpoint: Callable[[], None] = lambda: None
         self.n_done = 0
         self._seconds = 0.0
         self._sums: dict[str, list[float]] = {}
@@ -332,7 +390,7 @@ class _Loop:
             if self.n_done % every == 0 or self.n_done == n_steps:
                 found = self._rows()
                 rows.extend(found)
-                self._ranks.together(lambda found=found: [report.rows(found) for report in reports])
+                self._ranks.together(functools.partial(_report, reports, found))
             for report in reports:
                 report.step(self.n_done, self._seconds)
             is_due = self._store is not None and self.n_done < n_steps and due(self.n_done)
@@ -380,6 +438,7 @@ class _Loop:
         common["seconds"] = torch.tensor(self._seconds, dtype=torch.float64)
         for name, sums in self._sums.items():
             common[f"sums/{name}"] = torch.tensor(sums, dtype=torch.float64)
+        self._ranks.together(self.before_checkpoint)
         self._store.save(self.n_done, common, self._batches.state())
 
     def load(self, step: int, common: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
@@ -397,6 +456,11 @@ class _Loop:
         self._batches.load_state(own)
 
 
+def _report(reports: Iterable[Reporter], rows: list[Row]) -> None:
+    for report in reports:
+        report.rows(rows)
+
+
 @contextlib.contextmanager
 def memory_explained(device: str | torch.device) -> Iterator[None]:
     """Say what to change if a training needs more memory than there is."""
@@ -412,8 +476,8 @@ def memory_explained(device: str | torch.device) -> Iterator[None]:
         return
     raise MemoryError(
         f"{device} ran out of memory while training an SAE ({text}). Checkpoints are whole. Close other "
-        "programs that use this device and start again as before; or give a smaller batch, buffer or expansion, fewer "
-        "dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
+        "programs that use this device and start again as before; or give a smaller batch, buffer or "
+        "expansion, fewer dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
     )
 
 

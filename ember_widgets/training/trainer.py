@@ -1,8 +1,9 @@
 """Trainer: the weights of one SAE in training, and its optimiser's step.
 
 Weights, gradients and the optimiser's means are float32. The gradients are written out by hand (a test
-compares them with PyTorch's), since only the codes kept take part, and because they are then made, clipped and
-applied some features at a time: all of them together are never held. They are made twice, first for their norm.
+compares them with PyTorch's), since only the codes kept take part, and because they are then made, clipped
+and applied some features at a time: all of them together are never held. They are made twice, the first time
+for their norm.
 """
 
 from __future__ import annotations
@@ -106,17 +107,17 @@ class Trainer:
         """Set the scale of the activations and b_dec, their geometric median.
 
         Args:
-            sample: (n, d_model), n ≥ 2; the first process's counts.
+            sample: (n, d_model), n ≥ 2, this process's; those of all count.
         """
-        x = self.ranks.from_first(sample.to(self.device, torch.float32).clone())
+        x = self.ranks.gathered(sample.to(self.device, torch.float32).contiguous())
         centre = (
             _geometric_median(x) if self.config.centred else torch.zeros(self.d_model, device=self.device)
         )
         length = float((x - centre).norm(dim=1).mean())
         if not length > 0 or not math.isfinite(length):
             raise ValueError(
-                "the activations are all the same, or not finite; nothing can be learned from them. Give those "
-                "of a site's block, (n, d_model)"
+                "the activations are all the same, or not finite; nothing can be learned from them. Give "
+                "those of a site's block, (n, d_model)"
             )
         self._scale = math.sqrt(self.d_model) / length
         self._variance = float(((x - x.mean(0)) * self._scale).pow(2).sum(1).mean())
@@ -157,8 +158,8 @@ class Trainer:
         squares, n_codes = self.ranks.sum(found).tolist()
         if not math.isfinite(squares):
             raise FloatingPointError(
-                f"the loss of step {self.n_steps_done + 1:,} is not finite: the activations hold NaN or infinity, "
-                "or the learning rate is too high; look at the activations, or give a smaller lr"
+                f"the loss of step {self.n_steps_done + 1:,} is not finite: the activations hold NaN or "
+                "infinity, or the learning rate is too high; look at the activations, or give a smaller lr"
             )
         fired = self.ranks.sum((counts > 0).to(torch.int64)) > 0
         self._silent = (self._silent + n_patches).masked_fill_(fired, 0)
@@ -199,7 +200,9 @@ class Trainer:
             return None
         dW_enc, dW_dec = torch.zeros_like(W_enc), torch.zeros_like(W_dec)
         db_enc, db_dec = torch.zeros_like(b_enc), torch.zeros_like(error[0])
-        for x, rest in zip(centred.split(AUX_ROWS), error.split(AUX_ROWS), strict=True):
+        for start in range(0, len(centred), AUX_ROWS):
+            part = slice(start, start + AUX_ROWS)
+            x, rest = centred[part], error[part]
             codes = torch.addmm(b_enc, x, W_enc.T).relu_()
             if k < len(dead):
                 smallest = codes.topk(k, dim=1).values[:, -1:]
@@ -214,7 +217,10 @@ class Trainer:
         return dW_enc, dW_dec, db_enc, db_dec
 
     def _update(self, gradients: Gradients) -> None:
-        """Clip the gradients and apply Adam (Kingma, Ba 2015, arXiv:1412.6980); W_dec's rows keep length 1."""
+        """Clip the gradients and apply Adam (Kingma, Ba 2015, arXiv:1412.6980).
+
+        The decoder's rows keep their length of 1.
+        """
         biases = gradients.biases
         norm = sum(float(g.pow(2).sum()) for g in biases.values())
         norm += sum(float(_squares(e) + _squares(d)) for _, e, d in gradients.blocks())

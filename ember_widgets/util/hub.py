@@ -1,7 +1,8 @@
-"""The Hugging Face hub: what is there, how large, under which licence; downloads that can be resumed.
+"""The Hugging Face hub: what is there, how large, under which licence; downloads that can be resumed;
+uploads.
 
-Everything that this package downloads goes through here, so that every failure becomes one error that says
-which argument to change. If the network cannot be reached, files in the cache are used.
+All that this package downloads or uploads goes through here, so that every failure becomes one error that
+says which argument to change. If the network cannot be reached, files in the cache are used.
 """
 
 from __future__ import annotations
@@ -116,6 +117,56 @@ class Hub:
             raise ConnectionError(f"{listing.repo}: {missing[0]} did not arrive; run it again")
         return Path(folder)
 
+    def upload(
+        self, repo: str, folder: Path, *, private: bool, message: str, replaced: Iterable[str] = ()
+    ) -> str:
+        """Put the files of a folder into a repository, in one commit; the repository is made if needed.
+
+        Args:
+            repo: "owner/name".
+            folder: What is uploaded.
+            private: Whether only its owner sees the repository. A public one is not written to then.
+            message: Of the commit.
+            replaced: Paths of files that are removed there if they are not among the new ones.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            PermissionError: There is no token, or it may not write there.
+            ValueError: The hub refuses the id or the card, or the repository is public.
+            ConnectionError: The network is not used, or the connection broke.
+        """
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_token
+
+        if self.offline:
+            raise ConnectionError(
+                f"cannot upload to {repo}: the network is not used (local_files_only or HF_HUB_OFFLINE); "
+                "unset it and run it again"
+            )
+        if not (self.token or get_token()):
+            raise PermissionError(
+                f"cannot upload to {repo}: the hub needs a token with permission to write; give token=, "
+                "or run `hf auth login`"
+            )
+        with _one_upload_error(repo):
+            api = self._api()
+            address = api.create_repo(repo, private=private, exist_ok=True)
+            there = api.model_info(repo, timeout=20)
+            if private and not there.private:
+                raise ValueError(
+                    f"{repo} is public already; give private=False to upload for all to see, or another repo"
+                )
+            new = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+            old = {file.rfilename for file in there.siblings or ()} & (set(replaced) - new.keys())
+            operations = [
+                *(CommitOperationDelete(path_in_repo=name) for name in sorted(old)),
+                *(CommitOperationAdd(name, path) for name, path in sorted(new.items())),
+            ]
+            # Not upload_folder, which may make several commits: between them there is half an SAE.
+            api.create_commit(repo, operations, commit_message=message)
+        return str(address)
+
     def missing(self, listing: Listing, paths: Iterable[str]) -> int:
         """Bytes of these files that are not in the cache yet."""
         folder = self.place(listing.repo) / "snapshots" / listing.commit
@@ -201,15 +252,57 @@ def _one_error(repo: str, revision: str | None) -> Iterator[None]:
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:
-        # httpx, requests, urllib3: which of them depends on the client's version.
         text = _first_line(error)
         if isinstance(error, OSError) and ("No space" in text or getattr(error, "errno", None) == 28):
             raise OSError(f"the disk is full while fetching {repo}; give cache_dir= with more room") from None
-        module = type(error).__module__.split(".")[0]
-        transport = module.startswith(("httpx", "httpcore", "requests", "urllib3"))
-        if transport or isinstance(error, OSError):
+        if _is_transport(error):
             raise _cut(repo, error) from None
         raise
+
+
+@contextlib.contextmanager
+def _one_upload_error(repo: str) -> Iterator[None]:
+    """Turn whatever the hub's client raises while uploading into one error that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        # The client wraps what happens to one file in a RuntimeError.
+        first = error.__cause__ if isinstance(error, RuntimeError) else None
+        found = _of_upload(repo, first if isinstance(first, Exception) else error)
+        if found is None:
+            raise
+        raise found from None
+
+
+def _of_upload(repo: str, error: Exception) -> Exception | None:
+    """What to raise in place of an error of the client; None = the error itself."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        status = getattr(error.response, "status_code", None)
+        said = getattr(error, "server_message", None) or _first_line(error)
+        if status in (401, 403, 404):  # the hub does not tell the uninvited what there is
+            return PermissionError(
+                f"the hub does not let this token write to {repo} ({status}); give token= with permission to "
+                "write there, or run `hf auth login`, or check the id"
+            )
+        if status is not None and 400 <= status < 500 and status != 429:
+            return ValueError(f"the hub refuses the upload to {repo}: {said[:200]}")
+        return ConnectionError(f"the hub answered {status} for {repo}; try again later")
+    if isinstance(error, errors.HFValidationError):
+        return ValueError(f"{repo}: {_first_line(error)}")
+    if _is_transport(error):
+        return ConnectionError(
+            f"the connection to the hub broke while uploading to {repo} ({_first_line(error)}); run it "
+            "again: the repository has not changed, and files that arrived are not sent twice"
+        )
+    return None
+
+
+def _is_transport(error: Exception) -> bool:
+    """Whether it comes from the network; httpx, requests, urllib3: which depends on the client's version."""
+    module = type(error).__module__.split(".")[0]
+    return module.startswith(("httpx", "httpcore", "requests", "urllib3")) or isinstance(error, OSError)
 
 
 def _cut(repo: str, error: Exception) -> ConnectionError:

@@ -1,6 +1,7 @@
 """A stand-in of the Hugging Face hub on loopback: what its client asks for, no more.
 
-It serves folders as repositories, speaks ranges, counts what was asked, and can cut a file short.
+It serves folders as repositories, speaks ranges, counts what was asked, and can cut a file short. It takes
+uploads: new repositories, files in a commit, and large ones by Git LFS.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 import socket
 import threading
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import yaml
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -36,6 +40,11 @@ class Hub:
         licences: {repo: licence}.
         gets: How often each path was fetched.
         ranges: Range headers, by file name.
+        place: A folder in which new repositories are made; None = none can be made.
+        read_only: Tokens that may not write.
+        commits: Repository and message of each commit.
+        answers: {part of a path: status} of what is refused.
+        large: {hash: content} of the files that came by Git LFS.
     """
 
     url: str = ""
@@ -48,6 +57,11 @@ class Hub:
     licences: dict[str, str] = field(default_factory=dict)
     gets: Counter[str] = field(default_factory=Counter)
     ranges: dict[str, list[str]] = field(default_factory=dict)
+    place: Path | None = None
+    read_only: set[str] = field(default_factory=set)
+    commits: list[tuple[str, str]] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
+    large: dict[str, bytes] = field(default_factory=dict)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -62,6 +76,114 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer(body=True)
+
+    def do_POST(self) -> None:
+        sent = self._sent()
+        path = unquote(urlsplit(self.path).path)
+        if self.hub.down:
+            self._hang_up()
+        elif status := next((s for part, s in self.hub.answers.items() if part in path), None):
+            self._refuse(status, "", f"answers {status}")
+        elif not self._may_write():
+            return
+        elif path == "/api/repos/create":
+            self._create(json.loads(sent))
+        elif path == "/api/validate-yaml":
+            self._validate(json.loads(sent)["content"])
+        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/preupload/main", path):
+            self._modes(json.loads(sent))
+        elif match := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+            self._batch(json.loads(sent))
+        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", path):
+            self._commit(match[1], [json.loads(line) for line in sent.splitlines()])
+        else:
+            self._refuse(404, "", "not served here")
+
+    def do_PUT(self) -> None:
+        """A large file; its address alone allows it, as the hub's storage does."""
+        data = self._sent()
+        oid = self.path.rpartition("/")[2]
+        if self.hub.down or hashlib.sha256(data).hexdigest() != oid:
+            self._hang_up()
+            return
+        self.hub.large[oid] = data
+        self._json({})
+
+    def _sent(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
+
+    def _may_write(self) -> bool:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token == "right":
+            return True
+        if token in self.hub.read_only:
+            self._refuse(403, "", "you must use a write token")
+        else:
+            self._refuse(401, "", "Invalid username or password.")
+        return False
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        repo = f"{asked['organization']}/{asked['name']}"
+        url = f"{self.hub.url}/{repo}"
+        if repo in self.hub.repos:
+            self._refuse(409, "", "You already created this model repo", url=url)
+            return
+        assert self.hub.place is not None
+        self.hub.repos[repo] = self.hub.place / repo
+        self.hub.repos[repo].mkdir(parents=True)
+        if asked.get("visibility") == "private" or asked.get("private"):
+            self.hub.private.add(repo)
+        self._json({"url": url, "name": repo, "id": repo})
+
+    def _validate(self, card: str) -> None:
+        """Like the hub, though it looks only at what it needs to."""
+        header = yaml.safe_load(card.split("---")[1])
+        fine = isinstance(header, dict) and isinstance(header.get("license"), str)
+        errors = [] if fine else [{"message": '"license" must be a string'}]
+        self._json({"errors": errors, "warnings": []}, 200 if fine else 400)
+
+    def _modes(self, asked: dict[str, Any]) -> None:
+        modes = [
+            {
+                "path": file["path"],
+                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                "shouldIgnore": False,
+            }
+            for file in asked["files"]
+        ]
+        self._json({"files": modes})
+
+    def _batch(self, asked: dict[str, Any]) -> None:
+        objects = []
+        for one in asked["objects"]:
+            upload = {"href": f"{self.hub.url}/storage/{one['oid']}"}
+            actions = {} if one["oid"] in self.hub.large else {"actions": {"upload": upload}}
+            objects.append({"oid": one["oid"], "size": one["size"], **actions})
+        self._json({"transfer": "basic", "objects": objects})
+
+    def _commit(self, repo: str, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            key, value = line["key"], line["value"]
+            if key == "header":
+                self.hub.commits.append((repo, value["summary"]))
+                continue
+            file = self.hub.repos[repo] / value["path"]
+            if key == "deletedFile":
+                file.unlink()
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            content = self.hub.large[value["oid"]] if key == "lfsFile" else b64decode(value["content"])
+            file.write_bytes(content)
+        self._json(
+            {"success": True, "commitOid": COMMIT, "commitUrl": f"{self.hub.url}/{repo}/commit/{COMMIT}"}
+        )
 
     def _answer(self, body: bool) -> None:
         if self.hub.down:
@@ -102,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         card = {"license": self.hub.licences.get(repo, "mit")}
         info = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings, "cardData": card}
-        self._json(info | {"private": False, "tags": [], "downloads": 0, "likes": 0})
+        self._json(info | {"private": repo in self.hub.private, "tags": [], "downloads": 0, "likes": 0})
 
     def _tree(self, repo: str, revision: str) -> None:
         if (folder := self._folder(repo, revision)) is not None:
@@ -148,17 +270,17 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _json(self, content: Any) -> None:
+    def _json(self, content: Any, status: int = 200) -> None:
         data = json.dumps(content).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
-        data = json.dumps({"error": message}).encode()
+    def _refuse(self, status: int, code: str, message: str, **more: str) -> None:
+        data = json.dumps({"error": message, **more}).encode()
         self.send_response(status)
         if code:
             self.send_header("X-Error-Code", code)
@@ -166,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
 
 

@@ -13,9 +13,7 @@ from torch import Tensor
 from ember_widgets.dictionary import tensor_files
 from ember_widgets.dictionary.checkpoint import Checkpoint
 from ember_widgets.dictionary.config import Config
-from ember_widgets.dictionary.formats.format import Format, Given, NotThisFormat, Reading
-from ember_widgets.dictionary.loaded import LoadedSAE
-from ember_widgets.dictionary.sae import SAE
+from ember_widgets.dictionary.formats.format import Format, Given, NotThisFormat, Reading, Writable
 
 FILE = "sae.safetensors"
 TENSORS = ("W_enc", "b_enc", "W_dec", "b_dec", "unit", "threshold")
@@ -45,22 +43,29 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     return fitting or [dataclasses.replace(first, target=given.target)]
 
 
-def write(sae: SAE, folder: Path) -> Path:
+def write(sae: Writable, folder: Path) -> Path:
     """Write the SAE, exactly."""
     tensors = _tensors(sae)
     facts: dict[str, Any] = {"format": "ember-sae", "version": 1, **_facts(sae)}
-    if isinstance(sae, LoadedSAE):
-        if not sae.unit_known:
-            facts["unit_known"] = False
-        if sae.measured:
-            facts["measured"] = sae.measured
-        if sae.alternatives:
-            facts["alternatives"] = [_facts(other) for other in sae.alternatives]
-        for i, other in enumerate(sae.alternatives):
-            for name, tensor in _tensors(other).items():
-                if name not in tensors or not torch.equal(tensor, tensors[name]):
-                    tensors[f"alternatives.{i}.{name}"] = tensor
+    if not sae.open.unit_known:
+        facts["unit_known"] = False
+    if sae.open.measured:
+        facts["measured"] = sae.open.measured
+    if sae.open.alternatives:
+        facts["alternatives"] = [_facts(other) for other in sae.open.alternatives]
+    for i, other in enumerate(sae.open.alternatives):
+        for name, tensor in _tensors(other).items():
+            if name not in tensors or not torch.equal(tensor, tensors[name]):
+                tensors[f"alternatives.{i}.{name}"] = tensor
     return tensor_files.save_tensors(folder / FILE, tensors, {"ember": json.dumps(facts)})
+
+
+def remove(folder: Path) -> None:
+    """Remove the SAE that `write` wrote there, if it did."""
+    file = folder / FILE
+    # sparsify's files have the same name; only a file's header is read.
+    if file.is_file() and "ember" in tensor_files.header_of(file):
+        file.unlink()
 
 
 def _reading(tensors: dict[str, Tensor], facts: Config) -> Reading:
@@ -92,7 +97,7 @@ def _of_alternative(tensors: dict[str, Tensor], i: int) -> dict[str, Tensor]:
     }
 
 
-def _tensors(sae: SAE) -> dict[str, Tensor]:
+def _tensors(sae: Writable) -> dict[str, Tensor]:
     tensors = {name: getattr(sae, name).contiguous().cpu() for name in TENSORS[:-1]}
     if sae.threshold is not None:
         level = torch.as_tensor(sae.threshold, dtype=torch.float32)
@@ -100,7 +105,7 @@ def _tensors(sae: SAE) -> dict[str, Tensor]:
     return tensors
 
 
-def _facts(sae: SAE) -> dict[str, Any]:
+def _facts(sae: Writable) -> dict[str, Any]:
     return {
         "activation": sae.activation,
         "k": sae.k,
@@ -110,4 +115,4 @@ def _facts(sae: SAE) -> dict[str, Any]:
     }
 
 
-EMBER = Format("ember", recognises, read, write, article="an")
+EMBER = Format("ember", recognises, read, write, article="an", files=(FILE,), remove=remove)

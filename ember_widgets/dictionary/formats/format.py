@@ -12,17 +12,61 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ember_widgets.dictionary.checkpoint import Checkpoint, Tensors
-from ember_widgets.dictionary.sae import SAE
+
+TARGETS = ("update", "output")
 
 
 class NotThisFormat(ValueError):
     """The file is of the format but cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """What the file of an SAE left open; as in `LoadedSAE`."""
+
+    alternatives: tuple[Writable, ...] = ()
+    unit_known: bool = True
+    measured: str = ""
+
+
+class Writable(Protocol):
+    """What a format needs of an SAE to write it; not an `SAE`, which imports the formats to save itself."""
+
+    # Properties: an SAE is immutable.
+    @property
+    def W_enc(self) -> Tensor: ...
+    @property
+    def b_enc(self) -> Tensor: ...
+    @property
+    def W_dec(self) -> Tensor: ...
+    @property
+    def b_dec(self) -> Tensor: ...
+    @property
+    def activation(self) -> str: ...
+    @property
+    def k(self) -> int | None: ...
+    @property
+    def threshold(self) -> Tensor | None: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def site(self) -> str: ...
+    @property
+    def unit(self) -> Tensor: ...
+    @property
+    def positional(self) -> tuple[int, ...]: ...
+    @property
+    def d_model(self) -> int: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def open(self) -> Open: ...
 
 
 @dataclass(frozen=True)
@@ -110,13 +154,17 @@ class Format:
             Raises `NotThisFormat` or KeyError if it cannot be read.
         write: Writes an SAE into a folder and returns the file with the weights; None = cannot be written.
         article: "a" or "an", as the name is pronounced.
+        files: Names of the files that `write` makes.
+        remove: Removes from a folder the files that `write` makes, if `write` made them.
     """
 
     name: str
     recognises: Callable[[Checkpoint], bool]
     read: Callable[[Checkpoint, Given], list[Reading]]
-    write: Callable[[SAE, Path], Path] | None = None
+    write: Callable[[Writable, Path], Path] | None = None
     article: str = "a"
+    files: tuple[str, ...] = ()
+    remove: Callable[[Path], None] | None = None
 
 
 def uncentred(reading: Reading) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ember_widgets.dictionary.formats.format import (
     Given,
     NotThisFormat,
     Reading,
+    Writable,
     gated,
     linear,
     only,
@@ -24,13 +26,12 @@ from ember_widgets.dictionary.formats.format import (
     sized,
     uncentred,
 )
-from ember_widgets.dictionary.loaded import LoadedSAE
-from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
 from ember_widgets.util import files
 
-FILE = "sae_weights.safetensors"
+FILE, CONFIG_FILE = "sae_weights.safetensors", "cfg.json"
 WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec")
+MOST_CONFIG = 1_000_000
 GATED = ("b_gate", "b_mag", "r_mag")
 
 # What an SAE of each architecture has besides W_enc, W_dec and b_dec. Batch top-k ones are checkpoints of the
@@ -133,7 +134,7 @@ def _encoder(checkpoint: Checkpoint, architecture: str, k: int | None, config: C
     return replace(reading, threshold=level)  # in units of codes, so not rescaled
 
 
-def write(sae: SAE, folder: Path) -> Path:
+def write(sae: Writable, folder: Path) -> Path:
     """Write `cfg.json` and the weights as SAELens loads them, and the unit beside them.
 
     Raises:
@@ -146,7 +147,7 @@ def write(sae: SAE, folder: Path) -> Path:
         )
     if sae.activation == "groupmax":
         raise ValueError("SAELens has no SAEs with activation='groupmax'; save it as format='ember'")
-    if isinstance(sae, LoadedSAE) and sae.alternatives:
+    if sae.open.alternatives:
         raise ValueError(
             "the file of this SAE leaves open what it encodes, and SAELens cannot store that; "
             "give load_sae(..., target='update' or 'output'), save the SAE that a painter has decided on "
@@ -171,13 +172,30 @@ def write(sae: SAE, folder: Path) -> Path:
     else:
         level = torch.as_tensor(sae.threshold, dtype=torch.float32).cpu()
         tensors["threshold"] = level.expand(sae.n_features).contiguous()
-    if not isinstance(sae, LoadedSAE) or sae.unit_known:
-        # Beside the weights: SAELens refuses files with a tensor that it does not know.
-        tensor_files.save_tensors(folder / UNIT_FILE, {"unit": sae.unit.contiguous().cpu()}, {})
-    else:
+    with contextlib.ExitStack() as together:
+        # All are written before the first takes an earlier SAE's place: on a full disk that one stays whole.
+        def place(name: str) -> Path:
+            return together.enter_context(files.replacing(folder / name))
+
+        tensor_files.save_tensors(place(FILE), tensors, {})
+        place(CONFIG_FILE).write_text(json.dumps(config, indent=2), "utf-8")
+        if sae.open.unit_known:
+            # Beside the weights: SAELens refuses files with a tensor that it does not know.
+            tensor_files.save_tensors(place(UNIT_FILE), {"unit": sae.unit.contiguous().cpu()}, {})
+    if not sae.open.unit_known:
         (folder / UNIT_FILE).unlink(missing_ok=True)  # an earlier SAE's would be taken for this one's
-    files.write(folder / "cfg.json", json.dumps(config, indent=2).encode())
-    return tensor_files.save_tensors(folder / FILE, tensors, {})
+    return folder / FILE
 
 
-SAELENS = Format("saelens", recognises, read, write, article="an")
+def remove(folder: Path) -> None:
+    """Remove the SAE that `write` wrote there, if it did."""
+    with contextlib.suppress(OSError, ValueError):  # unreadable: not ours
+        config = files.parsed(files.read(folder / CONFIG_FILE, MOST_CONFIG).decode(), MOST_CONFIG)
+        if isinstance(config, dict) and "ember" in (config.get("metadata") or ()):
+            for name in (FILE, UNIT_FILE, CONFIG_FILE):
+                (folder / name).unlink(missing_ok=True)
+
+
+SAELENS = Format(
+    "saelens", recognises, read, write, article="an", files=(FILE, CONFIG_FILE, UNIT_FILE), remove=remove
+)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ember_widgets.dictionary.checkpoint import Checkpoint, Tensors
 from ember_widgets.dictionary.formats.format import (
+    TARGETS,
     Format,
     Given,
     NotThisFormat,
@@ -25,7 +26,6 @@ from ember_widgets.dictionary.formats.format import (
     whole,
     without_prefix,
 )
-from ember_widgets.dictionary.sae import TARGETS
 
 # What the four tensors are called where nothing says which project wrote them.
 ROLES = {
