@@ -102,7 +102,8 @@ class LiveTable:
     """
 
     def __init__(self, display: Any) -> None:
-        self._display, self._handle = display, None
+        self._display = display
+        self._handle: Any = None
         self._shown_at = 0.0
         self._last: dict[str, Row] = {}
         self._is_shown = True
