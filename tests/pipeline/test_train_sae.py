@@ -35,7 +35,7 @@ def few_pictures() -> Iterator[None]:
         yield
 
 
-class Drawing(GeneralTracker):  # type: ignore[misc]  (accelerate has no types)
+class Drawing(GeneralTracker):  # type: ignore[misc]
     """A tracker that, at each row of a training, draws with the same painter in another thread."""
 
     name = "drawing"

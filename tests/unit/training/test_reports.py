@@ -27,7 +27,7 @@ def row(name: str = "sae", step: int = 10, fvu: float = 0.5, seconds: float = 60
     return Row(name, step, step * 100, seconds, fvu, 10.0, 0.25, 0.5, 1e-4)
 
 
-class Kept(tracking.GeneralTracker):  # type: ignore[misc]  (accelerate has no types)
+class Kept(tracking.GeneralTracker):  # type: ignore[misc]
     """A tracker of accelerate that keeps what it is told."""
 
     name = "kept"
@@ -88,9 +88,10 @@ class TestTheLiveTable:
         from IPython.core.interactiveshell import InteractiveShell
         from IPython.display import display
 
-        shell = InteractiveShell.instance()
+        shell: Any = InteractiveShell.instance()
+        captured: Any = CapturingDisplayPublisher
         try:
-            monkeypatch.setattr(shell, "display_pub", CapturingDisplayPublisher())
+            monkeypatch.setattr(shell, "display_pub", captured())
             monkeypatch.setattr(report, "REDRAW_S", -1.0)
             table = report.LiveTable(display)
             table.rows([row("a"), row("<b>")])
