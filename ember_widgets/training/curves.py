@@ -28,14 +28,15 @@ def plot(history: Sequence[Row]) -> Any:
     Raises:
         ValueError: There are no rows.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     if not history:
         raise ValueError("the run has no rows to plot yet: it was stopped before its first one")
     names = list(dict.fromkeys(row.dictionary for row in history))
-    figure = Figure(figsize=(3 * SIZE[0], SIZE[1]), layout="constrained", facecolor="white")
-    fvu, threshold, dead = axes = figure.subplots(1, 3)
+    figure, axes = plt.subplots(1, 3, figsize=(3 * SIZE[0], SIZE[1]), layout="constrained", facecolor="white")
+    plt.close(figure)  # a notebook shows what a cell returns, and would show pyplot's figures once more
+    fvu, threshold, dead = axes
     for i, name in enumerate(names):
         rows = [row for row in history if row.dictionary == name]
         x = [row.n_patches for row in rows]
@@ -49,10 +50,16 @@ def plot(history: Sequence[Row]) -> Any:
         threshold.plot(x, [row.threshold for row in rows], **look)
         dead.plot(x, [100 * row.dead for row in rows], **look)
     fvu.set_yscale("log")
+    least, most = fvu.get_ylim()
+    fvu.yaxis.set_major_formatter("{x:g}")
+    fvu.yaxis.set_minor_formatter("{x:g}" if most / least < 30 else NullFormatter())
+    if most / least < 30:
+        fvu.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5) if most / least < 10 else (3,)))
+    fvu.tick_params(which="minor", colors=INK, labelsize=9)
     ends = {name: [row for row in history if row.dictionary == name][-1] for name in names}
     _title(fvu, "variance unexplained (FVU)", [f"{row.fvu:.3f}" for row in ends.values()])
-    _title(threshold, "threshold of a code", [f"L0 {row.l0:.1f}" for row in ends.values()])
-    _title(dead, "dead features, %", [f"{100 * row.dead:.1f} %" for row in ends.values()])
+    _title(threshold, "threshold of a code; L0", [f"{row.l0:.1f}" for row in ends.values()])
+    _title(dead, "dead features, %", [f"{100 * row.dead:.1f}" for row in ends.values()])
     for ax in (threshold, dead):
         ax.set_ylim(bottom=0)
     if dead.get_ylim()[1] < 1:
@@ -68,7 +75,7 @@ def plot(history: Sequence[Row]) -> Any:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#b0b0b0")
     if len(names) > 1:
-        figure.canvas.draw()  # the axes' limits are known from here on
+        figure.draw_without_rendering()  # the axes' limits are known from here on
         for ax in axes:
             _label(ax)
     return figure
@@ -76,7 +83,8 @@ def plot(history: Sequence[Row]) -> Any:
 
 def _title(ax: Any, text: str, ends: Sequence[str]) -> None:
     """What is drawn, and where it ended if there is a single line."""
-    ax.set_title(f"{text}: {ends[0]}" if len(ends) == 1 else text, color=INK, fontsize=11, loc="left")
+    text = f"{text}: {ends[0]}" if len(ends) == 1 else text.partition(";")[0]
+    ax.set_title(text, color=INK, fontsize=11, loc="left")
 
 
 def _label(ax: Any) -> None:

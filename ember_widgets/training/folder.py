@@ -26,6 +26,8 @@ LOCK = ".training.lock"
 NOTES = frozenset({"ember_widgets", "torch", "threads"})
 """Settings that may differ when a run goes on; only the last bits of the weights depend on them."""
 OURS = "ember_widgets"
+DICTIONARIES = "dictionaries"
+"""The setting with their names. Settings of one dictionary begin with its name and a dot."""
 MOST_SETTINGS = 1_000_000
 BEGIN_ANEW = "give another folder, or resume=False to begin anew"
 
@@ -94,6 +96,8 @@ class RunFolder:
 
     def _compare(self, there: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
         names = [name for name in sorted({*there, *ours}) if there.get(name) != ours.get(name)]
+        if DICTIONARIES in names:  # then what they are like cannot be compared one by one
+            names = [name for name in names if "." not in name]
         differing = [
             f"{name}: {checks.shown(there.get(name))} there, {checks.shown(ours.get(name))} here"
             for name in names

@@ -22,7 +22,7 @@ from ember_widgets.training import curves, history_file, summary
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality
-from ember_widgets.training.folder import RunFolder
+from ember_widgets.training.folder import DICTIONARIES, RunFolder
 from ember_widgets.training.history import Reporter as Reporter
 from ember_widgets.training.history import Row as Row
 from ember_widgets.training.interrupts import Interrupts, Stopped
@@ -274,6 +274,7 @@ def train(
                 "threads": torch.get_num_threads(),
                 "processes": ranks.world,
                 "target": target,
+                DICTIONARIES: ", ".join(parts),
                 **{
                     f"{name}.{key}": value
                     for name, part in parts.items()
