@@ -55,8 +55,8 @@ class Upload:
             )
         if not self.licence:
             raise ValueError(
-                "licence is missing, and nobody but you can decide it; give the hub's name of one, "
-                "such as licence='mit', or any name with licence_link=. The SAE comes from the activations of a model: "
+                "licence is missing, and nobody but you can decide it; give the hub's name of one, such as "
+                "licence='mit', or any name with licence_link=. The SAE comes from the activations of a model: "
                 "read what that model's licence allows first"
             )
         checks.text("licence", self.licence)
