@@ -137,8 +137,8 @@ class TrainingRun:
     ) -> str:
         """Put what was trained on the Hugging Face hub, with a model card that says how it was trained.
 
-        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several dictionaries lie
-        in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
+        As `SAE.push_to_hub`, with the run's settings, its last figures and its history. Several dictionaries
+        lie in folders of their names: `Painter.from_pretrained(..., sae="owner/name/up.0.1-k10-x8")`. Of several
         processes, call it in all: the first uploads.
 
         Args:

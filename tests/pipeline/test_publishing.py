@@ -1,4 +1,4 @@
-"""SAEs and runs go to the hub with a card, by its real client, and come back; failures are one clear error."""
+"""SAEs and runs go to the hub with a card, by its real client, and come back; a failure is one error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from ember_widgets import Painter, load_sae
+from ember_widgets import load_sae
 from ember_widgets.dictionary.model_card import escaped
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.training.config import TrainConfig
@@ -283,21 +283,6 @@ def test_what_the_hub_answers_is_told(
     with pytest.raises(error, match=message):
         run.sae.push_to_hub(REPO, licence="mit", token="right")
     assert not hub.commits
-
-
-def test_a_painter_paints_with_the_folder_of_a_run(tmp_path: Path) -> None:
-    pipe = tiny.pipeline(tmp_path)
-    pipe.save_pretrained(tmp_path / "model", safe_serialization=True)
-    width = tiny.sae("up.0.1").d_model
-    random = torch.Generator().manual_seed(0)
-    folder = tmp_path / "run"
-    stream = [torch.randn(64, width, generator=random) for _ in range(40)]
-    made = train_sae(stream, CONFIG, site="up.0.1", folder=folder)
-    assert list((folder / "checkpoints").iterdir())
-    painter = Painter.from_pretrained(tmp_path / "model", sae=folder, device="cpu", dtype="float32")
-    assert list(painter.saes) == [tiny.SITES["up.0.1"]]
-    assert same(painter.saes[tiny.SITES["up.0.1"]], made.sae)
-    assert painter.render(painter.analyze("a lion", seed=1)).size == (512, 512)
 
 
 def test_a_folder_with_several_saes_names_them(several: TrainingRun) -> None:
