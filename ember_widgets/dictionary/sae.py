@@ -273,7 +273,7 @@ class SAE:
         Args:
             repo: "owner/name".
             licence: Under which you give it; you must say it. The name that the hub has for it, such as
-                "mit"; or, with `licence_link`, any name. An SAE comes from the activations of a model: read what
+                "mit"; or, with `licence_link`, any name. An SAE comes from activations of a model: read what
                 the model's licence allows.
             licence_link: Where a licence stands that the hub has no name for.
             model: Hub id of the model whose activations it encodes, such as "stabilityai/sdxl-turbo".
