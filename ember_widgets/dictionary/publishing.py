@@ -55,15 +55,16 @@ class Upload:
             )
         if not self.licence:
             raise ValueError(
-                "licence is missing, and nobody but you can decide it; give the hub's name of one, "
-                "such as licence='mit', or any name with licence_link=. The SAE comes from the activations of a model: "
+                "licence is missing, and nobody but you can decide it; give the hub's name for one, as "
+                "licence='mit', or any name with licence_link=. The SAE comes from a model's activations: "
                 "read what that model's licence allows first"
             )
         checks.text("licence", self.licence)
         if self.licence_link is not None:
             if not LINK.fullmatch(checks.text("licence_link", self.licence_link)):
                 raise ValueError(
-                    f"licence_link={checks.shown(self.licence_link)}; give an address that begins with https://"
+                    f"licence_link={checks.shown(self.licence_link)}; give an address that begins with "
+                    "https://"
                 )
         elif not LICENCE.fullmatch(self.licence) or self.licence == "other":
             raise ValueError(

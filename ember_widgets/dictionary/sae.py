@@ -272,8 +272,8 @@ class SAE:
 
         Args:
             repo: "owner/name".
-            licence: Under which you give it; must be given. A name that the hub knows, such as "mit", or,
-                with `licence_link`, a name of its own. An SAE comes from the activations of a model: read what
+            licence: Under which you give it; you must say it. The name that the hub has for it, such as
+                "mit"; or, with `licence_link`, any name. An SAE comes from activations of a model: read what
                 the model's licence allows.
             licence_link: Where a licence stands that the hub has no name for.
             model: Hub id of the model whose activations it encodes, such as "stabilityai/sdxl-turbo".

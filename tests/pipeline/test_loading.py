@@ -22,6 +22,8 @@ from ember_widgets.model.sdxl import loading
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.model.sdxl.layout import pipeline_files
 from ember_widgets.model.sdxl.sampler import Sampler
+from ember_widgets.training.config import TrainConfig
+from ember_widgets.training.run import train_sae
 from tests.pipeline import ldm, tiny
 
 PROMPT = "a lion in a meadow"
@@ -190,6 +192,18 @@ def test_an_sae_is_put_where_its_file_says_unless_told(folder: Path, tmp_path: P
     save_sae(tiny.sae("up.0.1"), tmp_path / "sae", format="saelens")
     assert list(load(folder, sae=tmp_path / "sae").saes) == [tiny.SITES["up.0.1"]]
     assert list(load(folder, sae=tmp_path / "sae", site="mid.0").saes) == [tiny.SITES["mid.0"]]
+
+
+def test_the_folder_of_a_training_run_is_an_sae(folder: Path, tmp_path: Path) -> None:
+    width, random = tiny.sae("up.0.1").d_model, torch.Generator().manual_seed(0)
+    patches = [torch.randn(64, width, generator=random) for _ in range(4)]
+    run = train_sae(
+        patches, TrainConfig(n_patches=256, batch=64, expansion=2, k=4), site="up.0.1", folder=tmp_path
+    )
+    assert {"checkpoints", "history.csv", "settings.json"} < {file.name for file in tmp_path.iterdir()}
+    (site, sae), *others = load(folder, sae=tmp_path).saes.items()
+    assert (site, others) == (tiny.SITES["up.0.1"], [])
+    assert torch.equal(sae.encode(patches[0]), run.sae.encode(patches[0]))
 
 
 def test_a_single_file_draws_as_the_pipeline_it_came_from(folder: Path, pipe: Any, tmp_path: Path) -> None:
