@@ -1,14 +1,14 @@
 """How good an SAE is for painting: its numbers on pictures that it has not seen, and what it does to them.
 
-Two things are drawn. First, each picture again with its SAE in the way: at every step the site's output is replaced by
-what the SAE makes of it,
+Two things are drawn. First, each picture again with its SAE in the way: at every step the site's output is
+replaced by what the SAE makes of it,
 
     x_out' = x_in + decode(encode(x_out − x_in))      target "update"
     x_out' = decode(encode(x_out))                    target "output"
 
-(with guidance, in the conditional half). Second, features that are alive and not positional, chosen at random: each
-is painted with strength 1, its typical activation, into the square of half the grid's width in the middle of a picture.
-Its effect and locality are taken from the two pictures' difference.
+(with guidance, in the conditional half). Second, features that are alive and not positional, chosen at
+random: each is added with strength 1, its typical activation, to the square of half the grid's width in
+the middle of a picture. Its effect and locality are taken from the two pictures' difference.
 """
 
 from __future__ import annotations
@@ -77,12 +77,15 @@ class Evaluation:
     Attributes:
         site: Module path.
         n_pictures: Pictures that it was measured on.
-        quality: FVU, L0, and the shares of dead and positional features on these pictures; redundancy of the decoder.
-        psnr: Between each picture and the same one drawn with the SAE's reconstruction, in dB; 100 if they are equal.
+        quality: FVU, L0, and the shares of dead and positional features on these pictures; redundancy of the
+            decoder.
+        psnr: Between each picture and the same one drawn with the SAE's reconstruction, in dB; 100 if they
+            are equal.
         effect: Mean absolute change of a painted feature in the painted patches, 0..255.
-        locality: Share of the squared change that lies in the painted patches, 0..1; features that change nothing
-            are left out.
-        painted_share: Share of the picture that is painted: the locality of a change that is everywhere alike.
+        locality: Share of the squared change that lies in the painted patches, 0..1; features that change
+            nothing are left out.
+        painted_share: Share of the picture that is painted: the locality of a change that is everywhere
+            alike.
         features: Those that were painted.
     """
 
@@ -109,7 +112,7 @@ class Evaluation:
             ("redundancy", f"{q.redundancy:.2f}", "cosine to the most similar other feature"),
             ("PSNR", f"{self.psnr} dB", "picture with reconstruction against picture"),
             ("effect", str(self.effect), f"of 255, {len(self.features)} features painted with strength 1"),
-            ("locality", str(self.locality), f"of the change is where painted ({self.painted_share:.0%} of all)"),
+            ("locality", str(self.locality), f"of the change is in the painted {self.painted_share:.0%}"),
         )
         head = f"SAE of {self.site} on {self.n_pictures} pictures"
         return "\n".join([head, *(f"  {name:<11}{value:<16}{what}" for name, value, what in rows)])
@@ -131,10 +134,11 @@ def evaluate_sae(
     Args:
         painter: Whose model draws. It need not steer the SAE's site.
         sae: The dictionary, of any site of that model.
-        prompts: A list, a text file with one prompt in each line, or an iterable such as a data set's column. The
-            first `n_pictures` are used; fewer are gone through again with other seeds.
+        prompts: A list, a text file with one prompt in each line, or an iterable such as a data set's
+            column. The first `n_pictures` are used; fewer are gone through again with other seeds.
         n_pictures: How many pictures, 2..4096.
-        seed: Of the first picture; each has the next one. Training does not come to the seeds from the default on.
+        seed: Of the first picture; each has the next one. Training does not come to the seeds from the
+            default on.
         n_features: How many features are painted, 1..4096; fewer if fewer are alive and not positional.
         n_steps: Denoising steps of each picture; all are measured.
         guidance: Scale of classifier-free guidance; None = the painter's.
@@ -179,7 +183,8 @@ def _evaluated(model: SteeredModel, sae: SAE, runs: Sequence[Run], n_features: i
     effects, localities = [], []
     for i, feature in enumerate(features):
         at = i % len(runs)
-        effect, locality = change_of(plain[at], drawn(model, runs[at], painted(sae, feature, patches)), patches)
+        edited = drawn(model, runs[at], painted(sae, feature, patches))
+        effect, locality = change_of(plain[at], edited, patches)
         effects.append(effect)
         localities += [] if locality is None else [locality]
     return Evaluation(
@@ -224,7 +229,7 @@ def reconstructed(sae: SAE) -> Edit:
 
 
 def painted(sae: SAE, feature: int, patches: NDArray[np.bool_]) -> Edit:
-    """An edit that adds a feature's typical activation to some patches, as painting it with strength 1 does."""
+    """An edit that adds a feature's typical activation to some patches, as `Scene.paint(mode="add")` does."""
     added = torch.zeros(patches.size, sae.d_model, device=sae.W_dec.device)
     added[torch.from_numpy(patches.ravel()).to(added.device)] = sae.unit[feature] * sae.W_dec[feature]
 
@@ -263,7 +268,7 @@ def change_of(
 
 
 def _chosen(sae: SAE, activations: Tensor, positional: Sequence[int], n: int, seed: int) -> list[int]:
-    """Features at random that are alive on these activations, and positional neither here nor as the SAE says."""
+    """Features at random: alive here, and positional neither here nor as the SAE says."""
     alive = torch.zeros(sae.n_features, dtype=torch.bool)
     for part in torch.split(activations, 4096):
         alive |= (sae.encode(part) > 0).any(0)

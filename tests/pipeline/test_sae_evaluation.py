@@ -37,15 +37,20 @@ def test_the_sae_that_ships_is_better_than_one_with_shuffled_rows(
     good, bad = evaluated(painter, sae), evaluated(painter, shuffled(sae))
     print(good, bad, sep="\n")
     assert good.quality.fvu < 0.3 < 0.9 < bad.quality.fvu
-    assert good.psnr.mean > 22 and good.psnr.mean > bad.psnr.mean + 5
-    assert len(good.features) == 4 and not set(good.features) & set(sae.positional)
-    assert good.effect.mean > 0 and good.locality.mean > good.painted_share
+    assert good.psnr.mean > 22
+    assert good.psnr.mean > bad.psnr.mean + 5
+    assert len(good.features) == 4
+    assert not set(good.features) & set(sae.positional)
+    assert good.effect.mean > 0
+    assert good.locality.mean > good.painted_share
 
 
 def test_it_prints_as_a_table_and_gives_plain_numbers(painter: ember.Painter, sae: ember.SAE) -> None:
     found = ember.evaluate_sae(painter, sae, PROMPTS[:1], n_pictures=2, n_features=1)
     lines = str(found).splitlines()
-    assert len(lines) == 9 and "up_blocks.0.attentions.1" in lines[0] and "PSNR" in str(found)
+    assert len(lines) == 9
+    assert "up_blocks.0.attentions.1" in lines[0]
+    assert "PSNR" in str(found)
     assert found.as_dict()["quality"]["fvu"] == found.quality.fvu
     assert found == ember.evaluate_sae(painter, sae, PROMPTS[:1], n_pictures=2, n_features=1)
 
@@ -56,10 +61,10 @@ def test_painting_a_feature_is_what_the_painter_does(painter: ember.Painter) -> 
     model = SteeredModel(painter.backbone, painter.saes, name="evaluation")
     scene = painter.analyze(PROMPTS[0], seed=3)
     feature = int(scene.basis[0].argmax())
-    theirs = painter.render(scene.add_factor({feature: 1.0}).paint(len(scene.basis), patches, 1.0))
-    ours = sae_evaluation.drawn(
-        model, Run(PROMPTS[0], 3, 1), sae_evaluation.painted(sae, feature, patches)
+    theirs = painter.render(
+        scene.add_factor({feature: 1.0}).paint(len(scene.basis), patches, 1.0, mode="add")
     )
+    ours = sae_evaluation.drawn(model, Run(PROMPTS[0], 3, 1), sae_evaluation.painted(sae, feature, patches))
     assert np.abs(ours - np.asarray(theirs, np.float32)).mean() < 0.1
     assert np.abs(ours - np.asarray(painter.render(scene), np.float32)).mean() > 0.5
 
