@@ -39,8 +39,8 @@ def completed(sae: SAE, activations: Tensor, grid: Grid) -> tuple[SAE, Quality]:
 
     Args:
         sae: As it was trained.
-        activations: (n_pictures, n_patches, d_model) that it was not trained on; with several steps, the patches of
-            one step after another.
+        activations: (n_pictures, n_patches, d_model) that it was not trained on; with several steps, the
+            patches of one step after another.
         grid: Rows and columns of patches.
     """
     pictures = activations.reshape(-1, grid.rows * grid.cols, sae.d_model)

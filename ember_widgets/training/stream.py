@@ -64,8 +64,8 @@ class TensorBatches:
     """Batches from an iterable of activations.
 
     Args:
-        stream: Tensors (n, d_model), of any n; it is read once, and again from its beginning when a training is
-            resumed, so it must give the same tensors again.
+        stream: Tensors (n, d_model), of any n; it is read once, and again from its beginning when a training
+            is resumed, so it must give the same tensors again.
         site: Where they come from.
         n: Patches of a batch.
     """
@@ -130,8 +130,8 @@ class Prompts:
     """Prompts, over and over again.
 
     Args:
-        given: A list, an iterable that can be gone through more than once (a data set's column), or a text file
-            with one prompt in each line.
+        given: A list, an iterable that can be gone through more than once (a data set's column), or a text
+            file with one prompt in each line.
 
     Attributes:
         name: Identifies them, as far as can be told without reading a long stream.
@@ -148,13 +148,13 @@ class Prompts:
             given = [line.strip() for line in lines if line.strip()]
         if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
             raise TypeError(
-                f"prompts={checks.shown(given)}; give a list of texts, a text file (.txt) with one in each line, or "
-                "an iterable such as a data set's column"
+                f"prompts={checks.shown(given)}; give a list of texts, a text file (.txt) with one in each "
+                "line, or an iterable such as a data set's column"
             )
         if isinstance(given, Iterator):
             raise TypeError(
-                "prompts is an iterator, which can be gone through only once; give a list, or an iterable that "
-                "begins anew each time, such as a data set"
+                "prompts is an iterator, which can be gone through only once; give a list, or an iterable "
+                "that begins anew each time, such as a data set"
             )
         self._given = given
         first = list(itertools.islice(given, self.SAMPLE))
@@ -282,7 +282,8 @@ class PictureBatches:
         log.warning("skipped prompt %s: %s", checks.shown(prompt), fault)
         if self._n_bad >= MOST_SKIPPED:
             raise ValueError(
-                f"{self._n_bad} prompts one after another could not be drawn, the last one {checks.shown(prompt)}: "
+                f"{self._n_bad} prompts one after another could not be drawn, the last one "
+                f"{checks.shown(prompt)}: "
                 f"{fault}"
             ) from fault
 
@@ -343,8 +344,8 @@ def activations_of(model: SDXL, source: Source, pictures: Sequence[Picture]) -> 
         if not bool(good.all()):
             bad = pictures[int((~good).nonzero()[0])]
             raise FloatingPointError(
-                f"the activations at {site} are not finite for the prompt {checks.shown(bad.prompt)} with seed "
-                f"{bad.seed}; load the model in bfloat16 or float32, or leave the prompt out"
+                f"the activations at {site} are not finite for the prompt {checks.shown(bad.prompt)} with "
+                f"seed {bad.seed}; load the model in bfloat16 or float32, or leave the prompt out"
             )
     return {site: found[site] for site in source.sites}
 
