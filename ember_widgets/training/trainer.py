@@ -1,8 +1,9 @@
 """Trainer: the weights of one SAE in training, and its optimiser's step.
 
-Weights, gradients and the optimiser's means are float32. The gradients are written out by hand (a test compares
-them with PyTorch's), since only the codes kept take part, and because they are then made, clipped and applied some
-features at a time: all of them together are never held.
+Weights, gradients and the optimiser's means are float32. The gradients are written out by hand (a test
+compares them with PyTorch's), since only the codes kept take part, and because they are then made, clipped
+and applied some features at a time: all of them together are never held. They are made twice, the first time
+for their norm.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim.adam import adam
 
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.placement import computes_in_bfloat16
 from ember_widgets.training import batchtopk
-from ember_widgets.training.batchtopk import Codes
+from ember_widgets.training.batchtopk import Codes, Rounded
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.ranks import Ranks
 
@@ -26,7 +28,7 @@ BETAS = (0.9, 0.999)
 EPS = 1e-8
 TYPICAL_DECAY = 0.999
 WINDOW = 10
-"""A running mean begins with a short memory: of the last tenth of the steps, until that is as long as it should be."""
+"""A running mean begins with a short memory: of the last tenth of the steps, until that is long enough."""
 FEATURES = 256
 """Features whose gradients are made at a time, on a CPU."""
 AUX_ROWS = 512
@@ -114,8 +116,8 @@ class Trainer:
         length = float((x - centre).norm(dim=1).mean())
         if not length > 0 or not math.isfinite(length):
             raise ValueError(
-                "the activations are all the same, or not finite; nothing can be learned from them. Give those of "
-                "a site's block, (n, d_model)"
+                "the activations are all the same, or not finite; nothing can be learned from them. Give "
+                "those of a site's block, (n, d_model)"
             )
         self._scale = math.sqrt(self.d_model) / length
         self._variance = float(((x - x.mean(0)) * self._scale).pow(2).sum(1).mean())
@@ -134,27 +136,30 @@ class Trainer:
         """
         if not self._has_begun:
             self.begin(batch)
-        x = batch.to(self.device, torch.float32) * self._scale
-        n_patches = len(x) * self.ranks.world
-        W_dec, b_dec = self.weights["W_dec"], self.weights["b_dec"]
-        centred = x - b_dec
+        # Two tensors of the batch's size: this one, and the error, which becomes the loss's gradient.
+        centred = batch.to(self.device, torch.float32) * self._scale
+        centred -= self.weights["b_dec"]
+        n_patches = len(centred) * self.ranks.world
         codes = batchtopk.largest(
             centred,
             self.weights["W_enc"],
             self.weights["b_enc"],
             n_patches * self.config.k,
             level=self._smallest * batchtopk.BELOW if self.n_steps_done else None,
-            coarse=self.weights["W_enc"].bfloat16() if self._is_coarse else None,
+            coarse=Rounded.of(self.weights["W_enc"]) if self._is_coarse else None,
             ranks=self.ranks,
         )
-        error = centred - batchtopk.decoded(codes.values, codes.rows, codes.features, W_dec, len(x))
+        error = batchtopk.decoded(
+            codes.values, codes.rows, codes.features, self.weights["W_dec"], len(centred)
+        )
+        torch.sub(centred, error, out=error)
         counts = codes.counts
-        found = torch.stack([error.pow(2).sum(), counts.sum().float()])
+        found = torch.stack([_squares(error), counts.sum().float()])
         squares, n_codes = self.ranks.sum(found).tolist()
         if not math.isfinite(squares):
             raise FloatingPointError(
-                f"the loss of step {self.n_steps_done + 1:,} is not finite: the activations hold NaN or infinity, or "
-                "the learning rate is too high; look at the activations, or give a smaller lr"
+                f"the loss of step {self.n_steps_done + 1:,} is not finite: the activations hold NaN or "
+                "infinity, or the learning rate is too high; look at the activations, or give a smaller lr"
             )
         fired = self.ranks.sum((counts > 0).to(torch.int64)) > 0
         self._silent = (self._silent + n_patches).masked_fill_(fired, 0)
@@ -195,7 +200,9 @@ class Trainer:
             return None
         dW_enc, dW_dec = torch.zeros_like(W_enc), torch.zeros_like(W_dec)
         db_enc, db_dec = torch.zeros_like(b_enc), torch.zeros_like(error[0])
-        for x, rest in zip(centred.split(AUX_ROWS), error.split(AUX_ROWS), strict=True):
+        for start in range(0, len(centred), AUX_ROWS):
+            part = slice(start, start + AUX_ROWS)
+            x, rest = centred[part], error[part]
             codes = torch.addmm(b_enc, x, W_enc.T).relu_()
             if k < len(dead):
                 smallest = codes.topk(k, dim=1).values[:, -1:]
@@ -210,10 +217,13 @@ class Trainer:
         return dW_enc, dW_dec, db_enc, db_dec
 
     def _update(self, gradients: Gradients) -> None:
-        """Clip the gradients and apply Adam (Kingma, Ba 2015, arXiv:1412.6980); decoder rows stay of length 1."""
+        """Clip the gradients and apply Adam (Kingma, Ba 2015, arXiv:1412.6980).
+
+        The decoder's rows keep their length of 1.
+        """
         biases = gradients.biases
         norm = sum(float(g.pow(2).sum()) for g in biases.values())
-        norm += sum(float(e.pow(2).sum() + d.pow(2).sum()) for _, e, d in gradients.blocks())
+        norm += sum(float(_squares(e) + _squares(d)) for _, e, d in gradients.blocks())
         factor = min(1.0, self.config.clip / (math.sqrt(norm) + 1e-6))
         lr = self.config.lr_at(self.n_steps_done, self.d_model)
         self.n_steps_done += 1
@@ -223,16 +233,25 @@ class Trainer:
             self._adam("W_enc", part, encoder.mul_(factor), lr)
             self._adam("W_dec", part, decoder.mul_(factor), lr)
             rows = self.weights["W_dec"][part]
-            rows /= rows.norm(dim=1, keepdim=True).clamp_(min=1e-12)
+            rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=1e-12)
 
     def _adam(self, name: str, part: slice, gradient: Tensor, lr: float) -> None:
-        mean, square = self._means[name][part], self._squares[name][part]
-        mean.lerp_(gradient, 1 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        n = self.n_steps_done
-        size = lr / (1 - BETAS[0] ** n)
-        width = (square / (1 - BETAS[1] ** n)).sqrt_().add_(EPS)
-        self.weights[name][part].addcdiv_(mean, width, value=-size)
+        adam(
+            [self.weights[name][part]],
+            [gradient],
+            [self._means[name][part]],
+            [self._squares[name][part]],
+            [],
+            [torch.tensor(self.n_steps_done - 1.0, device=self.device)],  # it counts this step itself
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=lr,
+            weight_decay=0.0,
+            eps=EPS,
+            maximize=False,
+        )
 
     def _remember(self, codes: Codes) -> None:
         """Keep the running means: the threshold, and how strong each feature is where it is active."""
@@ -303,8 +322,8 @@ class Trainer:
 class Gradients:
     """The gradients of one step, made some features at a time.
 
-    Several processes, and a GPU, hold all of them at once: they are added up over the processes, and on a GPU many
-    small products are slow.
+    Several processes, and a GPU, hold all of them at once: they are added up over the processes, and on a GPU
+    many small products are slow.
     """
 
     def __init__(
@@ -320,8 +339,8 @@ class Gradients:
         self._trainer, self._x, self._codes, self._dead, self._aux = trainer, centred, codes, dead, aux
         config, weights, ranks = trainer.config, trainer.weights, trainer.ranks
         # Of the loss: the mean over patches of |error|², as a share of the variance.
-        self._grad = error * (-2 / n_patches / trainer._variance)
-        self._d_codes = batchtopk.dots(self._grad, weights["W_dec"], codes.rows, codes.features)
+        self._grad = error.mul_(-2 / n_patches / trainer._variance)
+        self._d_codes = batchtopk.dots(weights["W_dec"], self._grad, codes.starts, codes.rows)
         if config.concave_penalty:
             slope = config.concave_penalty / n_patches * 0.5
             self._d_codes += slope / (codes.values + SMALL).sqrt()
@@ -370,6 +389,11 @@ class Gradients:
             encoder.index_add_(0, at, self._aux[0][low:high])
             decoder.index_add_(0, at, self._aux[1][low:high])
         return encoder, decoder
+
+
+def _squares(x: Tensor) -> Tensor:
+    """The sum of the squares of all numbers in it."""
+    return x.flatten().dot(x.flatten())
 
 
 def _geometric_median(x: Tensor) -> Tensor:
