@@ -7,15 +7,13 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.placement import free
@@ -23,11 +21,11 @@ from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene import site_names
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality, completed
-from ember_widgets.training.forecast import Forecast, Size, picture_seconds, step_seconds, steps_done
+from ember_widgets.training.forecast import Forecast, Size, step_seconds, what_is_left
 from ember_widgets.training.history import Reporter
 from ember_widgets.training.ranks import Ranks
-from ember_widgets.training.report import reporters
-from ember_widgets.training.run import Part, TrainingRun, train
+from ember_widgets.training.report import reporters, trackers
+from ember_widgets.training.run import CHECKPOINT_S, Part, TrainingRun, memory_explained, train
 from ember_widgets.training.stream import AT_ONCE, PictureBatches, Prompts, Source
 from ember_widgets.training.trainer import Trainer
 from ember_widgets.util import checks
@@ -126,13 +124,16 @@ def train_on(
     progress: bool = False,
     lock: AbstractContextManager[Any] | None = None,
     identity: Mapping[str, Any] | None = None,
+    checkpoint_s: float = CHECKPOINT_S,
+    checkpoint_steps: int | None = None,
 ) -> TrainingRun:
     """Train SAEs on what a model does with prompts; arguments as for `Painter.train_sae`, and:
 
     Args:
         backbone: The model.
         config: How they are trained; `k` and `expansion` take the place of its own.
-        reporters: Told of every step.
+        reporters: Told of every step. They are asked for in the first process only, when it is known that the
+            folder is this run's and that there is something left to do.
         progress: Say beforehand what the training takes.
         lock: Held while pictures go through the model, a few at a time.
         identity: What says that a folder is of the same model; None = its weights.
@@ -159,10 +160,14 @@ def train_on(
     batches = PictureBatches(
         model, source, given, config.batch, ranks=ranks, buffer=buffer, seed=config.seed, lock=Turns(lock)
     )
-    with model.memory("training an SAE"):
-        held_out = batches.held_out(HELD_OUT) if ranks.is_first else None
-        if progress and held_out is not None:
-            tqdm.write(str(_forecast(model, batches, parts, given, held_out, folder, ranks)))
+    with memory_explained(model.device):
+
+        def told() -> Iterator[Reporter]:
+            if progress:
+                said = what_is_left(folder, config.n_steps * config.batch)
+                said = said or str(_forecast(model, batches, parts, given.n, folder))
+                print(said, flush=True)
+            yield from reporters
 
         def finish(sae: SAE, held: Tensor | None) -> tuple[SAE, Quality | None]:
             return (sae, None) if held is None else completed(sae, held.float(), model.grid)
@@ -174,7 +179,7 @@ def train_on(
             folder=folder,
             resume=resume,
             device=model.device,
-            reporters=reporters,
+            reporters=told(),
             ranks=ranks,
             identity={
                 **({"model": weights_hash(backbone)} if identity is None else identity),
@@ -183,55 +188,49 @@ def train_on(
                 "steps": list(chosen),
                 "guidance": source.guidance,
                 "first_seed": source.first_seed,
-                "threads": torch.get_num_threads(),
+                "buffer": buffer,
             },
-            held_out=held_out,
+            held_out=lambda: batches.held_out(HELD_OUT),
             finish=finish,
+            checkpoint_s=checkpoint_s,
+            checkpoint_steps=checkpoint_steps,
         )
 
 
 def _forecast(
-    model: SDXL,
-    batches: PictureBatches,
-    parts: Mapping[str, Part],
-    prompts: Prompts,
-    held_out: Mapping[str, Tensor],
-    folder: Path,
-    ranks: Ranks,
+    model: SDXL, batches: PictureBatches, parts: Mapping[str, Part], n_prompts: int | None, folder: Path
 ) -> Forecast:
-    """What the training takes: a few pictures are drawn once more, and two steps taken of each dictionary."""
-    first = next(iter(parts.values())).config
+    """What the training takes: a few pictures are drawn, and two steps taken of each dictionary."""
+    first, world = next(iter(parts.values())).config, batches.ranks.world
     per_picture = model.grid.rows * model.grid.cols * len(batches.source.steps)
+    batches.held_out(AT_ONCE)  # the first pictures take longer
+    start = time.perf_counter()
+    drawn = batches.held_out(AT_ONCE)  # it lies in main memory: there is nothing to wait for
+    picture_s = (time.perf_counter() - start) / AT_ONCE
     step_s = 0.0
     for part in parts.values():  # one after another: each holds the memory of a whole training
         trainer = Trainer(part.config, model.width(part.site), device=model.device)
-        step_s += step_seconds(trainer, held_out[part.site].flatten(0, 1), first.batch // ranks.world)
+        step_s += step_seconds(trainer, drawn[part.site].flatten(0, 1), first.batch // world)
         del trainer
         free(model.device)
+    widths = {name: model.width(part.site) for name, part in parts.items()}
     return Forecast(
         sizes={
-            name: Size(model.width(part.site), part.config.n_features(model.width(part.site)))
-            for name, part in parts.items()
+            name: Size(widths[name], part.config.n_features(widths[name])) for name, part in parts.items()
         },
         site_widths=tuple(model.width(site) for site in model.sites),
         n_patches=first.n_steps * first.batch,
-        n_done=steps_done(folder) * first.batch,
         batch=first.batch,
         n_pictures=math.ceil(first.n_steps * first.batch / per_picture),
-        n_prompts=prompts.n,
+        n_prompts=n_prompts,
         buffer=batches.buffer,
-        buffer_itemsize=next(iter(held_out.values())).element_size(),
-        picture_s=picture_seconds(lambda: _drawn(batches), model.device),
+        buffer_itemsize=next(iter(drawn.values())).element_size(),
+        picture_s=picture_s,
         step_s=step_s,
-        world=ranks.world,
+        world=world,
         device=model.device,
         folder=folder,
     )
-
-
-def _drawn(batches: PictureBatches) -> int:
-    batches.held_out(AT_ONCE)
-    return AT_ONCE
 
 
 def train_here(
@@ -261,9 +260,13 @@ def train_here(
         n_patches = default_patches(backbone, sites, expansion, checks.whole("batch", batch, 1, 2**24))
     config = TrainConfig(n_patches, batch=batch, lr=lr, seed=seed, **settings)
     place = Path(folder).expanduser()
-    shown = reporters(
-        config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=config.as_dict()
-    )
+    logger = trackers(logger, place)
+
+    def shown() -> Iterator[Reporter]:
+        yield from reporters(
+            config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=config.as_dict()
+        )
+
     return train_on(
         backbone,
         prompts,
@@ -273,7 +276,7 @@ def train_here(
         k=k,
         expansion=expansion,
         seed=seed,
-        reporters=shown,
+        reporters=shown(),
         progress=progress,
         **others,
     )

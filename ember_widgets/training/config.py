@@ -29,7 +29,8 @@ class TrainConfig:
         warm_up: Share of the steps in which the rate rises to its peak.
         decay: Share of the steps in which it falls to 0, at the end.
         clip: Largest norm of the gradient.
-        aux_k: How many codes of dead features explain what is left of a patch; None = d_model / 2, at most 256.
+        aux_k: How many codes of dead features explain what is left of a patch; None = d_model / 2, at
+            most 256.
         aux_weight: Weight of that loss, which revives dead features; 0 = none.
         dead_after: A feature is dead if it has not been active for so many patches; None = 10 million, or a
             twentieth of the run if that is less.
@@ -77,7 +78,8 @@ class TrainConfig:
                 )
         if self.n_patches < self.batch:
             raise ValueError(
-                f"n_patches={self.n_patches:,}, but a batch has {self.batch:,}; give more patches or a smaller batch"
+                f"n_patches={self.n_patches:,}, but a batch has {self.batch:,}; give more patches or a "
+                "smaller batch"
             )
         for name, value in given.items():
             object.__setattr__(self, name, value)

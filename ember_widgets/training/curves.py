@@ -28,14 +28,15 @@ def plot(history: Sequence[Row]) -> Any:
     Raises:
         ValueError: There are no rows.
     """
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
     from matplotlib.ticker import EngFormatter
 
     if not history:
         raise ValueError("the run has no rows to plot yet: it was stopped before its first one")
     names = list(dict.fromkeys(row.dictionary for row in history))
-    figure = Figure(figsize=(3 * SIZE[0], SIZE[1]), layout="constrained", facecolor="white")
-    fvu, threshold, dead = axes = figure.subplots(1, 3)
+    figure, axes = plt.subplots(1, 3, figsize=(3 * SIZE[0], SIZE[1]), layout="constrained", facecolor="white")
+    plt.close(figure)  # a notebook shows what a cell returns, and would show pyplot's figures once more
+    fvu, threshold, dead = axes
     for i, name in enumerate(names):
         rows = [row for row in history if row.dictionary == name]
         x = [row.n_patches for row in rows]
@@ -68,7 +69,7 @@ def plot(history: Sequence[Row]) -> Any:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#b0b0b0")
     if len(names) > 1:
-        figure.canvas.draw()  # the axes' limits are known from here on
+        figure.draw_without_rendering()  # the axes' limits are known from here on
         for ax in axes:
             _label(ax)
     return figure

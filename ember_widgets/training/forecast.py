@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ember_widgets.training.checkpoint import KEPT, NAME
+from ember_widgets.training import history_file
+from ember_widgets.training.checkpoint import ALL, KEPT, NAME
+from ember_widgets.training.folder import CHECKPOINTS, HISTORY
 from ember_widgets.training.trainer import Trainer
 
 FLOAT = 4
@@ -48,7 +50,6 @@ class Forecast:
         sizes: {name: dictionary}.
         site_widths: Channels of each site.
         n_patches: In all.
-        n_done: Patches that an earlier part of the run has seen.
         batch: Patches in a step.
         n_pictures: Pictures for all patches.
         n_prompts: How many prompts there are; None = not known.
@@ -64,7 +65,6 @@ class Forecast:
     sizes: Mapping[str, Size]
     site_widths: tuple[int, ...]
     n_patches: int
-    n_done: int
     batch: int
     n_pictures: int
     n_prompts: int | None
@@ -77,23 +77,18 @@ class Forecast:
     folder: Path | None
 
     @property
-    def rest(self) -> float:
-        """The share of the run that is still to be done, 0..1."""
-        return max(0.0, 1 - self.n_done / self.n_patches)
-
-    @property
     def pictures_s(self) -> float:
-        """Seconds for the pictures that are still to be drawn."""
-        return self.rest * self.n_pictures / self.world * self.picture_s
+        """Seconds for the all pictures."""
+        return self.n_pictures / self.world * self.picture_s
 
     @property
     def steps_s(self) -> float:
-        """Seconds for the steps that are still to be taken."""
-        return self.rest * (self.n_patches // self.batch) * self.step_s
+        """Seconds for the all steps."""
+        return (self.n_patches // self.batch) * self.step_s
 
     @property
     def trainer_bytes(self) -> int:
-        """Weights and optimiser of all dictionaries; with several processes or on a GPU their gradients too."""
+        """Weights and optimiser of all dictionaries; of several processes or on a GPU gradients too."""
         copies = COPIES + (self.world > 1 or self.device.type != "cpu")
         return copies * sum(size.weights for size in self.sizes.values())
 
@@ -132,35 +127,21 @@ class Forecast:
                 repeated = f" (of {self.n_prompts:,} prompts)"
         lines = [
             f"training {what}, on {self.n_patches:,} patches of {self.n_pictures:,} pictures{repeated}",
-            f"about {duration(self.pictures_s + self.steps_s)} here: {duration(self.pictures_s)} for pictures "
-            f"({1000 * self.picture_s / self.world:.3g} ms each), {duration(self.steps_s)} for steps of "
-            f"{self.batch:,} patches ({1000 * self.step_s:.3g} ms each)",
+            f"about {duration(self.pictures_s + self.steps_s)}, as measured here: "
+            f"{duration(self.pictures_s)} for the pictures "
+            f"({1000 * self.picture_s / self.world:.3g} ms each), {duration(self.steps_s)} for "
+            f"{self.n_patches // self.batch:,} steps ({1000 * self.step_s:.3g} ms each)",
             f"memory on {self.device}: {volume(self.trainer_bytes)} for weights and optimiser, "
-            f"{volume(self.batch_bytes)} for a batch; in main memory {volume(self.buffer_bytes)} for shuffling",
+            f"{volume(self.batch_bytes)} for a batch; main memory: {volume(self.buffer_bytes)} for shuffling",
         ]
-        if self.n_done:
-            lines[1] = f"{self.n_done:,} patches are done; the rest takes " + lines[1]
         if self.folder is not None:
             free = free_bytes(self.folder)
             short = "; free some, or give another folder" if free < self.disk_bytes else ""
             lines.append(
-                f"disk: up to {volume(self.disk_bytes)} in {self.folder}, {KEPT} checkpoints and one being written "
-                f"({volume(free)} are free{short})"
+                f"disk: up to {volume(self.disk_bytes)} in {self.folder}: {KEPT} checkpoints and one being "
+                f"written ({volume(free)} are free{short})"
             )
         return lines
-
-
-def picture_seconds(draw: Callable[[], int], device: torch.device) -> float:
-    """Seconds for a picture.
-
-    Args:
-        draw: Draws some, and says how many.
-        device: Waited for.
-    """
-    start = time.perf_counter()
-    n = draw()
-    wait_for(device)
-    return (time.perf_counter() - start) / n
 
 
 def step_seconds(trainer: Trainer, activations: Tensor, n: int) -> float:
@@ -180,10 +161,21 @@ def step_seconds(trainer: Trainer, activations: Tensor, n: int) -> float:
     return time.perf_counter() - start
 
 
-def steps_done(folder: Path) -> int:
-    """Steps of a folder's newest checkpoint; 0 if there is none."""
-    found = (NAME.fullmatch(file.name) for file in (folder / "checkpoints").glob("step-*.checkpoint"))
-    return max((int(name[1]) for name in found if name and name[2] is None), default=0)
+def what_is_left(folder: Path, n_patches: int) -> str:
+    """What is left of a run that goes on, by its own speed until then; "" if there is none.
+
+    Args:
+        folder: The run's.
+        n_patches: In all.
+    """
+    found = (NAME.fullmatch(file.name) for file in (folder / CHECKPOINTS).glob(ALL))
+    step = max((int(name[1]) for name in found if name), default=0)
+    rows = history_file.read(folder / HISTORY, step)
+    if not rows:
+        return ""
+    done, rest = rows[-1].n_patches, n_patches - rows[-1].n_patches
+    left = duration(rest * rows[-1].seconds / done)
+    return f"going on after {done:,} of {n_patches:,} patches; at the speed so far about {left} are left"
 
 
 def wait_for(device: torch.device) -> None:

@@ -48,14 +48,14 @@ def reporters(
     if not Ranks.now().is_first:
         return []
     found: list[Reporter] = []
-    trackers = _trackers(logger, folder)  # before anything is shown: they may be missing
+    told = trackers(logger, folder)  # before anything is shown: they may be missing
     if progress:
         found.append(Bar(n_steps, batch))
         display = notebook_display()
         if display is not None:
             found.append(LiveTable(display))
-    if trackers:
-        found.append(Trackers(trackers, settings or {}))
+    if told:
+        found.append(Trackers(told, settings or {}))
     return found
 
 
@@ -249,10 +249,11 @@ def _range(values: Sequence[float], form: str) -> str:
     return least if least == most else f"{least}–{most}"
 
 
-def _trackers(logger: Any, folder: Path | None) -> list[Any]:
-    if logger is None:
+def trackers(logger: Any, folder: Path | None) -> list[Any]:
+    """The trackers that are meant, not begun; arguments and errors as for `reporters`."""
+    given = list(logger) if isinstance(logger, (list, tuple)) else [] if logger is None else [logger]
+    if not given:
         return []
-    given = list(logger) if isinstance(logger, (list, tuple)) else [logger]
     try:
         from accelerate import tracking
     except ImportError as missing:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import json
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,24 +14,24 @@ import torch
 from torch import Tensor
 
 from ember_widgets._version import __version__
-from ember_widgets.dictionary.load import load_sae, save_sae
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene import site_names
-from ember_widgets.training import curves, summary
+from ember_widgets.training import curves, history_file, summary
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.config import TrainConfig
+from ember_widgets.training.evaluation import Quality
+from ember_widgets.training.folder import DICTIONARIES, RunFolder
 from ember_widgets.training.history import Reporter as Reporter
 from ember_widgets.training.history import Row as Row
+from ember_widgets.training.interrupts import Interrupts, Stopped
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.stream import Batches, TensorBatches
 from ember_widgets.training.trainer import StepLoss, Trainer
-from ember_widgets.util import checks, files
+from ember_widgets.util import checks
 
-SETTINGS, HISTORY = "settings.json", "history.csv"
 ROWS = 200
 """About so many rows a history has."""
 CHECKPOINT_S = 600.0
-MOST_SETTINGS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class TrainingRun:
     history: list[Row]
     n_skipped: int = 0
     is_finished: bool = True
-    quality: dict[str, Any] = field(default_factory=dict)
+    quality: dict[str, Quality] = field(default_factory=dict)
 
     @property
     def sae(self) -> SAE:
@@ -129,6 +127,8 @@ def train_sae(
     resume: bool = True,
     device: str | torch.device = "cpu",
     reporters: Iterable[Reporter] = (),
+    checkpoint_s: float = CHECKPOINT_S,
+    checkpoint_steps: int | None = None,
 ) -> TrainingRun:
     """Train an SAE on activations from anywhere.
 
@@ -139,13 +139,16 @@ def train_sae(
         site: Block that the activations are of: a module path or a short name. It is stored in the SAE.
         target: "update" (what the block adds) or "output"; stored in the SAE.
         folder: Where checkpoints, `history.csv` and the SAE are written; None = nowhere.
-        resume: Go on from the last checkpoint in the folder.
+        resume: Go on from the last checkpoint in the folder; a run that is finished is returned as it is.
         device: Where the SAE is trained.
         reporters: Told of every step.
+        checkpoint_s: Seconds between checkpoints.
+        checkpoint_steps: Steps between checkpoints, besides; None = no such rule.
 
     Raises:
         ValueError: The folder is another run's; the stream gives something else, or ends too early.
         FloatingPointError: The activations or the loss are not finite.
+        MemoryError: The device has too little; the message says what to change.
         OSError: The folder cannot be written; the last checkpoint is whole.
 
     Example:
@@ -163,6 +166,8 @@ def train_sae(
         device=device,
         reporters=reporters,
         ranks=ranks,
+        checkpoint_s=checkpoint_s,
+        checkpoint_steps=checkpoint_steps,
     )
 
 
@@ -177,70 +182,115 @@ def train(
     reporters: Iterable[Reporter] = (),
     ranks: Ranks = Ranks(),  # noqa: B008  (it is immutable)
     identity: Mapping[str, Any] | None = None,
-    held_out: Mapping[str, Tensor] | None = None,
-    finish: Callable[[SAE, Tensor | None], tuple[SAE, Any]] | None = None,
+    held_out: Callable[[], Mapping[str, Tensor]] | None = None,
+    finish: Callable[[SAE, Tensor | None], tuple[SAE, Quality | None]] | None = None,
     checkpoint_s: float = CHECKPOINT_S,
+    checkpoint_steps: int | None = None,
 ) -> TrainingRun:
     """Train dictionaries on one stream of batches.
+
+    Ctrl-C ends it after a step, with a checkpoint and an SAE; a second one ends it at once.
 
     Args:
         parts: {name: dictionary}.
         batches: Where the batches come from.
         target: "update" or "output".
-        folder, resume, device, reporters: As for `train_sae`.
+        folder, resume, device, reporters, checkpoint_s, checkpoint_steps: As for `train_sae`.
         ranks: The processes.
-        identity: What else makes this run another one than those with other values, for a folder that is resumed.
-        held_out: Activations that are not trained on, {site: (n_pictures, n_patches, d_model)}.
+        identity: What else makes this run another one than those with other values, in a folder that is
+            resumed.
+        held_out: Makes activations that are not trained on, {site: (n_pictures, n_patches, d_model)}.
         finish: Completes an SAE, given it and the held-out activations of its site, and measures it.
-        checkpoint_s: Seconds between checkpoints.
     """
     parts = dict(parts)
     first = _check(parts, ranks)
-    store = None
-    if folder is not None:
-        settings = {
-            "ember_widgets": __version__,
-            "processes": ranks.world,
-            "target": target,
-            **{f"{name}.{key}": value for name, part in parts.items() for key, value in _facts(part).items()},
-            **(identity or {}),
-        }
-        _claim(folder, settings, resume=resume, ranks=ranks)
-        store = Checkpoints(folder / "checkpoints", ranks)
-    loop = _Loop(parts, batches, device, ranks, store)
-    saved = None if store is None else store.newest()
-    if saved is not None:
-        loop.load(*saved)
-    history = _read_history(folder, loop.n_done) if folder is not None else []
-    reports = list(reporters) if ranks.is_first else []
-    if folder is not None and ranks.is_first:
-        reports.append(_HistoryFile(folder / HISTORY, history))
-    is_finished = False
-    try:
-        is_finished = loop.run(first.n_steps, history, reports, checkpoint_s)
-    finally:
-        for report in reports:
-            report.close()
-    saes: dict[str, SAE] = {}
-    quality: dict[str, Any] = {}
-    for name, trainer in loop.trainers.items():
-        sae = trainer.sae(site=parts[name].site, target=target)
-        if finish is not None:
-            held = None if held_out is None else held_out[sae.site]
-            sae, quality[name] = finish(sae, held)
-        if folder is not None and ranks.is_first:
-            place = folder if len(parts) == 1 else folder / name
-            save_sae(sae, place)
-        saes[name] = sae
-    if folder is not None:
-        ranks.wait()
-        saes = {name: load_sae(folder if len(parts) == 1 else folder / name) for name in saes}
-    n_skipped = int(getattr(batches, "n_skipped", 0))
-    return TrainingRun(folder, saes, history, n_skipped, is_finished, quality)
+    if checkpoint_steps is not None:
+        checkpoint_steps = checks.integer(
+            "checkpoint_steps", checkpoint_steps, 1, 10**15, hint="steps between checkpoints, or None"
+        )
+    due = _Due(checks.number("checkpoint_s", checkpoint_s, hint="give seconds"), checkpoint_steps)
+    place = None if folder is None else RunFolder(folder, list(parts), ranks)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(memory_explained(device))
+        store = None
+        if place is not None:
+            settings = {
+                "ember_widgets": __version__,
+                "torch": torch.__version__,
+                "threads": torch.get_num_threads(),
+                "processes": ranks.world,
+                "target": target,
+                DICTIONARIES: ", ".join(parts),
+                **{
+                    f"{name}.{key}": value
+                    for name, part in parts.items()
+                    for key, value in _facts(part).items()
+                },
+                **(identity or {}),
+            }
+            store = stack.enter_context(place.claimed(settings, resume=resume))
+            finished = place.finished()
+            if finished is not None:
+                return TrainingRun(
+                    folder,
+                    place.load(),
+                    history_file.read(place.history, first.n_steps),
+                    finished[0],
+                    True,
+                    finished[1],
+                )
+        loop = _Loop(parts, batches, device, ranks, store)
+        saved = None if store is None else store.newest()
+        if saved is not None:
+            loop.load(*saved)
+        rows: list[Row] = []
+        reports = list(reporters) if ranks.is_first else []
+        if place is not None:
+            # The first process writes it anew as soon as all have read it.
+            rows = ranks.together(lambda: history_file.read(place.history, loop.n_done))
+            if ranks.is_first:
+                reports.insert(0, history_file.HistoryFile(place.history, rows))
+        try:
+            is_finished = loop.run(first.n_steps, rows, reports, due)
+        finally:
+            for report in reports:
+                report.close()
+        saes = {name: t.sae(site=parts[name].site, target=target) for name, t in loop.trainers.items()}
+        quality: dict[str, Quality | None] = {}
+        n_skipped = int(getattr(batches, "n_skipped", 0))
+
+        def complete() -> None:
+            held = None if held_out is None else held_out()
+            for name, sae in saes.items():
+                if finish is not None:
+                    saes[name], quality[name] = finish(sae, None if held is None else held[sae.site])
+            if place is not None:
+                place.save(saes)
+                if is_finished and store is not None:
+                    place.finish(n_skipped, quality, store)
+
+        ranks.first_does(complete)
+        if place is not None:
+            saes = place.load()
+        measured = {name: one for name, one in quality.items() if one is not None}
+        return TrainingRun(folder, saes, rows, n_skipped, is_finished, measured)
+
+
+@dataclass
+class _Due:
+    """When a checkpoint is due: after some seconds, and after some steps."""
+
+    seconds: float
+    steps: int | None
+    last: float = field(default_factory=time.monotonic)
+
+    def __call__(self, n_done: int) -> bool:
+        by_time = time.monotonic() - self.last > self.seconds
+        return by_time or (self.steps is not None and n_done % self.steps == 0)
 
 
 class _Loop:
-    """Batches, the trainers, and when a checkpoint is due."""
+    """Batches, the trainers, and their state in checkpoints."""
 
     def __init__(
         self,
@@ -257,41 +307,50 @@ class _Loop:
         self._seconds = 0.0
         self._sums: dict[str, list[float]] = {}
 
-    def run(self, n_steps: int, history: list[Row], reports: list[Reporter], checkpoint_s: float) -> bool:
+    def run(self, n_steps: int, rows: list[Row], reports: list[Reporter], due: _Due) -> bool:
         """Train to the end; returns whether it came there, or was interrupted."""
+        with Interrupts(alone=self._ranks.world == 1) as interrupts:
+            try:
+                self._run(n_steps, rows, reports, due, interrupts)
+            except Stopped:
+                if not self.trainers:  # there is nothing to keep
+                    raise
+                self._save()
+                return False
+            self._save()
+            return True
+
+    def _run(
+        self, n_steps: int, rows: list[Row], reports: list[Reporter], due: _Due, interrupts: Interrupts
+    ) -> None:
         every = max(1, n_steps // ROWS)
         started = time.monotonic() - self._seconds
-        saved_at = time.monotonic()
+        while self.n_done < n_steps:
+            # A process that has no batch ends all; otherwise the others would wait for its share of the step.
+            self._step(self._ranks.together(lambda: self._next(n_steps)))
+            self._seconds = time.monotonic() - started
+            if self.n_done % every == 0 or self.n_done == n_steps:
+                found = self._rows()
+                rows.extend(found)
+                self._ranks.together(lambda found=found: [report.rows(found) for report in reports])
+            for report in reports:
+                report.step(self.n_done, self._seconds)
+            is_due = self._store is not None and self.n_done < n_steps and due(self.n_done)
+            is_asked, is_due = self._ranks.any(interrupts.is_asked, is_due and self._ranks.is_first)
+            if self.n_done < n_steps and is_asked:
+                raise Stopped
+            if is_due:
+                self._save()
+                due.last = time.monotonic()
+
+    def _next(self, n_steps: int) -> Mapping[str, Tensor]:
         try:
-            while self.n_done < n_steps:
-                try:
-                    batch = self._batches.next()
-                except StopIteration:
-                    raise ValueError(
-                        f"the stream ended after {self.n_done:,} of {n_steps:,} batches; give more activations, or a "
-                        "smaller n_patches"
-                    ) from None
-                with _uninterrupted():
-                    self._step(batch)
-                self._seconds = time.monotonic() - started
-                if self.n_done % every == 0 or self.n_done == n_steps:
-                    rows = self._rows()
-                    history.extend(rows)
-                    for report in reports:
-                        report.rows(rows)
-                for report in reports:
-                    report.step(self.n_done, self._seconds)
-                due = self._ranks.from_first(torch.tensor(float(time.monotonic() - saved_at > checkpoint_s)))
-                if self._store is not None and bool(due):
-                    self._save()
-                    saved_at = time.monotonic()
-        except KeyboardInterrupt:
-            if not self.trainers:
-                raise
-            self._save()
-            return False
-        self._save()
-        return True
+            return self._batches.next()
+        except StopIteration:
+            raise ValueError(
+                f"the stream ended after {self.n_done:,} of {n_steps:,} batches; give more activations, or a "
+                "smaller n_patches"
+            ) from None
 
     def _step(self, batch: Mapping[str, Tensor]) -> None:
         for name, part in self._parts.items():
@@ -315,7 +374,7 @@ class _Loop:
         return rows
 
     def _save(self) -> None:
-        if self._store is None or not self.n_done:
+        if self._store is None:
             return
         common = {f"{name}/{key}": v for name, t in self.trainers.items() for key, v in t.state().items()}
         common["seconds"] = torch.tensor(self._seconds, dtype=torch.float64)
@@ -339,22 +398,23 @@ class _Loop:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A block that Ctrl-C does not cut in two: half a step would leave weights that no training would."""
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+def memory_explained(device: str | torch.device) -> Iterator[None]:
+    """Say what to change if a training needs more memory than there is."""
     try:
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if asked:
-        raise KeyboardInterrupt
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as fault:
+        text = (str(fault).strip().splitlines() or ["out of memory"])[0][:160]
+        is_known = isinstance(fault, (torch.OutOfMemoryError, MemoryError))
+        if not is_known and "can't allocate memory" not in text and "not enough memory" not in text:
+            raise
+        traceback.clear_frames(fault.__traceback__)  # they hold what there is too little room for
+    else:
+        return
+    raise MemoryError(
+        f"{device} ran out of memory while training an SAE ({text}). Checkpoints are whole. Close other "
+        "programs that use this device and start again as before; or give a smaller batch, buffer or expansion, fewer "
+        "dictionaries at once, or a model with 16 bits (dtype='bfloat16'), and another folder"
+    )
 
 
 def _check(parts: Mapping[str, Part], ranks: Ranks) -> TrainConfig:
@@ -371,72 +431,3 @@ def _check(parts: Mapping[str, Part], ranks: Ranks) -> TrainConfig:
 
 def _facts(part: Part) -> dict[str, Any]:
     return {"site": part.site, **part.config.as_dict()}
-
-
-def _claim(folder: Path, settings: Mapping[str, Any], *, resume: bool, ranks: Ranks) -> None:
-    """Make the folder this run's.
-
-    Raises:
-        ValueError: It is another run's, or holds something else.
-    """
-    path = folder / SETTINGS
-    if path.exists() and resume:
-        with files.damage_named(path, "give another folder, or resume=False to begin anew"):
-            there = files.parsed(files.read(path, MOST_SETTINGS).decode(), 10_000)
-            if not isinstance(there, dict):
-                raise ValueError("it is not an object")
-        ours = json.loads(json.dumps(settings))
-        differing = [
-            f"{name}: {checks.shown(there.get(name))} there, {checks.shown(ours.get(name))} here"
-            for name in sorted({*there, *ours})
-            if there.get(name) != ours.get(name) and name != "ember_widgets"
-        ]
-        if differing:
-            raise ValueError(
-                f"{folder} is of another run ({'; '.join(differing)}); give the same settings to go on with it, "
-                "another folder for a new run, or resume=False to overwrite it"
-            )
-        return
-    ranks.wait()
-    if not ranks.is_first:
-        return
-    files.make_folder(folder)
-    Checkpoints(folder / "checkpoints", Ranks()).clear()
-    (folder / HISTORY).unlink(missing_ok=True)
-    files.write(path, (json.dumps(settings, indent=2) + "\n").encode())
-
-
-def _read_history(folder: Path, n_done: int) -> list[Row]:
-    """The rows up to a step: what was written after the last checkpoint happens again."""
-    path = folder / HISTORY
-    if not n_done or not path.exists():
-        return []
-    rows = []
-    for line in csv.DictReader(io.StringIO(path.read_text("utf-8"))):
-        with contextlib.suppress(KeyError, ValueError, TypeError):  # a line that was cut off
-            counts = (int(line[name]) for name in ("step", "n_patches"))
-            row = Row(line["dictionary"], *counts, *(float(line[name]) for name in Row._fields[3:]))
-            if row.step <= n_done:
-                rows.append(row)
-    return rows
-
-
-class _HistoryFile:
-    """The history as a table that any program reads."""
-
-    def __init__(self, path: Path, before: list[Row]) -> None:
-        text = io.StringIO()
-        csv.writer(text).writerows([Row._fields, *before])
-        files.write(path, text.getvalue().encode())
-        self._file = path.open("a", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file)
-
-    def step(self, n_steps_done: int, seconds: float) -> None:
-        pass
-
-    def rows(self, rows: list[Row]) -> None:
-        self._writer.writerows(rows)
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()

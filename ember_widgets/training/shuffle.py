@@ -1,8 +1,8 @@
 """A buffer in memory that mixes the patches of many pictures.
 
-Patches of one picture are alike, and a batch of them would teach an SAE that picture. The buffer is filled, one half of
-it is given out in random order, and its places are filled again; the other half stays, so that pictures that came
-at different times meet.
+Patches of one picture are alike, and a batch of them would teach an SAE that picture. The buffer is filled,
+one half of it is given out in random order, and its places are filled again; the other half stays, so that
+pictures that came at different times meet.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class ShuffleBuffer:
         self.capacity = capacity
         self._generator = torch.Generator().manual_seed(seed)
         self._patches: dict[str, Tensor] = {}
-        self._free = torch.arange(capacity)  # places to be filled
-        self._order = torch.empty(0, dtype=torch.int64)  # places to be given out next
+        # Each place is in one of three states: free, to be given out next, or filled and kept for later.
+        self._free = torch.arange(capacity)
+        self._order = torch.empty(0, dtype=torch.int64)
 
     @property
     def room(self) -> int:
@@ -58,7 +59,15 @@ class ShuffleBuffer:
         return len(self._order) - n >= self.capacity // 2
 
     def take(self, n: int) -> dict[str, Tensor]:
-        """The next patches, {site: (n, d_model)}; afterwards their places are free if the next batch asks for it."""
+        """The next patches, {site: (n, d_model)}; their places are filled again after `empty_half`.
+
+        Raises:
+            ValueError: There are fewer.
+        """
+        if len(self._order) < n:
+            raise ValueError(
+                f"a buffer of {self.capacity:,} patches cannot give {n:,} at once; give buffer={2 * n}"
+            )
         places, self._order = self._order[:n], self._order[n:]
         batch = {site: values[places] for site, values in self._patches.items()}
         self._free = torch.cat([self._free, places])
@@ -70,19 +79,23 @@ class ShuffleBuffer:
 
     def state(self) -> dict[str, Tensor]:
         """All that the next batches depend on. Patches that were given out are left out."""
-        held = torch.ones(self.capacity, dtype=torch.bool)
-        held[self._free] = False
+        held = self._held()
         kept = {f"patches.{site}": values[held] for site, values in self._patches.items()}
         return {"generator": self._generator.get_state(), "free": self._free, "order": self._order, **kept}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a `state`."""
+        """Go on from a `state` of a buffer of the same capacity."""
         self._generator.set_state(state["generator"])
         self._free, self._order = state["free"].clone(), state["order"].clone()
-        held = torch.ones(self.capacity, dtype=torch.bool)
-        held[self._free] = False
+        held = self._held()
         for name, values in state.items():
             if name.startswith("patches."):
                 whole = values.new_zeros((self.capacity, values.shape[1]))
                 whole[held] = values
                 self._patches[name.removeprefix("patches.")] = whole
+
+    def _held(self) -> Tensor:
+        """(capacity,) bool: places that are not free."""
+        held = torch.ones(self.capacity, dtype=torch.bool)
+        held[self._free] = False
+        return held

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.backbone import SDXL
+from ember_widgets.training import interrupts
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.shuffle import ShuffleBuffer
 from ember_widgets.util import checks
@@ -207,6 +208,9 @@ class PictureBatches:
         self.model, self.source, self.ranks = model, source, ranks
         self._lock = contextlib.nullcontext() if lock is None else lock
         self._n = batch // ranks.world
+        if buffer is not None:
+            hint = "twice a process's share of a batch is the least; the more, the better mixed"
+            buffer = checks.integer("buffer", buffer, 2 * self._n, 2**40, hint=hint)
         self.buffer = buffer or BUFFER_BATCHES * self._n
         self._buffer = ShuffleBuffer(self.buffer, seed + ranks.rank)
         self._prompts, self._at_once = prompts, at_once
@@ -225,6 +229,7 @@ class PictureBatches:
         if not self._buffer.can_give(self._n):
             self._buffer.empty_half()
             while self._buffer.room:
+                interrupts.raise_if_asked()  # here nothing is half done
                 patches = self._rest or self._drawn()
                 self._rest = self._buffer.put(patches)
         return self._buffer.take(self._n)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from ember_widgets.training.evaluation import Quality
 from ember_widgets.training.forecast import duration
 from ember_widgets.training.history import Row
 from ember_widgets.training.report import aligned, as_html
@@ -13,15 +13,15 @@ COLUMNS = ("dictionary", "features", "FVU", "L0", "dead", "positional", "patches
 
 
 def rows(
-    history: Sequence[Row], n_features: Mapping[str, int], quality: Mapping[str, Any]
+    history: Sequence[Row], n_features: Mapping[str, int], quality: Mapping[str, Quality]
 ) -> list[list[str]]:
     """The table's cells; its first row is the head.
 
     Args:
         history: Rows of all dictionaries.
         n_features: {dictionary: how many features it has}.
-        quality: {dictionary: what was measured on pictures that it has not seen}. A dictionary that is not there
-            gets the numbers of its last row, of the training's own batches, with an asterisk.
+        quality: {dictionary: what was measured on pictures that it has not seen}. One that is not there gets
+            the numbers of its last row, of the training's own batches, with an asterisk.
     """
     table = [list(COLUMNS)]
     for name, n in n_features.items():

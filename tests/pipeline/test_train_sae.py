@@ -1,0 +1,155 @@
+"""`Painter.train_sae`: from prompts to dictionaries to paint with, on the embedded model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import ember_widgets as ember
+from ember_widgets.painter import sae_training
+
+pytestmark = pytest.mark.pipeline
+
+PROMPTS = ["a cat in the snow", "a ship on the sea", "a castle on a hill", 3]
+SETTINGS: dict[str, Any] = {
+    "site": ["up.0.1", "down.2.1"],
+    "expansion": 2,
+    "n_patches": 8 * 256,
+    "batch": 256,
+    "buffer": 512,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_pictures() -> Iterator[None]:
+    """Dictionaries are measured on few pictures: it is fast, and nothing here is about how good they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sae_training, "HELD_OUT", 4)
+        yield
+
+
+@dataclass
+class Trained:
+    run: ember.TrainingRun
+    folder: Path
+    n_drawn: int
+
+
+@pytest.fixture(scope="module")
+def trained(painter: ember.Painter, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Two dictionaries on one stream, while another thread draws with the same painter."""
+    folder = tmp_path_factory.mktemp("runs") / "two"
+    scene = painter.analyze("a pine in the snow", seed=1)
+    drawn, stop = [], threading.Event()
+
+    def draw() -> None:
+        while not stop.is_set():
+            drawn.append(painter.render(scene))
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        run = painter.train_sae(PROMPTS, folder=folder, progress=False, **SETTINGS)
+    finally:
+        stop.set()
+        other.join()
+    same = painter.render(scene)
+    assert all(picture.tobytes() == same.tobytes() for picture in drawn)
+    return Trained(run, folder, len(drawn))
+
+
+def test_trains_several_dictionaries_on_one_stream(trained: Trained) -> None:
+    run = trained.run
+    assert set(run.saes) == {"down.2.1-k10-x2", "up.0.1-k10-x2"}
+    assert run.is_finished
+    assert run.n_skipped > 0
+    assert "prompts were skipped" in run.report()
+    for name, sae in run.saes.items():
+        fvu = [row.fvu for row in run.history if row.dictionary == name]
+        assert len(fvu) == 8
+        assert fvu[-1] < 0.8 * fvu[0]
+        assert run.quality[name].fvu < 1
+        assert ember.load_sae(trained.folder / name).n_features == sae.n_features == 320
+
+
+def test_others_use_the_painter_meanwhile(trained: Trained) -> None:
+    # Held for the whole training, the model would be free for the picture before it and the one after it.
+    assert trained.n_drawn > 4
+
+
+def test_the_folder_is_of_one_run(painter: ember.Painter, trained: Trained) -> None:
+    again = painter.train_sae(PROMPTS, folder=trained.folder, progress=False, **SETTINGS)
+    assert again.report() == trained.run.report()
+    names = "dictionaries: 'down.2.1-k10-x2, up.0.1-k10-x2' there, 'down.2.1-k5-x2, up.0.1-k5-x2' here"
+    with pytest.raises(ValueError, match=rf"of another run \({names}\); give"):
+        painter.train_sae(PROMPTS, folder=trained.folder, progress=False, k=5, **SETTINGS)
+    with pytest.raises(ValueError, match=r"aux_weight: 0.03125 there, 0.5 here"):
+        painter.train_sae(PROMPTS, folder=trained.folder, progress=False, aux_weight=0.5, **SETTINGS)
+    weight = next(iter(painter.pipeline.unet.parameters()))
+    first = weight.flatten()[0].clone()
+    with torch.no_grad():
+        weight.flatten()[0].add_(1)  # another model
+    try:
+        with pytest.raises(ValueError, match=r"of another run \(model: "):
+            painter.train_sae(PROMPTS, folder=trained.folder, progress=False, **SETTINGS)
+    finally:
+        with torch.no_grad():
+            weight.flatten()[0].copy_(first)
+
+
+def test_says_what_it_takes_and_paints_with_it(
+    painter: ember.Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = painter.train_sae(
+        PROMPTS[:3], folder=tmp_path / "one", site="up.0.1", n_patches=1024, batch=512, buffer=1024
+    )
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) <= 5
+    assert "1,024 patches of 4 pictures (each of 3 prompts 1.3 times" in said.out
+    assert "for 2 steps" in said.out
+    assert "1.02k/1.02k" in said.err
+    mine = ember.Painter(painter.pipeline, run.sae, name="embedded")
+    scene = mine.analyze("a cat in the snow", seed=3)
+    assert (
+        mine.render(scene).tobytes() == painter.render(painter.analyze("a cat in the snow", seed=3)).tobytes()
+    )
+
+
+def test_is_silent_if_asked(
+    painter: ember.Painter, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.train_sae(PROMPTS, folder=trained.folder, progress=False, **SETTINGS)
+    said = capsys.readouterr()
+    assert said.out == said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"batchsize": 3}, TypeError, "'batchsize' is no setting of a training; there are"),
+        ({"site": "down.9.9"}, ValueError, "down"),
+        ({"k": 10_000}, ValueError, "k=10000"),
+        ({"prompts": []}, ValueError, "prompts is empty"),
+        ({"logger": "tensorbord"}, ValueError, "'tensorbord' is unknown"),
+        ({"n_patches": 10}, ValueError, "n_patches=10"),
+        ({"steps": [1]}, ValueError, "steps"),
+    ],
+)
+def test_refuses_what_it_cannot_do(
+    painter: ember.Painter, tmp_path: Path, given: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        painter.train_sae(**{"prompts": PROMPTS, "folder": tmp_path / "new", "progress": False, **given})
+    assert not (tmp_path / "new").exists()
+
+
+def test_has_a_sensible_number_of_patches(painter: ember.Painter) -> None:
+    default_patches, backbone = sae_training.default_patches, painter.backbone
+    assert default_patches(backbone, ["up.0.1"], 8, 4096) == 3125 * 4096  # 10,000 for each of 1,280 features
+    assert default_patches(backbone, ["up.0.1"], [1, 2], 4096) == 1000 * 4096
