@@ -35,7 +35,8 @@ def test_a_dictionary_is_trained_and_painted_with(page: Page, server: LabServer,
     notebook.scroll_to_cell("painter.train_sae(")
     page.screenshot(path=screenshots / "06-training.png")
     notebook.scroll_to_cell("run.plot()")
-    expect(page.locator(".jp-OutputArea-output img").first).to_be_visible()
+    curve = page.locator(".jp-CodeCell", has_text="run.plot()").locator(".jp-OutputArea-output img")
+    expect(curve).to_be_visible()
     page.screenshot(path=screenshots / "06-curve.png")
 
     notebook.scroll_to_cell("PaintWidget(mine")
