@@ -171,7 +171,7 @@ def shuffled(patches: Tensor, n: int, seed: int) -> Iterator[Tensor]:
     """Batches (n, d_model) of all patches (n_patches, d_model) in random order, over and over again."""
     generator = torch.Generator().manual_seed(seed)
     while True:
-        for batch in torch.randperm(len(patches), generator=generator).split(n):
+        for batch in torch.split(torch.randperm(len(patches), generator=generator), n):
             yield patches[batch]
 
 
