@@ -57,8 +57,8 @@ class Recipe:
         return TrainConfig(
             n_patches=self.steps * BATCH,
             batch=BATCH,
-            lr=2e-3,
-            warm_up=100 / self.steps,
+            lr=4e-3,
+            warm_up=0.05,
             decay=0.3,
             dead_after=80 * BATCH,
             concave_penalty=0.03 if self.supervised else 0.0,
