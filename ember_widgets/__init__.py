@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection
     from ember_widgets.painter.painter import Painter
+    from ember_widgets.painter.sae_evaluation import evaluate_sae
     from ember_widgets.scene.scene import Scene
     from ember_widgets.scene.scene_edit import SceneEdit
     from ember_widgets.training.config import TrainConfig
@@ -46,6 +47,7 @@ __all__ = [
     "TrainConfig",
     "TrainingRun",
     "__version__",
+    "evaluate_sae",
     "load_sae",
     "save_sae",
     "train_sae",
@@ -63,6 +65,7 @@ _HOME = {
     "Picture": "widgets.paint.parts",
     "Scene": "scene.scene",
     "SceneEdit": "scene.scene_edit",
+    "evaluate_sae": "painter.sae_evaluation",
     "load_sae": "dictionary.load",
     "save_sae": "dictionary.load",
     "TrainConfig": "training.config",
