@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,24 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionXLPipeline
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import trange
 
 from ember_widgets.dictionary.load import DEFAULT_SITE, save_sae
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.embedded import captions, scenes, vocabulary
 from ember_widgets.embedded.architecture import site_codes
 from ember_widgets.embedded.export import ASSETS
-from ember_widgets.training.activations import collect
-from ember_widgets.training.batchtopk import (
-    measure,
-    positional_features,
-    train_sae,
-    typical_activations,
-)
+from ember_widgets.model.sdxl.backbone import SDXL
+from ember_widgets.scene.grid import Grid
+from ember_widgets.training.config import TrainConfig
+from ember_widgets.training.evaluation import completed, measure, typical_activations
+from ember_widgets.training.run import train_sae
+from ember_widgets.training.stream import AT_ONCE, Picture, Source, activations_of
 
 MIN_PRECISION, MIN_RECALL = 0.2, 0.1
 N_NEAR = 16  # layouts to look at
 DETAIL_SITE = "up_blocks.0.attentions.1"
+BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,20 @@ class Recipe:
     supervised: bool
     steps: int
 
+    @property
+    def config(self) -> TrainConfig:
+        """Settings of the training."""
+        return TrainConfig(
+            n_patches=self.steps * BATCH,
+            batch=BATCH,
+            lr=4e-3,
+            warm_up=0.05,
+            decay=0.3,
+            dead_after=80 * BATCH,
+            concave_penalty=0.03 if self.supervised else 0.0,
+            centred=not self.supervised,
+        )
+
 
 RECIPES = (
     Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200),
@@ -63,19 +79,40 @@ def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordi
     where things are further apart and so clearer; it is measured there.
     """
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
+    model = SDXL(pipeline, *(recipe.site for recipe in RECIPES))
     rng = np.random.default_rng(31)
     specs = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)) for _ in range(n_scenes)]
-    runs = [(spec.words, 10_000 + i) for i, spec in enumerate(specs)]
-    ordinary = [(captions.random_spec(rng).words, 20_000 + i) for i in range(n_ordinary)]
+    pictures = [Picture(spec.words, 10_000 + i) for i, spec in enumerate(specs)]
+    ordinary = [Picture(captions.random_spec(rng).words, 20_000 + i) for i in range(n_ordinary)]
+    activations, usual = collected(model, pictures), collected(model, ordinary)
     facts, layouts = {}, []
     for recipe in RECIPES:
-        activations, noise = collect(pipeline, recipe.site, runs)
+        here = activations[recipe.site]
         if recipe.supervised:
-            layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, activations, strict=True)]
-        usual, _ = collect(pipeline, recipe.site, ordinary)
-        facts[recipe.site] = build_sae(recipe, activations, usual, layouts, assets / recipe.folder)
+            noise = [first_noise(model, picture.seed) for picture in pictures]
+            layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, here, strict=True)]
+        facts[recipe.site] = build_sae(
+            recipe, here, usual[recipe.site], layouts, model.grid, assets / recipe.folder
+        )
         print(recipe.site, facts[recipe.site])
     (out / "sae.json").write_text(json.dumps(facts) + "\n")
+
+
+def collected(model: SDXL, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+    """What the model's sites add at the first step, {site: (n_pictures, n_patches, d_model)}."""
+    source = Source(model.sites)
+    parts = [
+        activations_of(model, source, pictures[start : start + AT_ONCE])
+        for start in trange(0, len(pictures), AT_ONCE, desc="activations", mininterval=10)
+    ]
+    return {site: torch.cat([part[site] for part in parts]) for site in model.sites}
+
+
+def first_noise(model: SDXL, seed: int) -> Tensor:
+    """The noise that a run starts from, (4, 64, 64), as N(0, 1)."""
+    unet = model.pipeline.unet.config
+    shape = (unet.in_channels, unet.sample_size, unet.sample_size)
+    return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
 
 
 def drawn_layout(
@@ -89,7 +126,12 @@ def drawn_layout(
 
 
 def build_sae(
-    recipe: Recipe, activations: Tensor, usual: Tensor, layouts: list[scenes.Layout], folder: Path
+    recipe: Recipe,
+    activations: Tensor,
+    usual: Tensor,
+    layouts: list[scenes.Layout],
+    grid: Grid,
+    folder: Path,
 ) -> dict[str, float]:
     """Train one site's SAE on nine tenths of its activations and say how good it is on the others.
 
@@ -97,25 +139,17 @@ def build_sae(
         activations: (n_scenes, 256, d_model).
         usual: The same of other scenes, for strength 1.
         layouts: Of the scenes.
+        grid: Rows and columns of patches.
         folder: Where it is written.
     """
     n_train = len(activations) * 9 // 10
-    sae = train_sae(
-        activations[:n_train].flatten(0, 1),
-        k=10,
-        expansion=8,
-        site=recipe.site,
-        target="update",
-        steps=recipe.steps,
-        batch=1024,
-        merge=0.03 if recipe.supervised else 0.0,
-        centred=not recipe.supervised,
-    )
+    config = recipe.config
+    stream = shuffled(activations[:n_train].flatten(0, 1), config.batch, config.seed)
+    sae = train_sae(stream, config, site=recipe.site).sae
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
-    quality = measure(sae, activations[n_train:].flatten(0, 1))
+    sae, quality = completed(sae, activations[n_train:], grid)
     # A rare feature may not fire on so few pictures; it is dead if it fires on none of all pictures.
     dead = measure(sae, activations.flatten(0, 1)).dead
-    sae = dataclasses.replace(sae, positional=tuple(positional_features(sae, activations[n_train:])))
     save_sae(sae, folder)
     shown = torch.from_numpy(np.stack([places(layout) for layout in layouts]))
     labels, scores = label_features(sae, activations, shown, parts=not recipe.supervised)
@@ -131,6 +165,14 @@ def build_sae(
         "positional": len(sae.positional),
         "labelled": len(labels),
     }
+
+
+def shuffled(patches: Tensor, n: int, seed: int) -> Iterator[Tensor]:
+    """Batches (n, d_model) of all patches (n_patches, d_model) in random order, over and over again."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        for batch in torch.split(torch.randperm(len(patches), generator=generator), n):
+            yield patches[batch]
 
 
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")

@@ -283,7 +283,7 @@ def gradient(picture: Array) -> float:
 
 
 def sae_quality(b: Bench) -> Iterator[tuple[str, float]]:
-    from ember_widgets.training.batchtopk import measure
+    from ember_widgets.training.evaluation import measure
 
     vectors = []
     for _ in range(20 * b.trials):
