@@ -9,7 +9,7 @@ all of them. The peers are the real libraries; the first run installs them in en
 see this one's PyTorch. Their FVU is measured as ours is: on patches that no trainer has seen, with the batch's
 largest codes. In such short runs no feature counts as dead, for any of them.
 
-The activations cannot be SDXL-Turbo's where its weights are not. They are made once: sums of 4 to 20 of 6,000
+The activations cannot be SDXL-Turbo's where its weights are not. They are made once: sums of 4 to 20 of 4,000
 directions, some of which are much more frequent than others, with heavy-tailed codes, about a mean, with noise
 that an SAE cannot explain. They are scaled to a mean length of √d_model, as SAELens advises.
 
@@ -57,17 +57,18 @@ def activations(folder: Path) -> Path:
     if path.exists():
         return path
     print(f"making {N_BATCHES * BATCH:,} activations in {path}", flush=True)
-    generator = torch.Generator().manual_seed(0)
-    n_directions = 6000
+    # Not a seed of the trainers: with that, the first features would be the directions.
+    generator = torch.Generator().manual_seed(987_654_321)
+    n_directions = 4000
     directions = F.normalize(torch.randn(n_directions, D_MODEL, generator=generator), dim=1)
     mean = torch.randn(D_MODEL, generator=generator) * 0.3
-    frequency = torch.arange(1, n_directions + 1) ** -0.7
+    frequency = torch.arange(1, n_directions + 1) ** -0.8
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         for _ in range(N_BATCHES):
             counts = torch.randint(4, 21, (BATCH,), generator=generator)
             which = torch.multinomial(frequency, int(counts.sum()), True, generator=generator)
-            codes = torch.empty(len(which)).log_normal_(0, 0.8, generator=generator)
+            codes = torch.empty(len(which)).log_normal_(0, 0.6, generator=generator)
             starts = counts.cumsum(0) - counts
             x = F.embedding_bag(which, directions, starts, mode="sum", per_sample_weights=codes)
             x = x * (math.sqrt(D_MODEL) / 6) + mean + torch.randn(x.shape, generator=generator) * 0.15

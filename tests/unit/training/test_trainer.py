@@ -99,8 +99,7 @@ def test_its_gradients_are_those_of_the_dense_loss(
     monkeypatch.setattr(
         "ember_widgets.training.trainer.FEATURES", 7
     )  # blocks that do not divide the features
-    monkeypatch.setattr(batchtopk, "ROWS", 10)
-    monkeypatch.setattr(batchtopk, "BLOCK", 13)
+    monkeypatch.setattr(batchtopk, "FEATURES", 13)
     trainer = Trainer(config(coarse=coarse, **changes), D_MODEL)
     x = activations(10 * BATCH)
     for batch in x[: 4 * BATCH].split(BATCH):
@@ -149,8 +148,7 @@ class TestLargest:
     def test_they_are_exactly_the_largest_wherever_it_looks_first(
         self, n: int, level: float | None, coarse: bool
     ) -> None:
-        rough = batchtopk.Rounded.of(self.W) if coarse else None
-        codes = batchtopk.largest(self.x, self.W, self.b, n, level=level, coarse=rough)
+        codes = batchtopk.largest(self.x, self.W, self.b, n, level=level, coarse=coarse)
 
         dense = torch.relu(self.x @ self.W.T + self.b)
         smallest = dense.flatten().topk(n).values[-1]
