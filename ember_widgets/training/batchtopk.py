@@ -189,7 +189,7 @@ class Rough:
         return cls(rounded, torch.linalg.vector_norm(rounded, dim=1, dtype=torch.float32), torch.cat(errors))
 
     def bound(self, W: Tensor, b: Tensor) -> Tensor:
-        """By how much a patch's codes can differ from those in float32, besides `ERROR` of each: (n_patches,).
+        """By how much codes can differ from those in float32, besides `ERROR` of each: (n_patches,).
 
         |w·x − w̃·x̃| ≤ |w|·|x − x̃| + |w − w̃|·|x̃|, by Cauchy and Schwarz.
 

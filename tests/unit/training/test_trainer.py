@@ -159,6 +159,22 @@ class TestLargest:
         assert codes.smallest == pytest.approx(float(smallest))
         assert codes.counts.tolist() == torch.bincount(features, minlength=200).tolist()
 
+    @pytest.mark.parametrize("n_long", [0, 1, 50])
+    def test_candidates_in_bfloat16_give_the_same_codes_wherever_the_cut_is(
+        self, n_long: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batchtopk, "LONG", 25)  # two of the 50 patches may be too long for bfloat16
+        self.x[:n_long] *= 40
+        for n in range(50, 1000, 13):
+            found, exact = (
+                batchtopk.largest(self.x, self.W, self.b, n, level=4.0, coarse=coarse)
+                for coarse in (True, False)
+            )
+            assert len(exact.values) == n
+            assert found.features.tolist() == exact.features.tolist()
+            assert found.rows.tolist() == exact.rows.tolist()
+            torch.testing.assert_close(found.values, exact.values, rtol=1e-5, atol=1e-4)
+
     def test_codes_of_0_are_not_kept_where_too_few_are_above(self) -> None:
         codes = batchtopk.largest(self.x, self.W, self.b - 14, 5000)
 
@@ -189,6 +205,23 @@ def test_it_learns_the_directions_and_its_threshold_keeps_as_many_codes() -> Non
     typical = codes.pow(2).sum(0) / codes.sum(0)
     active = codes.sum(0) > 0.01 * codes.sum(0).max()
     assert float((sae.unit[active] / typical[active]).median()) == pytest.approx(1, abs=0.1)
+
+
+def test_its_threshold_is_the_running_mean_of_each_batchs_smallest_code() -> None:
+    trainer = Trainer(config(threshold_decay=0.8), D_MODEL)
+    x = activations(60 * BATCH)
+    trainer.begin(x)
+    expected: float | None = None
+    for n, batch in enumerate(x.split(BATCH), 1):
+        centred = batch * trainer._scale - trainer.weights["b_dec"]
+        codes = torch.relu(centred @ trainer.weights["W_enc"].T + trainer.weights["b_enc"])
+        smallest = float(codes.flatten().topk(BATCH * 3).values[-1])
+        decay = min(0.8, n / (n + 10))  # its memory is short at first
+        expected = smallest if expected is None else decay * expected + (1 - decay) * smallest
+
+        assert trainer.step(batch).threshold * trainer._scale == pytest.approx(expected, rel=1e-4)
+    sae = trainer.sae(site="down_blocks.2.attentions.1", target="update")
+    assert float(sae.threshold) * trainer._scale == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(8, D_MODEL), torch.full((8, D_MODEL), math.nan)])
