@@ -24,6 +24,10 @@ def activations(n: int, seed: int = 0) -> Tensor:
     return 7 * codes @ directions + 3
 
 
+def batches(x: Tensor) -> list[Tensor]:
+    return [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
+
+
 def config(**changes: object) -> TrainConfig:
     settings: dict[str, object] = {
         "n_patches": 100 * BATCH,
@@ -102,7 +106,7 @@ def test_its_gradients_are_those_of_the_dense_loss(
     monkeypatch.setattr(batchtopk, "FEATURES", 13)
     trainer = Trainer(config(coarse=coarse, **changes), D_MODEL)
     x = activations(10 * BATCH)
-    for batch in x[: 4 * BATCH].split(BATCH):
+    for batch in batches(x[: 4 * BATCH]):
         trainer.step(batch)
     batch = x[-BATCH:]
 
@@ -121,7 +125,7 @@ def test_its_step_is_adams_with_decoder_rows_of_length_one() -> None:
     parameters = {name: torch.nn.Parameter(value.clone()) for name, value in trainer.weights.items()}
     adam = torch.optim.Adam(parameters.values(), 1e-3)
 
-    for batch in x.split(BATCH):
+    for batch in batches(x):
         for name, value in Dense(trainer, batch).gradients.items():
             parameters[name].grad = value.clone()
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), 0.05)
@@ -192,7 +196,7 @@ class TestLargest:
 def test_it_learns_the_directions_and_its_threshold_keeps_as_many_codes() -> None:
     trainer = Trainer(config(n_patches=900 * BATCH, k=3, lr=3e-3), D_MODEL)
     x = activations(900 * BATCH)
-    losses = [trainer.step(batch) for batch in x.split(BATCH)]
+    losses = [trainer.step(batch) for batch in batches(x)]
 
     sae = trainer.sae(site="down_blocks.2.attentions.1", target="update")
     held_out = activations(2000, seed=1)
@@ -212,7 +216,7 @@ def test_its_threshold_is_the_running_mean_of_each_batchs_smallest_code() -> Non
     x = activations(60 * BATCH)
     trainer.begin(x)
     expected: float | None = None
-    for n, batch in enumerate(x.split(BATCH), 1):
+    for n, batch in enumerate(batches(x), 1):
         centred = batch * trainer._scale - trainer.weights["b_dec"]
         codes = torch.relu(centred @ trainer.weights["W_enc"].T + trainer.weights["b_enc"])
         smallest = float(codes.flatten().topk(BATCH * 3).values[-1])
@@ -221,6 +225,7 @@ def test_its_threshold_is_the_running_mean_of_each_batchs_smallest_code() -> Non
 
         assert trainer.step(batch).threshold * trainer._scale == pytest.approx(expected, rel=1e-4)
     sae = trainer.sae(site="down_blocks.2.attentions.1", target="update")
+    assert sae.threshold is not None
     assert float(sae.threshold) * trainer._scale == pytest.approx(expected, rel=1e-4)
 
 
@@ -246,11 +251,11 @@ def test_a_step_with_nan_is_refused_and_changes_no_weight() -> None:
 def test_a_trainer_goes_on_from_a_state_bit_by_bit() -> None:
     x = activations(8 * BATCH)
     one, other = (Trainer(config(dead_after=BATCH), D_MODEL) for _ in range(2))
-    for batch in x[: 4 * BATCH].split(BATCH):
+    for batch in batches(x[: 4 * BATCH]):
         one.step(batch)
     other.load_state({name: value.clone() for name, value in one.state().items()})
 
-    for batch in x[4 * BATCH :].split(BATCH):
+    for batch in batches(x[4 * BATCH :]):
         assert one.step(batch) == other.step(batch)
     for name, value in one.state().items():
         assert torch.equal(value, other.state()[name]), name
