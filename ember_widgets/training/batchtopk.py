@@ -1,7 +1,7 @@
 """The codes that BatchTopK keeps of a batch, and the products with them, without the matrix of all codes.
 
 Of n patches' n·n_features codes the n·k largest are kept, k/n_features of them. Only the encoder's product
-has to be computed in full; it is computed some rows at a time, so that all of it is never held. All other
+has to be computed in full; it is computed some features at a time, so that all of it is never held. All other
 products, the gradients' too, run over the codes kept.
 
 Where the device is faster in bfloat16, the full product is made in it, and only finds candidates: a bound of
@@ -21,11 +21,11 @@ from torch import Tensor
 
 from ember_widgets.training.ranks import Ranks
 
-ROWS = 512
-"""Patches whose codes are computed at a time, on a CPU."""
-ROWS_GPU = 4096
-BLOCK = 256
-"""Rows of weights that are rounded at a time."""
+FEATURES = 512
+"""Features whose codes are computed at a time, on a CPU."""
+FEATURES_GPU = 4096
+SOME = 64
+"""Patches that the first step's level is estimated from."""
 BELOW = 0.9
 """Candidates are the codes above so much of the smallest code kept last."""
 ROUNDING = 2**-8
@@ -61,35 +61,6 @@ class Codes:
         return self.starts.diff()
 
 
-@dataclass(frozen=True)
-class Rounded:
-    """A matrix in bfloat16, and what bounds the errors of products with it.
-
-    Attributes:
-        rows: (n, d_model) bfloat16.
-        longest: Length of the longest row, after rounding or before.
-        error: Length of the largest difference that rounding made to a row.
-    """
-
-    rows: Tensor
-    longest: float
-    error: float
-
-    @classmethod
-    def of(cls, rows: Tensor) -> Rounded:
-        """(n, d_model) float32, rounded."""
-        rounded = torch.empty_like(rows, dtype=torch.bfloat16)
-        lengths = rows.new_empty(2, len(rows))
-        step = len(rows) if rows.is_cuda else BLOCK
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            rounded[part] = rows[part]
-            lengths[0, part] = torch.linalg.vector_norm(rows[part], dim=1)
-            lengths[1, part] = torch.linalg.vector_norm(rows[part] - rounded[part], dim=1)
-        length, error = lengths.amax(1).tolist()
-        return cls(rounded, length + error, error)
-
-
 def largest(
     x: Tensor,
     W_enc: Tensor,
@@ -97,7 +68,7 @@ def largest(
     n: int,
     *,
     level: float | None = None,
-    coarse: Rounded | None = None,
+    coarse: bool = False,
     ranks: Ranks = Ranks(),  # noqa: B008  (it is immutable)
 ) -> Codes:
     """The n largest codes above 0 of relu(x·W_encᵀ + b_enc), of all processes together.
@@ -108,27 +79,26 @@ def largest(
         b_enc: (n_features,).
         n: How many.
         level: Where to look first; None = estimated from some patches.
-        coarse: W_enc in bfloat16, to find candidates with. The codes found are the same.
+        coarse: Whether to find candidates in bfloat16. The codes found are the same.
         ranks: The processes.
     """
     level = _estimate(x, W_enc, b_enc, n, ranks) if level is None else level
     while True:
-        rows, features, values = _above(x, W_enc, b_enc, level, n, coarse)
+        places, values = _above(x, W_enc, b_enc, level, n, coarse)
         found = int(ranks.sum(torch.tensor(len(values), device=x.device)))
         if found >= n or level <= 0:
             break
         level = level / 2 if level > 1e-6 else 0.0
     if ranks.world == 1:
         if len(values) > n:
-            values, chosen = values.topk(n, sorted=False)
-            rows, features = rows[chosen], features[chosen]
+            kept = values.topk(n, sorted=False).indices.sort().values
+            places, values = places[kept], values[kept]
     elif found > n:
         top = values.topk(min(n, len(values)), sorted=False).values
         top = ranks.gathered(F.pad(top, (0, n - len(top)), value=-math.inf))
         kept = values >= top.topk(n).values[-1]
-        rows, features, values = rows[kept], features[kept], values[kept]
-    order = (features * len(x) + rows).argsort()
-    rows, features, values = rows[order], features[order], values[order]
+        places, values = places[kept], values[kept]
+    features, rows = places // len(x), places % len(x)
     starts = starts_of(torch.bincount(features, minlength=len(W_enc)))
     low = values.min() if len(values) else values.new_tensor(math.inf)
     smallest = float(ranks.least(low.clone()))
@@ -136,7 +106,7 @@ def largest(
 
 
 def _estimate(x: Tensor, W_enc: Tensor, b_enc: Tensor, n: int, ranks: Ranks) -> float:
-    some = x[:ROWS]
+    some = x[:: max(1, len(x) // SOME)]
     share = max(1, n * len(some) // (len(x) * ranks.world))
     codes = torch.addmm(b_enc, some, W_enc.T).flatten()
     low = codes.topk(min(share, codes.numel())).values[-1] * BELOW
@@ -144,72 +114,106 @@ def _estimate(x: Tensor, W_enc: Tensor, b_enc: Tensor, n: int, ranks: Ranks) -> 
 
 
 def _above(
-    x: Tensor, W_enc: Tensor, b_enc: Tensor, level: float, n: int, coarse: Rounded | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, features and values of the codes above a level of at least 0, with the rows rising.
+    x: Tensor, W_enc: Tensor, b_enc: Tensor, level: float, n: int, coarse: bool
+) -> tuple[Tensor, Tensor]:
+    """The codes above a level of at least 0, in the order of their features.
 
     Of more than n codes, those that cannot be among the n largest may be left out.
+
+    Returns:
+        Places in the flat matrix of all codes (n_features, n_patches), and the codes.
     """
-    if coarse is not None:
-        bound = _bound(x, coarse, b_enc)
-        low = _lower(level, bound)
-        if int((low <= 0).sum()) <= len(x) // LONG:
-            return _above_roughly(x, W_enc, b_enc, level, n, coarse, bound)
-    places, values = _places(x, W_enc, b_enc, level)
-    return places // len(W_enc), places % len(W_enc), values
-
-
-def _places(x: Tensor, W_enc: Tensor, b_enc: Tensor, level: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Where codes are above a level, in the flat matrix of codes, and these codes."""
-    step = ROWS_GPU if x.is_cuda else ROWS
-    found, values = [], []
-    for start in range(0, len(x), step):
+    rough = Rough.of(x) if coarse else None
+    step = FEATURES_GPU if x.is_cuda else FEATURES
+    places, values, widths = [], [], []
+    for start in range(0, len(W_enc), step):
         part = slice(start, start + step)
-        codes = torch.addmm(b_enc, x[part], W_enc.T)
-        at = (codes > (level[part] if isinstance(level, Tensor) else level)).flatten().nonzero().squeeze(1)
-        values.append(codes.flatten()[at])
-        found.append(at + start * len(W_enc))
-    return torch.cat(found), torch.cat(values)
+        W, b = W_enc[part], b_enc[part]
+        bound = torch.zeros_like(x[:, 0]) if rough is None else rough.bound(W, b)
+        low = _lower(level, bound) if rough else bound + level
+        if rough and int((low <= 0).sum()) <= len(x) // LONG:
+            codes = torch.addmm(b.bfloat16()[:, None], W.bfloat16(), rough.x.T)
+            low = low.bfloat16()
+        else:
+            codes = torch.addmm(b[:, None], W, x.T)
+        at = (codes > low).flatten().nonzero().squeeze(1)
+        places.append(at + start * len(x))
+        values.append(codes.flatten()[at].float())
+        widths.append(bound[at % len(x)])
+    if rough is None:
+        return torch.cat(places), torch.cat(values)
+    return _made_exact(x, W_enc, b_enc, level, n, torch.cat(places), torch.cat(values), torch.cat(widths))
 
 
-def _above_roughly(
-    x: Tensor, W_enc: Tensor, b_enc: Tensor, level: float, n: int, coarse: Rounded, bound: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """See `_above`: candidates by their codes in bfloat16, then computed in float32."""
-    low = _lower(level, bound).bfloat16()
-    places, rough = _places(x.bfloat16(), coarse.rows, b_enc.bfloat16(), low)
-    rows, features = places // len(W_enc), places % len(W_enc)
-    if len(rows) > n:  # n codes are at least as large as the n-th of these least values
-        rough = rough.float()
-        width = bound[rows, 0] + ERROR * rough.abs()
-        sure = (rough - width).topk(n, sorted=False).values.min()
-        kept = rough + width >= sure
-        rows, features = rows[kept], features[kept]
-    counts = torch.bincount(rows, minlength=len(x))
-    values = dots(x, W_enc, starts_of(counts), features) + b_enc[features]
+def _made_exact(
+    x: Tensor,
+    W_enc: Tensor,
+    b_enc: Tensor,
+    level: float,
+    n: int,
+    places: Tensor,
+    values: Tensor,
+    widths: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """See `_above`: of codes known to within a width, those that can be among the largest, in float32."""
+    if len(places) > n:  # n codes are at least as large as the n-th of the least that these can be
+        widths = widths + ERROR * values.abs()
+        sure = (values - widths).topk(n, sorted=False).values.min()
+        places = places[values + widths >= sure]
+    features = places // len(x)
+    counts = torch.bincount(features, minlength=len(W_enc))
+    values = dots(W_enc, x, starts_of(counts), places % len(x)) + b_enc[features]
     kept = values > level
-    return rows[kept], features[kept], values[kept]
+    return places[kept], values[kept]
 
 
-def _bound(x: Tensor, coarse: Rounded, b_enc: Tensor) -> Tensor:
-    """By how much a patch's codes can differ from those in bfloat16, besides `ERROR` of each: (n_patches, 1).
+@dataclass(frozen=True)
+class Rough:
+    """Patches in bfloat16, and what bounds the errors of codes computed with them.
 
-    |x·w − x̃·w̃| ≤ |x − x̃|·|w| + |x̃|·|w − w̃|, by Cauchy and Schwarz.
+    Attributes:
+        x: (n_patches, d_model) bfloat16.
+        lengths: (n_patches,), of the patches as rounded.
+        errors: (n_patches,): length of the difference that rounding made.
     """
-    rounded = x.bfloat16()
-    lengths = torch.linalg.vector_norm(rounded, dim=1, dtype=torch.float32)
-    errors: Tensor = torch.linalg.vector_norm(x - rounded, dim=1)
-    # Sums are made in float32. On a GPU, parts of them may be added in bfloat16.
-    summing = x.shape[1] * 2**-23 + (2 * ROUNDING if x.is_cuda else 0)
-    bound = errors * coarse.longest + lengths * (coarse.error + summing * coarse.longest)
-    bound = bound + b_enc.abs().max() * (ERROR + 2 * ROUNDING)
-    return bound.unsqueeze(1)
+
+    x: Tensor
+    lengths: Tensor
+    errors: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> Rough:
+        """(n_patches, d_model) float32, rounded."""
+        rounded = x.bfloat16()
+        errors = [torch.linalg.vector_norm(a - b, dim=1) for a, b in zip(_cut(x), _cut(rounded), strict=True)]
+        return cls(rounded, torch.linalg.vector_norm(rounded, dim=1, dtype=torch.float32), torch.cat(errors))
+
+    def bound(self, W: Tensor, b: Tensor) -> Tensor:
+        """By how much codes can differ from those in float32, besides `ERROR` of each: (n_patches,).
+
+        |w·x − w̃·x̃| ≤ |w|·|x − x̃| + |w − w̃|·|x̃|, by Cauchy and Schwarz.
+
+        Args:
+            W: Some rows of W_enc, (n, d_model).
+            b: Their biases, (n,).
+        """
+        longest = torch.linalg.vector_norm(W, dim=1).max()
+        error = torch.linalg.vector_norm(W - W.bfloat16(), dim=1).max()
+        # Sums are made in float32. On a GPU, parts of them may be added in bfloat16.
+        summing = W.shape[1] * 2**-23 + (2 * ROUNDING if W.is_cuda else 0)
+        bias = b.abs().max() * (ERROR + 2 * ROUNDING)
+        bound: Tensor = self.errors * longest + self.lengths * (error + summing * (longest + error)) + bias
+        return bound
 
 
 def _lower(level: float, bound: Tensor) -> Tensor:
     """What codes above a level are above in bfloat16, however they are rounded; so is this."""
     low = level * (1 - ERROR) - bound
     return low - 2 * ROUNDING * low.abs()
+
+
+def _cut(x: Tensor) -> tuple[Tensor, ...]:
+    return (x,) if x.is_cuda else torch.tensor_split(x, max(1, len(x) // FEATURES))
 
 
 def starts_of(counts: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch.optim.adam import adam
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.placement import computes_in_bfloat16
 from ember_widgets.training import batchtopk
-from ember_widgets.training.batchtopk import Codes, Rounded
+from ember_widgets.training.batchtopk import Codes
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.ranks import Ranks
 
@@ -146,7 +146,7 @@ class Trainer:
             self.weights["b_enc"],
             n_patches * self.config.k,
             level=self._smallest * batchtopk.BELOW if self.n_steps_done else None,
-            coarse=Rounded.of(self.weights["W_enc"]) if self._is_coarse else None,
+            coarse=self._is_coarse,
             ranks=self.ranks,
         )
         error = batchtopk.decoded(

@@ -1,23 +1,25 @@
-"""Training an SAE: our trainer next to dictionary_learning's and SAELens's, and our stream next to a hook.
+"""Training an SAE: our trainer next to dictionary_learning's and SAELens's, our stream next to a hook.
 
-    python -m tests.benchmarks.train [--steps 60] [--seeds 3] [--folder FOLDER]
+    python -m tests.benchmarks.train [--steps 60] [--seeds 3] [--lr 0.002] [--folder FOLDER] [--cpu-time]
     python -m tests.benchmarks.train --only trainers|stream|full
 
-**Trainers.** d_model 1280, 10,240 features, k 10, batches of 2,048; the same learning rate, warm-up and decay.
-Each trainer runs in a process of its own and they take their steps in turns, so that a busy machine is busy for
-all of them. The peers are the real libraries; the first run installs them in environments of their own, which
-see this one's PyTorch. Their FVU is measured as ours is: on patches that no trainer has seen, with the batch's
-largest codes. In such short runs no feature counts as dead, for any of them.
+**Trainers.** d_model 1280, 10,240 features, k 10, batches of 2,048; the same learning rate, warm-up and
+decay. Each trainer runs in a process of its own and they take their steps in turns, so that a busy machine is
+busy for all of them; `OMP_NUM_THREADS=1` and `--cpu-time` leave others out of it. The peers are the real
+libraries; the first run installs them in environments of their own, which see this one's PyTorch. FVU is
+measured the same way for all: on patches that no trainer has seen, with the batch's largest codes. No feature
+counts as dead in so short a run, for any of them; the rate is larger than for a long one, or nothing would be
+learned.
 
-The activations cannot be SDXL-Turbo's where its weights are not. They are made once: sums of 4 to 20 of 6,000
-directions, some of which are much more frequent than others, with heavy-tailed codes, about a mean, with noise
-that an SAE cannot explain. They are scaled to a mean length of √d_model, as SAELens advises.
+The activations cannot be SDXL-Turbo's where its weights are not. They are made once: sums of 4 to 20 of 4,000
+directions, some of which are much more frequent than others, with heavy-tailed codes, about a mean, with
+noise that an SAE cannot explain. Their mean length is about √d_model, as SAELens advises.
 
-**Memory** is the most that the process holds, above what it held before the trainer was made, as a multiple of
-weights, Adam's two means and one batch.
+**Memory** is the most that the process holds, above what it held before the trainer was made, as a multiple
+of weights, Adam's two means and one batch.
 
-**Stream.** Patches a second of what `Painter.train_sae` reads, next to the plain way: the whole pipeline with a
-forward hook that notes the block's input and output, the same pictures at a time.
+**Stream.** Patches a second of what `Painter.train_sae` reads, next to the plain way: the whole pipeline with
+a forward hook that notes the block's input and output, the same pictures at a time.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ OURS = ("ember_widgets", "in_float32")
 FOLDER = Path("~/.cache/ember-widgets-benchmarks").expanduser()
 GB = 1e9
 
+Clock = Callable[[], float]
+
 
 def activations(folder: Path) -> Path:
     """The file of activations; made if it is not there."""
@@ -57,17 +61,18 @@ def activations(folder: Path) -> Path:
     if path.exists():
         return path
     print(f"making {N_BATCHES * BATCH:,} activations in {path}", flush=True)
-    generator = torch.Generator().manual_seed(0)
-    n_directions = 6000
+    # Not a seed of the trainers: with that, the first features would be the directions.
+    generator = torch.Generator().manual_seed(987_654_321)
+    n_directions = 4000
     directions = F.normalize(torch.randn(n_directions, D_MODEL, generator=generator), dim=1)
     mean = torch.randn(D_MODEL, generator=generator) * 0.3
-    frequency = torch.arange(1, n_directions + 1) ** -0.7
+    frequency = torch.arange(1, n_directions + 1) ** -0.8
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         for _ in range(N_BATCHES):
             counts = torch.randint(4, 21, (BATCH,), generator=generator)
             which = torch.multinomial(frequency, int(counts.sum()), True, generator=generator)
-            codes = torch.empty(len(which)).log_normal_(0, 0.8, generator=generator)
+            codes = torch.empty(len(which)).log_normal_(0, 0.6, generator=generator)
             starts = counts.cumsum(0) - counts
             x = F.embedding_bag(which, directions, starts, mode="sum", per_sample_weights=codes)
             x = x * (math.sqrt(D_MODEL) / 6) + mean + torch.randn(x.shape, generator=generator) * 0.15
@@ -141,7 +146,7 @@ def fvu(weights: dict[str, Tensor], x: Tensor) -> float:
     return float((x - decoded).pow(2).sum() / (x - x.mean(0)).pow(2).sum())
 
 
-def trainers(n_steps: int, seeds: int, folder: Path) -> None:
+def trainers(n_steps: int, seeds: int, lr: float, clock: str, folder: Path) -> None:
     """Print speed, FVU and memory of the trainers."""
     folder.mkdir(parents=True, exist_ok=True)
     file = activations(folder)
@@ -159,10 +164,11 @@ def trainers(n_steps: int, seeds: int, folder: Path) -> None:
             batch=BATCH,
             n_steps=n_steps,
             seed=seed,
-            lr=2e-4 / math.sqrt(N_FEATURES / 16_384),
+            lr=lr,
             warm_up=max(2, n_steps // 50),
             decay=n_steps // 5,
             threads=torch.get_num_threads(),
+            clock=clock,
         )
         python = Path(sys.executable)
         workers = [Worker(pythons.get(n, python), n, settings, folder / f"{n}.log") for n in names]
@@ -179,8 +185,7 @@ def trainers(n_steps: int, seeds: int, folder: Path) -> None:
             worker.close()
             errors[worker.name].append(fvu(load_file(path), held_out))
             path.unlink()
-        print(f"seed {seed}: " + ", ".join(f"{n} {errors[n][-1]:.4f}" for n in names), flush=True)
-    table(n_steps, seconds, memory, errors)
+        table(n_steps, seconds, memory, errors)
 
 
 def table(
@@ -192,9 +197,8 @@ def table(
     """Print what was measured."""
     parameters = 2 * N_FEATURES * D_MODEL + N_FEATURES + D_MODEL
     needed = 4 * (3 * parameters + BATCH * D_MODEL)
-    print(
-        f"\n{n_steps} steps of {BATCH:,} patches, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    threads = torch.get_num_threads()
+    print(f"\n{n_steps} steps of {BATCH:,} patches, threads: {threads}, torch {torch.__version__}")
     print("Medians of steps taken in turns; FVU on other patches, of each seed; memory of "
           f"{needed / GB:.2f} GB = weights + Adam + batch\n")  # fmt: skip
     print("| trainer | ms a step | patches/s | ours in bfloat16 | ours in float32 | FVU | memory |")
@@ -204,12 +208,11 @@ def table(
         ratios = [f"{median / medians[ours]:.2f}×" for ours in OURS]
         found = " ".join(f"{value:.4f}" for value in errors[name])
         share = max(memory[name]) / needed
-        print(
-            f"| {name} | {1e3 * median:.0f} | {BATCH / median:,.0f} | {' | '.join(ratios)} | {found} | {share:.2f}× |"
-        )
+        speed = f"{1e3 * median:.0f} | {BATCH / median:,.0f} | {' | '.join(ratios)}"
+        print(f"| {name} | {speed} | {found} | {share:.2f}× |", flush=True)
 
 
-def stream(repeats: int) -> None:
+def stream(repeats: int, clock: Clock) -> None:
     """Print patches a second of the embedded model."""
     from ember_widgets import Painter
 
@@ -225,11 +228,11 @@ def stream(repeats: int) -> None:
                 "same": hooked(same, site, prompts[:n]),
                 "plain": hooked(plain, site, prompts[:n]),
             }
-            took = timed(works, repeats)
+            took = timed(works, repeats, clock)
             report(f"{site.replace('_blocks', '').replace('attentions.', '')}, {n} at once", n, took)
 
 
-def full(repeats: int) -> None:
+def full(repeats: int, clock: Clock) -> None:
     """Print patches a second of SDXL at its true size, with random weights in bfloat16; it needs 10 GB."""
     import tempfile
 
@@ -263,9 +266,9 @@ def full(repeats: int) -> None:
     samples: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            started = time.perf_counter()
+            started = clock()
             work()
-            samples[name].append(1e3 * (time.perf_counter() - started))
+            samples[name].append(1e3 * (clock() - started))
     report("down.2.1, 1 at once", 1, {name: statistics.median(values) for name, values in samples.items()})
 
 
@@ -312,18 +315,21 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--lr", type=float, default=2e-3, help="of all trainers")
+    parser.add_argument("--cpu-time", action="store_true", help="processor time instead of the clock's")
     parser.add_argument("--repeats", type=int, default=15, help="of the embedded model's stream")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="activations and peers are kept there")
     parser.add_argument("--only", choices=["trainers", "stream", "full"])
     options = parser.parse_args()
     if options.steps > N_BATCHES - N_HELD_OUT:
         parser.error(f"--steps: there are batches for at most {N_BATCHES - N_HELD_OUT}")
+    clock = time.process_time if options.cpu_time else time.perf_counter
     if options.only in (None, "trainers"):
-        trainers(options.steps, options.seeds, options.folder)
+        trainers(options.steps, options.seeds, options.lr, clock.__name__, options.folder)
     if options.only in (None, "stream"):
-        stream(options.repeats)
+        stream(options.repeats, clock)
     if options.only in (None, "full"):
-        full(3)
+        full(3, clock)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ def activations(n: int, seed: int = 0) -> Tensor:
     return 7 * codes @ directions + 3
 
 
+def batches(x: Tensor) -> list[Tensor]:
+    return [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
+
+
 def config(**changes: object) -> TrainConfig:
     settings: dict[str, object] = {
         "n_patches": 100 * BATCH,
@@ -99,11 +103,10 @@ def test_its_gradients_are_those_of_the_dense_loss(
     monkeypatch.setattr(
         "ember_widgets.training.trainer.FEATURES", 7
     )  # blocks that do not divide the features
-    monkeypatch.setattr(batchtopk, "ROWS", 10)
-    monkeypatch.setattr(batchtopk, "BLOCK", 13)
+    monkeypatch.setattr(batchtopk, "FEATURES", 13)
     trainer = Trainer(config(coarse=coarse, **changes), D_MODEL)
     x = activations(10 * BATCH)
-    for batch in x[: 4 * BATCH].split(BATCH):
+    for batch in batches(x[: 4 * BATCH]):
         trainer.step(batch)
     batch = x[-BATCH:]
 
@@ -122,7 +125,7 @@ def test_its_step_is_adams_with_decoder_rows_of_length_one() -> None:
     parameters = {name: torch.nn.Parameter(value.clone()) for name, value in trainer.weights.items()}
     adam = torch.optim.Adam(parameters.values(), 1e-3)
 
-    for batch in x.split(BATCH):
+    for batch in batches(x):
         for name, value in Dense(trainer, batch).gradients.items():
             parameters[name].grad = value.clone()
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), 0.05)
@@ -149,8 +152,7 @@ class TestLargest:
     def test_they_are_exactly_the_largest_wherever_it_looks_first(
         self, n: int, level: float | None, coarse: bool
     ) -> None:
-        rough = batchtopk.Rounded.of(self.W) if coarse else None
-        codes = batchtopk.largest(self.x, self.W, self.b, n, level=level, coarse=rough)
+        codes = batchtopk.largest(self.x, self.W, self.b, n, level=level, coarse=coarse)
 
         dense = torch.relu(self.x @ self.W.T + self.b)
         smallest = dense.flatten().topk(n).values[-1]
@@ -160,6 +162,22 @@ class TestLargest:
         torch.testing.assert_close(codes.values, dense[rows, features])
         assert codes.smallest == pytest.approx(float(smallest))
         assert codes.counts.tolist() == torch.bincount(features, minlength=200).tolist()
+
+    @pytest.mark.parametrize("n_long", [0, 1, 50])
+    def test_candidates_in_bfloat16_give_the_same_codes_wherever_the_cut_is(
+        self, n_long: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batchtopk, "LONG", 25)  # two of the 50 patches may be too long for bfloat16
+        self.x[:n_long] *= 40
+        for n in range(50, 1000, 13):
+            found, exact = (
+                batchtopk.largest(self.x, self.W, self.b, n, level=4.0, coarse=coarse)
+                for coarse in (True, False)
+            )
+            assert len(exact.values) == n
+            assert found.features.tolist() == exact.features.tolist()
+            assert found.rows.tolist() == exact.rows.tolist()
+            torch.testing.assert_close(found.values, exact.values, rtol=1e-5, atol=1e-4)
 
     def test_codes_of_0_are_not_kept_where_too_few_are_above(self) -> None:
         codes = batchtopk.largest(self.x, self.W, self.b - 14, 5000)
@@ -178,7 +196,7 @@ class TestLargest:
 def test_it_learns_the_directions_and_its_threshold_keeps_as_many_codes() -> None:
     trainer = Trainer(config(n_patches=900 * BATCH, k=3, lr=3e-3), D_MODEL)
     x = activations(900 * BATCH)
-    losses = [trainer.step(batch) for batch in x.split(BATCH)]
+    losses = [trainer.step(batch) for batch in batches(x)]
 
     sae = trainer.sae(site="down_blocks.2.attentions.1", target="update")
     held_out = activations(2000, seed=1)
@@ -191,6 +209,24 @@ def test_it_learns_the_directions_and_its_threshold_keeps_as_many_codes() -> Non
     typical = codes.pow(2).sum(0) / codes.sum(0)
     active = codes.sum(0) > 0.01 * codes.sum(0).max()
     assert float((sae.unit[active] / typical[active]).median()) == pytest.approx(1, abs=0.1)
+
+
+def test_its_threshold_is_the_running_mean_of_each_batchs_smallest_code() -> None:
+    trainer = Trainer(config(threshold_decay=0.8), D_MODEL)
+    x = activations(60 * BATCH)
+    trainer.begin(x)
+    expected: float | None = None
+    for n, batch in enumerate(batches(x), 1):
+        centred = batch * trainer._scale - trainer.weights["b_dec"]
+        codes = torch.relu(centred @ trainer.weights["W_enc"].T + trainer.weights["b_enc"])
+        smallest = float(codes.flatten().topk(BATCH * 3).values[-1])
+        decay = min(0.8, n / (n + 10))  # its memory is short at first
+        expected = smallest if expected is None else decay * expected + (1 - decay) * smallest
+
+        assert trainer.step(batch).threshold * trainer._scale == pytest.approx(expected, rel=1e-4)
+    sae = trainer.sae(site="down_blocks.2.attentions.1", target="update")
+    assert sae.threshold is not None
+    assert float(sae.threshold) * trainer._scale == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(8, D_MODEL), torch.full((8, D_MODEL), math.nan)])
@@ -215,11 +251,11 @@ def test_a_step_with_nan_is_refused_and_changes_no_weight() -> None:
 def test_a_trainer_goes_on_from_a_state_bit_by_bit() -> None:
     x = activations(8 * BATCH)
     one, other = (Trainer(config(dead_after=BATCH), D_MODEL) for _ in range(2))
-    for batch in x[: 4 * BATCH].split(BATCH):
+    for batch in batches(x[: 4 * BATCH]):
         one.step(batch)
     other.load_state({name: value.clone() for name, value in one.state().items()})
 
-    for batch in x[4 * BATCH :].split(BATCH):
+    for batch in batches(x[4 * BATCH :]):
         assert one.step(batch) == other.step(batch)
     for name, value in one.state().items():
         assert torch.equal(value, other.state()[name]), name
