@@ -57,7 +57,7 @@ class Recipe:
         return TrainConfig(
             n_patches=self.steps * BATCH,
             batch=BATCH,
-            lr=4e-3,
+            lr=2e-3 if self.supervised else 6e-3,
             warm_up=0.05,
             decay=0.3,
             dead_after=80 * BATCH,

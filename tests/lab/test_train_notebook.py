@@ -12,7 +12,11 @@ from tests.lab.view import PaintView
 
 NAME = "06_train.ipynb"
 # What takes long, and what stands in its place here: 20 steps teach little, and show all the same.
-SHORTER = {"n_patches = 400_000": "n_patches = 20_480", "prompts[:60]": "prompts[:6]"}
+SHORTER = {
+    "n_patches = 400_000": "n_patches = 20_480",
+    "prompts[:60]": "prompts[:6]",
+    "n_pictures=8, n_features=8": "n_pictures=2, n_features=2",
+}
 
 
 def shortened(text: str) -> str:
