@@ -62,6 +62,7 @@ class Recipe:
             decay=0.3,
             dead_after=80 * BATCH,
             concave_penalty=0.03 if self.supervised else 0.0,
+            encoder_length=1.0,
             centred=not self.supervised,
         )
 

@@ -38,6 +38,9 @@ class TrainConfig:
         threshold_decay: Of the running mean of each batch's smallest kept code, the SAE's threshold.
         concave_penalty: Weight of the mean of Σ√code. It keeps patches that need fewer than k features
             from splitting one direction over several.
+        encoder_length: Length of the encoder's rows at first. The same learning rate turns short rows
+            faster than long ones. With a concave penalty give 1: short rows give weak codes, which it
+            pushes to 0.
         centred: Whether the SAE has a b_dec. Without it, a patch without active features decodes to 0.
         seed: Of the initial weights and of the order of patches.
         coarse: Whether candidates for the largest codes are found in bfloat16 and computed again in float32;
@@ -57,6 +60,7 @@ class TrainConfig:
     dead_after: int | None = None
     threshold_decay: float = 0.999
     concave_penalty: float = 0.0
+    encoder_length: float = 0.1
     centred: bool = True
     seed: int = 0
     coarse: bool | None = None
@@ -69,7 +73,7 @@ class TrainConfig:
         given["seed"] = checks.seed(self.seed)
         for name in ("warm_up", "decay", "threshold_decay"):
             given[name] = checks.share(name, getattr(self, name))
-        for name in ("lr", "clip", "aux_weight", "concave_penalty"):
+        for name in ("lr", "clip", "aux_weight", "concave_penalty", "encoder_length"):
             if getattr(self, name) is not None:
                 given[name] = _positive(
                     name, getattr(self, name), zero=name in ("aux_weight", "concave_penalty")

@@ -31,8 +31,6 @@ WINDOW = 10
 """A running mean begins with a short memory: of the last tenth of the steps, until that is long enough."""
 FEATURES = 256
 """Features whose gradients are made at a time, on a CPU."""
-FIRST_LENGTH = 0.1
-"""Of the encoder's rows. The same learning rate turns short rows faster than long ones."""
 AUX_ROWS = 512
 MEDIAN_ROUNDS = 50
 SMALL = 1e-3
@@ -85,7 +83,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(config.seed)
         W_dec = F.normalize(torch.randn(n_features, d_model, generator=generator), dim=1).to(self.device)
         self.weights = {
-            "W_enc": W_dec * FIRST_LENGTH,  # (n_features, d_model), as W_dec
+            "W_enc": W_dec * config.encoder_length,  # (n_features, d_model), as W_dec
             "W_dec": W_dec,
             "b_enc": torch.zeros(n_features, device=self.device),
             "b_dec": torch.zeros(d_model, device=self.device),

@@ -117,6 +117,7 @@ def test_a_process_that_fails_ends_all(shared: list[tuple[dict[str, Any], int, s
     assert first_status == 1, err  # it does not wait for the one that was killed
 
 
+@pytest.mark.slow
 def test_the_command_under_torchrun_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     captions, out = tmp_path / "captions.txt", tmp_path / "run"
     captions.write_text("\n".join(training_processes.PROMPTS))

@@ -128,7 +128,9 @@ def test_the_concave_penalty_keeps_a_direction_in_one_feature() -> None:
     data = data + 0.05 * torch.randn(8000, D, generator=generator)
     shares = []
     for penalty in (0.0, 0.03):
-        codes = trained(data, 400, k=4, lr=4e-3, concave_penalty=penalty, centred=False).encode(data)
+        codes = trained(
+            data, 400, k=4, lr=4e-3, concave_penalty=penalty, centred=False, encoder_length=1.0
+        ).encode(data)
         shares.append(float((codes.max(1).values / codes.sum(1).clamp(min=1e-6)).mean()))
     assert shares[1] > 0.85
     assert shares[1] > shares[0] + 0.1
