@@ -7,8 +7,10 @@ PYTHON ?= python3
 # The version the tests run on. For the CPU build where pip would take the CUDA one:
 #   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
-# Passed on, for example: make test PYTEST_ARGS="-m lab -x"
+# Passed on, for example: make test PYTEST_ARGS="-k wheel -x"
 PYTEST_ARGS ?=
+# How many processes run unit and pipeline tests.
+WORKERS ?= 2
 # The lowest versions are tested on this Python; the oldest that is supported finds most.
 LOWEST_PYTHON ?= $(PYTHON)
 
@@ -24,7 +26,9 @@ demo: .venv/for-demo
 	@$(BIN)/ember-widgets demo
 
 test: .venv/for-tests chromium lint js
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@# Side by side, with one thread each. Not the lab: browsers and kernels that share two cores keep each other waiting.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/pipeline $(PYTEST_ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest tests/lab $(PYTEST_ARGS) || [ $$? = 5 ]
 
 # Warnings are not errors here: old libraries warn of each other.
 test-lowest: .venv-lowest/for-tests

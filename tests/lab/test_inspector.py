@@ -181,12 +181,8 @@ def test_a_page_loaded_anew_shows_the_same_at_the_same_size(view: InspectorView)
     assert (box["width"], box["height"]) == (again_box["width"], again_box["height"]) == (400, 400)
 
 
-@pytest.mark.parametrize("dark", [False, True])
 def test_it_is_legible_in_both_themes_and_fits(
-    browser: Browser,
-    tmp_path_factory: pytest.TempPathFactory,
-    screenshots: Path,
-    dark: bool,
+    browser: Browser, server: LabServer, screenshots: Path
 ) -> None:
     cells = [
         "import ember_widgets as ember\npainter = ember.Painter.embedded()",
@@ -195,17 +191,13 @@ brush = ember.PaintWidget(painter, scene)
 inspector = ember.PatchInspector(painter, scene, brush=brush)
 inspector""",
     ]
-    with (
-        LabServer(tmp_path_factory.mktemp("lab-inspect"), dark=dark) as server,
-        new_context(browser, dark=dark) as context,
-    ):
+    with new_context(browser) as context:
         name = server.write_notebook("legible.ipynb", cells)
         notebook = Notebook(context.new_page(), server.address(name))
         notebook.run_all()
         view = InspectorView(notebook)
         view.settle()
-        theme = "dark" if dark else "light"
-        view.root.screenshot(path=screenshots / f"inspector-{theme}-new.png")
+        view.root.screenshot(path=screenshots / "inspector-light-new.png")
         row, col = view.ask(
             "[int(i) for i in __import__('numpy').argwhere("
             "inspector.inspection.counts == inspector.inspection.counts.max())[0]]"
@@ -215,23 +207,32 @@ inspector""",
         view.click_row(0)
         expect(view.rows.locator("img")).to_have_count(min(10, view.rows.count()), timeout=60_000)
         view.page.mouse.move(0, 0)
-        for layer in (
-            "picture",
-            "count",
-            "strongest",
-            "factors",
-            "unexplained_by_factors",
-            "similarity",
-            "feature",
-        ):
-            view.notebook.tell(f"inspector.layer = {layer!r}")
-            view.settle()
-            view.root.screenshot(path=screenshots / f"inspector-{theme}-{layer}.png")
-        contrasts = [(t, c) for t, c in view.root.evaluate(CONTRAST) if not t.startswith(".ember")]
-        assert len(contrasts) > 15
-        assert [(text, contrast) for text, contrast in contrasts if contrast < 3] == []
-        assert view.root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
+        for theme in ("light", "dark"):
+            view.page.emulate_media(color_scheme=theme)
+            view.page.evaluate(
+                "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})",
+                f"JupyterLab {theme.title()}",
+            )
+            expect(view.page.locator("body")).to_have_attribute(
+                "data-jp-theme-light", "true" if theme == "light" else "false"
+            )
+            for layer in (
+                "picture",
+                "count",
+                "strongest",
+                "factors",
+                "unexplained_by_factors",
+                "similarity",
+                "feature",
+            ):
+                view.notebook.tell(f"inspector.layer = {layer!r}")
+                view.settle()
+                view.root.screenshot(path=screenshots / f"inspector-{theme}-{layer}.png")
+            contrasts = [(t, c) for t, c in view.root.evaluate(CONTRAST) if not t.startswith(".ember")]
+            assert len(contrasts) > 15
+            assert [(text, contrast) for text, contrast in contrasts if contrast < 3] == []
+            assert view.root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
         view.notebook.tell("inspector.scene = scene.erase('left')\ninspector.layer = 'change'")
         view.settle()
-        view.page.screenshot(path=screenshots / f"inspector-{theme}-edited.png")
+        view.page.screenshot(path=screenshots / "inspector-dark-edited.png")
         server.stop_kernel(name)

@@ -77,7 +77,7 @@ def test_the_wheel_scrolls_the_notebook_over_every_canvas(
 
 def test_the_inspector_still_hears_the_pointer_after_scrolling(notebook: Notebook) -> None:
     canvas = point_at(notebook, "inspector = ", "canvas.ember-canvas")
-    notebook.page.mouse.wheel(0, 40)
+    assert scrolled_by(notebook, lambda: notebook.page.mouse.wheel(0, 40)) == 40
     box = canvas.bounding_box()
     assert box is not None
     notebook.page.mouse.click(box["x"] + box["width"] * 8.5 / 16, box["y"] + box["height"] * 9.5 / 16)

@@ -58,8 +58,7 @@ class TestExactly:
             for step in (2, 3):
                 assert not np.array_equal(codes(own, layered, step), codes(own, below, step))
 
-    @pytest.mark.parametrize("steps", [(0, 2), (2, 4), (3, 8)])
-    @pytest.mark.parametrize("mode", ["over", "add"])
+    @pytest.mark.parametrize(("steps", "mode"), [((0, 2), "over"), ((2, 4), "add"), ((3, 8), "over")])
     def test_with_nothing_else_edited_it_is_an_edit_at_those_steps(
         self, base: Painter, of_eight: Scene, steps: tuple[int, int], mode: Any
     ) -> None:

@@ -103,6 +103,8 @@ class MapView:
         """
         (left, right), (bottom, top) = _range(x), _range(y)
         self._shown = Rectangle(left, bottom, right, top)
+        if self._has_arrived():
+            self._sent_at = -math.inf  # what is seen from here on is what the user did
         # A new view begins in the middle, as high as the map; it may have missed what was sent.
         is_new = max(map(abs, self._shown.middle)) < 0.02 and abs(self._shown.size[1] / (2 * EDGE) - 1) < 0.02
         if self._target is not None:
@@ -145,7 +147,12 @@ class MapView:
 
     def _go(self, target: Rectangle) -> None:
         self._target, self._on_its_way, self._sent_at = target, True, time.monotonic()
+        if self._has_arrived():
+            self._sent_at = -math.inf  # the browser says nothing where nothing moves
         self._send(target)
+
+    def _has_arrived(self) -> bool:
+        return self._target is not None and self._shown is not None and self._target.fills(self._shown)
 
 
 def _range(value: object) -> tuple[float, float]:

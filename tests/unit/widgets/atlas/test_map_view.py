@@ -76,6 +76,18 @@ def test_a_place_out_of_view_counts_as_soon_as_it_is_on_its_way(page: Page) -> N
     assert page.view.now.holds(at((0.9, 0.9))).all()
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_the_user_does_as_soon_as_it_is_there_counts(page: Page, is_there: bool) -> None:
+    page.show(WHOLE if is_there else Rectangle(0, 0, 0.2, 0.2))
+    page.view.show_all()
+    page.follow()
+
+    page.show(Rectangle(0, 0, 0.1, 0.1))
+
+    assert not page.view.now.holds(at((0.9, 0.9))).any()
+    assert not page.view.was_sent
+
+
 def test_what_the_user_did_is_told_from_where_it_was_sent(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
