@@ -45,7 +45,6 @@ export function Film({ view }: { view: View }) {
   const { files, history } = view.store;
   const film = files.film.value;
   if (!film) return null;
-  const kept = history.steps.value.filter(([step, , name]) => name && step !== history.step.value);
   return (
     <Over label="Film" testid="film" class="e-program" isTitled onClose={files.stopFilm}>
       <label class="e-line e-forms">
@@ -55,7 +54,7 @@ export function Film({ view }: { view: View }) {
           value={film.step}
           onChange={(event) => files.wantFilm(Number(event.currentTarget.value))}
         >
-          {kept.map(([step, , name]) => (
+          {history.filmFrom.value.map(([step, , name]) => (
             <option key={step} value={step}>
               {name}
             </option>
