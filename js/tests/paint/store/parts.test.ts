@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Draft } from "../../../src/paint/store/draft.ts";
 import { Factors } from "../../../src/paint/store/factors.ts";
 import { FeatureSearch } from "../../../src/paint/store/feature_search.ts";
+import { Files, saidOf } from "../../../src/paint/store/files.ts";
 import { emptyLayers } from "../../../src/paint/store/grid.ts";
 import { History } from "../../../src/paint/store/history.ts";
 import { Painting } from "../../../src/paint/store/painting.ts";
@@ -81,6 +82,20 @@ test("a film leads from the steps that the kernel names, which are of the same p
   assert.deepEqual(history.filmFrom.value, [steps[0]]);
   history.take({ ...state, steps, film_from: [] });
   assert.deepEqual(history.filmFrom.value, []);
+});
+
+test("a film says which of its pictures is being drawn", () => {
+  const files = new Files(
+    () => 1,
+    () => {},
+  );
+  const said = () => files.film.value && saidOf(files.film.value);
+  files.wantFilm(0);
+  assert.equal(said(), "Drawing the film");
+  files.receiveFilm({ type: "film", client: "", seq: 1, n_drawn: 2, n: 13 });
+  assert.equal(said(), "Drawing picture 3 of 13");
+  files.receiveFilm({ type: "film", client: "", seq: 1, n_drawn: 13, n: 13 });
+  assert.equal(said(), "Making the film");
 });
 
 test("edits are stopped before a variation is requested", () => {
