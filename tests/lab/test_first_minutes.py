@@ -138,6 +138,16 @@ def test_a_wrong_value_is_said_in_place_and_the_last_right_one_stays_in_force(vi
     assert view.notebook.ask("widget.scene == before")
 
 
+def test_a_click_in_the_middle_of_the_seed_types_there_and_holds_nothing(view: PaintView) -> None:
+    seed = view.part("seed")
+    seed.scroll_into_view_if_needed()
+    box = seed.bounding_box()
+    assert box
+    view.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(seed).to_be_focused()
+    expect(view.part("hold-seed")).to_have_attribute("aria-pressed", "false")
+
+
 def test_a_seed_that_nobody_chose_is_not_in_force(view: PaintView) -> None:
     seed, note = view.part("seed"), view.part("seed-note")
     for typed, ends in (("7x", "Tab"), ("45.7", "Tab"), ("12a", "Escape")):

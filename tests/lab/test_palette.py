@@ -102,7 +102,7 @@ def test_a_weight_changes_what_a_factor_is_made_of(view: PaintView) -> None:
 
 def test_a_feature_becomes_a_factor_to_paint_with(view: PaintView) -> None:
     view.part("search-palette").fill("nothing of the kind")
-    expect(view.part("found")).to_contain_text("Nothing found")
+    expect(view.part("found")).to_contain_text("No feature found")
     view.part("search-palette").fill("lantern")
     expect(view.part("found-9")).to_contain_text("a lantern")
     view.part("search-palette").press("Enter")

@@ -254,7 +254,7 @@ def test_where_two_sites_are_steered_each_is_painted_apart(view: PaintView) -> N
     expect(view.part("found-9")).to_contain_text("up.0.1")
     view.part("more-0").click()
     view.part("search-drawer").fill("lantern")
-    expect(view.part("found")).to_contain_text("Nothing found")
+    expect(view.part("found")).to_contain_text("No feature found")
 
 
 def test_a_stroke_is_previewed_and_says_so(view: PaintView) -> None:

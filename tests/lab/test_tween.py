@@ -54,12 +54,16 @@ def test_a_film_needs_a_kept_step_and_can_be_stopped(view: PaintView) -> None:
     view.drag([(3, 2)])
     view.settle()
     film = view.part("film-make")
-    expect(film).to_have_attribute("title", "A film from one step to another: name one of them")
+    expect(film).to_have_attribute(
+        "title", "Name a step of this picture first: a film leads from it to another"
+    )
     view.part("step-0").click()
     view.settle()
     view.part("keep").fill("before")
     view.part("keep").press("Enter")
-    expect(film).to_have_attribute("title", "Choose another step, then make a film from “before” to it")
+    expect(film).to_have_attribute(
+        "title", "Choose another step of this picture, then make a film from “before” to it"
+    )
     view.part("step-1").click()
     view.settle()
     expect(view.part("film-make")).to_have_attribute("title", "Film from “before” to this step")

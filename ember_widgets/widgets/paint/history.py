@@ -109,6 +109,18 @@ class History:
         """The names of the states that are kept."""
         return {step: self._names[step] for step in sorted(self._names)}
 
+    @property
+    def film_from(self) -> list[int]:
+        """The numbers of the named states that a film can lead from: other edits of the current picture."""
+        return [step for step in self.names if step != self._step and self._is_of_this_picture(step)]
+
+    def _is_of_this_picture(self, step: int) -> bool:
+        try:
+            self._states[step].painted.check_same_picture(self.current.painted)
+        except ValueError:
+            return False
+        return True
+
     def state(self, step: int) -> State | None:
         """The state of a number; None if there is none."""
         return self._states.get(step)

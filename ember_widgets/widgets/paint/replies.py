@@ -101,6 +101,7 @@ class StateReply(Reply):
     replaced: bool
     steps: Sequence[Sequence[Any]]
     step: int
+    film_from: Sequence[int]
     seeds: Sequence[Sequence[str]]
     capabilities: Sequence[str]
 
@@ -162,6 +163,7 @@ class StateReply(Reply):
             replaced=history.has_replaced_painting,
             steps=[[step, key_of_step(step), names.get(step, "")] for step in history.steps],
             step=history.step,
+            film_from=history.film_from,
             seeds=[[str(seed), key] for seed, key in keys_of_seeds(history)],
             capabilities=list(capabilities(painter)),
             buffers=tuple(array.astype("<f4").tobytes() for array in maps),

@@ -82,6 +82,7 @@ export class FakeKernel implements Model {
       replaced: false,
       steps: [],
       step: 0,
+      film_from: [],
       seeds: [],
       capabilities: ["styles", "labels", "draw_icons", "refit", "reseed", "sweep", "robustness"],
       ...change,

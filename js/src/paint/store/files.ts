@@ -14,6 +14,10 @@ export interface Film {
   readonly keep?: () => void;
 }
 
+/** What is being done for a film that is not there yet. */
+export const saidOf = ({ nDrawn, n }: Film): string =>
+  nDrawn < n ? `Drawing picture ${nDrawn + 1} of ${n}` : n ? "Making the film" : "Drawing the film";
+
 export class Files {
   readonly film = signal<Film | null>(null);
   /** The edits as Python, while they are shown. */

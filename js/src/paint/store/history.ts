@@ -13,6 +13,8 @@ export class History {
   readonly steps = signal<StateMessage["steps"]>([]);
   /** The step that is shown. */
   readonly step = signal(0);
+  /** The steps from which a film leads to it. */
+  readonly filmFrom = signal<StateMessage["steps"]>([]);
 
   constructor(
     private readonly ask: (request: Request) => void,
@@ -20,13 +22,16 @@ export class History {
     private readonly cancelStroke: () => boolean,
   ) {}
 
-  take(state: Pick<StateMessage, "can_undo" | "can_redo" | "edited" | "replaced" | "steps" | "step">): void {
+  take(
+    state: Pick<StateMessage, "can_undo" | "can_redo" | "edited" | "replaced" | "steps" | "step" | "film_from">,
+  ): void {
     this.canUndo.value = state.can_undo;
     this.canRedo.value = state.can_redo;
     this.isEdited.value = state.edited;
     this.hasReplaced.value = state.replaced;
     this.steps.value = state.steps;
     this.step.value = state.step;
+    this.filmFrom.value = state.steps.filter(([step]) => state.film_from.includes(step));
   }
 
   undo(): void {

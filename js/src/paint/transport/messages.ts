@@ -98,6 +98,8 @@ export interface StateMessage extends SceneInfo {
   /** All steps of the history, the keys of their thumbnails, and the names of those that are kept. */
   readonly steps: readonly (readonly [step: number, key: string, name: string])[];
   readonly step: number;
+  /** The steps from which a film leads to this one: those with a name that are of the same picture. */
+  readonly film_from: readonly number[];
   /** The next seeds, each with the key of a thumbnail: the same painting with that seed. */
   readonly seeds: readonly (readonly [seed: string, key: string])[];
   /** What this painter offers besides analyze and render: names of CAPABILITIES in ember_widgets/painter/protocol.py. */

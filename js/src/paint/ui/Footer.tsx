@@ -38,7 +38,7 @@ function statusText(view: View, state: "lost" | "error" | "busy" | "idle"): stri
   const { store } = view;
   const frame = store.pictures.picture.value?.frame;
   if (store.status.frozen.value) return "Saved page";
-  if (state === "lost") return "No kernel";
+  if (state === "lost") return "Waiting for the kernel";
   if (state === "error") return "Not done";
   if (store.status.task.value === "draw")
     return store.painting.info.value ? "Drawing a new scene" : "Opening the model";
@@ -72,8 +72,8 @@ export function Notice({ view }: { view: View }) {
     return (
       <div class="e-notice" role="alert" data-testid="lost">
         <p>
-          Kernel gone, or too busy to answer. If another cell is running, wait until it ends. Otherwise save the
-          painting, re-run the cell, and open the file there.
+          The kernel is busy with another cell, or gone. The widget goes on by itself when it is free. If no cell is
+          running: save the painting, re-run the cell, and open the file there.
         </p>
         {store.pictures.file.value && (
           <div class="e-actions">

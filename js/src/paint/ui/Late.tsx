@@ -20,7 +20,7 @@ export function Late<Name extends keyof Parts>({
   const text = panels.isRefused.value
     ? "This browser does not let the widget load this part."
     : status.lost.value
-      ? "This part comes from the kernel, which does not answer."
+      ? "This part comes from the kernel, which is busy or gone."
       : "Waiting for the kernel, which sends this part…";
   return (
     <p class="e-empty e-late" role="status" data-testid="late">

@@ -143,7 +143,7 @@ function Steps({ store }: { store: Store }) {
   const now = store.history.step.value;
   if (steps.length < 2) return null;
   const [, , kept = ""] = steps.find(([step]) => step === now) ?? [];
-  const [from, , fromName] = steps.findLast(([step, , name]) => name && step !== now) ?? [];
+  const [from, , fromName] = store.history.filmFrom.value.at(-1) ?? [];
   return (
     <div class="e-line">
       <ol class="e-strip" aria-label="Steps">
@@ -181,8 +181,8 @@ function Steps({ store }: { store: Store }) {
           from !== undefined
             ? `Film from “${fromName}” to this step`
             : kept
-              ? `Choose another step, then make a film from “${kept}” to it`
-              : "A film from one step to another: name one of them"
+              ? `Choose another step of this picture, then make a film from “${kept}” to it`
+              : "Name a step of this picture first: a film leads from it to another"
         }
         testid="film-make"
         disabled={from === undefined}

@@ -72,7 +72,7 @@ export function Search(props: {
         <div class="e-found" data-testid="found">
           {features.isDone && !found.length && (
             <p class="e-name" role="status">
-              Nothing found
+              No feature found
             </p>
           )}
           <div role="listbox" id={list} aria-label="Found" tabIndex={-1}>

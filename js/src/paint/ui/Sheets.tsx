@@ -1,6 +1,7 @@
 /** Sheets over the widget: the program, a sheet of pictures. */
 
 import { put } from "../../shared/signals.ts";
+import { saidOf } from "../store/files.ts";
 import type { View } from "../store/view.ts";
 import { Button, Over, TextButton } from "./controls.tsx";
 
@@ -45,7 +46,6 @@ export function Film({ view }: { view: View }) {
   const { files, history } = view.store;
   const film = files.film.value;
   if (!film) return null;
-  const kept = history.steps.value.filter(([step, , name]) => name && step !== history.step.value);
   return (
     <Over label="Film" testid="film" class="e-program" isTitled onClose={files.stopFilm}>
       <label class="e-line e-forms">
@@ -55,7 +55,7 @@ export function Film({ view }: { view: View }) {
           value={film.step}
           onChange={(event) => files.wantFilm(Number(event.currentTarget.value))}
         >
-          {kept.map(([step, , name]) => (
+          {history.filmFrom.value.map(([step, , name]) => (
             <option key={step} value={step}>
               {name}
             </option>
@@ -66,13 +66,10 @@ export function Film({ view }: { view: View }) {
       {film.url ? (
         <img class="e-sheet e-played" src={film.url} alt="The film" data-testid="film" />
       ) : (
-        <progress
-          class="e-film"
-          aria-label="Pictures drawn"
-          data-testid="film-progress"
-          max={film.n || 1}
-          value={film.nDrawn}
-        />
+        <label class="e-drawing">
+          {saidOf(film)}
+          <progress class="e-film" data-testid="film-progress" max={film.n || 1} value={film.nDrawn} />
+        </label>
       )}
       <div class="e-line e-forms">
         Save as

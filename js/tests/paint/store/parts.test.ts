@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Draft } from "../../../src/paint/store/draft.ts";
 import { Factors } from "../../../src/paint/store/factors.ts";
 import { FeatureSearch } from "../../../src/paint/store/feature_search.ts";
+import { Files, saidOf } from "../../../src/paint/store/files.ts";
 import { emptyLayers } from "../../../src/paint/store/grid.ts";
 import { History } from "../../../src/paint/store/history.ts";
 import { Painting } from "../../../src/paint/store/painting.ts";
@@ -57,7 +58,7 @@ test("undo first cancels a stroke, and requests a step only if there is one", ()
   const { requests, ask } = recorder();
   let isStroking = true;
   const history = new History(ask, () => isStroking);
-  history.take({ can_undo: true, can_redo: false, edited: true, replaced: false, steps: [], step: 4 });
+  history.take({ can_undo: true, can_redo: false, edited: true, replaced: false, steps: [], step: 4, film_from: [] });
   history.undo();
   assert.deepEqual(requests, []);
   isStroking = false;
@@ -67,6 +68,34 @@ test("undo first cancels a stroke, and requests a step only if there is one", ()
   history.go(2);
   history.keep("best");
   assert.deepEqual(requests, [{ type: "undo" }, { type: "go", step: 2 }, { type: "keep", step: 4, name: "best" }]);
+});
+
+test("a film leads from the steps that the kernel names, which are of the same picture", () => {
+  const history = new History(recorder().ask, () => false);
+  const state = { can_undo: true, can_redo: false, edited: true, replaced: false, step: 3 };
+  const steps = [
+    [0, "step 0", "first"],
+    [1, "step 1", "of another picture"],
+    [3, "step 3", "now"],
+  ] as const;
+  history.take({ ...state, steps, film_from: [0] });
+  assert.deepEqual(history.filmFrom.value, [steps[0]]);
+  history.take({ ...state, steps, film_from: [] });
+  assert.deepEqual(history.filmFrom.value, []);
+});
+
+test("a film says which of its pictures is being drawn", () => {
+  const files = new Files(
+    () => 1,
+    () => {},
+  );
+  const said = () => files.film.value && saidOf(files.film.value);
+  files.wantFilm(0);
+  assert.equal(said(), "Drawing the film");
+  files.receiveFilm({ type: "film", client: "", seq: 1, n_drawn: 2, n: 13 });
+  assert.equal(said(), "Drawing picture 3 of 13");
+  files.receiveFilm({ type: "film", client: "", seq: 1, n_drawn: 13, n: 13 });
+  assert.equal(said(), "Making the film");
 });
 
 test("edits are stopped before a variation is requested", () => {

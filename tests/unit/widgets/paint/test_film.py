@@ -96,6 +96,21 @@ def test_a_step_that_is_another_picture_is_refused(
     assert "step 77 is not in the history any more" in browser.of("error")[-1]["message"]
 
 
+@pytest.mark.parametrize("other", [{"seed": 9}, {"prompt": "a cat"}, {"n_steps": 2}])
+def test_films_are_offered_from_named_steps_of_the_same_picture(
+    widget: PaintWidget, browser: Browser, scene: Scene, other: dict[str, Any]
+) -> None:
+    widget.keep("as drawn")
+    assert browser.state()["film_from"] == []
+    browser.edit(scene.paint(0, PATCHES))
+    browser.edit(scene.paint(1, PATCHES))
+    assert browser.state()["film_from"] == [0]
+    widget.scene = scene.replace(**other)
+    assert browser.state()["film_from"] == []
+    browser.ask("go", step=1)
+    assert browser.state()["film_from"] == [0]
+
+
 def test_mp4_without_pyav_is_refused_before_anything_is_drawn(
     browser: Browser, painter: FakePainter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

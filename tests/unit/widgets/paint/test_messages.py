@@ -63,6 +63,7 @@ def test_a_page_that_opens_hears_all_there_is(browser: Browser, scene: Scene) ->
         "replaced": False,
         "steps": [[0, "step 0", ""]],
         "step": 0,
+        "film_from": [],
         "seeds": [["4", "seed 4 of 0"], ["5", "seed 5 of 0"], ["6", "seed 6 of 0"], ["7", "seed 7 of 0"]],
         "capabilities": [],
         "rows": 16,
