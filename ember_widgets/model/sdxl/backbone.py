@@ -105,12 +105,13 @@ class SDXL:
         """What enters and leaves the sites in unedited runs. Nothing after the last site and step is run.
 
         Args:
-            runs: Without photographs, and alike but for prompts and seeds. They go through the model together at
-                the first step, one after another at later steps.
+            runs: Without photographs, and alike but for prompts and seeds. They go through the model
+                together at the first step, one after another at later steps.
             steps: Which steps, counted from 0.
 
         Yields:
-            At each of the steps {site: state}, (n_runs, d_model, rows, cols); with guidance the conditional half.
+            At each of the steps {site: state}, (n_runs, d_model, rows, cols); with guidance the
+            conditional half.
         """
         n = len(runs)
         for step in steps:

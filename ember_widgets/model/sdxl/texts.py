@@ -67,7 +67,7 @@ class Texts:
 
     @torch.no_grad()
     def encode_all(self, prompts: Sequence[str], guided: bool = False) -> Text:
-        """Encode prompts together; with guidance, the unconditional halves of all come first. None is kept."""
+        """Encode prompts together; with guidance, the unconditional halves come first. None is kept."""
         return self._encoded(list(prompts), guided)
 
     def _encoded(self, prompt: str | list[str], guided: bool) -> Text:
