@@ -64,8 +64,8 @@ class TensorBatches:
     """Batches from an iterable of activations.
 
     Args:
-        stream: Tensors (n, d_model), of any n; it is read once, and again from its beginning when a training
-            is resumed, so it must give the same tensors again.
+        stream: Tensors (n, d_model), of any n; it is read once, and again from its beginning when a
+            training is resumed, so it must give the same tensors again.
         site: Where they come from.
         n: Patches of a batch.
     """
@@ -130,8 +130,8 @@ class Prompts:
     """Prompts, over and over again.
 
     Args:
-        given: A list, an iterable that can be gone through more than once (a data set's column), or a text
-            file with one prompt in each line.
+        given: A list, an iterable that can be gone through more than once (a data set's column), or a
+            text file with one prompt in each line.
 
     Attributes:
         name: Identifies them, as far as can be told without reading a long stream.
@@ -169,7 +169,15 @@ class Prompts:
 
     def __iter__(self) -> Iterator[Any]:
         while True:
-            yield from self._given
+            is_empty = True
+            for prompt in self._given:
+                is_empty = False
+                yield prompt
+            if is_empty:  # it would be asked for ever
+                raise ValueError(
+                    "prompts gave nothing when gone through once more; give a list, or an iterable "
+                    "that begins anew each time"
+                )
 
 
 class PictureBatches:
@@ -248,21 +256,30 @@ class PictureBatches:
                 return {site: torch.cat([one[site] for one in drawn]) for site in drawn[0]}
 
     def _try(self, pictures: list[Picture]) -> list[dict[str, Tensor]]:
+        found, faults = self._good_ones(pictures)
+        for picture, fault in faults:
+            self._skip(picture.prompt, fault)
+        return [flat(activations) for activations in found]
+
+    def _good_ones(
+        self, pictures: list[Picture]
+    ) -> tuple[list[dict[str, Tensor]], list[tuple[Picture, Exception]]]:
+        """Activations of the pictures that can be drawn, together or one by one; and the others."""
         try:
-            return [flat(self._activations(pictures))]
+            return [self._activations(pictures)], []
         except (MemoryError, torch.OutOfMemoryError, FloatingPointError):
             raise
         except Exception:
             pass  # one of them at fault: find out which
-        drawn = []
+        found, faults = [], []
         for picture in pictures:
             try:
-                drawn.append(flat(self._activations([picture])))
+                found.append(self._activations([picture]))
             except (MemoryError, torch.OutOfMemoryError, FloatingPointError):
                 raise
             except Exception as fault:
-                self._skip(picture.prompt, fault)
-        return drawn
+                faults.append((picture, fault))
+        return found, faults
 
     def _activations(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         with self._lock:
@@ -283,8 +300,7 @@ class PictureBatches:
         if self._n_bad >= MOST_SKIPPED:
             raise ValueError(
                 f"{self._n_bad} prompts one after another could not be drawn, the last one "
-                f"{checks.shown(prompt)}: "
-                f"{fault}"
+                f"{checks.shown(prompt)}: {fault}"
             ) from fault
 
     def state(self) -> dict[str, Tensor]:
@@ -307,14 +323,23 @@ class PictureBatches:
     def held_out(self, n: int) -> dict[str, Tensor]:
         """Activations of pictures that no training sees, {site: (n, n_patches, d_model)}: other seeds.
 
-        The prompts are the first ones.
+        The prompts are the first ones, over and over; those that cannot be drawn are left out.
+
+        Raises:
+            ValueError: None of them can be drawn.
         """
-        texts = itertools.cycle([p for p in self._prompts.first if isinstance(p, str)] or [""])
-        pictures = [Picture(prompt, HELD_OUT_SEED + i) for i, prompt in enumerate(itertools.islice(texts, n))]
-        parts = [
-            self._activations(pictures[start : start + self._at_once]) for start in range(0, n, self._at_once)
-        ]
-        return {site: torch.cat([part[site].cpu() for part in parts]) for site in self.source.sites}
+        found: list[dict[str, Tensor]] = []
+        texts, n_found, first = [p for p in self._prompts.first if checks.is_text(p)], 0, 0
+        while n_found < n:
+            if first >= len(texts) and not n_found:
+                raise ValueError(
+                    f"none of the first {len(self._prompts.first)} prompts can be drawn; give other prompts"
+                )
+            seeds = range(first, first + min(self._at_once, n - n_found))
+            some, _ = self._good_ones([Picture(texts[i % len(texts)], HELD_OUT_SEED + i) for i in seeds])
+            found += some
+            n_found, first = sum(len(one[self.source.sites[0]]) for one in found), seeds.stop
+        return {site: torch.cat([one[site].cpu() for one in found]) for site in self.source.sites}
 
 
 def activations_of(model: SDXL, source: Source, pictures: Sequence[Picture]) -> dict[str, Tensor]:

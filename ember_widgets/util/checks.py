@@ -57,6 +57,15 @@ def text(name: str, value: object) -> str:
     return value
 
 
+def is_text(value: object) -> bool:
+    """Whether `text` would take it."""
+    try:
+        text("text", value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def whole(name: str, value: object, low: int, high: int) -> int:
     """``value`` as an int; the range is for the message, and is not checked."""
     try:

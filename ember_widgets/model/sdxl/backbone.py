@@ -110,8 +110,8 @@ class SDXL:
             steps: Which steps, counted from 0.
 
         Yields:
-            At each of the steps {site: state}, (n_runs, d_model, rows, cols); with guidance the conditional
-                half.
+            At each of the steps {site: state}, (n_runs, d_model, rows, cols); with guidance the
+            conditional half.
         """
         n = len(runs)
         for step in steps:

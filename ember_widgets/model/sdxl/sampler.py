@@ -217,8 +217,8 @@ class Sampler:
         """What enters and leaves each site at the first step of several runs, side by side.
 
         Args:
-            runs: Without photographs, and alike but for prompts and seeds. With guidance, the unconditional
-                halves of all runs come first.
+            runs: Without photographs, and alike but for prompts and seeds. With guidance, the
+                unconditional halves of all runs come first.
         """
         check_methods(self.pipeline)
         self._follow()
