@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--lr", type=float, help="peak learning rate (default: by the number of features)")
     how.add_argument("--seed", type=int, default=0, help="of weights, pictures and order (default: 0)")
     how.add_argument("--buffer", type=count, help="patches that are mixed (default: 16 batches)")
+    how.add_argument("--shards", metavar="FOLDER", help="keep activations there, for several passes")
     how.add_argument(
         "--checkpoint-minutes", type=float, default=10.0, help="between checkpoints (default: 10)"
     )
@@ -158,6 +159,7 @@ def _train(options: argparse.Namespace, prompts: Path) -> TrainingRun:
         guidance=options.guidance,
         resume=not options.no_resume,
         buffer=options.buffer,
+        shards=options.shards,
         checkpoint_s=60 * options.checkpoint_minutes,
     )
 

@@ -707,15 +707,16 @@ class Painter:
         logger: Any = None,
         progress: bool = True,
         buffer: int | None = None,
+        shards: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> TrainingRun:
         """Train SAEs on what this model does with prompts, from captions to a dictionary to paint with.
 
         The model runs up to the last site only, and its activations go through a shuffling buffer in memory
-        into the training: they are not written to disk. Picture i has prompt i, over and over, and seed
-        `seed` + i. Called again with the same arguments, a training that was stopped goes on from its last
-        checkpoint; on a CPU it gives the same weights, bit by bit, as one that was not. Ctrl-C, or the
-        notebook's stop button, ends it with an SAE that can be used.
+        into the training: they are not written to disk, unless `shards` asks for it. Picture i has prompt i,
+        over and over, and seed `seed` + i. Called again with the same arguments, a training that was stopped
+        goes on from its last checkpoint; on a CPU it gives the same weights, bit by bit, as one that was not.
+        Ctrl-C, or the notebook's stop button, ends it with an SAE that can be used.
 
         Other threads can use the painter meanwhile: the model is held for a few pictures at a time. Do not
         change the pipeline until it has ended.
@@ -743,6 +744,9 @@ class Painter:
                 "wandb"; a `GeneralTracker`; or a list of these. Needs ``pip install 'ember-widgets[train]'``.
             progress: Say what the training takes before it begins, and show how far it is.
             buffer: Patches in the shuffling buffer, at least two batches; None = 16 batches.
+            shards: A folder that keeps the activations, for several passes over the same pictures: prompt i
+                has seed `seed` + i in every pass, the first pass runs the model and writes, later ones read.
+                Other trainings on the same pictures may read it too. Prompts must be a list or a text file.
             **settings: Any other field of `TrainConfig`, for instance `aux_weight` or `dead_after`.
 
         Returns:
@@ -781,6 +785,7 @@ class Painter:
             logger=logger,
             progress=progress,
             buffer=buffer,
+            shards=shards,
             lock=self.model.lock,
             settings=settings,
         )

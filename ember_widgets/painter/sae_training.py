@@ -21,11 +21,12 @@ from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene import site_names
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality, completed
-from ember_widgets.training.forecast import Forecast, Size, step_seconds, what_is_left
+from ember_widgets.training.forecast import Forecast, Size, step_seconds, volume, what_is_left
 from ember_widgets.training.history import Reporter
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.report import reporters, trackers
 from ember_widgets.training.run import CHECKPOINT_S, Part, TrainingRun, memory_explained, train
+from ember_widgets.training.shards import Shards, n_bytes
 from ember_widgets.training.stream import AT_ONCE, PictureBatches, Prompts, Source
 from ember_widgets.training.trainer import Trainer
 from ember_widgets.util import checks
@@ -120,6 +121,7 @@ def train_on(
     seed: int = 0,
     resume: bool = True,
     buffer: int | None = None,
+    shards: str | os.PathLike[str] | None = None,
     reporters: Iterable[Reporter] = (),
     progress: bool = False,
     lock: AbstractContextManager[Any] | None = None,
@@ -157,8 +159,33 @@ def train_on(
     parts = parts_of(model.sites, config, k, expansion)
     for part in parts.values():
         part.config.n_features(model.width(part.site))  # says which k is too large
+    pictures = {
+        **({"model": weights_hash(backbone)} if identity is None else identity),
+        "prompts": given.name,
+        "n_steps": n_steps,
+        "steps": list(chosen),
+        "guidance": source.guidance,
+        "first_seed": source.first_seed,
+    }
+    kept = None
+    if shards is not None:
+        if given.n is None:
+            raise TypeError(
+                "shards= keeps every picture of a pass, and prompts does not say how many these are; give a "
+                "list or a text file"
+            )
+        settings = {**pictures, "sites": list(model.sites), "target": target}
+        kept = Shards(Path(shards).expanduser(), settings, given.n, seed=config.seed, ranks=ranks)
     batches = PictureBatches(
-        model, source, given, config.batch, ranks=ranks, buffer=buffer, seed=config.seed, lock=Turns(lock)
+        model,
+        source,
+        given,
+        config.batch,
+        ranks=ranks,
+        buffer=buffer,
+        seed=config.seed,
+        lock=Turns(lock),
+        shards=kept,
     )
     with memory_explained(model.device):
 
@@ -166,6 +193,12 @@ def train_on(
             if progress:
                 said = what_is_left(folder, config.n_steps * config.batch)
                 print(said or _forecast(model, batches, parts, given.n, folder), flush=True)
+                if kept is not None and given.n is not None:
+                    per_picture = model.grid.rows * model.grid.cols * len(chosen)
+                    widths = [model.width(one) for one in model.sites]
+                    itemsize = next(model.pipeline.unet.parameters()).element_size()
+                    size = n_bytes(given.n, per_picture, widths, itemsize)
+                    print(f"shards: {volume(size)} in {kept.folder} when all are written", flush=True)
 
         def finish(sae: SAE, held: Tensor | None) -> tuple[SAE, Quality | None]:
             return (sae, None) if held is None else completed(sae, held.float(), model.grid)
@@ -179,15 +212,7 @@ def train_on(
             device=model.device,
             reporters=reporters,
             ranks=ranks,
-            identity={
-                **({"model": weights_hash(backbone)} if identity is None else identity),
-                "prompts": given.name,
-                "n_steps": n_steps,
-                "steps": list(chosen),
-                "guidance": source.guidance,
-                "first_seed": source.first_seed,
-                "buffer": buffer,
-            },
+            identity={**pictures, "buffer": buffer, "shards": kept is not None},
             announce=announce,
             held_out=lambda: batches.held_out(HELD_OUT),
             finish=finish,

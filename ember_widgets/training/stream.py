@@ -22,6 +22,7 @@ from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.training import interrupts
 from ember_widgets.training.ranks import Ranks
+from ember_widgets.training.shards import Shards
 from ember_widgets.training.shuffle import ShuffleBuffer
 from ember_widgets.util import checks
 
@@ -167,6 +168,10 @@ class Prompts:
         self.name = hashlib.sha256("\n".join(map(str, known)).encode("utf-8", "replace")).hexdigest()[:16]
         self.first = first
 
+    def __getitem__(self, i: int) -> Any:
+        """Prompt i, where they are a sequence."""
+        return self._given[i]
+
     def __iter__(self) -> Iterator[Any]:
         while True:
             is_empty = True
@@ -193,6 +198,8 @@ class PictureBatches:
         seed: Of the order of patches.
         at_once: Pictures that go through the model at a time.
         lock: Held while pictures go through the model, a few at a time; None = nobody else uses it.
+        shards: Keeps activations on disk: every pass has the same pictures, and only the first one runs the
+            model. None = each pass has new seeds, and nothing is written.
 
     Attributes:
         n_pictures: Pictures taken so far, by this process.
@@ -212,8 +219,10 @@ class PictureBatches:
         seed: int = 0,
         at_once: int = AT_ONCE,
         lock: AbstractContextManager[Any] | None = None,
+        shards: Shards | None = None,
     ) -> None:
         self.model, self.source, self.ranks = model, source, ranks
+        self._shards, self._n_shards = shards, 0
         self._lock = contextlib.nullcontext() if lock is None else lock
         self._n = batch // ranks.world
         if buffer is not None:
@@ -244,6 +253,9 @@ class PictureBatches:
 
     def _drawn(self) -> dict[str, Tensor]:
         """Patches of the next few pictures, {site: (n, d_model)}."""
+        while self._shards is not None:
+            if len(next(iter((patches := self._shard(self._shards)).values()))):
+                return patches
         while True:
             pictures = list(itertools.islice(self._coming, self._at_once))
             self.n_pictures += len(pictures)
@@ -254,6 +266,38 @@ class PictureBatches:
             if drawn:
                 self._n_bad = 0
                 return {site: torch.cat([one[site] for one in drawn]) for site in drawn[0]}
+
+    def _shard(self, shards: Shards) -> dict[str, Tensor]:
+        """Patches of the next shard's pictures: read if it was written before, else drawn and written."""
+        shard = shards.at(self._n_shards)
+        patches, n_skipped = shards.read(shard) or self._new_shard(shards, shard)
+        if self._n_shards < shards.n:  # in later passes they are counted already
+            self.n_skipped += n_skipped
+            self.n_pictures += len(shards.prompts_of(shard))
+        elif self.n_skipped == self.n_pictures:
+            raise ValueError("none of the prompts can be drawn; give other prompts")
+        self._n_shards += 1
+        return patches
+
+    def _new_shard(self, shards: Shards, shard: int) -> tuple[dict[str, Tensor], int]:
+        """Draw and write a shard: its patches, and how many prompts could not be drawn."""
+        before, numbers, drawn = self.n_skipped, shards.prompts_of(shard), []
+        try:
+            for start in range(0, len(numbers), self._at_once):
+                interrupts.raise_if_asked()  # it is drawn anew afterwards
+                given = [(self._prompts[i], i) for i in numbers[start : start + self._at_once]]
+                first = self.source.first_seed
+                good = [Picture(prompt, first + i) for prompt, i in given if self._is_text(prompt)]
+                some = self._try(good) if good else []
+                self._n_bad = 0 if some else self._n_bad
+                drawn += some
+        finally:
+            n_skipped, self.n_skipped = self.n_skipped - before, before
+        patches = {site: torch.empty(0, self.model.width(site)) for site in self.source.sites}
+        if drawn:
+            patches = {site: torch.cat([one[site] for one in drawn]).cpu() for site in patches}
+        shards.write(shard, patches, n_skipped)
+        return patches, n_skipped
 
     def _try(self, pictures: list[Picture]) -> list[dict[str, Tensor]]:
         found, faults = self._good_ones(pictures)
@@ -310,12 +354,12 @@ class PictureBatches:
             if self._rest is None
             else {f"rest.{site}": values.cpu() for site, values in self._rest.items()}
         )
-        counts = torch.tensor([self.n_pictures, self.n_skipped, self._n_bad])
+        counts = torch.tensor([self.n_pictures, self.n_skipped, self._n_bad, self._n_shards])
         return {"counts": counts, **rest, **{f"buffer.{name}": v for name, v in self._buffer.state().items()}}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """See `Batches`."""
-        self.n_pictures, self.n_skipped, self._n_bad = (int(n) for n in state["counts"])
+        self.n_pictures, self.n_skipped, self._n_bad, self._n_shards = (int(n) for n in state["counts"])
         self._coming = self._pictures(self.n_pictures)
         self._rest = _named(state, "rest.") or None
         self._buffer.load_state(_named(state, "buffer."))

@@ -15,6 +15,7 @@ from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.training import stream
 from ember_widgets.training.ranks import Ranks
+from ember_widgets.training.shards import Shards
 from ember_widgets.training.stream import Picture, PictureBatches, Prompts, Source, activations_of
 
 SITES = ("down_blocks.2.attentions.1", "up_blocks.0.attentions.1")
@@ -298,3 +299,57 @@ class TestPrompts:
         file.write_text("\n \n", "utf-8")
         with pytest.raises(ValueError, match=r"^prompts is empty"):
             Prompts(file)
+
+
+class TestShards:
+    """Several passes over the same pictures, of which only the first one runs the model."""
+
+    PROMPTS = ("a cat", "a dog in the snow", None, "a castle by night", "a lion", "a ship on the sea")
+
+    def batches(self, model: SDXL, folder: Path) -> PictureBatches:
+        source = Source(model.sites)
+        prompts = Prompts(self.PROMPTS)
+        return PictureBatches(
+            model, source, prompts, 64, buffer=256, at_once=2, shards=Shards(folder, {}, len(self.PROMPTS))
+        )
+
+    def test_later_passes_read_what_the_first_one_wrote(
+        self, model: SDXL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ember_widgets.training.shards.PICTURES", 2)
+        drawn = count_pictures(monkeypatch)
+        batches = self.batches(model, tmp_path)
+        passes = [[batches._drawn() for _ in range(3)] for _ in range(2)]
+
+        assert sum(drawn) == batches.n_pictures - batches.n_skipped == 5
+        site = model.sites[0]
+        first, second = (torch.cat([shard[site] for shard in one]) for one in passes)
+        assert len(first) == 5 * 256
+        assert not torch.equal(first, second)  # in another order
+        assert torch.equal(first.sort(0).values, second.sort(0).values)
+
+    def test_a_training_goes_on_in_the_middle_of_a_later_pass(
+        self, model: SDXL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ember_widgets.training.shards.PICTURES", 2)
+        one, other = (self.batches(model, tmp_path) for _ in range(2))
+        for _ in range(31):  # more than the 20 of a pass
+            one.next()
+        other.load_state({name: value.clone() for name, value in one.state().items()})
+
+        site = model.sites[0]
+        assert other.n_skipped == 1
+        for _ in range(10):
+            assert torch.equal(one.next()[site], other.next()[site])
+
+
+def count_pictures(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures go through the model, each time."""
+    counts: list[int] = []
+
+    def counted(model: SDXL, source: Source, pictures: Any) -> Any:
+        counts.append(len(pictures))
+        return activations_of(model, source, pictures)
+
+    monkeypatch.setattr("ember_widgets.training.stream.activations_of", counted)
+    return counts
