@@ -157,7 +157,7 @@ class Prompts:
                 "prompts is an iterator, which can be gone through only once; give a list, or an iterable "
                 "that begins anew each time, such as a data set"
             )
-        self._given = given
+        self._given: Any = given
         first = list(itertools.islice(given, self.SAMPLE))
         if not first:
             raise ValueError(
