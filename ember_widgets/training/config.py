@@ -60,7 +60,7 @@ class TrainConfig:
     dead_after: int | None = None
     threshold_decay: float = 0.999
     concave_penalty: float = 0.0
-    encoder_length: float = 0.1
+    encoder_length: float = 0.3
     centred: bool = True
     seed: int = 0
     coarse: bool | None = None
