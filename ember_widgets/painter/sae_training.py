@@ -134,8 +134,8 @@ def train_on(
     Args:
         backbone: The model.
         config: How they are trained; `k` and `expansion` take the place of its own.
-        reporters: Told of every step. They are asked for in the first process only, when it is known that the
-            folder is this run's and that there is something left to do.
+        reporters: Called after every step. Only the first process makes them, once it is known that the
+            folder is this run's and that something is left to do.
         progress: Say beforehand what the training takes.
         lock: Held while pictures go through the model, a few at a time.
         identity: What says that a folder is of the same model; None = its weights.
@@ -278,7 +278,7 @@ def train_here(
     known = [field.name for field in dataclasses.fields(TrainConfig)]
     unknown = sorted(set(settings) - set(known))
     if unknown:
-        raise TypeError(f"{unknown[0]!r} is no setting of a training; there are {', '.join(known)}")
+        raise TypeError(f"{unknown[0]!r} is not a setting of a training; there are {', '.join(known)}")
     sites = [site] if isinstance(site, str) else list(site)
     if n_patches is None:
         n_patches = default_patches(backbone, sites, expansion, checks.whole("batch", batch, 1, 2**24))

@@ -129,10 +129,11 @@ def _above(
     for start in range(0, len(W_enc), step):
         part = slice(start, start + step)
         W, b = W_enc[part], b_enc[part]
-        bound = torch.zeros_like(x[:, 0]) if rough is None else rough.bound(W, b)
+        rounded = W.bfloat16() if rough else W
+        bound = rough.bound(W, rounded, b) if rough else torch.zeros_like(x[:, 0])
         low = _lower(level, bound) if rough else bound + level
         if rough and int((low <= 0).sum()) <= len(x) // LONG:
-            codes = torch.addmm(b.bfloat16()[:, None], W.bfloat16(), rough.x.T)
+            codes = torch.addmm(b.bfloat16()[:, None], rounded, rough.x.T)
             low = low.bfloat16()
         else:
             codes = torch.addmm(b[:, None], W, x.T)
@@ -188,17 +189,18 @@ class Rough:
         errors = [torch.linalg.vector_norm(a - b, dim=1) for a, b in zip(_cut(x), _cut(rounded), strict=True)]
         return cls(rounded, torch.linalg.vector_norm(rounded, dim=1, dtype=torch.float32), torch.cat(errors))
 
-    def bound(self, W: Tensor, b: Tensor) -> Tensor:
+    def bound(self, W: Tensor, rounded: Tensor, b: Tensor) -> Tensor:
         """By how much codes can differ from those in float32, besides `ERROR` of each: (n_patches,).
 
         |w·x − w̃·x̃| ≤ |w|·|x − x̃| + |w − w̃|·|x̃|, by Cauchy and Schwarz.
 
         Args:
             W: Some rows of W_enc, (n, d_model).
+            rounded: The same in bfloat16.
             b: Their biases, (n,).
         """
         longest = torch.linalg.vector_norm(W, dim=1).max()
-        error = torch.linalg.vector_norm(W - W.bfloat16(), dim=1).max()
+        error = torch.linalg.vector_norm(W - rounded, dim=1).max()
         # Sums are made in float32. On a GPU, parts of them may be added in bfloat16.
         summing = W.shape[1] * 2**-23 + (2 * ROUNDING if W.is_cuda else 0)
         bias = b.abs().max() * (ERROR + 2 * ROUNDING)

@@ -1,4 +1,4 @@
-"""What a training says while it runs: rows of numbers, and those who are told of them."""
+"""What a training says while it runs: rows of numbers, and who receives them."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ def push_run(
         The repository's address.
     """
     folders = {name: "" if len(saes) == 1 else name for name in saes}
-    told = {name: _told(value) for name, value in settings.items()}
-    files = {SETTINGS_FILE: (json.dumps(told, indent=2) + "\n").encode()} if told else {}
+    public = {name: _public(value) for name, value in settings.items()}
+    files = {SETTINGS_FILE: (json.dumps(public, indent=2) + "\n").encode()} if public else {}
     if history is not None and history.is_file():
         files[HISTORY_FILE] = history.read_bytes()
     notes = []
@@ -65,7 +65,7 @@ def push_run(
         upload,
         {folders[name]: sae for name, sae in saes.items()},
         figures={folders[name]: _figures(last.get(name, {}), quality.get(name)) for name in saes},
-        training=[(name, _shown(name, value)) for name, value in told.items()],
+        training=[(name, _shown(name, value)) for name, value in public.items()],
         notes=notes,
         files=files,
     )
@@ -79,7 +79,7 @@ def _figures(row: Mapping[str, Any], measured: Any) -> list[tuple[str, str]]:
     return found
 
 
-def _told(value: Any) -> Any:
+def _public(value: Any) -> Any:
     """A setting without the folders of the author's machine, which are nobody else's business."""
     if isinstance(value, str) and (Path(value).is_absolute() or value.startswith("~")):
         return Path(value).name

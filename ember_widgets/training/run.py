@@ -193,7 +193,7 @@ def train_sae(
         folder: Where checkpoints, `history.csv` and the SAE are written; None = nowhere.
         resume: Go on from the last checkpoint in the folder; a run that is finished is returned as it is.
         device: Where the SAE is trained.
-        reporters: Told of every step.
+        reporters: Called after every step.
         checkpoint_s: Seconds between checkpoints.
         checkpoint_steps: Steps between checkpoints, besides; None = no such rule.
 

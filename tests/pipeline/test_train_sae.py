@@ -154,7 +154,7 @@ def test_is_silent_if_asked(
 @pytest.mark.parametrize(
     ("given", "error", "says"),
     [
-        ({"batchsize": 3}, TypeError, "'batchsize' is no setting of a training; there are"),
+        ({"batchsize": 3}, TypeError, "'batchsize' is not a setting of a training; there are"),
         ({"site": "down.9.9"}, ValueError, "down"),
         ({"k": 10_000}, ValueError, "k=10000"),
         ({"prompts": []}, ValueError, "prompts is empty"),
