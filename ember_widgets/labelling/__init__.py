@@ -1,0 +1,1 @@
+"""Naming features: sheets of pictures, questions to a vision-language model, its answers, and scores."""
