@@ -31,11 +31,23 @@ class Label:
         text: the label.
         source: who or what says so; "" = not known.
         scores: how well it fits, by name, such as {"precision": 0.97, "recall": 0.88}; may be empty.
+        counts: of how many trials a score is the share of successes, such as {"detection": 10}.
+        category: "object", "part", "action", ... of an automatic label; "" = not known.
+        note: what its author was unsure about.
+        model: the vision-language model that gave it; "" = not automatic, or not known.
+        date: when, as YYYY-MM-DD.
+        prompt_hash: identifies the wording of the question.
     """
 
     text: str
     source: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    category: str = ""
+    note: str = ""
+    model: str = ""
+    date: str = ""
+    prompt_hash: str = ""
 
 
 def read(path: Path, *, site: str | None = None) -> dict[int, Label]:

@@ -17,29 +17,33 @@ MAX_WORDS = 6
 
 LABEL = """\
 You name a feature of an image model. The feature is active in some places of some pictures.
-Pictures "1" to "10", from strongest to weakest: a black and white square marks a place where it is active. Look at what
-is inside the squares and what they have in common.
+Pictures "1" to "10", from strongest to weakest: a black and white square marks a place where it is active.
+Look at what is inside the squares and what they have in common.
 "silent": pictures in which it is active nowhere.
-"painted alone": what the model draws if only this feature is put in the middle of a blank canvas; "blank canvas": the
-same without it.
+"painted alone": what the model draws if only this feature is put in the middle of a blank canvas; "blank
+canvas": the same without it.
 "without" and "with": three scenes before and after it was put in the middle; "change": where they differ.
 Name what the feature stands for, as specific as the pictures allow, in at most 6 plain words, no sentence.
-category: object, part (of an object), action (or pose, expression), texture, colour, style, position (always at the same
-place of the picture), or unclear (nothing in common).
+category: object, part (of an object), action (or pose, expression), texture, colour, style, position (always
+at the same place of the picture), or unclear (nothing in common).
 note: one short sentence with what you are unsure about; may be empty.
 Answer with JSON only: {"label": "...", "category": "...", "note": "..."}"""
 
 DETECTION = """\
-In each of the pictures 1 to 10 a black and white square marks a place. In which pictures does the place inside the
-square show this: {label}
+In each of the pictures 1 to 10 a black and white square marks a place. In which pictures does the place
+inside the square show this: {label}
 About half of them do. Answer with JSON only, the numbers of these pictures: {{"pictures": [1, 2]}}"""
 
 CAUSAL = """\
-Each of the pairs 1 to 10 has a picture A and a picture B. In each pair, decide which of the two shows more of this in
-the middle: {label}
-If you cannot tell, write "?". Answer with JSON only, one letter for each pair in order: {{"pairs": ["A", "B", "?"]}}"""
+Each of the pairs 1 to 10 has a picture A and a picture B. In each pair, decide which of the two shows more
+of this in the middle: {label}
+If you cannot tell, write "?".
+Answer with JSON only, one letter for each pair in order: {{"pairs": ["A", "B", "?"]}}"""
 
-RETRY = "\nYour last answer could not be read as JSON of this form. Answer with the JSON object only, nothing before or after it."
+RETRY = (
+    "\nYour last answer could not be read as JSON of this form. "
+    "Answer with the JSON object only, nothing before or after it."
+)
 
 SCHEMAS: Mapping[Kind, Mapping[str, Any]] = {
     "label": {

@@ -26,6 +26,7 @@ ROOMS = (
     ("embedded",),
     ("plots",),
     ("painter",),
+    ("labelling",),
     ("training",),
     ("model",),
     ("features",),
