@@ -33,6 +33,19 @@ def n_selected(page: Page) -> int:
     return int((np.abs(pixels.astype(int) - SELECTED).max(-1) < 12).sum())
 
 
+def at_rest(page: Page) -> None:
+    """Wait until the map does not move any more."""
+    page.wait_for_timeout(1500)
+    before = b""
+    for _ in range(60):
+        page.wait_for_timeout(500)
+        now = page.locator(".ember-map").screenshot()
+        if now == before:
+            return
+        before = now
+    raise AssertionError("the map still moves after 30 seconds")
+
+
 def test_the_view_follows_what_is_found_or_selected(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook(CELLS)
     page = notebook.page
@@ -41,7 +54,7 @@ def test_the_view_follows_what_is_found_or_selected(open_notebook: OpenNotebook)
     title, search = panel.get_by_test_id("title"), panel.get_by_test_id("search")
     cats = notebook.ask("list(atlas.selected)")
     page.wait_for_function("() => document.querySelector('.ember-map canvas')", timeout=LIMIT_MS)
-    page.wait_for_timeout(8000)
+    at_rest(page)
 
     # After all cells have run the cats are seen among all others.
     expect(title).to_have_text(f"{len(cats)} features selected")
@@ -56,7 +69,7 @@ def test_the_view_follows_what_is_found_or_selected(open_notebook: OpenNotebook)
     panel.get_by_test_id(f"tile-{cats[0]}").click()
     panel.get_by_test_id("show").click()
     expect(title).to_contain_text(f" of {n_live} in view", timeout=LIMIT_MS)
-    page.wait_for_timeout(3000)
+    at_rest(page)
     assert notebook.ask(everywhere) == int(title.inner_text().split()[0])
     near = view_of(notebook)
     farthest, at = notebook.ask(
@@ -70,14 +83,14 @@ def test_the_view_follows_what_is_found_or_selected(open_notebook: OpenNotebook)
     assert view_of(notebook) == pytest.approx(near)
     search.fill(str(farthest))
     expect(title).to_contain_text("found", timeout=LIMIT_MS)
-    page.wait_for_timeout(3000)
+    at_rest(page)
     there = view_of(notebook)
     assert notebook.ask(f"atlas._scatter.in_view([{farthest}])") == 1
     assert there[2] - there[0] == pytest.approx(near[2] - near[0], rel=0.05)
     assert n_selected(page) > 10
     search.fill(at)
     expect(title).to_contain_text("found", timeout=LIMIT_MS)
-    page.wait_for_timeout(3000)
+    at_rest(page)
     assert notebook.ask("atlas._scatter.in_view(atlas.selected)") == notebook.ask("len(atlas.selected)")
 
     # Nothing is searched any more: the view that was moved for it goes back.
@@ -92,7 +105,7 @@ def test_the_view_stays_where_the_user_put_it_also_after_a_reload(open_notebook:
     panel = page.get_by_test_id("ember-atlas")
     title = panel.get_by_test_id("title")
     page.wait_for_function("() => document.querySelector('.ember-map canvas')", timeout=LIMIT_MS)
-    page.wait_for_timeout(8000)
+    at_rest(page)
     n_live = notebook.ask("int(atlas._passing.sum())")
     box = page.locator(".ember-map canvas").first.bounding_box()
     assert box is not None
@@ -108,7 +121,7 @@ def test_the_view_stays_where_the_user_put_it_also_after_a_reload(open_notebook:
     notebook.reload()
     notebook.scroll_to_cell("FeatureAtlas")
     page.wait_for_function("() => document.querySelector('.ember-map canvas')", timeout=LIMIT_MS)
-    page.wait_for_timeout(9000)
+    at_rest(page)
     expect(title).to_have_text(seen)
     assert view_of(notebook) == pytest.approx(mine, abs=0.02)
     show_all = panel.get_by_role("button", name="Show all", exact=True)

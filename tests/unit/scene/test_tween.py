@@ -177,9 +177,9 @@ def test_any_two_edits_have_a_way_between_them(data: st.DataObject) -> None:
 
 
 def test_a_big_grid_has_enough_shares() -> None:
-    first, last = filled(0, 64, 64), filled(0, 64, 64)
-    first[:, :20], last[:, 40:60] = 1, 1
+    first, last = filled(0, 40, 40), filled(0, 40, 40)  # more patches than shares
+    first[:, :12], last[:, 25:37] = 1, 1
     way = Travel.between(first, last)
     assert way is not None
     assert np.abs(way.fades_out).max() < 0.2
-    np.testing.assert_allclose(way.at(0.5)[:, 20:40].sum(), first.sum(), rtol=0.1)
+    np.testing.assert_allclose(way.at(0.5)[:, 12:25].sum(), first.sum(), rtol=0.1)
