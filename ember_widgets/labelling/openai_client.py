@@ -17,15 +17,15 @@ DETAILS = ("high", "low", "auto")
 FORMS = ("json_schema", "json_object", "none")
 """Ways to have JSON answered, the strictest first; not every server has each."""
 FORMAT_WORDS = ("response_format", "json_schema", "json_object", "structured", "grammar", "guided", "schema")
-REFUSAL_WORDS = ("content_filter", "content_policy", "moderation", "safety", "responsible ai")
+REFUSAL_WORDS = ("content_filter", "content_policy", "moderation_blocked", "responsible ai")
 CONNECT_S = 10.0
 
 
 class OpenAIClient:
     """Asks a server with OpenAI's interface (chat completions with pictures).
 
-    The `openai` package waits and tries again after 429, 500 and lost connections, as the server's Retry-After
-    says. `pip install 'ember-widgets[labels]'`.
+    The `openai` package waits and tries again after 429, 500 and lost connections, as long as the server's
+    Retry-After says. `pip install 'ember-widgets[labels]'`.
 
     Args:
         model: As the server calls it.
@@ -269,18 +269,19 @@ def _reply(answer: Any, said: Any) -> Reply:
     choices = getattr(answer, "choices", None)
     if not isinstance(choices, list):
         raise Failed(
-            f"the server answered with no chat completion ({said(answer)}); mend base_url=, which mostly ends "
-            "in /v1"
+            f"the server answered with no chat completion ({said(answer)}); mend base_url=, which mostly "
+            "ends in /v1"
         )
     usage = getattr(answer, "usage", None)
-    tokens = tuple(_count(getattr(usage, name, 0)) for name in ("prompt_tokens", "completion_tokens"))
+    tokens_in = _count(getattr(usage, "prompt_tokens", 0))
+    tokens_out = _count(getattr(usage, "completion_tokens", 0))
     message = getattr(choices[0], "message", None) if choices else None
     reason = getattr(choices[0], "finish_reason", None) if choices else None
     refusal = getattr(message, "refusal", None)
     if refusal or reason == "content_filter":
-        raise Refused(said(refusal or "its server's filter held the answer back"), *tokens)
+        raise Refused(said(refusal or "its server's filter held the answer back"), tokens_in, tokens_out)
     content = getattr(message, "content", None)
-    return Reply(content if isinstance(content, str) else "", *tokens, is_cut_off=reason == "length")
+    return Reply(content if isinstance(content, str) else "", tokens_in, tokens_out, reason == "length")
 
 
 def _count(value: object) -> int:
