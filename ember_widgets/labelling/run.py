@@ -239,7 +239,7 @@ class _Asking:
         tokens_out = sum(line.tokens_out for line in self.lines)
         names = ("labelled", "resumed", "refused", "unreadable", "failed", "silent")
         return LabelRun(
-            labels=_labels(self.labels),
+            labels=Labels(self.labels),
             counts={name: self.counts[name] for name in names},
             faults={feature: self.faults[feature] for feature in self.features if feature in self.faults},
             is_finished=self.n_done == len(self.features),
@@ -468,12 +468,6 @@ def _label(answer: Named, line: Line) -> Label:
         date=day.isoformat(),
         prompt_hash=prompt_hash(),
     )
-
-
-def _labels(found: Mapping[int, Label]) -> Labels:
-    labels = Labels()
-    labels._given = dict(found)
-    return labels
 
 
 def _run_in_thread(asking: _Asking) -> None:
