@@ -103,16 +103,16 @@ class TestStanding:
         return found.attempt, found.fault, found.is_settled
 
     def test_follows_from_its_lines(self) -> None:
-        bad, refused = "no JSON", {"text": "no", "is_refused": True}
+        bad, refused = "no JSON", {"is_refused": True}
         assert self.standing() == (0, "", False)
         assert self.standing(line()) == (0, "", True)
         assert self.standing(line(0, bad)) == (1, "unreadable", False)
         assert self.standing(line(0, bad), line(1)) == (1, "", True)
         assert self.standing(line(0, bad), line(1, bad)) == (2, "unreadable", True)
         assert self.standing(line(0, bad), line(1, bad), line(2)) == (2, "", True)
-        assert self.standing(line(0, **refused)) == (2, "refused", True)
-        assert self.standing(line(0, bad), line(1, **refused)) == (2, "refused", True)
-        assert self.standing(line(0, **refused), line(2, bad)) == (3, "unreadable", False)
+        assert self.standing(line(0, "no", **refused)) == (2, "refused", True)
+        assert self.standing(line(0, bad), line(1, "no", **refused)) == (2, "refused", True)
+        assert self.standing(line(0, "no", **refused), line(2, bad)) == (3, "unreadable", False)
 
     def test_is_of_one_question_only(self) -> None:
         others = [

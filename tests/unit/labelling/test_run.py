@@ -145,7 +145,7 @@ class TestARun:
 
     def test_has_scores_only_where_there_are_pictures(self, tmp_path: Path) -> None:
         class Few(Drawings):
-            def detection_sheet(self, feature: int) -> None:  # type: ignore[override]
+            def detection_sheet(self, feature: int) -> None:
                 return None
 
         with serving() as server:
