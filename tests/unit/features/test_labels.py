@@ -17,6 +17,12 @@ from ember_widgets.features.label_source import chosen
 from ember_widgets.features.labels import Label, LabelHit, Labels
 
 
+@pytest.fixture(autouse=True)
+def no_text_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has one, labels would also be found by meaning."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def labels() -> Labels:
     return Labels({3: "tree", 1: "palm tree", 8: "Tree at night", 9: "sand"})
