@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.dictionary.factor_names import free_factor_name, label_of
 from ember_widgets.dictionary.factors import Factors, n_distinct
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.runs import Run
-from ember_widgets.painter.names import free_factor_name
 from ember_widgets.painter.steered_model import SteeredModel
 from ember_widgets.scene import site_names
 from ember_widgets.scene.palette import palette
@@ -103,23 +103,6 @@ def scene_of(
         image_strength=run.image_strength if run.image is not None else 0.5,
         sites={site: one.n_features for site, one in model.saes.items()} if len(model.saes) > 1 else None,
     )
-
-
-def label_of(row: NDArray[np.float32], lengths: NDArray[np.float32], labels: Mapping[int, str]) -> str:
-    """The label that carries most of a factor, "" if none of its features has one.
-
-    Text in brackets, as in "pine (tree)", is for searching and is not part of a name.
-
-    Args:
-        row: The factor's weights of a site's features.
-        lengths: How much each of the features moves the site, per unit of code.
-        labels: {feature of the site: text}, "" for none.
-    """
-    share: dict[str, float] = {}
-    for feature in np.flatnonzero(row):
-        if text := labels.get(int(feature)):
-            share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
-    return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
 
 
 def _factor_counts(model: SteeredModel, n_factors: int | Mapping[str, int]) -> dict[str, int]:

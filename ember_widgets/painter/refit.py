@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.dictionary.factor_names import free_factor_name
 from ember_widgets.dictionary.factors import Factors
-from ember_widgets.painter.names import free_factor_name
 from ember_widgets.scene.palette import free_name, next_color
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.steps import said
