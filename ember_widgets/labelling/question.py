@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Kind = Literal["label", "detection", "causal"]
 
@@ -17,7 +17,7 @@ class Question:
         id: Names the call; the same id is the same question, and is asked once only.
         kind: What is asked.
         text: The question, in English.
-        picture: The sheet, as PNG or WebP.
+        picture: The sheet, as JPEG or PNG; llama.cpp's server reads no WebP.
         schema: JSON schema of the answer.
     """
 
@@ -36,19 +36,36 @@ class Reply:
         text: Its answer, as it stands.
         tokens_in: Tokens of question and picture, as the server counted them; 0 = it did not say.
         tokens_out: Tokens of the answer.
+        is_cut_off: Whether it ended because it may not be longer.
     """
 
     text: str
     tokens_in: int = 0
     tokens_out: int = 0
+    is_cut_off: bool = False
 
 
 class Refused(Exception):
-    """The model or its server will not answer this question; asking again will not help."""
+    """The model or its server will not answer this question; asking again will not help.
+
+    Args:
+        reason: What it said.
+        tokens_in: Tokens of question and picture, which are paid for all the same; 0 = it did not say.
+        tokens_out: Tokens of the refusal.
+    """
+
+    def __init__(self, reason: str = "", tokens_in: int = 0, tokens_out: int = 0) -> None:
+        super().__init__(reason)
+        self.tokens_in = tokens_in
+        self.tokens_out = tokens_out
 
 
 class Failed(Exception):
     """The server could not be asked, also after the client's own retries; asking again later may help."""
+
+
+class Unusable(Failed):
+    """No question can be asked: wrong address, key or model. The run ends; the message says what to mend."""
 
 
 class LabelClient(Protocol):
@@ -73,6 +90,7 @@ class LabelClient(Protocol):
         Raises:
             Refused: It will not answer.
             Failed: It cannot be asked.
+            Unusable: Nor can it be asked anything else.
         """
 
     async def close(self) -> None:
@@ -92,3 +110,12 @@ class Price:
     per_million_in: float
     per_million_out: float
     currency: str = field(default="USD")
+
+
+@runtime_checkable
+class HasPrice(Protocol):
+    """A client that knows what it costs."""
+
+    @property
+    def price(self) -> Price | None:
+        """None = not known."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,12 @@ from typing import Any
 
 from ember_widgets.labelling.question import Kind
 from ember_widgets.labelling.sheet import N_DETECTION, N_PAIRS
+from ember_widgets.util import files
 
 CATEGORIES = ("object", "part", "action", "texture", "colour", "style", "position", "unclear")
 MAX_WORDS = 6
+MAX_LABEL, MAX_NOTE = 100, 200
+"""Characters."""
 
 LABEL = """\
 You name a feature of an image model. The feature is active in some places of some pictures.
@@ -108,14 +110,14 @@ def named(text: str) -> Named:
     """
     found = _object(text)
     label, category, note = found.get("label"), found.get("category", "unclear"), found.get("note", "")
-    if not isinstance(label, str) or not label.strip():
+    words = _printable(label).strip("\"'. ").split() if isinstance(label, str) else []
+    if not words:
         raise Unreadable("it has no label")
-    words = label.strip().strip("\"'.").split()
     category = category.strip().lower() if isinstance(category, str) else "unclear"
     return Named(
-        " ".join(words[:MAX_WORDS]),
+        " ".join(words[:MAX_WORDS])[:MAX_LABEL],
         category if category in CATEGORIES else "unclear",
-        " ".join(note.split())[:200] if isinstance(note, str) else "",
+        " ".join(_printable(note).split())[:MAX_NOTE] if isinstance(note, str) else "",
     )
 
 
@@ -150,12 +152,18 @@ def pairs(text: str) -> list[str]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """The JSON object in an answer; models like to put it between ``` or after a sentence."""
+    """The JSON object in an answer; models like to think first, or to put it between ``` or after a sentence."""
+    text = text.rpartition("</think>")[2]
     fenced = re.search(r"\{.*\}", text, re.DOTALL)
     try:
-        found = json.loads(fenced[0] if fenced else text)
+        found = files.parsed(fenced[0] if fenced else text, 10_000)
     except ValueError:
         raise Unreadable("it is not JSON") from None
     if not isinstance(found, dict):
         raise Unreadable("it is not a JSON object")
     return found
+
+
+def _printable(text: str) -> str:
+    """Without control characters and halves of surrogate pairs, which terminals and files cannot take."""
+    return "".join(x for x in text if x.isprintable() or x.isspace())

@@ -58,9 +58,10 @@ def box(row: int, column: int) -> tuple[int, int, int, int]:
 
 
 def encoded(sheet: Image.Image) -> bytes:
-    """A sheet as it is sent: WebP of high quality, a quarter of the size of a PNG."""
+    """A sheet as it is sent: JPEG with whole colours, a quarter of the size of a PNG. Every server reads it;
+    that of llama.cpp reads no WebP."""
     stream = io.BytesIO()
-    sheet.save(stream, "WEBP", quality=92)
+    sheet.save(stream, "JPEG", quality=92, subsampling=0)
     return stream.getvalue()
 
 
