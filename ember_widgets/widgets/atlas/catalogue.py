@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
+from ember_widgets.features.labels import Label
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.painter.protocol import DrawsManyIcons, HasIcons, HasStatistics, labels_of, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
+from ember_widgets.widgets.shared import label_words
 
 ALIKE = 24
+OF_CATEGORY = "category:"
 _NUMBER = re.compile(r"#?\s*(\d{1,9})")
 _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
@@ -123,6 +127,35 @@ class Catalogue:
         mask[labelled[labelled < self.n_features]] = True
         return mask
 
+    def _labels_that(self, fits: Callable[[Label], bool]) -> NDArray[np.bool_]:
+        """(n_features,) bool: features whose label fits."""
+        mask = np.zeros(self.n_features, np.bool_)
+        for feature in self.labels:
+            if feature < self.n_features:
+                mask[feature] = fits(self.labels.entry(feature))
+        return mask
+
+    @property
+    def trusted(self) -> NDArray[np.bool_]:
+        """(n_features,) bool: labelled by the user, or with two good scores."""
+        return self._labels_that(label_words.is_trusted)
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """(n_features,) bool: with a label that was scored."""
+        return self._labels_that(label_words.is_scored)
+
+    @property
+    def own(self) -> NDArray[np.bool_]:
+        """(n_features,) bool: labelled by the user."""
+        return self._labels_that(label_words.is_own)
+
+    @property
+    def categories(self) -> dict[str, int]:
+        """How many labels each category has, in alphabetical order; those without one are not counted."""
+        entries = (self.labels.entry(feature) for feature in self.labels if feature < self.n_features)
+        return dict(sorted(Counter(entry.category for entry in entries if entry.category).items()))
+
     def search(self, text: str) -> tuple[list[int], dict[int, str]]:
         """Features for a text, best first, and {feature: a note on why it was found} for some of them.
 
@@ -160,7 +193,8 @@ class Catalogue:
         """(n_features,) bool: the features that pass these filters.
 
         Args:
-            filters: "live", "labelled", "placeless", or short names of sites, of which any one suffices.
+            filters: "live", "labelled", "trusted", "placeless", or short names of sites and categories of
+                labels ("category:object"), of each of which any one suffices.
         """
         mask = np.ones(self.n_features, np.bool_)
         wanted = set(filters)
@@ -172,6 +206,10 @@ class Catalogue:
             mask &= ~self.dead
         if "labelled" in wanted:
             mask &= self.labelled
+        if "trusted" in wanted:
+            mask &= self.trusted
+        if kinds := {name.removeprefix(OF_CATEGORY) for name in wanted if name.startswith(OF_CATEGORY)}:
+            mask &= self._labels_that(lambda label: label.category in kinds)
         if "placeless" in wanted:
             mask &= ~self.positional
         return mask
@@ -185,12 +223,21 @@ class Catalogue:
 
     def tile(self, feature: int, note: str = "") -> dict[str, Any]:
         """What a tile of the sheet shows of a feature."""
-        label = self.labels.get(feature, "")
-        return {"feature": feature, "label": label, "note": note, "dead": bool(self.dead[feature])}
+        label = self.entry(feature)
+        return {
+            "feature": feature,
+            "label": label.text if label else "",
+            "note": note,
+            "mark": label_words.mark(label),
+            "about": label_words.about(label),
+            "trusted": label is not None and label_words.is_trusted(label),
+            "dead": bool(self.dead[feature]),
+        }
 
     def details(self, feature: int) -> dict[str, Any]:
         """What the card shows of a feature, without pictures."""
-        facts: list[tuple[str, str]] = []
+        label = self.entry(feature)
+        facts: list[tuple[str, str]] = label_words.facts(label) if label else []
         if len(self.sites) > 1:
             facts.append(("site", self.sites[self.site(feature)]))
         if self.statistics:
@@ -201,20 +248,15 @@ class Catalogue:
             facts.append(("positional", "active along borders"))
         return {
             "feature": feature,
-            "label": self.labels.get(feature, ""),
-            "source": self.source(feature),
+            "label": label.text if label else "",
+            "source": label_words.origin(label),
+            "comment": label.note if label else "",
             "facts": facts,
         }
 
-    def source(self, feature: int) -> str:
-        """Where a feature's label comes from, with its scores."""
-        if feature not in self.labels:
-            return "no label yet"
-        label = self.labels.entry(feature)
-        scores = [f"{name} {value:.2f}" for name, value in label.scores.items()]
-        if label.source == "you":
-            return "labelled by you"
-        return ", ".join(scores) or label.source or "label of unknown source"
+    def entry(self, feature: int) -> Label | None:
+        """A feature's label with its source and scores; None if it has none."""
+        return self.labels.entry(feature) if feature in self.labels else None
 
     def _check(self, collection: Collection) -> None:
         theirs = collection.model.get("sae", "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ember_widgets.features.labels import Labels
+from ember_widgets.features.labels import Label, Labels
 from ember_widgets.painter.protocol import Inspects, check_painter, labels_of, offered
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
@@ -408,6 +408,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             before=self._before,
             most=self._most,
             names=self._now.labels(labels_of(self._painter)),
+            entry=self._label,
             layer=self.layer,
             feature=self.selected_feature,
             hovered=self.hovered,
@@ -415,6 +416,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             compared=self.compared,
             region=self.region,
         )
+
+    def _label(self, feature: int) -> Label | None:
+        """The label of a feature of the site that is shown."""
+        labels, space, site = labels_of(self._painter), self._now.space, self._now.site
+        number = space.index(feature, site) if site in space.sites else -1
+        return labels.entry(number) if number in labels else None
 
     def _draw_all(self) -> None:
         if self._view is not None:

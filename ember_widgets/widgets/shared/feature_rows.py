@@ -11,6 +11,7 @@ from ember_widgets.features.labels import Labels
 from ember_widgets.scene import factor_edits, site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.shared import label_words
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
 
 SHOWN = 12
@@ -23,14 +24,20 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     total = float(np.abs(row).sum(dtype=np.float64))
     return [
         {
-            "feature": feature,
-            "label": labels.get(feature, ""),
-            "icon": key_of_feature(feature),
+            **row_of(feature, labels),
             "weight": weight,
             "share": abs(weight) * float(unit[feature]) / total,
         }
         for feature, weight in factor_edits.weights(row, unit, SHOWN).items()
     ]
+
+
+def row_of(feature: int, labels: Labels) -> dict[str, Any]:
+    """A feature as a row: label, icon; if there is something to say of the label, a mark and all about it."""
+    label = labels.entry(feature) if feature in labels else None
+    row = {"feature": feature, "label": label.text if label else "", "icon": key_of_feature(feature)}
+    mark = label_words.mark(label)
+    return {**row, "mark": mark, "about": label_words.about(label)} if mark else row
 
 
 def search_features(
@@ -53,6 +60,6 @@ def search_features(
         if 0 <= f < n_features:
             where = site_names.short(space.site(f)) if space else ""
             if site in ("", where):
-                hit = {"feature": f, "label": labels.get(f, ""), "icon": key_of_feature(f)}
+                hit = row_of(f, labels)
                 hits.append({**hit, "site": where} if where else hit)
     return hits[:MAX_HITS]
