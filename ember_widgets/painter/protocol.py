@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection as Pictures
+    from ember_widgets.features.concepts import ConceptBank
     from ember_widgets.labelling.forecast import LabelForecast
     from ember_widgets.labelling.question import LabelClient, Price
     from ember_widgets.labelling.run import LabelProgress, LabelRun
@@ -185,6 +186,14 @@ class TriesSeeds(Protocol):
         """
 
 
+class HasConcepts(Protocol):
+    """A bank of concepts may be set: features that belong together in many pictures."""
+
+    @property
+    def concepts(self) -> ConceptBank | None:
+        """The bank; None as long as none was set."""
+
+
 class LabelsFeatures(Protocol):
     """Features can be labelled by a vision-language model."""
 
@@ -234,6 +243,7 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "prompt_notes": NotesPrompts,
     "robustness": TriesSeeds,
     "label": LabelsFeatures,
+    "concepts": HasConcepts,
 }
 """Every capability by its name."""
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,16 @@ from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
 from ember_widgets.widgets.shared import label_words
+from ember_widgets.widgets.shared.by_word import has_words
+from ember_widgets.widgets.shared.concept_rows import bank_of, features_of, hint, search_concepts
+
+if TYPE_CHECKING:
+    from ember_widgets.features.concepts import Concept, ConceptBank
 
 ALIKE = 24
 OF_CATEGORY = "category:"
 _NUMBER = re.compile(r"#?\s*(\d{1,9})")
+_CONCEPT = re.compile(r"concept\s+(.+)", re.IGNORECASE)
 _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
 
@@ -66,6 +72,7 @@ class Catalogue:
         self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
         """The SAEs' name in scenes and collections."""
         self.labels = labels_of(source)
+        self._source = source
         has_icons = offered(source, HasIcons)
         icons = has_icons.icons if has_icons else None
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
@@ -160,8 +167,12 @@ class Catalogue:
         """Features for a text, best first, and {feature: a note on why it was found} for some of them.
 
         "like 12" or "~12" gives the features most similar to 12, noted with the cosine; a number gives that
-        feature first.
+        feature first; "concept lion" gives the features of that concept, noted with their shares of it. What
+        was found by its meaning is noted as similar.
         """
+        if (concept := self.concept(text)) is not None:
+            shares = features_of(concept)
+            return list(shares), {feature: percent(share) for feature, share in shares.items()}
         if match := _LIKE.fullmatch(text.strip()):
             feature = int(match[1])
             if feature >= self.n_features:
@@ -171,7 +182,35 @@ class Catalogue:
         match = _NUMBER.fullmatch(text.strip())
         numbered = [int(match[1])] if match else []
         features = dict.fromkeys([*numbered, *self.labels.search(text)])
-        return [feature for feature in features if feature < self.n_features], {}
+        found = [feature for feature in features if feature < self.n_features]
+        similar = [f for f in found if f not in numbered and not has_words(self.labels[f], text)]
+        if numbered:  # a number means nothing else
+            return [feature for feature in found if feature not in similar], {}
+        return found, dict.fromkeys(similar, "similar")
+
+    @property
+    def bank(self) -> ConceptBank | None:
+        """The painter's concepts, as they are now."""
+        return bank_of(self._source)
+
+    def concept(self, text: str) -> Concept | None:
+        """The concept that a text asks for: "concept lion"."""
+        match, bank = _CONCEPT.fullmatch(text.strip()), self.bank
+        if match is None or bank is None:
+            return None
+        name = next((name for name in bank.names if name.casefold() == match[1].casefold()), None)
+        return None if name is None else bank[name]
+
+    def concepts(self, text: str) -> list[list[str]]:
+        """[name, what it is made of] of the concepts that a text finds; of all for an empty text."""
+        if (bank := self.bank) is None:
+            return []
+        match = _CONCEPT.fullmatch(text.strip())
+        if text.strip():
+            found = [one.concept for one in search_concepts(match[1] if match else text, bank)]
+        else:
+            found = [bank[name] for name in bank.names]
+        return [[concept.name, hint(concept, self.labels)] for concept in found]
 
     def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
         """The features of its site whose decoder directions are nearest to a feature's, with the cosine.

@@ -97,7 +97,10 @@ class Sheet:
     def count(self) -> None:
         """Say how many features are listed, and how many of them are in view if it is not all."""
         n, n_seen = len(self._listed), self._in_view(self._listed)
-        if self._panel.query.strip():
+        if (concept := self._all.concept(self._panel.query)) is not None:
+            title = f"Concept “{concept.name}”: {_counted(self._listed)}"
+            part = f"of “{concept.name}” in view"
+        elif self._panel.query.strip():
             title = f"{n:,} found" if n else "Nothing found"
             part = "found in view"
         elif self._is_selected:
@@ -140,7 +143,12 @@ class Sheet:
         self._panel.filter_choices = [dict(zip(names, choice, strict=True)) for choice in every]
         kinds = self._all.categories
         self._panel.categories = [[OF_CATEGORY + kind, kind, n] for kind, n in kinds.items()]
+        self.show_concepts()
         self._panel.color_modes = [list(mode) for mode in modes(self._all).items()]
+
+    def show_concepts(self) -> None:
+        """Show the concepts that the query finds; all of them without one."""
+        self._panel.concepts = self._all.concepts(self._panel.query)
 
     def want_icons(self, features: Iterable[int]) -> None:
         """Request the icons that are missing; dead features have none."""

@@ -147,7 +147,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
         Args:
             text: words or beginnings of words of labels; a number; "like 12" for those whose decoder
-                directions are nearest to feature 12's.
+                directions are nearest to feature 12's; "concept lion" for those of a concept of
+                `painter.concepts`.
 
         Returns:
             Feature numbers, best first, whatever filters are set; none for an empty text.
@@ -382,6 +383,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._query = change["new"].strip()
             found, notes = self._all.search(self._query)
             self._sheet.notes = notes
+            self._sheet.show_concepts()
             passing = self._passing
             self._choose(tuple(feature for feature in found if passing[feature]))
 
@@ -389,6 +391,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._query = ""
         self._panel.query = ""
         self._sheet.notes = {}
+        self._sheet.show_concepts()
 
     def _colors_changed(self, change: Any) -> None:
         try:
@@ -431,6 +434,9 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             return
         if action in ("forecast", "start_labels", "stop_labels", "dismiss"):
             self._batch_asked(action)
+            return
+        if action == "concept":
+            self._panel.query = f"concept {checks.text('name', content.get('name'))}"
             return
         feature = checks.feature_index(content.get("feature"), self._all.n_features)
         with self._lock:

@@ -12,6 +12,7 @@ from ember_widgets.scene import factor_edits, site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared import label_words
+from ember_widgets.widgets.shared.by_word import has_words
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
 
 SHOWN = 12
@@ -45,6 +46,8 @@ def search_features(
 ) -> list[dict[str, Any]]:
     """Features for a text: the one of that number first, then those whose label holds all its words.
 
+    Those found by meaning come last and are marked as similar.
+
     Args:
         text: what to look for.
         n_features: how many there are.
@@ -55,11 +58,15 @@ def search_features(
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
     space = FeatureSpace.of(sites) if sites else None
-    hits = []
+    hits: list[dict[str, Any]] = []
     for f in dict.fromkeys([*numbered, *labels.search(text)]):
         if 0 <= f < n_features:
             where = site_names.short(space.site(f)) if space else ""
             if site in ("", where):
                 hit = row_of(f, labels)
+                if f not in numbered and not has_words(hit["label"], text):
+                    if numbered:
+                        continue  # a number means nothing else
+                    hit["similar"] = True
                 hits.append({**hit, "site": where} if where else hit)
     return hits[:MAX_HITS]
