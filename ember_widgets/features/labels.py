@@ -42,7 +42,7 @@ class Labels(Mapping[int, str]):
     """{feature: text}, best fits first, of the features that have a label.
 
     Args:
-        texts: {feature: text}, or labels to start with.
+        texts: {feature: text or label}, or labels to start with.
         n_features: How many features the SAE has; labels of other features are refused. None = any.
         own_file: File of the labels that the user set, read now and written by `set`; None = none is kept.
 
@@ -55,7 +55,7 @@ class Labels(Mapping[int, str]):
 
     def __init__(
         self,
-        texts: Mapping[int, str] | None = None,
+        texts: Mapping[int, str] | Mapping[int, Label] | None = None,
         *,
         n_features: int | None = None,
         own_file: str | os.PathLike[str] | None = None,
@@ -70,7 +70,9 @@ class Labels(Mapping[int, str]):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts:
             self._given = {
-                checks.whole("feature", feature, 0, 2**31 - 1): Label(checks.text("a label", text))
+                checks.whole("feature", feature, 0, 2**31 - 1): (
+                    text if isinstance(text, Label) else Label(checks.text("a label", text))
+                )
                 for feature, text in texts.items()
             }
         self._check_features(self._given)

@@ -152,7 +152,7 @@ def pairs(text: str) -> list[str]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """The JSON object in an answer; models like to think first, or to put it between ``` or after a sentence."""
+    """The JSON object in an answer; models like to think first, or to put it between ``` or after words."""
     text = text.rpartition("</think>")[2]
     fenced = re.search(r"\{.*\}", text, re.DOTALL)
     try:

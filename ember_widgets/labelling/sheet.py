@@ -36,8 +36,7 @@ def compose(rows: Sequence[Sequence[Tile | None]]) -> Image.Image:
     import matplotlib  # for its font
 
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 15)
-    size = (GAP + max(map(len, rows)) * (TILE + GAP), GAP + len(rows) * (CAPTION + TILE + GAP))
-    sheet = Image.new("RGB", size, PAPER)
+    sheet = Image.new("RGB", size(len(rows), max(map(len, rows))), PAPER)
     draw = ImageDraw.Draw(sheet)
     for r, row in enumerate(rows):
         for c, tile in enumerate(row):
@@ -49,6 +48,11 @@ def compose(rows: Sequence[Sequence[Tile | None]]) -> Image.Image:
                     picture = picture.resize((TILE, TILE), Image.Resampling.LANCZOS)
                 sheet.paste(picture, (left, top))
     return sheet
+
+
+def size(n_rows: int, n_columns: int) -> tuple[int, int]:
+    """Width and height of a sheet, in pixels."""
+    return GAP + n_columns * (TILE + GAP), GAP + n_rows * (CAPTION + TILE + GAP)
 
 
 def box(row: int, column: int) -> tuple[int, int, int, int]:

@@ -16,7 +16,7 @@ def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     Returns:
         The lower and the upper end, both in 0..1.
 
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
     """
     if not 0 <= share <= 1 or n < 1:
         raise ValueError(f"share={share!r} of n={n!r} is no share; give 0..1 of 1 trial or more")
