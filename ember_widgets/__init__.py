@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.load import load_sae, save_sae
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection
+    from ember_widgets.features.concepts import ConceptBank
     from ember_widgets.labelling.openai_client import OpenAIClient
     from ember_widgets.labelling.question import Price
     from ember_widgets.labelling.run import LabelRun
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SAE",
     "Collection",
+    "ConceptBank",
     "FactorSliders",
     "Factors",
     "FeatureAtlas",
@@ -65,6 +67,7 @@ _HOME = {
     "SAE": "dictionary.sae",
     "FactorSliders": "widgets.paint.parts",
     "Collection": "features.collection",
+    "ConceptBank": "features.concepts",
     "Factors": "dictionary.factors",
     "FeatureAtlas": "widgets.atlas.widget",
     "LabelRun": "labelling.run",

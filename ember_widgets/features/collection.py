@@ -14,8 +14,7 @@ import heapq
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -25,15 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ember_widgets.dictionary.factors import feature_mask
 from ember_widgets.features import peaks
 from ember_widgets.features.collection_file import SIDE, Record, codes_in, indices, load, packed
+from ember_widgets.features.hit import Hit
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks, files
 from ember_widgets.util.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
     from scipy import sparse
+
+    from ember_widgets.features.concepts import ConceptBank
 
 SHARD = 32
 MAX_FEATURES = 2**22
@@ -42,44 +46,32 @@ _MANIFEST = "collection.json"
 _MAX_MANIFEST = 2**20
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A picture in which a feature is active.
-
-    Args:
-        index: the index of the picture in the collection.
-        prompt: what it was generated from.
-        seed: its seed.
-        row: of the patch where the feature is strongest.
-        col: of that patch.
-        activation: the feature's code there, in the SAE's own unit.
-    """
-
-    index: int
-    prompt: str
-    seed: int
-    row: int
-    col: int
-    activation: float
-
-
 class Collection:
     """Many pictures' codes. Make or continue one with `painter.collect`, open one with `Collection.open`.
 
     Attributes:
         folder: where it is.
-        n_features: of the SAE.
+        n_features: of the SAE; with several sites, of all SAEs together.
         model: {"id", "site", "sae", ...} of the painter it was made with.
         grid: rows and columns of the pictures' patches.
+        space: which features are of which site; None for a collection of several sites that was begun by
+            version 0.2 or earlier, which does not say so.
     """
 
     def __init__(
-        self, folder: Path, n_features: int, model: Mapping[str, str], grid: Grid | None = None
+        self,
+        folder: Path,
+        n_features: int,
+        model: Mapping[str, str],
+        grid: Grid | None = None,
+        sites: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = folder
         self.n_features = n_features
         self.model = dict(model)
         self.grid = Grid() if grid is None else grid
+        names = self.model.get("site", "").split(",")
+        self.space = FeatureSpace.of(sites or {names[0]: n_features}) if sites or len(names) == 1 else None
         self._batch: list[Record] = []
 
     @classmethod
@@ -101,7 +93,9 @@ class Collection:
                 raise ValueError
             # Collections of version 0.1 do not state their grid; it was always 16×16.
             grid = Grid(*(_size(n, MAX_SIDE) for n in facts.get("grid", (16, 16))))
-            return cls(path, _size(facts["n_features"], MAX_FEATURES), checks.model(facts["model"]), grid)
+            n_features = _size(facts["n_features"], MAX_FEATURES)
+            sites = checks.sites(facts["sites"], n_features) if "sites" in facts else None
+            return cls(path, n_features, checks.model(facts["model"]), grid, sites)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{path / _MANIFEST} is not a collection's; delete the folder, or choose another"
@@ -109,9 +103,21 @@ class Collection:
 
     @classmethod
     def create(
-        cls, folder: Path, n_features: int, model: Mapping[str, str], grid: Grid | None = None
+        cls,
+        folder: Path,
+        n_features: int,
+        model: Mapping[str, str],
+        grid: Grid | None = None,
+        sites: Mapping[str, int] | None = None,
     ) -> Collection:
         """Open a collection to add to; make it if there is none.
+
+        Args:
+            folder: where it is.
+            n_features: of all SAEs.
+            model: of the painter.
+            grid: of its pictures; None = 16×16.
+            sites: {site: how many features its SAE has}, if there are several.
 
         Raises:
             ValueError: The existing one belongs to another model, site or SAE, or the folder holds something
@@ -137,8 +143,10 @@ class Collection:
         facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
         if grid != Grid():
             facts["grid"] = list(grid.shape)
+        if sites is not None:
+            facts["sites"] = dict(sites)
         files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
-        return cls(folder, n_features, model, grid)
+        return cls(folder, n_features, model, grid, sites)
 
     def check(self, model: Mapping[str, str]) -> None:
         """Refuse a model with another name, site or SAE than this collection's.
@@ -321,6 +329,83 @@ class Collection:
         columns = checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
         pictures = [self.marked(hit, side) for hit in hits]
         return contact_sheet([pictures[i : i + columns] for i in range(0, len(hits), columns)], side=side)
+
+    def concepts(
+        self,
+        n: int = 64,
+        *,
+        site: str | None = None,
+        ignore: Iterable[int] | NDArray[np.bool_] = (),
+        labels: Mapping[int, str] | None = None,
+        seed: int = 0,
+        stability: bool = True,
+        progress: bool = True,
+    ) -> ConceptBank:
+        """Find what these pictures are made of: features that belong together in many of them, as concepts.
+
+        Non-negative matrix factorisation of a sample of all patches (16,384 of them, or 256 for each concept
+        if that is more), and then the strengths in every patch; see `features.concept_fit`. Memory does not
+        grow with the collection. The same collection gives the same concepts.
+
+        Args:
+            n: How many; if some of them turn out empty there are fewer. More need more pictures.
+            site: Module path or short name; needed if the pictures were made with several sites.
+            ignore: Features of the site to leave out of the fit, such as `sae.positional`, as indices or as
+                bool (n_features,). Their weights are computed afterwards.
+            labels: {feature of this collection: text}, which concepts are named after; see `bank.named`.
+            seed: Of the sample, and of the two halves.
+            stability: Also fit two halves of the pictures, to say which concepts both agree on; takes twice
+                the time.
+            progress: Show a progress bar.
+
+        Returns:
+            The bank, the concept with the largest share of all codes first.
+
+        Raises:
+            TypeError, ValueError: Several sites and none is named, an unknown site or feature, nothing is
+                active, or more concepts than active features.
+
+        Example:
+            >>> bank = collection.concepts(16, labels=painter.labels)                  # doctest: +SKIP
+            >>> scene = painter.analyze("a lion in a meadow", basis=bank)              # doctest: +SKIP
+        """
+        from ember_widgets.features import concept_fit
+        from ember_widgets.features.concepts import MAX_CONCEPTS, ConceptBank
+
+        n = checks.integer("n", n, 1, MAX_CONCEPTS, hint="say how many concepts")
+        site, columns, place = self._site(site)
+        if not len(self):
+            raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        ignored = feature_mask(ignore, columns.stop - columns.start)
+        found = concept_fit.fit(
+            self, columns, n, ignored, seed=checks.seed(seed), stability=stability, progress=progress
+        )
+        here = {f - columns.start: text for f, text in (labels or {}).items() if f >= columns.start}
+        return ConceptBank(
+            **vars(found),
+            names=concept_fit.named(found.basis, here),
+            site=site,
+            sae=[*self.model.get("sae", "").split(","), *[""] * place][place],
+            model=self.model,
+            folder=str(self.folder),
+            ignore=tuple(np.flatnonzero(ignored).tolist()),
+            collection=self,
+        )
+
+    def _site(self, site: str | None) -> tuple[str, slice, int]:
+        """A site's name, its features, and its place among the sites."""
+        if self.space is None:
+            raise ValueError(
+                f"the collection in {self.folder} is of several sites ({self.model['site']}), and was begun "
+                "by a version that did not note their sizes; collect again into a new folder"
+            )
+        if site is None and len(self.space.sites) > 1:
+            raise ValueError(
+                f"this collection is of several sites; choose one: site={self.space.sites[0]!r} or "
+                + " or ".join(repr(name) for name in self.space.sites[1:])
+            )
+        full = self.space.full(site)
+        return full, self.space.columns(full), self.space.sites.index(full)
 
     # adding
 

@@ -22,7 +22,14 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import shown
 
 if TYPE_CHECKING:
+    import os
+
     from ember_widgets.dictionary.sae import SAE
+    from ember_widgets.features.collection import Collection as Pictures
+    from ember_widgets.features.concepts import ConceptBank
+    from ember_widgets.labelling.forecast import LabelForecast
+    from ember_widgets.labelling.question import LabelClient, Price
+    from ember_widgets.labelling.run import LabelProgress, LabelRun
     from ember_widgets.painter.inspection import Inspection
     from ember_widgets.painter.prompt_notes import PromptNotes
     from ember_widgets.painter.robustness import Robustness, SeedTrial
@@ -179,6 +186,47 @@ class TriesSeeds(Protocol):
         """
 
 
+class HasConcepts(Protocol):
+    """A bank of concepts may be set: features that belong together in many pictures."""
+
+    @property
+    def concepts(self) -> ConceptBank | None:
+        """The bank; None as long as none was set."""
+
+
+class LabelsFeatures(Protocol):
+    """Features can be labelled by a vision-language model."""
+
+    def label(
+        self,
+        features: Iterable[int] | None = None,
+        *,
+        collection: Pictures,
+        client: LabelClient,
+        folder: str | os.PathLike[str] | None = None,
+        scores: bool = True,
+        price: Price | None = None,
+        progress: bool = True,
+        on_label: Callable[[LabelProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        retry: bool = False,
+    ) -> LabelRun:
+        """Label features; see `Painter.label`. The labels are added to the painter's."""
+
+    def label_forecast(
+        self,
+        features: Iterable[int] | None = None,
+        *,
+        collection: Pictures,
+        client: LabelClient,
+        folder: str | os.PathLike[str] | None = None,
+        scores: bool = True,
+        price: Price | None = None,
+        retry: bool = False,
+    ) -> LabelForecast:
+        """What `label` would ask, take and cost; asks nothing."""
+
+
 CAPABILITIES: Mapping[str, type[Any]] = {
     "styles": Styles,
     "guidance": Guides,
@@ -194,6 +242,8 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "statistics": HasStatistics,
     "prompt_notes": NotesPrompts,
     "robustness": TriesSeeds,
+    "label": LabelsFeatures,
+    "concepts": HasConcepts,
 }
 """Every capability by its name."""
 

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
+from ember_widgets.features.labels import Label
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.painter.protocol import DrawsManyIcons, HasIcons, HasStatistics, labels_of, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
+from ember_widgets.widgets.shared import label_words
+from ember_widgets.widgets.shared.by_word import has_words
+from ember_widgets.widgets.shared.concept_rows import bank_of, features_of, hint, search_concepts
+
+if TYPE_CHECKING:
+    from ember_widgets.features.concepts import Concept, ConceptBank
 
 ALIKE = 24
+OF_CATEGORY = "category:"
 _NUMBER = re.compile(r"#?\s*(\d{1,9})")
+_CONCEPT = re.compile(r"concept\s+(.+)", re.IGNORECASE)
 _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
 
@@ -62,6 +72,7 @@ class Catalogue:
         self.sae = ",".join(sae.sha256[:16] for sae in self.saes.values())
         """The SAEs' name in scenes and collections."""
         self.labels = labels_of(source)
+        self._source = source
         has_icons = offered(source, HasIcons)
         icons = has_icons.icons if has_icons else None
         self.icons = icons if isinstance(icons, Icons) else Icons(self.n_features)
@@ -123,12 +134,45 @@ class Catalogue:
         mask[labelled[labelled < self.n_features]] = True
         return mask
 
+    def _labels_that(self, fits: Callable[[Label], bool]) -> NDArray[np.bool_]:
+        """(n_features,) bool: features whose label fits."""
+        mask = np.zeros(self.n_features, np.bool_)
+        for feature in self.labels:
+            if feature < self.n_features:
+                mask[feature] = fits(self.labels.entry(feature))
+        return mask
+
+    @property
+    def trusted(self) -> NDArray[np.bool_]:
+        """(n_features,) bool: labelled by the user, or with two good scores."""
+        return self._labels_that(label_words.is_trusted)
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """(n_features,) bool: with a label that was scored."""
+        return self._labels_that(label_words.is_scored)
+
+    @property
+    def own(self) -> NDArray[np.bool_]:
+        """(n_features,) bool: labelled by the user."""
+        return self._labels_that(label_words.is_own)
+
+    @property
+    def categories(self) -> dict[str, int]:
+        """How many labels each category has, in alphabetical order; those without one are not counted."""
+        entries = (self.labels.entry(feature) for feature in self.labels if feature < self.n_features)
+        return dict(sorted(Counter(entry.category for entry in entries if entry.category).items()))
+
     def search(self, text: str) -> tuple[list[int], dict[int, str]]:
         """Features for a text, best first, and {feature: a note on why it was found} for some of them.
 
         "like 12" or "~12" gives the features most similar to 12, noted with the cosine; a number gives that
-        feature first.
+        feature first; "concept lion" gives the features of that concept, noted with their shares of it. What
+        was found by its meaning is noted as similar.
         """
+        if (concept := self.concept(text)) is not None:
+            shares = features_of(concept)
+            return list(shares), {feature: percent(share) for feature, share in shares.items()}
         if match := _LIKE.fullmatch(text.strip()):
             feature = int(match[1])
             if feature >= self.n_features:
@@ -138,7 +182,35 @@ class Catalogue:
         match = _NUMBER.fullmatch(text.strip())
         numbered = [int(match[1])] if match else []
         features = dict.fromkeys([*numbered, *self.labels.search(text)])
-        return [feature for feature in features if feature < self.n_features], {}
+        found = [feature for feature in features if feature < self.n_features]
+        similar = [f for f in found if f not in numbered and not has_words(self.labels[f], text)]
+        if numbered:  # a number means nothing else
+            return [feature for feature in found if feature not in similar], {}
+        return found, dict.fromkeys(similar, "similar")
+
+    @property
+    def bank(self) -> ConceptBank | None:
+        """The painter's concepts, as they are now."""
+        return bank_of(self._source)
+
+    def concept(self, text: str) -> Concept | None:
+        """The concept that a text asks for: "concept lion"."""
+        match, bank = _CONCEPT.fullmatch(text.strip()), self.bank
+        if match is None or bank is None:
+            return None
+        name = next((name for name in bank.names if name.casefold() == match[1].casefold()), None)
+        return None if name is None else bank[name]
+
+    def concepts(self, text: str) -> list[list[str]]:
+        """[name, what it is made of] of the concepts that a text finds; of all for an empty text."""
+        if (bank := self.bank) is None:
+            return []
+        match = _CONCEPT.fullmatch(text.strip())
+        if text.strip():
+            found = [one.concept for one in search_concepts(match[1] if match else text, bank)]
+        else:
+            found = [bank[name] for name in bank.names]
+        return [[concept.name, hint(concept, self.labels)] for concept in found]
 
     def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
         """The features of its site whose decoder directions are nearest to a feature's, with the cosine.
@@ -160,7 +232,8 @@ class Catalogue:
         """(n_features,) bool: the features that pass these filters.
 
         Args:
-            filters: "live", "labelled", "placeless", or short names of sites, of which any one suffices.
+            filters: "live", "labelled", "trusted", "placeless", or short names of sites and categories of
+                labels ("category:object"), of each of which any one suffices.
         """
         mask = np.ones(self.n_features, np.bool_)
         wanted = set(filters)
@@ -172,6 +245,10 @@ class Catalogue:
             mask &= ~self.dead
         if "labelled" in wanted:
             mask &= self.labelled
+        if "trusted" in wanted:
+            mask &= self.trusted
+        if kinds := {name.removeprefix(OF_CATEGORY) for name in wanted if name.startswith(OF_CATEGORY)}:
+            mask &= self._labels_that(lambda label: label.category in kinds)
         if "placeless" in wanted:
             mask &= ~self.positional
         return mask
@@ -185,12 +262,21 @@ class Catalogue:
 
     def tile(self, feature: int, note: str = "") -> dict[str, Any]:
         """What a tile of the sheet shows of a feature."""
-        label = self.labels.get(feature, "")
-        return {"feature": feature, "label": label, "note": note, "dead": bool(self.dead[feature])}
+        label = self.entry(feature)
+        return {
+            "feature": feature,
+            "label": label.text if label else "",
+            "note": note,
+            "mark": label_words.mark(label),
+            "about": label_words.about(label),
+            "trusted": label is not None and label_words.is_trusted(label),
+            "dead": bool(self.dead[feature]),
+        }
 
     def details(self, feature: int) -> dict[str, Any]:
         """What the card shows of a feature, without pictures."""
-        facts: list[tuple[str, str]] = []
+        label = self.entry(feature)
+        facts: list[tuple[str, str]] = label_words.facts(label) if label else []
         if len(self.sites) > 1:
             facts.append(("site", self.sites[self.site(feature)]))
         if self.statistics:
@@ -201,20 +287,15 @@ class Catalogue:
             facts.append(("positional", "active along borders"))
         return {
             "feature": feature,
-            "label": self.labels.get(feature, ""),
-            "source": self.source(feature),
+            "label": label.text if label else "",
+            "source": label_words.origin(label),
+            "comment": label.note if label else "",
             "facts": facts,
         }
 
-    def source(self, feature: int) -> str:
-        """Where a feature's label comes from, with its scores."""
-        if feature not in self.labels:
-            return "no label yet"
-        label = self.labels.entry(feature)
-        scores = [f"{name} {value:.2f}" for name, value in label.scores.items()]
-        if label.source == "you":
-            return "labelled by you"
-        return ", ".join(scores) or label.source or "label of unknown source"
+    def entry(self, feature: int) -> Label | None:
+        """A feature's label with its source and scores; None if it has none."""
+        return self.labels.entry(feature) if feature in self.labels else None
 
     def _check(self, collection: Collection) -> None:
         theirs = collection.model.get("sae", "")

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.widgets.atlas.catalogue import Catalogue, percent
+from ember_widgets.widgets.shared import label_words
 
 MODES = {
     "frequency": "Frequency",
     "typical": "Typical activation",
     "source": "Label source",
+    "score": "Label score",
     "positional": "Positional",
     "site": "Site",
 }
@@ -41,7 +43,9 @@ class Coloring:
 
 def modes(features: Catalogue) -> dict[str, str]:
     """The modes that apply to these features, and their titles."""
-    return {mode: title for mode, title in MODES.items() if mode != "site" or len(features.sites) > 1}
+    unfit = {"site"} if len(features.sites) == 1 else set()
+    unfit |= set() if features.scored.any() else {"score"}
+    return {mode: title for mode, title in MODES.items() if mode not in unfit}
 
 
 def coloring(mode: str, features: Catalogue, *, dark: bool) -> Coloring:
@@ -49,6 +53,8 @@ def coloring(mode: str, features: Catalogue, *, dark: bool) -> Coloring:
     grey = "#55555e" if dark else "#c9c9cf"
     if mode == "source":
         return _kinds(_sources(features), grey)
+    if mode == "score":
+        return _scores(features, grey, dark)
     if mode == "positional":
         return _kinds(["positional" if p else "" for p in features.positional], grey, "elsewhere too")
     if mode == "site":
@@ -62,13 +68,31 @@ def coloring(mode: str, features: Catalogue, *, dark: bool) -> Coloring:
     return _ramp(features.typical, features.dead, grey, dark, lambda value: f"{value:.2g}")
 
 
-def _ramp(values: NDArray[np.float32], dead: NDArray[np.bool_], grey: str, dark: bool, say: Any) -> Coloring:
+def _scores(features: Catalogue, grey: str, dark: bool) -> Coloring:
+    """The lower of a label's two scores, from chance to always right."""
+    scored = features.scored
+    if not scored.any():
+        return _kinds([""] * features.n_features, grey, "no scores")
+    shares = np.zeros(features.n_features, np.float32)
+    for feature in np.flatnonzero(scored):
+        above_chance = 2 * label_words.lowest(features.labels.entry(int(feature))) - 1
+        shares[feature] = 0.1 + 0.9 * max(0.0, above_chance)
+    ramp = _viridis(dark)
+    legend = {"ramp": ramp[:: len(ramp) // 8], "low": "chance", "high": "always right", "kinds": []}
+    return Coloring(shares, [grey] * 16 + ramp, legend)
+
+
+def _viridis(dark: bool) -> list[str]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     # Ends that would vanish against the background are left out.
     low_end, high_end = (0.25, 1.0) if dark else (0.0, 0.88)
-    ramp = [to_hex(color) for color in colormaps["viridis"](np.linspace(low_end, high_end, STEPS - 16))]
+    return [to_hex(color) for color in colormaps["viridis"](np.linspace(low_end, high_end, STEPS - 16))]
+
+
+def _ramp(values: NDArray[np.float32], dead: NDArray[np.bool_], grey: str, dark: bool, say: Any) -> Coloring:
+    ramp = _viridis(dark)
     alive = ~dead & (values > 0)
     shares = np.zeros(len(values), np.float32)
     legend: dict[str, Any] = {"ramp": ramp[:: len(ramp) // 8], "low": "", "high": "", "kinds": []}
@@ -99,5 +123,6 @@ def _sources(features: Catalogue) -> list[str]:
     names = [""] * features.n_features
     for feature in features.labels:
         if feature < features.n_features:
-            names[feature] = features.labels.entry(feature).source or "unknown source"
+            entry = features.labels.entry(feature)
+            names[feature] = entry.source or entry.model or "unknown source"
     return names

@@ -29,6 +29,14 @@ class Panel(anywidget.AnyWidget):
     color_modes: Any = traitlets.List().tag(sync=True)
     legend = traitlets.Dict(default_value={"ramp": [], "low": "", "high": "", "kinds": []}).tag(sync=True)
     filter_choices: Any = traitlets.List().tag(sync=True)
+    categories: Any = traitlets.List(help="[filter, title, how many] of each category of labels.").tag(
+        sync=True
+    )
+    concepts: Any = traitlets.List(help="[name, what it is made of] of the concepts found.").tag(sync=True)
+    n_to_label = traitlets.Int(0, help="How many of the features listed can be labelled.").tag(sync=True)
+    labelling: Any = traitlets.Dict(
+        default_value={"stage": "idle", "text": "", "share": 0.0, "fault": ""}, help="See ``Progress``."
+    ).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     tiles: Any = traitlets.List().tag(sync=True)
     more = traitlets.Int(0).tag(sync=True)

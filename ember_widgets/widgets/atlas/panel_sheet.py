@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.widgets.atlas.catalogue import Catalogue
+from ember_widgets.widgets.atlas.catalogue import OF_CATEGORY, Catalogue
+from ember_widgets.widgets.atlas.colors import modes
 from ember_widgets.widgets.atlas.panel import Panel
 
 SHOWN = 96
@@ -29,12 +30,21 @@ class Sheet:
         panel: the panel.
         features: the features.
         in_view: how many of some features the map shows.
+        can_label: whether to offer to label the features that are listed.
 
     Attributes:
         notes: {feature: a note for its tile}, such as its similarity.
     """
 
-    def __init__(self, panel: Panel, features: Catalogue, in_view: Callable[[Sequence[int]], int]) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        features: Catalogue,
+        in_view: Callable[[Sequence[int]], int],
+        *,
+        can_label: bool = False,
+    ) -> None:
+        self._can_label = can_label
         self.notes: dict[int, str] = {}
         self._panel = panel
         self._all = features
@@ -62,11 +72,35 @@ class Sheet:
         self._all.icons.forget_wanted()  # of the sheet before
         self.want_icons(shown)
         self._send_icons()
+        if self._can_label:
+            self._panel.n_to_label = len(self.to_label)
+
+    @property
+    def to_label(self) -> list[int]:
+        """The features that are listed, without dead ones and those that the user has labelled."""
+        kept = ~(self._all.dead | self._all.own)
+        return [feature for feature in self._listed if kept[feature]]
+
+    def labels_came(self, features: Sequence[int]) -> None:
+        """Show new labels where their features are listed, and count again."""
+        new = set(features)
+        with self._panel.hold_sync():
+            self.show_choices()
+            tiles = [tile["feature"] for tile in self._panel.tiles]
+            if new.intersection(tiles):
+                self._panel.tiles = [
+                    self._all.tile(feature, self.notes.get(feature, "")) for feature in tiles
+                ]
+            if self._feature in new:
+                self.open_card(self._feature)
 
     def count(self) -> None:
         """Say how many features are listed, and how many of them are in view if it is not all."""
         n, n_seen = len(self._listed), self._in_view(self._listed)
-        if self._panel.query.strip():
+        if (concept := self._all.concept(self._panel.query)) is not None:
+            title = f"Concept “{concept.name}”: {_counted(self._listed)}"
+            part = f"of “{concept.name}” in view"
+        elif self._panel.query.strip():
             title = f"{n:,} found" if n else "Nothing found"
             part = "found in view"
         elif self._is_selected:
@@ -94,9 +128,12 @@ class Sheet:
         live = n - int(self._all.dead.sum())
         positional, labelled = int(self._all.positional.sum()), int(self._all.labelled.sum())
         unknown = "" if known else "Not measured: FeatureAtlas(painter, collection=painter.collect(prompts))"
+        trusted = int(self._all.trusted.sum())
+        graded = [("trusted", "Trusted labels", trusted, "")] if self._all.scored.any() else []
         choices = (
             ("live", "Live", live, unknown),
             ("labelled", "Labelled", labelled, _none(labelled, "labels")),
+            *graded,
             ("placeless", "Not positional", n - positional, _none(positional, "positional features")),
         )
         sizes = zip(self._all.sites, self._all.space.sizes, strict=True)
@@ -104,6 +141,14 @@ class Sheet:
         names = ("key", "title", "count", "advice")
         every = [*choices, *(sites if len(sites) > 1 else [])]
         self._panel.filter_choices = [dict(zip(names, choice, strict=True)) for choice in every]
+        kinds = self._all.categories
+        self._panel.categories = [[OF_CATEGORY + kind, kind, n] for kind, n in kinds.items()]
+        self.show_concepts()
+        self._panel.color_modes = [list(mode) for mode in modes(self._all).items()]
+
+    def show_concepts(self) -> None:
+        """Show the concepts that the query finds; all of them without one."""
+        self._panel.concepts = self._all.concepts(self._panel.query)
 
     def want_icons(self, features: Iterable[int]) -> None:
         """Request the icons that are missing; dead features have none."""

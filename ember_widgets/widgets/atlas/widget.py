@@ -6,7 +6,7 @@ import base64
 import io
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -15,10 +15,13 @@ from PIL import Image
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.feature_map import FeatureMap
+from ember_widgets.labelling.question import LabelClient
+from ember_widgets.painter.protocol import LabelsFeatures, offered
 from ember_widgets.util import checks
 from ember_widgets.widgets.atlas.arrangement import Arrangement
+from ember_widgets.widgets.atlas.batch_labelling import BatchLabelling, Progress
 from ember_widgets.widgets.atlas.catalogue import Catalogue, numbers
-from ember_widgets.widgets.atlas.colors import coloring, modes
+from ember_widgets.widgets.atlas.colors import coloring
 from ember_widgets.widgets.atlas.map_picture import map_picture
 from ember_widgets.widgets.atlas.panel import Panel
 from ember_widgets.widgets.atlas.panel_sheet import Sheet
@@ -44,6 +47,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         collection: pictures collected with this painter. They show where each feature is strongest,
             and how often it is active, unless that was measured over more pictures when the SAE was made.
         brush: a PaintWidget with the same SAE, to whose palette features can be added.
+        client: a vision-language model, such as `OpenAIClient`. With a collection, features can then be
+            labelled from the atlas.
         method: "umap", "tsne" or "pca"; None = UMAP where umap-learn is installed, else scikit-learn's t-SNE.
         cache: folder in which maps are kept; None = $EMBER_WIDGETS_CACHE, or the platform's cache folder.
         height: in pixels.
@@ -52,7 +57,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     Raises:
         ModuleNotFoundError: jupyter-scatter is not installed.
-        TypeError, ValueError: not a painter, an unknown keyword, or a collection or widget of another SAE.
+        TypeError, ValueError: not a painter, an unknown keyword, a client without a collection, or a
+            collection or widget of another SAE.
 
     Example:
         >>> atlas = FeatureAtlas(painter, brush=widget)         # doctest: +SKIP
@@ -72,6 +78,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         collection: Collection | None = None,
         *,
         brush: PaintWidget | None = None,
+        client: LabelClient | None = None,
         method: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         height: int = 600,
@@ -84,6 +91,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         brush = paint if brush is None else brush
         height = checks.integer("height", height, 300, 4000, hint="give pixels")
         self._lock = threading.RLock()
+        if client is not None and collection is None:
+            raise ValueError(
+                "client= needs collection=, the pictures in which features are shown; "
+                "make one with painter.collect(prompts)"
+            )
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
         self._query = ""
@@ -97,11 +109,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             layout=ipywidgets.Layout(flex=f"1 1 {PANEL_WIDTH}px", min_width="0"),
             height=height,
             map_id=self._scatter.view_id,
-            color_modes=[list(mode) for mode in modes(self._all).items()],
             color_by="frequency" if self._all.statistics else "typical",
             filters=["live"] if self._all.dead.any() else [],
         )
-        self._sheet = Sheet(self._panel, self._all, self._scatter.in_view)
+        self._batch = self._batch_labelling(painter, collection, client)
+        self._sheet = Sheet(self._panel, self._all, self._scatter.in_view, can_label=self._batch is not None)
         left = ipywidgets.Box(
             [self._scatter.widget], layout=ipywidgets.Layout(flex="999 1 360px", min_width="0")
         )
@@ -135,7 +147,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
         Args:
             text: words or beginnings of words of labels; a number; "like 12" for those whose decoder
-                directions are nearest to feature 12's.
+                directions are nearest to feature 12's; "concept lion" for those of a concept of
+                `painter.concepts`.
 
         Returns:
             Feature numbers, best first, whatever filters are set; none for an empty text.
@@ -190,6 +203,35 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._paint = paint
         self._panel.has_paint = paint is not None
 
+    def label(self, features: Iterable[int] | None = None) -> None:
+        """Label features with the atlas's client, in the background; labels appear as they come.
+
+        What was asked before is not asked again; see `Painter.label`. `stop_labelling` ends it early.
+
+        Args:
+            features: None = those selected or found, else all that pass the filters, without dead ones and
+                those that you have labelled yourself.
+
+        Raises:
+            TypeError: the painter cannot label, or the atlas has no client.
+            ValueError: no such feature, or none.
+            RuntimeError: features are being labelled already.
+        """
+        if self._batch is None:
+            raise TypeError(
+                "this atlas cannot label; make it with FeatureAtlas(painter, collection, client=client), "
+                "and a painter that has label(), as ember.Painter"
+            )
+        chosen = self._sheet.to_label if features is None else numbers(features, self._all.n_features)
+        if not chosen:
+            raise ValueError("there is no feature to label; give features=, or select some")
+        self._batch.start(chosen)
+
+    def stop_labelling(self) -> None:
+        """Ask nothing more; open calls are finished, and every answer is kept. None runs: no effect."""
+        if self._batch is not None:
+            self._batch.stop()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the map is arranged; False if that took longer than `timeout` seconds."""
         return self._places.wait(timeout)
@@ -205,6 +247,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         with self._lock:
             self._closed = True
         self._end_listening()
+        if self._batch is not None:
+            self._batch.close()
         self._paint = None
         self._panel.unobserve_all()
         self._scatter.close()
@@ -233,6 +277,42 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         stream = io.BytesIO()
         self.picture().save(stream, "PNG", optimize=True)
         return stream.getvalue()
+
+    # Labelling
+
+    def _batch_labelling(
+        self, painter: Any, collection: Collection | None, client: LabelClient | None
+    ) -> BatchLabelling | None:
+        labels = offered(painter, LabelsFeatures)
+        if labels is None or collection is None or client is None:
+            return None
+        return BatchLabelling(
+            labels,
+            collection,
+            client,
+            on_progress=self._labelling_moved,
+            on_labels=self._labels_came,
+            on_fault=self._labelling_failed,
+        )
+
+    def _labelling_moved(self, now: Progress) -> None:
+        self._panel.labelling = now.content()
+
+    def _labelling_failed(self, fault: BaseException) -> None:
+        self.last_error = as_exception(fault)  # the panel says it already
+
+    def _labels_came(self, features: Sequence[int]) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            for feature in features:
+                self._scatter.refresh(feature)
+            self._sheet.labels_came(features)
+            if self._panel.color_by in ("source", "score"):
+                self._recolor()
+            if set(self._panel.filters) - {"live", "placeless", *self._all.sites}:
+                self._scatter.only(self._passing)
+            self._saved.changed()
 
     # The map
 
@@ -303,6 +383,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._query = change["new"].strip()
             found, notes = self._all.search(self._query)
             self._sheet.notes = notes
+            self._sheet.show_concepts()
             passing = self._passing
             self._choose(tuple(feature for feature in found if passing[feature]))
 
@@ -310,6 +391,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._query = ""
         self._panel.query = ""
         self._sheet.notes = {}
+        self._sheet.show_concepts()
 
     def _colors_changed(self, change: Any) -> None:
         try:
@@ -350,6 +432,12 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._scatter.show_all()
             self._sheet.count()
             return
+        if action in ("forecast", "start_labels", "stop_labels", "dismiss"):
+            self._batch_asked(action)
+            return
+        if action == "concept":
+            self._panel.query = f"concept {checks.text('name', content.get('name'))}"
+            return
         feature = checks.feature_index(content.get("feature"), self._all.n_features)
         with self._lock:
             if action == "look":
@@ -367,6 +455,18 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             else:
                 raise ValueError(f"do={checks.shown(action)} is unknown")
 
+    def _batch_asked(self, action: str) -> None:
+        if self._batch is None:
+            raise ValueError("this atlas cannot label features; give it a client and a collection")
+        if action == "forecast":
+            self._batch.ask(self._sheet.to_label)
+        elif action == "start_labels":
+            self._batch.start()
+        elif action == "stop_labels":
+            self._batch.stop()
+        else:
+            self._batch.dismiss()
+
     def _label(self, feature: int, text: Any) -> None:
         if " ".join(checks.text("text", text).split()) == self._all.labels.get(feature, ""):
             return
@@ -375,7 +475,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._sheet.show_choices()
         self._show()
         self._open_card(feature)
-        if self._panel.color_by == "source":
+        if self._panel.color_by in ("source", "score"):
             self._recolor()
 
     def _check_paint(self, paint: object) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ember_widgets.features.labels import Label
 from ember_widgets.scene.grid import Mask
 from ember_widgets.scene.palette import PALETTE
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray, plural
+from ember_widgets.widgets.shared import label_words
 
 if TYPE_CHECKING:
     from ember_widgets.painter.inspection import Inspection
@@ -22,6 +24,9 @@ ROWS = 10
 ROW_HEIGHT = 32
 HEAD_HEIGHT = 56
 FOOT_HEIGHT = 24
+
+Entry = Callable[[int], "Label | None"]
+"""A feature's label with its source and scores, if it has one."""
 
 Icon = Callable[[int], "str | None"]
 """A feature's thumbnail as a data URL, where it was drawn."""
@@ -127,6 +132,7 @@ def list_html(
     most: float,
     unit: FloatArray,
     names: Mapping[int, str],
+    entry: Entry,
     icon: Icon,
     selected: int | None,
 ) -> str:
@@ -137,6 +143,7 @@ def list_html(
         most: the activation that fills a bar.
         unit: (n_features,) typical activations.
         names: the features' labels.
+        entry: finds what else is known of a label.
         icon: finds thumbnails.
         selected: the feature that was clicked.
     """
@@ -155,7 +162,7 @@ def list_html(
         on = " ember-on" if feature == selected else ""
         rows.append(
             f"<div class='ember-row{on}'>{icon_html(feature, icon(feature), 26)}"
-            f"<span class='ember-name'>{name_html(feature, names)}</span>"
+            f"<span class='ember-name'>{name_html(feature, names)}{_mark_html(entry(feature))}</span>"
             f"<span class='ember-bars'>{bars}{typical}</span>"
             f"<span class='ember-value'>{amount(first)}<small>{times}</small></span></div>"
         )
@@ -179,9 +186,10 @@ def card_html(
     before: Inspection,
     scene: Scene | None,
     names: Mapping[int, str],
+    entry: Entry,
     icon: Icon,
 ) -> str:
-    """One feature: icon, label, and its statistics in this picture.
+    """One feature: icon, label, what is known of the label, and its statistics in this picture.
 
     Args:
         scene: whose factors may hold it; None at a site that is not the scene's.
@@ -190,7 +198,9 @@ def card_html(
     codes = now.codes[..., feature]
     active = np.argwhere(codes > 0)
     unit = float(now.unit[feature])
-    lines = []
+    lines = list[str]()
+    if (label := entry(feature)) is not None and label_words.mark(label):
+        lines = label_words.about(label).split("\n")
     if len(active):
         row, col = np.unravel_index(codes.argmax(), codes.shape)
         most = float(codes.max())
@@ -225,6 +235,11 @@ def name_html(feature: int, names: Mapping[int, str]) -> str:
     label = names.get(feature)
     number = f"<small>#{feature}</small>"
     return f"{escape(label)} {number}" if label else f"feature {number}"
+
+
+def _mark_html(label: Label | None) -> str:
+    mark = label_words.mark(label)
+    return f"<small class='ember-mark'>{escape(mark)}</small>" if mark else ""
 
 
 def icon_html(feature: int, url: str | None, side: int) -> str:

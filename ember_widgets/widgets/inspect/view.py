@@ -32,6 +32,7 @@ class ViewState:
         before: the unedited run; ``now`` itself if nothing was edited.
         most: the activation that fills a bar.
         names: the features' labels.
+        entry: finds what else is known of a label.
         layer: which one lies over the picture.
         feature: the one that is selected.
         hovered, patch, compared, region: the traits of the inspector.
@@ -43,6 +44,7 @@ class ViewState:
     before: Inspection
     most: float
     names: Mapping[int, str]
+    entry: patch_list.Entry
     layer: str
     feature: int | None
     hovered: Patch | None
@@ -132,6 +134,7 @@ class View:
             most=state.most,
             unit=state.now.unit,
             names=state.names,
+            entry=state.entry,
             icon=self._icons(state),
             selected=state.feature,
         )
@@ -146,6 +149,7 @@ class View:
                 before=state.before,
                 scene=state.scene if state.own_site else None,
                 names=state.names,
+                entry=state.entry,
                 icon=self._icons(state),
             )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ember_widgets.features.labels import Labels
+from ember_widgets.features.labels import Label
 from ember_widgets.painter.protocol import Inspects, check_painter, labels_of, offered
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
@@ -25,7 +25,6 @@ from ember_widgets.widgets.paint.requests import as_exception, check_scene, rend
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
-from ember_widgets.widgets.shared.feature_rows import search_features
 from ember_widgets.widgets.shared.pictures import Picture
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
@@ -375,8 +374,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     def _search(self, text: str) -> None:
         if not text.strip():
             return
-        n_features = self._now.n_features
-        hits = [hit["feature"] for hit in search_features(text, n_features, Labels(self._view_state.names))]
+        n_features, space, site = self._now.n_features, self._now.space, self._now.site
+        number = text.strip().removeprefix("#")
+        hits = [int(number)] if number.isdecimal() and len(number) < 10 and int(number) < n_features else []
+        for feature in labels_of(self._painter).search(text) if site in space.sites else ():
+            if feature < space.n_features and space.site(feature) == site:
+                hits.append(space.locate(feature)[1])
         if not hits:
             raise ValueError(
                 f"no feature is called {shown(text)}; give a number 0..{n_features - 1} or a word of a label"
@@ -408,6 +411,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             before=self._before,
             most=self._most,
             names=self._now.labels(labels_of(self._painter)),
+            entry=self._label,
             layer=self.layer,
             feature=self.selected_feature,
             hovered=self.hovered,
@@ -415,6 +419,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             compared=self.compared,
             region=self.region,
         )
+
+    def _label(self, feature: int) -> Label | None:
+        """The label of a feature of the site that is shown."""
+        labels, space, site = labels_of(self._painter), self._now.space, self._now.site
+        number = space.index(feature, site) if site in space.sites else -1
+        return labels.entry(number) if number in labels else None
 
     def _draw_all(self) -> None:
         if self._view is not None:

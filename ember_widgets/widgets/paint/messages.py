@@ -339,13 +339,14 @@ class Palette(Request):
 @request("search")
 @dataclass(frozen=True, kw_only=True)
 class Search(Request):
-    """Find features by label or number, of one site or ("") of any."""
+    """Find features by label or number, of one site or ("") of any; and concepts by name."""
 
     text: str = read(short_text)
     site: str = read(short_text, "")
+    concepts: bool = read(flag, False)
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
-        session.queries.search(self.text, self.site, self.sender)
+        session.queries.search(self.text, self.site, self.sender, concepts=self.concepts)
 
 
 @request("icons")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,9 +62,13 @@ from ember_widgets.widgets.paint.thumbnails import (
     keys_of_seeds,
 )
 from ember_widgets.widgets.shared import pictures
+from ember_widgets.widgets.shared.concept_rows import bank_of, hint, search_concepts
 from ember_widgets.widgets.shared.feature_icons import feature_of, kept_icon
 from ember_widgets.widgets.shared.feature_rows import made_of, search_features
 from ember_widgets.widgets.shared.pictures import Picture
+
+if TYPE_CHECKING:
+    from ember_widgets.features.concepts import Concept
 
 MIME = {
     "png": "image/png",
@@ -130,6 +134,7 @@ class Queries:
         self._thumbnails = Thumbnails()
         self._original: tuple[str, Picture] | None = None
         self._films: dict[str, Film] = {}
+        self._concepts: dict[str, Concept] = {}  # those that the last search found, by their thumbnails
         self._trying: dict[str, Sender | None] = {}
         self.source: BorrowSource | None = None
 
@@ -139,12 +144,25 @@ class Queries:
         self._original = None
         self._films = {}
 
-    def search(self, text: str, site: str, sender: Sender) -> None:
-        """Send the features that match a text."""
+    def search(self, text: str, site: str, sender: Sender, *, concepts: bool = False) -> None:
+        """Send the features that match a text, and the concepts if they are asked for."""
         if now := self._snapshot():
             scene = now.state.painted
             features = search_features(text, scene.n_features, labels_of(now.painter), scene.sites, site)
-            self._send(FoundReply(client=sender.client, seq=sender.seq, features=features))
+            found = self._find_concepts(text, now) if concepts else []
+            self._send(FoundReply(client=sender.client, seq=sender.seq, features=features, concepts=found))
+
+    def _find_concepts(self, text: str, now: Snapshot) -> list[dict[str, Any]]:
+        labels, rows = labels_of(now.painter), []
+        self._concepts = {}
+        for one in search_concepts(text, bank_of(now.painter)):
+            # The key of the factor that it would become, so that it has a thumbnail as soon as it is one.
+            added = now.state.painted.add_factor(one.concept)
+            key = keys_of_factors(added, version_of(now.painter))[-1]
+            self._concepts[key] = one.concept
+            row = {"concept": one.concept.name, "label": hint(one.concept, labels), "icon": key}
+            rows.append({**row, "similar": True} if one.similar else row)
+        return rows
 
     def thumbnails(self, keys: Sequence[str]) -> None:
         """Send these thumbnails, each as soon as it is drawn."""
@@ -324,6 +342,8 @@ class Queries:
         """The scene that a thumbnail shows."""
         if (feature := feature_of(key)) is not None:
             return alone(now.state.painted.add_factor({feature: 1.0}), -1)
+        if (concept := self._concepts.get(key)) is not None:
+            return alone(now.state.painted.add_factor(concept), -1)
         version = version_of(now.painter)
         for scene in (now.state.painted, *([self.source.scene] if self.source else [])):
             keys = keys_of_factors(scene, version)

@@ -266,12 +266,13 @@ class StatusReply(Reply):
 
 @dataclass(frozen=True, kw_only=True)
 class FoundReply(Reply):
-    """The features that a search found."""
+    """The features that a search found, and the concepts: [{concept, label, icon, similar}]."""
 
     type: ClassVar[str] = "found"
     client: str
     seq: int
     features: Sequence[dict[str, Any]]
+    concepts: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

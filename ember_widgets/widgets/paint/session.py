@@ -53,6 +53,7 @@ from ember_widgets.widgets.paint.requests import (
     rendered,
 )
 from ember_widgets.widgets.paint.run_key import run_key
+from ember_widgets.widgets.shared.concept_rows import bank_of
 from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 from ember_widgets.widgets.shared.views import Views
@@ -379,8 +380,9 @@ class Session:
                 check_styles(self.painter)
             before, source = self.history.current, self.queries.source
             lender, code = (source.scene, source.code) if source else (None, "")
-            state = edit.apply(self._state, lender)
-            lines = edit.lines(before, self._state, state, lender, code)
+            bank = bank_of(self.painter) if edit.verb == "add_concept" else None
+            state = edit.apply(self._state, lender, bank)
+            lines = edit.lines(before, self._state, state, lender, code, bank)
             program = to_python.bounded((*before.code, *lines), state.painted, self.history.oldest)
             self._adopt(replace(state, code=program))
             if commit:

@@ -11,6 +11,8 @@ from ember_widgets.features.labels import Labels
 from ember_widgets.scene import factor_edits, site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.shared import label_words
+from ember_widgets.widgets.shared.by_word import has_words
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
 
 SHOWN = 12
@@ -23,9 +25,7 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     total = float(np.abs(row).sum(dtype=np.float64))
     return [
         {
-            "feature": feature,
-            "label": labels.get(feature, ""),
-            "icon": key_of_feature(feature),
+            **row_of(feature, labels),
             "weight": weight,
             "share": abs(weight) * float(unit[feature]) / total,
         }
@@ -33,10 +33,20 @@ def made_of(scene: Scene, factor: int, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
+def row_of(feature: int, labels: Labels) -> dict[str, Any]:
+    """A feature as a row: label, icon; if there is something to say of the label, a mark and all about it."""
+    label = labels.entry(feature) if feature in labels else None
+    row = {"feature": feature, "label": label.text if label else "", "icon": key_of_feature(feature)}
+    mark = label_words.mark(label)
+    return {**row, "mark": mark, "about": label_words.about(label)} if mark else row
+
+
 def search_features(
     text: str, n_features: int, labels: Labels, sites: Mapping[str, int] | None = None, site: str = ""
 ) -> list[dict[str, Any]]:
     """Features for a text: the one of that number first, then those whose label holds all its words.
+
+    Those found by meaning come last and are marked as similar.
 
     Args:
         text: what to look for.
@@ -48,11 +58,15 @@ def search_features(
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
     space = FeatureSpace.of(sites) if sites else None
-    hits = []
+    hits: list[dict[str, Any]] = []
     for f in dict.fromkeys([*numbered, *labels.search(text)]):
         if 0 <= f < n_features:
             where = site_names.short(space.site(f)) if space else ""
             if site in ("", where):
-                hit = {"feature": f, "label": labels.get(f, ""), "icon": key_of_feature(f)}
+                hit = row_of(f, labels)
+                if f not in numbered and not has_words(hit["label"], text):
+                    if numbered:
+                        continue  # a number means nothing else
+                    hit["similar"] = True
                 hits.append({**hit, "site": where} if where else hit)
     return hits[:MAX_HITS]

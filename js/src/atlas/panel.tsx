@@ -1,11 +1,13 @@
 /** The panel beside the map: search, filters, details of one feature, and the features that were found or selected. */
 import { render as mount } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { Batch } from "./batch.tsx";
 import { groundOf } from "./color.ts";
 import { type Ask, type Details, KEYS, type Legend, type Model, type State } from "./traits.ts";
 
 const SEARCH_AFTER_MS = 120;
 const VIEW_AFTER_MS = 120;
+const CATEGORY = "category:";
 
 /** What jupyter-scatter says of each change of a view. */
 interface ViewChange {
@@ -70,6 +72,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
       style={{ height: `${get("height")}px` }}
     >
       <Search model={model} />
+      <Concepts concepts={get("concepts")} query={get("query")} ask={ask} />
       <div class="a-row">
         {get("filter_choices").map((choice) => (
           <button
@@ -102,6 +105,25 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
           </select>
         </label>
         <Key legend={get("legend")} />
+        {get("categories").length > 0 && (
+          <label>
+            <span>Labels of</span>
+            <select
+              data-testid="category"
+              value={filters.find((key) => key.startsWith(CATEGORY)) ?? ""}
+              onChange={({ currentTarget: { value } }) =>
+                set("filters", [...filters.filter((key) => !key.startsWith(CATEGORY)), ...(value ? [value] : [])])
+              }
+            >
+              <option value="">any category</option>
+              {get("categories").map(([key, title, count]) => (
+                <option key={key} value={key}>
+                  {title} ({count.toLocaleString("en")})
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
       </div>
       {get("notice") && (
         <p class="a-notice" role="status" data-testid="notice">
@@ -136,6 +158,7 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
           </button>
         </div>
       </div>
+      <Batch n={get("n_to_label")} now={get("labelling")} ask={ask} />
       <ul class="a-sheet" data-testid="sheet">
         {get("tiles").map((tile) => (
           <li key={tile.feature}>
@@ -144,12 +167,21 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
               class={tile.dead ? "a-tile a-dead" : "a-tile"}
               data-testid={`tile-${tile.feature}`}
               aria-pressed={details?.feature === tile.feature}
-              title={tile.label ? `${tile.label} · #${tile.feature}` : `#${tile.feature}`}
+              title={[tile.label ? `${tile.label} · #${tile.feature}` : `#${tile.feature}`, tile.about]
+                .filter(Boolean)
+                .join("\n")}
               onClick={() => ask({ do: "look", feature: tile.feature })}
             >
               <Icon url={icons[tile.feature] ?? ""} feature={tile.feature} />
               <span class="a-name">{tile.label || <i>no label</i>}</span>
-              <small>{tile.note || `#${tile.feature}`}</small>
+              <small>
+                {tile.note || `#${tile.feature}`}
+                {tile.trusted && (
+                  <span role="img" aria-label="trusted label">
+                    {" ✓"}
+                  </span>
+                )}
+              </small>
             </button>
           </li>
         ))}
@@ -199,6 +231,44 @@ function Search({ model }: { model: Model }) {
         }
       }}
     />
+  );
+}
+
+/** The concepts that a search found; without one, all of them, folded. */
+function Concepts(props: { concepts: State["concepts"]; query: string; ask: (content: Ask) => void }) {
+  const { concepts, query, ask } = props;
+  if (!concepts.length) return null;
+  const chips = (
+    <div class="a-row a-concepts">
+      {concepts.map(([name, hint]) => (
+        <button
+          type="button"
+          key={name}
+          class="a-chip"
+          data-testid={`concept-${name}`}
+          title={`Concept: ${hint}`}
+          aria-label={`Concept ${name}`}
+          aria-pressed={query === `concept ${name}`}
+          onClick={() => ask({ do: "concept", name })}
+        >
+          <span>{name}</span>
+        </button>
+      ))}
+    </div>
+  );
+  if (query) {
+    return (
+      <div class="a-found">
+        <small>{concepts.length === 1 ? "Concept" : "Concepts"}</small>
+        {chips}
+      </div>
+    );
+  }
+  return (
+    <details class="a-found" data-testid="concepts">
+      <summary>{concepts.length.toLocaleString("en")} concepts</summary>
+      {chips}
+    </details>
   );
 }
 
@@ -256,6 +326,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
         <p>
           #{feature} · {details.source}
         </p>
+        {details.comment && <p data-testid="comment">{details.comment}</p>}
         <dl>
           {details.facts.map(([name, value]) => (
             <div key={name}>

@@ -42,7 +42,7 @@ export class Palette {
   }
 
   /** Adds a factor. It is added to paint with it, so a tool that does not paint gives way to the brush. */
-  add(verb: "add_factor" | "borrow", args: Change["arguments"]): void {
+  add(verb: "add_factor" | "add_concept" | "borrow", args: Change["arguments"]): void {
     const { tool } = this.settings;
     if (!TOOLS[tool.value].uses.includes("strength")) tool.value = "paint";
     this.change(verb, args);

@@ -33,6 +33,21 @@ export interface FeatureInfo {
   readonly icon?: string;
   /** The short name of the site that it belongs to, if several are steered. */
   readonly site?: string;
+  /** How well its label stands up, in a few words, if that is known. */
+  readonly mark?: string;
+  /** All that is known of its label, in lines. */
+  readonly about?: string;
+  /** Found by the meaning of its label, which has other words. */
+  readonly similar?: boolean;
+}
+
+/** A concept of the painter's bank: features that belong together in many pictures. */
+export interface ConceptInfo {
+  readonly concept: string;
+  /** The labels of its strongest features. */
+  readonly label: string;
+  readonly icon: string;
+  readonly similar?: boolean;
 }
 
 export interface PartInfo extends FeatureInfo {
@@ -154,6 +169,8 @@ export interface FoundMessage {
   readonly client: string;
   readonly seq: number;
   readonly features: readonly FeatureInfo[];
+  /** Empty if none were asked for. */
+  readonly concepts: readonly ConceptInfo[];
 }
 
 /** A scene whose factors can be borrowed. */
@@ -313,7 +330,7 @@ export type Request =
   | { readonly type: "notes"; readonly prompt: string; readonly style: string }
   | { readonly type: "copy"; readonly patches: readonly number[] }
   | { readonly type: "paste"; readonly revision: number }
-  | { readonly type: "search"; readonly text: string; readonly site: string }
+  | { readonly type: "search"; readonly text: string; readonly site: string; readonly concepts: boolean }
   | { readonly type: "icons"; readonly keys: readonly string[] }
   | {
       readonly type: "palette";

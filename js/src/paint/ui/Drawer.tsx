@@ -123,7 +123,7 @@ export function Drawer({ view, factor, info }: { view: View; factor: number; inf
 }
 
 function Part({
-  part: { feature, label, weight, share, icon },
+  part: { feature, label, weight, share, icon, mark, about },
   url,
   weigh,
 }: {
@@ -135,7 +135,12 @@ function Part({
   return (
     <li class="e-part">
       {icon && <Swatch url={url} testid={`part-${feature}`} />}
-      <span class="e-label" title={`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`}>
+      <span
+        class="e-label"
+        title={[`${name}, feature ${feature}, ${(100 * share).toFixed(1)} % of the factor`, about]
+          .filter(Boolean)
+          .join("\n")}
+      >
         {label} <small>#{feature}</small>
       </span>
       <small>{round(100 * share)} %</small>
@@ -157,6 +162,7 @@ function Part({
         testid={`remove-${feature}`}
         onClick={() => weigh(feature, 0)}
       />
+      {mark && <small class="e-mark">{mark}</small>}
     </li>
   );
 }

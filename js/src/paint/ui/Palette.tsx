@@ -32,6 +32,7 @@ export function Palette({ view }: { view: View }) {
         label="Add a feature, or borrow the concepts of a prompt"
         hint="Add a feature, or a prompt’s concepts"
         onFetch={(prompt) => store.palette.borrowFrom(prompt)}
+        onConcept={({ concept }) => store.palette.add("add_concept", { concept })}
         onPick={({ feature, label }) =>
           store.palette.add("add_factor", { features: { [feature]: 1 }, name: label || null })
         }

@@ -1,7 +1,8 @@
-/** Finds features by label or number. */
+/** Finds features by label or number, and concepts by name. */
 import { clamp, max, min } from "../../shared/numbers.ts";
+import type { Found } from "../store/feature_search.ts";
 import type { View } from "../store/view.ts";
-import type { FeatureInfo } from "../transport/messages.ts";
+import type { ConceptInfo, FeatureInfo } from "../transport/messages.ts";
 import { Field, Swatch, submitOnEnter } from "./controls.tsx";
 import { reveal } from "./focus.ts";
 
@@ -13,9 +14,11 @@ export function Search(props: {
   label: string;
   hint?: string;
   onPick: (feature: FeatureInfo) => void;
+  /** Without it, concepts are not searched. */
+  onConcept?: (concept: ConceptInfo) => void;
   onFetch?: (prompt: string) => void;
 }) {
-  const { view, where, site = "", label, hint, onPick, onFetch } = props;
+  const { view, where, site = "", label, hint, onPick, onConcept, onFetch } = props;
   const { search: features, thumbnails } = view.store;
   const urls = thumbnails.urls.value;
   const query = view.query.value;
@@ -23,10 +26,11 @@ export function Search(props: {
   const found = features.found.value;
   const search = (text: string) => {
     view.query.value = { where, text, at: 0 };
-    features.search(text, site);
+    features.search(text, site, !!onConcept);
   };
-  const take = (feature?: FeatureInfo) => {
-    if (feature) onPick(feature);
+  const take = (one?: Found) => {
+    if (one && "concept" in one) onConcept?.(one);
+    else if (one) onPick(one);
     else if (onFetch) onFetch(text);
     else return;
     search("");
@@ -76,27 +80,25 @@ export function Search(props: {
             </p>
           )}
           <div role="listbox" id={list} aria-label="Found" tabIndex={-1}>
-            {lines.map((feature, i) => (
+            {lines.map((one, i) => (
               <button
                 type="button"
-                key={feature?.feature}
+                key={one && ("concept" in one ? one.concept : one.feature)}
                 role="option"
                 id={`${list}-${i}`}
                 tabIndex={-1}
                 aria-selected={i === at}
                 ref={i === at ? reveal : null}
-                data-testid={feature ? `found-${feature.feature}` : "fetch"}
+                title={(one && "about" in one && one.about) || undefined}
+                data-testid={
+                  one ? ("concept" in one ? `found-concept-${one.concept}` : `found-${one.feature}`) : "fetch"
+                }
                 // The focus stays in the field.
                 onMouseDown={(event) => event.preventDefault()}
-                onClick={() => take(feature)}
+                onClick={() => take(one)}
               >
-                {feature ? (
-                  [
-                    feature.icon && <Swatch url={urls[feature.icon]} />,
-                    feature.label,
-                    <small>#{feature.feature}</small>,
-                    feature.site && <small class="e-site">{feature.site}</small>,
-                  ]
+                {one ? (
+                  <Line one={one} url={one.icon && urls[one.icon]} />
                 ) : (
                   <span>Borrow from a picture of “{text}”</span>
                 )}
@@ -106,5 +108,22 @@ export function Search(props: {
         </div>
       )}
     </form>
+  );
+}
+
+function Line({ one, url }: { one: Found; url: string | undefined }) {
+  const isConcept = "concept" in one;
+  const note = isConcept ? one.label : one.mark;
+  return (
+    <>
+      {one.icon && <Swatch url={url} />}
+      <span>
+        {isConcept ? one.concept : one.label} {!isConcept && <small>#{one.feature}</small>}
+        {note && <small class="e-mark">{note}</small>}
+      </span>
+      {isConcept && <small class="e-site">concept</small>}
+      {one.similar && <small class="e-site">similar</small>}
+      {!isConcept && one.site && <small class="e-site">{one.site}</small>}
+    </>
   );
 }

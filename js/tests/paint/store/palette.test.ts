@@ -94,7 +94,7 @@ test("thumbnails of features are requested when they are shown, and stay", () =>
   assert.equal(store.thumbnails.urls.value["feature 5"], "data:,");
   store.search.search("tree");
   const found = [5, 7].map((feature) => ({ feature, label: "", icon: `feature ${feature}` }));
-  kernel.say({ type: "found", client: "me", seq: kernel.of("search")[0].seq, features: found });
+  kernel.say({ type: "found", client: "me", seq: kernel.of("search")[0].seq, concepts: [], features: found });
   assert.deepEqual(kernel.of("icons").at(-1).keys, ["feature 7"]);
 });
 
@@ -103,17 +103,17 @@ test("the kernel searches features, and an empty text requests nothing", () => {
   store.search.search("tree");
   const { seq, text } = kernel.of("search")[0];
   assert.equal(text, "tree");
-  kernel.say({ type: "found", client: "other", seq, features: [{ feature: 1, label: "" }] });
+  kernel.say({ type: "found", client: "other", seq, concepts: [], features: [{ feature: 1, label: "" }] });
   assert.deepEqual(store.search.found.value, []);
-  kernel.say({ type: "found", client: "me", seq, features: [{ feature: 5, label: "tree" }] });
+  kernel.say({ type: "found", client: "me", seq, concepts: [], features: [{ feature: 5, label: "tree" }] });
   assert.deepEqual(store.search.found.value, [{ feature: 5, label: "tree" }]);
   store.search.search("tre");
   store.search.search("trees");
   assert.equal(store.search.isDone, false);
   const [first, last] = kernel.of("search").slice(1);
-  kernel.say({ type: "found", client: "me", seq: first.seq, features: [] });
+  kernel.say({ type: "found", client: "me", seq: first.seq, concepts: [], features: [] });
   assert.equal(store.search.isDone, false, "that was the answer to an earlier text");
-  kernel.say({ type: "found", client: "me", seq: last.seq, features: [] });
+  kernel.say({ type: "found", client: "me", seq: last.seq, concepts: [], features: [] });
   assert.ok(store.search.isDone);
   store.search.search(" ");
   assert.deepEqual(store.search.found.value, []);
@@ -124,10 +124,16 @@ test("Enter picks the best feature found, also if it is pressed before the answe
   const { kernel, store } = setUp();
   const { search } = store;
   const picked: number[] = [];
-  const enter = () => search.pickFirst((first) => picked.push(first?.feature ?? -1));
+  const enter = () => search.pickFirst((first) => picked.push(first && "feature" in first ? first.feature : -1));
   const answer = (...found: number[]) => {
     const { seq } = kernel.of("search").at(-1);
-    kernel.say({ type: "found", client: "me", seq, features: found.map((feature) => ({ feature, label: "" })) });
+    kernel.say({
+      type: "found",
+      client: "me",
+      seq,
+      concepts: [],
+      features: found.map((feature) => ({ feature, label: "" })),
+    });
   };
   search.search("tree");
   enter();
@@ -145,6 +151,19 @@ test("Enter picks the best feature found, also if it is pressed before the answe
   search.search("lakes");
   answer(7);
   assert.deepEqual(picked, [5, 5, -1], "of a text that was changed nothing is taken");
+});
+
+test("concepts come first, and what was found by meaning last", () => {
+  const { kernel, store } = setUp();
+  store.search.search("kitten", "", true);
+  const { seq, concepts } = kernel.of("search")[0];
+  assert.equal(concepts, true);
+  const word = { feature: 1, label: "kitten" };
+  const meaning = { feature: 2, label: "cat", similar: true };
+  const named = { concept: "kittens", label: "kitten", icon: "a" };
+  const like = { concept: "cats", label: "cat", icon: "b", similar: true };
+  kernel.say({ type: "found", client: "me", seq, features: [word, meaning], concepts: [named, like] });
+  assert.deepEqual(store.search.found.value, [named, word, like, meaning]);
 });
 
 test("a search in the middle of a stroke does not lose its newest state", () => {

@@ -191,7 +191,7 @@ test("a search ignores answers to earlier texts", () => {
   search.search("a");
   search.search("b");
   const answer = (seq: number, feature: number) =>
-    search.receive({ type: "found", client: "me", seq, features: [{ feature, label: "" }] });
+    search.receive({ type: "found", client: "me", seq, concepts: [], features: [{ feature, label: "" }] });
   answer(1, 5);
   assert.deepEqual([search.isDone, search.found.value], [false, []]);
   answer(2, 6);

@@ -448,7 +448,7 @@ PALETTE = {"type": "palette", "client": "page", "seq": 1, "revision": 0, "commit
         (
             PALETTE | {"verb": "render", "arguments": {}},
             "palette: verb='render' is unknown; choose one of rename, recolor, duplicate, remove, reorder, "
-            "set_weight, reset_weights, add_factor, restyle, borrow, set_steps",
+            "set_weight, reset_weights, add_factor, add_concept, restyle, borrow, set_steps",
         ),
         (
             PALETTE | {"verb": "rename", "arguments": {"factor": 0}},

@@ -183,6 +183,7 @@ PALETTE: dict[str, Callable[[Session], dict[str, st.SearchStrategy[Any]]]] = {
         "features": st.dictionaries(features(now).map(str), weights, min_size=1, max_size=2),
         "name": st.none() | texts,
     },
+    "add_concept": lambda now: {"concept": texts | st.sampled_from(("lion", "night"))},
     "restyle": lambda now: {"style": texts},
     "borrow": lambda now: {"factor": st.integers(0, 2) | st.sampled_from(("sky", "lion"))},
     "set_steps": lambda now: {
@@ -267,7 +268,9 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Retry: lambda now: nothing,
     messages.Palette: palette,
     messages.Search: lambda now: of(
-        text=texts | st.sampled_from(("#3", "2")), site=st.sampled_from(("", "up.0.1"))
+        text=texts | st.sampled_from(("#3", "2", "lion")),
+        site=st.sampled_from(("", "up.0.1")),
+        concepts=st.booleans(),
     ),
     messages.Icons: icons,
     messages.Original: lambda now: nothing,
