@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.load import load_sae, save_sae
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection
+    from ember_widgets.labelling.openai_client import OpenAIClient
+    from ember_widgets.labelling.question import Price
+    from ember_widgets.labelling.run import LabelRun
+    from ember_widgets.labelling.transformers_client import TransformersClient
     from ember_widgets.painter.painter import Painter
     from ember_widgets.painter.sae_evaluation import evaluate_sae
     from ember_widgets.scene.scene import Scene
@@ -38,14 +42,18 @@ __all__ = [
     "FactorSliders",
     "Factors",
     "FeatureAtlas",
+    "LabelRun",
+    "OpenAIClient",
     "PaintWidget",
     "Painter",
     "PatchInspector",
     "Picture",
+    "Price",
     "Scene",
     "SceneEdit",
     "TrainConfig",
     "TrainingRun",
+    "TransformersClient",
     "__version__",
     "evaluate_sae",
     "load_sae",
@@ -59,6 +67,10 @@ _HOME = {
     "Collection": "features.collection",
     "Factors": "dictionary.factors",
     "FeatureAtlas": "widgets.atlas.widget",
+    "LabelRun": "labelling.run",
+    "OpenAIClient": "labelling.openai_client",
+    "Price": "labelling.question",
+    "TransformersClient": "labelling.transformers_client",
     "PaintWidget": "widgets.paint.widget",
     "Painter": "painter.painter",
     "PatchInspector": "widgets.inspect.widget",
