@@ -8,24 +8,32 @@ interrupted continues where it stopped. Reading keeps one shard in memory at a t
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import heapq
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ember_widgets.features.collection_file import SIDE, Record, indices, load, packed
+from ember_widgets.features import peaks
+from ember_widgets.features.collection_file import SIDE, Record, codes_in, indices, load, packed
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks, files
 from ember_widgets.util.contact_sheet import contact_sheet
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SHARD = 32
 MAX_FEATURES = 2**22
@@ -147,7 +155,7 @@ class Collection:
                 )
 
     def __len__(self) -> int:
-        return sum(len(seeds) for _, seeds in self._shard_runs)
+        return self._firsts[-1]
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -185,21 +193,56 @@ class Collection:
             codes[rows, indices(features[begin:end], self.n_features)] = file["code_values"][begin:end]
         return codes.reshape(*self.grid.shape, self.n_features)
 
+    def batches(self) -> Iterator[tuple[int, sparse.csr_array]]:
+        """All codes, a shard at a time, in the collection's order.
+
+        Yields:
+            The index of the first picture, and the codes of up to 32 pictures as a sparse matrix,
+            (n_pictures · n_patches, n_features) float32, ≥ 0: a row per patch, picture after picture.
+        """
+        from scipy import sparse
+
+        first = 0
+        for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True):
+            n_rows = len(seeds) * self.grid.n_patches
+            with load(shard) as file:
+                ends, features, values = codes_in(file, self.n_features, n_rows)
+            yield first, sparse.csr_array((values, features, ends), shape=(n_rows, self.n_features))
+            first += len(seeds)
+
     def picture(self, index: int) -> Image.Image:
         """A picture as the model drew it, 256×256 pixels."""
-        shard, place = self._find(index)
-        with load(shard) as file:
-            ends = file["picture_ends"]
-            data = file["pictures"][ends[place] : ends[place + 1]].tobytes()
-            if data:
-                picture = Image.open(io.BytesIO(data))
-                if picture.size != (SIDE, SIDE):
-                    raise ValueError(f"picture {place} is of another size")
-                return picture.convert("RGB")
-        raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
+        return self.pictures([index])[0]
+
+    def pictures(self, indices: Sequence[int]) -> list[Image.Image]:
+        """Pictures as the model drew them, 256×256 pixels, in the order of the indices.
+
+        Each shard is opened once, so this is faster than `picture` for pictures of the same shard.
+        """
+        wanted: dict[Path, list[tuple[int, int]]] = {}
+        for position, index in enumerate(indices):
+            shard, place = self._find(index)
+            wanted.setdefault(shard, []).append((position, place))
+        found: dict[int, Image.Image] = {}
+        for shard, places in wanted.items():
+            with load(shard) as file:
+                ends, pictures = file["picture_ends"], file["pictures"]
+                for position, place in places:
+                    data = pictures[ends[place] : ends[place + 1]].tobytes()
+                    if data:
+                        picture = Image.open(io.BytesIO(data))
+                        if picture.size != (SIDE, SIDE):
+                            raise ValueError(f"picture {place} is of another size")
+                        found[position] = picture.convert("RGB")
+            if any(position not in found for position, _ in places):
+                raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
+        return [found[position] for position in range(len(indices))]
 
     def top(self, feature: int, n: int = 12) -> list[Hit]:
         """The pictures in which a feature is strongest, strongest first; one patch of each.
+
+        The first call reads the shards that no earlier call has read, and keeps an index of all features in
+        the folder; more than 64 pictures of a feature are read from the shards each time.
 
         Args:
             feature: the feature.
@@ -207,7 +250,40 @@ class Collection:
         """
         feature = checks.feature_index(feature, self.n_features)
         n = checks.integer("n", n, 1, 10_000, hint="say how many pictures")
+        known = self._peaks.top(feature, n)
+        if known is not None:
+            return self._as_hits(known)
         return list(heapq.nsmallest(n, self._hits(feature), key=lambda hit: (-hit.activation, hit.index)))
+
+    def spread(self, feature: int, n: int = 10, skip: int = 0) -> list[Hit]:
+        """Pictures spread evenly over a feature's range of activation, strongest first; one patch of each.
+
+        The picks form one sequence that begins with the strongest, and any run of it is spread over the
+        range. So `spread(feature, 5, skip=10)` gives five other pictures than `spread(feature, 10)`.
+
+        Args:
+            feature: the feature.
+            n: how many at most; fewer, or none, if the feature is active in fewer.
+            skip: how many picks to leave out first, so that something can be measured on pictures that were
+                not seen before; n + skip is 64 at most.
+        """
+        feature = checks.feature_index(feature, self.n_features)
+        n, skip = _picks(n, skip, peaks.STRONGEST)
+        return self._as_hits(self._peaks.spread(feature, n, skip))
+
+    def silent(self, feature: int, n: int = 3, skip: int = 0) -> list[int]:
+        """The indices of pictures in which a feature is active nowhere; the same call gives the same ones.
+
+        They are in an order by chance, each feature in its own.
+
+        Args:
+            feature: the feature.
+            n: how many at most; fewer, or none, if the feature is active in all others.
+            skip: how many to leave out first; n + skip is 32 at most.
+        """
+        feature = checks.feature_index(feature, self.n_features)
+        n, skip = _picks(n, skip, peaks.SILENT)
+        return self._peaks.silent(feature, n, skip)
 
     def marked(self, hit: Hit, side: int = 160) -> Image.Image:
         """A hit's picture with its patch framed.
@@ -266,10 +342,19 @@ class Collection:
             self._batch = []
             self._forget_shards()
 
+    def index_peaks(self) -> None:
+        """Bring the index up to date that `top`, `spread` and `silent` read; they do it by themselves.
+
+        Raises:
+            ValueError: A shard is damaged.
+        """
+        self.__dict__.pop("_peaks", None)
+        repr(self._peaks)
+
     # inside
 
     def _forget_shards(self) -> None:
-        for name in ("_shards", "_shard_runs", "statistics"):
+        for name in ("_shards", "_shard_runs", "_firsts", "_peaks", "statistics"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -287,15 +372,45 @@ class Collection:
                 runs.append((prompts, indices(seeds, checks.MAX_SEED + 1).tolist()))
         return runs
 
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The index of each shard's first picture, and at last the number of pictures."""
+        return [0, *accumulate(len(seeds) for _, seeds in self._shard_runs)]
+
+    @cached_property
+    def _peaks(self) -> peaks.Peaks:
+        kept = peaks.Peaks.load(self.folder / peaks.FILE, self.n_features, self.grid.n_patches)
+        # Another process may have added shards, and indexed them. The index is read first, so that it names
+        # no shard that this list does not have.
+        if self._shards != sorted(self.folder.glob("shard-*.npz")):
+            self._forget_shards()
+        shards = [
+            peaks.Seen.of(shard, len(seeds))
+            for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True)
+        ]
+        return peaks.up_to_date(kept, self.folder, shards, self.n_features, self.grid.n_patches)
+
     def _find(self, index: int) -> tuple[Path, int]:
+        shard, place = self._place(index)
+        return self._shards[shard], place
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which shard a picture is in, and its place in it."""
         index = checks.integer(
             "index", index, 0, max(0, len(self) - 1), hint=f"there are {checks.plural(len(self), 'picture')}"
         )
-        for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True):
-            if index < len(seeds):
-                return shard, index
-            index -= len(seeds)
-        raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        if not len(self):
+            raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        shard = bisect.bisect_right(self._firsts, index) - 1
+        return shard, index - self._firsts[shard]
+
+    def _as_hits(self, found: Sequence[peaks.Peak]) -> list[Hit]:
+        hits = []
+        for index, patch, activation in found:
+            shard, place = self._place(index)
+            prompts, seeds = self._shard_runs[shard]
+            hits.append(Hit(index, prompts[place], seeds[place], *divmod(patch, self.grid.cols), activation))
+        return hits
 
     def _hits(self, feature: int) -> Iterator[Hit]:
         first = 0
@@ -319,6 +434,12 @@ class Collection:
 
 def _size(value: object, most: int) -> int:
     return checks.integer("size", value, 1, most, hint="count features, rows and columns")
+
+
+def _picks(n: object, skip: object, most: int) -> tuple[int, int]:
+    skip = checks.integer("skip", skip, 0, most - 1, hint=f"n + skip is {most} at most")
+    n = checks.integer("n", n, 1, most - skip, hint=f"n + skip is {most} at most")
+    return n, skip
 
 
 def collect(
@@ -351,3 +472,7 @@ def collect(
     finally:
         bar.close()
         collection.flush()
+    # Whoever asks for a feature's pictures first need not wait; if a shard is damaged, they are told.
+    if missing:
+        with contextlib.suppress(ValueError):
+            collection.index_peaks()
