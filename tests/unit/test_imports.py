@@ -46,7 +46,6 @@ MAY_IMPORT = {
     "util": {"av", "numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
     "features": {"numpy", "PIL", "model2vec", "scipy", "sklearn", "tqdm", "umap"},
     "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
-    "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
 }
 # Packages that a room must not import, wherever in a file.
 MUST_NOT_IMPORT = dict.fromkeys(
