@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets.features import peaks
-from ember_widgets.features.collection import Collection, Hit
+from ember_widgets.features.collection import Collection, Hit, collect
 from ember_widgets.scene.grid import Grid
 
 GRID = Grid(2, 3)
@@ -217,6 +217,15 @@ class TestTheFile:
         assert shard.stat().st_size == size
         strongest_of_all = 4 * ALL[:32, :, DENSE].max()
         assert Collection.open(copy.folder).top(DENSE, 1)[0].activation == strongest_of_all
+
+    def test_is_ready_when_pictures_were_collected(self, copy: Collection) -> None:
+        def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], None]:
+            return codes_of(seed), None
+
+        collect(copy, [("prompt", 500)], analyse, progress=False)
+        kept = peaks.Peaks.load(index_of(copy), N_FEATURES, GRID.n_patches)
+        assert kept is not None
+        assert kept.n_pictures == N_PICTURES + 1
 
     def test_may_fail_to_be_written(self, copy: Collection) -> None:
         index_of(copy).unlink()
