@@ -49,6 +49,9 @@ _MAX_MANIFEST = 2**20
 class Collection:
     """Many pictures' codes. Make or continue one with `painter.collect`, open one with `Collection.open`.
 
+    It holds the pictures that were in the folder when it was opened. What other processes add shows when this
+    one adds pictures itself, or asks for peaks for the first time.
+
     Attributes:
         folder: where it is.
         n_features: of the SAE; with several sites, of all SAEs together.
@@ -559,5 +562,5 @@ def collect(
         collection.flush()
     # Whoever asks for a feature's pictures first need not wait; if a shard is damaged, they are told.
     if missing:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(OSError, ValueError):
             collection.index_peaks()

@@ -19,6 +19,7 @@ from ember_widgets.features import icons
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.feature_map import FeatureMap
 from ember_widgets.features.labels import Labels
+from ember_widgets.features.peaks import Peaks
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model.photo import square
 
@@ -41,6 +42,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "collection": _collection,
     "map": lambda path: FeatureMap.load(path, "key"),
     "statistics": lambda path: Statistics.load(path, "key"),
+    "peaks": lambda path: Peaks.load(path, 12, 256),
     "icons": lambda path: icons.read(path, "key"),
     "photo": lambda path: square(path, 16),
 }

@@ -25,6 +25,7 @@ from PIL import Image
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.collection_file import Record, packed
+from ember_widgets.features.peaks import Peaks
 from ember_widgets.util import png
 from tests.unit.scene.scenes import make_scene
 
@@ -371,6 +372,19 @@ def a_map_with(name: str, data: bytes) -> Callable[[Path], Path]:
     return make
 
 
+def peaks_with(name: str, data: bytes) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / "peaks.npz"
+        Peaks(12, 256).save(path)
+        assert Peaks.load(path, 12, 256) is not None
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.removesuffix(".npy"): archive.read(entry) for entry in archive.namelist()}
+        _npz(path, entries | {name: data})
+        return path
+
+    return make
+
+
 def large_icons(folder: Path) -> Path:
     with zipfile.ZipFile(folder / "icons.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.comment = b"key"
@@ -393,6 +407,11 @@ CACHES: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "a large map": ("map", a_map_with("positions", _npy(np.zeros((2**26, 2), np.float32)))),
     "a map's claim": ("map", a_map_with("positions", _claims((2**38, 2)))),
     "large statistics": ("statistics", a_map_with("frequency", _npy(np.zeros(2**27, np.float32)))),
+    "large peaks": ("peaks", peaks_with("strong_values", _npy(np.zeros(2**25, np.float32)))),
+    "a peak's claim": ("peaks", peaks_with("strong_values", _claims((2**38,)))),
+    "counts of peaks": ("peaks", peaks_with("strong_features", _npy(np.full(12, 2**31)))),
+    "a deep header of peaks": ("peaks", peaks_with("header", _npy(np.frombuffer(DEEP.encode(), np.uint8)))),
+    "peaks in a pipe": ("peaks", a_pipe("peaks.npz")),
     "large icons": ("icons", large_icons),
     "locked icons": ("icons", locked_icons),
     "a map in a pipe": ("map", a_pipe("map.npz")),

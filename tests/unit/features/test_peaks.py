@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets.features import peaks
-from ember_widgets.features.collection import Collection, Hit
+from ember_widgets.features.collection import Collection, Hit, collect
 from ember_widgets.scene.grid import Grid
 
 GRID = Grid(2, 3)
@@ -145,15 +145,17 @@ class TestSilent:
 
 
 class TestTheFile:
+    @pytest.mark.parametrize("step", [32, 96])
     def test_is_the_same_whether_extended_or_made_at_once(
-        self, collection: Collection, tmp_path: Path
+        self, collection: Collection, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Also with few peaks in memory at a time."""
+        """Also if fewer peaks than one shard's are in memory at a time."""
         repr(collection.top(0))
+        monkeypatch.setattr(peaks, "_AT_ONCE", 100)
         grown = Collection.create(tmp_path / "c", N_FEATURES, {"id": "test"}, GRID)
-        for first in range(0, N_PICTURES, 32):
-            add(grown, first, min(first + 32, N_PICTURES))
-            assert right(grown, min(first + 32, N_PICTURES))
+        for first in range(0, N_PICTURES, step):
+            add(grown, first, min(first + step, N_PICTURES))
+            assert right(grown, min(first + step, N_PICTURES))
         theirs, ours = (np.load(index_of(one)) for one in (collection, grown))
         assert theirs.files == ours.files
         for name in theirs.files:
@@ -203,6 +205,27 @@ class TestTheFile:
         hits = Collection.open(copy.folder).top(DENSE, 100)[:64]
         assert [hit.index for hit in hits] == np.argsort(-maps, kind="stable")[:64].tolist()
         assert [hit.index for hit in Collection.open(copy.folder).top(DENSE, 64)] == [h.index for h in hits]
+
+    def test_is_made_anew_when_a_shard_of_the_same_size_is_another(self, copy: Collection) -> None:
+        shard = copy.folder / "shard-00000.npz"
+        with np.load(shard) as file:
+            content = dict(file)
+        np.savez(shard, **content)  # not compressed, so that other values take as many bytes
+        size = shard.stat().st_size
+        assert right(Collection.open(copy.folder))
+        np.savez(shard, **{**content, "peak_values": content["peak_values"] * np.float32(4)})
+        assert shard.stat().st_size == size
+        strongest_of_all = 4 * ALL[:32, :, DENSE].max()
+        assert Collection.open(copy.folder).top(DENSE, 1)[0].activation == strongest_of_all
+
+    def test_is_ready_when_pictures_were_collected(self, copy: Collection) -> None:
+        def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], None]:
+            return codes_of(seed), None
+
+        collect(copy, [("prompt", 500)], analyse, progress=False)
+        kept = peaks.Peaks.load(index_of(copy), N_FEATURES, GRID.n_patches)
+        assert kept is not None
+        assert kept.n_pictures == N_PICTURES + 1
 
     def test_may_fail_to_be_written(self, copy: Collection) -> None:
         index_of(copy).unlink()
@@ -351,7 +374,7 @@ class TestReadingInOrder:
     def test_pictures_are_in_the_order_asked_for(self, collection: Collection) -> None:
         asked = [149, 0, 33, 32, 149]
         for index, picture in zip(asked, collection.pictures(asked), strict=True):
-            assert abs(picture.getpixel((9, 9))[0] - index) <= 2
+            assert abs(int(np.asarray(picture)[9, 9, 0]) - index) <= 2
         assert collection.pictures([]) == []
 
 
