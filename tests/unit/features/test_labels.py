@@ -170,7 +170,7 @@ class TestFiles:
             Labels.load(file)
 
     def test_are_written_in_known_forms_only(self, tmp_path: Path, labels: Labels) -> None:
-        with pytest.raises(ValueError, match=r"choose a name that ends in \.json or \.tsv"):
+        with pytest.raises(ValueError, match=r"choose a name that ends in \.json, \.jsonl or \.tsv"):
             labels.export(tmp_path / "labels.xlsx")
 
 
