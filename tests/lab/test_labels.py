@@ -60,7 +60,7 @@ def test_features_are_labelled_from_the_atlas(notebook: Notebook, screenshots: P
     shot = lambda name: panel.screenshot(path=screenshots / f"labels-{name}.png")  # noqa: E731
     expect(panel.get_by_test_id("title")).to_be_visible(timeout=LIMIT_MS)
 
-    notebook.tell("atlas.select([11, 12, 14, 20])")
+    notebook.tell("atlas.select([11, 12, 14, 22])")
     forecast = panel.get_by_test_id("forecast")
     expect(forecast).to_have_text("Label 4 features")
     shot("offered")
@@ -86,7 +86,7 @@ def test_features_are_labelled_from_the_atlas(notebook: Notebook, screenshots: P
     expect(panel.get_by_test_id("batch-fault")).to_have_text("Feature 11: the server refused")
     expect(panel.get_by_test_id("tile-12")).to_contain_text("a wheel of a cart")
     shot("running")
-    expect(panel.get_by_test_id("tile-20")).to_contain_text("no label")
+    expect(panel.get_by_test_id("tile-22")).to_contain_text("no label")
     panel.get_by_test_id("stop_labels").click()
     expect(text).to_contain_text("All answers are kept.")
     shot("stopped")
