@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.load import load_sae, save_sae
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection
+    from ember_widgets.features.concepts import ConceptBank
     from ember_widgets.painter.painter import Painter
     from ember_widgets.painter.sae_evaluation import evaluate_sae
     from ember_widgets.scene.scene import Scene
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SAE",
     "Collection",
+    "ConceptBank",
     "FactorSliders",
     "Factors",
     "FeatureAtlas",
@@ -57,6 +59,7 @@ _HOME = {
     "SAE": "dictionary.sae",
     "FactorSliders": "widgets.paint.parts",
     "Collection": "features.collection",
+    "ConceptBank": "features.concepts",
     "Factors": "dictionary.factors",
     "FeatureAtlas": "widgets.atlas.widget",
     "PaintWidget": "widgets.paint.widget",

@@ -76,7 +76,7 @@ class Factors:
         """
         codes, grid = _codes(activations)
         n_factors = _n_factors(n_factors, grid)
-        ignored = _feature_mask(ignore, codes.shape[1])
+        ignored = feature_mask(ignore, codes.shape[1])
         # Of ten thousand features a picture has a few hundred: nothing below looks at the others.
         active = np.flatnonzero(codes.max(axis=0))
         codes, late = codes[:, active].astype(np.float64), ignored[active]
@@ -222,7 +222,12 @@ def _is_fine(array: NDArray[np.float32], n_features: int | str) -> bool:
     return array.size == 0 or bool(array.min() >= 0 and array.max() < np.inf)
 
 
-def _feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: int) -> NDArray[np.bool_]:
+def feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: int) -> NDArray[np.bool_]:
+    """Features, given as indices or as bool (n_features,), as the latter.
+
+    Raises:
+        TypeError, ValueError: An unknown feature, or an array of another length.
+    """
     mask = np.zeros(n_features, np.bool_)
     if ignore is None:
         return mask

@@ -8,24 +8,35 @@ interrupted continues where it stopped. Reading keeps one shard in memory at a t
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ember_widgets.features.collection_file import SIDE, Record, indices, load, packed
+from ember_widgets.dictionary.factors import feature_mask
+from ember_widgets.features import peaks
+from ember_widgets.features.collection_file import SIDE, Record, codes_in, indices, load, packed
+from ember_widgets.features.hit import Hit
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks, files
 from ember_widgets.util.contact_sheet import contact_sheet
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    from ember_widgets.features.concepts import ConceptBank
 
 SHARD = 32
 MAX_FEATURES = 2**22
@@ -34,44 +45,32 @@ _MANIFEST = "collection.json"
 _MAX_MANIFEST = 2**20
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A picture in which a feature is active.
-
-    Args:
-        index: the index of the picture in the collection.
-        prompt: what it was generated from.
-        seed: its seed.
-        row: of the patch where the feature is strongest.
-        col: of that patch.
-        activation: the feature's code there, in the SAE's own unit.
-    """
-
-    index: int
-    prompt: str
-    seed: int
-    row: int
-    col: int
-    activation: float
-
-
 class Collection:
     """Many pictures' codes. Make or continue one with `painter.collect`, open one with `Collection.open`.
 
     Attributes:
         folder: where it is.
-        n_features: of the SAE.
+        n_features: of the SAE; with several sites, of all SAEs together.
         model: {"id", "site", "sae", ...} of the painter it was made with.
         grid: rows and columns of the pictures' patches.
+        space: which features are of which site; None for a collection of several sites that was begun by
+            version 0.2 or earlier, which does not say so.
     """
 
     def __init__(
-        self, folder: Path, n_features: int, model: Mapping[str, str], grid: Grid | None = None
+        self,
+        folder: Path,
+        n_features: int,
+        model: Mapping[str, str],
+        grid: Grid | None = None,
+        sites: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = folder
         self.n_features = n_features
         self.model = dict(model)
         self.grid = Grid() if grid is None else grid
+        names = self.model.get("site", "").split(",")
+        self.space = FeatureSpace.of(sites or {names[0]: n_features}) if sites or len(names) == 1 else None
         self._batch: list[Record] = []
 
     @classmethod
@@ -93,7 +92,9 @@ class Collection:
                 raise ValueError
             # Collections of version 0.1 do not state their grid; it was always 16×16.
             grid = Grid(*(_size(n, MAX_SIDE) for n in facts.get("grid", (16, 16))))
-            return cls(path, _size(facts["n_features"], MAX_FEATURES), checks.model(facts["model"]), grid)
+            n_features = _size(facts["n_features"], MAX_FEATURES)
+            sites = checks.sites(facts["sites"], n_features) if "sites" in facts else None
+            return cls(path, n_features, checks.model(facts["model"]), grid, sites)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{path / _MANIFEST} is not a collection's; delete the folder, or choose another"
@@ -101,9 +102,21 @@ class Collection:
 
     @classmethod
     def create(
-        cls, folder: Path, n_features: int, model: Mapping[str, str], grid: Grid | None = None
+        cls,
+        folder: Path,
+        n_features: int,
+        model: Mapping[str, str],
+        grid: Grid | None = None,
+        sites: Mapping[str, int] | None = None,
     ) -> Collection:
         """Open a collection to add to; make it if there is none.
+
+        Args:
+            folder: where it is.
+            n_features: of all SAEs.
+            model: of the painter.
+            grid: of its pictures; None = 16×16.
+            sites: {site: how many features its SAE has}, if there are several.
 
         Raises:
             ValueError: The existing one belongs to another model, site or SAE, or the folder holds something
@@ -129,8 +142,10 @@ class Collection:
         facts = {"format": "ember-collection", "version": 1, "n_features": n_features, "model": dict(model)}
         if grid != Grid():
             facts["grid"] = list(grid.shape)
+        if sites is not None:
+            facts["sites"] = dict(sites)
         files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
-        return cls(folder, n_features, model, grid)
+        return cls(folder, n_features, model, grid, sites)
 
     def check(self, model: Mapping[str, str]) -> None:
         """Refuse a model with another name, site or SAE than this collection's.
@@ -147,7 +162,7 @@ class Collection:
                 )
 
     def __len__(self) -> int:
-        return sum(len(seeds) for _, seeds in self._shard_runs)
+        return self._firsts[-1]
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -185,21 +200,56 @@ class Collection:
             codes[rows, indices(features[begin:end], self.n_features)] = file["code_values"][begin:end]
         return codes.reshape(*self.grid.shape, self.n_features)
 
+    def batches(self) -> Iterator[tuple[int, sparse.csr_array]]:
+        """All codes, a shard at a time, in the collection's order.
+
+        Yields:
+            The index of the first picture, and the codes of up to 32 pictures as a sparse matrix,
+            (n_pictures · n_patches, n_features) float32, ≥ 0: a row per patch, picture after picture.
+        """
+        from scipy import sparse
+
+        first = 0
+        for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True):
+            n_rows = len(seeds) * self.grid.n_patches
+            with load(shard) as file:
+                ends, features, values = codes_in(file, self.n_features, n_rows)
+            yield first, sparse.csr_array((values, features, ends), shape=(n_rows, self.n_features))
+            first += len(seeds)
+
     def picture(self, index: int) -> Image.Image:
         """A picture as the model drew it, 256×256 pixels."""
-        shard, place = self._find(index)
-        with load(shard) as file:
-            ends = file["picture_ends"]
-            data = file["pictures"][ends[place] : ends[place + 1]].tobytes()
-            if data:
-                picture = Image.open(io.BytesIO(data))
-                if picture.size != (SIDE, SIDE):
-                    raise ValueError(f"picture {place} is of another size")
-                return picture.convert("RGB")
-        raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
+        return self.pictures([index])[0]
+
+    def pictures(self, indices: Sequence[int]) -> list[Image.Image]:
+        """Pictures as the model drew them, 256×256 pixels, in the order of the indices.
+
+        Each shard is opened once, so this is faster than `picture` for pictures of the same shard.
+        """
+        wanted: dict[Path, list[tuple[int, int]]] = {}
+        for position, index in enumerate(indices):
+            shard, place = self._find(index)
+            wanted.setdefault(shard, []).append((position, place))
+        found: dict[int, Image.Image] = {}
+        for shard, places in wanted.items():
+            with load(shard) as file:
+                ends, pictures = file["picture_ends"], file["pictures"]
+                for position, place in places:
+                    data = pictures[ends[place] : ends[place + 1]].tobytes()
+                    if data:
+                        picture = Image.open(io.BytesIO(data))
+                        if picture.size != (SIDE, SIDE):
+                            raise ValueError(f"picture {place} is of another size")
+                        found[position] = picture.convert("RGB")
+            if any(position not in found for position, _ in places):
+                raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
+        return [found[position] for position in range(len(indices))]
 
     def top(self, feature: int, n: int = 12) -> list[Hit]:
         """The pictures in which a feature is strongest, strongest first; one patch of each.
+
+        The first call reads the shards that no earlier call has read, and keeps an index of all features in
+        the folder; more than 64 pictures of a feature are read from the shards each time.
 
         Args:
             feature: the feature.
@@ -207,7 +257,40 @@ class Collection:
         """
         feature = checks.feature_index(feature, self.n_features)
         n = checks.integer("n", n, 1, 10_000, hint="say how many pictures")
+        known = self._peaks.top(feature, n)
+        if known is not None:
+            return self._as_hits(known)
         return list(heapq.nsmallest(n, self._hits(feature), key=lambda hit: (-hit.activation, hit.index)))
+
+    def spread(self, feature: int, n: int = 10, skip: int = 0) -> list[Hit]:
+        """Pictures spread evenly over a feature's range of activation, strongest first; one patch of each.
+
+        The picks form one sequence that begins with the strongest, and any run of it is spread over the
+        range. So `spread(feature, 5, skip=10)` gives five other pictures than `spread(feature, 10)`.
+
+        Args:
+            feature: the feature.
+            n: how many at most; fewer, or none, if the feature is active in fewer.
+            skip: how many picks to leave out first, so that something can be measured on pictures that were
+                not seen before; n + skip is 64 at most.
+        """
+        feature = checks.feature_index(feature, self.n_features)
+        n, skip = _picks(n, skip, peaks.STRONGEST)
+        return self._as_hits(self._peaks.spread(feature, n, skip))
+
+    def silent(self, feature: int, n: int = 3, skip: int = 0) -> list[int]:
+        """The indices of pictures in which a feature is active nowhere; the same call gives the same ones.
+
+        They are in an order by chance, each feature in its own.
+
+        Args:
+            feature: the feature.
+            n: how many at most; fewer, or none, if the feature is active in all others.
+            skip: how many to leave out first; n + skip is 32 at most.
+        """
+        feature = checks.feature_index(feature, self.n_features)
+        n, skip = _picks(n, skip, peaks.SILENT)
+        return self._peaks.silent(feature, n, skip)
 
     def marked(self, hit: Hit, side: int = 160) -> Image.Image:
         """A hit's picture with its patch framed.
@@ -246,6 +329,83 @@ class Collection:
         pictures = [self.marked(hit, side) for hit in hits]
         return contact_sheet([pictures[i : i + columns] for i in range(0, len(hits), columns)], side=side)
 
+    def concepts(
+        self,
+        n: int = 64,
+        *,
+        site: str | None = None,
+        ignore: Iterable[int] | NDArray[np.bool_] = (),
+        labels: Mapping[int, str] | None = None,
+        seed: int = 0,
+        stability: bool = True,
+        progress: bool = True,
+    ) -> ConceptBank:
+        """Find what these pictures are made of: features that belong together in many of them, as concepts.
+
+        Non-negative matrix factorisation of a sample of all patches (16,384 of them, or 256 for each concept
+        if that is more), and then the strengths in every patch; see `features.concept_fit`. Memory does not
+        grow with the collection. The same collection gives the same concepts.
+
+        Args:
+            n: How many; if some of them turn out empty there are fewer. More need more pictures.
+            site: Module path or short name; needed if the pictures were made with several sites.
+            ignore: Features of the site to leave out of the fit, such as `sae.positional`, as indices or as
+                bool (n_features,). Their weights are computed afterwards.
+            labels: {feature of this collection: text}, which concepts are named after; see `bank.named`.
+            seed: Of the sample, and of the two halves.
+            stability: Also fit two halves of the pictures, to say which concepts both agree on; takes twice
+                the time.
+            progress: Show a progress bar.
+
+        Returns:
+            The bank, the concept with the largest share of all codes first.
+
+        Raises:
+            TypeError, ValueError: Several sites and none is named, an unknown site or feature, nothing is
+                active, or more concepts than active features.
+
+        Example:
+            >>> bank = collection.concepts(16, labels=painter.labels)                  # doctest: +SKIP
+            >>> scene = painter.analyze("a lion in a meadow", basis=bank)              # doctest: +SKIP
+        """
+        from ember_widgets.features import concept_fit
+        from ember_widgets.features.concepts import MAX_CONCEPTS, ConceptBank
+
+        n = checks.integer("n", n, 1, MAX_CONCEPTS, hint="say how many concepts")
+        site, columns, place = self._site(site)
+        if not len(self):
+            raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        ignored = feature_mask(ignore, columns.stop - columns.start)
+        found = concept_fit.fit(
+            self, columns, n, ignored, seed=checks.seed(seed), stability=stability, progress=progress
+        )
+        here = {f - columns.start: text for f, text in (labels or {}).items() if f >= columns.start}
+        return ConceptBank(
+            **vars(found),
+            names=concept_fit.named(found.basis, here),
+            site=site,
+            sae=[*self.model.get("sae", "").split(","), *[""] * place][place],
+            model=self.model,
+            folder=str(self.folder),
+            ignore=tuple(np.flatnonzero(ignored).tolist()),
+            collection=self,
+        )
+
+    def _site(self, site: str | None) -> tuple[str, slice, int]:
+        """A site's name, its features, and its place among the sites."""
+        if self.space is None:
+            raise ValueError(
+                f"the collection in {self.folder} is of several sites ({self.model['site']}), and was begun "
+                "by a version that did not note their sizes; collect again into a new folder"
+            )
+        if site is None and len(self.space.sites) > 1:
+            raise ValueError(
+                f"this collection is of several sites; choose one: site={self.space.sites[0]!r} or "
+                + " or ".join(repr(name) for name in self.space.sites[1:])
+            )
+        full = self.space.full(site)
+        return full, self.space.columns(full), self.space.sites.index(full)
+
     # adding
 
     def add(self, prompt: str, seed: int, codes: NDArray[np.float32], picture: Image.Image | None) -> None:
@@ -269,7 +429,7 @@ class Collection:
     # inside
 
     def _forget_shards(self) -> None:
-        for name in ("_shards", "_shard_runs", "statistics"):
+        for name in ("_shards", "_shard_runs", "_firsts", "_peaks", "statistics"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -287,15 +447,45 @@ class Collection:
                 runs.append((prompts, indices(seeds, checks.MAX_SEED + 1).tolist()))
         return runs
 
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The index of each shard's first picture, and at last the number of pictures."""
+        return [0, *accumulate(len(seeds) for _, seeds in self._shard_runs)]
+
+    @cached_property
+    def _peaks(self) -> peaks.Peaks:
+        kept = peaks.Peaks.load(self.folder / peaks.FILE, self.n_features, self.grid.n_patches)
+        # Another process may have added shards, and indexed them. The index is read first, so that it names
+        # no shard that this list does not have.
+        if self._shards != sorted(self.folder.glob("shard-*.npz")):
+            self._forget_shards()
+        shards = [
+            peaks.Seen.of(shard, len(seeds))
+            for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True)
+        ]
+        return peaks.up_to_date(kept, self.folder, shards, self.n_features, self.grid.n_patches)
+
     def _find(self, index: int) -> tuple[Path, int]:
+        shard, place = self._place(index)
+        return self._shards[shard], place
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which shard a picture is in, and its place in it."""
         index = checks.integer(
             "index", index, 0, max(0, len(self) - 1), hint=f"there are {checks.plural(len(self), 'picture')}"
         )
-        for shard, (_, seeds) in zip(self._shards, self._shard_runs, strict=True):
-            if index < len(seeds):
-                return shard, index
-            index -= len(seeds)
-        raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        if not len(self):
+            raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        shard = bisect.bisect_right(self._firsts, index) - 1
+        return shard, index - self._firsts[shard]
+
+    def _as_hits(self, found: Sequence[peaks.Peak]) -> list[Hit]:
+        hits = []
+        for index, patch, activation in found:
+            shard, place = self._place(index)
+            prompts, seeds = self._shard_runs[shard]
+            hits.append(Hit(index, prompts[place], seeds[place], *divmod(patch, self.grid.cols), activation))
+        return hits
 
     def _hits(self, feature: int) -> Iterator[Hit]:
         first = 0
@@ -319,6 +509,12 @@ class Collection:
 
 def _size(value: object, most: int) -> int:
     return checks.integer("size", value, 1, most, hint="count features, rows and columns")
+
+
+def _picks(n: object, skip: object, most: int) -> tuple[int, int]:
+    skip = checks.integer("skip", skip, 0, most - 1, hint=f"n + skip is {most} at most")
+    n = checks.integer("n", n, 1, most - skip, hint=f"n + skip is {most} at most")
+    return n, skip
 
 
 def collect(

@@ -103,3 +103,60 @@ def indices(array: NDArray[Any], count: int) -> NDArray[Any]:
     if array.dtype.kind not in "iu" or (array.size and not 0 <= array.min() <= array.max() < count):
         raise ValueError(f"it holds indices that are not below {count}")
     return array
+
+
+def peaks_in(
+    file: arrays.Arrays, n_features: int, n_pictures: int, n_patches: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float32]]:
+    """The strongest patch of each feature in each picture of an open shard.
+
+    Args:
+        file: the shard.
+        n_features: of the collection.
+        n_pictures: of the shard.
+        n_patches: of each picture.
+
+    Returns:
+        features, pictures (counted in the shard), patches and activations, (n,) each; sorted by feature.
+
+    Raises:
+        ValueError: They do not fit together.
+    """
+    features = indices(file["peak_features"], n_features)
+    images = indices(file["peak_images"], n_pictures)
+    patches, values = indices(file["peak_patches"], n_patches), file["peak_values"]
+    if features.ndim != 1 or {images.shape, patches.shape, values.shape} != {features.shape}:
+        raise ValueError("its peaks do not fit together")
+    if values.dtype != np.float32 or not ((values > 0) & np.isfinite(values)).all():
+        raise ValueError("it holds activations that are not above 0")
+    return features, images, patches, values
+
+
+def codes_in(
+    file: arrays.Arrays, n_features: int, n_rows: int
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float32]]:
+    """The codes of an open shard as rows of a sparse matrix, a row per patch, picture after picture.
+
+    Args:
+        file: the shard.
+        n_features: of the collection.
+        n_rows: pictures times patches.
+
+    Returns:
+        where each row ends, after a first 0, (n_rows + 1,); features and activations, (n,) each.
+
+    Raises:
+        ValueError: They do not fit together.
+    """
+    ends, values = file["ends"].astype(np.int64), file["code_values"]
+    features = indices(file["code_features"], n_features)
+    if (
+        ends.shape != (n_rows + 1,)
+        or ends[0] != 0
+        or np.diff(ends).min(initial=0) < 0
+        or features.shape != values.shape
+        or features.shape != (ends[-1],)
+        or values.dtype != np.float32
+    ):
+        raise ValueError("its codes and its patches do not fit together")
+    return ends, features, values

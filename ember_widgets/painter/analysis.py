@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.dictionary.factor_names import free_factor_name, label_of
 from ember_widgets.dictionary.factors import Factors, n_distinct
 from ember_widgets.dictionary.sae import SAE
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.model.runs import Run
-from ember_widgets.painter.names import free_factor_name
 from ember_widgets.painter.steered_model import SteeredModel
 from ember_widgets.scene import site_names
 from ember_widgets.scene.palette import palette
@@ -54,6 +55,58 @@ def factors_of(
     return Factors(strengths=np.concatenate(strengths, axis=2), basis=np.concatenate(bases)), names
 
 
+def concepts_of(
+    model: SteeredModel, bank: ConceptBank, run: Run, n_factors: int | None
+) -> tuple[Factors, list[str]]:
+    """How strong each concept of a bank is in a run's unedited picture; the bank's basis stays as it is.
+
+    Strengths are those of a fit with all concepts, whichever of them are kept.
+
+    Args:
+        model: What the picture is generated with.
+        bank: The concepts. Other sites than the bank's get no factors.
+        run: What is generated.
+        n_factors: How many to keep at most, those with the largest share of the picture's codes; None = all
+            with a share that can be seen.
+
+    Returns:
+        Factors, the one with the largest share first, and the concepts' names.
+
+    Raises:
+        TypeError, ValueError: Concepts of another site or SAE, or no such number.
+    """
+    site = check_bank(model, bank)
+    most = len(bank)
+    if n_factors is not None:
+        most = checks.integer("n_factors", n_factors, 1, 10**6, hint="leave it out for all that are seen")
+    codes = model.site_codes(model.start(run), site)
+    strengths = bank.transform(codes)
+    energy = np.square(strengths).sum((0, 1)) * np.square(bank.basis).sum(1)
+    order = np.argsort(-energy, kind="stable")[:most]
+    kept = order[energy[order] > VISIBLE_SHARE * np.square(codes).sum()]
+    basis = np.zeros((len(kept), model.space.n_features), np.float32)
+    basis[:, model.space.columns(site)] = bank.basis[kept]
+    return Factors(strengths=strengths[..., kept], basis=basis), [bank.names[k] for k in kept]
+
+
+def check_bank(model: SteeredModel, bank: object) -> str:
+    """Refuse what are not concepts of one of the model's SAEs.
+
+    Returns:
+        The bank's site.
+
+    Raises:
+        TypeError: It is not a bank.
+        ValueError: It is of another site or SAE.
+    """
+    if not isinstance(bank, ConceptBank):
+        raise TypeError(
+            f"{checks.shown(bank)} is not a bank of concepts; make one with "
+            "painter.collect(prompts).concepts(), or load one with ember.ConceptBank.load(path)"
+        )
+    return bank.check(model.facts, model.space, "this painter")
+
+
 def no_factors(model: SteeredModel) -> Factors:
     """The factors of a blank canvas."""
     return Factors(
@@ -71,6 +124,7 @@ def scene_of(
     edit_steps: tuple[int, int] | None = None,
     style: str = "",
     remainder: float = 1.0,
+    concepts: str = "",
 ) -> Scene:
     """The scene of a run and its factors, before any edit.
 
@@ -82,6 +136,7 @@ def scene_of(
         edit_steps: See `Painter.analyze`.
         style: See `Painter.analyze`.
         remainder: 1.0 keeps what the factors do not explain, 0.0 takes it away.
+        concepts: Key of the bank that the factors are of, "" for none.
     """
     return Scene(
         prompt=run.prompt,
@@ -95,7 +150,7 @@ def scene_of(
         base_strengths=factors.strengths,
         base_basis=factors.basis,
         unit=np.concatenate([one.unit.cpu().numpy() for one in model.saes.values()]),
-        model=model.identity,
+        model=model.identity | ({"concepts": concepts} if concepts else {}),
         style=style,
         guidance=run.guidance,
         edit_steps=edit_steps,
@@ -103,23 +158,6 @@ def scene_of(
         image_strength=run.image_strength if run.image is not None else 0.5,
         sites={site: one.n_features for site, one in model.saes.items()} if len(model.saes) > 1 else None,
     )
-
-
-def label_of(row: NDArray[np.float32], lengths: NDArray[np.float32], labels: Mapping[int, str]) -> str:
-    """The label that carries most of a factor, "" if none of its features has one.
-
-    Text in brackets, as in "pine (tree)", is for searching and is not part of a name.
-
-    Args:
-        row: The factor's weights of a site's features.
-        lengths: How much each of the features moves the site, per unit of code.
-        labels: {feature of the site: text}, "" for none.
-    """
-    share: dict[str, float] = {}
-    for feature in np.flatnonzero(row):
-        if text := labels.get(int(feature)):
-            share[text] = share.get(text, 0.0) + float(row[feature] * lengths[feature])
-    return max(share, key=lambda text: share[text]).split(" (")[0] if share else ""
 
 
 def _factor_counts(model: SteeredModel, n_factors: int | Mapping[str, int]) -> dict[str, int]:

@@ -118,7 +118,14 @@ def collect(
         raise ValueError("prompts and seeds make no pictures; give at least one of each")
     if folder is None:
         folder = cache_folder() / "collections" / model.key
-    collection = Collection.create(Path(folder), model.space.n_features, model.identity, model.grid)
+    sizes = dict(zip(model.space.sites, model.space.sizes, strict=True))
+    collection = Collection.create(
+        Path(folder),
+        model.space.n_features,
+        model.identity,
+        model.grid,
+        sizes if len(sizes) > 1 else None,
+    )
 
     def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
         with model.lock:

@@ -36,6 +36,7 @@ from PIL import Image
 
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
@@ -62,6 +63,9 @@ from ember_widgets.util.user_folders import data_folder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+N_FACTORS = 5
+"""How many factors `analyze` finds if it is not said."""
 
 
 class Painter:
@@ -126,6 +130,7 @@ class Painter:
         self._statistics: tuple[object, Statistics | None] | None = None
         # Labels that the user set belong to the SAE, whatever model or file it came with.
         own = data_folder() / "labels" / f"{self.model.saes_hash}.json" if self.model.is_hashed else None
+        self._concepts: ConceptBank | None = None
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
 
     @classmethod
@@ -267,7 +272,8 @@ class Painter:
         *,
         seed: int = 0,
         n_steps: int = 1,
-        n_factors: int | Mapping[str, int] = 5,
+        n_factors: int | Mapping[str, int] | None = None,
+        basis: ConceptBank | None = None,
         image: Any = None,
         image_strength: float = 0.5,
         guidance: float | None = None,
@@ -282,7 +288,12 @@ class Painter:
             n_steps: Denoising steps, 1..4; with guidance up to 100. Factors are those of the first
                 step, where composition is decided.
             n_factors: How many factors, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
-                With several sites, for each of them, or {"down.2.1": 5, "up.0.1": 3}.
+                With several sites, for each of them, or {"down.2.1": 5, "up.0.1": 3}. None = 5, or with a
+                `basis` all of its concepts that can be seen in the picture.
+            basis: Concepts of many pictures, see `Collection.concepts`, to take the picture apart in: only
+                their strengths are fitted, so that a factor means the same in every picture. `n_factors`
+                then says how many are kept, and changes no strength. With several sites, factors are of the
+                bank's site only.
             image: A photograph to start from: PIL image; file; or array (height, width, 3) or tensor (3,
                 height, width), uint8 or floats from 0 to 1. Its middle square is encoded, and noised to the
                 step that SDXL-Turbo's image-to-image starts at. Scenes keep these latents (64 KB), not the
@@ -302,8 +313,25 @@ class Painter:
             image=None if image is None else self._encoded(image),
             image_strength=checks.image_strength(image_strength),
         )
-        factors, names = analysis.factors_of(self.model, self.labels, run, n_factors)
-        return analysis.scene_of(self.model, run, factors, names, edit_steps=edit_steps, style=style)
+        if basis is None:
+            count = N_FACTORS if n_factors is None else n_factors
+            factors, names = analysis.factors_of(self.model, self.labels, run, count)
+        elif isinstance(n_factors, Mapping):
+            raise TypeError(
+                f"n_factors={checks.shown(n_factors)} with a basis, whose concepts are all of one site; "
+                "give one number, or leave it out"
+            )
+        else:
+            factors, names = analysis.concepts_of(self.model, basis, run, n_factors)
+        return analysis.scene_of(
+            self.model,
+            run,
+            factors,
+            names,
+            edit_steps=edit_steps,
+            style=style,
+            concepts="" if basis is None else basis.key,
+        )
 
     def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
         """What the model does not read of a prompt: words it does not know, and what is too long for it.
@@ -457,7 +485,9 @@ class Painter:
         Unpainted patches stay exactly as they are. Painted ones get those strengths of the new factors that
         come nearest to what was painted there (non-negative least squares). Added and reweighted factors
         stay.
-        Factors that resemble old ones keep their names and colours.
+        Factors that resemble old ones keep their names and colours. Concepts that the picture was taken apart
+        in (`analyze` with a `basis`) are replaced too, by factors of this picture; analyse with the basis
+        again to have them back. Concepts that were added stay.
 
         Args:
             scene: As painted.
@@ -629,6 +659,20 @@ class Painter:
         if len(self.model.saes) > 1 or self.guidance:
             return [self.icon(feature) for feature in features]
         return feature_data.draw_icons(self.model, features)
+
+    @property
+    def concepts(self) -> ConceptBank | None:
+        """Concepts that search and palette offer; None until some are set. See `Collection.concepts`.
+
+        Setting them raises TypeError or ValueError if they are of another site or SAE.
+        """
+        return self._concepts
+
+    @concepts.setter
+    def concepts(self, bank: ConceptBank | None) -> None:
+        if bank is not None:
+            analysis.check_bank(self.model, bank)
+        self._concepts = bank
 
     @property
     def icons(self) -> Icons:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.dictionary.factor_names import free_factor_name
 from ember_widgets.dictionary.factors import Factors
-from ember_widgets.painter.names import free_factor_name
 from ember_widgets.scene.palette import free_name, next_color
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.steps import said
@@ -56,6 +56,8 @@ def refitted(scene: Scene, factors: Factors, names: Sequence[str]) -> Scene:
     next_id = scene.next_factor_id or 0
     new_ids = [ids[same_as[i]] if i in same_as else next_id + i for i in range(len(factors.basis))]
     return scene.replace(
+        # The analysed factors are not a bank's concepts any more.
+        model={name: value for name, value in scene.model.items() if name != "concepts"},
         strengths=np.concatenate([strengths, scene.strengths[..., kept]], axis=2),
         basis=np.concatenate([factors.basis, scene.basis[kept]]),
         base_strengths=factors.strengths,

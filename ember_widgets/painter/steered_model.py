@@ -106,6 +106,11 @@ class SteeredModel:
         return self.backbone.grid
 
     @property
+    def facts(self) -> dict[str, str]:
+        """`identity` without the key, which takes time to compute."""
+        return dict(self._facts)
+
+    @property
     def identity(self) -> dict[str, str]:
         """What scenes and collections remember: name, revision, sites, SAEs, package versions, and `key`."""
         return self._facts | {"key": self.key}

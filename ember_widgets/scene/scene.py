@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ember_widgets.scene import factor_edits, patch_edits, scene_file
 from ember_widgets.scene.edit_transfer import Transfer, transfer
+from ember_widgets.scene.factor_rows import FactorRow
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
@@ -300,22 +301,31 @@ class Scene:
         return factor_edits.weights(row, self.unit, top)
 
     def add_factor(
-        self, features: Mapping[int, float], name: str | None = None, color: str | None = None
+        self,
+        features: Mapping[int, float] | FactorRow,
+        name: str | None = None,
+        color: str | None = None,
     ) -> Scene:
         """Add a factor made of features; paint with it afterwards.
 
         Args:
-            features: {feature: weight}, 1.0 = the feature's typical activation.
-            name: None = "feature 123", or "factor 5" for more than one feature. A name that
-                is taken gets a number after it.
+            features: {feature: weight}, 1.0 = the feature's typical activation; or a concept of a bank, such
+                as `bank["lion"]`, which is added bit for bit, so that it is the same in every scene.
+            name: None = "feature 123", "factor 5" for more than one feature, or the concept's name. A name
+                that is taken gets a number after it.
             color: "#rrggbb"; None = the next colour of the palette.
 
         Returns:
             The scene with one more factor, the last, with strength 0 everywhere.
 
         Raises:
-            TypeError, ValueError: an unknown feature or none, weight not finite, an invalid name or colour.
+            TypeError, ValueError: an unknown feature or none, weight not finite, an invalid name or colour,
+                or a concept of another site or SAE.
         """
+        color = next_color(self.colors) if color is None else color
+        if isinstance(features, FactorRow):
+            row = self._row_of(features)
+            return self._append(row, features.name if name is None else name, color)
         if not isinstance(features, Mapping) or not features:
             given = checks.shown(features)
             raise TypeError(f"features={given}; give at least one, as {{feature: weight}}, e.g. {{7: 1.0}}")
@@ -326,7 +336,32 @@ class Scene:
         factor_edits.check_one_site(row, "a factor", self.space)
         if name is None:
             name = f"feature {next(iter(features))}" if len(features) == 1 else f"factor {self.n_factors}"
-        return self._append(row, name, next_color(self.colors) if color is None else color)
+        return self._append(row, name, color)
+
+    def _row_of(self, factor: FactorRow) -> NDArray[np.float32]:
+        """A factor made elsewhere as a row of this scene's basis.
+
+        Raises:
+            ValueError: it is of another site or SAE.
+        """
+        sites = self.space.sites
+        if factor.site not in sites:
+            raise ValueError(
+                f"{checks.shown(factor.name)} is of site {factor.site!r}, but this scene's are "
+                f"{' and '.join(map(repr, sites))}; analyse the picture with a painter of that site"
+            )
+        place = sites.index(factor.site)
+        saes = self.model.get("sae", "").split(",")
+        ours = saes[place] if place < len(saes) else ""
+        if factor.sae != ours or len(factor.row) != self.space.sizes[place]:
+            raise ValueError(
+                f"{checks.shown(factor.name)} is of the SAE {factor.sae!r} with {len(factor.row)} features, "
+                f"but this scene's is {ours!r} with {self.space.sizes[place]}; their features mean different "
+                "things, so make concepts with this scene's SAE"
+            )
+        row = np.zeros(self.n_features, np.float32)
+        row[self.space.columns(factor.site)] = factor.row
+        return row
 
     def borrow(self, other: Scene, factor: int | str) -> Scene:
         """Take over a factor of another picture, to paint with it here.

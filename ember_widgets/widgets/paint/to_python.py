@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.painter.protocol import HasConcepts, offered
 from ember_widgets.scene.palette import palette
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.history import State
@@ -66,7 +67,13 @@ def creation(scene: Scene, painter: object = None, *, analyzed_here: bool = Fals
         return (note, f"scene = {opened(scene)}")
     if not is_untouched:
         return (f"scene = {opened(scene)}",)
-    n_factors = n_analyzed(scene) if scene.sites else scene.n_factors
+    bank = scene.model.get("concepts")
+    n_factors = n_analyzed(scene) if scene.sites and not bank else scene.n_factors
+    if bank and bank != _bank_key(painter):
+        return (
+            "# This picture was taken apart in a bank of concepts that the painter does not have.",
+            f"scene = {opened(scene)}",
+        )
     fields: dict[str, Any] = {}
     if not analyzed_here:
         fields["names"] = scene.names  # the painter names factors by its labels, which may be others then
@@ -122,7 +129,15 @@ def analyzed(scene: Scene, n_factors: int | dict[str, int], painter: object = No
     asked = f"{scene.prompt!r}, seed={scene.seed}, n_steps={scene.n_steps}, n_factors={n_factors}"
     is_guided = scene.guidance or guidance_of(painter)
     guidance = f", guidance={_short(scene.guidance)}" if is_guided else ""
-    return f"painter.analyze({asked}{style}{guidance})"
+    basis = ", basis=painter.concepts" if scene.model.get("concepts") else ""
+    return f"painter.analyze({asked}{basis}{style}{guidance})"
+
+
+def _bank_key(painter: object) -> str:
+    """The key of a painter's concepts; "" if it has none."""
+    has = offered(painter, HasConcepts)
+    bank = None if has is None else has.concepts
+    return "" if bank is None else bank.key
 
 
 def painted(before: Scene, after: Scene, call: object) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ember_widgets.dictionary.factor_names import free_factor_name
 from ember_widgets.dictionary.factors import Factors
-from ember_widgets.painter.names import free_factor_name
 from ember_widgets.painter.refit import refitted
 from tests.unit.scene.scenes import make_scene
 
