@@ -1,9 +1,9 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, card, fingerprint. Each
-resumes from its checkpoint in the run's folder, and needs what the stages before it made. On a CPU, one
-process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all --threads 1`.
-Needs the `train` extra.
+Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, oracle, card,
+fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages before it made.
+On a CPU, one process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all
+--threads 1`. Needs the `train` extra.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ember_widgets.embedded.export import export
 from ember_widgets.embedded.fingerprint import make_fingerprint
 from ember_widgets.embedded.latents import build_latents
 from ember_widgets.embedded.make_icons import make_icons
+from ember_widgets.embedded.train_oracle import train_oracle
 from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
@@ -31,8 +32,9 @@ TRAINED: dict[str, Callable[..., None]] = {
     "trunk": train_trunk,
     "upper": train_upper,
     "renderer": train_renderer,
+    "oracle": train_oracle,
 }
-MINUTES = {"vae": 10.0, "composer": 75.0, "trunk": 18.0, "upper": 15.0, "renderer": 81.0}
+MINUTES = {"vae": 10.0, "composer": 75.0, "trunk": 18.0, "upper": 15.0, "renderer": 81.0, "oracle": 9.0}
 """How long the shipped weights were trained, on two CPU cores; a GPU needs less."""
 STAGES = (
     "vae",
@@ -44,6 +46,7 @@ STAGES = (
     "export",
     "sae",
     "icons",
+    "oracle",
     "card",
     "fingerprint",
 )

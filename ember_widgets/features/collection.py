@@ -9,6 +9,7 @@ interrupted continues where it stopped. Reading keeps one shard in memory at a t
 from __future__ import annotations
 
 import bisect
+import contextlib
 import heapq
 import io
 import json
@@ -426,6 +427,15 @@ class Collection:
             self._batch = []
             self._forget_shards()
 
+    def index_peaks(self) -> None:
+        """Bring the index up to date that `top`, `spread` and `silent` read; they do it by themselves.
+
+        Raises:
+            ValueError: A shard is damaged.
+        """
+        self.__dict__.pop("_peaks", None)
+        repr(self._peaks)
+
     # inside
 
     def _forget_shards(self) -> None:
@@ -547,3 +557,7 @@ def collect(
     finally:
         bar.close()
         collection.flush()
+    # Whoever asks for a feature's pictures first need not wait; if a shard is damaged, they are told.
+    if missing:
+        with contextlib.suppress(ValueError):
+            collection.index_peaks()

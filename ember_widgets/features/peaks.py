@@ -36,10 +36,12 @@ SILENT = 32
 """So many pictures in which a feature is silent are kept."""
 
 FILE = "peaks.npz"
+_COLUMNS = ("features", "pictures", "patches", "values")
 _VERSION = 1
 _MAX_HEADER = 2**22
 _TAIL = 2048
 _AT_ONCE = 2**19
+_GOLDEN = 0.6180339887498949
 
 Columns = tuple[NDArray[Any], ...]
 Place = Callable[..., tuple[NDArray[np.int64], NDArray[np.uint64]]]
@@ -103,10 +105,8 @@ class Peaks:
 
     def top(self, feature: int, n: int) -> list[Peak] | None:
         """A feature's n strongest peaks, strongest first, then by picture; None if fewer are kept."""
-        rows = self._strong.rows(feature)
-        if n > STRONGEST == rows.stop - rows.start:
-            return None
-        return self._peaks(self._strong.columns, range(rows.start, min(rows.stop, rows.start + n)))
+        peaks = _peaks(self._strong, feature)
+        return None if n > STRONGEST == len(peaks) else peaks[:n]
 
     def spread(self, feature: int, n: int, skip: int = 0) -> list[Peak]:
         """Peaks spread evenly over a feature's range of activation, strongest first.
@@ -120,9 +120,8 @@ class Peaks:
             n: how many picks at most.
             skip: how many picks to leave out first; n + skip is `STRONGEST` at most.
         """
-        both = [(kept, i) for kept in (self._strong, self._spread) for i in kept.rows(feature)]
-        peaks = {peak.picture: peak for kept, i in both for peak in self._peaks(kept.columns, [i])}
-        left = sorted(peaks.values(), key=lambda peak: (-peak.activation, peak.picture))
+        both = _peaks(self._strong, feature) + _peaks(self._spread, feature)
+        left = sorted({peak.picture: peak for peak in both}.values(), key=_in_order)
         if not left:
             return []
         strongest, weakest = left[0].activation, left[-1].activation
@@ -133,7 +132,7 @@ class Peaks:
             nearest = int(np.abs(values - place).argmin())
             values[nearest] = np.inf
             picks.append(left[nearest])
-        return sorted(picks[skip:], key=lambda peak: (-peak.activation, peak.picture))
+        return sorted(picks[skip:], key=_in_order)
 
     def silent(self, feature: int, n: int, skip: int = 0) -> list[int]:
         """Pictures in which a feature is active nowhere, in an order by chance that is always the same.
@@ -143,13 +142,8 @@ class Peaks:
             n: how many at most.
             skip: how many to leave out first; n + skip is `SILENT` at most.
         """
-        rows = self._silent.rows(feature)
-        found: list[int] = self._silent.columns[1][rows.start : rows.stop][skip : skip + n].tolist()
-        return found
-
-    def _peaks(self, columns: Columns, rows: Sequence[int]) -> list[Peak]:
-        _, pictures, patches, values = columns
-        return [Peak(int(pictures[i]), int(patches[i]), float(values[i])) for i in rows]
+        found: list[int] = self._silent.columns[1][self._silent.rows(feature)].tolist()
+        return found[skip : skip + n]
 
     # reading shards
 
@@ -242,8 +236,13 @@ class Peaks:
         return {"strong": self._strong, "spread": self._spread, "silent": self._silent}
 
 
-_COLUMNS = ("features", "pictures", "patches", "values")
-_GOLDEN = 0.6180339887498949
+def _peaks(kept: _Kept, feature: int) -> list[Peak]:
+    rows = kept.rows(feature)
+    return [Peak(*peak) for peak in zip(*(column[rows].tolist() for column in kept.columns[1:]), strict=True)]
+
+
+def _in_order(peak: Peak) -> tuple[float, int]:
+    return -peak.activation, peak.picture
 
 
 def up_to_date(
@@ -266,6 +265,8 @@ def up_to_date(
     if kept is None or kept.seen != shards[: len(kept.seen)]:
         kept = Peaks(n_features, n_patches)
     n_seen = len(kept.seen)
+    if n_seen == len(shards):
+        return kept
     try:
         kept.read(folder, shards[n_seen:])
     finally:
@@ -314,9 +315,11 @@ class _Kept:
         self._waiting: list[Columns] = []
         self._full, self._limits = np.empty(0, np.int64), np.empty(0, np.uint64)
 
-    def rows(self, feature: int) -> range:
+    def rows(self, feature: int) -> slice:
         """Which entries are of a feature."""
-        return range(*np.searchsorted(self.columns[0], [feature, feature + 1]).tolist())
+        # Of the column's own type: of another, numpy would copy the whole column to compare it.
+        ends = np.array([feature, feature + 1], self.columns[0].dtype)
+        return slice(*np.searchsorted(self.columns[0], ends).tolist())
 
     def limits(self, groups: NDArray[np.int64]) -> NDArray[np.uint64]:
         """The place in each group, (n,) uint64, from which on entries cannot be among the first."""

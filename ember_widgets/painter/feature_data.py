@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,20 +17,10 @@ from ember_widgets.features.icons import Icons
 from ember_widgets.features.statistics import FILE as STATISTICS_FILE
 from ember_widgets.features.statistics import Statistics, joined
 from ember_widgets.model.runs import Run
-from ember_widgets.painter import steering
+from ember_widgets.painter.painted_pictures import draw_painted
 from ember_widgets.painter.steered_model import SteeredModel
-from ember_widgets.scene import site_names
 from ember_widgets.util import checks
 from ember_widgets.util.user_folders import cache_folder
-
-DISC = "centre"
-"""The area where a feature is painted to show what it draws."""
-
-
-def lone_strength(model: SteeredModel, feature: int) -> float:
-    """The strength at which a feature is painted on its own; see `Painter.icon`."""
-    site = model.space.site(feature)
-    return 1.0 if site == site_names.DEFAULT_SITE else float(model.saes[site].k or 1)
 
 
 def draw_icons(model: SteeredModel, features: Sequence[int]) -> list[Image.Image]:
@@ -44,22 +33,8 @@ def draw_icons(model: SteeredModel, features: Sequence[int]) -> list[Image.Image
     Returns:
         A picture for each.
     """
-    ((site, sae),) = model.saes.items()
-    features = [model.space.index(feature, site) for feature in features]
-    disc = torch.tensor(model.grid.mask(DISC).reshape(-1, 1)).to(sae.W_dec)
-    backbone = model.backbone
-    with model.lock, model.memory("drawing icons"):
-        start = model.start(Run("", 0, 1))
-        out = start.first.hidden_out
-        blank = out - (steering.target(sae, start.first) - sae.b_dec).T.reshape(out.shape).to(out.dtype)
-        changes = torch.stack(
-            [(disc * lone_strength(model, f) * (sae.unit[f] * sae.W_dec[f])).T for f in features]
-        )
-        edited = blank + changes.reshape(len(features), *blank.shape[1:]).to(blank.dtype)
-        latents = backbone.run(backbone.repeated(start, len(features)), lambda step, state: edited)
-        # One by one: a batch of large pictures takes much memory and no less time. The small decoder, if
-        # there is one, is good enough for pictures of 64 pixels.
-        return [backbone.decode(one, preview=True) for one in latents[:, None]]
+    # The small decoder, if there is one, is good enough for pictures of 64 pixels.
+    return draw_painted(model, Run("", 0, 1), features, blank=True, preview=True)
 
 
 def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]]) -> Icons:

@@ -40,11 +40,23 @@ from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.labelling.forecast import LabelForecast
+from ember_widgets.labelling.question import LabelClient, Price
+from ember_widgets.labelling.run import LabelProgress, LabelRun
 from ember_widgets.model import photo
 from ember_widgets.model.backbone import CutsTexts
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Words
-from ember_widgets.painter import analysis, feature_data, recording, sae_training, steering, variations
+from ember_widgets.painter import (
+    analysis,
+    feature_data,
+    labelling,
+    painted_pictures,
+    recording,
+    sae_training,
+    steering,
+    variations,
+)
 from ember_widgets.painter import robustness as robust
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
@@ -650,9 +662,9 @@ class Painter:
                 where a single one of a patch's k features hardly shows.
         """
         if strength is None:
-            strength = feature_data.lone_strength(self.model, feature)
+            strength = painted_pictures.lone_strength(self.model, feature)
         scene = self.blank(seed=seed).add_factor({feature: 1.0})
-        return self.render(scene.paint(0, feature_data.DISC, strength))
+        return self.render(scene.paint(0, painted_pictures.DISC, strength))
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """`icon` for several features, run through the model as one batch: features -> pictures."""
@@ -728,6 +740,135 @@ class Painter:
         return feature_data.collect(
             self.model, prompts, folder, seeds=seeds, pictures=pictures, progress=progress
         )
+
+    # labels
+
+    def label(
+        self,
+        features: Iterable[int] | None = None,
+        *,
+        collection: Collection,
+        client: LabelClient,
+        folder: str | os.PathLike[str] | None = None,
+        scores: bool = True,
+        price: Price | None = None,
+        progress: bool = True,
+        on_label: Callable[[LabelProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        retry: bool = False,
+    ) -> LabelRun:
+        """Let a vision-language model name features, and measure how well the names fit.
+
+        For each feature the model is shown one sheet, see `label_sheet`, and answers with a label of at most
+        six words. With `scores` it is asked twice more: in which of ten other pictures the label fits what is
+        marked ("detection"), and which picture of ten pairs shows more of it, where the feature is painted
+        in one of them and another feature in the other ("causal"). 0.5 means that the label tells nothing.
+
+        Answers are kept: called again with the same arguments, a run that was stopped goes on, and nothing is
+        asked twice. Ctrl-C, or the notebook's stop button, ends it after the open calls. Other threads can
+        use the painter meanwhile. Do not change the pipeline until it has ended.
+
+        Args:
+            features: Features of a scene; None = all that are active in the collection, except those that you
+                gave a label yourself.
+            collection: Pictures of this painter, from `collect`; a few hundred at least.
+            client: Who is asked: `ember.OpenAIClient` or `ember.TransformersClient`.
+            folder: Where `journal.jsonl` (all answers) and `labels.json` are kept; None = a folder
+                "labels-<model>" in the collection's.
+            scores: Measure detection and causal score, with two more questions for each feature.
+            price: What tokens cost; None = what the client knows.
+            progress: Say what the run takes before it begins, and show how far it is.
+            on_label: Called after each feature, in another thread.
+            cancelled: Asked between questions; if it returns True, the open ones are finished and kept, and
+                the run ends.
+            retry: Ask again what was refused or could not be read.
+
+        Returns:
+            The run: `.labels`, `.counts`, `.faults`, `.cost`; print it for a summary. The labels are added to
+            `painter.labels`; those that you set stay.
+
+        Raises:
+            TypeError, ValueError: An unknown feature, or a collection of another model, site or SAE, or
+                without pictures.
+            ConnectionError: The server cannot be reached or does not know the model or the key; the message
+                says which.
+            BlockingIOError: Another process labels into this folder.
+            RuntimeError: The pipeline was changed meanwhile.
+
+        Example:
+            >>> client = ember.OpenAIClient("gpt-4o-mini")                                 # doctest: +SKIP
+            >>> run = painter.label(collection=collection, client=client)                  # doctest: +SKIP
+        """
+        return labelling.label(
+            self.model,
+            self.labels,
+            self.guidance,
+            features,
+            collection=collection,
+            client=client,
+            folder=folder,
+            scores=scores,
+            price=price,
+            progress=progress,
+            on_label=on_label,
+            cancelled=cancelled,
+            retry=retry,
+        )
+
+    def label_forecast(
+        self,
+        features: Iterable[int] | None = None,
+        *,
+        collection: Collection,
+        client: LabelClient,
+        folder: str | os.PathLike[str] | None = None,
+        scores: bool = True,
+        price: Price | None = None,
+        retry: bool = False,
+    ) -> LabelForecast:
+        """What `label` with the same arguments would ask, take and cost. Nothing is drawn or asked.
+
+        Returns:
+            Print it to read it; `.n_calls`, `.tokens_in`, `.cost` and others.
+
+        Raises:
+            TypeError, ValueError: As `label`.
+        """
+        return labelling.forecast(
+            self.model,
+            self.labels,
+            self.guidance,
+            features,
+            collection=collection,
+            client=client,
+            folder=folder,
+            scores=scores,
+            price=price,
+            retry=retry,
+        )
+
+    def label_sheet(self, feature: int, collection: Collection) -> Image.Image:
+        """The picture that `label` shows a model to name a feature, 1592×1168 pixels.
+
+        Args:
+            feature: The feature.
+            collection: As for `label`.
+
+        Returns:
+            RGB: up to ten pictures in which the feature is active, spread over its range, the place marked;
+            three in which it is not; the feature painted on a blank canvas; and three pictures before and
+            after it was painted into them, with their difference.
+
+        Raises:
+            ValueError: The feature is active in no picture, or as `label`.
+        """
+        found = labelling.FeatureSheets(self.model, collection, self.guidance).label_picture(feature)
+        if found is None:
+            raise ValueError(
+                f"feature {feature} is active in none of the {len(collection)} pictures of "
+                f"{collection.folder}; choose another feature, or collect more prompts"
+            )
+        return found
 
     # dictionaries of one's own
 

@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.paint_fidelity [--trials 6] [--steps 1] [--out runs/fidelity]
 
-The oracle (tests/benchmarks/oracle.py) is a classifier of patches, trained on drawn scenes only; its own
-accuracy is printed first. Seeds and captions are none that anything was trained on. Concepts are taken from
-pictures as a user takes them: analyse a caption that names the thing, borrow the factor that stands where the
-thing is seen. "Ceiling" is what the oracle reads when the world itself draws the thing into the shape;
-what a thing leaves free of it (the corners beside a pine) is read as background there too.
+The oracle (ember_widgets/embedded/oracle.py) is a classifier of patches, trained on drawn scenes only; its
+own accuracy is printed first. Seeds and captions are none that anything was trained on. Concepts are taken
+from pictures as a user takes them: analyse a caption that names the thing, borrow the factor that stands
+where the thing is seen. "Ceiling" is what the oracle reads when the world itself draws the thing into the
+shape; what a thing leaves free of it (the corners beside a pine) is read as background there too.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from scipy.stats import spearmanr
 
 from ember_widgets import Painter, Scene
 from ember_widgets.embedded import captions, scenes, vocabulary
+from ember_widgets.embedded.oracle import Oracle, load_oracle
+from ember_widgets.embedded.train_oracle import accuracy
 from ember_widgets.embedded.vocabulary import FIRST_THING, LABELS, LOOKS, VARIANTS_OF
 from ember_widgets.model.runs import Run
 from ember_widgets.painter import steering
-from tests.benchmarks.oracle import Oracle, accuracy, load_oracle
 
 Array = NDArray[Any]
 GRID = scenes.GRID
@@ -315,7 +316,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1, help="denoising steps, 1 to 4 (default: 1)")
     parser.add_argument("--out", type=Path, default=Path("runs/fidelity"), help="default: %(default)s")
     args = parser.parse_args()
-    oracle = load_oracle(args.out)
+    oracle = load_oracle()
     print(
         "oracle on scenes it has not seen: " + ", ".join(f"{k} {v:.3f}" for k, v in accuracy(oracle).items())
     )
