@@ -17,13 +17,17 @@ CELLS = [
     """import tempfile
 from pathlib import Path
 import ember_widgets as ember
-from tests.unit.widgets.atlas.atlas_bench import Client, LabellingPainter, label, make_collection
+from tests.unit.widgets.atlas.atlas_bench import (
+    Client, LabellingPainter, N, SAE_NAME, SITE, label, make_collection)
+from tests.unit.widgets.paint.paint_bench import make_bank
 
 folder = Path(tempfile.mkdtemp())
 painter = LabellingPainter({11: "the server refused", 12: label("a wheel of a cart", 0.5, 0.6, "part")})
 for feature in (8, 10):
     painter.label([feature])
 painter.labels.set(7, "my cat")
+painter.labels.add({2: "a mane", 5: "a paw"})
+painter.concepts = make_bank(N, SITE, SAE_NAME)
 pictures = make_collection(folder / "pictures")""",
     """atlas = ember.FeatureAtlas(
     painter, pictures, client=Client(), method="pca", cache=folder, height=700)
@@ -133,3 +137,60 @@ def test_a_label_says_in_the_palette_how_well_it_stands_up(notebook: Notebook, s
     assert "labelled by a-judge, 2026-11-29" in (found.get_attribute("title") or "")
     view.part("found").screenshot(path=screenshots / "labels-found.png")
     assert view.cut_off() == []
+
+
+def test_concepts_are_found_in_atlas_and_palette(notebook: Notebook, screenshots: Path) -> None:
+    page = notebook.page
+    notebook.scroll_to_cell("FeatureAtlas")
+    panel = page.get_by_test_id("ember-atlas")
+    panel.get_by_test_id("search").fill("")
+    panel.get_by_test_id("concepts").locator("summary").click()
+    expect(panel.get_by_test_id("concept-lion")).to_be_visible()
+    panel.screenshot(path=screenshots / "labels-concepts.png")
+    panel.get_by_test_id("search").fill("lio")
+    panel.get_by_test_id("concept-lion").click()
+    expect(panel.get_by_test_id("title")).to_have_text("Concept “lion”: 3 features")
+    expect(panel.get_by_test_id("concept-lion")).to_have_attribute("aria-pressed", "true")
+    assert notebook.ask("list(atlas.selected)") == [2, 5, 1]
+    panel.screenshot(path=screenshots / "labels-concept.png")
+
+    notebook.scroll_to_cell("PaintWidget")
+    view = PaintView(notebook)
+    notebook.tell("widget.scene = before = painter.analyze('a meadow', n_factors=2)")
+    view.settle()
+    field = view.part("search-palette")
+    field.fill("lion")
+    found = view.part("found-concept-lion")
+    expect(found).to_contain_text("a mane, a paw, #1")
+    expect(found).to_contain_text("concept")
+    expect(found.locator("img")).to_be_visible()
+    view.part("found").screenshot(path=screenshots / "labels-found-concept.png")
+    field.press("Enter")
+    expect(view.part("factor-2")).to_contain_text("lion")
+    view.settle()
+    assert notebook.ask("widget.scene == before.add_factor(painter.concepts['lion'])")
+    assert "painter.concepts['lion']" in notebook.ask("widget.to_python()")
+    view.part("more-2").click()
+    view.part("search-drawer").fill("lion")  # a concept is no part of a factor
+    expect(view.part("found")).to_contain_text("No feature found")
+
+
+def test_labels_fit_a_narrow_page_and_a_finger(
+    browser: Browser, server: LabServer, notebook: Notebook, screenshots: Path
+) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    notebook.tell("atlas.select([8, 22, 12]); painter.each_s = 0; atlas._batch.ask([22, 24])")
+    with browser.new_context(**options, color_scheme="light") as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        narrow = Notebook(page, server.address("labels.ipynb"))
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        narrow.scroll_to_cell("FeatureAtlas")
+        panel = page.get_by_test_id("ember-atlas")
+        expect(panel.get_by_test_id("start_labels")).to_be_visible(timeout=LIMIT_MS)
+        for theme in ("Dark", "Light"):
+            in_theme(page, theme)
+            panel.screenshot(path=screenshots / f"labels-narrow-{theme.lower()}.png")
+        assert panel.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
+        small = """root => [...root.querySelectorAll('button, select, input, summary')]
+          .filter(e => e.offsetParent && e.getBoundingClientRect().height < 40).map(e => e.textContent)"""
+        assert panel.evaluate(small) == []

@@ -170,7 +170,7 @@ class Catalogue:
         was found by its meaning is noted as similar.
         """
         if (concept := self.concept(text)) is not None:
-            shares = features_of(concept)
+            shares = features_of(concept, self.space)
             return list(shares), {feature: percent(share) for feature, share in shares.items()}
         if match := _LIKE.fullmatch(text.strip()):
             feature = int(match[1])
@@ -208,7 +208,7 @@ class Catalogue:
             found = [one.concept for one in search_concepts(match[1] if match else text, bank)]
         else:
             found = [bank[name] for name in bank.names]
-        return [[concept.name, hint(concept, self.labels)] for concept in found]
+        return [[concept.name, hint(concept, self.space, self.labels)] for concept in found]
 
     def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
         """The features of its site whose decoder directions are nearest to a feature's, with the cosine.

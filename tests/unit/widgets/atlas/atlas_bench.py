@@ -14,6 +14,7 @@ from PIL import Image
 
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Label, Labels
 from ember_widgets.features.statistics import Statistics
@@ -70,6 +71,7 @@ class Painter(FakePainter):
         return pictures
 
 
+SITE = "down_blocks.2.attentions.1"
 SAE_NAME = "ab" * 8
 MODEL = "a-judge"
 
@@ -116,9 +118,11 @@ class LabellingPainter(Painter):
         self.steps.set()
         self.breaks: Exception | None = None
         self.cost: float | None = None
+        self.concepts: ConceptBank | None = None
 
     def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
-        return make_scene(n_factors, N, prompt=prompt, seed=seed, n_steps=n_steps, model={"sae": SAE_NAME})
+        model = {"id": "embedded", "sae": SAE_NAME, "site": SITE}
+        return make_scene(n_factors, N, prompt=prompt, seed=seed, n_steps=n_steps, model=model)
 
     def label_forecast(self, features: Iterable[int] | None = None, **more: Any) -> LabelForecast:
         """Three calls for each feature, 10 s for each call."""
@@ -151,12 +155,12 @@ class LabellingPainter(Painter):
             n_done += 1
             if isinstance(answer, Label):
                 given[feature] = answer
-                self.labels.add(Labels({feature: answer}))
             else:
                 faults[feature] = answer
             if on_label is not None:
                 got = given.get(feature)
                 on_label(LabelProgress(n_done, len(features), feature, got, faults.get(feature, "")))
+        self.labels.add(Labels(given))
         counts = {"labelled": len(given), "refused": len(faults)}
         is_finished = n_done == len(features)
         return LabelRun(Labels(given), counts, faults, is_finished, 0, 0, self.cost, "USD", 0.0, Path(), "")

@@ -19,6 +19,8 @@ from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import coloring, modes
 from tests.unit.widgets.atlas.atlas_bench import (
     DEAD,
+    SAE_NAME,
+    SITE,
     Client,
     LabellingPainter,
     N,
@@ -26,6 +28,7 @@ from tests.unit.widgets.atlas.atlas_bench import (
     label,
     make_collection,
 )
+from tests.unit.widgets.paint.paint_bench import make_bank
 
 
 @pytest.fixture
@@ -58,6 +61,11 @@ def soon(check: Callable[[], Any]) -> None:
 def stage(atlas: FeatureAtlas) -> str:
     said: str = atlas._panel.labelling["stage"]
     return said
+
+
+def marked(atlas: FeatureAtlas) -> list[int]:
+    """The points that the map marks as selected."""
+    return sorted(int(point) for point in atlas._scatter.widget.selection)
 
 
 def wait(atlas: FeatureAtlas) -> None:
@@ -259,7 +267,10 @@ class TestScores:
         atlas = FeatureAtlas(
             source, make_collection(tmp_path / "c"), client=Client(), method="pca", cache=tmp_path
         )
-        keys = lambda: {choice["key"] for choice in atlas._panel.filter_choices}  # noqa: E731
+
+        def keys() -> set[str]:
+            return {choice["key"] for choice in atlas._panel.filter_choices}
+
         assert "trusted" not in keys()
         assert "score" not in dict(atlas._panel.color_modes)
         atlas.label([8])
@@ -276,3 +287,37 @@ def test_a_forecast_says_what_it_costs_and_that_nothing_is_left_to_ask() -> None
     )
     assert "no call is made" in in_words(LabelForecast(0, 0, 0, 0, 0, None, None), "m")
     assert [duration(s) for s in (0.2, 89, 90, 5399, 7200)] == ["1 s", "89 s", "2 min", "90 min", "2.0 h"]
+
+
+class TestConcepts:
+    @pytest.fixture(autouse=True)
+    def bank(self, source: LabellingPainter) -> None:
+        source.concepts = make_bank(N, SITE, SAE_NAME)
+        source.labels.add({2: "a mane", 5: "a paw"})
+
+    def test_are_all_listed_until_something_is_searched(self, atlas: FeatureAtlas) -> None:
+        assert atlas._panel.concepts == [["lion", "a mane, a paw, #1"], ["night", "my cat"]]
+        atlas._panel.query = "nig"
+        assert atlas._panel.concepts == [["night", "my cat"]]
+        atlas._panel.query = "7"
+        assert atlas._panel.concepts == []
+
+    def test_opened_show_their_features_together(self, atlas: FeatureAtlas) -> None:
+        tell(atlas, "concept", name="lion")
+        assert atlas._panel.query == "concept lion"
+        assert atlas.selected == (2, 5, 1)
+        assert marked(atlas) == [1, 2, 5]
+        assert atlas._panel.title == "Concept “lion”: 3 features"
+        assert [(tile["label"], tile["note"]) for tile in atlas._panel.tiles] == [
+            ("a mane", "73 %"),
+            ("a paw", "24 %"),
+            ("", "2.2 %"),
+        ]
+        assert atlas.search("Concept LION") == [2, 5, 1]
+
+    def test_that_there_are_not_find_nothing(self, atlas: FeatureAtlas, source: LabellingPainter) -> None:
+        assert atlas.search("concept cat") == []
+        source.concepts = None
+        assert atlas.search("concept lion") == []
+        atlas._panel.query = "lion"
+        assert atlas._panel.concepts == []
