@@ -287,6 +287,7 @@ class Catalogue:
             "feature": feature,
             "label": label.text if label else "",
             "source": label_words.origin(label),
+            "about": label_words.about(label),
             "comment": label.note if label else "",
             "facts": facts,
         }
