@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.labels import Label
 from ember_widgets.labelling.forecast import LabelForecast
 from ember_widgets.labelling.question import LabelClient
 from ember_widgets.labelling.run import LabelProgress, LabelRun
@@ -57,7 +58,8 @@ class BatchLabelling:
         collection: The pictures in which they are shown.
         client: Answers.
         on_progress: Takes every new `Progress`, from any thread.
-        on_labels: Called with features that have got labels, from any thread.
+        on_labels: Called with new labels {feature: label}, from any thread. The painter adds them to its own
+            when the batch has ended; until then it is up to this call.
         on_fault: Called with what ended a batch or a forecast.
 
     Attributes:
@@ -71,7 +73,7 @@ class BatchLabelling:
         client: LabelClient,
         *,
         on_progress: Callable[[Progress], None],
-        on_labels: Callable[[Sequence[int]], None],
+        on_labels: Callable[[Mapping[int, Label]], None],
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self.now = Progress()
@@ -80,7 +82,7 @@ class BatchLabelling:
         self._features: tuple[int, ...] = ()
         self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._new: list[int] = []
+        self._new: dict[int, Label] = {}
         self._told = 0.0
         self._worker = Worker("atlas labels", on_error=self._failed)
 
@@ -154,7 +156,7 @@ class BatchLabelling:
             on_label=self._labelled,
             cancelled=self._stopping.is_set,
         )
-        self._tell_labels(self._features)
+        self._tell_labels({feature: run.labels.entry(feature) for feature in run.labels})
         with self._lock:
             self._say(Progress("done", outcome(run, len(self._features)), 1.0, _last_fault(run)))
 
@@ -162,7 +164,7 @@ class BatchLabelling:
         with self._lock:
             fault = f"Feature {progress.feature}: {progress.fault}" if progress.fault else self.now.fault
             if progress.label is not None:
-                self._new.append(progress.feature)
+                self._new[progress.feature] = progress.label
             share = progress.n_done / max(progress.n, 1)
             text = f"{progress.n_done:,} of {_features(progress.n)}"
             if progress.label is not None:
@@ -175,8 +177,7 @@ class BatchLabelling:
                 return
             self._told = time.monotonic()
             self._say(now)
-            new, self._new = self._new, []
-        self._tell_labels(new)
+        self._tell_labels()
 
     def _failed(self, fault: BaseException) -> None:
         with self._lock:
@@ -184,16 +185,19 @@ class BatchLabelling:
             kept = "; what was answered is kept." if self.now.stage in ("running", "stopping") else "."
             self._say(Progress("done", n + kept, self.now.share, sentence(fault)))
             report = self._on_fault
-        self._tell_labels(self._features)
+        self._tell_labels()
         report(fault)
 
     def _say(self, now: Progress) -> None:
         self.now = now
         self._on_progress(now)
 
-    def _tell_labels(self, features: Sequence[int]) -> None:
-        if features:
-            self._on_labels(features)
+    def _tell_labels(self, more: Mapping[int, Label] | None = None) -> None:
+        with self._lock:
+            new, self._new = self._new | dict(more or {}), {}
+            tell = self._on_labels
+        if new:
+            tell(new)
 
 
 def in_words(forecast: LabelForecast, model: str) -> str:

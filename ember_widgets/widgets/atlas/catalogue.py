@@ -20,7 +20,6 @@ from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
 from ember_widgets.widgets.shared import label_words
-from ember_widgets.widgets.shared.by_word import has_words
 from ember_widgets.widgets.shared.concept_rows import bank_of, features_of, hint, search_concepts
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ class Catalogue:
         was found by its meaning is noted as similar.
         """
         if (concept := self.concept(text)) is not None:
-            shares = features_of(concept)
+            shares = features_of(concept, self.space)
             return list(shares), {feature: percent(share) for feature, share in shares.items()}
         if match := _LIKE.fullmatch(text.strip()):
             feature = int(match[1])
@@ -181,12 +180,11 @@ class Catalogue:
             return [feature, *(f for f, _ in alike)], {f: f"{cosine:.2f}" for f, cosine in alike}
         match = _NUMBER.fullmatch(text.strip())
         numbered = [int(match[1])] if match else []
-        features = dict.fromkeys([*numbered, *self.labels.search(text)])
-        found = [feature for feature in features if feature < self.n_features]
-        similar = [f for f in found if f not in numbered and not has_words(self.labels[f], text)]
-        if numbered:  # a number means nothing else
-            return [feature for feature in found if feature not in similar], {}
-        return found, dict.fromkeys(similar, "similar")
+        # A number means nothing else.
+        hits = self.labels.find(text, by_meaning=not numbered)
+        features = dict.fromkeys([*numbered, *(hit.feature for hit in hits)])
+        notes = {hit.feature: "similar" for hit in hits if hit.reason == "meaning"}
+        return [feature for feature in features if feature < self.n_features], notes
 
     @property
     def bank(self) -> ConceptBank | None:
@@ -210,7 +208,7 @@ class Catalogue:
             found = [one.concept for one in search_concepts(match[1] if match else text, bank)]
         else:
             found = [bank[name] for name in bank.names]
-        return [[concept.name, hint(concept, self.labels)] for concept in found]
+        return [[concept.name, hint(concept, self.space, self.labels)] for concept in found]
 
     def like(self, feature: int, n: int = ALIKE) -> list[tuple[int, float]]:
         """The features of its site whose decoder directions are nearest to a feature's, with the cosine.
@@ -289,6 +287,7 @@ class Catalogue:
             "feature": feature,
             "label": label.text if label else "",
             "source": label_words.origin(label),
+            "about": label_words.about(label),
             "comment": label.note if label else "",
             "facts": facts,
         }

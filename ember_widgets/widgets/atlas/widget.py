@@ -6,7 +6,7 @@ import base64
 import io
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -15,6 +15,7 @@ from PIL import Image
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.feature_map import FeatureMap
+from ember_widgets.features.labels import Label, Labels
 from ember_widgets.labelling.question import LabelClient
 from ember_widgets.painter.protocol import LabelsFeatures, offered
 from ember_widgets.util import checks
@@ -301,13 +302,14 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _labelling_failed(self, fault: BaseException) -> None:
         self.last_error = as_exception(fault)  # the panel says it already
 
-    def _labels_came(self, features: Sequence[int]) -> None:
+    def _labels_came(self, labels: Mapping[int, Label]) -> None:
         with self._lock:
             if self._closed:
                 return
-            for feature in features:
+            self._all.labels.add(Labels(labels))
+            for feature in labels:
                 self._scatter.refresh(feature)
-            self._sheet.labels_came(features)
+            self._sheet.labels_came(labels)
             if self._panel.color_by in ("source", "score"):
                 self._recolor()
             if set(self._panel.filters) - {"live", "placeless", *self._all.sites}:

@@ -153,14 +153,20 @@ class Queries:
             self._send(FoundReply(client=sender.client, seq=sender.seq, features=features, concepts=found))
 
     def _find_concepts(self, text: str, now: Snapshot) -> list[dict[str, Any]]:
-        labels, rows = labels_of(now.painter), []
+        labels, painted, rows = labels_of(now.painter), now.state.painted, []
         self._concepts = {}
         for one in search_concepts(text, bank_of(now.painter)):
-            # The key of the factor that it would become, so that it has a thumbnail as soon as it is one.
-            added = now.state.painted.add_factor(one.concept)
-            key = keys_of_factors(added, version_of(now.painter))[-1]
+            try:
+                # The key of the factor that it would become, so that it has a thumbnail as soon as it is one.
+                key = keys_of_factors(painted.add_factor(one.concept), version_of(now.painter))[-1]
+            except ValueError:
+                break  # the scene is of another SAE
             self._concepts[key] = one.concept
-            row = {"concept": one.concept.name, "label": hint(one.concept, labels), "icon": key}
+            row = {
+                "concept": one.concept.name,
+                "label": hint(one.concept, painted.space, labels),
+                "icon": key,
+            }
             rows.append({**row, "similar": True} if one.similar else row)
         return rows
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ember_widgets.features.labels import Labels
 from ember_widgets.painter.protocol import HasConcepts, offered
-from ember_widgets.widgets.shared.by_word import has_words
+from ember_widgets.scene.feature_space import FeatureSpace
 
 if TYPE_CHECKING:
     from ember_widgets.features.concepts import Concept, ConceptBank
@@ -39,20 +40,26 @@ def bank_of(painter: object) -> ConceptBank | None:
 
 def search_concepts(text: str, bank: ConceptBank | None) -> list[FoundConcept]:
     """Concepts for a text, those with its words in their names first."""
-    if bank is None or not text.strip():
+    if bank is None or text.strip().removeprefix("#").isdecimal():  # a number is that of a feature
         return []
-    found = [FoundConcept(concept, not has_words(concept.name, text)) for concept in bank.search(text)]
-    return sorted(found, key=lambda one: one.similar)[:MAX_HITS]
+    hits = Labels(dict(enumerate(bank.names))).find(text)
+    return [FoundConcept(bank[hit.feature], hit.reason == "meaning") for hit in hits[:MAX_HITS]]
 
 
-def features_of(concept: Concept) -> dict[int, float]:
-    """{feature: its share of the concept, 0..1}, the strongest first."""
-    total = sum(abs(code) for code in concept.weights.values()) or 1.0
-    shares = {feature: abs(code) / total for feature, code in concept.weights.items()}
-    strongest = sorted(shares, key=lambda feature: -shares[feature])[:MAX_FEATURES]
-    return {feature: shares[feature] for feature in strongest if shares[feature] >= LEAST_SHARE}
+def features_of(concept: Concept, space: FeatureSpace) -> dict[int, float]:
+    """{feature of a scene: its share of the concept's codes, 0..1}, the strongest first."""
+    total = float(concept.row.sum(dtype="float64")) or 1.0
+    shares = {feature: code / total for feature, code in islice(concept.weights.items(), MAX_FEATURES)}
+    is_known = concept.site in space.sites
+    return {
+        space.index(feature, concept.site) if is_known else feature: share
+        for feature, share in shares.items()
+        if share >= LEAST_SHARE
+    }
 
 
-def hint(concept: Concept, labels: Labels) -> str:
+def hint(concept: Concept, space: FeatureSpace, labels: Labels) -> str:
     """What a concept is made of: the labels of its three strongest features."""
-    return ", ".join(labels.get(feature) or f"#{feature}" for feature in list(features_of(concept))[:3])
+    return ", ".join(
+        labels.get(feature) or f"#{feature}" for feature in list(features_of(concept, space))[:3]
+    )

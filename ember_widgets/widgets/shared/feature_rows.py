@@ -12,7 +12,6 @@ from ember_widgets.scene import factor_edits, site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared import label_words
-from ember_widgets.widgets.shared.by_word import has_words
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
 
 SHOWN = 12
@@ -58,15 +57,14 @@ def search_features(
     number = text.strip().removeprefix("#")
     numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
     space = FeatureSpace.of(sites) if sites else None
+    # A number means nothing else.
+    found = labels.find(text, by_meaning=not numbered)
+    similar = {hit.feature for hit in found if hit.reason == "meaning"}
     hits: list[dict[str, Any]] = []
-    for f in dict.fromkeys([*numbered, *labels.search(text)]):
-        if 0 <= f < n_features:
+    for f in dict.fromkeys([*numbered, *(hit.feature for hit in found)]):
+        if 0 <= f < n_features and len(hits) < MAX_HITS:
             where = site_names.short(space.site(f)) if space else ""
             if site in ("", where):
-                hit = row_of(f, labels)
-                if f not in numbered and not has_words(hit["label"], text):
-                    if numbered:
-                        continue  # a number means nothing else
-                    hit["similar"] = True
-                hits.append({**hit, "site": where} if where else hit)
-    return hits[:MAX_HITS]
+                more = {"site": where} if where else {}
+                hits.append(row_of(f, labels) | more | ({"similar": True} if f in similar else {}))
+    return hits

@@ -45,15 +45,25 @@ def mark(label: Label | None) -> str:
 
 
 def facts(label: Label) -> list[tuple[str, str]]:
-    """Its scores with their intervals, and its category: (name, value)."""
-    found = [(_SAYS[name], exact(label, name)) for name in reversed(SCORES) if name in label.scores]
-    return [*([] if is_own(label) else found), *([("category", label.category)] if label.category else [])]
+    """Its scores with their intervals, in short, and its category: (name, value)."""
+    found = [(_SAYS[name], _short(label, name)) for name in _scores(label)]
+    return [*found, *([("category", label.category)] if label.category else [])]
 
 
-def exact(label: Label, name: str) -> str:
-    """A score with its 95 % interval, if it is known of how many trials it is the share."""
+def _scores(label: Label) -> list[str]:
+    return [] if is_own(label) else [name for name in reversed(SCORES) if name in label.scores]
+
+
+def _short(label: Label, name: str) -> str:
     if not label.counts.get(name):
-        return f"{100 * label.scores[name]:.0f} %"
+        return _of(label, name)
+    low, high = label.interval(name)
+    return f"{_of(label, name)} ({100 * low:.0f}–{100 * high:.0f} %)"
+
+
+def _exact(label: Label, name: str) -> str:
+    if not label.counts.get(name):
+        return _of(label, name)
     low, high = label.interval(name)
     return f"{_of(label, name)} (95 % interval {100 * low:.0f}–{100 * high:.0f} %, chance 50 %)"
 
@@ -74,7 +84,8 @@ def about(label: Label | None) -> str:
     """All of it in lines, for a tooltip; "" without a label."""
     if label is None:
         return ""
-    lines = [origin(label), *(f"{name}: {value}" for name, value in facts(label))]
+    lines = [origin(label), *(f"{_SAYS[name]}: {_exact(label, name)}" for name in _scores(label))]
+    lines += [f"category: {label.category}"] if label.category else []
     return "\n".join([*lines, *([label.note] if label.note else [])])
 
 

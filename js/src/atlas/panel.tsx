@@ -327,7 +327,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
           #{feature} · {details.source}
         </p>
         {details.comment && <p data-testid="comment">{details.comment}</p>}
-        <dl>
+        <dl title={details.about}>
           {details.facts.map(([name, value]) => (
             <div key={name}>
               <dt>{name}</dt>

@@ -28,6 +28,8 @@ export interface Details {
   label: string;
   /** Where the label comes from. */
   source: string;
+  /** All that is known of the label, in lines. */
+  about: string;
   /** What the author of the label was unsure about. */
   comment: string;
   facts: [string, string][];

@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import gc
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from ipywidgets.widgets.widget import _instances
-from PIL import Image
 
 from ember_widgets import FeatureAtlas, PaintWidget
-from ember_widgets.dictionary.sae import SAE
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.feature_map import make_map
 from ember_widgets.features.icons import Icons
@@ -27,53 +24,8 @@ from ember_widgets.widgets.atlas import arrangement
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import MODES, coloring
 from tests.unit.scene.scenes import make_scene
+from tests.unit.widgets.atlas.atlas_bench import DEAD, POSITIONAL, N, Painter, make_sae
 from tests.unit.widgets.paint.paint_bench import FakePainter
-
-N = 60
-DEAD = (3, 17)
-POSITIONAL = (5, 6)
-
-
-def make_sae(n: int = N) -> SAE:
-    torch.manual_seed(0)
-    return SAE(
-        W_enc=torch.randn(16, n),
-        b_enc=torch.zeros(n),
-        W_dec=torch.randn(n, 16) * torch.rand(n, 1),
-        b_dec=torch.zeros(16),
-        activation="topk",
-        k=4,
-        threshold=None,
-        target="update",
-        site="down_blocks.2.attentions.1",
-        unit=torch.rand(n) + 0.5,
-        positional=POSITIONAL,
-        sha256="ab" * 32,
-    )
-
-
-class Painter(FakePainter):
-    """With an SAE, labels, icons and statistics."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.saes = {"down_blocks.2.attentions.1": make_sae()}
-        self.labels = Labels({7: "cat", 9: "cat asleep", 3: "cathedral", 20: "<b>dog</b>"}, n_features=N)
-        self.icons = Icons(N, self.draw_icons)
-        frequency = np.linspace(0.5, 0.001, N, dtype=np.float32)
-        frequency[list(DEAD)] = 0
-        self.statistics = Statistics(frequency, np.where(frequency > 0, 2.0, 0.0).astype(np.float32), 100)
-
-    def icon(self, feature: int) -> Image.Image:
-        return self.draw_icons([feature])[0]
-
-    def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
-        """A square of a colour; feature 9 draws nothing."""
-        pictures = [Image.new("RGB", (64, 64), "white") for _ in features]
-        for picture, feature in zip(pictures, features, strict=True):
-            if feature != 9:
-                picture.paste((feature, 0, 0), (20, 20, 44, 44))
-        return pictures
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.painter import robustness as robust
 from ember_widgets.painter.refit import on_strengths
 from ember_widgets.painter.robustness import Robustness
@@ -128,6 +129,23 @@ def two_sites(**fields: Any) -> Scene:
     basis[:2, :5] = make_scene(2, 5).basis
     basis[2, 5:] = make_scene(1, 3).basis
     return make_scene(basis=basis, base_basis=basis, sites={DOWN: 5, UP: 3}, **fields)
+
+
+def make_bank(n_features: int = 8, site: str = "", sae: str = "sha256:1234") -> ConceptBank:
+    """Two concepts, "lion" of features 2, 5 and 1, and "night" of feature 7."""
+    basis = np.zeros((2, n_features), np.float32)
+    basis[0, [2, 5, 1]] = 3.3, 1.1, 0.1
+    basis[1, 7] = 0.7
+    return ConceptBank(
+        basis=basis,
+        names=("lion", "night"),
+        strengths=np.ones((4, 2), np.float32),
+        stability=np.ones(2, np.float32),
+        hits=((), ()),
+        site=site,
+        sae=sae,
+        model={"id": "embedded", "sae": sae},
+    )
 
 
 class Browser:

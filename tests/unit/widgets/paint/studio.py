@@ -17,7 +17,7 @@ from ember_widgets.widgets.paint.clipboard import CLIPBOARD
 from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.latest_wins import LatestWins
-from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FullPainter
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FullPainter, make_bank
 from tests.unit.widgets.paint.ui_messages import Message
 
 ANSWERS = (
@@ -28,9 +28,10 @@ WHEN_IDLE = ("original", "top", "export", "borrow_source", "notes")
 
 
 class StudioPainter(FullPainter):
-    """Has labels too."""
+    """Has labels and concepts too."""
 
     labels = Labels({2: "pine tree", 5: "tree", 7: "night sky (dark)"})
+    concepts = make_bank()
 
 
 class Studio:

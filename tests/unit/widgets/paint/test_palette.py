@@ -13,18 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.features.icons import Icons, packed
-from ember_widgets.features.labels import Labels
+from ember_widgets.features.label import Label
+from ember_widgets.features.labels import LabelHit, Labels
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import worker
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter, make_bank
 
 
 class LabelledPainter(FakePainter):
     labels = Labels({2: "pine tree", 5: "tree", 7: "night sky"})
+    concepts = make_bank()
 
 
 @pytest.fixture
@@ -51,6 +54,7 @@ CHANGES: list[tuple[str, dict[str, Any], Callable[[Scene], Scene]]] = [
     ("reorder", {"order": [2, 0, 1]}, lambda s: s.reorder([2, 0, 1])),
     ("set_weight", {"factor": 1, "feature": 3, "weight": 1.5}, lambda s: s.set_weight(1, 3, 1.5)),
     ("add_factor", {"features": {"7": 1}, "name": None}, lambda s: s.add_factor({7: 1})),
+    ("add_concept", {"concept": "lion"}, lambda s: s.add_factor(make_bank()["lion"])),
 ]
 
 
@@ -264,3 +268,88 @@ def test_thumbnails_wait_until_the_picture_is_drawn(
     assert [s for s in painter.rendered if s.remainder.max() == 0] == []
     painter.gate.set()
     assert len(icons(browser, 3)) == 3
+
+
+def test_a_concept_is_added_as_it_is_in_the_bank_and_so_says_the_program(
+    widget: PaintWidget, browser: Browser
+) -> None:
+    change(browser, "add_concept", concept="lion")
+    assert np.array_equal(widget.scene.basis[-1], make_bank()["lion"].row)
+    assert widget.scene.names[-1] != "lion"  # the scene has a lion already
+    assert "scene = scene.add_factor(painter.concepts['lion'])" in widget.to_python().splitlines()
+
+
+def test_concepts_are_found_by_name_with_what_they_are_made_of(browser: Browser) -> None:
+    browser.ask("search", text="lion", concepts=True)
+    answer = browser.of("found")[-1]
+    assert answer["features"] == []
+    (found,) = answer["concepts"]
+    assert (found["concept"], found["label"]) == ("lion", "pine tree, tree, #1")
+    browser.ask("search", text="lion")  # where only a feature can be taken
+    assert browser.of("found")[-1]["concepts"] == []
+    browser.ask("search", text="7", concepts=True)
+    assert browser.of("found")[-1]["concepts"] == []
+
+
+def test_a_concept_found_has_the_thumbnail_of_its_factor(widget: PaintWidget, browser: Browser) -> None:
+    browser.ask("search", text="night", concepts=True)
+    (found,) = browser.of("found")[-1]["concepts"]
+    browser.ask("icons", keys=[found["icon"]])
+    assert widget._open.idle.wait(SOON_S)
+    assert [icon["key"] for icon in browser.of("icon")] == [found["icon"]]
+    change(browser, "add_concept", concept="night")
+    assert browser.state()["icons"][-1] == found["icon"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bank", "message"),
+    [
+        ("cat", make_bank(), "concept='cat' is not in the bank; choose one of painter.concepts.names"),
+        (3, make_bank(), "concept=3 is not in the bank"),
+        ("lion", None, "this painter has no concepts; set painter.concepts = collection.concepts()"),
+        ("lion", make_bank(sae="other"), "is of the SAE 'other'"),
+    ],
+)
+def test_a_concept_that_there_is_not_is_refused(
+    name: object,
+    bank: ConceptBank | None,
+    message: str,
+    widget: PaintWidget,
+    browser: Browser,
+    painter: LabelledPainter,
+    scene: Scene,
+) -> None:
+    painter.concepts = bank  # type: ignore[assignment]
+    change(browser, "add_concept", concept=name)
+    assert message.casefold() in browser.of("error")[-1]["message"].casefold()
+    assert widget.scene == scene
+    browser.ask("search", text="lion", concepts=True)
+    assert browser.of("found")[-1]["concepts"] == [] or bank is not None
+
+
+def test_a_scored_label_has_a_mark_and_all_about_it(browser: Browser, painter: LabelledPainter) -> None:
+    scores, counts = {"detection": 1.0, "causal": 0.9}, {"detection": 10, "causal": 10}
+    painter.labels = Labels({2: Label("a pine", "", scores, counts, model="a-judge", date="2026-11-29")})
+    browser.ask("search", text="pine")
+    (row,) = browser.of("found")[-1]["features"]
+    assert row["mark"] == "painting shows it: 9 of 10"
+    assert row["about"] == (
+        "labelled by a-judge, 2026-11-29\n"
+        "painting shows it: 9 of 10 (95 % interval 60–98 %, chance 50 %)\n"
+        "recognised in pictures: 10 of 10 (95 % interval 72–100 %, chance 50 %)"
+    )
+
+
+def test_what_only_means_the_same_comes_last_and_is_marked(
+    browser: Browser, painter: LabelledPainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter.labels = Labels({2: "cat", 5: "kitten", 7: "house"})
+    found = [*painter.labels.find("kitten"), LabelHit(2, "meaning", 0.8)]
+    monkeypatch.setattr(
+        Labels, "find", lambda self, text, by_meaning=True: found if by_meaning else found[:1]
+    )
+    browser.ask("search", text="kitten")
+    rows = [(row["feature"], row.get("similar", False)) for row in browser.of("found")[-1]["features"]]
+    assert rows == [(5, False), (2, True)]
+    browser.ask("search", text="7")  # a number means nothing else
+    assert not any("similar" in row for row in browser.of("found")[-1]["features"])
