@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection
     from ember_widgets.features.concepts import ConceptBank
+    from ember_widgets.features.labels import Labels
     from ember_widgets.labelling.openai_client import OpenAIClient
     from ember_widgets.labelling.question import Price
     from ember_widgets.labelling.run import LabelRun
@@ -45,6 +46,7 @@ __all__ = [
     "Factors",
     "FeatureAtlas",
     "LabelRun",
+    "Labels",
     "OpenAIClient",
     "PaintWidget",
     "Painter",
@@ -71,6 +73,7 @@ _HOME = {
     "Factors": "dictionary.factors",
     "FeatureAtlas": "widgets.atlas.widget",
     "LabelRun": "labelling.run",
+    "Labels": "features.labels",
     "OpenAIClient": "labelling.openai_client",
     "Price": "labelling.question",
     "TransformersClient": "labelling.transformers_client",
