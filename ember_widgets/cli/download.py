@@ -25,6 +25,7 @@ def download(
     revision: str | None,
     cache_dir: str | None,
     token: str | None,
+    meaning: str | None,
     ask: bool,
 ) -> int:
     """Say what painting on SDXL-Turbo needs, and fetch it; a second call fetches what is missing.
@@ -35,6 +36,7 @@ def download(
         variant: Of the model's weights, such as "fp16"; None = the usual ones.
         revision: Of the model.
         cache_dir, token: As in `Painter.from_pretrained`.
+        meaning: Hub id of a text embedding, which is fetched instead of all else; None = without.
         ask: Ask before anything is fetched.
 
     Returns:
@@ -46,16 +48,19 @@ def download(
     hub = Hub(Path(cache_dir) if cache_dir else None, token)
     _check_writable(hub.cache)
     try:
-        items = files.plan(
-            hub,
-            model=model,
-            sae=sae,
-            sites=sites,
-            vae=vae,
-            preview_vae=preview_vae,
-            variant=variant,
-            revision=revision,
-        )
+        if meaning is not None:
+            items = [files.text_embedding(hub, meaning)]
+        else:
+            items = files.plan(
+                hub,
+                model=model,
+                sae=sae,
+                sites=sites,
+                vae=vae,
+                preview_vae=preview_vae,
+                variant=variant,
+                revision=revision,
+            )
         print("\n".join(files.lines(items, hub)), flush=True)
         if ask:
             if not sys.stdin.isatty():
@@ -72,10 +77,28 @@ def download(
         raise UserError("stopped; run it again: every file that has arrived is kept") from None
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
+    if meaning is not None:
+        print("\n".join(_searching(meaning, cache_dir)))
+        return 0
     print("Everything is downloaded. In a notebook:")
     cache = f", cache_dir={cache_dir!r}" if cache_dir else ""
     print(f"  ember.Painter.from_pretrained({model!r}, sae={sae!r}{cache})")
     return 0
+
+
+def _searching(embedding: str, cache_dir: str | None) -> list[str]:
+    """How labels are searched by meaning from now on."""
+    from ember_widgets.features import meaning
+
+    need = [] if meaning.is_installed() else [f"It needs a package: {meaning.INSTALL}"]
+    if embedding == meaning.MODEL and cache_dir is None:
+        return ["Everything is downloaded. Searches of labels use it by themselves.", *need]
+    cache = f", cache_dir={cache_dir!r}" if cache_dir else ""
+    return [
+        "Everything is downloaded. In a notebook:",
+        f"  painter.labels.load_meaning({embedding!r}{cache})",
+        *need,
+    ]
 
 
 def _without_network(hub: Hub) -> str:

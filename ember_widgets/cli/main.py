@@ -67,6 +67,7 @@ def _run(options: argparse.Namespace) -> int:
             revision=options.revision,
             cache_dir=options.cache_dir,
             token=options.token,
+            meaning=options.meaning,
             ask=not options.yes,
         )
     if options.command == "train":
@@ -113,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument(
         "--variant", default="fp16", help="weights for a GPU: fp16; for a CPU: none (default: %(default)s)"
+    )
+    fetch.add_argument(
+        "--meaning",
+        nargs="?",
+        const="minishlab/potion-base-8M",
+        metavar="ID",
+        help="fetch only a text embedding, so that searches find labels by meaning (default ID: %(const)s)",
     )
     fetch.add_argument("--revision", help="branch, tag or commit of the model")
     fetch.add_argument("--cache-dir", help="where downloads are kept (default: the hub's cache)")

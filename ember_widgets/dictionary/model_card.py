@@ -1,22 +1,15 @@
-"""The page that describes an SAE on the Hugging Face hub.
-
-Texts from the user are escaped: they show as they were given, and cannot change the page's header or layout.
-"""
+"""The page that describes an SAE on the Hugging Face hub."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ember_widgets.dictionary.formats.format import Writable
 from ember_widgets.scene import site_names
-
-MOST = 4000
-"""Characters of a text from the user."""
-
-Rows = Sequence[tuple[str, str]]
+from ember_widgets.util import cards
+from ember_widgets.util.cards import Rows, escaped
 
 
 @dataclass(frozen=True)
@@ -77,20 +70,13 @@ class Card:
         return "\n".join(part for part in parts if part)
 
     def _header(self) -> str:
-        facts: dict[str, object] = {"license": self.licence}
-        if self.licence_link:
-            facts = {
-                "license": "other",
-                "license_name": re.sub(r"[^a-z0-9.]+", "-", self.licence.lower()).strip("-"),
-                "license_link": self.licence_link,
-            }
+        facts = cards.licence_facts(self.licence, self.licence_link)
         facts["library_name"] = "saelens" if self.format == "saelens" else "ember-widgets"
         if self.model:
             facts["base_model"] = self.model
         tags = ["sparse-autoencoder", "interpretability", "diffusion", "ember-widgets"]
         facts["tags"] = [*tags, "saelens"] if self.format == "saelens" else tags
-        # JSON's texts and lists are YAML's too, and nothing in them can end the header.
-        return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in facts.items()), "---\n"])
+        return cards.header(facts)
 
     def _what(self) -> str:
         of = f" of [{escaped(self.model)}](https://huggingface.co/{self.model})" if self.model else ""
@@ -119,9 +105,9 @@ class Card:
             rows.append(("threshold", f"{float(levels):.6g}" if one else "one per feature"))
         rows.append(("positional features", str(len(sae.positional))))
         title = described.folder or site_names.short(sae.site)
-        tables = [f"## {escaped(title)}\n", _table(("", ""), rows)]
+        tables = [f"## {escaped(title)}\n", cards.table(("", ""), rows)]
         if described.figures:
-            tables.append(_table(("measured", ""), described.figures))
+            tables.append(cards.table(("measured", ""), described.figures))
         return "\n".join(tables)
 
     def _training(self) -> str:
@@ -132,11 +118,11 @@ class Card:
             parts.append(f"Data, as the author says: {escaped(self.data)}\n")
         parts += [f"{escaped(note)}\n" for note in self.notes]
         if self.training:
-            parts.append(_table(("setting", "value"), self.training))
+            parts.append(cards.table(("setting", "value"), self.training))
         return "\n".join(parts)
 
     def _evaluation(self) -> str:
-        return f"## Evaluation\n\n{_verbatim(self.evaluation)}\n" if self.evaluation else ""
+        return f"## Evaluation\n\n{cards.verbatim(self.evaluation)}\n" if self.evaluation else ""
 
     def _loading(self) -> str:
         places = [f"{self.repo}/{d.folder}" if d.folder else self.repo for d in self.saes]
@@ -166,31 +152,10 @@ class Card:
         return "\n".join(parts)
 
     def _licence(self) -> str:
-        name = escaped(self.licence)
-        shown = f"[{name}](<{self.licence_link}>)" if self.licence_link else name
+        shown = cards.licence_shown(self.licence, self.licence_link)
         model = escaped(self.model) if self.model else "the model"
         return (
             f"## Licence\n\nThe author gives this SAE under: {shown}. "
             f"It was made from activations of {model}, "
             "whose own licence may say what may be made from it and under which terms; read that too.\n"
         )
-
-
-def escaped(text: str) -> str:
-    """A text in one line, of which Markdown and HTML take nothing for theirs."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) > MOST:
-        line = line[: MOST - 1] + "…"
-    return re.sub(r"([\\`*_{}\[\]<>()#|~$!&])", r"\\\1", line)
-
-
-def _table(head: tuple[str, str], rows: Rows) -> str:
-    lines = [head, ("---", "---"), *((escaped(name), escaped(value)) for name, value in rows)]
-    return "".join(f"| {name} | {value} |\n" for name, value in lines)
-
-
-def _verbatim(text: str) -> str:
-    """A block of code with a fence that is longer than any in the text."""
-    kept = "".join(c for c in text if c.isprintable() or c == "\n")[: 4 * MOST]
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", kept)), default=0))
-    return f"{fence}text\n{kept.strip()}\n{fence}"

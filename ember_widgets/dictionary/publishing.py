@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,10 @@ from typing import Any, Protocol
 
 from ember_widgets.dictionary.formats.format import Writable
 from ember_widgets.dictionary.formats.table import FORMATS
-from ember_widgets.dictionary.model_card import Card, Described, Rows
-from ember_widgets.util import checks
+from ember_widgets.dictionary.model_card import Card, Described
+from ember_widgets.util import checks, uploads
+from ember_widgets.util.cards import Rows
 from ember_widgets.util.hub import Hub
-
-LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-LINK = re.compile(r"https?://[\w.:/?=&%#~+-]+", re.ASCII)
 
 
 class Storable(Writable, Protocol):
@@ -48,37 +44,15 @@ class Upload:
     message: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.repo, str) or not REPO.fullmatch(self.repo):
-            raise ValueError(
-                f"repo={checks.shown(self.repo)} is not an id of the hub; give 'owner/name', such as "
-                "'me/my-sae'"
-            )
-        if not self.licence:
-            raise ValueError(
-                "licence is missing, and nobody but you can decide it; give the hub's name for one, as "
-                "licence='mit', or any name with licence_link=. The SAE comes from a model's activations: "
-                "read what that model's licence allows first"
-            )
-        checks.text("licence", self.licence)
-        if self.licence_link is not None:
-            if not LINK.fullmatch(checks.text("licence_link", self.licence_link)):
-                raise ValueError(
-                    f"licence_link={checks.shown(self.licence_link)}; give an address that begins with "
-                    "https://"
-                )
-        elif not LICENCE.fullmatch(self.licence) or self.licence == "other":
-            raise ValueError(
-                f"licence={checks.shown(self.licence)} is not a name that the hub uses (lower case, such as "
-                "'mit' or 'cc-by-4.0'); give one, or licence_link= with the address of the licence"
-            )
-        if self.model is not None and not REPO.fullmatch(checks.text("model", self.model)):
-            raise ValueError(
-                f"model={checks.shown(self.model)} is not an id of the hub; give 'owner/name', such as "
-                "'stabilityai/sdxl-turbo', or leave it out"
-            )
+        uploads.check_repo(self.repo, "me/my-sae")
+        uploads.check_licence(
+            self.licence,
+            self.licence_link,
+            "The SAE comes from a model's activations: read what that model's licence allows first",
+        )
+        uploads.check_named("model", self.model, "stabilityai/sdxl-turbo")
         checks.text("data", self.data)
-        if not isinstance(self.private, bool):
-            raise TypeError(f"private={checks.shown(self.private)}; give True or False")
+        uploads.check_private(self.private)
         writable = [name for name, entry in FORMATS.items() if entry.write]
         if self.format not in writable:
             raise ValueError(

@@ -105,7 +105,8 @@ def concept(painter: Painter, name: str) -> list[int]:
     own = {text: feature for feature, text in reversed(list(painter.labels.items()))}
     if all(a in own for a in attributes):
         return [own[a] for a in attributes]
-    return painter.labels.search(" ".join(attributes))[:1]
+    found = painter.labels.find(" ".join(attributes), by_meaning=False)
+    return [hit.feature for hit in found[:1]]
 
 
 def _map(scene: Scene) -> Image.Image:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import json
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,6 +44,22 @@ def read(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"{path} is larger than {limit:,} bytes; it is damaged or something else")
     return data
+
+
+def unpacked(data: bytes, limit: int) -> bytes:
+    """What gzip packed.
+
+    Raises:
+        ValueError: It is damaged, or larger than the limit, in bytes.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            content = stream.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as fault:
+        raise ValueError(f"cannot be unpacked ({fault}); download it again") from None
+    if len(content) > limit:
+        raise ValueError(f"unpacks to more than {limit:,} bytes; it is damaged or something else")
+    return content
 
 
 def parsed(text: str, most: int) -> Any:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 log = logging.getLogger("ember_widgets")
 
@@ -53,11 +53,13 @@ class Hub:
         cache_dir: Where downloads are kept; None = the hub's usual cache (HF_HOME).
         token: For gated or private repositories; None = the one that was logged in with.
         local_files_only: Never use the network.
+        kind: Of what all repositories are: "model" or "dataset".
     """
 
     cache_dir: str | Path | None = None
     token: str | None = None
     local_files_only: bool = False
+    kind: Literal["model", "dataset"] = "model"
 
     @property
     def offline(self) -> bool:
@@ -78,8 +80,10 @@ class Hub:
                 repo, revision, "the network was not used (local_files_only or HF_HUB_OFFLINE)"
             )
         try:
-            with _one_error(repo, revision):
-                info = self._api().model_info(repo, revision=revision, files_metadata=True, timeout=20)
+            with _one_error(self.named(repo), revision):
+                info = self._api().repo_info(
+                    repo, revision=revision, repo_type=self.kind, files_metadata=True, timeout=20
+                )
         except ConnectionError as error:
             found = self._cached(repo, revision, "the hub cannot be reached")
             log.warning("%s; going on with what is in the cache", error)
@@ -104,17 +108,18 @@ class Hub:
         paths = list(paths)
         if listing.folder is not None:
             return listing.folder
-        with _one_error(listing.repo, revision):
+        with _one_error(self.named(listing.repo), revision):
             # The revision as it was asked for, so that the cache knows it by that name when offline.
             folder = self._api().snapshot_download(
                 listing.repo,
+                repo_type=self.kind,
                 revision=revision,
                 cache_dir=self.cache,
                 allow_patterns=[re.sub(r"([*?\[])", r"[\1]", path) for path in paths],
             )
         missing = [path for path in paths if not (Path(folder) / path).exists()]
         if missing:
-            raise ConnectionError(f"{listing.repo}: {missing[0]} did not arrive; run it again")
+            raise ConnectionError(f"{self.named(listing.repo)}: {missing[0]} did not arrive; run it again")
         return Path(folder)
 
     def upload(
@@ -139,23 +144,24 @@ class Hub:
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_token
 
+        name = self.named(repo)
         if self.offline:
             raise ConnectionError(
-                f"cannot upload to {repo}: the network is not used (local_files_only or HF_HUB_OFFLINE); "
+                f"cannot upload to {name}: the network is not used (local_files_only or HF_HUB_OFFLINE); "
                 "unset it and run it again"
             )
         if not (self.token or get_token()):
             raise PermissionError(
-                f"cannot upload to {repo}: the hub needs a token with permission to write; give token=, "
+                f"cannot upload to {name}: the hub needs a token with permission to write; give token=, "
                 "or run `hf auth login`"
             )
-        with _one_upload_error(repo):
+        with _one_upload_error(name):
             api = self._api()
-            address = api.create_repo(repo, private=private, exist_ok=True)
-            there = api.model_info(repo, timeout=20)
+            address = api.create_repo(repo, repo_type=self.kind, private=private, exist_ok=True)
+            there = api.repo_info(repo, repo_type=self.kind, timeout=20)
             if private and not there.private:
                 raise ValueError(
-                    f"{repo} is public already; give private=False to upload for all to see, or another repo"
+                    f"{name} is public already; give private=False to upload for all to see, or another repo"
                 )
             new = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
             old = {file.rfilename for file in there.siblings or ()} & (set(replaced) - new.keys())
@@ -164,7 +170,7 @@ class Hub:
                 *(CommitOperationAdd(name, path) for name, path in sorted(new.items())),
             ]
             # Not upload_folder, which may make several commits: between them there is half an SAE.
-            api.create_commit(repo, operations, commit_message=message)
+            api.create_commit(repo, operations, repo_type=self.kind, commit_message=message)
         return str(address)
 
     def missing(self, listing: Listing, paths: Iterable[str]) -> int:
@@ -174,7 +180,11 @@ class Hub:
 
     def place(self, repo: str) -> Path:
         """Where the cache keeps a repository."""
-        return self.cache / f"models--{repo.replace('/', '--')}"
+        return self.cache / f"{self.kind}s--{repo.replace('/', '--')}"
+
+    def named(self, repo: str) -> str:
+        """The repository as its address on the hub ends; a model's is its id."""
+        return repo if self.kind == "model" else f"datasets/{repo}"
 
     @property
     def cache(self) -> Path:
@@ -195,9 +205,10 @@ class Hub:
         commit = ref.read_text("utf-8").strip() if ref.is_file() else name
         folder = place / "snapshots" / commit
         if not folder.is_dir():
+            fetch = f"run `{DOWNLOAD}`" if self.kind == "model" else "load it"
             raise NotInCache(
-                f"{repo}{_at(revision)} is not in the cache {self.cache}, and {why}; "
-                f"run `{DOWNLOAD}` once where there is a network, or give cache_dir= where it is"
+                f"{self.named(repo)}{_at(revision)} is not in the cache {self.cache}, and {why}; "
+                f"{fetch} once where there is a network, or give cache_dir= where it is"
             )
         # A link whose target is missing is a file that never arrived.
         files = [path for path in folder.rglob("*") if path.is_file()]

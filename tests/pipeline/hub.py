@@ -31,7 +31,7 @@ class Hub:
     """What the server holds, and what happened.
 
     Attributes:
-        repos: {"owner/name": folder}.
+        repos: {"owner/name": folder}; data sets are named "datasets/owner/name".
         private: Repositories that need the token "right".
         gated: Repositories whose licence was not accepted.
         cuts: {file name: bytes after which the line breaks}, each once.
@@ -90,12 +90,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._create(json.loads(sent))
         elif path == "/api/validate-yaml":
             self._validate(json.loads(sent)["content"])
-        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/preupload/main", path):
+        elif match := re.fullmatch(r"/api/(models|datasets)/[^/]+/[^/]+/preupload/main", path):
             self._modes(json.loads(sent))
-        elif match := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+        elif match := re.fullmatch(r"/(?:datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
             self._batch(json.loads(sent))
-        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", path):
-            self._commit(match[1], [json.loads(line) for line in sent.splitlines()])
+        elif match := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/commit/main", path):
+            self._commit(_key(match[1], match[2]), [json.loads(line) for line in sent.splitlines()])
         else:
             self._refuse(404, "", "not served here")
 
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _create(self, asked: dict[str, Any]) -> None:
-        repo = f"{asked['organization']}/{asked['name']}"
+        repo = _key(f"{asked.get('type') or 'model'}s", f"{asked['organization']}/{asked['name']}")
         url = f"{self.hub.url}/{repo}"
         if repo in self.hub.repos:
             self._refuse(409, "", "You already created this model repo", url=url)
@@ -191,11 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         url = urlsplit(self.path)
         path = unquote(url.path)
-        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/([^/]+))?", path):
-            self._info(match[1], match[3] or "main", "blobs" in parse_qs(url.query))
-        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)(/.*)?", path):
-            self._tree(match[1], match[2])
-        elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+        if match := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(/revision/([^/]+))?", path):
+            self._info(_key(match[1], match[2]), match[4] or "main", "blobs" in parse_qs(url.query))
+        elif match := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/tree/([^/]+)(/.*)?", path):
+            self._tree(_key(match[1], match[2]), match[3])
+        elif match := re.fullmatch(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._file(match[1], match[2], match[3], body)
         else:
             self._refuse(404, "", "not served here")
@@ -290,6 +290,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+
+def _key(kinds: str, repo: str) -> str:
+    """By which name the repository is held."""
+    return repo if kinds == "models" else f"{kinds}/{repo}"
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -13,12 +13,12 @@ import torch
 import yaml
 
 from ember_widgets import load_sae
-from ember_widgets.dictionary.model_card import escaped
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import measure
 from ember_widgets.training.run import Part, TrainingRun, train, train_sae
 from ember_widgets.training.stream import TensorBatches
+from ember_widgets.util.cards import escaped
 from tests.pipeline import hub as stand_in
 from tests.pipeline import tiny
 

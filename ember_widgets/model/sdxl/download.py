@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ember_widgets.dictionary import source as sae_source
+from ember_widgets.features import meaning
 from ember_widgets.model.sdxl import layout
 from ember_widgets.scene import site_names
 from ember_widgets.util.hub import Hub, Listing, repo_in
@@ -67,6 +68,16 @@ def plan(
             found = hub.listing(_repo(source))
             items.append(Item(what, found, tuple(layout.vae_files(found.sizes))))
     return items
+
+
+def text_embedding(hub: Hub, repo: str = meaning.MODEL) -> Item:
+    """What search by meaning needs.
+
+    Raises:
+        FileNotFoundError, ValueError, PermissionError, ConnectionError: As `plan`.
+    """
+    listing = hub.listing(_repo(repo))
+    return Item("a text embedding for search by meaning", listing, tuple(meaning.wanted(listing)))
 
 
 def lines(items: Sequence[Item], hub: Hub) -> Iterator[str]:
