@@ -29,6 +29,8 @@ Array = NDArray[Any]
 CELL, GRID = scenes.CELL, scenes.GRID
 MAX_SIDE = 4096
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+SHOWN = 0.35
+"""A place shows a thing from this probability on. Below a half, because half of the pictures do."""
 LEAST = -12.0
 """Natural logarithm of the smallest probability that counts."""
 SURE = 0.7
@@ -294,7 +296,7 @@ def category(name: Name, part: str) -> str:
 
 def shows(tile: Tile, name: Name, part: Sequence[str]) -> bool:
     """Whether the marked place shows a label, in the part of it that the label says."""
-    if tile.share(name, tile.marked) < 0.5:
+    if tile.share(name, tile.marked) < SHOWN:
         return False
     place = tile.part(name)
     if place is None or not part:
