@@ -6,8 +6,9 @@ begun from its singular vectors (NNDSVD; Boutsidis and Gallopoulos 2008, Pattern
 basis; the same pictures give the same one. A second pass computes the strengths of all patches by exact
 non-negative least squares. So memory does not grow with the collection.
 
-Two other ways were measured by tests/benchmarks/concepts.py: `MiniBatchNMF.partial_fit` over all patches, and
-NMF from a random beginning. Both found concepts that two halves of the pictures agree on less.
+Two other ways are measured by tests/benchmarks/concepts.py. `MiniBatchNMF.partial_fit` over all patches finds
+concepts that two halves of the pictures agree on less. NMF from a random beginning finds about as good ones,
+which depend on chance, and takes several times as long.
 """
 
 from __future__ import annotations
