@@ -64,14 +64,12 @@ def write(path: Path, labels: Mapping[int, Label]) -> None:
     if suffix == ".json":
         data = json.dumps(_object(labels), ensure_ascii=False, indent=0) + "\n"
     elif suffix == ".jsonl":
-        rows = label_rows.written(labels)
-        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in label_rows.written(labels))
     elif suffix == ".tsv":
-        rows = list(label_rows.written(labels))
         stream = io.StringIO()
         table = csv.DictWriter(stream, label_rows.columns(labels), delimiter="\t", lineterminator="\n")
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(label_rows.written(labels))
         data = stream.getvalue()
     else:
         raise ValueError(f"cannot write labels to {path}: choose a name that ends in .json, .jsonl or .tsv")

@@ -158,9 +158,11 @@ def open_pretrained(
     place = loading.pick_device(device)
     kind = loading.pick_dtype(dtype, place)
     hub = Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only)
-    if isinstance(labels, (str, os.PathLike)):
-        labels = Labels.load(Path(labels))
+    if isinstance(labels, (str, os.PathLike)) and Path(labels).is_file():
+        labels = Labels.load(labels)
     saes = saes_by_site(_load_saes(sae, site, hub))
+    if isinstance(labels, (str, os.PathLike)):
+        labels = _load_labels(labels, saes, hub)
     if release_text_encoders is None:
         release_text_encoders = loading.memory_is_short(place)
     keep = "one at a time" if cpu_offload else "all but text" if release_text_encoders else "all"
@@ -182,6 +184,22 @@ def open_pretrained(
         placement = Placement(loaded.pipeline, place, keep)
         backbone = as_backbone(loaded.pipeline, saes, placement=placement, preview_vae=preview)
     return Opened(backbone, saes, str(model), loaded.revision, labels, guidance)
+
+
+def _load_labels(source: str | os.PathLike[str], saes: Mapping[str, SAE], hub: Hub) -> Labels:
+    """The labels of each site, as features of a scene, from a folder or a data set."""
+    space = FeatureSpace.of({site: one.n_features for site, one in saes.items()})
+    labels = Labels()
+    for site in saes:
+        found = Labels.load(
+            source,
+            site=site,
+            cache_dir=hub.cache_dir,
+            token=hub.token,
+            local_files_only=hub.local_files_only,
+        )
+        labels.add(found.moved(space.columns(site).start))
+    return labels
 
 
 def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str | None, hub: Hub) -> SAE | dict[str, SAE]:

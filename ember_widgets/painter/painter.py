@@ -208,7 +208,8 @@ class Painter:
             local_files_only: Never use the network.
             config: For a single file: hub id or folder with configurations and tokenizers; None =
                 "stabilityai/sdxl-turbo".
-            labels: {feature: text}, or a file with labels.
+            labels: {feature: text}, or a file with labels; or a folder, or the hub id of a data set, that has
+                labels of these sites, such as "hammamiomar/sdxl-turbo-sae-labels" (see `Labels.load`).
             cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
             release_text_encoders: Keep the text encoders on the device only while they encode; None = if
                 the GPU has less than 11 GiB.

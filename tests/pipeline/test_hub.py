@@ -262,3 +262,14 @@ def test_a_damaged_weights_file_says_so_and_nothing_stays_broken(hub: stand_in.H
         load(tmp_path)
     weights.write_bytes(data)
     assert picture(load(tmp_path)).shape == (512, 512, 3)
+
+
+def test_labels_of_each_site_come_from_a_data_set(hub: stand_in.Hub, tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    for site in ("down.2.1", "up.0.1"):
+        (tmp_path / "labels" / f"{site}.json").write_text(json.dumps([{"id": 3, "label": f"of {site}"}]))
+    hub.repos["datasets/me/labels"] = tmp_path / "labels"
+    saes = {"down.2.1": SAES, "up.0.1": SAES}
+    painter = load(tmp_path / "cache", sae=saes, labels="me/labels")
+    behind = painter.saes[tiny.SITES["down.2.1"]].n_features
+    assert dict(painter.labels) == {3: "of down.2.1", 3 + behind: "of up.0.1"}

@@ -26,7 +26,7 @@ from ember_widgets.dictionary.load import save_sae
 from ember_widgets.features import icons, label_file
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.feature_map import FeatureMap
-from ember_widgets.features.labels import Labels
+from ember_widgets.features.labels import Label, Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model.photo import square
 from tests.unit.damage import damaged, odd_json
@@ -130,7 +130,7 @@ def _unit(folder: Path) -> Path:
     return folder / "unit.safetensors"
 
 
-LABELS = {i: label_file.Label(f"tree, number {i}", "you", {"precision": 0.5}) for i in range(6)}
+LABELS = {i: Label(f"tree, number {i}", "you", {"precision": 0.5}) for i in range(6)}
 
 
 def _lines(path: Path) -> None:

@@ -6,6 +6,7 @@ They are read in processes with little memory, so that a failure takes nothing e
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -245,6 +246,19 @@ def a_million_rows(folder: Path) -> Path:
     return folder / "labels.csv"
 
 
+def labels_that_unpack_to_more(folder: Path) -> Path:
+    with gzip.open(folder / "labels.jsonl.gz", "wb", compresslevel=1) as stream:
+        for _ in range(128):
+            stream.write(b" " * 2**20)
+    return folder / "labels.jsonl.gz"
+
+
+def labels_cut_short(folder: Path) -> Path:
+    packed = gzip.compress(b'{"feature": 1, "label": "tree"}\n' * 1000)
+    (folder / "labels.jsonl.gz").write_bytes(packed[:-20])
+    return folder / "labels.jsonl.gz"
+
+
 def a_long_cell(folder: Path) -> Path:
     (folder / "labels.csv").write_text("feature,label\n1," + "a" * 200_000)
     return folder / "labels.csv"
@@ -316,6 +330,13 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "deep lines of labels": ("labels", deep("labels.jsonl"), "is not a label file"),
     "labels in a pipe": ("labels", a_pipe("labels.json"), "is not a regular file, but a pipe or a device"),
     "millions of labels": ("labels", a_million_rows, "has more than 524,288 lines"),
+    "labels that unpack to more": (
+        "labels",
+        labels_that_unpack_to_more,
+        "unpacks to more than 67,108,864 bytes",
+    ),
+    "labels cut short": ("labels", labels_cut_short, "cannot be unpacked"),
+    "explanations of lists": ("labels", many_lists("explanations.json"), "is not a label file"),
     "a long cell": (
         "labels",
         a_long_cell,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import random
@@ -12,7 +13,14 @@ import numpy as np
 import pytest
 
 from ember_widgets.features import label_file
-from ember_widgets.features.labels import Label, Labels
+from ember_widgets.features.label_source import chosen
+from ember_widgets.features.labels import Label, LabelHit, Labels
+
+
+@pytest.fixture(autouse=True)
+def no_text_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has one, labels would also be found by meaning."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -222,3 +230,192 @@ def test_a_label_that_could_not_be_kept_is_kept_with_the_next(
 
 def _raise_full(_: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+AUTOMATIC = Label(
+    "tabby cat",
+    scores={"detection": 0.9, "causal": 0.8},
+    counts={"detection": 10, "causal": 10},
+    category="object",
+    note="may also be any animal",
+    model="Qwen/Qwen2.5-VL-7B",
+    date="2026-11-29",
+    prompt_hash="0a1b2c",
+)
+
+
+class TestAutomaticLabels:
+    @pytest.mark.parametrize("name", ["labels.json", "labels.tsv", "labels.jsonl"])
+    def test_keep_all_that_is_known_of_them(self, tmp_path: Path, name: str) -> None:
+        given = {
+            7: AUTOMATIC,
+            2: Label("sand", source="measured", scores={"precision": 0.5, "recall": 0.25}),
+            5: Label("fog", scores={"beauty": 0.5}),
+        }
+        label_file.write(tmp_path / name, given)
+        labels = Labels({7: "cat"})
+        labels.add(tmp_path / name)
+        assert {feature: labels.entry(feature) for feature in labels} == given
+
+    def test_are_written_as_before_if_nothing_more_is_known(self, tmp_path: Path) -> None:
+        label_file.write(tmp_path / "labels.json", {3: Label("tree", "you")})
+        content = json.loads((tmp_path / "labels.json").read_text())
+        assert content == {"labels": {"3": "tree"}, "sources": {"3": "you"}, "scores": {}}
+
+    def test_say_how_far_a_score_can_be_from_the_truth(self) -> None:
+        low, high = AUTOMATIC.interval("detection")
+        assert (round(low, 4), round(high, 4)) == (0.5958, 0.9821)  # Wilson's, as published tables have it
+        with pytest.raises(KeyError, match="'f1' is no counted score of this label; counted are: detection"):
+            AUTOMATIC.interval("f1")
+
+    def test_tell_their_origin(self, tmp_path: Path) -> None:
+        label_file.write(tmp_path / "run.json", {7: AUTOMATIC})
+        labels = Labels({1: "sky"})
+        labels.add(tmp_path / "run.json")
+        assert labels.origin(7) == (
+            "labelled by Qwen2.5-VL-7B on 2026-11-29; detection 0.9 (0.60 to 0.98), causal 0.8 (0.49 to 0.94)"
+        )
+        assert labels.origin(1) == ""
+        labels.set(7, "cat")
+        assert labels.origin(7) == "labelled by you"
+        assert labels.is_own(7)
+        assert not labels.is_own(1)
+        someone = Labels.load(labels.export(tmp_path / "labels.json"))
+        assert someone.origin(7) == "labelled by a person"
+
+    def test_are_chosen_by_score_and_category(self, tmp_path: Path) -> None:
+        label_file.write(
+            tmp_path / "run.json",
+            {
+                1: Label("cat", scores={"detection": 0.9, "causal": 0.8}, category="object"),
+                2: Label("fur", scores={"detection": 0.8}, category="texture"),
+                3: Label("dog", scores={"detection": 0.7, "causal": 0.9}, category="object"),
+                4: Label("sky"),
+            },
+        )
+        labels = Labels.load(tmp_path / "run.json")
+        assert labels.features() == [1, 2, 3, 4]
+        assert labels.features(min_scores={"detection": 0.8}) == [1, 2]
+        assert labels.features(min_scores={"detection": 0.7, "causal": 0.8}) == [1, 3]
+        assert labels.features(category="object") == [1, 3]
+        assert labels.features(min_scores={"detection": 0.8}, category=["object", "texture"]) == [1, 2]
+        labels.set(4, "my sky")
+        assert labels.features(min_scores={"detection": 0.99}) == [4]
+
+    def test_with_impossible_counts_lose_these(self, tmp_path: Path) -> None:
+        file = tmp_path / "labels.json"
+        content = {
+            "labels": {"1": "a", "2": "b", "3": "c"},
+            "scores": {"1": {"x": 7.0}, "2": {"x": 0.5}, "3": {"x": 0.5}},
+            "counts": {"1": {"x": 5}, "2": {"x": -3}, "3": {"x": 4}},
+        }
+        file.write_text(json.dumps(content))
+        labels = Labels.load(file)
+        assert [dict(labels.entry(f).counts) for f in labels] == [{}, {}, {"x": 4}]
+        assert labels.origin(1) == "x 7.0"
+
+
+# As in frontend/public/data/features of latent-dance, whose labels the public data set holds.
+LATENT_DANCE = [
+    {"id": 0, "label": "a desk", "category": "object", "confidence": "high", "meanActivation": 19.95},
+    {"id": 1, "label": "soft light", "category": "mood", "confidence": "medium", "meanActivation": 13.1},
+    {"id": 2, "label": "unlabeled", "category": "unknown", "confidence": "low", "meanActivation": 0},
+    {"id": 3, "label": "grids", "category": "composition", "confidence": "low", "meanActivation": 20},
+]
+# As a line of https://neuronpedia-datasets.s3.us-east-1.amazonaws.com/v1/.../explanations/batch-0.jsonl.gz
+NEURONPEDIA = {
+    "id": "clx",
+    "modelId": "gemma-2-2b",
+    "layer": "20-gemmascope-mlp-16k",
+    "index": "4691",
+    "description": " time  of day",
+    "embedding": "[0.1,0.2]",
+    "authorId": "a",
+    "notes": None,
+    "scoreV1": 0,
+    "typeName": "oai_token-act-pair",
+    "explanationModelName": "gpt-4o-mini",
+    "createdAt": "2024-07-05T12:01:02.003Z",
+    "scores": [
+        {"value": 0.75, "explanationScoreTypeName": "recall_alt"},
+        {"value": 0.5, "explanationScoreTypeName": "eleuther_fuzz"},
+    ],
+}
+
+
+class TestPublicFiles:
+    def test_of_latent_dance_keep_category_and_confidence(self, tmp_path: Path) -> None:
+        file = tmp_path / "down.2.1.json"
+        file.write_text(json.dumps(LATENT_DANCE))
+        labels = Labels.load(file)
+        assert dict(labels) == {0: "a desk", 1: "soft light", 3: "grids"}
+        assert [labels.entry(f).scores["confidence"] for f in labels] == [1, 0.5, 0]
+        assert [labels.entry(f).category for f in labels] == ["object", "mood", "composition"]
+        assert labels.features(min_scores={"confidence": 0.5}) == [0, 1]
+
+    @pytest.mark.parametrize("name", ["batch-0.jsonl.gz", "export.json", "feature.json", "batch-0.jsonl"])
+    def test_of_neuronpedia_keep_who_explained_and_the_scores(self, tmp_path: Path, name: str) -> None:
+        line, second = json.dumps(NEURONPEDIA), json.dumps(NEURONPEDIA | {"description": "later"})
+        feature = {"modelId": "g", "layer": "20-g", "index": "4691", "explanations": [NEURONPEDIA]}
+        text = {
+            "batch-0.jsonl.gz": f"{line}\n{second}\n",
+            "batch-0.jsonl": f"{line}\n{second}\n",
+            "export.json": f"[{line}]",
+            "feature.json": json.dumps(feature),
+        }[name]
+        (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        labels = Labels.load(tmp_path / name)
+        assert dict(labels) == {4691: "time of day"}
+        assert labels.entry(4691) == Label(
+            "time of day",
+            "Neuronpedia, oai_token-act-pair",
+            {"recall_alt": 0.75, "eleuther_fuzz": 0.5},
+            model="gpt-4o-mini",
+            date="2024-07-05",
+        )
+        with pytest.raises(ValueError, match=r"has no labels of mid\.0, only of 20-gemma|only of 20-g"):
+            Labels.load(tmp_path / name, site="mid.0")
+
+    def test_in_batches_are_read_together(self, tmp_path: Path) -> None:
+        for batch in (0, 2, 10):
+            line = json.dumps(NEURONPEDIA | {"index": str(batch), "description": f"words {batch}"})
+            (tmp_path / f"batch-{batch}.jsonl.gz").write_bytes(gzip.compress(line.encode()))
+        assert dict(Labels.load(tmp_path)) == {0: "words 0", 2: "words 2", 10: "words 10"}
+
+    def test_named_after_sites_are_read_for_one(self, tmp_path: Path) -> None:
+        for site in ("down.2.1", "up.0.1"):
+            (tmp_path / f"{site}.json").write_text(json.dumps([{"id": 4, "label": f"of {site}"}]))
+        assert dict(Labels.load(tmp_path, site="up.0.1")) == {4: "of up.0.1"}
+        assert dict(Labels.load(tmp_path, site="down_blocks.2.attentions.1")) == {4: "of down.2.1"}
+        with pytest.raises(ValueError, match=r"labels of several sites \(down\.2\.1, up\.0\.1\); choose one"):
+            Labels.load(tmp_path)
+        with pytest.raises(ValueError, match=r"has no labels of mid\.0, only of down\.2\.1, up\.0\.1"):
+            Labels.load(tmp_path, site="mid.0")
+
+
+@pytest.mark.parametrize(
+    ("names", "site", "found"),
+    [
+        (["README.md", "labels.jsonl", "labels.json", "old/labels.json"], None, ["labels.json"]),
+        (["labels/up.0.1.json", "labels/mid.0.json"], "up.0.1", ["labels/up.0.1.json"]),
+        (["a/labels/up.0.1.json", "a/activations/up.0.1.jsonl"], "up.0.1", ["a/labels/up.0.1.json"]),
+        (["batch-10.jsonl.gz", "batch-9.jsonl.gz"], None, ["batch-9.jsonl.gz", "batch-10.jsonl.gz"]),
+        (["one.csv", ".hidden.csv"], "up.0.1", ["one.csv"]),
+        (["stats.json", "explanations.csv"], None, ["explanations.csv"]),
+    ],
+)
+def test_the_label_file_among_others_is_found(names: list[str], site: str | None, found: list[str]) -> None:
+    assert chosen(names, site, "here") == found
+
+
+def test_what_may_be_meant_is_told() -> None:
+    with pytest.raises(
+        ValueError, match=r"here holds 2 files that may be labels \(a.json, b.tsv\); add the path"
+    ):
+        chosen(["a.json", "b.tsv"], None, "here")
+    with pytest.raises(FileNotFoundError, match=r"here holds no label file: none of its files is \.json"):
+        chosen(["a.parquet"], None, "here")
+
+
+def test_a_hit_by_a_word_says_so(labels: Labels) -> None:
+    assert labels.find("sand") == [LabelHit(9, "word", None)]
