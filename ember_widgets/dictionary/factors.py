@@ -7,20 +7,17 @@ strengths say where and how much of it there is.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.dictionary.threads import one_blas_thread
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util import checks, quiet
 from ember_widgets.util.checks import FloatArray
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,20 +152,10 @@ def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64]
 
     # Not "nndsvda": with few features it stops before it finds small objects.
     model = NMF(n_factors, init="nndsvd", random_state=0, max_iter=400, tol=1e-4)
-    # Threads that wait for each other cost more than these small matrices are worth, and on a busy machine
-    # (a browser, a render) up to forty times more.
     # Factors after max_iter read as well as later ones.
-    with quiet.ignoring(ConvergenceWarning), _threads().limit(limits=1, user_api="blas"):
+    with quiet.ignoring(ConvergenceWarning), one_blas_thread():
         strengths = model.fit_transform(codes.astype(np.float32))  # twice as fast as float64
     return strengths.astype(np.float64), model.components_.astype(np.float64)
-
-
-@functools.cache
-def _threads() -> ThreadpoolController:
-    """Limits the threads of BLAS. Cached, because finding the libraries takes milliseconds."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArray[np.float64]:

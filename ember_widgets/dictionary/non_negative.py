@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.dictionary.threads import one_blas_thread
+
 SWEEPS = 6
 """Coordinate descent to begin with: it finds most of the rows that take part."""
 EXCHANGES = 12
@@ -39,7 +41,8 @@ def mixes(products: Matrix, gram: Matrix) -> Matrix:
         # Elsewhere 0 is the solution: where rows and targets are >= 0, a product of 0 cannot gain.
         some = np.flatnonzero(part.max(axis=1, initial=0) > 0)
         if len(some):
-            found[begin + some] = _mixes(part[some], gram)
+            with one_blas_thread():
+                found[begin + some] = _mixes(part[some], gram)
     return found
 
 

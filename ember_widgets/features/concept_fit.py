@@ -6,8 +6,9 @@ begun from its singular vectors (NNDSVD; Boutsidis and Gallopoulos 2008, Pattern
 basis; the same pictures give the same one. A second pass computes the strengths of all patches by exact
 non-negative least squares. So memory does not grow with the collection.
 
-Two other ways were measured by tests/benchmarks/concepts.py: `MiniBatchNMF.partial_fit` over all patches, and
-NMF from a random beginning. Both found concepts that two halves of the pictures agree on less.
+Two other ways are measured by tests/benchmarks/concepts.py. `MiniBatchNMF.partial_fit` over all patches finds
+concepts that two halves of the pictures agree on less. NMF from a random beginning finds about as good ones,
+which depend on chance, and takes several times as long.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.dictionary import non_negative
+from ember_widgets.dictionary.factor_names import free_factor_name, label_of
+from ember_widgets.dictionary.threads import one_blas_thread
 from ember_widgets.features.hit import Hit
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util import quiet
@@ -145,7 +148,8 @@ def factorised(codes: sparse.csr_array, n: int) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
 
     model = NMF(n, init="nndsvd", random_state=0, max_iter=MAX_ITERATIONS, tol=TOLERANCE)
-    with quiet.ignoring(ConvergenceWarning):
+    # sklearn takes the root of the error that is left, which rounding can make a little less than 0.
+    with quiet.ignoring(ConvergenceWarning), np.errstate(invalid="ignore"), one_blas_thread():
         model.fit(codes)
     rows = model.components_.astype(np.float64)
     # What adds less than this to a row is left from the beginning, and would never be seen.
@@ -287,8 +291,6 @@ def _check_there_are(n: int, sample: Sample, sought: NDArray[Any], n_live: int, 
 
 def named(basis: NDArray[np.float32], labels: Mapping[int, str]) -> tuple[str, ...]:
     """A name for each concept: the label that carries most of it, or "concept 3"; all different."""
-    from ember_widgets.dictionary.factor_names import free_factor_name, label_of
-
     names: list[str] = []
     same = np.ones(basis.shape[1], np.float32)
     for k, row in enumerate(basis):

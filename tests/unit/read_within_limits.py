@@ -17,6 +17,7 @@ from typing import Any
 from ember_widgets import Scene, load_sae
 from ember_widgets.features import icons
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.features.feature_map import FeatureMap
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
@@ -39,6 +40,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "sae": lambda path: load_sae(path, k=1),
     "labels": Labels.load,
     "collection": _collection,
+    "concepts": ConceptBank.load,
     "map": lambda path: FeatureMap.load(path, "key"),
     "statistics": lambda path: Statistics.load(path, "key"),
     "icons": lambda path: icons.read(path, "key"),

@@ -25,7 +25,9 @@ from ember_widgets import SAE, Scene, load_sae
 from ember_widgets.dictionary.load import save_sae
 from ember_widgets.features import icons, label_file
 from ember_widgets.features.collection import Collection
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.features.feature_map import FeatureMap
+from ember_widgets.features.hit import Hit
 from ember_widgets.features.labels import Label, Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.model.photo import square
@@ -201,6 +203,26 @@ def _write_statistics(path: Path) -> None:
     Statistics(np.ones(F, np.float32), np.ones(F, np.float32), 9).save(path, "key")
 
 
+def _concepts(path: Path) -> None:
+    bank = ConceptBank.load(path)
+    assert bank.transform(np.ones((2, 2, bank.n_features))).shape == (2, 2, len(bank))
+    repr((bank.key, bank.top(0), [concept.weights for concept in bank]))
+
+
+def _write_concepts(path: Path) -> None:
+    ConceptBank(
+        basis=np.eye(3, F),
+        names=("sky", "lion", "tree"),
+        strengths=np.ones((4, 3)),
+        stability=np.array([1.0, 0.5, np.nan], np.float32),
+        hits=((Hit(1, "a lion", 7, 3, 4, 1.5),), (), ()),
+        site="down_blocks.2.attentions.1",
+        sae="abc",
+        model={"id": "x"},
+        ignore=(2,),
+    ).save(path)
+
+
 def _write_icons(path: Path) -> None:
     icons.write(path, {i: icons.packed(Image.new("RGB", (64, 64), (20 * i, 9, 9))) for i in range(4)}, "key")
 
@@ -247,6 +269,7 @@ KINDS: dict[str, Kind] = {
     "map": Kind(_file("map.npz", _write_map), _map, cache=True),
     "statistics": Kind(_file("statistics.npz", _write_statistics), _statistics, cache=True),
     "icons": Kind(_file("icons.zip", _write_icons), _icons, cache=True),
+    "concepts": Kind(_file("concepts.npz", _write_concepts), _concepts),
     "photo.png": Kind(_file("photo.png", _photograph), _photo),
     "photo.jpg": Kind(_file("photo.jpg", _photograph), _photo),
     "photo.tif": Kind(_file("photo.tif", _photograph), _photo),

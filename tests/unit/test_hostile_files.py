@@ -241,6 +241,26 @@ def a_shard_with(**changed: bytes) -> Callable[[Path], Path]:
     return make
 
 
+def a_bank_with(shape: list[int], **changed: bytes) -> Callable[[Path], Path]:
+    """A bank of two concepts that claims a shape."""
+
+    def make(folder: Path) -> Path:
+        facts = {"format": "ember-concepts", "version": 1, "shape": shape, "names": ["a", "b"], "site": "x"}
+        facts |= {"hits": [[], []], "sae": "", "model": {}, "folder": "", "ignore": []}
+        entries = {
+            "facts": _npy(np.frombuffer(json.dumps(facts).encode(), np.uint8)),
+            "rows": _npy(np.arange(2, dtype=np.int32)),
+            "features": _npy(np.arange(2, dtype=np.int32)),
+            "values": _npy(np.ones(2, np.float32)),
+            "strengths": _npy(np.ones((1, 2), np.float32)),
+            "stability": _npy(np.ones(2, np.float32)),
+        }
+        _npz(folder / "concepts.npz", entries | changed)
+        return folder / "concepts.npz"
+
+    return make
+
+
 def a_million_rows(folder: Path) -> Path:
     (folder / "labels.csv").write_text("feature,label\n" + "".join(f"{i},a\n" for i in range(3_000_000)))
     return folder / "labels.csv"
@@ -324,6 +344,33 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         a_shard_with(prompts=_npy(np.frombuffer(DEEP.encode(), np.uint8))),
         "is damaged (RecursionError",
     ),
+    "a bank's shape": ("concepts", a_bank_with([2, 2**24]), "its basis would have 2 × 16777216 numbers"),
+    "a bank's indices": (
+        "concepts",
+        a_bank_with([2, 9], features=_npy(np.array([0, -1]))),
+        "it holds indices that are not below 9",
+    ),
+    "a bank's large array": (
+        "concepts",
+        a_bank_with([2, 9], strengths=_npy(np.zeros((2**24, 2), np.float32))),
+        "its arrays would take",
+    ),
+    "a bank of objects": (
+        "concepts",
+        a_bank_with([2, 9], values=_npy(np.array([None, {}], object))),
+        "is damaged",
+    ),
+    "a bank of deep lists": (
+        "concepts",
+        a_bank_with([2, 9], facts=_npy(np.frombuffer(DEEP.encode(), np.uint8))),
+        "is damaged",
+    ),
+    "a bank of something else": (
+        "concepts",
+        a_bank_with([2, 9], facts=_npy(np.frombuffer(b'{"format": "map", "version": 1}', np.uint8))),
+        "it is not a bank of concepts",
+    ),
+    "a bank in a pipe": ("concepts", a_pipe("concepts.npz"), "is not a regular file, but a pipe or a device"),
     "a deep collection": ("collection", deep("collection.json"), "is not a collection's"),
     "labels of lists": ("labels", many_lists("labels.json"), "is not a label file"),
     "deep labels": ("labels", deep("labels.json"), "is not a label file"),

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ember_widgets.features.concepts import Concept
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.scene_edit import SceneEdit
@@ -31,6 +32,21 @@ def names(count: int) -> st.SearchStrategy[tuple[str, ...]]:
 def floats(elements: st.SearchStrategy[float], *shape: int) -> st.SearchStrategy[Any]:
     """An array of float32."""
     return arrays.arrays(np.float32, shape, elements=elements, fill=elements)
+
+
+def concepts(scene: Scene) -> st.SearchStrategy[Concept]:
+    """A concept of a site of the scene and of its SAE, or of others."""
+    saes = scene.model.get("sae", "").split(",")
+    return st.sampled_from(range(len(scene.space.sites))).flatmap(
+        lambda i: st.builds(
+            Concept,
+            name=texts,
+            row=floats(st.floats(0, 4, width=32), scene.space.sizes[i]),
+            stability=st.just(1.0),
+            site=st.just(scene.space.sites[i]) | texts,
+            sae=st.sampled_from((*saes, "other")),
+        )
+    )
 
 
 @st.composite
@@ -136,7 +152,10 @@ def edits(draw: Draw, scene: Scene) -> tuple[str, dict[str, Any]]:
         "set_weight": {"factor": factor, "feature": feature, "weight": amount},
         "reset_weights": {"factor": factor},
         "keep_top": {"factor": factor},
-        "add_factor": {"features": st.dictionaries(feature, amount, max_size=2), "name": st.none() | texts},
+        "add_factor": {
+            "features": st.dictionaries(feature, amount, max_size=2) | concepts(scene),
+            "name": st.none() | texts,
+        },
         "duplicate": {"factor": factor},
         "remove": {"factor": factor},
         "rename": {"factor": factor, "name": texts},
