@@ -17,8 +17,11 @@ from ember_widgets.cli.demo import demo
 from ember_widgets.cli.download import download
 from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.info import info
+from ember_widgets.cli.label import add_arguments as add_label_arguments
+from ember_widgets.cli.label import label
 from ember_widgets.cli.render import render
-from ember_widgets.cli.train import add_arguments, train
+from ember_widgets.cli.train import add_arguments as add_train_arguments
+from ember_widgets.cli.train import train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +72,8 @@ def _run(options: argparse.Namespace) -> int:
         )
     if options.command == "train":
         return train(options)
+    if options.command == "label":
+        return label(options)
     if options.command == "render":
         render(Path(options.scene), Path(options.output))
     else:
@@ -87,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Paint pictures with the features of a diffusion model, in a notebook.",
     )
     parser.add_argument("--version", action="version", version=f"ember-widgets {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="demo | download | render | train | info")
+    commands = parser.add_subparsers(
+        dest="command", metavar="demo | download | render | train | label | info"
+    )
     notebooks = commands.add_parser("demo", help="open the notebooks in JupyterLab")
     notebooks.add_argument(
         "--folder",
@@ -122,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     picture = commands.add_parser("render", help="draw a saved scene with the embedded model")
     picture.add_argument("scene", help="a file written by scene.save()")
     picture.add_argument("-o", "--output", required=True, help="the picture to write: .png, .jpg or .webp")
-    add_arguments(commands.add_parser("train", help="train a sparse autoencoder on a model's activations"))
+    add_train_arguments(
+        commands.add_parser("train", help="train a sparse autoencoder on a model's activations")
+    )
+    add_label_arguments(commands.add_parser("label", help="let a vision-language model name features"))
     commands.add_parser(
         "info", help="print versions, devices, and whether the embedded model draws as it should"
     )
