@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.features.collection import Collection
     from ember_widgets.features.concepts import ConceptBank
+    from ember_widgets.labelling.openai_client import OpenAIClient
+    from ember_widgets.labelling.question import Price
+    from ember_widgets.labelling.run import LabelRun
+    from ember_widgets.labelling.transformers_client import TransformersClient
     from ember_widgets.painter.painter import Painter
     from ember_widgets.painter.sae_evaluation import evaluate_sae
     from ember_widgets.scene.scene import Scene
@@ -40,14 +44,18 @@ __all__ = [
     "FactorSliders",
     "Factors",
     "FeatureAtlas",
+    "LabelRun",
+    "OpenAIClient",
     "PaintWidget",
     "Painter",
     "PatchInspector",
     "Picture",
+    "Price",
     "Scene",
     "SceneEdit",
     "TrainConfig",
     "TrainingRun",
+    "TransformersClient",
     "__version__",
     "evaluate_sae",
     "load_sae",
@@ -62,6 +70,10 @@ _HOME = {
     "ConceptBank": "features.concepts",
     "Factors": "dictionary.factors",
     "FeatureAtlas": "widgets.atlas.widget",
+    "LabelRun": "labelling.run",
+    "OpenAIClient": "labelling.openai_client",
+    "Price": "labelling.question",
+    "TransformersClient": "labelling.transformers_client",
     "PaintWidget": "widgets.paint.widget",
     "Painter": "painter.painter",
     "PatchInspector": "widgets.inspect.widget",

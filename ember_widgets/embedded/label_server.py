@@ -50,7 +50,7 @@ class Asked:
 
     Args:
         number: From 0, in the order in which they came.
-        question: Identifies its words and its picture.
+        question: Its Idempotency-Key, by which the client names the call; without one, of words and picture.
         fault: What was served instead of an answer; "" = it was answered.
     """
 
@@ -96,7 +96,9 @@ class LabelServer:
         self._reader = SheetReader() if reader is None else reader
         self._n_asked = 0
         self._lock = threading.Lock()
-        self._server = _Listener(("127.0.0.1", checks.integer("port", port, 0, 65535)), _handler(self))
+        self._server = _Listener(
+            ("127.0.0.1", checks.integer("port", port, 0, 65535, hint="0 = a free one")), _handler(self)
+        )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="label-server", daemon=True
         )
@@ -132,11 +134,12 @@ class LabelServer:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def respond(self, body: bytes) -> Response:
+    def respond(self, body: bytes, name: str = "") -> Response:
         """What is sent for a request for an answer.
 
         Args:
             body: The request, JSON.
+            name: What the client calls the question.
         """
         try:
             text, picture = _question(body)
@@ -144,7 +147,7 @@ class LabelServer:
             return _error(invalid.status, str(invalid))
         with self._lock:
             number, self._n_asked = self._n_asked, self._n_asked + 1
-        question = hashlib.sha256(text.encode() + b"\0" + picture).hexdigest()[:16]
+        question = name or hashlib.sha256(text.encode() + b"\0" + picture).hexdigest()[:16]
         fault = self._fault(number)
         if fault == "slow":
             time.sleep(self.slow_s)
@@ -311,7 +314,7 @@ def _handler(server: LabelServer) -> type[BaseHTTPRequestHandler]:
             if self.path.rstrip("/") != "/v1/chat/completions":
                 self._send(_error(404, "there is nothing here"))
                 return
-            self._send(server.respond(body))
+            self._send(server.respond(body, self.headers.get("idempotency-key", "")))
 
         def _send(self, response: Response) -> None:
             if response.asked is not None:

@@ -23,6 +23,7 @@ from scipy import ndimage
 from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.oracle import Oracle, load_oracle
 from ember_widgets.labelling import questions, sheet
+from ember_widgets.labelling.question import Kind
 
 Array = NDArray[Any]
 CELL, GRID = scenes.CELL, scenes.GRID
@@ -163,11 +164,12 @@ class SheetReader:
 # questions
 
 
-def parsed(text: str) -> tuple[questions.Kind, str] | None:
+def parsed(text: str) -> tuple[Kind, str] | None:
     """Which question a text is, and the label that it is about; None if it is no question of ours."""
     if text.startswith(questions.text_of("label").splitlines()[0]):
         return "label", ""
-    for kind in ("detection", "causal"):
+    kinds: tuple[Kind, ...] = ("detection", "causal")
+    for kind in kinds:
         before, after = questions.text_of(kind, "\0").split("\0")
         end = text.find(after.splitlines()[1], len(before)) if text.startswith(before) else -1
         if end >= 0:

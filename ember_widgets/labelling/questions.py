@@ -110,14 +110,14 @@ def named(text: str) -> Named:
     """
     found = _object(text)
     label, category, note = found.get("label"), found.get("category", "unclear"), found.get("note", "")
-    words = _printable(label).strip("\"'. ").split() if isinstance(label, str) else []
+    words = printable(label).strip("\"'. ").split() if isinstance(label, str) else []
     if not words:
         raise Unreadable("it has no label")
     category = category.strip().lower() if isinstance(category, str) else "unclear"
     return Named(
         " ".join(words[:MAX_WORDS])[:MAX_LABEL],
         category if category in CATEGORIES else "unclear",
-        " ".join(_printable(note).split())[:MAX_NOTE] if isinstance(note, str) else "",
+        " ".join(printable(note).split())[:MAX_NOTE] if isinstance(note, str) else "",
     )
 
 
@@ -151,6 +151,11 @@ def pairs(text: str) -> list[str]:
     return letters
 
 
+def printable(text: str) -> str:
+    """Without control characters and halves of surrogate pairs, which terminals and files cannot take."""
+    return "".join(x for x in text if x.isprintable() or x.isspace())
+
+
 def _object(text: str) -> dict[str, Any]:
     """The JSON object in an answer; models like to think first, or to put it between ``` or after words."""
     text = text.rpartition("</think>")[2]
@@ -162,8 +167,3 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Unreadable("it is not a JSON object")
     return found
-
-
-def _printable(text: str) -> str:
-    """Without control characters and halves of surrogate pairs, which terminals and files cannot take."""
-    return "".join(x for x in text if x.isprintable() or x.isspace())

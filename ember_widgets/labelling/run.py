@@ -21,7 +21,7 @@ from ember_widgets.labelling import scores as score
 from ember_widgets.labelling.forecast import amount, cost, duration, label_forecast, price_of
 from ember_widgets.labelling.journal import Asked, Journal, Line, Standing
 from ember_widgets.labelling.question import Failed, LabelClient, Price, Question, Refused, Unusable
-from ember_widgets.labelling.questions import SCHEMAS, Named, prompt_hash
+from ember_widgets.labelling.questions import SCHEMAS, Named, printable, prompt_hash
 from ember_widgets.util import checks
 from ember_widgets.util.checks import plural
 
@@ -318,7 +318,7 @@ class _Asking:
             self.faults[feature] = "it is active in no picture of the collection"
         if standing is None or not isinstance(standing.answer, Named) or standing.line is None:
             return
-        label = _label(standing.answer, standing.line)
+        label = _label(standing.answer, standing.line.at, asked.model)
         self._keep(feature, label)
         if self.with_scores:
             detection, causal = (
@@ -373,7 +373,7 @@ class _Asking:
 
     def _blame(self, asked: Asked, fault: str, reason: str) -> None:
         self.counts[fault] += 1
-        text = f"{asked.kind} {fault}: {reason[:300]}"
+        text = f"{asked.kind} {fault}: {printable(reason)[:300]}"
         earlier = self.faults.get(asked.feature)
         self.faults[asked.feature] = f"{earlier}; {text}" if earlier else text
 
@@ -457,14 +457,14 @@ class _Asking:
                 await asyncio.to_thread(label_file.write, self.journal.path.parent / LABELS, content)
 
 
-def _label(answer: Named, line: Line) -> Label:
-    day = datetime.datetime.fromtimestamp(line.at, datetime.timezone.utc).date()
+def _label(answer: Named, at: float, model: str) -> Label:
+    day = datetime.datetime.fromtimestamp(at, datetime.timezone.utc).date()
     return Label(
         answer.label,
-        source=line.model,
+        source=model,
         category=answer.category,
         note=answer.note,
-        model=line.model,
+        model=model,
         date=day.isoformat(),
         prompt_hash=prompt_hash(),
     )
@@ -480,22 +480,26 @@ def _run_in_thread(asking: _Asking) -> None:
         Exception: What went wrong in it.
     """
 
+    done = threading.Event()
+
     def run() -> None:
         try:
             asyncio.run(asking.run())
         except BaseException as fault:
             asking.error = fault
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=run, name="labelling", daemon=True)
-    thread.start()
+    threading.Thread(target=run, name="labelling", daemon=True).start()
     is_interrupted = False
-    while thread.is_alive():
+    # Not Thread.join: interrupted, it takes a thread that runs for one that has ended (Python up to 3.12).
+    while not done.is_set():
         try:
-            thread.join(POLL_S)
+            done.wait(POLL_S)
         except KeyboardInterrupt:
             if is_interrupted:
                 asking.abort()
-                thread.join(5)
+                done.wait(5)
                 raise
             is_interrupted = True
             asking.stop.set()

@@ -22,7 +22,7 @@ class TransformersClient:
 
     Args:
         model: Hub id such as "Qwen/Qwen2.5-VL-3B-Instruct", or a folder. Its weights have to be safetensors,
-            and code that comes with it is not run.
+            and code that comes with it is not run. Models that read videos too need torchvision.
         device: "cuda", "mps", "cpu", ...; None = the first of these that there is.
         dtype: "auto" = as its weights are saved; or "float32", "bfloat16", "float16".
         max_new_tokens: Where an answer is cut off, 16..32768. Models that think aloud need a few thousand.

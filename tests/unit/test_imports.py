@@ -45,13 +45,17 @@ MAY_IMPORT = {
     "scene": {"numpy", "scipy", "typing_extensions"},
     "util": {"av", "numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
     "features": {"numpy", "PIL", "model2vec", "scipy", "sklearn", "tqdm", "umap"},
+    "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
 }
 # Packages that a room must not import, wherever in a file.
-MUST_NOT_IMPORT = dict.fromkeys(("painter", "training", "model", "features", "dictionary"), NOTEBOOK)
+MUST_NOT_IMPORT = dict.fromkeys(
+    ("painter", "labelling", "training", "model", "features", "dictionary"), NOTEBOOK
+)
 # Packages that a room must not import when it is loaded; inside a function it may.
 MUST_NOT_LOAD = {
     "cli": TORCH | NOTEBOOK,
     "plots": TORCH | {"matplotlib"},
+    "labelling": TORCH | {"matplotlib", "openai"},
     "widgets.paint": TORCH,
     "widgets.shared": TORCH,
     "widgets.inspect": TORCH,
