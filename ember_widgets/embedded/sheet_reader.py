@@ -29,10 +29,12 @@ Array = NDArray[Any]
 CELL, GRID = scenes.CELL, scenes.GRID
 MAX_SIDE = 4096
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+SHOWN = 0.35
+"""A place shows a thing from this probability on. Below a half, because half of the pictures do."""
 LEAST = -12.0
 """Natural logarithm of the smallest probability that counts."""
 SURE = 0.7
-"""In this share of the pictures a part must be the same to be named."""
+"""Of the marked places that show a thing, at least this share show what its name says beyond that."""
 
 
 class NoSheet(ValueError):
@@ -119,13 +121,14 @@ class SheetReader:
         return json.dumps({"pairs": self._compared(picture, label)})
 
     def _named(self, picture: bytes) -> dict[str, str]:
-        active = [tile for tile in self._read(picture, sheet.ACTIVE) if tile is not None]
-        active = [tile for tile in active if tile.marked.any()]
-        silent = [tile for tile in self._read(picture, sheet.SILENT) if tile is not None]
-        alone, blank = self._read(picture, (sheet.ALONE, sheet.BLANK))
-        before, after = self._read(picture, sheet.WITHOUT), self._read(picture, sheet.WITH)
-        painted = [pair for pair in zip([blank, *before], [alone, *after], strict=True) if None not in pair]
-        return named(active, silent, painted)  # type: ignore[arg-type]
+        before, after = (sheet.BLANK, *sheet.WITHOUT), (sheet.ALONE, *sheet.WITH)
+        places = (*sheet.ACTIVE, *sheet.SILENT, *before, *after)
+        tiles = dict(zip(places, self._read(picture, places), strict=True))
+        active = [tile for place in sheet.ACTIVE if (tile := tiles[place]) is not None]
+        silent = [tile for place in sheet.SILENT if (tile := tiles[place]) is not None]
+        pairs = [(tiles[a], tiles[b]) for a, b in zip(before, after, strict=True)]
+        painted = [(a, b) for a, b in pairs if a is not None and b is not None]
+        return named([tile for tile in active if tile.marked.any()], silent, painted)
 
     def _chosen(self, picture: bytes, label: str) -> list[int]:
         name, part = meant(label)
@@ -244,6 +247,7 @@ def named(
             best, most = name, gain
     if best is None:
         return unclear
+    best = most_specific(best, active)
     marked = float(np.mean([tile.share(best, tile.marked) for tile in active]))
     if marked < 0.2:
         return unclear
@@ -253,6 +257,17 @@ def named(
     if rise:
         note += "; painting it shows more of it" if np.mean(rise) > 0 else "; painting it does not show it"
     return {"label": best.text + part, "category": category(best, part), "note": note + "."}
+
+
+def most_specific(name: Name, active: Sequence[Tile]) -> Name:
+    """A name that says more, if most of the marked places that show the first one show it too."""
+    shares = {
+        more_specific: sum(tile.share(more_specific, tile.marked) for tile in active)
+        for more_specific in names()
+        if more_specific.attributes >= name.attributes
+    }
+    enough = [one for one, share in shares.items() if share >= SURE * shares[name]]
+    return max(enough, key=lambda one: (len(one.attributes), shares[one]))
 
 
 def part_of(name: Name, active: Sequence[Tile]) -> str:
@@ -281,7 +296,7 @@ def category(name: Name, part: str) -> str:
 
 def shows(tile: Tile, name: Name, part: Sequence[str]) -> bool:
     """Whether the marked place shows a label, in the part of it that the label says."""
-    if tile.share(name, tile.marked) < 0.5:
+    if tile.share(name, tile.marked) < SHOWN:
         return False
     place = tile.part(name)
     if place is None or not part:
@@ -354,15 +369,22 @@ def frame_in(tile: Array) -> tuple[int, int] | None:
     A frame is a white square around the patch with a black line around it, as `Collection.marked` draws it.
     """
     grey = tile.astype(np.float32).mean(2)
-    padded = np.full((scenes.SIZE + 8, scenes.SIZE + 8), np.nan, np.float32)
-    padded[4:-4, 4:-4] = grey
     white, black = rings()
     corners = CELL * np.moveaxis(np.mgrid[:GRID, :GRID], 0, -1)[:, :, None] + 4
-    light, dark = (padded[tuple(np.moveaxis(corners + ring, -1, 0))] for ring in (white, black))
+    # What a frame would have outside the picture counts as it should be.
+    light = np.pad(grey, 4, constant_values=255)[tuple(np.moveaxis(corners + white, -1, 0))]
+    dark = np.pad(grey, 4, constant_values=0)[tuple(np.moveaxis(corners + black, -1, 0))]
     # The weakest part of the ring counts, so that a bright thing on dark ground is no frame.
-    contrast = np.nanpercentile(light, 10, axis=2) - np.nanpercentile(dark, 90, axis=2)
+    contrast = tenth(light) + tenth(-dark)
     row, col = (int(i) for i in np.unravel_index(np.argmax(contrast), contrast.shape))
     return (row, col) if contrast[row, col] > 60 else None
+
+
+def tenth(values: Array) -> Array:
+    """The value that a tenth of the last axis is below."""
+    place = values.shape[-1] // 10
+    lowest: Array = np.partition(values, place, axis=-1)[..., place]
+    return lowest
 
 
 def inside(frame: tuple[int, int] | None) -> Array:
