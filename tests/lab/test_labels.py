@@ -190,6 +190,8 @@ def test_labels_fit_a_narrow_page_and_a_finger(notebook: Notebook, screenshots: 
     expect(panel.get_by_test_id("start_labels")).to_be_visible(timeout=LIMIT_MS)
     for theme in ("Dark", "Light"):
         in_theme(page, theme)
+        notebook.scroll_to_cell("FeatureAtlas")
+        panel.get_by_test_id("start_labels").scroll_into_view_if_needed()
         panel.screenshot(path=screenshots / f"labels-narrow-{theme.lower()}.png")
     assert panel.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
     small = """root => [...root.querySelectorAll('button, select, input, summary')]

@@ -58,7 +58,7 @@ def _short(label: Label, name: str) -> str:
     if not label.counts.get(name):
         return _of(label, name)
     low, high = label.interval(name)
-    return f"{_of(label, name)} ({100 * low:.0f}–{100 * high:.0f} %)"
+    return f"{_of(label, name)} ({100 * low:.0f}–{100 * high:.0f}\u00a0%)"
 
 
 def _exact(label: Label, name: str) -> str:

@@ -228,8 +228,8 @@ class TestScores:
         assert card["source"] == "labelled by a-judge, 2026-11-29"
         assert card["comment"] == "may be a wheel"
         assert card["facts"][:3] == [
-            ("painting shows it", "5 of 10 (24–76 %)"),
-            ("recognised in pictures", "6 of 10 (31–83 %)"),
+            ("painting shows it", "5 of 10 (24–76\u00a0%)"),
+            ("recognised in pictures", "6 of 10 (31–83\u00a0%)"),
             ("category", "texture"),
         ]
 
