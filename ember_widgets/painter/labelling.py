@@ -153,7 +153,8 @@ class FeatureSheets:
         letters = ["AB"[i] for i in chance.integers(0, 2, sheet.N_PAIRS)]
         tiles = {}
         for i, ((run, blank), foil, letter) in enumerate(zip(canvases, foils, letters, strict=False)):
-            mine, other = self._pair(run, feature, foil, blank=blank)
+            # Each in a run of its own: in a batch, rounding would depend on which foils are known already.
+            mine, other = self._painted(run, feature, blank=blank), self._foil(run, foil, blank=blank)
             a, b = (mine, other) if letter == "A" else (other, mine)
             tiles[sheet.PAIR_A[i]], tiles[sheet.PAIR_B[i]] = Tile(a, f"{i + 1} A"), Tile(b, f"{i + 1} B")
         return sheet.encoded(laid_out(tiles)), letters
@@ -175,15 +176,8 @@ class FeatureSheets:
             (picture,) = draw_painted(self._model, run, [feature], blank=blank, start=start)
         return small(picture)
 
-    def _pair(self, run: Run, feature: int, foil: int, *, blank: bool) -> tuple[Image.Image, Image.Image]:
-        """One canvas with the feature and with its foil."""
-        if (run, blank, foil) in self._pictures:
-            mine = self._painted(run, feature, blank=blank)
-            return mine, unpacked(self._pictures[run, blank, foil])
-        with self._model.lock:
-            start = self._start(run)
-            mine, other = draw_painted(self._model, run, [feature, foil], blank=blank, start=start)
-        return small(mine), self._kept((run, blank, foil), lambda: other)
+    def _foil(self, run: Run, foil: int, *, blank: bool) -> Image.Image:
+        return self._kept((run, blank, foil), lambda: self._painted(run, foil, blank=blank))
 
     def _kept(self, key: tuple[Run, bool, int | None], draw: Callable[[], Image.Image]) -> Image.Image:
         if key not in self._pictures:
