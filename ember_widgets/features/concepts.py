@@ -163,7 +163,7 @@ class ConceptBank:
     @property
     def n_features(self) -> int:
         """How many features the site's SAE has."""
-        return self.basis.shape[1]
+        return int(self.basis.shape[1])
 
     @cached_property
     def key(self) -> str:
