@@ -16,7 +16,8 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     Threads that wait for each other cost more than small matrices are worth, and on a busy machine (a
     browser, a render) up to forty times more.
     """
-    return _threads().limit(limits=1, user_api="blas")
+    limit: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
+    return limit
 
 
 @functools.cache

@@ -223,7 +223,7 @@ def _late(codes: sparse.csr_array, basis: NDArray[np.float64], late: NDArray[np.
     strengths = non_negative.mixes(codes @ basis.T, basis @ basis.T)
     gram = strengths.T @ strengths
     gram += np.diag(np.diag(gram) == 0)  # a concept that is nowhere in the sample
-    return non_negative.mixes(codes[:, late].T @ strengths, gram).T
+    return np.asarray(non_negative.mixes(codes[:, late].T @ strengths, gram).T)
 
 
 class _Found:

@@ -30,8 +30,6 @@ from ember_widgets.util import checks
 from ember_widgets.util.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ember_widgets.util.checks import FloatArray
 
 MAX_CONCEPTS = 4096
@@ -165,7 +163,7 @@ class ConceptBank:
     @property
     def n_features(self) -> int:
         """How many features the site's SAE has."""
-        return self.basis.shape[1]
+        return int(self.basis.shape[1])
 
     @cached_property
     def key(self) -> str:
@@ -363,7 +361,7 @@ class ConceptBank:
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, collection: Pictures | None = None) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, collection: Pictures | None = None) -> ConceptBank:
         """Read a bank.
 
         Args:

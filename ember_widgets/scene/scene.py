@@ -324,8 +324,8 @@ class Scene:
         """
         color = next_color(self.colors) if color is None else color
         if isinstance(features, FactorRow):
-            row = self._row_of(features)
-            return self._append(row, features.name if name is None else name, color)
+            made = self._row_of(features)
+            return self._append(made, features.name if name is None else name, color)
         if not isinstance(features, Mapping) or not features:
             given = checks.shown(features)
             raise TypeError(f"features={given}; give at least one, as {{feature: weight}}, e.g. {{7: 1.0}}")

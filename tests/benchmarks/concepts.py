@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.concepts [--pictures 500] [--folder FOLDER] [--others]
 
-Pictures of random captions are collected into FOLDER (None = a temporary one; an existing collection there is
-used and added to). "halves" is the cosine of the concepts of two halves of the pictures, each fitted alone and
-matched; "stability" is the bank's own, from halves of its sample. "explained" is the share of the codes' sum
-of squares. --others adds the ways of fitting that were not taken. An analysis is from codes to strengths, timed
-in turns with `scipy.optimize.nnls` patch by patch, after the same reduction to the span of the basis and without.
+Pictures of random captions are collected into FOLDER (None = a temporary one; an existing collection there
+is used and added to). "halves" is the cosine of the concepts of two halves of the pictures, each fitted alone
+and matched; "stability" is the bank's own, from halves of its sample. "explained" is the share of the codes'
+sum of squares. --others adds the ways of fitting that were not taken. An analysis is from codes to strengths,
+timed in turns with `scipy.optimize.nnls` patch by patch, with and without a reduction to the basis' span.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def test_the_painter_offers_its_concepts(painter: ember.Painter, bank: ember.Con
         (line,) = creation(scene, painter, analyzed_here=True)
         there = {"painter": painter}
         exec(line, there)
-        assert there["scene"] == scene  # type: ignore[comparison-overlap]
+        assert there["scene"] == scene
     finally:
         painter.concepts = None
 

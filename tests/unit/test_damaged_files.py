@@ -205,15 +205,15 @@ def _write_statistics(path: Path) -> None:
 
 def _concepts(path: Path) -> None:
     bank = ConceptBank.load(path)
-    assert bank.transform(np.ones((2, 2, bank.n_features))).shape == (2, 2, len(bank))
+    assert bank.transform(np.ones((2, 2, bank.n_features), np.float32)).shape == (2, 2, len(bank))
     repr((bank.key, bank.top(0), [concept.weights for concept in bank]))
 
 
 def _write_concepts(path: Path) -> None:
     ConceptBank(
-        basis=np.eye(3, F),
+        basis=np.eye(3, F, dtype=np.float32),
         names=("sky", "lion", "tree"),
-        strengths=np.ones((4, 3)),
+        strengths=np.ones((4, 3), np.float32),
         stability=np.array([1.0, 0.5, np.nan], np.float32),
         hits=((Hit(1, "a lion", 7, 3, 4, 1.5),), (), ()),
         site="down_blocks.2.attentions.1",

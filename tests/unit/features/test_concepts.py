@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,11 +108,14 @@ class TestTheFit:
         self, collection: Collection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(concept_fit, "SAMPLE", 600)
-        seen = []
+        seen: list[int] = []
         fit = concept_fit.factorised
-        monkeypatch.setattr(
-            concept_fit, "factorised", lambda codes, n: (seen.append(codes.shape[0]), fit(codes, n))[1]
-        )
+
+        def noted(codes: Any, n: int) -> NDArray[np.float64]:
+            seen.append(codes.shape[0])
+            return fit(codes, n)
+
+        monkeypatch.setattr(concept_fit, "factorised", noted)
         # 256 for each concept would be more.
         found = collection.concepts(2, ignore=[39], stability=False, progress=False)
         assert seen == [600]
@@ -164,7 +167,7 @@ class TestTheFit:
 
 class TestSeveralSites:
     @pytest.fixture
-    def both(self, tmp_path: Path) -> Iterator[Collection]:
+    def both(self, tmp_path: Path) -> Collection:
         model = {"id": "test", "site": f"{DOWN},{UP}", "sae": "abc,def"}
         Collection.create(tmp_path / "c", F + 5, model, sites={DOWN: 5, UP: F})
         made = Collection.open(tmp_path / "c")
@@ -264,7 +267,7 @@ class TestTheBank:
 
     def test_strengths_are_those_that_factors_find(self, bank: ConceptBank, collection: Collection) -> None:
         codes = collection.codes(3)
-        expected = Factors(strengths=np.zeros((16, 16, N)), basis=bank.basis).transform(codes)
+        expected = Factors(strengths=np.zeros((16, 16, N), np.float32), basis=bank.basis).transform(codes)
         np.testing.assert_allclose(bank.transform(codes), expected, atol=1e-5)
 
     def test_other_saes_are_refused(self, bank: ConceptBank) -> None:
