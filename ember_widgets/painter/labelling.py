@@ -6,8 +6,10 @@ Three sheets are drawn of a feature. `labelling.sheet` says where each picture l
   active nowhere, and what painting it does to a blank canvas and to three of the model's pictures.
 - Detection: five other pictures in which it is active and five in which it is not. The same places are marked
   in both, so that a place alone tells nothing.
-- Causal: pairs in which the feature is painted on one side and another live feature of the same site on the
-  other side, on the same canvas and with the same noise. The canvases are not those of the label's sheet.
+- Causal: pairs in which the feature is painted on one side and another live feature of the same site, its
+  foil, on the other side, on the same canvas and with the same noise. The canvases are not those of the
+  label's sheet. Foils change the site about as much as the feature does: beside a foil that draws nothing,
+  whatever is seen would seem to show any label more.
 """
 
 from __future__ import annotations
@@ -42,10 +44,12 @@ if TYPE_CHECKING:
 
 DRAWING = "1"
 """Changes whenever other sheets are drawn of the same features, so that old answers are not taken for new."""
-N_FOILS = 16
+N_FOILS = 24
+"""How many features are foils; each feature is compared with the half that is most like it in size."""
 LABEL_POOL, CAUSAL_POOL = 6, 10
 """Among so many of the collection's pictures those are painted on in which a feature is least active."""
 N_HALF = sheet.N_PAIRS // 2
+TINY = 1e-6
 OTHER_SEED = 10_007
 """Added to seeds when a collection has fewer pictures than the pools need."""
 AMPLIFIED = 3.0
@@ -137,7 +141,7 @@ class FeatureSheets:
 
     def causal_sheet(self, feature: int) -> tuple[bytes, list[str]] | None:
         """The sheet, and per pair "A" or "B", where the feature was painted; None = there is no other one."""
-        foils = [foil for foil in self._foils(self._model.space.site(feature)) if foil != feature]
+        foils = self._foils(feature)
         if not foils:
             return None
         chance = self._chance("causal", feature)
@@ -149,7 +153,8 @@ class FeatureSheets:
         letters = ["AB"[i] for i in chance.integers(0, 2, sheet.N_PAIRS)]
         tiles = {}
         for i, ((run, blank), foil, letter) in enumerate(zip(canvases, foils, letters, strict=False)):
-            mine, other = self._pair(run, feature, foil, blank=blank)
+            # Each in a run of its own: in a batch, rounding would depend on which foils are known already.
+            mine, other = self._painted(run, feature, blank=blank), self._foil(run, foil, blank=blank)
             a, b = (mine, other) if letter == "A" else (other, mine)
             tiles[sheet.PAIR_A[i]], tiles[sheet.PAIR_B[i]] = Tile(a, f"{i + 1} A"), Tile(b, f"{i + 1} B")
         return sheet.encoded(laid_out(tiles)), letters
@@ -171,15 +176,8 @@ class FeatureSheets:
             (picture,) = draw_painted(self._model, run, [feature], blank=blank, start=start)
         return small(picture)
 
-    def _pair(self, run: Run, feature: int, foil: int, *, blank: bool) -> tuple[Image.Image, Image.Image]:
-        """One canvas with the feature and with its foil."""
-        if (run, blank, foil) in self._pictures:
-            mine = self._painted(run, feature, blank=blank)
-            return mine, unpacked(self._pictures[run, blank, foil])
-        with self._model.lock:
-            start = self._start(run)
-            mine, other = draw_painted(self._model, run, [feature, foil], blank=blank, start=start)
-        return small(mine), self._kept((run, blank, foil), lambda: other)
+    def _foil(self, run: Run, foil: int, *, blank: bool) -> Image.Image:
+        return self._kept((run, blank, foil), lambda: self._painted(run, foil, blank=blank))
 
     def _kept(self, key: tuple[Run, bool, int | None], draw: Callable[[], Image.Image]) -> Image.Image:
         if key not in self._pictures:
@@ -253,12 +251,16 @@ class FeatureSheets:
             found[run] = None
         return list(found)
 
-    def _foils(self, site: str) -> list[int]:
-        """Live features of a site that others are compared with; the same for all of them."""
-        here = self._model.space.columns(site)
+    def _foils(self, feature: int) -> list[int]:
+        """Live features of the same site that change it about as much, from a pool that all share."""
+        site, number = self._model.space.locate(feature)
+        sae, here = self._model.saes[site], self._model.space.columns(site)
         live = here.start + np.flatnonzero(self._collection.statistics.frequency[here])
-        chosen = self._chance(f"foils {site}", 0).permutation(live)[:N_FOILS]
-        return [int(feature) for feature in chosen]
+        pool = self._chance(f"foils {site}", 0).permutation(live)[:N_FOILS]
+        sizes = (sae.unit * sae.W_dec.norm(dim=1)).cpu().numpy()
+        unlike = abs(np.log((sizes[pool - here.start] + TINY) / (sizes[number] + TINY)))
+        nearest = pool[np.argsort(unlike, kind="stable")]
+        return [int(foil) for foil in nearest if foil != feature][: N_FOILS // 2]
 
     def _chance(self, purpose: str, feature: int) -> np.random.Generator:
         """Random, but the same for the same identity, purpose and feature."""
