@@ -110,7 +110,8 @@ class LabelRun:
         lines = [f"{plural(n['labelled'], 'feature')} labelled in {duration(self.seconds)}"]
         if n["resumed"]:
             lines[0] += f", {n['resumed']:,} of them by an earlier run"
-        lines[0] += f": {self.folder / LABELS}"
+        if self.labels:
+            lines[0] += f": {self.folder / LABELS}"
         if n["silent"]:
             lines.append(f"{plural(n['silent'], 'feature')} active in no picture of the collection.")
         for kind, advice in (
@@ -239,7 +240,7 @@ class _Asking:
         tokens_out = sum(line.tokens_out for line in self.lines)
         names = ("labelled", "resumed", "refused", "unreadable", "failed", "silent")
         return LabelRun(
-            labels=Labels(self.labels),
+            labels=Labels({f: self.labels[f] for f in self.features if f in self.labels}),
             counts={name: self.counts[name] for name in names},
             faults={feature: self.faults[feature] for feature in self.features if feature in self.faults},
             is_finished=self.n_done == len(self.features),
