@@ -50,10 +50,14 @@ class KeptSheets:
         return found
 
     def detection_sheet(self, feature: int) -> tuple[bytes, list[bool]] | None:
-        return self._keep("detection", feature, self.source.detection_sheet)
+        found: tuple[bytes, list[bool]] | None
+        found = self._keep("detection", feature, self.source.detection_sheet)
+        return found
 
     def causal_sheet(self, feature: int) -> tuple[bytes, list[str]] | None:
-        return self._keep("causal", feature, self.source.causal_sheet)
+        found: tuple[bytes, list[str]] | None
+        found = self._keep("causal", feature, self.source.causal_sheet)
+        return found
 
     def _keep(self, kind: str, feature: int, draw: Any) -> Any:
         began = time.perf_counter()
@@ -62,10 +66,8 @@ class KeptSheets:
         return self.kept[kind][feature]
 
 
-def score(reader: SheetReader, kind: str, sheet: tuple[bytes, list[Any]] | None, label: str) -> float | None:
-    """A label's score on a feature's sheet, as the run measures it; None without a sheet."""
-    if sheet is None:
-        return None
+def score(reader: SheetReader, kind: str, sheet: tuple[bytes, list[Any]], label: str) -> float:
+    """A label's score on a feature's sheet, as the run measures it."""
     picture, truth = sheet
     if kind == "detection":
         answer: Any = questions.chosen(reader.answer(questions.text_of("detection", label), picture))
@@ -84,26 +86,36 @@ def auc(right: list[float], shuffled: list[float]) -> float:
     return float((a > b).mean() + 0.5 * (a == b).mean())
 
 
-def report(
-    what: str, labels: Mapping[int, str], sheets: KeptSheets, reader: SheetReader, rng: np.random.Generator
-) -> None:
-    """A line for each score: labels against the same labels shuffled."""
+Scores = dict[str, dict[str, tuple[list[float], list[float]]]]
+"""{labels: {kind of score: (of the labels, of the same labels shuffled)}}."""
+
+
+def scored(
+    sets: Mapping[str, Mapping[int, str]], sheets: KeptSheets, reader: SheetReader, rng: np.random.Generator
+) -> Scores:
+    """Scores of several sets of labels and of the same labels shuffled; every sheet is read once."""
+    found: Scores = {name: {kind: ([], []) for kind in sheets.kept} for name in sets}
     for kind, kept in sheets.kept.items():
-        right, shuffled = [], []
-        for feature, label in labels.items():
-            found = score(reader, kind, kept.get(feature), label)
-            if found is None:
-                continue
-            right.append(found)
-            others = [other for other in labels.values() if kind_of(other) != kind_of(label)]
-            for other in rng.choice(others, N_SHUFFLED):
-                shuffled.append(score(reader, kind, kept[feature], str(other)) or 0.0)
-        area = auc(right, shuffled)
-        print(
-            f"{what:28s}{kind:11s}{np.median(right):8.2f}{np.mean(right):8.2f}{np.median(shuffled):10.2f}"
-            f"{np.mean(shuffled):8.2f}{area:8.3f}  {'' if area >= BAR else 'missed'} (n={len(right)})",
-            flush=True,
-        )
+        for feature, one in kept.items():
+            for name, labels in sets.items():
+                if one is None or feature not in labels:
+                    continue
+                right, shuffled = found[name][kind]
+                right.append(score(reader, kind, one, labels[feature]))
+                others = [x for x in labels.values() if kind_of(x) != kind_of(labels[feature])]
+                shuffled += [score(reader, kind, one, str(x)) for x in rng.choice(others, N_SHUFFLED)]
+    return found
+
+
+def report(found: Scores) -> None:
+    print(f"\n{'labels':28s}{'score':11s}{'median':>8s}{'mean':>8s}{'shuffled':>10s}{'mean':>8s}{'AUC':>8s}")
+    for name, kinds in found.items():
+        for kind, (right, shuffled) in kinds.items():
+            area = auc(right, shuffled)
+            print(
+                f"{name:28s}{kind:11s}{np.median(right):8.2f}{np.mean(right):8.2f}{np.median(shuffled):10.2f}"
+                f"{np.mean(shuffled):8.2f}{area:8.3f}  {'' if area >= BAR else 'missed'} (n={len(right)})"
+            )
 
 
 def main() -> None:
@@ -145,11 +157,9 @@ def main() -> None:
                 f"  features whose true label has precision {low:.2f} to {min(high, 1):.2f}: "
                 f"same kind {np.mean(those):.2f} (n={len(those)})"
             )
-    print(f"\n{'labels':28s}{'score':11s}{'median':>8s}{'mean':>8s}{'shuffled':>10s}{'mean':>8s}{'AUC':>8s}")
-    report("automatic", own, sheets, reader, rng)
-    report("true", {f: true[f] for f in own}, sheets, reader, rng)
     clear = {f: own[f] for f in own if kind_of(own[f]) == kind_of(true[f])}
-    report("automatic, where it is true", clear, sheets, reader, rng)
+    sets = {"automatic": own, "true": {f: true[f] for f in own}, "automatic, where it is true": clear}
+    report(scored(sets, sheets, reader, rng))
 
 
 if __name__ == "__main__":
