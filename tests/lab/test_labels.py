@@ -61,7 +61,10 @@ def test_features_are_labelled_from_the_atlas(notebook: Notebook, screenshots: P
     notebook.scroll_to_cell("FeatureAtlas")
     panel = page.get_by_test_id("ember-atlas")
     batch, text = panel.get_by_test_id("batch"), panel.get_by_test_id("batch-text")
-    shot = lambda name: panel.screenshot(path=screenshots / f"labels-{name}.png")  # noqa: E731
+
+    def shot(name: str) -> None:
+        panel.screenshot(path=screenshots / f"labels-{name}.png")
+
     expect(panel.get_by_test_id("title")).to_be_visible(timeout=LIMIT_MS)
 
     notebook.tell("atlas.select([11, 12, 14, 22])")

@@ -44,7 +44,7 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 MAY_IMPORT = {
     "scene": {"numpy", "scipy", "typing_extensions"},
     "util": {"av", "numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
-    "features": {"numpy", "PIL", "model2vec", "scipy", "sklearn", "tqdm", "umap"},
+    "features": {"numpy", "PIL", "model2vec", "scipy", "sklearn", "tqdm", "typing_extensions", "umap"},
     "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
 }
 # Packages that a room must not import, wherever in a file.

@@ -226,6 +226,8 @@ def outcome(run: LabelRun, n: int) -> str:
     """How a batch ended."""
     said = [f"{run.counts.get('labelled', 0):,} of {_features(n)} labelled"]
     said += [f"{run.counts[key]:,} {word}" for key, word in _OUTCOMES.items() if run.counts.get(key)]
+    if not run.is_finished and run.counts.get("labelled", 0) == n:
+        said.append("some without scores yet")
     end = ", ".join(said) + "."
     if run.is_finished:
         return end

@@ -16,6 +16,7 @@ import traitlets
 from ipywidgets.widgets.widget import _instances
 
 from ember_widgets import PaintWidget, PatchInspector, Scene
+from ember_widgets.features.labels import Label, Labels
 from ember_widgets.scene.grid import Grid
 from ember_widgets.widgets.inspect.canvas import SIDE
 from ember_widgets.widgets.inspect.layers import LAYERS
@@ -390,6 +391,24 @@ class TestScenes:
             assert html(inspector, "legend")
             assert inspector.last_error is None
             inspector.close()
+
+    def test_a_label_says_in_the_list_and_on_the_card_how_well_it_stands_up(
+        self, painter: StillPainter, scene: Scene
+    ) -> None:
+        inspector = PatchInspector(painter, scene)
+        hand(inspector, "mouse_move", 4, 9)
+        feature = inspector.features[0]
+        scores, counts = {"detection": 0.8, "causal": 0.9}, {"detection": 10, "causal": 10}
+        label = Label("<i>a pine", "", scores, counts, "object", "or a fir", "a-judge", "2026-11-29")
+        painter.labels.add(Labels({feature: label}))
+        click(inspector, 4, 9)
+        assert f"<i>a pine #{feature} painting shows it: 9 of 10 " in read(inspector)
+        pick(inspector, 0)
+        card = read(inspector, "card")
+        assert "labelled by a-judge, 2026-11-29" in card
+        assert "recognised in pictures: 8 of 10 (95 % interval 49–94 %, chance 50 %)" in card
+        assert "or a fir" in card
+        inspector.close()
 
     def test_an_sae_without_labels_shows_numbers(self, painter: StillPainter, scene: Scene) -> None:
         del painter.labels
