@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets.features import peaks
-from ember_widgets.features.collection import Collection
+from ember_widgets.features.collection import Collection, collect
 from ember_widgets.features.hit import Hit
 from ember_widgets.scene.grid import Grid
 
