@@ -259,7 +259,9 @@ def named(
     marked = float(np.mean([tile.share(best, tile.marked) for tile in active]))
     if marked < 0.2:
         return unclear
-    part = part_of(best, active)
+    # What draws the whole thing is no part of it, though it may be strongest in a part.
+    drawn = [after.share(best, middle()) for _, after in pairs]
+    part = "" if drawn and np.mean(drawn) >= 0.5 else part_of(best, active)
     rise = [after.evidence(best, middle()) - before.evidence(best, middle()) for before, after in pairs]
     note = f"{100 * marked:.0f} % of the marked places show it"
     if rise:

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from ember_widgets.features.collection import Collection, Hit
+from ember_widgets.features.collection import Collection
+from ember_widgets.features.hit import Hit
 from ember_widgets.features.labels import OWN_SOURCE, Labels
 from ember_widgets.labelling import sheet
 from ember_widgets.labelling.forecast import LabelForecast, label_forecast
@@ -82,7 +83,8 @@ class FeatureSheets:
                 "told from those of the model without it; remove it first"
             )
         self._model, self._collection, self._guidance = model, collection, guidance
-        self._key, self._version = model.key, None
+        self._key = model.key
+        self._version: object = None
         self._runs = collection.runs
         facts = json.dumps([DRAWING, self._key, guidance, self._runs])
         self.identity = hashlib.sha256(facts.encode()).hexdigest()[:32]

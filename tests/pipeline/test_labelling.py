@@ -14,9 +14,11 @@ from PIL import Image
 import ember_widgets as ember
 from ember_widgets.cli import label as command
 from ember_widgets.cli import main
-from ember_widgets.features.collection import Collection, Hit
+from ember_widgets.features.collection import Collection
+from ember_widgets.features.hit import Hit
 from ember_widgets.labelling import sheet
 from ember_widgets.labelling.question import Question, Reply
+from ember_widgets.labelling.run import LabelProgress
 from ember_widgets.model.runs import Run
 from ember_widgets.painter import analysis
 from ember_widgets.painter.labelling import FeatureSheets, difference
@@ -75,7 +77,7 @@ def sheets(painter: ember.Painter, pictures: Collection) -> FeatureSheets:
 @pytest.fixture(scope="module")
 def feature(pictures: Collection) -> int:
     """One that is active in half of the pictures."""
-    live = np.flatnonzero(pictures.statistics.frequency).tolist()
+    live: list[int] = np.flatnonzero(pictures.statistics.frequency).tolist()
     counts = {one: len(pictures.spread(one, len(pictures))) for one in live}
     return next(one for one, n in counts.items() if 5 <= n <= 7 and len(pictures.silent(one, 12)) >= 5)
 
@@ -96,7 +98,7 @@ def differ(a: np.ndarray, b: np.ndarray) -> float:
 
 def changed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Which patches differ, (16, 16) bool."""
-    return abs(a - b).mean(2).reshape(16, 16, 16, 16).mean((1, 3)) > 3
+    return np.asarray(abs(a - b).mean(2).reshape(16, 16, 16, 16).mean((1, 3)) > 3)
 
 
 def test_a_label_sheet_shows_what_it_says(painter: ember.Painter, pictures: Collection, feature: int) -> None:
@@ -192,7 +194,8 @@ def test_labels_and_scores_come_into_the_painter_and_nothing_is_asked_twice(
     painter: ember.Painter, pictures: Collection, sheets: FeatureSheets, feature: int
 ) -> None:
     dead = int(np.flatnonzero(pictures.statistics.frequency == 0)[0])
-    judge, done = Judge(), []
+    judge = Judge()
+    done: list[LabelProgress] = []
     forecast = painter.label_forecast([feature, dead], collection=pictures, client=judge)
     assert forecast.n_calls == 6
     assert not judge.asked
@@ -230,7 +233,7 @@ def test_other_settings_ask_other_questions(
 def test_features_with_a_label_of_your_own_are_not_asked_about(
     painter: ember.Painter, pictures: Collection
 ) -> None:
-    live = np.flatnonzero(pictures.statistics.frequency).tolist()
+    live: list[int] = np.flatnonzero(pictures.statistics.frequency).tolist()
 
     def n_asked() -> int:
         return painter.label_forecast(collection=pictures, client=Judge("other")).n_features

@@ -101,7 +101,8 @@ class Sheet:
             title = f"Concept “{concept.name}”: {_counted(self._listed)}"
             part = f"of “{concept.name}” in view"
         elif self._panel.query.strip():
-            title = f"{n:,} found" if n else "Nothing found"
+            nothing = "No feature found" if self._panel.concepts else "Nothing found"
+            title = f"{n:,} found" if n else nothing
             part = "found in view"
         elif self._is_selected:
             title = f"{_counted(self._listed)} selected"

@@ -212,8 +212,9 @@ def facts(scene: Scene) -> dict[str, Any]:
         "style": scene.style,
         "seed": scene.seed,
         "n_steps": scene.n_steps,
-        # A blank canvas was not analysed; the form then offers the default.
-        "n_factors": max(n_analyzed(scene).values()) or DEFAULT_N_FACTORS,
+        # A blank canvas was not analysed, and concepts are as many as can be seen: then it is the default.
+        "n_factors": (0 if scene.model.get("concepts") else max(n_analyzed(scene).values()))
+        or DEFAULT_N_FACTORS,
     }
 
 

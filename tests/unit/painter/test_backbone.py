@@ -264,7 +264,7 @@ def test_numpys_floats_are_numbers(painter: Painter, scale: Any) -> None:
     [
         lambda p, s, no: p.analyze(seed=no),
         lambda p, s, no: p.analyze(n_steps=no),
-        lambda p, s, no: p.analyze(n_factors=no),
+        lambda p, s, no: p.analyze(n_factors="" if no is None else no),  # None is the default
         lambda p, s, no: p.analyze(n_factors={SITE: no}),
         lambda p, s, no: p.blank(seed=no),
         lambda p, s, no: p.blank(n_steps=no),
@@ -284,6 +284,10 @@ def test_what_is_not_a_whole_number_is_refused(
     scene = painter.analyze("a", n_factors=2)
     with pytest.raises(TypeError, match="is not a whole number"):
         call(painter, scene, no)
+
+
+def test_without_a_number_of_factors_there_are_five_at_most(painter: Painter) -> None:
+    assert painter.analyze("a") == painter.analyze("a", n_factors=None) == painter.analyze("a", n_factors=5)
 
 
 @pytest.mark.parametrize("no", [True, np.False_, "0.5"])

@@ -29,8 +29,8 @@ export function Palette({ view }: { view: View }) {
       <Search
         view={view}
         where="palette"
-        label="Add a feature, or borrow the concepts of a prompt"
-        hint="Add a feature, or a prompt’s concepts"
+        label="Add a feature or a concept, or borrow the factors of a prompt"
+        hint="Add a feature, or a prompt’s factors"
         onFetch={(prompt) => store.palette.borrowFrom(prompt)}
         onConcept={({ concept }) => store.palette.add("add_concept", { concept })}
         onPick={({ feature, label }) =>
