@@ -32,8 +32,9 @@ MAX_SIDE = 4096
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 SHOWN = 0.35
 """A place shows a thing from this probability on. Below a half, because half of the pictures do."""
-LEAST = -12.0
-"""Natural logarithm of the smallest probability that counts."""
+LEAST = -4.0
+"""Natural logarithm of the smallest probability that counts: below 2 %, nothing is seen. Without this limit,
+a picture of a cat would show more of a dog than a picture of sand does."""
 SURE = 0.7
 """Of the marked places that show a thing, at least this share show what its name says beyond that."""
 
