@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ember_widgets.labelling import journal as journals
 from ember_widgets.labelling import sheet
 from ember_widgets.labelling.journal import Asked, Journal, Line
-from ember_widgets.labelling.question import HasPrice, Kind, LabelClient, Price
+from ember_widgets.labelling.question import HasPrice, Kind, LabelClient, Price, check_price
 from ember_widgets.labelling.questions import Named, text_of
 from ember_widgets.util.checks import plural
 
@@ -64,7 +64,7 @@ class LabelForecast:
         if not self.n_calls:
             return "Nothing is left to ask."
         text = (
-            f"{plural(self.n_features, 'feature')} to label: {self.n_calls:,} calls, at most, with "
+            f"{plural(self.n_features, 'feature')} to label: {plural(self.n_calls, 'call')}, at most, with "
             f"{self.n_pictures:,} pictures on their sheets; about {self.tokens_in:,} tokens in and "
             f"{self.tokens_out:,} out ({'measured' if self.is_measured else 'estimated'})"
         )
@@ -84,6 +84,7 @@ def label_forecast(
     scores: bool = True,
     price: Price | None = None,
     retry: bool = False,
+    silent: Collection[int] = (),
 ) -> LabelForecast:
     """Count and estimate; draws nothing and asks nothing.
 
@@ -95,13 +96,18 @@ def label_forecast(
         scores: Whether each label is scored.
         price: For the cost.
         retry: Whether refused and unreadable questions are asked again.
+        silent: Features that are active in no picture, of which nothing is asked.
     """
     journal = journals.read(folder)
     known: dict[Kind, list[Line]] = {kind: [] for kind in ANSWER_TOKENS}
     for line in journal.lines.values():
         if line.model == client.model:
             known[line.kind].append(line)
-    calls = [open_questions(feature, identity, client.model, journal, scores, retry) for feature in features]
+    calls = [
+        open_questions(feature, identity, client.model, journal, scores, retry)
+        for feature in features
+        if feature not in silent
+    ]
     n = {kind: sum(kinds.count(kind) for kinds in calls) for kind in ANSWER_TOKENS}
     rates = {kind: _tokens(kind, lines) for kind, lines in known.items()}
     tokens_in, tokens_out = (round(sum(n[kind] * rates[kind][i] for kind in n)) for i in (0, 1))
@@ -141,6 +147,7 @@ def open_questions(
 
 def price_of(client: LabelClient, price: Price | None) -> Price | None:
     """The price given, or else the one that the client knows."""
+    check_price(price)
     return client.price if price is None and isinstance(client, HasPrice) else price
 
 

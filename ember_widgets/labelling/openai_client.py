@@ -7,7 +7,7 @@ import base64
 import os
 from typing import TYPE_CHECKING, Any
 
-from ember_widgets.labelling.question import Failed, Price, Question, Refused, Reply, Unusable
+from ember_widgets.labelling.question import Failed, Price, Question, Refused, Reply, Unusable, check_price
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class OpenAIClient:
         if detail not in DETAILS:
             raise ValueError(f"detail={checks.shown(detail)} is not one of {', '.join(DETAILS)}")
         self._detail = detail
+        check_price(price)
         self._price = price
         # What the server has refused to take, learnt from its answers.
         self._form = 0

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ember_widgets.util import checks
+
 Kind = Literal["label", "detection", "causal"]
 
 
@@ -97,19 +99,57 @@ class LabelClient(Protocol):
         """Release connections; called in the loop in which it was asked."""
 
 
+def check_client(client: object) -> None:
+    """Refuse what cannot be asked, such as the bare name of a model.
+
+    Raises:
+        TypeError: It has no name or no `ask`.
+    """
+    if isinstance(getattr(client, "model", None), str) and callable(getattr(client, "ask", None)):
+        return
+    raise TypeError(
+        f"client={checks.shown(client)} cannot be asked; give e.g. ember.OpenAIClient(model, base_url=...) "
+        "or ember.TransformersClient(model)"
+    )
+
+
 @dataclass(frozen=True)
 class Price:
     """What tokens cost.
 
     Args:
-        per_million_in: Price of a million tokens of questions and pictures.
-        per_million_out: Price of a million tokens of answers.
+        per_million_in: Price of a million tokens of questions and pictures, 0 or more.
+        per_million_out: Price of a million tokens of answers, 0 or more.
         currency: For people to read.
+
+    Raises:
+        TypeError, ValueError: A price is not a number, or is below 0.
     """
 
     per_million_in: float
     per_million_out: float
     currency: str = field(default="USD")
+
+    def __post_init__(self) -> None:
+        for name in ("per_million_in", "per_million_out"):
+            if checks.number(name, getattr(self, name), hint="give the price of a million tokens") < 0:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is below 0; give the price of a million tokens"
+                )
+        checks.text("currency", self.currency)
+
+
+def check_price(price: object) -> None:
+    """Refuse what is no price.
+
+    Raises:
+        TypeError: It is neither a `Price` nor None.
+    """
+    if price is not None and not isinstance(price, Price):
+        raise TypeError(
+            f"price={checks.shown(price)} is not a Price; give e.g. ember.Price(2, 8), what a million tokens "
+            "in and out cost"
+        )
 
 
 @runtime_checkable

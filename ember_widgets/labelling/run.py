@@ -8,7 +8,7 @@ import datetime
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -109,7 +109,8 @@ class LabelRun:
         n = self.counts
         lines = [f"{plural(n['labelled'], 'feature')} labelled in {duration(self.seconds)}"]
         if n["resumed"]:
-            lines[0] += f", {n['resumed']:,} of them by an earlier run"
+            many = "all" if n["resumed"] == n["labelled"] else f"{n['resumed']:,}"
+            lines[0] += f", {many} of them by an earlier run"
         if self.labels:
             lines[0] += f": {self.folder / LABELS}"
         if n["silent"]:
@@ -117,7 +118,7 @@ class LabelRun:
         for kind, advice in (
             ("refused", "not asked again unless retry=True"),
             ("unreadable", "not asked again unless retry=True"),
-            ("failed", "run again to ask them"),
+            ("failed", "run again to ask once more"),
         ):
             if n[kind]:
                 lines.append(f"{plural(n[kind], 'question')} {kind}; {advice}.")
@@ -151,6 +152,7 @@ def label_features(
     on_label: Callable[[LabelProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     retry: bool = False,
+    silent: Collection[int] = (),
 ) -> LabelRun:
     """Label features; what the journal of the folder already answers is not asked again.
 
@@ -165,19 +167,28 @@ def label_features(
         on_label: Called from a worker thread after each feature.
         cancelled: Asked between calls; once it says True no new question is asked, open ones are finished.
         retry: Whether to ask again what was refused or could not be read.
+        silent: Features that are known to be active in no picture; the forecast leaves them out.
 
     Raises:
         ConnectionError: The server cannot be reached or does not know the key or the model; what was answered
             before is kept.
         BlockingIOError: Another process labels into this folder.
     """
+    price_of(client, price)  # a wrong price is said before anything is asked
     features = list(dict.fromkeys(checks.feature_index(feature, 2**31) for feature in features))
     folder, identity = Path(folder), source.identity
     with journals.opened(folder) as journal:
         earlier = label_file.read(folder / LABELS) if (folder / LABELS).exists() else {}
         if progress:
             forecast = label_forecast(
-                features, identity, client, folder=folder, scores=scores, price=price, retry=retry
+                features,
+                identity,
+                client,
+                folder=folder,
+                scores=scores,
+                price=price,
+                retry=retry,
+                silent=silent,
             )
             print(forecast, flush=True)
         with _bar(len(features), progress) as advance:

@@ -32,7 +32,7 @@ from ember_widgets.features.hit import Hit
 from ember_widgets.features.labels import OWN_SOURCE, Labels
 from ember_widgets.labelling import sheet
 from ember_widgets.labelling.forecast import LabelForecast, label_forecast
-from ember_widgets.labelling.question import LabelClient, Price
+from ember_widgets.labelling.question import LabelClient, Price, check_client
 from ember_widgets.labelling.run import LabelProgress, LabelRun, label_features
 from ember_widgets.labelling.sheet import Tile
 from ember_widgets.model.runs import Run
@@ -329,8 +329,17 @@ def chosen(
     if features is None:
         live = np.flatnonzero(collection.statistics.frequency).tolist()
         return [f for f in live if f not in labels or labels.entry(f).source != OWN_SOURCE]
+    if isinstance(features, (str, bytes)):
+        raise TypeError(
+            f"features={checks.shown(features)} is text; give numbers, such as painter.labels.search(text)"
+        )
     given: Sequence[Any] = [features] if isinstance(features, (int, np.integer)) else list(features)
     return list(dict.fromkeys(checks.feature_index(feature, model.space.n_features) for feature in given))
+
+
+def silent_of(collection: Collection) -> set[int]:
+    """The features that are active in no picture."""
+    return set(np.flatnonzero(collection.statistics.frequency == 0).tolist())
 
 
 def folder_of(collection: Collection, client: LabelClient, folder: str | os.PathLike[str] | None) -> Path:
@@ -357,6 +366,7 @@ def label(
     retry: bool = False,
 ) -> LabelRun:
     """See `Painter.label`; `labels` are the painter's, and get the new ones."""
+    check_client(client)
     source = FeatureSheets(model, collection, guidance)
     run = label_features(
         chosen(model, labels, collection, features),
@@ -369,6 +379,7 @@ def label(
         on_label=on_label,
         cancelled=cancelled,
         retry=retry,
+        silent=silent_of(collection),
     )
     labels.add(run.labels)
     return run
@@ -388,12 +399,15 @@ def forecast(
     retry: bool = False,
 ) -> LabelForecast:
     """See `Painter.label_forecast`."""
+    check_client(client)
+    sheets = FeatureSheets(model, collection, guidance)
     return label_forecast(
         chosen(model, labels, collection, features),
-        FeatureSheets(model, collection, guidance).identity,
+        sheets.identity,
         client,
         folder=folder_of(collection, client, folder),
         scores=scores,
         price=price,
         retry=retry,
+        silent=silent_of(collection),
     )

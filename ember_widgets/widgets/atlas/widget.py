@@ -16,7 +16,7 @@ from PIL import Image
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.feature_map import FeatureMap
 from ember_widgets.features.labels import Label, Labels
-from ember_widgets.labelling.question import LabelClient
+from ember_widgets.labelling.question import LabelClient, check_client
 from ember_widgets.painter.protocol import LabelsFeatures, offered
 from ember_widgets.util import checks
 from ember_widgets.widgets.atlas.arrangement import Arrangement
@@ -97,6 +97,8 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 "client= needs collection=, the pictures in which features are shown; "
                 "make one with painter.collect(prompts)"
             )
+        if client is not None:
+            check_client(client)
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
         self._query = ""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ember_widgets.labelling.forecast import LabelForecast, amount, duration, label_forecast
-from ember_widgets.labelling.question import Price
+from ember_widgets.labelling.question import Price, check_client
 from ember_widgets.labelling.sheet import Tile, compose
 from tests.unit.labelling.bench import Drawings, Server, completion, labelled, right, serving
 
@@ -76,3 +76,32 @@ def test_amounts_are_for_people() -> None:
     assert [amount(x, "EUR") for x in (0.0, 0.00123, 0.5, 12.345)] == [
         *("0.00 EUR", "0.0012 EUR", "0.5 EUR", "12.35 EUR")
     ]
+
+
+def test_features_that_are_active_nowhere_cost_nothing(tmp_path: Path) -> None:
+    with serving() as server:
+        found = forecast(range(3), server, tmp_path, silent={0, 2}, scores=False)
+        assert (found.n_features, found.n_calls) == (1, 1)
+        assert "1 feature to label: 1 call, at most" in str(found)
+        assert str(forecast(range(3), server, tmp_path, silent=range(3))) == "Nothing is left to ask."
+
+
+def test_a_wrong_price_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="per_million_in=-2 is below 0; give the price of a million tokens"):
+        Price(-2, 8)
+    with pytest.raises(TypeError, match="per_million_out='8' is not a number"):
+        Price(2, "8")  # type: ignore[arg-type]
+    with serving() as server:
+        with pytest.raises(TypeError, match=r"price=3 is not a Price; give e.g. ember.Price\(2, 8\)"):
+            forecast(range(2), server, tmp_path, price=3)
+        with pytest.raises(TypeError, match="price=3 is not a Price"):
+            labelled(range(2), server, tmp_path, price=3)
+        with pytest.raises(TypeError, match="price=3 is not a Price"):
+            server.client(price=3)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("client", ["gpt-4o-mini", None, 3])
+def test_what_cannot_be_asked_is_no_client(client: object) -> None:
+    with pytest.raises(TypeError, match="cannot be asked; give e.g. ember.OpenAIClient"):
+        check_client(client)

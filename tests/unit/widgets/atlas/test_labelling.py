@@ -195,6 +195,8 @@ class TestLabelling:
             atlas.close()
         with pytest.raises(ValueError, match="client= needs collection="):
             FeatureAtlas(source, client=Client(), method="pca", cache=tmp_path)
+        with pytest.raises(TypeError, match="client='gpt-4o' cannot be asked; give e.g. ember.OpenAIClient"):
+            FeatureAtlas(source, make_collection(tmp_path / "c"), client="gpt-4o")  # type: ignore[arg-type]
 
     def test_of_nothing_is_refused(self, atlas: FeatureAtlas) -> None:
         with pytest.raises(ValueError, match="there is no feature to label; give features="):
