@@ -90,6 +90,11 @@ class LabelServer:
         slow_s: float = 2.0,
         reader: SheetReader | None = None,
     ) -> None:
+        if isinstance(faults, str):
+            raise TypeError(f"faults={faults!r} is text; give a list of names, such as [{faults!r}]")
+        if faults is not None and not callable(faults):
+            for name in faults.values() if isinstance(faults, Mapping) else faults:
+                _check_fault(name)
         self.faults = faults
         self.slow_s = slow_s
         self.asked: list[Asked] = []
@@ -180,8 +185,7 @@ class LabelServer:
             name = faults.get(number, "")
         else:
             name = faults[number] if number < len(faults) else ""
-        if name and name not in FAULTS and not (name.isdigit() and 400 <= int(name) < 600):
-            raise ValueError(f"fault {name!r} is unknown; choose from {', '.join(FAULTS)}")
+        _check_fault(name)
         return name
 
 
@@ -200,6 +204,11 @@ class Response:
     content: Mapping[str, Any]
     asked: Asked | None = None
     is_dropped: bool = False
+
+
+def _check_fault(name: str) -> None:
+    if name and name not in FAULTS and not (name.isdigit() and 400 <= int(name) < 600):
+        raise ValueError(f"fault {name!r} is unknown; choose from {', '.join(FAULTS)}")
 
 
 class _Invalid(ValueError):

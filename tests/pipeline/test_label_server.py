@@ -122,6 +122,11 @@ class TestFaults:
         server.faults = ["sleepy"]
         with pytest.raises(ValueError, match="fault 'sleepy' is unknown; choose from wrong, empty"):
             server.respond(request(DrawnFeatures().label_sheet(0)))
+        for faults in (["", "sleepy"], {3: "sleepy"}):
+            with pytest.raises(ValueError, match="fault 'sleepy' is unknown"):
+                LabelServer(faults=faults, reader=READER)
+        with pytest.raises(TypeError, match="faults='refusal' is text; give a list of names"):
+            LabelServer(faults="refusal", reader=READER)
 
 
 def request(picture: bytes, **changes: Any) -> bytes:
