@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.util import files
-from ember_widgets.util.hub import Hub, Listing, NotInCache, repo_in
+from ember_widgets.util.hub import DOWNLOAD, Hub, Listing, NotInCache, repo_in
 
 log = logging.getLogger("ember_widgets")
 
@@ -82,7 +82,8 @@ class Meaning:
                     f"no text embedding at {os.fspath(source)!r}; "
                     f"give a folder, or a hub id such as {MODEL!r}"
                 )
-            hub = Hub(Path(cache_dir) if cache_dir else None, token, local_files_only)
+            hint = f"run `{DOWNLOAD} --meaning`" if named[0] == MODEL else "load it"
+            hub = Hub(Path(cache_dir) if cache_dir else None, token, local_files_only, fetch_hint=hint)
             listing = hub.listing(named[0])
             folder = hub.fetch(listing, wanted(listing))
         if missing := [name for name in FILES if not (folder / name).is_file()]:

@@ -54,12 +54,14 @@ class Hub:
         token: For gated or private repositories; None = the one that was logged in with.
         local_files_only: Never use the network.
         kind: Of what all repositories are: "model" or "dataset".
+        fetch_hint: What messages advise if something is not in the cache; "" = the usual advice.
     """
 
     cache_dir: str | Path | None = None
     token: str | None = None
     local_files_only: bool = False
     kind: Literal["model", "dataset"] = "model"
+    fetch_hint: str = ""
 
     @property
     def offline(self) -> bool:
@@ -205,7 +207,7 @@ class Hub:
         commit = ref.read_text("utf-8").strip() if ref.is_file() else name
         folder = place / "snapshots" / commit
         if not folder.is_dir():
-            fetch = f"run `{DOWNLOAD}`" if self.kind == "model" else "load it"
+            fetch = self.fetch_hint or (f"run `{DOWNLOAD}`" if self.kind == "model" else "load it")
             raise NotInCache(
                 f"{self.named(repo)}{_at(revision)} is not in the cache {self.cache}, and {why}; "
                 f"{fetch} once where there is a network, or give cache_dir= where it is"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ember_widgets.features import meaning
 from ember_widgets.features.labels import LabelHit, Labels
 from ember_widgets.features.meaning import Meaning
+from ember_widgets.util.hub import NotInCache
 from tests.unit.features.embeddings import in_cache, saved
 
 
@@ -142,3 +143,10 @@ def test_the_package_is_loaded_by_the_first_search_only(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["False False", "[1] False"]
+
+
+def test_the_advice_is_the_command_that_fetches_the_text_embedding(cache: Path) -> None:
+    with pytest.raises(NotInCache, match="run `ember-widgets download --meaning` once"):
+        Meaning.load(local_files_only=True)
+    with pytest.raises(NotInCache, match="load it once where there is a network"):
+        Meaning.load("me/other", local_files_only=True)
