@@ -374,8 +374,10 @@ class Collection:
         """
         from ember_widgets.features import concept_fit
         from ember_widgets.features.concepts import MAX_CONCEPTS, ConceptBank
+        from ember_widgets.features.labels import checked
 
         n = checks.integer("n", n, 1, MAX_CONCEPTS, hint="say how many concepts")
+        texts = {} if labels is None else checked(labels)
         site, columns, place = self._site(site)
         if not len(self):
             raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
@@ -383,7 +385,7 @@ class Collection:
         found = concept_fit.fit(
             self, columns, n, ignored, seed=checks.seed(seed), stability=stability, progress=progress
         )
-        here = {f - columns.start: text for f, text in (labels or {}).items() if f >= columns.start}
+        here = {f - columns.start: text for f, text in texts.items() if f >= columns.start}
         return ConceptBank(
             **vars(found),
             names=concept_fit.named(found.basis, here),

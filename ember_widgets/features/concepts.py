@@ -23,7 +23,7 @@ from PIL import Image
 from ember_widgets.dictionary import non_negative
 from ember_widgets.features import concept_file, concept_fit
 from ember_widgets.features.hit import Hit
-from ember_widgets.features.labels import Labels
+from ember_widgets.features.labels import Labels, checked
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
@@ -186,6 +186,11 @@ class ConceptBank:
                     + ", ".join(repr(one.name) for one in near)
                 )
             return self.names.index(concept)
+        if isinstance(concept, (bool, np.bool_)) or not hasattr(concept, "__index__"):
+            raise TypeError(
+                f"concept={checks.shown(concept)} is neither a number nor a name; choose 0..{len(self) - 1} "
+                f"or one of bank.names, e.g. {self.names[0]!r}"
+            )
         number = checks.integer("concept", concept, -len(self), 2**31, hint="give a number or a name")
         if number >= len(self):
             raise IndexError(f"concept={number}, but this bank has {len(self)}; choose 0..{len(self) - 1}")
@@ -206,6 +211,7 @@ class ConceptBank:
             labels: {feature of the site: text}. A concept gets the text that carries most of its codes; one
                 without a label is called "concept 3".
         """
+        checked(labels)
         return replace(self, names=concept_fit.named(self.basis, labels))
 
     # pictures
@@ -261,6 +267,7 @@ class ConceptBank:
                 f"this bank was loaded without its pictures, which are in the collection in {where}{gone}; "
                 "give it as collection=ember.Collection.open(folder)"
             )
+        _check_pictures(collection)
         runs = collection.runs
         if any(hit.index >= len(runs) or runs[hit.index] != (hit.prompt, hit.seed) for hit in hits):
             raise ValueError(
@@ -372,6 +379,10 @@ class ConceptBank:
             OSError: It is not there, or cannot be read.
             ValueError: It is not a bank's, or is damaged.
         """
+        if collection is not None:
+            _check_pictures(collection)
+        if not Path(path).exists():
+            raise FileNotFoundError(f"cannot load {os.fspath(path)}: there is no such file")
         with concept_file.opened(Path(path)) as found:
             return cls(**found, collection=collection)
 
@@ -379,3 +390,11 @@ class ConceptBank:
         names = ", ".join(self.names[:4]) + (", ..." if len(self) > 4 else "")
         pictures = checks.plural(len(self.strengths), "picture")
         return f"ConceptBank({checks.plural(len(self), 'concept')} of {pictures}: {names})"
+
+
+def _check_pictures(collection: object) -> None:
+    if not hasattr(collection, "runs") or not hasattr(collection, "marked"):
+        raise TypeError(
+            f"collection={checks.shown(collection)} is not a Collection; open it with "
+            "ember.Collection.open(folder)"
+        )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ember_widgets.util.hub import Hub
 
 __all__ = ["OWN_SOURCE", "Label", "LabelHit", "Labels"]
 
+M = TypeVar("M")
 OWN_SOURCE = "you"
 """The source of labels that the user set; they take precedence over all others."""
 
@@ -68,12 +69,12 @@ class Labels(Mapping[int, str]):
         self._unkept: dict[int, Label | None] = {}
         if isinstance(texts, Labels):
             self._given, self._own = dict(texts._given), dict(texts._own)
-        elif texts:
+        elif texts is not None:
             self._given = {
                 checks.whole("feature", feature, 0, 2**31 - 1): (
                     text if isinstance(text, Label) else Label(checks.text("a label", text))
                 )
-                for feature, text in texts.items()
+                for feature, text in checked(texts).items()
             }
         self._check_features(self._given)
         if self._own_file is not None and self._own_file.exists():
@@ -135,6 +136,11 @@ class Labels(Mapping[int, str]):
     def __len__(self) -> int:
         return len(self._own.keys() | self._given.keys())
 
+    def __repr__(self) -> str:
+        texts = [f"{feature}: {checks.shown(self[feature])}" for feature in list(self)[:3]]
+        more = ", ..." if len(self) > 3 else ""
+        return f"Labels({checks.plural(len(self), 'feature')}{': ' if texts else ''}{', '.join(texts)}{more})"
+
     def entry(self, feature: int) -> Label:
         """A feature's label with its source ("" = not known) and its scores, such as {"precision": 0.97}.
 
@@ -178,9 +184,19 @@ class Labels(Mapping[int, str]):
 
         Returns:
             Feature indices.
+
+        Raises:
+            TypeError, ValueError: `min_scores` does not give a number for each score.
         """
+        if not isinstance(min_scores, (Mapping, type(None))):
+            raise TypeError(
+                f"min_scores={checks.shown(min_scores)} does not say which score; give e.g. {{'causal': 0.8}}"
+            )
         wanted = {category} if isinstance(category, str) else None if category is None else set(category)
-        lowest = dict(min_scores or {})
+        lowest = {
+            name: checks.number(f"min_scores[{name!r}]", least, hint="give the lowest score, such as 0.8")
+            for name, least in (min_scores or {}).items()
+        }
 
         def passes(feature: int) -> bool:
             label = self.entry(feature)
@@ -355,7 +371,11 @@ class Labels(Mapping[int, str]):
 
         Returns:
             Hits, in the order of `search`.
+
+        Raises:
+            TypeError: `query` is not text.
         """
+        checks.text("query", query)
         if self._index is None:
             self._index = _Index({feature: self[feature] for feature in self})
         index = self._index
@@ -376,6 +396,20 @@ class Labels(Mapping[int, str]):
                 f"these labels name feature {highest}, but the SAE has {self._n_features} features; "
                 "give the labels of this SAE"
             )
+
+
+def checked(labels: M) -> M:
+    """``labels`` if they are labels.
+
+    Raises:
+        TypeError: They are something else.
+    """
+    if not isinstance(labels, Mapping):
+        raise TypeError(
+            f"labels={checks.shown(labels)} are not labels; give {{feature: text}}, painter.labels or "
+            "ember.Labels.load(path)"
+        )
+    return labels
 
 
 def _changed(labels: Mapping[int, Label], changes: Mapping[int, Label | None]) -> dict[int, Label]:

@@ -328,7 +328,10 @@ class Scene:
             return self._append(made, features.name if name is None else name, color)
         if not isinstance(features, Mapping) or not features:
             given = checks.shown(features)
-            raise TypeError(f"features={given}; give at least one, as {{feature: weight}}, e.g. {{7: 1.0}}")
+            raise TypeError(
+                f"features={given}; give at least one, as {{feature: weight}}, e.g. {{7: 1.0}}, or a concept "
+                "of a bank, e.g. bank[0]"
+            )
         row = np.zeros(self.n_features)
         for feature, weight in features.items():
             feature = checks.feature_index(feature, self.n_features)

@@ -301,3 +301,28 @@ class TestInAScene:
             self.scene(sae="xyz").add_factor(bank["lion"])
         with pytest.raises(ValueError, match="'lion' is of site 'down_blocks.*', but this scene's are 'up"):
             self.scene(site=UP).add_factor(bank["lion"])
+
+
+class TestWrongThings:
+    def test_what_is_neither_a_number_nor_a_name_finds_no_concept(self, bank: ConceptBank) -> None:
+        for wrong in (1.5, None, True, slice(0, 2)):
+            with pytest.raises(TypeError, match=r"is neither a number nor a name; choose 0\.\.\d+ or one of"):
+                bank[wrong]  # type: ignore[index]
+        assert bank[np.int64(1)].name == bank.names[1]
+
+    def test_labels_are_labels(self, bank: ConceptBank, collection: Collection) -> None:
+        with pytest.raises(TypeError, match=r"labels=\['a'\] are not labels"):
+            bank.named(["a"])  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="labels='labels.json' are not labels; .* ember.Labels.load"):
+            collection.concepts(2, labels="labels.json", progress=False)  # type: ignore[arg-type]
+
+    def test_a_path_is_no_collection(self, bank: ConceptBank, tmp_path: Path) -> None:
+        path = bank.save(tmp_path / "bank.npz")
+        with pytest.raises(TypeError, match="collection='pictures' is not a Collection; open it with"):
+            ConceptBank.load(path, collection="pictures")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="collection='pictures' is not a Collection; open it with"):
+            bank.contact_sheet(0, collection="pictures")  # type: ignore[arg-type]
+
+    def test_a_file_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="cannot load .*none.npz: there is no such file"):
+            ConceptBank.load(tmp_path / "none.npz")

@@ -8,6 +8,7 @@ import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -419,3 +420,27 @@ def test_what_may_be_meant_is_told() -> None:
 
 def test_a_hit_by_a_word_says_so(labels: Labels) -> None:
     assert labels.find("sand") == [LabelHit(9, "word", None)]
+
+
+def test_labels_say_what_they_are(labels: Labels) -> None:
+    assert repr(labels) == "Labels(4 features: 3: 'tree', 1: 'palm tree', 8: 'Tree at night', ...)"
+    assert repr(Labels()) == "Labels(no features)"
+
+
+def test_what_is_no_label_is_refused(labels: Labels) -> None:
+    with pytest.raises(TypeError, match=r"labels=\[1, 2\] are not labels; give \{feature: text\}"):
+        labels.add([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="query=3 is not text; give a str"):
+        labels.search(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("least", "message"),
+    [
+        (0.8, r"min_scores=0.8 does not say which score; give e.g. \{'causal': 0.8\}"),
+        ({"causal": "high"}, r"min_scores\['causal'\]='high' is not a number; give the lowest score"),
+    ],
+)
+def test_a_lowest_score_is_a_number_for_a_score(labels: Labels, least: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        labels.features(min_scores=least)

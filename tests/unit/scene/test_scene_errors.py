@@ -202,7 +202,8 @@ WRONG_EDITS: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
         "no features",
         lambda s: s.add_factor({}),
         TypeError,
-        "features={}; give at least one, as {feature: weight}, e.g. {7: 1.0}",
+        "features={}; give at least one, as {feature: weight}, e.g. {7: 1.0}, or a concept of a bank, "
+        "e.g. bank[0]",
     ),
     (
         "colour",
