@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -59,6 +60,9 @@ def price_of_tokens(text: str) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command is given."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Let a vision-language model name the features of an SAE, and measure how well the names fit."
+    )
     parser.epilog = EXAMPLE
     need = parser.add_argument_group("what is labelled")
     need.add_argument("--model", required=True, help="hub id, folder or file of SDXL's family; or 'embedded'")
@@ -186,6 +190,10 @@ def make_client(options: argparse.Namespace) -> LabelClient:
         return TransformersClient(options.transformers, device=options.device)
     from ember_widgets.labelling.openai_client import OpenAIClient
 
+    if not options.base_url and not any(map(os.environ.get, ("OPENAI_API_KEY", "OPENAI_BASE_URL"))):
+        raise UserError(
+            "it is not said who is asked: give --base-url of your own server, or set OPENAI_API_KEY for OpenAI's"
+        )
     return OpenAIClient(options.vlm, base_url=options.base_url, in_flight=options.in_flight)
 
 

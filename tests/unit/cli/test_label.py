@@ -10,6 +10,7 @@ import pytest
 
 from ember_widgets.cli import label as command
 from ember_widgets.cli import main
+from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.label import feature_list, price_of_tokens
 
 
@@ -73,3 +74,13 @@ def test_an_interruption_is_no_fault(
     arguments = ("label", "--model", "embedded", "--collection", "x", "--vlm", "a")
     assert main.main(arguments) == command.INTERRUPTED == 130
     assert "what was answered is kept, and the same command goes on" in capsys.readouterr().err
+
+
+def test_without_a_server_or_a_key_the_options_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    options = argparse.Namespace(transformers=None, vlm="a", base_url=None, in_flight=8)
+    with pytest.raises(UserError, match="give --base-url of your own server, or set OPENAI_API_KEY"):
+        command.make_client(options)
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    assert command.make_client(options).model == "a"
