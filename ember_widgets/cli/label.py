@@ -192,7 +192,7 @@ def make_client(options: argparse.Namespace) -> LabelClient:
 
     if not options.base_url and not any(map(os.environ.get, ("OPENAI_API_KEY", "OPENAI_BASE_URL"))):
         raise UserError(
-            "it is not said who is asked: give --base-url of your own server, or set OPENAI_API_KEY for OpenAI's"
+            "nobody is named to ask: give --base-url of your own server, or set OPENAI_API_KEY for OpenAI's"
         )
     return OpenAIClient(options.vlm, base_url=options.base_url, in_flight=options.in_flight)
 
