@@ -252,6 +252,12 @@ def test_what_cannot_be_labelled_is_refused(
     def label(collection: object) -> None:
         painter.label(collection=collection, client=judge, progress=False)  # type: ignore[arg-type]
 
+    with pytest.raises(
+        TypeError, match="features='castle' is text; give numbers, such as painter.labels.search"
+    ):
+        painter.label_forecast("castle", collection=pictures, client=Judge())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="client='gpt-4o' cannot be asked"):
+        painter.label(collection=pictures, client="gpt-4o")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="collection='pictures' is not a Collection"):
         label("pictures")
     with pytest.raises(ValueError, match="holds no pictures yet"):

@@ -375,3 +375,10 @@ def test_a_long_run_writes_labels_meanwhile(tmp_path: Path, monkeypatch: pytest.
         run = labelled(range(60), server, tmp_path, on_label=look, cancelled=lambda: bool(seen))
     assert not run.is_finished
     assert seen[0] > 0
+
+
+def test_says_how_many_answers_were_there_already(tmp_path: Path) -> None:
+    with serving() as server:
+        labelled(range(2), server, tmp_path)
+        assert ", all of them by an earlier run: " in str(labelled(range(2), server, tmp_path))
+        assert ", 2 of them by an earlier run: " in str(labelled(range(3), server, tmp_path))
