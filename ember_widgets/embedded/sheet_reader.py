@@ -35,6 +35,8 @@ SHOWN = 0.35
 LEAST = -4.0
 """Natural logarithm of the smallest probability that counts: below 2 %, nothing is seen. Without this limit,
 a picture of a cat would show more of a dog than a picture of sand does."""
+DRAWN = 0.15
+"""A feature that draws so much of a thing in the middle stands for the thing, not for a part of it."""
 SURE = 0.7
 """Of the marked places that show a thing, at least this share show what its name says beyond that."""
 
@@ -260,9 +262,9 @@ def named(
     marked = float(np.mean([tile.share(best, tile.marked) for tile in active]))
     if marked < 0.2:
         return unclear
-    # What draws the whole thing is no part of it, though it may be strongest in a part.
-    drawn = [after.share(best, middle()) for _, after in pairs]
-    part = "" if drawn and np.mean(drawn) >= 0.5 else part_of(best, active)
+    # What draws the thing is no part of it, though it may be strongest in a part.
+    drawn = [after.share(best, middle()) - before.share(best, middle()) for before, after in pairs]
+    part = "" if drawn and np.mean(drawn) >= DRAWN else part_of(best, active)
     rise = [after.evidence(best, middle()) - before.evidence(best, middle()) for before, after in pairs]
     note = f"{100 * marked:.0f} % of the marked places show it"
     if rise:
