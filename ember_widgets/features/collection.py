@@ -255,7 +255,8 @@ class Collection:
                         found[position] = picture.convert("RGB")
             if any(position not in found for position, _ in places):
                 raise ValueError(
-                    f"{self.folder} was collected without pictures; collect with pictures=True into another folder"
+                    f"{self.folder} was collected without pictures; "
+                    "collect with pictures=True into another folder"
                 )
         return [found[position] for position in range(len(indices))]
 

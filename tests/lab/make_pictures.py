@@ -5,11 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 import ember_widgets as ember
-from ember_widgets.embedded import captions
 from ember_widgets.util.contact_sheet import contact_sheet
 from tests.lab.browser import launch, new_context
 from tests.lab.notebook import Notebook
@@ -47,15 +45,17 @@ def shoot(folder: Path, *, dark: bool) -> None:
 
 def draw(folder: Path) -> None:
     """The sheet of a feature, and one concept painted into four pictures."""
-    rng = np.random.default_rng(7)
     painter = ember.Painter.embedded()
-    prompts = [captions.random_spec(rng, styled=0).words for _ in range(150)]
-    collection = painter.collect(dict.fromkeys(prompts), folder / "pictures")
+    things = ("cat", "dog", "lion", "castle", "house", "car", "sailboat", "pine", "sunflower", "sun", "moon")
+    places = ("in a meadow", "in the snow at night", "on a beach at sunset", "on the sea", "on a road")
+    pairs = [(one, other) for one in things for other in things if one != other]
+    prompts = [f"a {one} and a {other} {places[i % 5]}" for i, (one, other) in enumerate(pairs)]
+    collection = painter.collect(prompts, folder / "pictures")
     sheet = painter.label_sheet(painter.labels.search("castle")[0], collection)
     size = (1000, round(1000 * sheet.height / sheet.width))
     sheet.resize(size, Image.Resampling.LANCZOS).save(IMAGES / "label-sheet.jpg", quality=85)
 
-    bank = collection.concepts(24, labels=painter.labels)
+    bank = collection.concepts(18, labels=painter.labels)
     places = (
         "a castle in the snow at night",
         "a sailboat on the sea at sunset",
