@@ -56,13 +56,13 @@ def draw(folder: Path) -> None:
     sheet.resize(size, Image.Resampling.LANCZOS).save(IMAGES / "label-sheet.jpg", quality=85)
 
     bank = collection.concepts(18, labels=painter.labels)
-    places = (
+    wanted = (
         "a castle in the snow at night",
         "a sailboat on the sea at sunset",
         "a pine in a meadow",
         "a car",
     )
-    scenes = [painter.analyze(place, basis=bank) for place in places]
+    scenes = [painter.analyze(prompt, basis=bank) for prompt in wanted]
     corner = [(row, col) for row in range(9, 14) for col in range(1, 6)]
     painted = [scene.add_factor(bank["cat"]).paint("cat", corner) for scene in scenes]
     rows = [[painter.render(scene) for scene in row] for row in (scenes, painted)]
