@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ember_widgets.cli.errors import UserError
+from ember_widgets.cli.loading_options import add_loading_options
 
 if TYPE_CHECKING:
     from ember_widgets.labelling.question import LabelClient, Price
@@ -92,14 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--price-in", type=price_of_tokens, help="of a million tokens in")
     how.add_argument("--price-out", type=price_of_tokens, help="of a million tokens out")
     how.add_argument("--currency", default="USD", help="of these prices (default: USD)")
-    load = parser.add_argument_group("loading the model")
-    load.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
-    load.add_argument("--dtype", default="auto", help="bfloat16, float16, float32 or auto (default: auto)")
-    load.add_argument("--revision", help="branch, tag or commit")
-    load.add_argument("--variant", default="auto", help="fp16, none or auto (default: auto)")
-    load.add_argument("--cache-dir", help="where downloads are kept (default: the hub's cache)")
-    load.add_argument("--token", help="for gated or private repositories (default: as logged in)")
-    load.add_argument("--local-files-only", action="store_true", help="download nothing")
+    add_loading_options(parser)
 
 
 def label(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ember_widgets.cli.errors import UserError
+from ember_widgets.cli.loading_options import add_loading_options
 
 if TYPE_CHECKING:
     from ember_widgets.training.run import TrainingRun
@@ -86,14 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=int, nargs="+", metavar="STEP", help="which are looked at, from 0 (default: all)"
     )
     drawn.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance (default: 0)")
-    load = parser.add_argument_group("loading the model")
-    load.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
-    load.add_argument("--dtype", default="auto", help="bfloat16, float16, float32 or auto (default: auto)")
-    load.add_argument("--revision", help="branch, tag or commit")
-    load.add_argument("--variant", default="auto", help="fp16, none or auto (default: auto)")
-    load.add_argument("--cache-dir", help="where downloads are kept (default: the hub's cache)")
-    load.add_argument("--token", help="for gated or private repositories (default: as logged in)")
-    load.add_argument("--local-files-only", action="store_true", help="download nothing")
+    add_loading_options(parser)
 
 
 def train(options: argparse.Namespace) -> int:

@@ -59,6 +59,7 @@ class Collection:
         grid: rows and columns of the pictures' patches.
         space: which features are of which site; None for a collection of several sites that was begun by
             version 0.2 or earlier, which does not say so.
+        positional: features that follow the border of the picture whatever it shows, as far as the SAEs say.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class Collection:
         model: Mapping[str, str],
         grid: Grid | None = None,
         sites: Mapping[str, int] | None = None,
+        positional: Iterable[int] = (),
     ) -> None:
         self.folder = folder
         self.n_features = n_features
         self.model = dict(model)
         self.grid = Grid() if grid is None else grid
+        self.positional = tuple(positional)
         names = self.model.get("site", "").split(",")
         self.space = FeatureSpace.of(sites or {names[0]: n_features}) if sites or len(names) == 1 else None
         self._batch: list[Record] = []
@@ -98,7 +101,8 @@ class Collection:
             grid = Grid(*(_size(n, MAX_SIDE) for n in facts.get("grid", (16, 16))))
             n_features = _size(facts["n_features"], MAX_FEATURES)
             sites = checks.sites(facts["sites"], n_features) if "sites" in facts else None
-            return cls(path, n_features, checks.model(facts["model"]), grid, sites)
+            positional = [checks.feature_index(f, n_features) for f in facts.get("positional", ())]
+            return cls(path, n_features, checks.model(facts["model"]), grid, sites, positional)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{path / _MANIFEST} is not a collection's; delete the folder, or choose another"
@@ -112,6 +116,7 @@ class Collection:
         model: Mapping[str, str],
         grid: Grid | None = None,
         sites: Mapping[str, int] | None = None,
+        positional: Iterable[int] = (),
     ) -> Collection:
         """Open a collection to add to; make it if there is none.
 
@@ -121,6 +126,7 @@ class Collection:
             model: of the painter.
             grid: of its pictures; None = 16×16.
             sites: {site: how many features its SAE has}, if there are several.
+            positional: features that follow the border of the picture.
 
         Raises:
             ValueError: The existing one belongs to another model, site or SAE, or the folder holds something
@@ -148,8 +154,10 @@ class Collection:
             facts["grid"] = list(grid.shape)
         if sites is not None:
             facts["sites"] = dict(sites)
+        if positional := [int(feature) for feature in positional]:
+            facts["positional"] = positional
         files.write(folder / _MANIFEST, (json.dumps(facts, indent=1) + "\n").encode())
-        return cls(folder, n_features, model, grid, sites)
+        return cls(folder, n_features, model, grid, sites, positional)
 
     def check(self, model: Mapping[str, str]) -> None:
         """Refuse a model with another name, site or SAE than this collection's.
@@ -246,7 +254,10 @@ class Collection:
                             raise ValueError(f"picture {place} is of another size")
                         found[position] = picture.convert("RGB")
             if any(position not in found for position, _ in places):
-                raise ValueError(f"{self.folder} was collected without pictures; collect with pictures=True")
+                raise ValueError(
+                    f"{self.folder} was collected without pictures; "
+                    "collect with pictures=True into another folder"
+                )
         return [found[position] for position in range(len(indices))]
 
     def top(self, feature: int, n: int = 12) -> list[Hit]:
@@ -338,7 +349,7 @@ class Collection:
         n: int = 64,
         *,
         site: str | None = None,
-        ignore: Iterable[int] | NDArray[np.bool_] = (),
+        ignore: Iterable[int] | NDArray[np.bool_] | None = None,
         labels: Mapping[int, str] | None = None,
         seed: int = 0,
         stability: bool = True,
@@ -353,8 +364,8 @@ class Collection:
         Args:
             n: How many; if some of them turn out empty there are fewer. More need more pictures.
             site: Module path or short name; needed if the pictures were made with several sites.
-            ignore: Features of the site to leave out of the fit, such as `sae.positional`, as indices or as
-                bool (n_features,). Their weights are computed afterwards.
+            ignore: Features of the site to leave out of the fit, as indices or as bool (n_features,). Their
+                weights are computed afterwards. None = the positional ones of its SAE.
             labels: {feature of this collection: text}, which concepts are named after; see `bank.named`.
             seed: Of the sample, and of the two halves.
             stability: Also fit two halves of the pictures, to say which concepts both agree on; takes twice
@@ -381,6 +392,8 @@ class Collection:
         site, columns, place = self._site(site)
         if not len(self):
             raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
+        if ignore is None:
+            ignore = [f - columns.start for f in self.positional if columns.start <= f < columns.stop]
         ignored = feature_mask(ignore, columns.stop - columns.start)
         found = concept_fit.fit(
             self, columns, n, ignored, seed=checks.seed(seed), stability=stability, progress=progress

@@ -100,6 +100,7 @@ def collect(
         model.identity,
         model.grid,
         sizes if len(sizes) > 1 else None,
+        [model.space.index(f, site) for site, sae in model.saes.items() for f in sae.positional],
     )
 
     def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:

@@ -1,6 +1,6 @@
 """How well and how fast labels are found by meaning; prints tables.
 
-    python tests/benchmarks/meaning.py FOLDER_OR_HUB_ID
+    python -m tests.benchmarks.meaning [FOLDER_OR_HUB_ID]
 
 For each threshold of the cosine: of the hits by meaning, the share that a person would want (precision), and
 of what a person would want, the share that is found (recall). No word of a query is in the labels that it
@@ -14,7 +14,7 @@ import sys
 import time
 
 from ember_widgets.features.labels import Labels
-from ember_widgets.features.meaning import THRESHOLD, Meaning
+from ember_widgets.features.meaning import THRESHOLD, Meaning, usual
 
 LABELS = """
 cat | kitten sleeping on a blanket | dog portrait | puppy | lion with a mane | horse racing
@@ -135,7 +135,10 @@ def speed(meaning: Meaning, n: int = 10_240) -> None:
 
 def main() -> None:
     began = time.perf_counter()
-    meaning = Meaning.load(sys.argv[1])
+    meaning = Meaning.load(sys.argv[1]) if len(sys.argv) > 1 else usual()
+    if meaning is None:
+        print("no text embedding is on this machine; give a folder, or run: ember-widgets download --meaning")
+        return
     print(f"loading: {1000 * (time.perf_counter() - began):.0f} ms")
     quality(meaning)
     speed(meaning)

@@ -1,10 +1,14 @@
-"""The README's pictures of the widget: `python -m tests.lab.make_pictures` writes notebooks/images."""
+"""The pictures of README and docs: `python -m tests.lab.make_pictures` writes notebooks/images."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
+import ember_widgets as ember
+from ember_widgets.util.contact_sheet import contact_sheet
 from tests.lab.browser import launch, new_context
 from tests.lab.notebook import Notebook
 from tests.lab.server import LabServer
@@ -39,7 +43,36 @@ def shoot(folder: Path, *, dark: bool) -> None:
         view.root.screenshot(path=IMAGES / f"paint-{'dark' if dark else 'light'}.png")
 
 
+def draw(folder: Path) -> None:
+    """The sheet of a feature, and one concept painted into four pictures."""
+    painter = ember.Painter.embedded()
+    things = ("cat", "dog", "lion", "castle", "house", "car", "sailboat", "pine", "sunflower", "sun", "moon")
+    places = ("in a meadow", "in the snow at night", "on a beach at sunset", "on the sea", "on a road")
+    pairs = [(one, other) for one in things for other in things if one != other]
+    prompts = [f"a {one} and a {other} {places[i % 5]}" for i, (one, other) in enumerate(pairs)]
+    collection = painter.collect(prompts, folder / "pictures")
+    sheet = painter.label_sheet(painter.labels.search("castle")[0], collection)
+    size = (1000, round(1000 * sheet.height / sheet.width))
+    sheet.resize(size, Image.Resampling.LANCZOS).save(IMAGES / "label-sheet.jpg", quality=85)
+
+    bank = collection.concepts(18, labels=painter.labels)
+    wanted = (
+        "a castle in the snow at night",
+        "a sailboat on the sea at sunset",
+        "a pine in a meadow",
+        "a car",
+    )
+    scenes = [painter.analyze(prompt, basis=bank) for prompt in wanted]
+    corner = [(row, col) for row in range(9, 14) for col in range(1, 6)]
+    painted = [scene.add_factor(bank["cat"]).paint("cat", corner) for scene in scenes]
+    rows = [[painter.render(scene) for scene in row] for row in (scenes, painted)]
+    contact_sheet(rows, rows=["basis=bank", "the same cat"], side=160).save(
+        IMAGES / "same-concept.jpg", quality=88
+    )
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as light, tempfile.TemporaryDirectory() as dark:
         shoot(Path(light), dark=False)
         shoot(Path(dark), dark=True)
+        draw(Path(light))

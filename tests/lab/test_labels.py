@@ -151,7 +151,7 @@ def test_concepts_are_found_in_atlas_and_palette(notebook: Notebook, screenshots
     expect(panel.get_by_test_id("concept-lion")).to_be_visible()
     panel.screenshot(path=screenshots / "labels-concepts.png")
     panel.get_by_test_id("search").fill("lio")
-    expect(panel.get_by_test_id("title")).to_have_text("Nothing found")
+    expect(panel.get_by_test_id("title")).to_have_text("No feature found")
     panel.get_by_test_id("concept-lion").click()
     expect(panel.get_by_test_id("title")).to_have_text("Concept “lion”: 3 features")
     expect(panel.get_by_test_id("concept-lion")).to_have_attribute("aria-pressed", "true")

@@ -77,8 +77,9 @@ class Sheet:
 
     @property
     def to_label(self) -> list[int]:
-        """The features that are listed, without dead ones and those that the user has labelled."""
-        kept = ~(self._all.dead | self._all.own)
+        """The features that are listed, without those of the user's labels and those in no picture."""
+        seen = ~self._all.dead if self._all.collection is None else ~self._all.collection.statistics.dead
+        kept = seen & ~self._all.own
         return [feature for feature in self._listed if kept[feature]]
 
     def labels_came(self, features: Iterable[int]) -> None:

@@ -124,7 +124,7 @@ class TestPictures:
         made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
         collect(made, RUNS[:1], lambda *run: (codes_of(*run), None), progress=False)
         assert made.top(0, 1)
-        with pytest.raises(ValueError, match="was collected without pictures; collect with pictures=True"):
+        with pytest.raises(ValueError, match="collect with pictures=True into another folder"):
             made.picture(0)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +328,17 @@ class TestWrongThings:
     def test_a_file_that_is_not_there_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="cannot load .*none.npz: there is no such file"):
             ConceptBank.load(tmp_path / "none.npz")
+
+
+def test_positional_features_are_left_out_by_themselves(collection: Collection, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    shutil.copytree(collection.folder, folder)
+    manifest = json.loads((folder / "collection.json").read_text())
+    (folder / "collection.json").write_text(json.dumps(manifest | {"positional": [39]}))
+    again = Collection.open(folder)
+    assert again.positional == (39,)
+    given = collection.concepts(N, ignore=[39], stability=False, progress=False)
+    bank = again.concepts(N, stability=False, progress=False)
+    assert bank.ignore == (39,)
+    assert np.array_equal(bank.basis, given.basis)
+    assert again.concepts(N, ignore=(), stability=False, progress=False).ignore == ()
