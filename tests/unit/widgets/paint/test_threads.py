@@ -107,7 +107,7 @@ def test_a_message_that_cannot_be_sent_keeps_nothing_waiting(
 def test_a_request_that_would_end_the_program_is_answered(
     fault: BaseException, widget: PaintWidget, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*args: object) -> None:
+    def fail(*args: object, **more: object) -> None:
         raise fault
 
     monkeypatch.setattr(widget._open.queries, "search", fail)
