@@ -428,7 +428,7 @@ def test_the_disk_is_full_while_pictures_are_collected(real: Painting, disk: Ful
     disk.fill()
     more = "painter.collect(['a lion'], folder / 'c', seeds=range(5), progress=False)"
     assert f"{disk.why}" in error_of(real.notebook, more)
-    assert disk.files() == ["c/collection.json", "c/shard-00000.npz"]
+    assert disk.files() == ["c/collection.json", "c/peaks.npz", "c/shard-00000.npz"]
     assert Collection.open(disk.folder / "c").runs == [("a lion", seed) for seed in range(3)]
     real.goes_on(4)
     disk.free()
