@@ -161,11 +161,11 @@ def test_enter_in_the_search_does_what_the_highlighted_line_says(view: PaintView
     field = view.part("search-palette")
     field.fill("lantern")
     expect(view.part("found-10")).to_be_visible()
-    assert highlighted(view) == "a lantern#9"
+    assert highlighted(view) == "a lantern #9"
     plain = view.part("found-10").evaluate("line => getComputedStyle(line).backgroundColor")
     field.press("ArrowDown")
     expect(view.part("found-10")).to_have_attribute("aria-selected", "true")
-    assert highlighted(view) == "a lantern at night#10"
+    assert highlighted(view) == "a lantern at night #10"
     assert view.part("found-10").evaluate("line => getComputedStyle(line).backgroundColor") != plain
     field.press("Enter")
     expect(view.part("factor-5")).to_contain_text("a lantern at night")
