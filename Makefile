@@ -60,7 +60,7 @@ chromium:
 	@echo "Installing into .venv (PyTorch is large: this can take some minutes)"
 	@$(PYTHON) -m venv .venv || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PIP) install $(TORCH)
-	@$(PIP) install --editable '.[atlas,lab]'
+	@$(PIP) install --editable '.[atlas,lab,labels]'
 	@touch $@
 
 .venv/for-tests: .venv/for-demo
