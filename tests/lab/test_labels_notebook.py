@@ -13,8 +13,10 @@ NAME = "07_labels.ipynb"
 SHORTER = {
     "n_pictures = 120": "n_pictures = 60",
     "n=24": "n=20",
-    "run = painter.label(collection=collection, client=client)": "run = painter.label("
-    "[known.labels.search(name)[0] for name in ('cat', 'sun', 'snow')], collection=collection, client=client)",
+    "run = painter.label(collection=collection, client=client)": (
+        "three = [known.labels.search(name)[0] for name in ('cat', 'sun', 'snow')]\\n"
+        "run = painter.label(three, collection=collection, client=client)"
+    ),
 }
 
 
