@@ -179,7 +179,7 @@ class SheetReader:
 
 
 def parsed(text: str) -> tuple[Kind, str] | None:
-    """Which question a text is, and the label that it is about; None if it is no question of ours."""
+    """Which question a text is, and the label that it is about; None if it is another text."""
     if text.startswith(questions.text_of("label").splitlines()[0]):
         return "label", ""
     kinds: tuple[Kind, ...] = ("detection", "causal")
@@ -262,7 +262,7 @@ def named(
     marked = float(np.mean([tile.share(best, tile.marked) for tile in active]))
     if marked < 0.2:
         return unclear
-    # What draws the thing is no part of it, though it may be strongest in a part.
+    # A feature that draws the thing is not a part of it, though it may be strongest in a part.
     drawn = [after.share(best, middle()) - before.share(best, middle()) for before, after in pairs]
     part = "" if drawn and np.mean(drawn) >= DRAWN else part_of(best, active)
     rise = [after.evidence(best, middle()) - before.evidence(best, middle()) for before, after in pairs]

@@ -575,7 +575,7 @@ def collect(
     finally:
         bar.close()
         collection.flush()
-    # Whoever asks for a feature's pictures first need not wait; if a shard is damaged, they are told.
+    # Made now, so that the first question does not wait for it. A damaged shard is named by that question.
     if missing:
         with contextlib.suppress(OSError, ValueError):
             collection.index_peaks()

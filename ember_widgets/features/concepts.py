@@ -23,7 +23,7 @@ from PIL import Image
 from ember_widgets.dictionary import non_negative
 from ember_widgets.features import concept_file, concept_fit
 from ember_widgets.features.hit import Hit
-from ember_widgets.features.labels import Labels, checked
+from ember_widgets.features.labels import LabelHit, Labels, checked
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
@@ -202,7 +202,16 @@ class ConceptBank:
         Args:
             text: Words or beginnings of words, see `Labels.search`; an empty text finds nothing.
         """
-        return [self[k] for k in Labels(dict(enumerate(self.names))).search(text)]
+        return [self[hit.feature] for hit in self.find(text)]
+
+    def find(self, text: str) -> list[LabelHit]:
+        """As `search`, with the reason why each concept was found; `feature` is the concept's number."""
+        return self._labels.find(text)
+
+    @cached_property
+    def _labels(self) -> Labels:
+        """The names, kept with what a search computes of them."""
+        return Labels(dict(enumerate(self.names)))
 
     def named(self, labels: Mapping[int, str]) -> ConceptBank:
         """The bank with names from labels.

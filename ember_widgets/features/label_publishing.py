@@ -73,13 +73,13 @@ def push(upload: LabelUpload, labels: Mapping[int, Label], own: Collection[int])
     """
     if not labels:
         raise ValueError("there are no labels to upload; set some, or add some with labels.add()")
-    told = {f: _told(label, f in own) for f, label in sorted(labels.items())}
+    published = {f: _as_published(label, f in own) for f, label in sorted(labels.items())}
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
         for name in ("labels.json", "labels.jsonl"):
-            label_file.write(place / name, told)
-        (place / "README.md").write_text(card(upload, told), "utf-8")
-        message = upload.message or f"Labels of {checks.plural(len(told), 'feature')}"
+            label_file.write(place / name, published)
+        (place / "README.md").write_text(card(upload, published), "utf-8")
+        message = upload.message or f"Labels of {checks.plural(len(published), 'feature')}"
         return Hub(token=upload.token, kind="dataset").upload(
             upload.repo, place, private=upload.private, message=message
         )
@@ -110,8 +110,8 @@ def card(upload: LabelUpload, labels: Mapping[int, Label]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _told(label: Label, is_own: bool) -> Label:
-    """A label as it is published: folders of the author's machine are not told."""
+def _as_published(label: Label, is_own: bool) -> Label:
+    """A label as it is published: folders of the author's machine are not published."""
     model = label.model
     if os.path.isabs(model) or model.startswith((".", "~")) or "\\" in model:
         model = model.replace("\\", "/").rstrip("/").rpartition("/")[2]

@@ -91,6 +91,7 @@ class FeatureSheets:
         self._starts: dict[Run, Start] = {}
         self._pictures: dict[tuple[Run, bool, int | None], bytes] = {}
         self._pools: dict[tuple[int, int], tuple[list[Run], NDArray[np.float32]]] = {}
+        self._sizes: dict[str, NDArray[np.float32]] = {}
 
     # sheets
 
@@ -259,7 +260,9 @@ class FeatureSheets:
         sae, here = self._model.saes[site], self._model.space.columns(site)
         live = here.start + np.flatnonzero(self._collection.statistics.frequency[here])
         pool = self._chance(f"foils {site}", 0).permutation(live)[:N_FOILS]
-        sizes = (sae.unit * sae.W_dec.norm(dim=1)).cpu().numpy()
+        if site not in self._sizes:
+            self._sizes[site] = (sae.unit * sae.W_dec.norm(dim=1)).cpu().numpy()
+        sizes = self._sizes[site]
         unlike = abs(np.log((sizes[pool - here.start] + TINY) / (sizes[number] + TINY)))
         nearest = pool[np.argsort(unlike, kind="stable")]
         return [int(foil) for foil in nearest if foil != feature][: N_FOILS // 2]

@@ -42,8 +42,8 @@ def search_concepts(text: str, bank: ConceptBank | None) -> list[FoundConcept]:
     """Concepts for a text, those with its words in their names first."""
     if bank is None or text.strip().removeprefix("#").isdecimal():  # a number is that of a feature
         return []
-    hits = Labels(dict(enumerate(bank.names))).find(text)
-    return [FoundConcept(bank[hit.feature], hit.reason == "meaning") for hit in hits[:MAX_HITS]]
+    hits = bank.find(text)[:MAX_HITS]
+    return [FoundConcept(bank[hit.feature], hit.reason == "meaning") for hit in hits]
 
 
 def features_of(concept: Concept, space: FeatureSpace) -> dict[int, float]:
