@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 from PIL import Image
 from typing_extensions import get_protocol_members
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from ember_widgets.painter.inspection import Inspection
     from ember_widgets.painter.prompt_notes import PromptNotes
     from ember_widgets.painter.robustness import Robustness, SeedTrial
+
+
+Connection = Literal["connected", "reconnecting", "closed"]
+"""How the connection to a server is: "reconnecting" while it is broken and tried again."""
 
 
 @runtime_checkable
@@ -227,6 +231,28 @@ class LabelsFeatures(Protocol):
         """What `label` would ask, take and cost; asks nothing."""
 
 
+class Connects(Protocol):
+    """The model is on a server, and the connection to it may break and come back."""
+
+    @property
+    def connection(self) -> Connection:
+        """How the connection is now."""
+
+    def on_connection(self, listener: Callable[[Connection], None]) -> Callable[[], None]:
+        """Call the listener, in any thread, whenever the connection breaks or comes back.
+
+        Returns:
+            A function that ends the calls.
+        """
+
+
+class Shares(Protocol):
+    """Pictures can be put on the server's gallery."""
+
+    def share(self, scene: Scene, title: str = "") -> str:
+        """Draw a scene there, and show it in the gallery; returns the gallery's address."""
+
+
 CAPABILITIES: Mapping[str, type[Any]] = {
     "styles": Styles,
     "guidance": Guides,
@@ -244,6 +270,8 @@ CAPABILITIES: Mapping[str, type[Any]] = {
     "robustness": TriesSeeds,
     "label": LabelsFeatures,
     "concepts": HasConcepts,
+    "connection": Connects,
+    "share": Shares,
 }
 """Every capability by its name."""
 

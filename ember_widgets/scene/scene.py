@@ -866,12 +866,34 @@ class Scene:
 
     def to_bytes(self, picture: Picture | None = None) -> bytes:
         """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture."""
-        text = scene_file.text(self._plain_fields())
+        text = scene_file.text(self.plain_fields())
         if picture is None:
             return text.encode()
         stream = io.BytesIO()
         picture.save(stream, "PNG")
         return png.with_text(stream.getvalue(), scene_file.FORMAT, text)
+
+    def plain_fields(self) -> dict[str, Any]:
+        """The fields as they are written: {name: JSON value or array}, without those of default value.
+
+        ``Scene(**fields)`` is this scene again.
+        """
+        fields = self._fields() | {"model": dict(self.model)}
+        n_base = len(self.base_basis)
+        if n_base <= self.n_factors and self.origins == _first(n_base, self.n_factors):
+            del fields["origins"]  # the default
+        if self._ids == tuple(range(self.n_factors)) and self._next_id == self.n_factors:
+            del fields["factor_ids"], fields["next_factor_id"]
+        if not self.style:
+            del fields["style"]
+        if self.image is None and self.image_strength == 0.5:
+            del fields["image_strength"]  # the default
+        if self.guidance == 0:
+            del fields["guidance"]
+        if self.sites is not None:
+            fields["sites"] = dict(self.sites)
+        absent = ("edit_steps", "image", "sites", "factor_steps")
+        return {name: value for name, value in fields.items() if name not in absent or value is not None}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scene:
@@ -976,7 +998,7 @@ class Scene:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles go through the constructor, so that their arrays are read-only too.
-        return _rebuilt, (self._plain_fields(),)
+        return _rebuilt, (self.plain_fields(),)
 
     def _factor(self, factor: int | str) -> int:
         return checks.factor_index(factor, self.names)
@@ -1062,24 +1084,6 @@ class Scene:
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    def _plain_fields(self) -> dict[str, Any]:
-        fields = self._fields() | {"model": dict(self.model)}
-        n_base = len(self.base_basis)
-        if n_base <= self.n_factors and self.origins == _first(n_base, self.n_factors):
-            del fields["origins"]  # the default
-        if self._ids == tuple(range(self.n_factors)) and self._next_id == self.n_factors:
-            del fields["factor_ids"], fields["next_factor_id"]
-        if not self.style:
-            del fields["style"]
-        if self.image is None and self.image_strength == 0.5:
-            del fields["image_strength"]  # the default
-        if self.guidance == 0:
-            del fields["guidance"]
-        if self.sites is not None:
-            fields["sites"] = dict(self.sites)
-        absent = ("edit_steps", "image", "sites", "factor_steps")
-        return {name: value for name, value in fields.items() if name not in absent or value is not None}
 
 
 def _grid_of(strengths: object) -> tuple[int | str, int | str]:

@@ -23,6 +23,9 @@ ROOMS = (
     ("widgets.inspect", "widgets.atlas"),
     ("widgets.paint",),
     ("widgets.shared",),
+    ("agent",),
+    ("serve.server", "serve.client"),
+    ("serve.wire",),
     ("embedded",),
     ("plots",),
     ("painter",),
@@ -36,7 +39,7 @@ ROOMS = (
 )
 # The package itself only names, lazily, what stands in the rooms; so does a module that notebooks of 0.1
 # import from.
-OUTSIDE = {"", "_version", "checkpoints", "widgets"}
+OUTSIDE = {"", "_version", "checkpoints", "serve", "widgets"}
 
 NOTEBOOK = {"anywidget", "ipycanvas", "ipywidgets", "traitlets", "IPython"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
@@ -45,6 +48,10 @@ MAY_IMPORT = {
     "scene": {"numpy", "scipy", "typing_extensions"},
     "util": {"av", "numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
     "features": {"numpy", "PIL", "model2vec", "scipy", "sklearn", "tqdm", "typing_extensions", "umap"},
+    "agent": {"PIL", "mcp", "numpy"},
+    "serve.client": {"PIL", "httpx", "numpy", "websockets"},
+    "serve.server": {"PIL", "fastapi", "numpy", "ray", "starlette", "websockets"},
+    "serve.wire": {"PIL", "numpy"},
     "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
 }
 # Packages that a room must not import, wherever in a file.
@@ -56,6 +63,9 @@ MUST_NOT_LOAD = {
     "cli": TORCH | NOTEBOOK,
     "plots": TORCH | {"matplotlib"},
     "labelling": TORCH | {"matplotlib", "openai"},
+    "agent": TORCH | {"mcp"},
+    "serve.client": TORCH | {"fastapi", "ray", "starlette"},
+    "serve.wire": TORCH,
     "widgets.paint": TORCH,
     "widgets.shared": TORCH,
     "widgets.inspect": TORCH,

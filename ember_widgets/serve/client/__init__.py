@@ -1,0 +1,1 @@
+"""The client: a painter whose model is on a server."""

@@ -1,0 +1,1 @@
+"""The server: a painter for many clients."""

@@ -1,0 +1,32 @@
+"""What a server allows each client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a server. Clients are told them, and refusals name them.
+
+    Args:
+        requests_per_s: Calls of a client, on average; a burst of twice as many is allowed.
+        prompt_length: Characters of a prompt or a style.
+        n_steps: Denoising steps of a run.
+        n_factors: Factors of a scene.
+        n_icons: Features of one call of `draw_icons`.
+        sessions_per_token: Open connections with one token; without tokens, of one address.
+        sessions: Open connections of one replica.
+        idle_minutes: A connection without a call for so long is closed; a client opens it again when needed.
+        waiting: Calls of a client that wait or are worked on.
+    """
+
+    requests_per_s: float = 30.0
+    prompt_length: int = 1000
+    n_steps: int = 4
+    n_factors: int = 256
+    n_icons: int = 16
+    sessions_per_token: int = 8
+    sessions: int = 200
+    idle_minutes: float = 60.0
+    waiting: int = 32

@@ -1,0 +1,1 @@
+"""What server and client have in common: frames, values, and the table of calls."""

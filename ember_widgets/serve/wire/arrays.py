@@ -1,0 +1,123 @@
+"""Arrays on the wire: each is sent once, and named by its hash from then on.
+
+A server keeps the arrays that clients sent in an `ArrayStore`. A name is computed from the array itself, so
+nobody can put other values under a name that someone else uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from ember_widgets.serve.wire.frames import BadFrame
+from ember_widgets.util.checks import FloatArray
+
+MAX_ARRAY_BYTES = 2**26
+"""Of one array, unpacked."""
+LEVEL = 1
+"""Of zlib: higher ones save a few percent and take several times as long."""
+
+
+def name_of(array: FloatArray) -> str:
+    """The name of an array: a hash of its shape and its bits."""
+    shape = ",".join(str(n) for n in array.shape)
+    return hashlib.sha256(shape.encode() + b";" + _bits(array).tobytes()).hexdigest()[:32]
+
+
+def deflated(array: FloatArray, base: FloatArray | None = None) -> bytes:
+    """The bits of an array, compressed; exact.
+
+    Args:
+        array: float32.
+        base: An array of the same shape that the other side has: only what differs from it takes space.
+    """
+    bits = _bits(array)
+    return zlib.compress(bits if base is None else bits ^ _bits(base), LEVEL)
+
+
+def inflated(data: bytes, shape: Sequence[int], base: FloatArray | None = None) -> FloatArray:
+    """The array that `deflated` was given; never unpacks more bytes than its shape has.
+
+    Raises:
+        BadFrame: It cannot be unpacked, or is not of this shape.
+    """
+    size = 4 * math.prod(shape)
+    if size > MAX_ARRAY_BYTES:
+        raise BadFrame(f"an array has {size} bytes; at most {MAX_ARRAY_BYTES} are allowed")
+    unzip = zlib.decompressobj()
+    try:
+        raw = unzip.decompress(data, size + 1)
+    except zlib.error:
+        raise BadFrame("an array cannot be unpacked") from None
+    if len(raw) != size or not unzip.eof or unzip.unused_data:
+        raise BadFrame(f"an array does not have the {size} bytes of its shape {list(shape)}")
+    bits = np.frombuffer(raw, "<u4").reshape(tuple(shape))
+    if base is not None:
+        bits = bits ^ _bits(base)
+    found: FloatArray = bits.astype("<u4").view("<f4").astype(np.float32, copy=False)
+    found.flags.writeable = False
+    return found
+
+
+def checked_shape(shape: object, n_axes: Sequence[int] = (1, 2, 3)) -> tuple[int, ...]:
+    """A shape as it came.
+
+    Raises:
+        BadFrame: It is not a list of so many sizes, or is too large.
+    """
+    is_shape = isinstance(shape, list) and all(type(n) is int and 0 <= n < 2**26 for n in shape)
+    if not isinstance(shape, list) or not is_shape or len(shape) not in n_axes:
+        raise BadFrame("an array has no valid shape")
+    if 4 * math.prod(shape) > MAX_ARRAY_BYTES:
+        raise BadFrame(f"an array of shape {shape} is larger than {MAX_ARRAY_BYTES} bytes")
+    return tuple(shape)
+
+
+class ArrayStore:
+    """Arrays by their names; the least recently used are forgotten. Any thread may use it.
+
+    Args:
+        max_bytes: How many bytes are kept.
+    """
+
+    def __init__(self, max_bytes: int = 2**28) -> None:
+        self.max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._arrays: OrderedDict[str, FloatArray] = OrderedDict()
+        self._n_bytes = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes are kept now."""
+        return self._n_bytes
+
+    def put(self, array: FloatArray) -> str:
+        """Keep an array; returns its name."""
+        name = name_of(array)
+        with self._lock:
+            if name not in self._arrays:
+                self._arrays[name] = array
+                self._n_bytes += array.nbytes
+            self._arrays.move_to_end(name)
+            while self._n_bytes > self.max_bytes and len(self._arrays) > 1:
+                _, forgotten = self._arrays.popitem(last=False)
+                self._n_bytes -= forgotten.nbytes
+        return name
+
+    def get(self, name: str) -> FloatArray | None:
+        """An array; None if it is not here."""
+        with self._lock:
+            array = self._arrays.get(name)
+            if array is not None:
+                self._arrays.move_to_end(name)
+            return array
+
+
+def _bits(array: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
+    return np.ascontiguousarray(array, "<f4").view("<u4")
