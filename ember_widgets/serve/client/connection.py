@@ -367,7 +367,7 @@ class Connection:
                 self._rest()
             elif not self._closed:
                 # Not all clients at once, when a server is back.
-                _pause(pause * random.uniform(0.6, 1.0), lambda: self._closed)  # noqa: S311
+                _pause(pause * random.uniform(0.6, 1.0), lambda: self._closed)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
         self._tried.set()
 

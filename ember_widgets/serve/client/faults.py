@@ -11,7 +11,7 @@ from ember_widgets import __version__
 from ember_widgets.serve.client.address import Address
 from ember_widgets.serve.wire.frames import PROTOCOL
 
-ASK_TOKEN = "give the token that whoever runs it gave you: token=..., or the link with #token=... in it"  # noqa: S105
+ASK_TOKEN = "give the token that whoever runs it gave you: token=..., or the link with #token=... in it"
 
 
 class OtherProtocol(ConnectionError):
