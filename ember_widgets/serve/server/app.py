@@ -22,6 +22,21 @@ CLOSING_S = 5.0
 """How long a client may take to close its side."""
 
 
+def person_of_request(request: Request) -> str:
+    """The name of who sends a request; for use with `Depends`.
+
+    Raises:
+        PermissionError: The token is wrong; the app answers 401.
+    """
+    replica: Replica = request.app.state.replica
+    address = request.client.host if request.client else None
+    return person_of(replica.tokens, request.headers, address)
+
+
+Person = Annotated[str, Depends(person_of_request)]
+"""The argument of an address that only people with a token may use: their name."""
+
+
 def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:
     """The app that serves a replica's painter.
 
@@ -38,7 +53,6 @@ def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:
 
     app = FastAPI(title="ember_widgets", version=__version__, lifespan=lifespan)
     app.state.replica = made
-    person = Annotated[str, Depends(person_of_request)]
 
     @app.exception_handler(PermissionError)
     async def refused(request: Request, fault: PermissionError) -> JSONResponse:
@@ -56,13 +70,13 @@ def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:
         }
 
     @app.get("/v1/models")
-    async def models(person: person) -> dict[str, Any]:  # type: ignore[valid-type]
+    async def models(person: Person) -> dict[str, Any]:
         """What the server says of itself and its painter."""
         welcome = await run_in_threadpool(made.welcome, person)
         return welcome.packed()
 
     @app.get("/v1/files/{name}")
-    async def file(name: str, request: Request, person: person) -> Response:  # type: ignore[valid-type]
+    async def file(name: str, request: Request, person: Person) -> Response:
         """A file of the model: labels, icons, statistics, concepts or an SAE."""
         found = (await run_in_threadpool(made.files.all)).get(name)
         if found is None:
@@ -76,17 +90,6 @@ def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:
         await serve(made, socket)
 
     return app
-
-
-def person_of_request(request: Request) -> str:
-    """The name of who sends a request; for use with `Depends`.
-
-    Raises:
-        PermissionError: The token is wrong; the app answers 401.
-    """
-    replica: Replica = request.app.state.replica
-    address = request.client.host if request.client else None
-    return person_of(replica.tokens, request.headers, address)
 
 
 async def serve(replica: Replica, socket: WebSocket) -> None:
@@ -120,8 +123,9 @@ async def serve(replica: Replica, socket: WebSocket) -> None:
 async def _exchange(socket: WebSocket, session: Session) -> None:
     """Pass on what arrives, until one side ends the connection."""
     reading = asyncio.create_task(_read(socket, session))
+    either: tuple[asyncio.Future[Any], ...] = (reading, session.ended)
     try:
-        await asyncio.wait([reading, session.ended], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if session.ended.done() and not reading.done():
             await _close(socket, session.ended.result())
     finally:

@@ -203,7 +203,9 @@ class Session:
             return
         slot, name = head.get("slot", ""), head.get("call")
         if not isinstance(slot, str) or len(slot) > 200:
-            raise BadFrame(f"slot={shown(slot)} is not a text of up to 200 characters")
+            message = f"slot={shown(slot)} is not a text of up to 200 characters"
+            await self._refuse(number, Failure("ValueError", message))
+            return
         args = head.get("args", {})
         request = Request(replica, name if isinstance(name, str) else "", args, frame.buffers)
         try:

@@ -46,7 +46,8 @@ def decoded(data: bytes) -> Image.Image:
                     f"the picture has {picture.width}×{picture.height} pixels; "
                     f"at most {MAX_PIXELS} are allowed"
                 )
-            return picture.convert("RGB")
+            found: Image.Image = picture.convert("RGB")
+            return found
     except BadFrame:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
