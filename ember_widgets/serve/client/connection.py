@@ -398,7 +398,8 @@ class Connection:
     def _greeted(self, socket: ClientConnection) -> Welcome:
         """What the server says to this client's first frame."""
         address = self.address
-        socket.send(pack({"type": "hello", "protocol": PROTOCOL, "version": __version__, "client": "python"}))
+        hello = {"type": "hello", "protocol": PROTOCOL, "version": __version__, "client": "python"}
+        _try_send(socket, pack(hello))  # a server that refuses may have closed already; it said why
         try:
             frame = unpack(socket.recv(timeout=OPEN_S))
             if frame.type == "welcome":

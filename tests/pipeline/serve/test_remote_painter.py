@@ -45,6 +45,10 @@ def painted(painter: ember.Painter) -> ember.Scene:
     return painter.analyze(PROMPT, seed=3, n_factors=4).paint(0, "centre", 1.3).erase("floor")
 
 
+def same(one: Any, other: Any) -> bool:
+    return np.array_equal(np.asarray(one), np.asarray(other))
+
+
 def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 10
     while not condition():
@@ -73,12 +77,12 @@ class TestVerbs:
         for image in (tmp_path / "photo.png", pixels):
             found = remote.analyze("a tree", image=image, image_strength=0.7)
             assert found == painter.analyze("a tree", image=image, image_strength=0.7)
-        assert np.array_equal(remote.render(found), painter.render(found))
+        assert same(remote.render(found), painter.render(found))
 
     def test_pictures_are_the_local_ones(
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
     ) -> None:
-        assert np.array_equal(remote.render(painted), painter.render(painted))
+        assert same(remote.render(painted), painter.render(painted))
 
     def test_previews_are_near(self, remote: ember.RemotePainter, painted: ember.Scene) -> None:
         assert remote.previews(painted)
@@ -99,12 +103,12 @@ class TestVerbs:
         for name, value in vars(local).items():
             other = getattr(found, name)
             assert other.tobytes() == value.tobytes() if isinstance(value, np.ndarray) else other == value
-        assert np.array_equal(remote.activations(painted), painter.activations(painted))
+        assert same(remote.activations(painted), painter.activations(painted))
 
     def test_icons(self, painter: ember.Painter, remote: ember.RemotePainter) -> None:
-        assert np.array_equal(remote.icon(3, seed=1), painter.icon(3, seed=1))
+        assert same(remote.icon(3, seed=1), painter.icon(3, seed=1))
         for one, other in zip(remote.draw_icons([3, 4]), painter.draw_icons([3, 4]), strict=True):
-            assert np.array_equal(one, other)
+            assert same(one, other)
 
     def test_notes_of_a_prompt(self, painter: ember.Painter, remote: ember.RemotePainter) -> None:
         assert remote.prompt_notes("a zebra") == painter.prompt_notes("a zebra")
@@ -114,9 +118,9 @@ class TestVerbs:
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene, tmp_path: Path
     ) -> None:
         sheet: dict[str, Any] = {"gains": [0.5, 1.5], "seeds": [3], "side": 64}
-        assert np.array_equal(remote.sweep(painted, 0, **sheet), painter.sweep(painted, 0, **sheet))
+        assert same(remote.sweep(painted, 0, **sheet), painter.sweep(painted, 0, **sheet))
         found, local = remote.robustness(painted, 2), painter.robustness(painted, 2)
-        assert np.array_equal(found.change, local.change)
+        assert same(found.change, local.change)
         remote.record([painted], tmp_path / "here.gif", progress=False)
         painter.record([painted], tmp_path / "there.gif", progress=False)
         assert (tmp_path / "here.gif").read_bytes() == (tmp_path / "there.gif").read_bytes()
@@ -135,7 +139,7 @@ class TestVerbs:
         scenes = [painted.paint(1, "left", 0.2 + i / 10) for i in range(8)]
         with ThreadPoolExecutor(8) as pool:
             pictures = list(pool.map(remote.render, scenes))
-        assert all(np.array_equal(p, painter.render(s)) for p, s in zip(pictures, scenes, strict=True))
+        assert all(same(p, painter.render(s)) for p, s in zip(pictures, scenes, strict=True))
 
 
 class TestTheModel:
@@ -154,7 +158,7 @@ class TestTheModel:
         with pytest.raises(
             AttributeError, match="no collect: that needs the model.*painter.collect with a P"
         ):
-            remote.collect  # noqa: B018
+            remote.collect  # type: ignore[attr-defined]  # noqa: B018
         assert not hasattr(remote, "colour")
 
     def test_what_is_known_of_features(self, painter: ember.Painter, remote: ember.RemotePainter) -> None:
@@ -164,7 +168,7 @@ class TestTheModel:
         }
         assert remote.statistics is not None
         assert painter.statistics is not None
-        assert np.array_equal(remote.statistics.frequency, painter.statistics.frequency)
+        assert same(remote.statistics.frequency, painter.statistics.frequency)
         assert remote.concepts is None
         with pytest.raises(TypeError, match="not a bank of concepts"):
             remote.concepts = "lion"  # type: ignore[assignment]
@@ -201,8 +205,8 @@ class TestTheModel:
         found, local = Catalogue(remote), Catalogue(painter)
         assert found.like(3) == local.like(3)
         assert (found.sae, found.search("tree")) == (local.sae, local.search("tree"))
-        assert np.array_equal(found.typical, local.typical)
-        assert np.array_equal(found.positional, local.positional)
+        assert same(found.typical, local.typical)
+        assert same(found.positional, local.positional)
 
     def test_concepts_come_over(self, painter: ember.Painter) -> None:
         ones = np.zeros((1, painter.n_features), np.float32)
@@ -250,7 +254,7 @@ class TestTheConnection:
     def test_a_wrong_token(self, painter: ember.Painter) -> None:
         with running(painter, tokens=Tokens({"secret": "ada"})) as url:
             for token in (None, "other"):
-                with pytest.raises(PermissionError, match="ask whoever runs the server"):
+                with pytest.raises(PermissionError, match="token"):
                     ember.connect(url, token)
             with ember.connect(f"{url}/#token=secret") as remote:
                 assert remote.person == "ada"
@@ -270,14 +274,14 @@ class TestTheConnection:
                     time.sleep(0.1)  # it is being drawn now
                     break_all(remote)
                     until(lambda: "reconnecting" in states)
-                assert np.array_equal(waiting.result(10), local)
+                assert same(waiting.result(10), local)
             until(lambda: remote.connection == "reconnecting")
             replica.close()
             waiting = pool.submit(remote.render, painted)
             # Another replica, which never saw the arrays of this scene.
             with running(painter, port=urlsplit(url).port or 0):
-                assert np.array_equal(waiting.result(10), local)
-                assert np.array_equal(remote.render(other), painter.render(other))
+                assert same(waiting.result(10), local)
+                assert same(remote.render(other), painter.render(other))
                 assert states[-1] == "connected"
                 remote.close()
         assert states[-1] == "closed"
@@ -292,7 +296,7 @@ class TestTheConnection:
             stop.set()
             with pytest.raises(Cancelled):
                 waiting.result(1)
-        assert np.array_equal(remote.render(painted), painter.render(painted))
+        assert same(remote.render(painted), painter.render(painted))
 
     def test_what_nobody_refers_to_is_closed(self, painter: ember.Painter) -> None:
         replica = Replica(painter)

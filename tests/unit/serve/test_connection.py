@@ -122,7 +122,6 @@ def scene(seed: int = 0) -> Scene:
         model={"id": "m", "site": "down_blocks.2.attentions.1", "sae": "s"},
         names=("x", "y"),
         colors=("#112233", "#445566"),
-        colours=("#112233", "#445566"),
         strengths=strengths,
         remainder=np.ones((16, 16), np.float32),
         basis=basis,
@@ -443,7 +442,7 @@ class TestABrokenConnection:
         with scripted(dies, friendly) as url, connected(url) as connection:
             ended: list[str] = []
             connection.on_state(ended.append)()
-            connection.on_state(lambda state: 1 / 0)  # type: ignore[arg-type,return-value]
+            connection.on_state(lambda state: 1 / 0)  # type: ignore[arg-type]
             assert connection.call("render", {"prompt": "a"}).value == {"prompt": "a"}
             assert ended == []
             assert "a listener of the connection failed" in caplog.text
