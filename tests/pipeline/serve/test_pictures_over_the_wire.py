@@ -35,7 +35,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     ],
 )
 def test_a_painted_picture(painter: ember.Painter, client: WireClient, options: dict[str, Any]) -> None:
-    given = {"prompt": "a castle on a hill", "seed": 3, "n_steps": 1} | options
+    given: dict[str, Any] = {"prompt": "a castle on a hill", "seed": 3, "n_steps": 1} | options
     scene, local = client.scene("analyze", **given), painter.analyze(**given)
     assert scene == local
     painted = scene.paint(0, "centre", 1.3).erase("floor")

@@ -232,7 +232,7 @@ class TestValues:
         picture = Image.fromarray(pixels)
         assert np.array_equal(np.asarray(values.decoded(values.encoded(picture, "png"))), pixels)
         for form in ("webp", "jpeg"):
-            found = np.asarray(values.decoded(values.encoded(picture, form)), int)  # type: ignore[arg-type]
+            found = np.asarray(values.decoded(values.encoded(picture, form)), int)
             assert abs(found - pixels).mean() < 12
 
     @pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(40), b"\x89PNG\r\n\x1a\n" + bytes(9)])
