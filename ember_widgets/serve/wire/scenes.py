@@ -42,18 +42,23 @@ class MissingArrays(Exception):
         self.names = tuple(names)
 
 
-def kept_arrays(scene: Scene) -> dict[str, FloatArray]:
-    """{name: array} of what a scene on the wire refers to by name."""
+def kept_arrays(
+    scene: Scene, name_of: Callable[[FloatArray], str] = arrays.name_of
+) -> dict[str, FloatArray]:
+    """{name: array} of what a scene on the wire refers to by name; see `packed`."""
     found = (getattr(scene, field) for field in (*ARRAY_FIELDS, *OPTIONAL_ARRAYS) if field not in PAINTED)
-    return {arrays.name_of(array): array for array in found if array is not None}
+    return {name_of(array): array for array in found if array is not None}
 
 
-def packed(scene: Scene, buffers: list[bytes]) -> dict[str, Any]:
+def packed(
+    scene: Scene, buffers: list[bytes], name_of: Callable[[FloatArray], str] = arrays.name_of
+) -> dict[str, Any]:
     """A scene as JSON.
 
     Args:
         scene: The scene.
         buffers: Its painted arrays are appended here; all others are named, see `kept_arrays`.
+        name_of: Gives `arrays.name_of` of an array; one that remembers it saves time.
     """
     fields = scene.plain_fields()
     content = {name: fields[name] for name in (*PLAIN_FIELDS, *OPTIONAL_FIELDS) if name in fields}
@@ -63,12 +68,12 @@ def packed(scene: Scene, buffers: list[bytes]) -> dict[str, Any]:
             continue
         array = fields[field]
         if field not in PAINTED:
-            entries[field] = {"name": arrays.name_of(array)}
+            entries[field] = {"name": name_of(array)}
             continue
         base = scene.base_strengths if field == "strengths" else None
         entry = {"shape": list(array.shape), "buffer": len(buffers)}
         buffers.append(arrays.deflated(array, None if base is None else _fitted(base, array.shape)))
-        entries[field] = entry if base is None else entry | {"base": arrays.name_of(base)}
+        entries[field] = entry if base is None else entry | {"base": name_of(base)}
     return content | {"arrays": entries}
 
 
