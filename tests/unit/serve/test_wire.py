@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,10 +96,23 @@ class TestArrays:
 
     def test_never_unpack_more_than_their_shape(self) -> None:
         bomb = zlib.compress(bytes(2**24))
-        with pytest.raises(BadFrame, match="16 bytes of its shape"):
-            arrays.inflated(bomb, (2, 2))
+        tracemalloc.start()
+        try:
+            with pytest.raises(BadFrame, match="16 bytes of its shape"):
+                arrays.inflated(bomb, (2, 2))
+            assert tracemalloc.get_traced_memory()[1] < 2**20
+        finally:
+            tracemalloc.stop()
         with pytest.raises(BadFrame, match="at most"):
             arrays.inflated(bomb, (2**13, 2**13))
+
+    @pytest.mark.parametrize(
+        "damage", [lambda data: data + b"more", lambda data: data[:-3], lambda data: b"x"]
+    )
+    def test_that_are_damaged_are_refused(self, damage: Callable[[bytes], bytes]) -> None:
+        data = arrays.deflated(np.arange(4, dtype=np.float32))
+        with pytest.raises(BadFrame, match="unpacked|bytes of its shape"):
+            arrays.inflated(damage(data), (4,))
 
     @pytest.mark.parametrize(
         "shape", [None, 3, "12", [], [1] * 4, [-1], [True], [1.0], [2**26], [2**20, 2**20]]
