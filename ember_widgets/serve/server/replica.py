@@ -21,8 +21,8 @@ from ember_widgets.serve.wire.frames import PROTOCOL, BadFrame
 
 N_ENCODERS = 2
 """Threads that compress pictures, while the device draws the next one."""
-MAX_LATENTS = (64, 512, 512)
-"""Channels, rows and columns of a photograph's latents."""
+MAX_CHANNELS = 32
+"""Of a photograph's latents."""
 # Capabilities that clients have of the welcome, of files, or by arguments of calls.
 WITHOUT_CALL = ("labels", "icons", "statistics", "concepts", "styles", "guidance", "previews")
 
@@ -147,6 +147,8 @@ class Replica:
         """{field of a scene: the largest shape of its array} for scenes of this painter."""
         grid, n_features = self.painter.grid.shape, self.painter.n_features
         most = self.limits.n_factors
+        # Latents are a fraction of the picture; the painter itself knows which.
+        side = self.painter.backbone.picture_side // 2
         return {
             "strengths": (*grid, most),
             "remainder": grid,
@@ -154,7 +156,7 @@ class Replica:
             "base_strengths": (*grid, most),
             "base_basis": (most, n_features),
             "unit": (n_features,),
-            "image": MAX_LATENTS,
+            "image": (MAX_CHANNELS, side, side),
         }
 
     def close(self) -> None:
