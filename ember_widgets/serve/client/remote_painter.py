@@ -33,8 +33,6 @@ from ember_widgets.util import checks
 from ember_widgets.util.checks import FloatArray
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ember_widgets.dictionary.sae import SAE
     from ember_widgets.painter.inspection import Inspection
 
@@ -122,7 +120,7 @@ class RemotePainter:
         self._finalizer.detach()
         self._connection.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> RemotePainter:
         return self
 
     def __exit__(self, *_: object) -> None:
