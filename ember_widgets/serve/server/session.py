@@ -170,6 +170,7 @@ class Session:
             self._replica.readers, self._replica.welcome, self._person
         )
         self._welcomed = True
+        self._called = time.monotonic()  # the first welcome may take a while
         await self._put(None, pack(welcome.packed()))
 
     async def _keep(self, frame: Frame) -> None:
