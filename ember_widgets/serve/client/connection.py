@@ -43,6 +43,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 """Pauses between attempts to connect."""
 POLL_S = 0.01
 """How often a call asks whether it is cancelled."""
+ENDING_S = 0.1
+"""After so long, what a server that ends did not draw is asked for again."""
 MAX_ANSWER_BYTES = 2**28
 MAX_TRIES = 5
 """So many connections may break under a call; then it may be the call that breaks them."""
@@ -230,6 +232,11 @@ class Connection:
                 )
             try:
                 return self._asked(_Waiting(number, frame, kept, again), cancelled)
+            except Cancelled:
+                # A server that ends stops what it draws; the next one draws it.
+                if (cancelled is not None and cancelled()) or not again or time.monotonic() > until:
+                    raise
+                _sleep(ENDING_S, cancelled)
             except Busy as busy:
                 pause = max(busy.retry_after_s, 0.02)
                 if time.monotonic() + pause > until:
@@ -391,7 +398,8 @@ class Connection:
     def _greeted(self, socket: ClientConnection) -> Welcome:
         """What the server says to this client's first frame."""
         address = self.address
-        socket.send(pack({"type": "hello", "protocol": PROTOCOL, "version": __version__, "client": "python"}))
+        hello = {"type": "hello", "protocol": PROTOCOL, "version": __version__, "client": "python"}
+        _try_send(socket, pack(hello))  # a server that refuses may have closed already; it said why
         try:
             frame = unpack(socket.recv(timeout=OPEN_S))
             if frame.type == "welcome":

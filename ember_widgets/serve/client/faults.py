@@ -42,7 +42,8 @@ def other_protocol(address: Address, protocol: object, version: object, said: st
 
 def explained(address: Address, fault: BaseException) -> Exception:
     """The error to raise for what a library raised while connecting."""
-    if isinstance(fault, (PermissionError, OtherProtocol)):
+    # An operating system's PermissionError has a number: a firewall, not a token.
+    if isinstance(fault, OtherProtocol) or (isinstance(fault, PermissionError) and fault.errno is None):
         return fault
     url = address.url
     if isinstance(fault, InvalidStatus):

@@ -235,9 +235,11 @@ class RemotePainter:
             prompt, seed, n_steps, n_factors, image_strength, guidance, edit_steps, style: As there.
             image: As there. Its middle square is sent to the server, in the size that the model takes.
         """
-        args = _run(prompt, seed, n_steps, guidance, edit_steps)
-        if n_factors is not None:
-            args["n_factors"] = dict(n_factors) if isinstance(n_factors, Mapping) else n_factors
+        args = self._run(prompt, seed, n_steps, guidance, edit_steps)
+        if isinstance(n_factors, Mapping):
+            args["n_factors"] = {str(site): _count(n) for site, n in n_factors.items()}
+        elif n_factors is not None:
+            args["n_factors"] = _count(n_factors)
         if style:
             args["style"] = style
         buffers = []
@@ -256,7 +258,9 @@ class RemotePainter:
         edit_steps: tuple[int, int] | None = None,
     ) -> Scene:
         """An empty canvas, see `Painter.blank`."""
-        return self._scene(self._connection.call("blank", _run(prompt, seed, n_steps, guidance, edit_steps)))
+        return self._scene(
+            self._connection.call("blank", self._run(prompt, seed, n_steps, guidance, edit_steps))
+        )
 
     def prompt_notes(self, prompt: str, style: str | None = None) -> PromptNotes:
         """What the model does not read of a prompt; see `Painter.prompt_notes`."""
@@ -279,9 +283,10 @@ class RemotePainter:
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
     ) -> Inspection:
         """How the SAE and the scene's factors explain every patch of a run; see `Painter.inspect`."""
-        args: dict[str, Any] = {"step": step, "edited": edited}
+        step = checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
+        args: dict[str, Any] = {"step": step, "edited": bool(edited)}
         if site is not None:
-            args["site"] = site
+            args["site"] = checks.text("site", site)
         answer = self._connection.call("inspect", args, scene=scene)
         return _read(lambda: inspections.unpacked(answer.value, answer.buffers))
 
@@ -362,14 +367,16 @@ class RemotePainter:
 
     def refit(self, scene: Scene, n_factors: int) -> Scene:
         """Find another number of factors, and keep what was painted; see `Painter.refit`."""
-        return self._scene(self._connection.call("refit", {"n_factors": n_factors}, scene=scene), scene)
+        return self._scene(
+            self._connection.call("refit", {"n_factors": _count(n_factors)}, scene=scene), scene
+        )
 
     def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
         """Apply the same painting to the noise of another seed; see `Painter.reseed`."""
         seed = checks.seed(seed)
         if seed == scene.seed:
             return scene
-        args = {"seed": seed, "edit_only": edit_only}
+        args = {"seed": seed, "edit_only": bool(edit_only)}
         return self._scene(self._connection.call("reseed", args, scene=scene), scene)
 
     def robustness(
@@ -401,7 +408,7 @@ class RemotePainter:
             "seed": checks.seed(seed),
         }
         if strength is not None:
-            args["strength"] = float(strength)
+            args["strength"] = checks.number("strength", strength, hint="1.0 is typical")
         return _picture(self._connection.call("icon", args))
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
@@ -429,24 +436,35 @@ class RemotePainter:
                 )
             return self._known
 
+    def _run(
+        self,
+        prompt: str,
+        seed: int,
+        n_steps: int,
+        guidance: float | None,
+        edit_steps: tuple[int, int] | None,
+    ) -> dict[str, Any]:
+        """The arguments that describe a run."""
+        scale = self.guidance if guidance is None else checks.guidance(guidance)
+        args: dict[str, Any] = {
+            "prompt": checks.text("prompt", prompt),
+            "seed": checks.seed(seed),
+            "n_steps": checks.n_steps(n_steps, scale),
+        }
+        if guidance is not None:
+            args["guidance"] = scale
+        if edit_steps is not None:
+            start, stop = edit_steps
+            args["edit_steps"] = [int(start), int(stop)]
+        return args
+
     def _scene(self, answer: Answer, sent: Scene | None = None) -> Scene:
         return _read(lambda: self._connection.scene(answer, sent))
 
 
-def _run(
-    prompt: str, seed: int, n_steps: int, guidance: float | None, edit_steps: tuple[int, int] | None
-) -> dict[str, Any]:
-    """The arguments that describe a run."""
-    args: dict[str, Any] = {
-        "prompt": checks.text("prompt", prompt),
-        "seed": checks.seed(seed),
-        "n_steps": n_steps,
-    }
-    if guidance is not None:
-        args["guidance"] = checks.guidance(guidance)
-    if edit_steps is not None:
-        args["edit_steps"] = list(edit_steps)
-    return args
+def _count(n_factors: object) -> int:
+    """A number of factors; the server knows its range."""
+    return checks.whole("n_factors", n_factors, 1, 256)
 
 
 def _icons(connection: Connection, features: Sequence[int]) -> list[Image.Image]:
