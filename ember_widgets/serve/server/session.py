@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ember_widgets import __version__
+from ember_widgets._version import __version__
 from ember_widgets.serve.server.call_table import HANDLERS, Answer, Failure, Request, failure
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.wire import arrays
