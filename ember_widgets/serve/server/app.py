@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocke
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from ember_widgets import __version__
+from ember_widgets._version import __version__
 from ember_widgets.serve.server.access import person_of
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import End, Session, last_words

@@ -8,7 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from ember_widgets import __version__
+from ember_widgets._version import __version__
 from ember_widgets.painter import protocol
 from ember_widgets.painter.painter import Painter
 from ember_widgets.serve.server.limits import Limits

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ember_widgets import __version__
+from ember_widgets._version import __version__
 from ember_widgets.serve.server.call_table import HANDLERS, Answer, Failure, Request, failure
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.wire import arrays
@@ -170,6 +170,7 @@ class Session:
             self._replica.readers, self._replica.welcome, self._person
         )
         self._welcomed = True
+        self._called = time.monotonic()  # the first welcome may take a while
         await self._put(None, pack(welcome.packed()))
 
     async def _keep(self, frame: Frame) -> None:

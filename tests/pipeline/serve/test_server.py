@@ -255,7 +255,10 @@ class TestLimits:
         assert {client.receive().type for _ in range(32)} == {"answer"}
 
     def test_who_asks_nothing_is_let_go(self, painter: ember.Painter) -> None:
-        with running(painter, limits=Limits(idle_minutes=0.2 / 60)) as url, connected(url) as client:
+        with running(painter, limits=Limits(idle_minutes=1 / 60)) as url, connected(url) as client:
+            # Pings keep a connection open only as long as somebody paints.
+            client.send({"type": "ping"})
+            assert client.receive().type == "pong"
             assert "nothing was asked" in client.receive().head["message"]
             assert closed_with(client) == 4003
 
