@@ -1,0 +1,149 @@
+"""A server that runs while a block does: Ray, Ray Serve and the replicas.
+
+Ray listens on several ports of its own, through which whoever may connect can run code. So the private Ray
+of a server listens on 127.0.0.1 only, and wants a token that only its own processes know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ember_widgets.serve.server.options import CANNOT_PAINT, ServeOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+APP = "ember-widgets"
+FAULT = re.compile(re.escape(CANNOT_PAINT) + r"(.*)")
+# Ray reads these when it is imported, and its processes inherit them.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_LOG_TO_STDERR": "0", "RAY_COLOR_PREFIX": "0"}
+
+
+class Served:
+    """A server that runs while the block does.
+
+    Args:
+        options: What is served.
+        host, port: Where the server listens.
+        address: Of a Ray cluster that runs already, or "auto" for the one on this machine; None = the
+            environment's RAY_ADDRESS, and else a private one that ends with the block.
+
+    Raises:
+        ConnectionError: There is no such cluster.
+        ValueError: The cluster has too few GPUs, or the painter cannot be loaded; the message is one line.
+    """
+
+    def __init__(self, options: ServeOptions, *, host: str, port: int, address: str | None = None) -> None:
+        self.options, self.host, self.port = options, host, port
+        self.address = address or os.environ.get("RAY_ADDRESS")
+
+    def __enter__(self) -> Self:
+        for name, value in (QUIET if self.address else QUIET | _private()).items():
+            os.environ.setdefault(name, value)
+        try:
+            with _own_handlers():
+                self._connect()
+            self._deploy()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        import ray
+        from ray import serve
+
+        if not ray.is_initialized():
+            return
+        with contextlib.suppress(Exception):  # Ray may have ended first
+            serve.delete(APP)
+        ray.shutdown()
+
+    def wait(self) -> None:
+        """Wait until the server ends by itself, which it does if somebody else ends Ray or removes it.
+
+        Raises:
+            ConnectionError: It did.
+        """
+        from ray import serve
+
+        while True:
+            time.sleep(2)
+            try:
+                found = serve.status().applications.get(APP)
+            except Exception as fault:
+                raise ConnectionError("Ray has ended, and the server with it; start it again") from fault
+            if found is None:
+                raise ConnectionError("the server was removed from its Ray cluster; start it again")
+
+    def _connect(self) -> None:
+        import ray
+
+        ray.init(
+            self.address or "local",
+            namespace=APP,
+            logging_level="error",
+            **({} if self.address else {"include_dashboard": False}),
+        )
+
+    def _deploy(self) -> None:
+        import ray
+        from ray import serve
+
+        from ember_widgets.serve.server.deployment import build, gpus_of
+
+        needed, there = self.options.replicas * gpus_of(self.options), ray.cluster_resources().get("GPU", 0)
+        if needed > there:
+            raise ValueError(
+                f"{self.options.replicas} replicas need {needed:g} GPUs, but Ray sees {there:g}; give fewer "
+                "replicas, or less than 1 GPU per replica, or 0 for a CPU"
+            )
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        quiet = {"log_level": "ERROR", "enable_access_log": False}
+        serve.start(
+            proxy_location="HeadOnly",
+            http_options={"host": self.host, "port": self.port},
+            logging_config=quiet,
+        )
+        try:
+            serve.run(build(asdict(self.options)), name=APP, route_prefix="/", logging_config=quiet)
+        except RuntimeError as fault:
+            found = serve.status().applications.get(APP)
+            texts = [] if found is None else [one.message for one in found.deployments.values()]
+            for text in (*texts, str(fault)):
+                if said := FAULT.search(text):
+                    raise ValueError(said[1].strip()) from None
+            raise
+
+
+def _private() -> dict[str, str]:
+    """What makes a Ray private. The first is what makes Ray listen on 127.0.0.1 on Windows and macOS."""
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
+@contextlib.contextmanager
+def _own_handlers() -> Iterator[None]:
+    """A block that leaves the handlers of signals as they are: Ray sets its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
