@@ -86,7 +86,7 @@ def build(args: Mapping[str, Any]) -> Application:
         **_scaling(options),
         ray_actor_options={"num_cpus": _cpus_of(options), "num_gpus": gpus_of(options)},
         max_ongoing_requests=options.all_limits.sessions + SPARE_REQUESTS,
-        health_check_period_s=5,
+        health_check_period_s=1,
         health_check_timeout_s=30,
         # Sessions do not end by themselves; clients connect again, and draw their newest scene.
         graceful_shutdown_wait_loop_s=0.2,
