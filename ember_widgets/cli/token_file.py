@@ -20,7 +20,7 @@ def people_of(path: Path) -> dict[str, str]:
     """
     from ember_widgets.serve.server.tokens import Tokens
 
-    return dict(Tokens.load(path).people)
+    return Tokens.load(path).people
 
 
 def fill(path: Path, n: int) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
-    from ember_widgets.serve.server.replica import Replica
+    from ember_widgets.serve.server.replica import Replica, Shows
 
 SPARE_REQUESTS = 100
 """What a replica answers beside its sessions: files, pages, and the refusal of sessions too many."""
@@ -45,14 +45,13 @@ class PainterReplica:
         options = ServeOptions.from_args(args)
         _set_threads(options)
         # Only now: torch reads the number of threads when it is loaded.
-        from ember_widgets.serve.server.gallery import Gallery
         from ember_widgets.serve.server.replica import Replica
         from ember_widgets.serve.server.tokens import Tokens
 
         try:
             painter = load_painter(options)
             tokens = Tokens.load(options.token_file) if options.token_file else Tokens()
-            gallery = Gallery(options.gallery) if options.gallery else None
+            gallery = _gallery(options.gallery)
         except USER_FAULTS as fault:
             raise CannotPaint(f"{CANNOT_PAINT}{' '.join(str(fault).split())}") from fault
         self.replica = Replica(painter, limits=options.all_limits, tokens=tokens, gallery=gallery)
@@ -130,6 +129,14 @@ def _cpus_of(options: ServeOptions) -> float:
         return options.cpus_per_replica
     share = (os.cpu_count() or 1) / options.most_replicas
     return int(share) if share >= 1 else share
+
+
+def _gallery(folder: str | None) -> Shows | None:
+    if folder is None:
+        return None
+    from ember_widgets.serve.server.gallery import Gallery
+
+    return Gallery(folder)
 
 
 def _set_threads(options: ServeOptions) -> None:
