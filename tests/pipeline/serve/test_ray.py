@@ -130,9 +130,9 @@ def test_only_this_machine_reaches_ray(command: Command) -> None:
 
     open_to_all = [port for port, address in listening(command.processes()) if address not in LOOPBACK]
     assert len(open_to_all) == 1
-    with grpc.insecure_channel(f"127.0.0.1:{open_to_all[0]}") as channel:
-        with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=20)
+    channel = grpc.insecure_channel(f"127.0.0.1:{open_to_all[0]}")
+    with channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=20)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -178,5 +178,5 @@ def test_it_ends_with_all_its_processes(command: Command) -> None:
         assert command.process.wait(END_S) == 0
     command.reader.join()
     until(lambda: command.processes() == {}, 5)
-    assert command.text.endswith("Ctrl-C stops the server.\nstopped\n") or "\nstopped\n" in command.text
+    assert command.text.endswith("\nstopped\n")
     assert "Traceback" not in command.text
