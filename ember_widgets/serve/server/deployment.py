@@ -105,7 +105,12 @@ def gpus_of(options: ServeOptions) -> float:
         return 0
     if options.gpus_per_replica is not None:
         return options.gpus_per_replica
-    return 1 if ray.is_initialized() and ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    return 1 if gpus_of_cluster() >= 1 else 0
+
+
+def gpus_of_cluster() -> float:
+    """How many GPUs Ray sees; 0 before it is started."""
+    return float(ray.cluster_resources().get("GPU", 0)) if ray.is_initialized() else 0  # type: ignore[no-untyped-call]
 
 
 def _scaling(options: ServeOptions) -> dict[str, Any]:

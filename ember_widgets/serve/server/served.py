@@ -46,12 +46,13 @@ class Served:
     def __init__(self, options: ServeOptions, *, host: str, port: int, address: str | None = None) -> None:
         self.options, self.host, self.port = options, host, port
         self.address = address or os.environ.get("RAY_ADDRESS")
+        self._is_deployed = False
 
     def __enter__(self) -> Self:
         for name, value in (QUIET if self.address else QUIET | _private()).items():
             os.environ.setdefault(name, value)
         try:
-            with _own_handlers():
+            with _later():
                 self._connect()
             self._deploy()
         except BaseException:
@@ -65,8 +66,9 @@ class Served:
 
         if not ray.is_initialized():
             return
-        with contextlib.suppress(Exception):  # Ray may have ended first
-            serve.delete(APP)
+        if self._is_deployed:
+            with contextlib.suppress(Exception):  # Ray may have ended first
+                serve.delete(APP)
         ray.shutdown()
 
     def wait(self) -> None:
@@ -89,20 +91,17 @@ class Served:
     def _connect(self) -> None:
         import ray
 
-        ray.init(
-            self.address or "local",
-            namespace=APP,
-            logging_level="error",
-            **({} if self.address else {"include_dashboard": False}),
-        )
+        if self.address:
+            ray.init(self.address, namespace=APP, logging_level=logging.ERROR)
+        else:
+            ray.init("local", namespace=APP, logging_level=logging.ERROR, include_dashboard=False)
 
     def _deploy(self) -> None:
-        import ray
         from ray import serve
 
-        from ember_widgets.serve.server.deployment import build, gpus_of
+        from ember_widgets.serve.server.deployment import build, gpus_of, gpus_of_cluster
 
-        needed, there = self.options.replicas * gpus_of(self.options), ray.cluster_resources().get("GPU", 0)
+        needed, there = self.options.replicas * gpus_of(self.options), gpus_of_cluster()
         if needed > there:
             raise ValueError(
                 f"{self.options.replicas} replicas need {needed:g} GPUs, but Ray sees {there:g}; give fewer "
@@ -115,6 +114,8 @@ class Served:
             http_options={"host": self.host, "port": self.port},
             logging_config=quiet,
         )
+        # A private Ray that is interrupted now simply ends; somebody else's must not keep the replicas.
+        self._is_deployed = self.address is not None
         try:
             serve.run(build(asdict(self.options)), name=APP, route_prefix="/", logging_config=quiet)
         except RuntimeError as fault:
@@ -124,6 +125,7 @@ class Served:
                 if said := FAULT.search(text):
                     raise ValueError(said[1].strip()) from None
             raise
+        self._is_deployed = True
 
 
 def _private() -> dict[str, str]:
@@ -136,14 +138,26 @@ def _private() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _own_handlers() -> Iterator[None]:
-    """A block that leaves the handlers of signals as they are: Ray sets its own."""
+def _later() -> Iterator[None]:
+    """A block that is not interrupted: Ctrl-C and SIGTERM wait for its end.
+
+    A Ray that is interrupted while it starts leaves processes behind for half a minute. It also sets handlers
+    of its own, which end with this block.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
+    except SystemExit:  # Ray's own handler
+        came.append(signal.SIGINT)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
