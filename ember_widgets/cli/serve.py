@@ -102,7 +102,9 @@ def serve(options: argparse.Namespace) -> int:
     _check_extra()
     _check_host(options)
     people = _people(options)
-    port = _free_port(options.host, options.port)
+    in_cluster = options.address or os.environ.get("RAY_ADDRESS")
+    # The Ray Serve of a cluster may listen there already, for us too.
+    port = options.port if in_cluster and options.port else _free_port(options.host, options.port)
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         wanted = serve_options(options)

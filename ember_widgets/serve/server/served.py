@@ -14,6 +14,7 @@ import secrets
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class Served:
             environment's RAY_ADDRESS, and else a private one that ends with the block.
 
     Raises:
-        ConnectionError: There is no such cluster.
+        ConnectionError: There is no such cluster, or its Ray Serve listens elsewhere.
         ValueError: The cluster has too few GPUs, or the painter cannot be loaded; the message is one line.
     """
 
@@ -69,6 +70,8 @@ class Served:
         if self._is_deployed:
             with contextlib.suppress(Exception):  # Ray may have ended first
                 serve.delete(APP)
+                if self.address and not serve.status().applications:
+                    serve.shutdown()  # else it would keep the port, also from the next server
         ray.shutdown()
 
     def wait(self) -> None:
@@ -126,6 +129,20 @@ class Served:
                     raise ValueError(said[1].strip()) from None
             raise
         self._is_deployed = True
+        self._check_address()
+
+    def _check_address(self) -> None:
+        """A Ray Serve that ran before listens where it was told to then."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            straight.open(f"{url}/healthz", timeout=30).close()
+        except OSError as fault:
+            raise ConnectionError(
+                f"nothing answers at {url} ({fault}); if Ray Serve runs in this cluster already, give the "
+                "--host and --port where it listens"
+            ) from None
 
 
 def _private() -> dict[str, str]:
