@@ -1,4 +1,5 @@
 # make demo   install and open the first notebook in JupyterLab
+# make serve  install, and serve the embedded model to notebooks elsewhere
 # make test   install all that tests need and run everything
 # make test-lowest   unit and pipeline tests with the lowest version of each dependency that pyproject.toml allows
 # Also: make lint, make js, make bench.
@@ -20,10 +21,13 @@ STATIC := ember_widgets/widgets/static
 # Node is needed to rebuild the bundle, never to use it. From 20 on it is what js/ is written for.
 NODE := $(shell node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm)
 
-.PHONY: demo test test-lowest lint js bench chromium
+.PHONY: demo serve test test-lowest lint js bench chromium
 
 demo: .venv/for-demo
 	@$(BIN)/ember-widgets demo
+
+serve: .venv/for-serving
+	@$(BIN)/ember-widgets serve --embedded
 
 test: .venv/for-tests chromium lint js
 	@# Side by side, with one thread each. Not the lab: browsers and kernels that share two cores keep each other waiting.
@@ -61,6 +65,10 @@ chromium:
 	@$(PYTHON) -m venv .venv || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PIP) install $(TORCH)
 	@$(PIP) install --editable '.[atlas,lab,labels]'
+	@touch $@
+
+.venv/for-serving: .venv/for-demo
+	@$(PIP) install --editable '.[serve]'
 	@touch $@
 
 .venv/for-tests: .venv/for-demo

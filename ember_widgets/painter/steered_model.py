@@ -61,7 +61,7 @@ class SteeredModel:
         saes: {site: SAE} in the order of the network, on the backbone's device.
         space: Which of a scene's features belong to which site.
         lock: To be held while the backbone is used.
-        starts: The starts of the last few runs.
+        starts: The starts of the last runs.
 
     Raises:
         ValueError: An SAE encodes another number of channels than its site has.

@@ -63,6 +63,11 @@ class Tokens:
         return cls(people)
 
     @property
+    def people(self) -> dict[str, str]:
+        """{token: name}."""
+        return {token.decode(): name for token, name in self._people}
+
+    @property
     def required(self) -> bool:
         """Whether a token is needed. Without tokens, only this computer may connect."""
         return bool(self._people)
