@@ -84,6 +84,7 @@ NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("vary", {"verb": "reseed", "value": "4"}, "This painter has no reseed(); ember.Painter has"),
     ("vary", {"verb": "reseed_edit", "value": "4"}, "This painter has no robustness(); ember.Painter has"),
     ("robustness", {"on": True}, "This painter has no robustness(); ember.Painter has"),
+    ("share", {"title": "mine"}, "This painter has no gallery; servers have one that run with --gallery"),
     ("export", {"form": "sweep", "factor": 0}, "This painter has no sweep(); ember.Painter has"),
     (
         "palette",
