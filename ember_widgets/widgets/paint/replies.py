@@ -424,5 +424,6 @@ REPLIES: tuple[type[Reply], ...] = (
     FilmReply,
     NoticeReply,
     RobustnessReply,
+    ConnectionReply,
 )
 """Everything that the kernel sends."""

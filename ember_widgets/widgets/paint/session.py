@@ -490,8 +490,8 @@ class Session:
         def share() -> None:
             try:
                 address = self.share(title)
-            except Exception as fault:
-                self.report(fault, sender)
+            except Exception as fault:  # nothing broke that could be tried again
+                self._notice(sender, f"Not shared: {last_line(fault).rstrip('.')}.")
             else:
                 self._notice(sender, "Shared: the picture is in the gallery.", link=address)
 

@@ -98,7 +98,10 @@ def test_strokes_are_taken_while_a_picture_hangs_in_a_broken_connection(page: Pa
     page.paint(0.2)
     assert page.painter.entered.wait(SOON_S)
     first = page.browser.seq
-    acks = lambda: [m["seq"] for m in page.browser.of("ack")]  # noqa: E731
+
+    def acks() -> list[int]:
+        return [message["seq"] for message in page.browser.of("ack")]
+
     assert first not in acks()
     page.painter.turn("reconnecting")
     assert first in acks()  # so that the browser sends what it paints next
@@ -176,7 +179,8 @@ class TestSharing:
         page.painter.fault = ValueError("title has 300 characters; give at most 80")
         page.browser.ask("share", title="x")
         page.settle()
-        assert "at most 80" in page.browser.of("error")[-1]["message"]
+        expected = "Not shared: title has 300 characters; give at most 80."
+        assert page.browser.of("notice")[-1]["text"] == expected
 
     def test_without_a_gallery(self) -> None:
         widget = PaintWidget(FakePainter(), make_scene())

@@ -78,13 +78,13 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("notes", {"prompt": "a zebra", "style": ""}, [], "notes"),
     ("copy", {"patches": [3]}, [], "notice"),
     ("paste", {"revision": 0}, [], "notice"),
+    ("share", {"title": "mine"}, [], "notice"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("vary", {"verb": "refit", "value": 4}, "This painter has no refit(); ember.Painter has"),
     ("vary", {"verb": "reseed", "value": "4"}, "This painter has no reseed(); ember.Painter has"),
     ("vary", {"verb": "reseed_edit", "value": "4"}, "This painter has no robustness(); ember.Painter has"),
     ("robustness", {"on": True}, "This painter has no robustness(); ember.Painter has"),
-    ("share", {"title": "mine"}, "This painter has no gallery; servers have one that run with --gallery"),
     ("export", {"form": "sweep", "factor": 0}, "This painter has no sweep(); ember.Painter has"),
     (
         "palette",
