@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ember_widgets.painter.sae_evaluation import evaluate_sae
     from ember_widgets.scene.scene import Scene
     from ember_widgets.scene.scene_edit import SceneEdit
+    from ember_widgets.serve.client.connect import connect
+    from ember_widgets.serve.client.remote_painter import RemotePainter
     from ember_widgets.training.config import TrainConfig
     from ember_widgets.training.run import TrainingRun, train_sae
     from ember_widgets.widgets.atlas.widget import FeatureAtlas
@@ -53,12 +55,14 @@ __all__ = [
     "PatchInspector",
     "Picture",
     "Price",
+    "RemotePainter",
     "Scene",
     "SceneEdit",
     "TrainConfig",
     "TrainingRun",
     "TransformersClient",
     "__version__",
+    "connect",
     "evaluate_sae",
     "load_sae",
     "save_sae",
@@ -81,6 +85,8 @@ _HOME = {
     "Painter": "painter.painter",
     "PatchInspector": "widgets.inspect.widget",
     "Picture": "widgets.paint.parts",
+    "RemotePainter": "serve.client.remote_painter",
+    "connect": "serve.client.connect",
     "Scene": "scene.scene",
     "SceneEdit": "scene.scene_edit",
     "evaluate_sae": "painter.sae_evaluation",

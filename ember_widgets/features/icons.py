@@ -84,6 +84,14 @@ class Icons(Mapping[int, Image.Image]):
     def __contains__(self, feature: object) -> bool:
         return feature in self._pictures
 
+    def encoded(self, feature: int) -> bytes:
+        """The icon as a WebP file.
+
+        Raises:
+            KeyError: It was not made yet.
+        """
+        return self._pictures[feature]
+
     def address(self, feature: int) -> str:
         """The icon as a data URL; "" if it was not made yet."""
         picture = self._pictures.get(feature)

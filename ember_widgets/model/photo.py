@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ember_widgets.util import files
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_PIXELS = 2**26
 _GIVE = (
@@ -43,7 +46,8 @@ def square(image: Any, side: int) -> Image.Image:
             return _square(opened, side)
     if isinstance(image, Image.Image):
         return _square(image, side)
-    if isinstance(image, torch.Tensor):
+    # Nobody has a tensor unless torch is loaded.
+    if "torch" in sys.modules and isinstance(image, sys.modules["torch"].Tensor):
         return _square(_of_tensor(image), side)
     if isinstance(image, np.ndarray):
         return _square(_of_array(image), side)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ember_widgets.dictionary.sae import SAE
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util.checks import FloatArray
+
+if TYPE_CHECKING:  # an inspection that came from a server is read without torch
+    from torch import Tensor
+
+    from ember_widgets.dictionary.sae import SAE
 
 ROUNDING_SHARE = 1e-3
 """Energy below this share of what one feature contributes at its typical activation is only rounding."""
@@ -76,6 +79,8 @@ class Inspection:
             scene: The scene whose factors are to explain it too; None at a site that it does not steer.
             grid: Rows and columns of patches.
         """
+        import torch
+
         space = FeatureSpace((site,), (sae.n_features,)) if space is None else space
 
         def squares(rows: Tensor) -> NDArray[np.float64]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ember_widgets.model.backbone import Cut
+if TYPE_CHECKING:
+    from ember_widgets.model.backbone import Cut  # loads torch
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 

@@ -11,7 +11,8 @@ import math
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def deflated(array: FloatArray, base: FloatArray | None = None) -> bytes:
         base: An array of the same shape that the other side has: only what differs from it takes space.
     """
     bits = _bits(array)
-    return zlib.compress(bits if base is None else bits ^ _bits(base), LEVEL)
+    return zlib.compress((bits if base is None else bits ^ _bits(base)).tobytes(), LEVEL)
 
 
 def inflated(data: bytes, shape: Sequence[int], base: FloatArray | None = None) -> FloatArray:
@@ -60,9 +61,58 @@ def inflated(data: bytes, shape: Sequence[int], base: FloatArray | None = None) 
     bits = np.frombuffer(raw, "<u4").reshape(tuple(shape))
     if base is not None:
         bits = bits ^ _bits(base)
-    found: FloatArray = bits.astype("<u4").view("<f4").astype(np.float32, copy=False)
+    # A copy that owns its memory and is read-only: scenes share it.
+    found: FloatArray = np.array(bits.view("<f4"), dtype=np.float32, order="C")
     found.flags.writeable = False
     return found
+
+
+def packed(arrays: Iterable[FloatArray], buffers: list[bytes]) -> list[dict[str, Any]]:
+    """Arrays as JSON; each appends a buffer. This is what a `put` and the answer of a scene carry."""
+    entries = []
+    for array in arrays:
+        entries.append({"shape": list(array.shape), "buffer": len(buffers)})
+        buffers.append(deflated(array))
+    return entries
+
+
+def unpacked(
+    entries: object,
+    buffers: Sequence[bytes],
+    check_shape: Callable[[tuple[int, ...]], None] | None = None,
+) -> Iterator[FloatArray]:
+    """The arrays that `packed` was given, one after the other.
+
+    Args:
+        entries: JSON, as it came.
+        buffers: Those of its frame.
+        check_shape: Raises BadFrame for shapes that are not wanted, before an array is unpacked.
+
+    Raises:
+        BadFrame: They are not arrays on the wire, or all together are too large.
+    """
+    if not isinstance(entries, list):
+        raise BadFrame('"arrays" is not a list of arrays')
+    n_bytes, places = 0, []
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            raise BadFrame("an array is not a JSON object")
+        shape = checked_shape(entry.get("shape"))
+        if check_shape is not None:
+            check_shape(shape)
+        n_bytes += 4 * math.prod(shape)
+        places.append((_buffer(entry, buffers), shape))
+    if n_bytes > MAX_ARRAY_BYTES:
+        raise BadFrame(f"these arrays have {n_bytes} bytes; at most {MAX_ARRAY_BYTES} are allowed")
+    for data, shape in places:
+        yield inflated(data, shape)
+
+
+def _buffer(entry: Mapping[str, Any], buffers: Sequence[bytes]) -> bytes:
+    index = entry.get("buffer")
+    if type(index) is not int or not 0 <= index < len(buffers):
+        raise BadFrame("an array names no buffer of its frame")
+    return buffers[index]
 
 
 def checked_shape(shape: object, n_axes: Sequence[int] = (1, 2, 3)) -> tuple[int, ...]:

@@ -14,6 +14,20 @@ Frames from a server
     need     {id, arrays: [name]}                           put these, and send the call again
     pong     {}
 
+Values of answers, by what a call gives
+    scene       {scene, arrays: [{shape, buffer}]}: the scene, and those arrays that it names and the call
+                did not name, so that the client certainly has all of them; see `scenes.packed_answer`
+    picture     {form, width, height, buffer, ms}
+    pictures    [picture]
+    codes       {shape, buffer}, see `values.packed_codes`
+    inspection  see `inspections.packed`
+    notes       {unknown: [word], n_tokens: int or null, last_words}
+    address     {path}: where the picture is shown on this server
+
+Numbers of calls are chosen by the client; a number is free again when its answer, error or need arrived.
+An error with id null is about a frame that was no valid call. A `put` that is in order is not answered.
+Connect without compression of messages (permessage-deflate): what is large is compressed already.
+
 Calls are answered in any order. Of the calls with the same slot only the newest is worked on: those that
 wait are dropped and the one that is being drawn is stopped, and each of them gets the error "Cancelled".
 """
@@ -80,6 +94,8 @@ ERRORS: Mapping[str, type[Exception]] = {
     "FloatingPointError": FloatingPointError,
     "MemoryError": MemoryError,
     "PermissionError": PermissionError,
+    # The two sides speak different protocols, or the server closes the connection.
+    "ConnectionError": ConnectionError,
     "Cancelled": Cancelled,
     # The server is too busy, or the client too fast; `retry_after_s` says when to ask again.
     "Busy": ConnectionError,
@@ -92,6 +108,7 @@ CLOSE_TOKEN = 4001
 CLOSE_PROTOCOL = 4002
 CLOSE_IDLE = 4003
 CLOSE_FULL = 4004
+CLOSE_SILENT = 4005
 """Codes with which a server closes a connection; an error frame with the reason comes before it."""
 
 

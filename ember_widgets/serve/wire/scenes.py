@@ -13,7 +13,7 @@ that patches that nobody painted take almost no space. A final picture must be e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,18 +40,23 @@ class MissingArrays(Exception):
         self.names = tuple(names)
 
 
-def kept_arrays(scene: Scene) -> dict[str, FloatArray]:
-    """{name: array} of what a scene on the wire refers to by name."""
+def kept_arrays(
+    scene: Scene, name_of: Callable[[FloatArray], str] = arrays.name_of
+) -> dict[str, FloatArray]:
+    """{name: array} of what a scene on the wire refers to by name; see `packed`."""
     found = (getattr(scene, field) for field in (*ARRAY_FIELDS, *OPTIONAL_ARRAYS) if field not in PAINTED)
-    return {arrays.name_of(array): array for array in found if array is not None}
+    return {name_of(array): array for array in found if array is not None}
 
 
-def packed(scene: Scene, buffers: list[bytes]) -> dict[str, Any]:
+def packed(
+    scene: Scene, buffers: list[bytes], name_of: Callable[[FloatArray], str] = arrays.name_of
+) -> dict[str, Any]:
     """A scene as JSON.
 
     Args:
         scene: The scene.
         buffers: Its painted arrays are appended here; all others are named, see `kept_arrays`.
+        name_of: Gives `arrays.name_of` of an array; one that remembers it saves time.
     """
     fields = scene.plain_fields()
     content = {name: fields[name] for name in (*PLAIN_FIELDS, *OPTIONAL_FIELDS) if name in fields}
@@ -61,22 +66,71 @@ def packed(scene: Scene, buffers: list[bytes]) -> dict[str, Any]:
             continue
         array = fields[field]
         if field not in PAINTED:
-            entries[field] = {"name": arrays.name_of(array)}
+            entries[field] = {"name": name_of(array)}
             continue
         base = scene.base_strengths if field == "strengths" else None
         entry = {"shape": list(array.shape), "buffer": len(buffers)}
         buffers.append(arrays.deflated(array, None if base is None else _fitted(base, array.shape)))
-        entries[field] = entry if base is None else entry | {"base": arrays.name_of(base)}
+        entries[field] = entry if base is None else entry | {"base": name_of(base)}
     return content | {"arrays": entries}
 
 
-def unpacked(content: object, buffers: Sequence[bytes], get: Callable[[str], FloatArray | None]) -> Scene:
+def packed_answer(scene: Scene, known: Collection[str], buffers: list[bytes]) -> dict[str, Any]:
+    """A scene that a server answers with: the scene, and the arrays that the client may not have.
+
+    Args:
+        scene: The scene.
+        known: Names of arrays that the client has: those that its call named.
+        buffers: Buffers are appended here.
+    """
+    kept = kept_arrays(scene)
+    new = [array for name, array in kept.items() if name not in known]
+    return {"scene": packed(scene, buffers), "arrays": arrays.packed(new, buffers)}
+
+
+def unpacked_answer(value: object, buffers: Sequence[bytes], store: arrays.ArrayStore) -> Scene:
+    """The scene that `packed_answer` was given; its arrays are kept in the store.
+
+    Raises:
+        BadFrame, MissingArrays, TypeError, ValueError: As `unpacked`.
+    """
+    if not isinstance(value, Mapping):
+        raise BadFrame("an answer with a scene is not a JSON object")
+    # Held here too: a small store may forget them before the scene is made.
+    new = {arrays.name_of(array): array for array in arrays.unpacked(value.get("arrays"), buffers)}
+    for array in new.values():
+        store.put(array)
+    return unpacked(value.get("scene"), buffers, lambda name: new[name] if name in new else store.get(name))
+
+
+def names_in(content: object) -> list[str]:
+    """The names of the arrays that a scene on the wire refers to, as far as it can be read."""
+    entries = content.get("arrays") if isinstance(content, Mapping) else None
+    if not isinstance(entries, Mapping):
+        return []
+    found = [
+        entry[key]
+        for entry in entries.values()
+        for key in ("name", "base")
+        if isinstance(entry, Mapping) and isinstance(entry.get(key), str)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def unpacked(
+    content: object,
+    buffers: Sequence[bytes],
+    get: Callable[[str], FloatArray | None],
+    largest: Mapping[str, tuple[int, ...]] | None = None,
+) -> Scene:
     """The scene that `packed` was given; equal bit by bit.
 
     Args:
         content: JSON, as it came.
         buffers: Those of its frame.
         get: An array by its name; None if it is not here.
+        largest: {field: the largest shape that its array may have}, checked before arrays are unpacked;
+            None = any.
 
     Raises:
         BadFrame: It is not a scene on the wire.
@@ -93,37 +147,49 @@ def unpacked(content: object, buffers: Sequence[bytes], get: Callable[[str], Flo
         raise BadFrame(f"a scene has unknown arrays: {shown(', '.join(sorted(unknown)))}")
     if missing := {*ARRAY_FIELDS} - entries.keys() | {*PLAIN_FIELDS} - content.keys():
         raise BadFrame(f"a scene lacks {', '.join(sorted(missing))}")
-    names = [
-        entry[key]
-        for entry in entries.values()
-        for key in ("name", "base")
-        if isinstance(entry, Mapping) and isinstance(entry.get(key), str)
-    ]
-    found = {name: get(name) for name in dict.fromkeys(names)}
+    found = {name: get(name) for name in names_in(content)}
     if absent := [name for name, array in found.items() if array is None]:
         raise MissingArrays(absent)
     fields = {name: content[name] for name in (*PLAIN_FIELDS, *OPTIONAL_FIELDS) if name in content}
-    fields |= {field: _array(field, entry, buffers, found) for field, entry in entries.items()}
+    for field, entry in entries.items():
+        fields[field] = _array(field, entry, buffers, found, None if largest is None else largest[field])
     return Scene(**fields)
 
 
 def _array(
-    field: str, entry: object, buffers: Sequence[bytes], found: Mapping[str, FloatArray | None]
+    field: str,
+    entry: object,
+    buffers: Sequence[bytes],
+    found: Mapping[str, FloatArray | None],
+    largest: tuple[int, ...] | None,
 ) -> FloatArray:
     """An array of a scene: named, or in a buffer."""
     if not isinstance(entry, Mapping):
         raise BadFrame(f"array {field} is not a JSON object")
     named = found.get(str(entry.get("name")))
     if named is not None:
+        _check_size(field, named.shape, largest)
         return named
     index = entry.get("buffer")
     if type(index) is not int or not 0 <= index < len(buffers):
         raise BadFrame(f"array {field} names neither an array nor a buffer of its frame")
     shape = arrays.checked_shape(entry.get("shape"))
+    _check_size(field, shape, largest)
     base = found.get(str(entry.get("base")))
     if base is not None and (base.ndim != len(shape) or base.shape[:-1] != shape[:-1]):
         raise BadFrame(f"array {field} of shape {list(shape)} has a base of shape {list(base.shape)}")
     return arrays.inflated(buffers[index], shape, None if base is None else _fitted(base, shape))
+
+
+def _check_size(field: str, shape: tuple[int, ...], largest: tuple[int, ...] | None) -> None:
+    """Refuse an array that cannot be of a scene here."""
+    if largest is None:
+        return
+    fits = len(shape) == len(largest) and all(n <= most for n, most in zip(shape, largest, strict=True))
+    if not fits:
+        raise BadFrame(
+            f"array {field} has shape {list(shape)}, but scenes of this painter have at most {list(largest)}"
+        )
 
 
 def _fitted(base: FloatArray, shape: Sequence[int]) -> FloatArray:

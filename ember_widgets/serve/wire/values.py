@@ -15,6 +15,8 @@ from ember_widgets.util.checks import FloatArray
 Form = Literal["png", "webp", "jpeg"]
 FORMS: tuple[Form, ...] = ("png", "webp", "jpeg")
 """PNG is lossless, for final pictures; the others are smaller, for previews."""
+MAX_PIXELS = 2**22
+"""Of a picture that is read: what a small file unpacks to is limited."""
 _SAVE: Mapping[Form, dict[str, Any]] = {
     # Level 1 is half again as large as the default and takes a fifth of the time.
     "png": {"format": "PNG", "compress_level": 1},
@@ -26,7 +28,8 @@ _SAVE: Mapping[Form, dict[str, Any]] = {
 def encoded(picture: Image.Image, form: Form) -> bytes:
     """A picture as a file."""
     stream = io.BytesIO()
-    picture.save(stream, **_SAVE[form])
+    options = dict(_SAVE[form])
+    picture.save(stream, options.pop("format"), **options)
     return stream.getvalue()
 
 
@@ -34,11 +37,19 @@ def decoded(data: bytes) -> Image.Image:
     """The picture in a file, RGB.
 
     Raises:
-        BadFrame: It is not one of `FORMS`, or is damaged.
+        BadFrame: It is not one of `FORMS`, is damaged, or has more than `MAX_PIXELS`.
     """
     try:
         with Image.open(io.BytesIO(data), formats=[form.upper() for form in FORMS]) as picture:
-            return picture.convert("RGB")
+            if picture.width * picture.height > MAX_PIXELS:
+                raise BadFrame(
+                    f"the picture has {picture.width}×{picture.height} pixels; "
+                    f"at most {MAX_PIXELS} are allowed"
+                )
+            found: Image.Image = picture.convert("RGB")
+            return found
+    except BadFrame:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise BadFrame("the picture is not PNG, WebP or JPEG, or is damaged") from None
 

@@ -1,0 +1,57 @@
+"""Who may connect: people with a token; without tokens, only this computer."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ember_widgets.serve.server.tokens import Tokens
+
+WRONG_TOKEN = (
+    "the token is missing or not known here; ask whoever runs the server for yours, and give it as token="
+)
+ONLY_HERE = (
+    "this server has no tokens, so it only takes connections of its own computer; "
+    "start it with --token-file to let others in"
+)
+
+
+def person_of(tokens: Tokens, headers: Mapping[str, str], address: str | None) -> str:
+    """The name of who asks; "" if there is none.
+
+    Args:
+        tokens: Those of the server.
+        headers: Of the request, with names in lower case.
+        address: Where the request comes from; None = not known.
+
+    Raises:
+        PermissionError: The token is wrong, or there are no tokens and it does not come from this computer.
+    """
+    if tokens.required:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        person = tokens.person(token.strip()) if scheme.lower() == "bearer" else None
+        if person is None:
+            raise PermissionError(WRONG_TOKEN)
+        return person
+    # The names too: a web page elsewhere may send a browser's requests to this computer.
+    names = [urlsplit(f"//{headers['host']}").hostname] if "host" in headers else []
+    if "origin" in headers:
+        names.append(urlsplit(headers["origin"]).hostname)
+    if not is_loopback(address) or not all(is_loopback(name) for name in names):
+        raise PermissionError(ONLY_HERE)
+    return ""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host's name or address means this computer."""
+    if not host:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

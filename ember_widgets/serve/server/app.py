@@ -1,0 +1,147 @@
+"""The server's addresses, as a FastAPI app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from ember_widgets import __version__
+from ember_widgets.serve.server.access import person_of
+from ember_widgets.serve.server.replica import Replica
+from ember_widgets.serve.server.session import End, Session, last_words
+from ember_widgets.serve.wire.calls import CLOSE_FULL, CLOSE_TOKEN
+from ember_widgets.serve.wire.frames import PROTOCOL
+
+CLOSING_S = 5.0
+"""How long a client may take to close its side."""
+
+
+def person_of_request(request: Request) -> str:
+    """The name of who sends a request; for use with `Depends`.
+
+    Raises:
+        PermissionError: The token is wrong; the app answers 401.
+    """
+    replica: Replica = request.app.state.replica
+    address = request.client.host if request.client else None
+    return person_of(replica.tokens, request.headers, address)
+
+
+Person = Annotated[str, Depends(person_of_request)]
+"""The argument of an address that only people with a token may use: their name."""
+
+
+def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:
+    """The app that serves a replica's painter.
+
+    Args:
+        replica: The replica; or what makes one, which is then closed with the app.
+    """
+    made = replica if isinstance(replica, Replica) else replica()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if made is not replica:
+            await run_in_threadpool(made.close)
+
+    app = FastAPI(title="ember_widgets", version=__version__, lifespan=lifespan)
+    app.state.replica = made
+
+    @app.exception_handler(PermissionError)
+    async def refused(request: Request, fault: PermissionError) -> JSONResponse:
+        headers = {"WWW-Authenticate": "Bearer"}
+        return JSONResponse({"error": "PermissionError", "message": str(fault)}, 401, headers)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        """Whether the server is up; needs no token."""
+        return {
+            "status": "ok",
+            "version": __version__,
+            "protocol": PROTOCOL,
+            "sessions": made.n_sessions,
+        }
+
+    @app.get("/v1/models")
+    async def models(person: Person) -> dict[str, Any]:
+        """What the server says of itself and its painter."""
+        welcome = await run_in_threadpool(made.welcome, person)
+        return welcome.packed()
+
+    @app.get("/v1/files/{name}")
+    async def file(name: str, request: Request, person: Person) -> Response:
+        """A file of the model: labels, icons, statistics, concepts or an SAE."""
+        found = (await run_in_threadpool(made.files.all)).get(name)
+        if found is None:
+            raise HTTPException(404, "there is no such file; GET /v1/models lists them")
+        if found.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers={"ETag": found.etag})
+        return FileResponse(found.path, media_type="application/octet-stream", headers={"ETag": found.etag})
+
+    @app.websocket("/v1/session")
+    async def session(socket: WebSocket) -> None:
+        await serve(made, socket)
+
+    return app
+
+
+async def serve(replica: Replica, socket: WebSocket) -> None:
+    """Serve one connection until it ends."""
+    await socket.accept()
+    address = socket.client.host if socket.client else None
+    try:
+        person = person_of(replica.tokens, socket.headers, address)
+    except PermissionError as fault:
+        await last_words(socket.send_bytes, "PermissionError", str(fault))
+        await _close(socket, End(CLOSE_TOKEN, "wrong token"))
+        return
+    token = socket.headers.get("authorization", "") if replica.tokens.required else ""
+    who = token or f"address {address}"
+    try:
+        owner = replica.enter(who)
+    except ConnectionError as fault:
+        await last_words(socket.send_bytes, "Busy", str(fault))
+        await _close(socket, End(CLOSE_FULL, "full"))
+        return
+    try:
+        session = Session(replica, socket.send_bytes, person, owner=owner)
+        try:
+            await _exchange(socket, session)
+        finally:
+            await session.close()
+    finally:
+        replica.leave(who)
+
+
+async def _exchange(socket: WebSocket, session: Session) -> None:
+    """Pass on what arrives, until one side ends the connection."""
+    reading = asyncio.create_task(_read(socket, session))
+    either: tuple[asyncio.Future[Any], ...] = (reading, session.ended)
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if session.ended.done() and not reading.done():
+            await _close(socket, session.ended.result())
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _read(socket: WebSocket, session: Session) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] != "websocket.receive":
+            return
+        data = message.get("bytes")
+        await session.receive(message.get("text") if data is None else data)
+
+
+async def _close(socket: WebSocket, end: End) -> None:
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(socket.close(end.code, end.reason), CLOSING_S)
