@@ -309,7 +309,7 @@ def _scene(request: Request, scene: Scene) -> Answer:
     """An answer with a scene; its arrays are kept, so that calls can name them."""
     for array in scenes.kept_arrays(scene).values():
         request.replica.arrays.put(array)
-    known = scenes.names_in(request.args.get("scene"))
+    known = scenes.names_in(request.args["scene"]) if "scene" in request.args else []
     return Answer(scene, lambda buffers: scenes.packed_answer(scene, known, buffers))
 
 

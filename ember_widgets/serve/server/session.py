@@ -81,6 +81,7 @@ class Session:
         silent_s: A connection from which nothing comes for so long is ended.
 
     Attributes:
+        unsent: (number of the call or None, frame) of what waits to be sent.
         ended: Done as soon as the server wants to end the connection. Its last frame was sent then.
     """
 
@@ -100,7 +101,7 @@ class Session:
         self._silent_s = silent_s
         self._welcomed = False
         self._calls: dict[int, Open] = {}
-        self._unsent: deque[tuple[int | None, bytes]] = deque()
+        self.unsent: deque[tuple[int | None, bytes]] = deque()
         self._changed = asyncio.Condition()
         self._bucket = Bucket(replica.limits.requests_per_s)
         self._heard = self._called = time.monotonic()
@@ -124,7 +125,7 @@ class Session:
         if spent > SLOW_S:
             await asyncio.sleep(min(spent, 1.0))
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._unsent) <= MAX_UNSENT or self.ended.done())
+            await self._changed.wait_for(lambda: len(self.unsent) <= MAX_UNSENT or self.ended.done())
 
     async def close(self) -> None:
         """The connection is gone: stop all that is done for it."""
@@ -133,7 +134,7 @@ class Session:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._unsent.clear()
+        self.unsent.clear()
         self._calls.clear()
 
     # Frames from the client
@@ -264,24 +265,24 @@ class Session:
             found = self._calls.get(number) if number is not None else None
             if found is not None and found.is_picture and found.slot:
                 self._supersede(found)
-            self._unsent.append((number, data))
+            self.unsent.append((number, data))
             self._changed.notify_all()
 
     def _supersede(self, newer: Open) -> None:
-        for i, (number, _) in enumerate(self._unsent):
+        for i, (number, _) in enumerate(self.unsent):
             older = self._calls.get(number) if number is not None else None
             if older is not None and older is not newer and older.is_picture and older.slot == newer.slot:
                 why = Failure("Cancelled", "a newer picture is there")
-                self._unsent[i] = number, pack(why.head(number))
+                self.unsent[i] = number, pack(why.head(number))
 
     async def _send_all(self) -> None:
         """Send what waits, one frame after the other, until the connection ends."""
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda: self._unsent or self._end is not None)
-                if not self._unsent:
+                await self._changed.wait_for(lambda: self.unsent or self._end is not None)
+                if not self.unsent:
                     break
-                number, data = self._unsent.popleft()
+                number, data = self.unsent.popleft()
                 if number is not None:
                     self._calls.pop(number, None)
                 self._changed.notify_all()

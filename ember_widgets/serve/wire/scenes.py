@@ -13,6 +13,7 @@ that patches that nobody painted take almost no space. A final picture must be e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from ember_widgets.serve.wire import arrays
 from ember_widgets.serve.wire.frames import BadFrame
 from ember_widgets.util.checks import FloatArray, shown
 
+_NAME = re.compile("[0-9a-f]{32}")
 PAINTED = ("strengths", "remainder")
 """The arrays that a stroke changes."""
 
@@ -104,17 +106,25 @@ def unpacked_answer(value: object, buffers: Sequence[bytes], store: arrays.Array
 
 
 def names_in(content: object) -> list[str]:
-    """The names of the arrays that a scene on the wire refers to, as far as it can be read."""
+    """The names of the arrays that a scene on the wire refers to, each once.
+
+    Raises:
+        BadFrame: It is not a scene on the wire, or a name is not an array's.
+    """
     entries = content.get("arrays") if isinstance(content, Mapping) else None
     if not isinstance(entries, Mapping):
-        return []
-    found = [
-        entry[key]
-        for entry in entries.values()
-        for key in ("name", "base")
-        if isinstance(entry, Mapping) and isinstance(entry.get(key), str)
-    ]
-    return list(dict.fromkeys(found))
+        raise BadFrame("a scene is not a JSON object with arrays")
+    if unknown := entries.keys() - {*ARRAY_FIELDS, *OPTIONAL_ARRAYS}:
+        raise BadFrame(f"a scene has unknown arrays: {shown(', '.join(sorted(unknown)))}")
+    found: dict[str, None] = {}
+    for field, entry in entries.items():
+        if not isinstance(entry, Mapping):
+            raise BadFrame(f"array {field} is not a JSON object")
+        for key in entry.keys() & {"name", "base"}:
+            if not isinstance(entry[key], str) or not _NAME.fullmatch(entry[key]):
+                raise BadFrame(f"the {key} of array {field} is not the name of an array")
+            found[entry[key]] = None
+    return list(found)
 
 
 def unpacked(
@@ -137,17 +147,16 @@ def unpacked(
         MissingArrays: It names arrays that are not here.
         TypeError, ValueError: A field of the scene is not valid.
     """
-    if not isinstance(content, Mapping) or not isinstance(content.get("arrays"), Mapping):
+    if not isinstance(content, Mapping):
         raise BadFrame("a scene is not a JSON object with arrays")
+    names = names_in(content)
     known = {*PLAIN_FIELDS, *OPTIONAL_FIELDS, "arrays"}
     if unknown := content.keys() - known:
         raise BadFrame(f"a scene has unknown entries: {shown(', '.join(sorted(unknown)))}")
     entries = content["arrays"]
-    if unknown := entries.keys() - {*ARRAY_FIELDS, *OPTIONAL_ARRAYS}:
-        raise BadFrame(f"a scene has unknown arrays: {shown(', '.join(sorted(unknown)))}")
     if missing := {*ARRAY_FIELDS} - entries.keys() | {*PLAIN_FIELDS} - content.keys():
         raise BadFrame(f"a scene lacks {', '.join(sorted(missing))}")
-    found = {name: get(name) for name in names_in(content)}
+    found = {name: get(name) for name in names}
     if absent := [name for name, array in found.items() if array is None]:
         raise MissingArrays(absent)
     fields = {name: content[name] for name in (*PLAIN_FIELDS, *OPTIONAL_FIELDS) if name in content}
@@ -158,14 +167,12 @@ def unpacked(
 
 def _array(
     field: str,
-    entry: object,
+    entry: Mapping[str, Any],
     buffers: Sequence[bytes],
     found: Mapping[str, FloatArray | None],
     largest: tuple[int, ...] | None,
 ) -> FloatArray:
     """An array of a scene: named, or in a buffer."""
-    if not isinstance(entry, Mapping):
-        raise BadFrame(f"array {field} is not a JSON object")
     named = found.get(str(entry.get("name")))
     if named is not None:
         _check_size(field, named.shape, largest)
