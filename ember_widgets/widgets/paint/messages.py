@@ -516,6 +516,17 @@ class Paste(Request):
         session.paste(self.revision, self.sender)
 
 
+@request("share")
+@dataclass(frozen=True, kw_only=True)
+class Share(Request):
+    """Show the scene in the gallery of the painter's server."""
+
+    title: str = read(short_text)
+
+    def handle(self, session: Session, buffers: Sequence[Any]) -> None:
+        session.share_for(self.title, self.sender)
+
+
 @request("forget")
 @dataclass(frozen=True, kw_only=True)
 class Forget(Request):

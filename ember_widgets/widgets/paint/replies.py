@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ember_widgets.painter.protocol import capabilities, labels_of, version_of
+from ember_widgets.painter.protocol import Connection, capabilities, labels_of, version_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.difference import unedited
 from ember_widgets.scene.first_thing import first_thing
@@ -265,6 +265,14 @@ class StatusReply(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConnectionReply(Reply):
+    """How the connection to the server is that has the model. Painters without one send none."""
+
+    type: ClassVar[str] = "connection"
+    state: Connection
+
+
+@dataclass(frozen=True, kw_only=True)
 class FoundReply(Reply):
     """The features that a search found, and the concepts: [{concept, label, icon, similar}]."""
 
@@ -371,10 +379,11 @@ class PanelsReply(Reply):
 
 @dataclass(frozen=True, kw_only=True)
 class NoticeReply(Reply):
-    """What was copied or pasted, or why it was not, for people to read.
+    """What was copied, pasted or shared, or why it was not, for people to read.
 
     Args:
         patches: after a paste, the numbers of the patches to select; None = leave the selection.
+        link: an address to look at, "" = none.
     """
 
     type: ClassVar[str] = "notice"
@@ -382,6 +391,7 @@ class NoticeReply(Reply):
     seq: int
     text: str
     patches: Sequence[int] | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,5 +424,6 @@ REPLIES: tuple[type[Reply], ...] = (
     FilmReply,
     NoticeReply,
     RobustnessReply,
+    ConnectionReply,
 )
 """Everything that the kernel sends."""

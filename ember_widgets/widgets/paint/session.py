@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from ember_widgets.painter.protocol import PainterProtocol, labels_of
+from ember_widgets.painter.protocol import Connection, PainterProtocol, Shares, labels_of, offered
 from ember_widgets.scene.grid import Mask
 from ember_widgets.scene.scene import Scene
 from ember_widgets.util import memory
@@ -26,12 +26,14 @@ from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
 from ember_widgets.widgets.paint.clipboard import CLIPBOARD, Copied, changes_nothing
 from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.painter_connection import PainterConnection
 from ember_widgets.widgets.paint.painter_source import PainterSource
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import Queries, Snapshot
 from ember_widgets.widgets.paint.replies import (
     NO_SENDER,
     AckReply,
+    ConnectionReply,
     ErrorReply,
     FrameReply,
     NoticeReply,
@@ -125,6 +127,9 @@ class Session:
         self.idle = Worker("ember-idle", on_error=self._report_background, ready=self.worker.wait)
         self.queries = Queries(self._snapshot, self.send, self.idle, lambda: self.worker.busy)
         self._views = Views(lambda: self.send(ViewsReply()), self.rest)
+        self._edited_by = NO_SENDER
+        self._connection = PainterConnection(self._connection_changed)
+        self._connection.follow(painter)
 
     # Viewers
 
@@ -168,6 +173,8 @@ class Session:
             self.send_status()
             if self.painter is None:
                 return  # it rests; the page shows its last picture
+            if self._connection.exists:
+                self.send(ConnectionReply(state=self._connection.state))
             self._send_state("hello", sender)
             if self.last_error is not None:
                 self.send(ErrorReply.of(self.last_error, retry=self.last_error is self._fault))
@@ -215,6 +222,7 @@ class Session:
         with self._lock:
             if not self._closed:
                 self.painter = painter
+                self._connection.follow(painter)
 
     def _wake_shown(self) -> None:
         try:
@@ -343,7 +351,12 @@ class Session:
             if commit:
                 self._send_state("edit", sender)
             if self._analysis is None:
+                self._edited_by = sender
                 self._submit(sender, final=commit)
+                if self._connection.state != "connected":
+                    # The picture comes when the server is back. The browser must not keep the edit so long:
+                    # if its page is reloaded meanwhile, the edit has to be here.
+                    self.acknowledge(sender)
             else:
                 # A new scene is being made; a picture of this one would come too late.
                 self.acknowledge(sender)
@@ -455,9 +468,34 @@ class Session:
             self._submit(NO_SENDER, final=True)
         self.audience.scene_changed()
 
-    def _notice(self, sender: Sender, text: str, patches: Mask | None = None) -> None:
+    def _notice(self, sender: Sender, text: str, patches: Mask | None = None, link: str = "") -> None:
         numbers = None if patches is None else np.flatnonzero(patches).tolist()
-        self.send(NoticeReply(client=sender.client, seq=sender.seq, text=text, patches=numbers))
+        self.send(NoticeReply(client=sender.client, seq=sender.seq, text=text, patches=numbers, link=link))
+
+    def share(self, title: str) -> str:
+        """Show the scene in the server's gallery; returns the gallery's address. Waits for the server."""
+        self._need_painter()
+        with self._lock:
+            painter, scene = self.painter, self._state.scene
+        if painter is None:
+            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
+        shares = offered(painter, Shares)
+        if shares is None:
+            raise TypeError("this painter has no gallery; servers have one that run with --gallery")
+        return shares.share(scene, title)
+
+    def share_for(self, title: str, sender: Sender) -> None:
+        """Share the scene in the background, and tell the sender what came of it."""
+
+        def share() -> None:
+            try:
+                address = self.share(title)
+            except Exception as fault:  # nothing broke that could be tried again
+                self._notice(sender, f"Not shared: {last_line(fault).rstrip('.')}.")
+            else:
+                self._notice(sender, "Shared: the picture is in the gallery.", link=address)
+
+        self.idle.put(f"share {sender.client}", share, first=True)
 
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
@@ -673,11 +711,26 @@ class Session:
         if kind == "final":
             self.audience.picture_settled(data)
 
+    def _connection_changed(self, state: Connection) -> None:
+        """The connection to the painter's server broke, or is back; called by any thread."""
+        with self._lock:
+            if self._closed or self.painter is None:
+                return
+            self.send(ConnectionReply(state=state))
+            if state == "connected":
+                if isinstance(self._fault, ConnectionError):
+                    self.retry(NO_SENDER)
+            else:
+                self.acknowledge(self._edited_by)  # as in `edit`
+
     def _release(self) -> None:
+        self._connection.follow(None)
         self.painter = self.last_error = self._fault = self._failed = self._analysis = self._drawn = None
 
     def _report_background(self, fault: BaseException) -> None:
         with self._lock:
+            if isinstance(fault, ConnectionError) and self._connection.state != "connected":
+                return  # the widget says already that the server is away
             if not self._closed:
                 # Without a painter, it could not be opened again; another try may.
                 self.report(fault, NO_SENDER, retry=self.painter is None)

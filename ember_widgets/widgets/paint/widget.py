@@ -307,6 +307,22 @@ class PaintWidget(anywidget.AnyWidget):
         """
         return self._open.program()
 
+    def share(self, title: str = "") -> str:
+        """Draw the scene on the painter's server, and show it in the gallery there.
+
+        Args:
+            title: what it is called; may be empty.
+
+        Returns:
+            The gallery's address.
+
+        Raises:
+            TypeError: the painter has no server, or the server no gallery.
+            ValueError: the title is too long.
+            ConnectionError: the server cannot be reached.
+        """
+        return self._open.share(checks.text("title", title))
+
     def undo(self) -> bool:
         """Go one step back; False if there is none."""
         return self._open.step(-1)

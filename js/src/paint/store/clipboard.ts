@@ -1,4 +1,7 @@
-/** Copies the selection, or all edits, to the kernel's clipboard, and pastes what is there: also from another widget. */
+/**
+ * Copies the selection, or all edits, to the kernel's clipboard, and pastes what is there: also from another widget.
+ * Puts the picture into the gallery of the painter's server.
+ */
 
 import { batch, signal } from "@preact/signals-core";
 import type { NoticeMessage, Request } from "../transport/messages.ts";
@@ -7,8 +10,12 @@ import type { Painting } from "./painting.ts";
 import type { Settings } from "./settings.ts";
 
 export class Clipboard {
-  /** What was copied or pasted, or why it was not. */
+  /** What was copied, pasted or shared, or why it was not. */
   readonly notice = signal("");
+  /** Where to look at it; "" = nowhere. */
+  readonly link = signal("");
+  /** The title is asked for with which the picture is shared. */
+  readonly isSharing = signal(false);
   private before: Layers | null = null;
 
   constructor(
@@ -31,10 +38,16 @@ export class Clipboard {
     this.ask({ type: "paste", revision: this.painting.revision });
   }
 
-  receive({ text, patches }: NoticeMessage): void {
+  share(title: string): void {
+    this.isSharing.value = false;
+    this.ask({ type: "share", title });
+  }
+
+  receive({ text, patches, link }: NoticeMessage): void {
     const { settings, before } = this;
     batch(() => {
       this.notice.value = text;
+      this.link.value = /^https?:/.test(link) ? link : "";
       this.say(patches ? `${text} Drag it.` : text);
       if (!patches) return;
       const selection = this.painting.layers.value.remainder.map((_, p) => Number(patches.includes(p)));

@@ -8,6 +8,8 @@ const SAID_MS = 6000;
 
 export class Status {
   readonly task = signal<"" | "draw" | "render">("");
+  /** The server that has the model cannot be reached; the kernel tries again by itself. */
+  readonly reconnecting = signal(false);
   /** The kernel does not answer. */
   readonly lost = signal(false);
   readonly error = signal<{ message: string; traceback: string; retry: boolean } | null>(null);

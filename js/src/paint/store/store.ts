@@ -253,6 +253,7 @@ export class Store {
     else if (message.type === "error") this.onError(message, isMine);
     else if (message.type === "icon") this.thumbnails.receive(message);
     else if (message.type === "status") this.status.task.value = message.busy ? message.task || "render" : "";
+    else if (message.type === "connection") this.status.reconnecting.value = message.state === "reconnecting";
     else if (message.type === "views") this.sendViews();
     else if (isMine) this.onAnswer(message, buffers);
     // The transport comes last, so that the next edit contains what this message changed.

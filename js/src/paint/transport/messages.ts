@@ -164,6 +164,12 @@ export interface StatusMessage {
   readonly task: "" | "draw" | "render";
 }
 
+/** How the connection to the server is that has the model, if there is one. */
+export interface ConnectionMessage {
+  readonly type: "connection";
+  readonly state: "connected" | "reconnecting" | "closed";
+}
+
 export interface FoundMessage {
   readonly type: "found";
   readonly client: string;
@@ -256,13 +262,15 @@ export interface FilmMessage {
   readonly n: number;
 }
 
-/** What was copied or pasted, or why it was not; after a paste, the patches to select. */
+/** What was copied, pasted or shared, or why it was not; after a paste, the patches to select. */
 export interface NoticeMessage {
   readonly type: "notice";
   readonly client: string;
   readonly seq: number;
   readonly text: string;
   readonly patches: readonly number[] | null;
+  /** An address to look at; "" = none. */
+  readonly link: string;
 }
 
 /** An edit on other seeds: one more of them is drawn, or all are, or it was stopped. */
@@ -294,6 +302,7 @@ export type KernelMessage =
   | AckMessage
   | ErrorMessage
   | StatusMessage
+  | ConnectionMessage
   | FoundMessage
   | SourceMessage
   | NotesMessage
@@ -329,6 +338,7 @@ export type Request =
   | { readonly type: "top"; readonly factor: number }
   | { readonly type: "notes"; readonly prompt: string; readonly style: string }
   | { readonly type: "copy"; readonly patches: readonly number[] }
+  | { readonly type: "share"; readonly title: string }
   | { readonly type: "paste"; readonly revision: number }
   | { readonly type: "search"; readonly text: string; readonly site: string; readonly concepts: boolean }
   | { readonly type: "icons"; readonly keys: readonly string[] }

@@ -26,6 +26,7 @@ const KEEPS_EDIT: readonly Request["type"][] = [
   "keep",
   "notes",
   "copy",
+  "share",
   "views",
   "panels",
 ];

@@ -22,8 +22,9 @@ export function Footer({ view }: { view: View }) {
 
 // A component of its own, so that the footer is not redrawn with every picture and every move of the pointer.
 function Status({ view }: { view: View }) {
-  const { task, lost, error } = view.store.status;
-  const state = lost.value ? "lost" : error.value ? "error" : task.value ? "busy" : "idle";
+  const { task, lost, error, reconnecting } = view.store.status;
+  const away = reconnecting.value ? "away" : "";
+  const state = lost.value ? "lost" : away || (error.value ? "error" : task.value ? "busy" : "idle");
   return (
     <span class="e-status" data-testid="status" data-state={state} role="status">
       <i class="e-dot" />
@@ -34,11 +35,12 @@ function Status({ view }: { view: View }) {
 
 const Under = ({ view }: { view: View }) => <span class="e-under">{underPointer(view)}</span>;
 
-function statusText(view: View, state: "lost" | "error" | "busy" | "idle"): string {
+function statusText(view: View, state: "lost" | "away" | "error" | "busy" | "idle"): string {
   const { store } = view;
   const frame = store.pictures.picture.value?.frame;
   if (store.status.frozen.value) return "Saved page";
   if (state === "lost") return "Waiting for the kernel";
+  if (state === "away") return "Reconnecting";
   if (state === "error") return "Not done";
   if (store.status.task.value === "draw")
     return store.painting.info.value ? "Drawing a new scene" : "Opening the model";
@@ -85,12 +87,23 @@ export function Notice({ view }: { view: View }) {
       </div>
     );
   const error = store.status.error.value;
-  const { notice } = store.clipboard;
+  const { notice, link } = store.clipboard;
+  if (!error && store.status.reconnecting.value)
+    return (
+      <div class="e-notice e-said" role="status" data-testid="reconnecting">
+        <p>Reconnecting to the server. Paint on: nothing is lost, and the picture follows when it is back.</p>
+      </div>
+    );
   if (!error)
     return notice.value ? (
       <div class="e-notice e-said" role="status" data-testid="notice">
         <p>{notice.value}</p>
         <div class="e-actions">
+          {link.value && (
+            <a href={link.value} target="_blank" rel="noopener noreferrer" data-testid="notice-link">
+              Open the gallery
+            </a>
+          )}
           <Button testid="notice-close" onClick={put(notice, "")}>
             Close
           </Button>

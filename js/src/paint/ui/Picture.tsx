@@ -89,6 +89,15 @@ export function Picture({ view }: { view: View }) {
             testid="copy-picture"
             onClick={() => void copyPicture(store)}
           />
+          {store.offers("share") && (
+            <IconButton
+              icon="share"
+              label="Share to the gallery"
+              testid="share"
+              isOn={store.clipboard.isSharing.value}
+              onClick={toggle(store.clipboard.isSharing)}
+            />
+          )}
           <IconButton
             icon="film"
             label="Save all steps as a GIF"
@@ -104,6 +113,7 @@ export function Picture({ view }: { view: View }) {
           />
         </span>
       </div>
+      <Share store={store} />
       <Steps store={store} />
       {store.variations.isOpen.value && store.offers("reseed") && (
         <ol class="e-strip e-seeds" aria-label="Seeds" data-opener="seeds" ref={reveal}>
@@ -122,6 +132,24 @@ export function Picture({ view }: { view: View }) {
         </ol>
       )}
       <Robustness store={store} />
+    </div>
+  );
+}
+
+/** Asks for the title with which the picture is put into the gallery. */
+function Share({ store: { clipboard } }: { store: Store }) {
+  if (!clipboard.isSharing.value) return null;
+  return (
+    <div class="e-line" data-opener="share" ref={reveal}>
+      <Field
+        class="e-keep"
+        aria-label="Title of the picture in the gallery, may be empty"
+        placeholder="Title, then Enter: everyone in the gallery sees the picture"
+        testid="share-title"
+        value=""
+        most={80}
+        onEnter={(title) => clipboard.share(title.trim())}
+      />
     </div>
   );
 }

@@ -552,3 +552,15 @@ test("words on the picture go away by themselves, the newest last", () => {
   timers.get(2)?.();
   assert.equal(status.said.value, "");
 });
+
+test("while the server is away the widget says so, and is painted on", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  kernel.say({ type: "connection", state: "reconnecting" });
+  assert.equal(store.status.reconnecting.value, true);
+  assert.ok(store.stroke.begin(middle(0, 0)));
+  store.stroke.end();
+  assert.ok(store.painting.layers.value.strengths.some((strength) => strength !== 0.25));
+  kernel.say({ type: "connection", state: "connected" });
+  assert.equal(store.status.reconnecting.value, false);
+});

@@ -24,7 +24,7 @@ ANSWERS = (
     *("ack", "frame", "found", "borrow_source", "original", "top", "file", "panels", "notes", "notice"),
 )
 # Answered when the painter is idle: the newest one of a client, or an error that is sent to all.
-WHEN_IDLE = ("original", "top", "export", "borrow_source", "notes")
+WHEN_IDLE = ("original", "top", "export", "borrow_source", "notes", "share")
 
 
 class StudioPainter(FullPainter):

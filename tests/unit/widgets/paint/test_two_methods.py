@@ -78,6 +78,7 @@ OFFERED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
     ("notes", {"prompt": "a zebra", "style": ""}, [], "notes"),
     ("copy", {"patches": [3]}, [], "notice"),
     ("paste", {"revision": 0}, [], "notice"),
+    ("share", {"title": "mine"}, [], "notice"),
 ]
 NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("vary", {"verb": "refit", "value": 4}, "This painter has no refit(); ember.Painter has"),

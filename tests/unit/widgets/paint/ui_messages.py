@@ -285,6 +285,7 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     messages.Keep: lambda now: of(step=steps(now), name=texts),
     messages.Notes: lambda now: of(prompt=texts, style=texts),
     messages.Copy: lambda now: of(patches=patch_numbers(now)),
+    messages.Share: lambda now: of(title=texts),
     messages.Paste: paste,
     messages.Forget: lambda now: of(step=st.none() | steps(now)),
 }
