@@ -19,6 +19,8 @@ from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.info import info
 from ember_widgets.cli.label import add_arguments as add_label_arguments
 from ember_widgets.cli.label import label
+from ember_widgets.cli.mcp import add_arguments as add_mcp_arguments
+from ember_widgets.cli.mcp import mcp
 from ember_widgets.cli.render import render
 from ember_widgets.cli.train import add_arguments as add_train_arguments
 from ember_widgets.cli.train import train
@@ -74,6 +76,8 @@ def _run(options: argparse.Namespace) -> int:
         return train(options)
     if options.command == "label":
         return label(options)
+    if options.command == "mcp":
+        return mcp(options)
     if options.command == "render":
         render(Path(options.scene), Path(options.output))
     else:
@@ -93,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ember-widgets {__version__}")
     commands = parser.add_subparsers(
-        dest="command", metavar="demo | download | render | train | label | info"
+        dest="command", metavar="demo | download | render | train | label | mcp | info"
     )
     notebooks = commands.add_parser("demo", help="open the notebooks in JupyterLab")
     notebooks.add_argument(
@@ -133,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("train", help="train a sparse autoencoder on a model's activations")
     )
     add_label_arguments(commands.add_parser("label", help="let a vision-language model name features"))
+    add_mcp_arguments(commands.add_parser("mcp", help="let an agent paint, over the Model Context Protocol"))
     commands.add_parser(
         "info", help="print versions, devices, and whether the embedded model draws as it should"
     )

@@ -40,9 +40,7 @@ class MissingArrays(Exception):
         self.names = tuple(names)
 
 
-def kept_arrays(
-    scene: Scene, name_of: Callable[[FloatArray], str] = arrays.name_of
-) -> dict[str, FloatArray]:
+def kept_arrays(scene: Scene, name_of: Callable[[FloatArray], str] = arrays.name_of) -> dict[str, FloatArray]:
     """{name: array} of what a scene on the wire refers to by name; see `packed`."""
     found = (getattr(scene, field) for field in (*ARRAY_FIELDS, *OPTIONAL_ARRAYS) if field not in PAINTED)
     return {name_of(array): array for array in found if array is not None}
