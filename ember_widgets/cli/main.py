@@ -19,6 +19,8 @@ from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.info import info
 from ember_widgets.cli.label import add_arguments as add_label_arguments
 from ember_widgets.cli.label import label
+from ember_widgets.cli.mcp import add_arguments as add_mcp_arguments
+from ember_widgets.cli.mcp import mcp
 from ember_widgets.cli.render import render
 from ember_widgets.cli.serve import add_arguments as add_serve_arguments
 from ember_widgets.cli.serve import serve
@@ -78,6 +80,8 @@ def _run(options: argparse.Namespace) -> int:
         return label(options)
     if options.command == "serve":
         return serve(options)
+    if options.command == "mcp":
+        return mcp(options)
     if options.command == "render":
         render(Path(options.scene), Path(options.output))
     else:
@@ -97,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ember-widgets {__version__}")
     commands = parser.add_subparsers(
-        dest="command", metavar="demo | download | render | train | label | serve | info"
+        dest="command", metavar="demo | download | render | train | label | serve | mcp | info"
     )
     notebooks = commands.add_parser("demo", help="open the notebooks in JupyterLab")
     notebooks.add_argument(
@@ -138,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_label_arguments(commands.add_parser("label", help="let a vision-language model name features"))
     add_serve_arguments(commands.add_parser("serve", help="let notebooks elsewhere paint with a model here"))
+    add_mcp_arguments(commands.add_parser("mcp", help="let an agent paint, over the Model Context Protocol"))
     commands.add_parser(
         "info", help="print versions, devices, and whether the embedded model draws as it should"
     )

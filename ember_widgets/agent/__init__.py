@@ -1,0 +1,1 @@
+"""A painter for agents: tools of the Model Context Protocol."""
