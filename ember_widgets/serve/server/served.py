@@ -72,7 +72,7 @@ class Served:
                 serve.delete(APP)
                 if self.address and not serve.status().applications:
                     serve.shutdown()  # else it would keep the port, also from the next server
-        ray.shutdown()
+        ray.shutdown()  # type: ignore[no-untyped-call]
 
     def wait(self) -> None:
         """Wait until the server ends by itself, which it does if somebody else ends Ray or removes it.
