@@ -71,8 +71,9 @@ class Served:
             with contextlib.suppress(Exception):  # Ray may have ended first
                 serve.delete(APP)
                 if self.address and not serve.status().applications:
-                    serve.shutdown()  # else it would keep the port, also from the next server
-        ray.shutdown()  # type: ignore[no-untyped-call]
+                    # Else it would keep the port, also from the next server.
+                    serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
     def wait(self) -> None:
         """Wait until the server ends by itself, which it does if somebody else ends Ray or removes it.
