@@ -71,7 +71,8 @@ class Served:
             with contextlib.suppress(Exception):  # Ray may have ended first
                 serve.delete(APP)
                 if self.address and not serve.status().applications:
-                    serve.shutdown()  # else it would keep the port, also from the next server
+                    # Else it would keep the port, also from the next server.
+                    serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
     def wait(self) -> None:

@@ -126,7 +126,7 @@ def test_a_wrong_token_is_refused(command: Command) -> None:
 
 def test_only_this_machine_reaches_ray(command: Command) -> None:
     """Who reaches Ray's ports can run code. One of a replica's is open to all, and wants Ray's token."""
-    import grpc
+    import grpc  # type: ignore[import-untyped]
 
     open_to_all = [port for port, address in listening(command.processes()) if address not in LOOPBACK]
     assert len(open_to_all) == 1

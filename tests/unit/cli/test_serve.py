@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import stat
 import sys
@@ -14,7 +15,7 @@ import pytest
 from ember_widgets.cli import main
 from ember_widgets.cli import serve as command
 from ember_widgets.cli.token_file import fill, people_of
-from ember_widgets.serve.server import options as serve_options
+from ember_widgets.serve.server.limits import Limits
 from ember_widgets.serve.server.options import ServeOptions
 
 Fails = Callable[..., str]
@@ -100,8 +101,6 @@ def test_what_is_not_said_stays_as_usual() -> None:
 
 
 def threads() -> int | None:
-    import os
-
     return int(os.environ["OMP_NUM_THREADS"]) if "OMP_NUM_THREADS" in os.environ else None
 
 
@@ -134,7 +133,7 @@ def test_all_that_is_said_reaches_the_replicas(tmp_path: Path) -> None:
             "sessions_per_token": 2,
         },
     )
-    assert (wanted.all_limits.n_steps, wanted.all_limits.waiting) == (2, serve_options.Limits().waiting)
+    assert (wanted.all_limits.n_steps, wanted.all_limits.waiting) == (2, Limits().waiting)
 
 
 def test_arguments_of_a_file_are_checked() -> None:
