@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from mcp import Client, StdioServerParameters
 from PIL import Image
 
 from ember_widgets import Painter, Scene
 
 REPOSITORY = Path(__file__).parents[2]
-TOOLS = "analyze palette paint move scale erase search_features render undo save".split()
+TOOLS = ["analyze", "palette", "paint", "move", "scale", "erase", "search_features", "render", "undo", "save"]
 HOSTILE: list[tuple[str, dict[str, Any], str]] = [
-    ("paint", {"factor": "lion", "where": "left"}, "choose 0..3 or one of"),
+    ("paint", {"factor": "lion", "where": "left"}, "choose 0..4 or one of"),
     ("paint", {"factor": 0, "where": "left", "strength": "NaN"}, "strength"),
     ("paint", {"factor": 0, "where": [[0, 0]] * 200_000 + [[99, 99]]}, "outside the grid"),
-    ("analyze", {"prompt": "x" * 10_000_000}, "at most 1,000"),
+    ("analyze", {"prompt": "x" * 10_000_000}, "10,000 are the most"),
     ("analyze", {"prompt": "x", "n_factors": 10**12}, "n_factors"),
     ("save", {"path": "../x.png"}, "files are .json or .png"),
     ("load", {"path": "/etc/passwd"}, "files are .json or .png"),

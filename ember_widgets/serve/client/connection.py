@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_socket
 
-from ember_widgets import __version__
+from ember_widgets._version import __version__
 from ember_widgets.painter.protocol import Connection as State
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.client import faults

@@ -7,7 +7,7 @@ import ssl
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
-from ember_widgets import __version__
+from ember_widgets._version import __version__
 from ember_widgets.serve.client.address import Address
 from ember_widgets.serve.wire.frames import PROTOCOL
 

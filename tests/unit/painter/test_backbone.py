@@ -206,8 +206,9 @@ def test_saes_of_other_sites_are_refused() -> None:
         Painter(Toy(), sae("layers.4"), name="toy")
 
 
-def test_a_painter_offers_every_capability(painter: Painter) -> None:
-    assert capabilities(painter) == tuple(CAPABILITIES)
+def test_a_painter_offers_every_capability_but_a_servers(painter: Painter) -> None:
+    of_a_server = {"connection", "share"}
+    assert capabilities(painter) == tuple(name for name in CAPABILITIES if name not in of_a_server)
 
 
 ONE = [np.int64(1), np.int8(1), np.uint16(1)]

@@ -79,7 +79,7 @@ def test_names_are_stable() -> None:
     """They go over the wire to browsers and servers."""
     assert " ".join(CAPABILITIES) == (
         "styles guidance previews refit reseed sweep inspect labels icons icon draw_icons statistics "
-        "prompt_notes robustness label concepts"
+        "prompt_notes robustness label concepts connection share"
     )
 
 
