@@ -54,7 +54,11 @@ class Agent:
 
 def server(folder: Path, *more: str) -> StdioServerParameters:
     # A client gives a server little of its environment.
-    env = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH", "TMPDIR") if name in os.environ}
+    env = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "OMP_NUM_THREADS", "PYTHONPATH", "TMPDIR")
+        if name in os.environ
+    }
     command = [*("-m", "ember_widgets.cli.main", "mcp", "--folder", str(folder)), *more]
     return StdioServerParameters(command=sys.executable, args=command, env=env, cwd=REPOSITORY)
 
