@@ -84,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a replica for pictures begun, which makes further strokes cheap (default: 1G)",
     )
     how.add_argument("--address", help="of a Ray cluster to serve on; auto = the one `ray start` made here")
+    how.add_argument(
+        "--class-size", action="store_true", help="find out how many painters this machine carries, and end"
+    )
     limits = parser.add_argument_group("limits of each client")
     limits.add_argument("--max-steps", type=int, metavar="N", help="denoising steps (default: 4)")
     limits.add_argument("--requests-per-s", type=float, metavar="N", help="on average (default: 30)")
@@ -131,6 +134,11 @@ def serve_options(options: argparse.Namespace) -> ServeOptions:
         "sessions": options.sessions,
         "sessions_per_token": options.sessions_per_token,
     }
+    if options.class_size:
+        if options.token_file or not _is_loopback(options.host):
+            raise UserError("--class-size serves nobody else; leave out --token-file and --host")
+        # All painters of the test come from one address.
+        limits |= {"sessions": 1000, "sessions_per_token": 1000}
     if options.model is None and not options.embedded:
         raise UserError("no model is given; give --model and --sae, or --embedded")
     if options.model not in (None, EMBEDDED) and options.embedded:
@@ -174,9 +182,21 @@ def _serve(
         os.environ["HF_TOKEN"] = options.token
     print(f"Loading {wanted.model} ...", flush=True)
     with Served(wanted, host=options.host, port=port, address=options.address) as served:
+        if options.class_size:
+            _find_class_size(port)
+            return
         for line in announcement(options, port, people):
             print(line, flush=True)
         served.wait()
+
+
+def _find_class_size(port: int) -> None:
+    """Let simulated painters paint on the server, and print how it went."""
+    from ember_widgets.serve.client.address import Address
+    from ember_widgets.serve.client.load import class_size
+
+    print("Simulated painters, of whom a third paints at a time, 3 strokes per second:", flush=True)
+    class_size(Address.of(f"http://127.0.0.1:{port}"), report=lambda line: print(line, flush=True))
 
 
 def announcement(options: argparse.Namespace, port: int, people: list[tuple[str, str]]) -> list[str]:
