@@ -181,7 +181,7 @@ class SimulatedPainter:
         if self._socket is None or self._scene is None:
             return
         buffers: list[bytes] = []
-        args = {"scene": scenes.packed(self._scene, buffers), "form": "png"}
+        args = {"scene": scenes.packed(self._scene, buffers), "form": "exact"}
         number = next(self._ids)
         self._stroke_of[number] = self._stroke
         head = {"type": "call", "id": number, "call": "render", "args": args, "slot": "paint"}

@@ -311,7 +311,7 @@ class RemotePainter:
             ConnectionError: There was no connection for too long.
             Cancelled: `cancelled` returned True.
         """
-        args = {"preview": True, "form": PREVIEW_FORM} if preview else {"form": "png"}
+        args = {"preview": True, "form": PREVIEW_FORM} if preview else {"form": "exact"}
         # One slot for each thread: what it gave up is not drawn any more when it asks for the next picture.
         slot = f"render {threading.get_ident()}"
         return _picture(self._connection.call("render", args, scene=scene, slot=slot, cancelled=cancelled))

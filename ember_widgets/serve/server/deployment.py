@@ -46,15 +46,19 @@ class PainterReplica:
         _set_threads(options)
         # Only now: torch reads the number of threads when it is loaded.
         from ember_widgets.serve.server.replica import Replica
+        from ember_widgets.serve.server.scheduler import Scheduler
         from ember_widgets.serve.server.tokens import Tokens
 
+        scheduler = Scheduler()
         try:
-            painter = load_painter(options)
+            painter = scheduler.submit("load", lambda cancelled: load_painter(options)).result()
             tokens = Tokens.load(options.token_file) if options.token_file else Tokens()
             gallery = _gallery(options.gallery)
         except USER_FAULTS as fault:
             raise CannotPaint(f"{CANNOT_PAINT}{' '.join(str(fault).split())}") from fault
-        self.replica = Replica(painter, limits=options.all_limits, tokens=tokens, gallery=gallery)
+        self.replica = Replica(
+            painter, limits=options.all_limits, tokens=tokens, gallery=gallery, scheduler=scheduler
+        )
         held.append(self.replica)
 
     def __del__(self) -> None:

@@ -43,6 +43,8 @@ class Replica:
         tokens: Who may connect.
         gallery: Where shared pictures are shown; None = nothing can be shared.
         array_bytes: How many bytes of arrays that clients named are kept.
+        scheduler: Its thread owns the device; None = a new one. Load the painter in this thread too: where two
+            threads of a process compute on the CPU, OpenMP lets the cores wait much longer for each other.
 
     Attributes:
         painter, limits, tokens, gallery: As given.
@@ -62,13 +64,14 @@ class Replica:
         tokens: Tokens | None = None,
         gallery: Shows | None = None,
         array_bytes: int = 2**28,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self.painter = painter
         self.limits = limits
         self.tokens = Tokens() if tokens is None else tokens
         self.gallery = gallery
         self.arrays = ArrayStore(array_bytes)
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler() if scheduler is None else scheduler
         self.files = ModelFiles(painter)
         self.encoders = ThreadPoolExecutor(N_ENCODERS, "ember-encoder")
         self.readers = ThreadPoolExecutor(1, "ember-reader")
@@ -76,6 +79,8 @@ class Replica:
         self._identity = painter.model.identity
         self._numbers = itertools.count(1)
         self._open: Counter[str] = Counter()
+        # Now, and not when the first client is welcomed.
+        self.scheduler.submit("files", lambda cancelled: self.files.all()).result()
 
     @property
     def n_sessions(self) -> int:
