@@ -50,7 +50,9 @@ MAY_IMPORT = {
     "features": {"numpy", "PIL", "model2vec", "scipy", "sklearn", "tqdm", "typing_extensions", "umap"},
     "agent": {"PIL", "mcp", "numpy", "pydantic"},
     "serve.client": {"PIL", "httpx", "numpy", "websockets"},
-    "serve.server": {"PIL", "fastapi", "numpy", "ray", "starlette", "typing_extensions", "websockets"},
+    "serve.server": {
+        *("PIL", "fastapi", "numpy", "pydantic", "ray", "starlette", "typing_extensions", "websockets")
+    },
     "serve.wire": {"PIL", "numpy"},
     "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
 }

@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ember_widgets._version import __version__
+from ember_widgets.serve.server import http_api, web_pages
 from ember_widgets.serve.server.access import person_of
+from ember_widgets.serve.server.body_limit import BodyLimit
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import End, Session, last_words
 from ember_widgets.serve.wire.calls import CLOSE_FULL, CLOSE_TOKEN
-from ember_widgets.serve.wire.frames import PROTOCOL
+from ember_widgets.serve.wire.frames import MAX_FRAME_BYTES, PROTOCOL
 
 CLOSING_S = 5.0
 """How long a client may take to close its side."""
@@ -51,13 +55,35 @@ def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:
         if made is not replica:
             await run_in_threadpool(made.close)
 
-    app = FastAPI(title="ember_widgets", version=__version__, lifespan=lifespan)
+    # FastAPI's own page of the calls loads its parts from elsewhere; ours is /docs.
+    app = FastAPI(
+        title="ember_widgets",
+        description="Analyze, render and inspect with a painter on a server.",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.replica = made
+    app.add_middleware(BodyLimit, max_bytes=MAX_FRAME_BYTES)
+    app.include_router(http_api.routes(made))
+    app.include_router(web_pages.routes(made))
 
     @app.exception_handler(PermissionError)
     async def refused(request: Request, fault: PermissionError) -> JSONResponse:
         headers = {"WWW-Authenticate": "Bearer"}
         return JSONResponse({"error": "PermissionError", "message": str(fault)}, 401, headers)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def failed(request: Request, fault: StarletteHTTPException) -> JSONResponse:
+        content = {"error": "HTTPException", "message": str(fault.detail)}
+        return JSONResponse(content, fault.status_code, fault.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, fault: RequestValidationError) -> JSONResponse:
+        found = fault.errors()[0]
+        where = ".".join(str(part) for part in found["loc"][1:]) or "the body"
+        return JSONResponse({"error": "ValueError", "message": f"{where}: {found['msg']}"}, 400)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:

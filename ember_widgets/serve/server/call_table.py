@@ -268,10 +268,11 @@ def _share(request: Request) -> Answer:
     gallery = request.replica.gallery
     if gallery is None:
         raise ValueError("this server has no gallery; start it with one to share pictures")
-    picture = request.replica.painter.render(request.scene(), cancelled=request.cancelled)
+    scene = request.scene()
+    picture = request.replica.painter.render(scene, cancelled=request.cancelled)
 
     def pack(buffers: list[bytes]) -> dict[str, str]:
-        name = gallery.add(values.encoded(picture, "png"), request.person, request.args.get("title", ""))
+        name = gallery.add(scene.to_bytes(picture), request.person, request.args.get("title", ""))
         return {"path": f"/gallery#{name}"}
 
     return Answer(picture, pack)

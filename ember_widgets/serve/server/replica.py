@@ -43,8 +43,8 @@ class Replica:
         tokens: Who may connect.
         gallery: Where shared pictures are shown; None = nothing can be shared.
         array_bytes: How many bytes of arrays that clients named are kept.
-        scheduler: Its thread owns the device; None = a new one. Load the painter in this thread too: where two
-            threads of a process compute on the CPU, OpenMP lets the cores wait much longer for each other.
+        scheduler: Its thread owns the device; None = a new one. Load the painter in this thread too: where
+            two threads of a process compute on the CPU, OpenMP lets cores wait much longer for each other.
 
     Attributes:
         painter, limits, tokens, gallery: As given.

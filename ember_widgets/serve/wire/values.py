@@ -14,8 +14,8 @@ from ember_widgets.util.checks import FloatArray
 
 Form = Literal["png", "exact", "webp", "jpeg"]
 FORMS: tuple[Form, ...] = ("png", "exact", "webp", "jpeg")
-"""PNG and "exact", a lossless WebP that is made in a third of the time, are for final pictures; the others are
-smaller, for previews."""
+"""PNG and "exact", a lossless WebP that is made in a third of the time, are for final pictures; the others
+are smaller, for previews."""
 MAX_PIXELS = 2**22
 """Of a picture that is read: what a small file unpacks to is limited."""
 _SAVE: Mapping[Form, dict[str, Any]] = {

@@ -1,0 +1,200 @@
+"""Plain HTTP calls, for people who script: analyze, render, inspect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, HTTPException, Response
+from fastapi import Request as HTTPRequest
+from pydantic import BaseModel, ConfigDict, Field
+
+from ember_widgets.painter.protocol import labels_of
+from ember_widgets.scene.scene import Scene
+from ember_widgets.serve.server.access import person_of
+from ember_widgets.serve.server.call_table import HANDLERS, Failure, Request, failure
+from ember_widgets.serve.server.replica import Replica
+from ember_widgets.serve.server.session import Bucket
+from ember_widgets.serve.wire import values
+from ember_widgets.util import checks
+
+T = TypeVar("T")
+STATUS = {"Busy": 429, "PermissionError": 403, "RuntimeError": 500, "MemoryError": 503, "Cancelled": 503}
+MOST_BUCKETS = 1000
+SCENE = "a scene as `analyze` gives it, or as Scene.save writes it: a JSON object"
+
+
+class Body(BaseModel):
+    """What a call is given; an unknown name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AnalyzeBody(Body):
+    """What to generate."""
+
+    prompt: str = Field("", description="what to generate; may be empty")
+    seed: int = Field(0, description="seed of the noise, 0..2**63-1")
+    n_steps: int = Field(1, description="denoising steps, 1..4")
+    n_factors: int = Field(5, description="how many factors, 1..256; 3 to 8 read best")
+    style: str = Field("", description="how things look, not where they are; may be empty")
+    guidance: float | None = Field(None, description="scale of guidance; left out: the painter's own")
+
+
+class RenderBody(Body):
+    """What to draw."""
+
+    scene: dict[str, Any] = Field(description=SCENE)
+    form: Literal["png", "webp", "jpeg"] = Field("png", description="png is lossless")
+    preview: bool = Field(False, description="as fast as possible; colours may be a little off")
+    with_scene: bool = Field(False, description="put the scene into the PNG, so that Scene.load opens it")
+
+
+class InspectBody(Body):
+    """Where to look."""
+
+    scene: dict[str, Any] = Field(description=SCENE)
+    step: int = Field(0, description="sampling step, 0..n_steps-1")
+    site: str | None = Field(None, description="module path or short name; left out: the first site steered")
+    edited: bool = Field(True, description="the run with the scene's edits; false = the unedited run")
+    patches: list[tuple[int, int]] | None = Field(None, description="[row, col] of patches; left out: all")
+    top: int = Field(5, ge=1, le=100, description="how many features of each patch")
+
+
+def routes(replica: Replica) -> APIRouter:
+    """The calls of a replica's painter."""
+    router = APIRouter(prefix="/v1", tags=["painter"])
+    buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def asks(request: HTTPRequest) -> str:
+        """Who asks; refuses a wrong token, and whoever asks too often."""
+        address = request.client.host if request.client else None
+        person = person_of(replica.tokens, request.headers, address)
+        who = request.headers.get("authorization") or f"address {address}"
+        bucket = buckets.pop(who, None) or Bucket(replica.limits.requests_per_s)
+        buckets[who] = bucket
+        while len(buckets) > MOST_BUCKETS:
+            buckets.popitem(last=False)
+        if wait_s := bucket.take():
+            message = f"more than {replica.limits.requests_per_s:g} calls per second; wait {wait_s:.2f} s"
+            raise HTTPException(429, message, {"Retry-After": str(max(1, round(wait_s)))})
+        return f"http {person} {address}"
+
+    async def done(owner: str, work: Callable[[Callable[[], bool]], T]) -> T:
+        """Do something when it is the owner's turn, as the calls of sessions are done."""
+        future = replica.scheduler.submit(owner, work)
+        try:
+            return await asyncio.wrap_future(future)
+        except Exception as fault:
+            raise refused(failure(fault), fault) from fault
+
+    async def encoded(work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(replica.encoders, work)
+
+    def scene_of(content: dict[str, Any]) -> Scene:
+        scene = Scene.from_bytes(json.dumps(content).encode())
+        limits = replica.limits
+        checks.integer("n_steps", scene.n_steps, 1, limits.n_steps, hint="the server allows no more")
+        checks.integer("n_factors", scene.n_factors, 0, limits.n_factors, hint="the server allows no more")
+        for name in ("prompt", "style"):
+            if len(getattr(scene, name)) > limits.prompt_length:
+                raise ValueError(f"{name} has more than {limits.prompt_length:,} characters")
+        replica.painter.model.check(scene)
+        return scene
+
+    @router.post("/analyze", response_class=Response, responses=JSON_SCENE)
+    async def analyze(body: AnalyzeBody, owner: str = Depends(asks)) -> Response:
+        """Generate a picture and find its factors. Gives the scene, as Scene.load reads it from a file."""
+        args = body.model_dump(exclude_none=True)
+        request = Request(replica, "analyze", args)
+        try:
+            request.check()
+        except Exception as fault:
+            raise refused(failure(fault), fault) from fault
+        answer = await done(
+            owner, lambda cancelled: HANDLERS["analyze"](Request(replica, "analyze", args, (), cancelled))
+        )
+        return Response(await encoded(answer.result.to_bytes), media_type="application/json")
+
+    @router.post("/render", response_class=Response, responses=PICTURE)
+    async def render(body: RenderBody, owner: str = Depends(asks)) -> Response:
+        """Draw a scene."""
+        if body.with_scene and body.form != "png":
+            raise HTTPException(400, "with_scene needs form png")
+
+        def work(cancelled: Callable[[], bool]) -> tuple[Scene, Any]:
+            scene = scene_of(body.scene)
+            preview = body.preview and replica.painter.previews(scene)
+            return scene, replica.painter.render(scene, preview=preview, cancelled=cancelled)
+
+        scene, picture = await done(owner, work)
+        data = await encoded(
+            lambda: scene.to_bytes(picture) if body.with_scene else values.encoded(picture, body.form)
+        )
+        return Response(data, media_type=f"image/{body.form}")
+
+    @router.post("/inspect")
+    async def inspect(body: InspectBody, owner: str = Depends(asks)) -> dict[str, Any]:
+        """The features that are active in each patch, the strongest first, and how much they explain."""
+
+        def work(cancelled: Callable[[], bool]) -> dict[str, Any]:
+            found = replica.painter.inspect(
+                scene_of(body.scene), step=body.step, site=body.site, edited=body.edited
+            )
+            rows, cols = found.grid.shape
+            where = body.patches or [(row, col) for row in range(rows) for col in range(cols)]
+            labels, counts = labels_of(replica.painter), found.counts
+            patches = []
+            for row, col in where[: rows * cols]:
+                top = found.top([(row, col)], body.top)
+                patches.append(
+                    {
+                        "row": row,
+                        "col": col,
+                        "n_active": int(counts[row, col]),
+                        "features": [
+                            {
+                                "feature": found.begin + feature,
+                                "activation": round(activation, 6),
+                                "label": labels.get(found.begin + feature, ""),
+                            }
+                            for feature, activation in top.items()
+                        ],
+                    }
+                )
+            explained = found.explained()
+            return {
+                "site": found.site,
+                "step": found.step,
+                "grid": [rows, cols],
+                "explained": None if explained != explained else round(explained, 6),
+                "patches": patches,
+            }
+
+        return await done(owner, work)
+
+    return router
+
+
+def refused(why: Failure | None, fault: BaseException) -> HTTPException:
+    """A failure as an answer of HTTP; an unknown fault is one of the server's."""
+    if why is None:
+        raise fault
+    headers = None if why.retry_after_s is None else {"Retry-After": str(max(1, round(why.retry_after_s)))}
+    return HTTPException(STATUS.get(why.error, 400), why.message, headers)
+
+
+JSON_SCENE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "the scene"}
+}
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            f"image/{form}": {"schema": {"type": "string", "format": "binary"}} for form in values.FORMS
+        },
+        "description": "the picture",
+    }
+}

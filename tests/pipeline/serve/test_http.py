@@ -1,0 +1,180 @@
+"""Plain HTTP calls and pages of a real server."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+import ember_widgets as ember
+from ember_widgets import Painter, Scene
+from ember_widgets.serve.server.gallery import Gallery
+from ember_widgets.serve.server.limits import Limits
+from ember_widgets.serve.server.tokens import Tokens
+from tests.serving import running
+
+ADA, BEN, TEACHER = "a" * 20, "b" * 20, "t" * 20
+PEOPLE = {ADA: "Ada", BEN: "Ben", TEACHER: "teacher"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gallery")
+
+
+@pytest.fixture(scope="module")
+def url(painter: Painter, folder: Path) -> Iterator[str]:
+    limits = Limits(requests_per_s=1000)
+    with running(painter, gallery=Gallery(folder), tokens=Tokens(PEOPLE), limits=limits) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {ADA}"}, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def scene(client: httpx.Client) -> dict[str, Any]:
+    body = {"prompt": "a pine and a sun in the snow", "seed": 30}
+    found: dict[str, Any] = client.post("/v1/analyze", json=body).raise_for_status().json()
+    return found
+
+
+def test_a_scene_is_analysed_drawn_and_inspected_as_the_painter_does(
+    client: httpx.Client, scene: dict[str, Any], painter: Painter
+) -> None:
+    local = painter.analyze("a pine and a sun in the snow", seed=30)
+    assert Scene.from_bytes(json.dumps(scene).encode()) == local
+    answer = client.post("/v1/render", json={"scene": scene, "with_scene": True})
+    assert answer.headers["content-type"] == "image/png"
+    drawn = np.asarray(Image.open(io.BytesIO(answer.content)))
+    np.testing.assert_array_equal(drawn, np.asarray(painter.render(local)))
+    assert Scene.from_bytes(answer.content) == local
+    found = client.post("/v1/inspect", json={"scene": scene, "patches": [[12, 11]], "top": 2}).json()
+    (patch,) = found["patches"]
+    expected = painter.inspect(local)
+    assert patch["n_active"] == expected.counts[12, 11]
+    top = {one["feature"]: one["activation"] for one in patch["features"]}
+    assert top == pytest.approx(expected.top([(12, 11)], 2), abs=1e-5)
+    assert "pine" in patch["features"][0]["label"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("analyze", {"prompt": "x", "n_steps": 9}, 400, "n_steps"),
+        ("analyze", {"prompt": "x" * 5000}, 400, "prompt"),
+        ("analyze", {"prompt": "x", "sed": 3}, 400, "sed"),
+        ("analyze", {"prompt": 7}, 400, "prompt"),
+        ("render", {"scene": {"format": "ember-scene"}}, 400, "version"),
+        ("render", {"scene": {}, "form": "bmp"}, 400, "form"),
+        ("render", {}, 400, "scene"),
+        ("inspect", {"scene": {}, "top": 10**9}, 400, "top"),
+        ("nothing", {}, 404, "Not Found"),
+    ],
+)
+def test_a_wrong_call_is_told_in_words(
+    client: httpx.Client, path: str, body: dict[str, Any], status: int, says: str
+) -> None:
+    answer = client.post(f"/v1/{path}", json=body)
+    assert answer.status_code == status, answer.text
+    assert says in answer.json()["message"]
+
+
+def test_large_deep_and_broken_bodies_are_refused(client: httpx.Client) -> None:
+    def pieces() -> Iterator[bytes]:  # sent without a length
+        for _ in range(5):
+            yield b" " * 2**20
+
+    headers = {"Content-Type": "application/json"}
+    for content, status in (
+        (b" " * (5 * 2**20), 413),
+        (pieces(), 413),
+        (b"[" * 100_000, 400),
+        (b"\xff\xfe{", 400),
+        (b"", 400),
+    ):
+        answer = client.post("/v1/analyze", content=content, headers=headers)
+        assert answer.status_code == status
+        assert answer.json()["message"]
+
+
+def test_another_models_scene_is_refused(client: httpx.Client, scene: dict[str, Any]) -> None:
+    foreign = scene | {"model": {**scene["model"], "sae": "ffff"}}
+    answer = client.post("/v1/render", json={"scene": foreign})
+    assert (answer.status_code, "made with SAE" in answer.json()["message"]) == (400, True)
+
+
+def test_without_the_right_token_nothing_is_given(url: str) -> None:
+    with httpx.Client(base_url=url, trust_env=False) as stranger:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": ADA}):
+            for verb, path in (
+                ("POST", "/v1/analyze"),
+                ("GET", "/v1/gallery"),
+                ("GET", "/v1/models"),
+                ("DELETE", "/v1/gallery/x"),
+            ):
+                assert stranger.request(verb, path, headers=headers).status_code == 401
+        for page in ("/", "/gallery", "/docs", "/pages/page.css", "/healthz"):
+            assert stranger.get(page).status_code == 200
+        assert stranger.get("/pages/../app.py").status_code == 404
+
+
+def test_who_asks_too_often_waits(painter: Painter) -> None:
+    with running(painter, limits=Limits(requests_per_s=1)) as url, httpx.Client(trust_env=False) as client:
+        statuses = [client.post(f"{url}/v1/render", json={"scene": {}}).status_code for _ in range(4)]
+        assert statuses == [400, 400, 429, 429]
+
+
+def test_pictures_are_shared_shown_and_removed(url: str, client: httpx.Client, painter: Painter) -> None:
+    title = "<script>alert(1)</script>"
+    with ember.connect(url, BEN) as remote:
+        assert "share" in remote.capabilities
+        scene = remote.analyze("a pine and a sun in the snow", seed=30).move("pine", 0, -6)
+        address = remote.share(scene, title)
+        assert address == remote.share(scene, title)
+        with pytest.raises(ValueError, match="at most 80"):
+            remote.share(scene, "x" * 81)
+    shown = client.get("/v1/gallery").json()
+    assert shown["you"] == "Ada"
+    (picture,) = shown["pictures"]
+    assert (picture["person"], picture["title"]) == ("Ben", title)
+    assert address == f"{url}/gallery#{picture['id']}"
+    data = client.get(f"/v1/gallery/{picture['id']}.png").content
+    assert Scene.from_bytes(data) == scene
+    assert client.get("/v1/gallery/..%2F..%2Fetc%2Fpasswd.png").status_code == 404
+    assert client.delete(f"/v1/gallery/{picture['id']}").status_code == 401
+    as_teacher = {"Authorization": f"Bearer {TEACHER}"}
+    assert client.delete(f"/v1/gallery/{picture['id']}", headers=as_teacher).status_code == 204
+    assert client.get("/v1/gallery").json()["pictures"] == []
+
+
+def test_without_a_gallery_it_says_so(painter: Painter) -> None:
+    with running(painter) as url, httpx.Client(trust_env=False) as client:
+        answer = client.get(f"{url}/v1/gallery")
+        assert (answer.status_code, "--gallery" in answer.json()["message"]) == (404, True)
+
+
+def test_the_description_of_the_calls_is_whole(client: httpx.Client) -> None:
+    api = client.get("/openapi.json").json()
+    assert {"/v1/analyze", "/v1/render", "/v1/inspect"} <= api["paths"].keys()
+    for name in ("AnalyzeBody", "RenderBody", "InspectBody"):
+        fields = api["components"]["schemas"][name]["properties"]
+        assert all(field.get("description") for field in fields.values())
+
+
+def test_pages_load_nothing_from_elsewhere(client: httpx.Client) -> None:
+    for page in ("/", "/gallery", "/docs"):
+        answer = client.get(page)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "http://" not in answer.text
+        assert "https://" not in answer.text
