@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -61,10 +62,13 @@ def make_server(canvas: Canvas) -> MCPServer:
         log_level="WARNING",
     )
 
+    # One thread: where several compute on the CPU, OpenMP lets the cores wait much longer for each other.
+    worker = ThreadPoolExecutor(1, "ember-agent")
+
     async def answered(call: Callable[[], Answer]) -> list[Any]:
         """What a verb answers, as content of the protocol. It runs in a thread, since drawing takes time."""
         try:
-            answer = await asyncio.to_thread(call)
+            answer = await asyncio.get_running_loop().run_in_executor(worker, call)
         except (TypeError, ValueError, OSError, ArithmeticError, MemoryError, ImportError) as fault:
             raise ToolError(str(fault) or type(fault).__name__) from None
         except Exception as fault:
