@@ -206,7 +206,8 @@ class Connection:
             args: Its arguments, without the scene.
             buffers: That they refer to.
             scene: Its scene.
-            slot: Of the calls with the same slot, only the newest is answered; "" = none.
+            slot: Of the calls with the same slot that wait on the server, only the newest is answered; "" =
+                none.
             cancelled: Asked while waiting; if it returns True, the server stops.
             again: The call may be sent again if the connection breaks: it changes nothing on the server.
 

@@ -52,7 +52,7 @@ class Ledger:
         waiting: {number of a stroke: when it was sent} of those that none showed yet.
         lost: Strokes that none will show.
         n_finals: Final pictures that came.
-        gaps: From each break of the connection to the next final picture.
+        gaps: From each break of the connection to the moment when the painter can go on.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -71,13 +71,16 @@ class Ledger:
         self.n_finals += 1
         for shown in [number for number in self.waiting if number <= stroke]:
             self.latencies.append(now - self.waiting.pop(shown))
-        if self.broken_at is not None:
-            self.gaps.append(now - self.broken_at)
-            self.broken_at = None
 
     def broken(self, now: float) -> None:
         """The connection broke."""
         self.broken_at = now if self.broken_at is None else self.broken_at
+
+    def resumed(self, now: float) -> None:
+        """There is a connection again."""
+        if self.broken_at is not None:
+            self.gaps.append(now - self.broken_at)
+            self.broken_at = None
 
     def give_up(self) -> None:
         """No more pictures will come."""
@@ -96,7 +99,7 @@ class Load:
         latencies: Of all strokes that were shown.
         lost: Strokes that were not.
         n_finals: Final pictures that came.
-        gaps: How long painters waited for a picture after their connection broke.
+        gaps: How long it took until painters could go on after their connection broke.
     """
 
     n_painters: int
@@ -238,6 +241,7 @@ class SimulatedPainter:
         await socket.send(pack({"type": "put", "arrays": entries}, buffers))
         self._stroke_of.clear()
         self._socket = socket
+        self.ledger.resumed(time.perf_counter())
         if self.ledger.waiting:
             await self._ask()
         self._ready.set()

@@ -21,7 +21,7 @@ class Task:
 
     Args:
         owner: Who wants it.
-        slot: Of an owner's tasks with the same slot only the newest is done; "" = none.
+        slot: Of an owner's tasks with the same slot only the newest waits; "" = none.
         work: Does it, given a function that says whether it was cancelled.
         background: It waits until nothing else waits.
     """
@@ -76,7 +76,9 @@ class Scheduler:
             owner: Who wants it.
             work: Called in the scheduler's thread with a function that says whether the result is no longer
                 wanted; it may then raise `Cancelled`.
-            slot: The newest wins: the owner's other tasks with this slot are cancelled. "" = none.
+            slot: The newest wins: the owner's tasks with this slot that wait are cancelled, and it takes
+                their turn. One that is being done is finished: otherwise somebody who asks faster than the
+                device answers would get nothing. "" = no slot.
             background: Do it only when nothing else waits.
 
         Returns:
@@ -89,8 +91,12 @@ class Scheduler:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the server is closing")
-            dropped = self._take_out(lambda other: bool(slot) and (other.owner, other.slot) == (owner, slot))
-            self._waiting[background].setdefault(owner, deque()).append(task)
+            # The owner stays where it is in the line, also if nothing of it waits but what is replaced.
+            tasks = self._waiting[background].setdefault(owner, deque())
+            dropped = [other for other in tasks if slot and other.slot == slot]
+            for other in dropped:
+                tasks.remove(other)
+            tasks.append(task)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ember-device", daemon=True)
                 self._thread.start()

@@ -28,8 +28,9 @@ Numbers of calls are chosen by the client; a number is free again when its answe
 An error with id null is about a frame that was no valid call. A `put` that is in order is not answered.
 Connect without compression of messages (permessage-deflate): what is large is compressed already.
 
-Calls are answered in any order. Of the calls with the same slot only the newest is worked on: those that
-wait are dropped and the one that is being drawn is stopped, and each of them gets the error "Cancelled".
+Calls are answered in any order. Of the calls with the same slot only the newest waits: it takes the turn of
+those that waited, which get the error "Cancelled". One that is being drawn already is finished and answered,
+so that somebody who paints faster than the device draws still sees pictures.
 """
 
 from __future__ import annotations

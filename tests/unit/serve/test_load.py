@@ -33,13 +33,13 @@ def test_an_older_final_that_comes_late_shows_nothing_new() -> None:
     assert ledger.latencies == [0.3]
 
 
-def test_a_gap_lasts_from_the_break_to_the_next_final() -> None:
+def test_a_gap_lasts_from_the_break_until_there_is_a_connection() -> None:
     ledger = Ledger()
-    ledger.sent(1, 0.0)
+    ledger.resumed(0.0)
     ledger.broken(1.0)
     ledger.broken(1.2)  # an attempt to connect failed
-    ledger.final(1, 4.0)
-    ledger.final(1, 5.0)
+    ledger.resumed(4.0)
+    ledger.resumed(5.0)
     assert ledger.gaps == [3.0]
 
 

@@ -44,6 +44,18 @@ def test_owners_take_turns(scheduler: Scheduler) -> None:
     assert done == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
+def test_the_newest_of_a_slot_keeps_the_turn(scheduler: Scheduler) -> None:
+    gate, done = Gate(scheduler, "gate"), list[str]()
+    for owner in "abc":
+        scheduler.submit(owner, lambda _, owner=owner: done.append(f"{owner} old"), slot="picture")  # type: ignore[misc]
+    for _ in range(3):
+        scheduler.submit("a", lambda _: done.append("a new"), slot="picture")
+    last = scheduler.submit("d", lambda _: done.append("d"))
+    gate.opened.set()
+    last.result(5)
+    assert done == ["a new", "b old", "c old", "d"]
+
+
 def test_the_newest_of_a_slot_wins(scheduler: Scheduler) -> None:
     gate = Gate(scheduler, "a", "picture")
     waiting = scheduler.submit("a", lambda _: "old", slot="picture")
@@ -52,10 +64,9 @@ def test_the_newest_of_a_slot_wins(scheduler: Scheduler) -> None:
     newest = scheduler.submit("a", lambda _: "new", slot="picture")
     with pytest.raises(Cancelled):
         waiting.result(5)
-    assert gate.cancelled()
+    assert not gate.cancelled()  # else a slow device would finish nothing
     gate.opened.set()
-    with pytest.raises(Cancelled):
-        gate.future.result(5)
+    gate.future.result(5)
     assert [one.result(5) for one in (other, theirs, newest)] == ["other", "theirs", "new"]
 
 
