@@ -17,9 +17,9 @@ from ember_widgets.serve.server.gallery import Gallery
 from ember_widgets.serve.server.replica import Replica
 
 FOLDER = Path(__file__).parent / "pages"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGES = {"/": "join.html", "/gallery": "gallery.html", "/docs": "docs.html"}
-PARTS = ("page.css", "page.js", "join.js", "gallery.js", "docs.js")
+PARTS = ("icon.svg", "page.css", "page.js", "join.js", "gallery.js", "docs.js")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "

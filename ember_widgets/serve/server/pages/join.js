@@ -24,7 +24,8 @@ part("copy").addEventListener("click", async () => {
 try {
   const model = await (await ask("v1/models")).json();
   const name = model.person ? `Welcome, ${model.person}. ` : "";
-  part("state").textContent = `${name}The server is up, with ${model.model.id}.`;
+  const id = model.model.id === "embedded" ? "the embedded model" : model.model.id;
+  part("state").textContent = `${name}The server is up, with ${id}.`;
   part("to-gallery").hidden = !model.capabilities.includes("share");
 } catch (fault) {
   part("state").textContent = fault.message;
