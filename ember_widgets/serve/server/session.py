@@ -37,6 +37,8 @@ MAX_UNSENT = 64
 """Frames that wait to be sent. While there are more, nothing is read from the client."""
 SLOW_S = 0.002
 """A frame that took longer to read is followed by a pause as long, in which others are served."""
+REFUSED_S = 0.02
+"""After a frame that was refused, nothing is read for so long: whoever sends many delays nobody else."""
 BUSY_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -250,6 +252,7 @@ class Session:
 
     async def _refuse(self, number: int | None, why: Failure) -> None:
         await self._put(None, pack(why.head(number)))
+        await asyncio.sleep(REFUSED_S)
 
     def _fault(self, fault: BaseException) -> Failure:
         """What the client is told; the traceback of a fault of ours goes into the log."""
