@@ -13,13 +13,15 @@ from tests.lab.server import REPOSITORY
 
 LIMIT_S = 60.0
 SERVE = """
-import os, sys, threading
+import os, sys, tempfile, threading
 import ember_widgets as ember
+from ember_widgets.serve.server.gallery import Gallery
 from tests.serving import running
 
-with running(ember.Painter.embedded(), port=int(sys.argv[1])) as url:
-    print(os.getpid(), url, flush=True)
-    threading.Event().wait()
+with tempfile.TemporaryDirectory() as folder:
+    with running(ember.Painter.embedded(), port=int(sys.argv[1]), gallery=Gallery(folder)) as url:
+        print(os.getpid(), url, flush=True)
+        threading.Event().wait()
 """
 
 
