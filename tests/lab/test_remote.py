@@ -86,9 +86,13 @@ def test_a_remote_model_is_painted_on_and_comes_back(
     np.testing.assert_array_equal(view.picture(), shown)
 
     view.part("share").click()
+    expect(view.part("share-title")).to_be_focused()
+    view.root.screenshot(path=screenshots / "remote-share.png")
+    assert view.cut_off() == []
     view.part("share-title").fill("Two pines")
     view.part("share-title").press("Enter")
     expect(view.part("notice")).to_contain_text("Shared: the picture is in the gallery.")
+    expect(view.part("share-title")).to_have_count(0)
     view.root.screenshot(path=screenshots / "remote-shared.png")
     link = view.part("notice-link").get_attribute("href")
     assert link is not None

@@ -39,13 +39,14 @@ export class Clipboard {
   }
 
   share(title: string): void {
-    this.isSharing.value = false;
     this.ask({ type: "share", title });
   }
 
   receive({ text, patches, link }: NoticeMessage): void {
     const { settings, before } = this;
     batch(() => {
+      // Not as soon as Enter is pressed: the button that gets the focus back would take the key for its own.
+      this.isSharing.value = false;
       this.notice.value = text;
       this.link.value = /^https?:/.test(link) ? link : "";
       this.say(patches ? `${text} Drag it.` : text);

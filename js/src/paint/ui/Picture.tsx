@@ -136,15 +136,20 @@ export function Picture({ view }: { view: View }) {
   );
 }
 
+const begin = (line: HTMLElement | null) => {
+  reveal(line);
+  line?.querySelector("input")?.focus();
+};
+
 /** Asks for the title with which the picture is put into the gallery. */
 function Share({ store: { clipboard } }: { store: Store }) {
   if (!clipboard.isSharing.value) return null;
   return (
-    <div class="e-line" data-opener="share" ref={reveal}>
+    <div class="e-line" data-opener="share" ref={begin}>
       <Field
-        class="e-keep"
+        class="e-share"
         aria-label="Title of the picture in the gallery, may be empty"
-        placeholder="Title, then Enter: everyone in the gallery sees the picture"
+        placeholder="Title, or none; Enter shares it with everyone in the gallery"
         testid="share-title"
         value=""
         most={80}

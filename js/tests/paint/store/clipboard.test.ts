@@ -110,11 +110,12 @@ test("a picture is shared with a title, and the answer says where to look", () =
   const { kernel, store } = setUp();
   store.clipboard.isSharing.value = true;
   store.clipboard.share("a lion");
-  assert.equal(store.clipboard.isSharing.value, false);
+  assert.equal(store.clipboard.isSharing.value, true);
   const { title, seq } = kernel.of("share").at(-1);
   assert.equal(title, "a lion");
   const notice = { type: "notice", client: "me", seq, text: "Shared.", patches: null };
   kernel.say({ ...notice, link: "https://host/gallery" });
+  assert.equal(store.clipboard.isSharing.value, false);
   assert.equal(store.clipboard.link.value, "https://host/gallery");
   kernel.say({ ...notice, link: "javascript:alert(1)" });
   assert.equal(store.clipboard.link.value, "");
