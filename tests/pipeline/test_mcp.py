@@ -15,6 +15,8 @@ from mcp import Client, StdioServerParameters
 from PIL import Image
 
 from ember_widgets import Painter, Scene
+from ember_widgets.serve.server.tokens import Tokens
+from tests.serving import running
 
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = ["analyze", "palette", "paint", "move", "scale", "erase", "search_features", "render", "undo", "save"]
@@ -105,3 +107,24 @@ def test_an_agent_paints_a_picture_and_hostile_arguments_are_refused(
 
     asyncio.run(paint())
     assert [path.name for path in tmp_path.iterdir()] == ["castle.png"]
+
+
+def test_an_agent_paints_on_a_model_elsewhere(tmp_path: Path, painter: Painter) -> None:
+    token = tmp_path / "token.txt"
+    token.write_text(f"# of the agent\nagent {'a' * 20}\n")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+
+    async def paint(url: str) -> None:
+        async with Client(server(pictures, "--url", url, "--token-file", str(token))) as client:
+            agent = Agent(client)
+            await agent.call("analyze", prompt="a pine and a sun in the snow", seed=30)
+            await agent.call("move", factor="pine", d_row=0, d_col=-6)
+            await agent.call("save", path="moved.png")
+        async with Client(server(pictures, "--url", url)) as client:
+            assert "token" in await Agent(client).refused("analyze", prompt="x")
+
+    with running(painter, tokens=Tokens.load(token)) as url:
+        asyncio.run(paint(url))
+    expected = painter.analyze("a pine and a sun in the snow", seed=30).move("pine", 0, -6)
+    assert Scene.load(pictures / "moved.png") == expected
