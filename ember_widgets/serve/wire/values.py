@@ -49,6 +49,7 @@ def decoded(data: bytes) -> Image.Image:
                     f"at most {MAX_PIXELS} are allowed"
                 )
             found: Image.Image = picture.convert("RGB")
+            found.info.clear()  # WebP's background would go into a GIF that is made of it
             return found
     except BadFrame:
         raise
