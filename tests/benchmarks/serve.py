@@ -221,6 +221,11 @@ def memory(quick: bool) -> list[Bar]:
         for part in range(10):
             _requests(server.url, n // 10, part + 1)
             marks.append(memory_mb(replica))
+            print(
+                f"   {(part + 1) * n // 10:,} requests: {marks[-1] - before:+.1f} MB",
+                file=sys.stderr,
+                flush=True,
+            )
         seconds = time.perf_counter() - began
         assert server.replicas() == [replica], "the replica was replaced meanwhile"
     course = ", ".join(f"{mark - before:+.0f}" for mark in marks)
