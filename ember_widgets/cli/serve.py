@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ from ember_widgets._version import __version__
 from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.loading_options import add_loading_options
 from ember_widgets.cli.token_file import MOST_TOKENS, fill, people_of
+from ember_widgets.serve.wire.loopback import is_loopback
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -135,7 +135,7 @@ def serve_options(options: argparse.Namespace) -> ServeOptions:
         "sessions_per_token": options.sessions_per_token,
     }
     if options.class_size:
-        if options.token_file or not _is_loopback(options.host):
+        if options.token_file or not is_loopback(options.host):
             raise UserError("--class-size serves nobody else; leave out --token-file and --host")
         # All painters of the test come from one address.
         limits |= {"sessions": 1000, "sessions_per_token": 1000}
@@ -258,21 +258,12 @@ def _check_extra() -> None:
 
 def _check_host(options: argparse.Namespace) -> None:
     """Without tokens only this machine may reach the server."""
-    if options.token_file or _is_loopback(options.host):
+    if options.token_file or is_loopback(options.host):
         return
     raise UserError(
         f"--host {options.host} lets others reach the server, and there are no tokens; give --token-file "
         "(with --make-tokens N the file is made), or leave out --host"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _free_port(host: str, port: int) -> int:

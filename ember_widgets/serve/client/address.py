@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
+from ember_widgets.serve.wire.loopback import is_loopback
 from ember_widgets.util import checks
 
 GIVE = "give e.g. 'http://127.0.0.1:8777' or 'https://example.org/ember'"
@@ -62,13 +62,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this computer."""
-        host = urlsplit(self.url).hostname or ""
-        if host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(urlsplit(self.url).hostname)
 
     @property
     def session(self) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ember_widgets.serve.server.tokens import Tokens
+from ember_widgets.serve.wire.loopback import is_loopback
 
 WRONG_TOKEN = (
     "the token is missing or not known here; ask whoever runs the server for yours, and give it as token="
@@ -41,17 +41,3 @@ def person_of(tokens: Tokens, headers: Mapping[str, str], address: str | None) -
     if not is_loopback(address) or not all(is_loopback(name) for name in names):
         raise PermissionError(ONLY_HERE)
     return ""
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host's name or address means this computer."""
-    if not host:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
