@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ember_widgets.serve.server.access import is_loopback, person_of
+from ember_widgets.serve.server.access import person_of
 from ember_widgets.serve.server.tokens import Tokens
+from ember_widgets.serve.wire.loopback import is_loopback
 
 HERE = {"host": "127.0.0.1:8777"}
 
