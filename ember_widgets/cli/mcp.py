@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ember_widgets.cli.errors import UserError
 from ember_widgets.cli.loading_options import add_loading_options
+from ember_widgets.cli.token_file import people_of
 
 if TYPE_CHECKING:
     from ember_widgets.painter.protocol import PainterProtocol
@@ -91,14 +92,5 @@ def _opened(options: argparse.Namespace) -> PainterProtocol:
 
 
 def _token(path: str | None) -> str | None:
-    """The token in a file: the last word of its first line that is not a comment."""
-    if path is None:
-        return None
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ValueError(f"--token-file {path} cannot be read: {fault}") from None
-    words = [line.split()[-1] for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not words:
-        raise ValueError(f"--token-file {path} has no token")
-    return words[0]
+    """The first token in a file."""
+    return None if path is None else next(iter(people_of(Path(path).expanduser())))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +17,7 @@ from ember_widgets._version import __version__
 from ember_widgets.serve.server import http_api, web_pages
 from ember_widgets.serve.server.access import person_of
 from ember_widgets.serve.server.body_limit import BodyLimit
+from ember_widgets.serve.server.person import Person
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import End, Session, last_words
 from ember_widgets.serve.wire.calls import CLOSE_FULL, CLOSE_TOKEN
@@ -24,21 +25,6 @@ from ember_widgets.serve.wire.frames import MAX_FRAME_BYTES, PROTOCOL
 
 CLOSING_S = 5.0
 """How long a client may take to close its side."""
-
-
-def person_of_request(request: Request) -> str:
-    """The name of who sends a request; for use with `Depends`.
-
-    Raises:
-        PermissionError: The token is wrong; the app answers 401.
-    """
-    replica: Replica = request.app.state.replica
-    address = request.client.host if request.client else None
-    return person_of(replica.tokens, request.headers, address)
-
-
-Person = Annotated[str, Depends(person_of_request)]
-"""The argument of an address that only people with a token may use: their name."""
 
 
 def create_app(replica: Replica | Callable[[], Replica]) -> FastAPI:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ember_widgets.painter.protocol import labels_of
 from ember_widgets.scene.scene import Scene
-from ember_widgets.serve.server.access import person_of
 from ember_widgets.serve.server.call_table import HANDLERS, Failure, Request, failure
+from ember_widgets.serve.server.person import address_of, person_of_request
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import Bucket
 from ember_widgets.serve.wire import values
@@ -71,8 +71,7 @@ def routes(replica: Replica) -> APIRouter:
 
     def asks(request: HTTPRequest) -> str:
         """Who asks; refuses a wrong token, and whoever asks too often."""
-        address = request.client.host if request.client else None
-        person = person_of(replica.tokens, request.headers, address)
+        person, address = person_of_request(request), address_of(request)
         who = request.headers.get("authorization") or f"address {address}"
         bucket = buckets.pop(who, None) or Bucket(replica.limits.requests_per_s)
         buckets[who] = bucket

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, HTTPException, Response
-from fastapi import Request as HTTPRequest
 
-from ember_widgets.serve.server.access import person_of
 from ember_widgets.serve.server.gallery import Gallery
+from ember_widgets.serve.server.person import Person
 from ember_widgets.serve.server.replica import Replica
 
 FOLDER = Path(__file__).parent / "pages"
@@ -37,10 +36,6 @@ def routes(replica: Replica) -> APIRouter:
     router = APIRouter()
     contents = {name: (FOLDER / name).read_bytes() for name in (*PAGES.values(), *PARTS)}
 
-    def person(request: HTTPRequest) -> str:
-        address = request.client.host if request.client else None
-        return person_of(replica.tokens, request.headers, address)
-
     def gallery() -> Gallery:
         if not isinstance(replica.gallery, Gallery):
             raise HTTPException(404, NO_GALLERY)
@@ -60,7 +55,7 @@ def routes(replica: Replica) -> APIRouter:
         router.add_api_route(f"/pages/{name}", page(name), include_in_schema=False)
 
     @router.get("/v1/gallery", tags=["gallery"])
-    def shown(who: str = Depends(person), found: Gallery = Depends(gallery)) -> dict[str, Any]:  # noqa: B008
+    def shown(who: Person, found: Gallery = Depends(gallery)) -> dict[str, Any]:  # noqa: B008
         """The pictures that people shared, the newest first."""
         entries = [
             {"id": one.id, "person": one.person, "title": one.title, "time": one.time}
@@ -69,7 +64,7 @@ def routes(replica: Replica) -> APIRouter:
         return {"you": who, "pictures": entries}
 
     @router.get("/v1/gallery/{id}.png", tags=["gallery"], response_class=Response)
-    def picture(id: str, who: str = Depends(person), found: Gallery = Depends(gallery)) -> Response:  # noqa: B008
+    def picture(id: str, who: Person, found: Gallery = Depends(gallery)) -> Response:  # noqa: B008
         """A picture, with its scene inside: Scene.load opens it."""
         data = found.picture(id)
         if data is None:
@@ -78,7 +73,7 @@ def routes(replica: Replica) -> APIRouter:
         return Response(data, media_type="image/png", headers=headers)
 
     @router.delete("/v1/gallery/{id}", tags=["gallery"], status_code=204)
-    def remove(id: str, who: str = Depends(person), found: Gallery = Depends(gallery)) -> None:  # noqa: B008
+    def remove(id: str, who: Person, found: Gallery = Depends(gallery)) -> None:  # noqa: B008
         """Remove a picture of your own; whoever is called "teacher" removes any."""
         if not found.remove(id, who):
             raise HTTPException(404, "there is no such picture; GET /v1/gallery lists them")
