@@ -180,7 +180,7 @@ def _serve(
     if options.token:
         # By the environment, not as an argument: Ray keeps arguments where each of its clients can read them.
         os.environ["HF_TOKEN"] = options.token
-    print(f"Loading {wanted.model} ...", flush=True)
+    print(f"Loading {named(wanted.model)} ...", flush=True)
     with Served(wanted, host=options.host, port=port, address=options.address) as served:
         if options.class_size:
             _find_class_size(port)
@@ -205,7 +205,7 @@ def announcement(options: argparse.Namespace, port: int, people: list[tuple[str,
     token = ', token="..."' if options.token_file else ""
     lines = [
         "",
-        f"ember-widgets {__version__} serves {options.model or EMBEDDED} at {url}",
+        f"ember-widgets {__version__} serves {named(options.model or EMBEDDED)} at {url}",
         "",
         "In a notebook:",
         "    import ember_widgets as ember",
@@ -219,6 +219,11 @@ def announcement(options: argparse.Namespace, port: int, people: list[tuple[str,
     elif options.token_file:
         lines += [f"Tokens: {options.token_file}", ""]
     return [*lines, "Ctrl-C stops the server."]
+
+
+def named(model: str) -> str:
+    """A model in a sentence."""
+    return "the embedded model" if model == EMBEDDED else model
 
 
 def public_url(options: argparse.Namespace, port: int) -> str:

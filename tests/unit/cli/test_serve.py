@@ -167,7 +167,7 @@ class TestTokenFile:
 class TestAnnouncement:
     def test_says_what_to_type(self) -> None:
         text = "\n".join(command.announcement(parsed("--embedded"), 8777, []))
-        assert "serves embedded at http://127.0.0.1:8777" in text
+        assert "serves the embedded model at http://127.0.0.1:8777" in text
         assert 'painter = ember.connect("http://127.0.0.1:8777")' in text
 
     def test_has_a_link_for_each_person(self) -> None:
