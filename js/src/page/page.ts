@@ -1,0 +1,161 @@
+/**
+ * The page: loads the model in a worker, and then shows the paint widget, whose kernel is in that worker. The widget is
+ * the one of notebooks, file by file: paint.js, panels.js and paint.css.
+ */
+import type { Model } from "../paint/transport/messages.ts";
+import { forgetScene, keepScene, keptScene } from "./kept_scene.ts";
+import type { Engine, FromWorker, ToWorker } from "./protocol.ts";
+
+type Listener = (content: unknown, buffers: readonly DataView[]) => void;
+
+/** The widget's model, as a notebook would give it: messages go to the worker and come from there. */
+class PageModel implements Model {
+  private readonly listeners = new Set<Listener>();
+
+  constructor(
+    private readonly worker: Worker,
+    private readonly traits: Map<string, unknown>,
+  ) {}
+
+  get(name: string): unknown {
+    return this.traits.get(name);
+  }
+
+  set(name: string, value: unknown): void {
+    this.traits.set(name, value);
+  }
+
+  save_changes(): void {}
+
+  send(content: unknown, _callbacks?: unknown, buffers: ArrayBuffer[] = []): void {
+    post(this.worker, { kind: "message", content, buffers }, buffers);
+  }
+
+  on(event: string, callback: (...args: never[]) => void): void {
+    if (event === "msg:custom") this.listeners.add(callback as unknown as Listener);
+  }
+
+  off(_event: string, callback: (...args: never[]) => void): void {
+    this.listeners.delete(callback as unknown as Listener);
+  }
+
+  /** A message from the worker. */
+  receive(content: unknown, buffers: readonly ArrayBuffer[]): void {
+    const views = buffers.map((buffer) => new DataView(buffer));
+    for (const listener of this.listeners) listener(content, views);
+  }
+}
+
+const post = (worker: Worker, message: ToWorker, transfer: Transferable[] = []): void =>
+  worker.postMessage(message, transfer);
+
+const element = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
+
+/** Says why the page cannot paint, in place of the progress bar. The picture stays. */
+function fail(message: string): void {
+  const start = element("start");
+  start.dataset.failed = "true";
+  start.hidden = false;
+  element("doing").textContent = message;
+  element("doing").setAttribute("role", "alert");
+}
+
+const inWords = ({ kind, threads }: Engine): string =>
+  kind === "webgpu" ? "It uses WebGPU." : `It uses WebAssembly, ${threads === 1 ? "1 thread" : `${threads} threads`}.`;
+
+/** Bytes of a module with one SIMD instruction: a browser without SIMD refuses it. */
+const SIMD = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]);
+
+/** Why this browser cannot run the page; "" if it can. */
+function missing(): string {
+  if (location.protocol === "file:")
+    return (
+      "This page has to come from a web server, because browsers run no worker from a file. " +
+      "On this computer:  python -m http.server  in the page's folder, then open http://localhost:8000"
+    );
+  if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD))
+    return (
+      "This browser has no WebAssembly with SIMD, which runs the model. " +
+      "Please open the page in a current Firefox, Chrome, Edge or Safari."
+    );
+  return "";
+}
+
+async function text(url: string): Promise<string> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} could not be loaded: the server says ${response.status}`);
+  return response.text();
+}
+
+async function bytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} could not be loaded: the server says ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+async function open(): Promise<void> {
+  const why = missing();
+  if (why) {
+    fail(why);
+    return;
+  }
+  const query = new URL(import.meta.url).searchParams;
+  const version = query.get("v") ?? "";
+  const base = new URL(".", import.meta.url).href;
+  const at = (name: string) => `${base}${name}?v=${version}`;
+  const key = `${base}@${version}`;
+  const worker = new Worker(at("worker.js"), { type: "module" });
+  let model: PageModel | null = null;
+
+  worker.onerror = (event) => fail(`The model stopped: ${event.message || "its worker could not be started"}`);
+  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    if (data.kind === "progress") element<HTMLProgressElement>("bar").value = data.loaded / data.total;
+    else if (data.kind === "message") model?.receive(data.content, data.buffers);
+    else if (data.kind === "scene") void keepScene(key, data.file).then(() => showAgain(key));
+    else if (data.kind === "failed") fail(data.message);
+    else void show(data.engine);
+  };
+
+  const kept = await keptScene(key);
+  const [scene, panels] = await Promise.all([kept ?? bytes(at("scene.png")), text(at("panels.js"))]);
+  if (kept) showAgain(key);
+  const cpu = new URLSearchParams(location.search).has("cpu");
+  post(worker, { kind: "start", base, version, panels, scene, cpu });
+
+  const show = async (engine: Engine): Promise<void> => {
+    const { default: make } = await import(at("paint.js"));
+    // A scene that was kept has no picture yet; the first one comes from the kernel.
+    const image = kept ? [] : ([["image", new DataView((await bytes(at("scene.png"))).buffer)]] as const);
+    model = new PageModel(worker, new Map<string, unknown>([["_panel", "all"], ["selected_factor", undefined], ...image]));
+    const widget = make();
+    await widget.initialize({ model });
+    element("start").hidden = true;
+    element("widget").hidden = false;
+    widget.render({ model, el: element("widget") });
+    element("engine").textContent = inWords(engine);
+    document.documentElement.dataset.engine = engine.kind;
+  };
+}
+
+/** Offers to forget what was painted. */
+function showAgain(key: string): void {
+  const button = element<HTMLButtonElement>("again");
+  button.hidden = false;
+  button.onclick = async () => {
+    if (!confirm("Forget what you painted on this page, and begin with its first picture?")) return;
+    await forgetScene(key);
+    location.reload();
+  };
+}
+
+/** From the next visit on, the page opens without a network; and where the host allows it, with threads. */
+function registerServiceWorker(): void {
+  const { searchParams } = new URL(import.meta.url);
+  const url = new URL(`service_worker.js?v=${searchParams.get("v") ?? ""}`, import.meta.url);
+  void navigator.serviceWorker?.register(url).catch(() => {});
+}
+
+registerServiceWorker();
+open().catch((error: unknown) => fail(`The page could not be opened: ${error instanceof Error ? error.message : error}`));
