@@ -138,6 +138,7 @@ def pictures() -> Iterator[dict[str, Any]]:
             yield {
                 "n_features": sae.n_features,
                 "n_factors": 5,
+                "positional": list(sae.positional),
                 "codes": sparse(codes, "f2"),
                 "strengths": packed(found.strengths),
                 "basis": sparse(found.basis),
