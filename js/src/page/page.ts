@@ -128,7 +128,10 @@ async function open(): Promise<void> {
     const { default: make } = await import(at("paint.js"));
     // A scene that was kept has no picture yet; the first one comes from the kernel.
     const image = kept ? [] : ([["image", new DataView((await bytes(at("scene.png"))).buffer)]] as const);
-    model = new PageModel(worker, new Map<string, unknown>([["_panel", "all"], ["selected_factor", undefined], ...image]));
+    model = new PageModel(
+      worker,
+      new Map<string, unknown>([["_panel", "all"], ["selected_factor", undefined], ...image]),
+    );
     const widget = make();
     await widget.initialize({ model });
     element("start").hidden = true;
@@ -158,4 +161,6 @@ function registerServiceWorker(): void {
 }
 
 registerServiceWorker();
-open().catch((error: unknown) => fail(`The page could not be opened: ${error instanceof Error ? error.message : error}`));
+open().catch((error: unknown) =>
+  fail(`The page could not be opened: ${error instanceof Error ? error.message : error}`),
+);
