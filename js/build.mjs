@@ -152,9 +152,9 @@ async function buildPaint() {
 const PAGE = here("../ember_widgets/page/static");
 async function buildPage() {
   const options = { ...shipped, outdir: PAGE, inject: [], external: ["*.wasm"] };
-  const modules = ["page", "worker"].map((name) => here(`src/page/${name}.ts`));
-  await esbuild.build({ ...options, entryPoints: modules });
-  await esbuild.build({ ...options, entryPoints: [here("src/page/service_worker.ts")], format: "iife" });
+  await esbuild.build({ ...options, entryPoints: [here("src/page/worker.ts")] });
+  const scripts = ["page", "service_worker"].map((name) => here(`src/page/${name}.ts`));
+  await esbuild.build({ ...options, entryPoints: scripts, format: "iife" });
   await esbuild.build({ ...options, entryPoints: [here("src/page/page.css")] });
   copyFileSync(here("src/page/index.html"), `${PAGE}/index.html`);
 }

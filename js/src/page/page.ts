@@ -5,6 +5,7 @@
 import type { Model } from "../paint/transport/messages.ts";
 import { forgetScene, keepScene, keptScene } from "./kept_scene.ts";
 import type { Engine, FromWorker, ToWorker } from "./protocol.ts";
+import { startService } from "./service.ts";
 
 type Listener = (content: unknown, buffers: readonly DataView[]) => void;
 
@@ -49,6 +50,9 @@ class PageModel implements Model {
 const post = (worker: Worker, message: ToWorker, transfer: Transferable[] = []): void =>
   worker.postMessage(message, transfer);
 
+/** Where this script came from. It is no module, because a page that was opened as a file could not load one. */
+const HERE = new URL((document.currentScript as HTMLScriptElement).src);
+
 const element = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 
 /** Says why the page cannot paint, in place of the progress bar. The picture stays. */
@@ -63,24 +67,13 @@ function fail(message: string): void {
 const inWords = ({ kind, threads }: Engine): string =>
   kind === "webgpu" ? "It uses WebGPU." : `It uses WebAssembly, ${threads === 1 ? "1 thread" : `${threads} threads`}.`;
 
-/** Bytes of a module with one SIMD instruction: a browser without SIMD refuses it. */
-const SIMD = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
-]);
-
-/** Why this browser cannot run the page; "" if it can. */
-function missing(): string {
+/** Throws if the page was opened as a file. */
+function checkServed(): void {
   if (location.protocol === "file:")
-    return (
+    throw new Error(
       "This page has to come from a web server, because browsers run no worker from a file. " +
-      "On this computer:  python -m http.server  in the page's folder, then open http://localhost:8000"
+        "On this computer:  python -m http.server  in the page's folder, then open http://localhost:8000",
     );
-  if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD))
-    return (
-      "This browser has no WebAssembly with SIMD, which runs the model. " +
-      "Please open the page in a current Firefox, Chrome, Edge or Safari."
-    );
-  return "";
 }
 
 async function text(url: string): Promise<string> {
@@ -96,16 +89,12 @@ async function bytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 async function open(): Promise<void> {
-  const why = missing();
-  if (why) {
-    fail(why);
-    return;
-  }
-  const query = new URL(import.meta.url).searchParams;
-  const version = query.get("v") ?? "";
-  const base = new URL(".", import.meta.url).href;
+  checkServed();
+  const version = HERE.searchParams.get("v") ?? "";
+  const base = new URL(".", HERE).href;
   const at = (name: string) => `${base}${name}?v=${version}`;
   const key = `${base}@${version}`;
+  if (!(await startService(new URL(at("service_worker.js"))))) return;
   const worker = new Worker(at("worker.js"), { type: "module" });
   let model: PageModel | null = null;
 
@@ -153,14 +142,4 @@ function showAgain(key: string): void {
   };
 }
 
-/** From the next visit on, the page opens without a network; and where the host allows it, with threads. */
-function registerServiceWorker(): void {
-  const { searchParams } = new URL(import.meta.url);
-  const url = new URL(`service_worker.js?v=${searchParams.get("v") ?? ""}`, import.meta.url);
-  void navigator.serviceWorker?.register(url).catch(() => {});
-}
-
-registerServiceWorker();
-open().catch((error: unknown) =>
-  fail(`The page could not be opened: ${error instanceof Error ? error.message : error}`),
-);
+open().catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));

@@ -1,11 +1,7 @@
 /**
- * Serves the page without a network. The large files come from the cache that the page's worker fills (files.ts); the
- * small ones are put there when this service worker is installed.
- *
- * It also adds the two headers that a browser wants before it lets a page use several threads; a static host such as
- * GitHub Pages cannot be told to send them.
+ * Keeps the page's files, so that it opens without a network from the second visit on, and adds the two headers that a
+ * browser wants before it lets a page use several threads: a static host such as GitHub Pages cannot be told to send them.
  */
-import { cacheName, isOutdated } from "./files.ts";
 
 interface Waits extends Event {
   waitUntil(promise: Promise<unknown>): void;
@@ -25,12 +21,16 @@ const listen = <E extends Event>(type: string, listener: (event: E) => void): vo
 
 const VERSION = new URL(scope.location.href).searchParams.get("v") ?? "";
 const BASE = new URL(".", scope.location.href).href;
-const SMALL = ["page.js", "worker.js", "paint.js", "panels.js", "paint.css", "page.css", "scene.png"];
+/** Caches of this page, whatever its version; another page of the same site has others. */
+const OURS = `ember-page ${BASE} `;
+const CACHE = OURS + VERSION;
+/** What the page had before this service worker was there. All else is kept when it is fetched. */
+const FIRST = ["page.js", "paint.css", "page.css", "scene.png"];
 
 listen<Waits>("install", (event) => {
   const install = async () => {
-    const cache = await caches.open(cacheName(BASE, VERSION));
-    await cache.addAll([BASE, ...SMALL.map((name) => `${BASE}${name}?v=${VERSION}`)]);
+    const first = [BASE, ...FIRST.map((name) => `${BASE}${name}?v=${VERSION}`)];
+    await Promise.all(first.map((url) => fetched(url)));
     await scope.skipWaiting();
   };
   event.waitUntil(install());
@@ -38,8 +38,8 @@ listen<Waits>("install", (event) => {
 
 listen<Waits>("activate", (event) => {
   const activate = async () => {
-    const names = await caches.keys();
-    await Promise.all(names.filter((name) => isOutdated(name, BASE, VERSION)).map((name) => caches.delete(name)));
+    const outdated = (await caches.keys()).filter((name) => name.startsWith(OURS) && name !== CACHE);
+    await Promise.all(outdated.map((name) => caches.delete(name)));
     await scope.clients.claim();
   };
   event.waitUntil(activate());
@@ -52,21 +52,29 @@ listen<Fetches>("fetch", (event) => {
 
 /** The page itself comes from the network while there is one, so that a new version is seen; all else from the cache. */
 async function answer(request: Request): Promise<Response> {
-  const cache = await caches.open(cacheName(BASE, VERSION));
-  if (request.mode === "navigate") {
-    try {
-      return isolated(await fetch(request));
-    } catch {
-      const kept = await cache.match(BASE);
-      return kept ? isolated(kept) : Response.error();
-    }
+  const cache = await caches.open(CACHE);
+  if (request.mode !== "navigate") return isolated((await cache.match(request.url)) ?? (await fetched(request.url)));
+  try {
+    return isolated(await fetched(BASE));
+  } catch (fault) {
+    const kept = await cache.match(BASE);
+    if (!kept) throw fault;
+    return isolated(kept);
   }
-  const kept = await cache.match(request);
-  return isolated(kept ?? (await fetch(request)));
+}
+
+/** A file from the network, which is kept. Asked of the host, not of the browser's own cache, which may be old. */
+async function fetched(url: string): Promise<Response> {
+  const response = await fetch(url, { cache: "no-cache" });
+  if (!response.ok) return response;
+  const cache = await caches.open(CACHE);
+  // A browser that is short of space may refuse; then the page needs the network again next time.
+  const copy = response.clone();
+  await cache.put(url, copy).catch(() => {});
+  return response;
 }
 
 function isolated(response: Response): Response {
-  if (!response.ok || response.type === "opaque") return response;
   const headers = new Headers(response.headers);
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
