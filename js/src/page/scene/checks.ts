@@ -51,6 +51,14 @@ export function number(name: string, value: unknown, hint: string): number {
   return value;
 }
 
+/** A number in 0..1. */
+export function share(name: string, value: unknown): number {
+  const hint = "give a number from 0 to 1";
+  const found = number(name, value, hint);
+  if (found < 0 || found > 1) throw new Error(`${name}=${shown(value)} is outside 0..1; ${hint}`);
+  return found;
+}
+
 /** A seed: a whole number 0..2^63 - 1. */
 export function seed(value: unknown): bigint {
   const is_whole = typeof value === "bigint" || (typeof value === "number" && Number.isInteger(value));

@@ -4,7 +4,7 @@
  */
 
 import type { Mask } from "../../paint/store/grid.ts";
-import { equal, nonzero, some, value } from "./arrays.ts";
+import { equal, value } from "./arrays.ts";
 import { hashOf } from "./bytes.ts";
 import type { Steps } from "./checks.ts";
 import { plural, repr, shown } from "./python.ts";
@@ -394,6 +394,3 @@ function gainOf(
     : value(sorted, Math.floor(half));
   return ratios.every((ratio) => Math.abs(ratio - gain) <= NOISE * Math.abs(gain)) ? gain : null;
 }
-
-/** The features that a row has. */
-export const usedIn = (row: Float32Array): number[] => (some(row) ? nonzero(row) : []);

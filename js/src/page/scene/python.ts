@@ -53,13 +53,19 @@ export class Tuple {
   constructor(readonly items: readonly unknown[]) {}
 }
 
-/** `repr` of what JSON can hold, and of tuples. */
+/** A number that is a float in Python, also if it is whole. */
+export class Float {
+  constructor(readonly value: number) {}
+}
+
+/** `repr` of what JSON can hold, of tuples and of floats. */
 export function repr(value: unknown): string {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value === "number") return reprNumber(value);
   if (typeof value === "bigint") return String(value);
   if (typeof value === "string") return reprText(value);
+  if (value instanceof Float) return reprFloat(value.value);
   if (value instanceof Tuple) return reprTuple(value.items);
   if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
   if (value instanceof Map) return `{${[...value].map(([k, v]) => `${repr(k)}: ${repr(v)}`).join(", ")}}`;

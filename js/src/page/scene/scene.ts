@@ -345,6 +345,10 @@ export class Scene implements SceneFields {
 
   /** `shares` says how much of the stroke counts in each patch, times `opacity`. */
   paint(factor: Factor, shares: Shares, strength = 1, opacity = 1, mode: PaintMode = "over"): Scene {
+    checks.number("strength", strength, "give a number (1.0 = as strong as the model itself makes it)");
+    checks.share("opacity", opacity);
+    if (mode !== "over" && mode !== "add")
+      throw new Error(`mode=${shown(mode)} is unknown; choose 'over' (cover what is there) or 'add'`);
     return this.withMaps(grids.paint(this.maps, this.factor(factor), shares, strength, opacity, mode));
   }
 
@@ -360,6 +364,11 @@ export class Scene implements SceneFields {
 
   move(factor: Factor | null, dRow: number, dCol: number, patches: Mask | null = null, heal = true): Scene {
     const f = factor === null ? null : this.factor(factor);
+    const hint = (n: number) => `farther than ${n} patches everything is off the grid; use erase to remove it`;
+    const [rows, cols] = [this.rows - 1, this.cols - 1];
+    checks.integer("d_row", dRow, -rows, rows, hint(rows));
+    checks.integer("d_col", dCol, -cols, cols, hint(cols));
+    if (f === null && !patches) throw new Error("factor=None moves everything in some patches; say which with patches=");
     return this.withMaps(grids.move(this.maps, f, dRow, dCol, patches, heal));
   }
 

@@ -22,11 +22,11 @@ export function tween(first: Scene, last: Scene, n: number): Scene[] {
   checkSamePicture(first, last);
   const [start, stop] = withAllFactors(first, last);
   const way = between(start, stop);
-  const between_ = [...Array(n - 2).keys()].map((i) => {
+  const middle = [...Array(n - 2).keys()].map((i) => {
     const t = (i + 1) * (1 / (n - 1));
     return (t < 0.5 ? start : stop).replace(way(t));
   });
-  return [first, ...between_, last];
+  return [first, ...middle, last];
 }
 
 type Maps = Pick<Scene, "strengths" | "basis" | "remainder">;
