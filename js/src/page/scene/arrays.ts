@@ -13,7 +13,12 @@ export function setColumn(array: Float32Array | Float64Array, n: number, f: numb
 }
 
 /** Some factors of an array (n_patches, n), in an order; -1 stands for zeros. */
-export function columns(array: ArrayLike<number>, n: number, factors: readonly number[], nPatches: number): Float32Array {
+export function columns(
+  array: ArrayLike<number>,
+  n: number,
+  factors: readonly number[],
+  nPatches: number,
+): Float32Array {
   const m = factors.length;
   const found = new Float32Array(nPatches * m);
   for (const [to, from] of factors.entries())

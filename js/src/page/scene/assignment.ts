@@ -4,10 +4,12 @@
  * finds the same films as Python.
  */
 
-import { value } from "./arrays.ts";
-
-/** For each of `nRows` rows a column of its own; there are as many columns, or more. */
-export function assigned(nRows: number, nCols: number, cost: (row: number, col: number) => number): Int32Array {
+/**
+ * For each of `nRows` rows a column of its own; there are as many columns, or more. `costs` is (nRows, nCols).
+ *
+ * All indices are in range; the loops read without fallbacks, because a film needs many millions of these reads.
+ */
+export function assigned(nRows: number, nCols: number, costs: Float64Array): Int32Array {
   const u = new Float64Array(nRows);
   const v = new Float64Array(nCols);
   const path = new Int32Array(nCols).fill(-1);
@@ -28,31 +30,32 @@ export function assigned(nRows: number, nCols: number, cost: (row: number, col: 
     while (sink < 0) {
       let [index, lowest] = [-1, Number.POSITIVE_INFINITY];
       rowsSeen[row] = 1;
+      const base = row * nCols;
       for (let i = 0; i < nRemaining; i++) {
-        const j = value(remaining, i);
-        const length = least + cost(row, j) - value(u, row) - value(v, j);
-        if (length < value(shortest, j)) {
+        const j = remaining[i] as number;
+        const length = least + (costs[base + j] as number) - (u[row] as number) - (v[j] as number);
+        if (length < (shortest[j] as number)) {
           path[j] = row;
           shortest[j] = length;
         }
-        const known = value(shortest, j);
+        const known = shortest[j] as number;
         if (known < lowest || (known === lowest && rowOf[j] === -1)) [lowest, index] = [known, i];
       }
       least = lowest;
-      const j = value(remaining, index);
+      const j = remaining[index] as number;
       if (rowOf[j] === -1) sink = j;
-      else row = value(rowOf, j);
+      else row = rowOf[j] as number;
       colsSeen[j] = 1;
-      remaining[index] = value(remaining, --nRemaining);
+      remaining[index] = remaining[--nRemaining] as number;
     }
-    u[start] = value(u, start) + least;
+    u[start] = (u[start] as number) + least;
     for (let i = 0; i < nRows; i++)
-      if (rowsSeen[i] && i !== start) u[i] = value(u, i) + least - value(shortest, value(colOf, i));
-    for (let j = 0; j < nCols; j++) if (colsSeen[j]) v[j] = value(v, j) - (least - value(shortest, j));
+      if (rowsSeen[i] && i !== start) u[i] = (u[i] as number) + least - (shortest[colOf[i] as number] as number);
+    for (let j = 0; j < nCols; j++) if (colsSeen[j]) v[j] = (v[j] as number) - (least - (shortest[j] as number));
     for (let j = sink; ; ) {
-      const i = value(path, j);
+      const i = path[j] as number;
       rowOf[j] = i;
-      const next = value(colOf, i);
+      const next = colOf[i] as number;
       colOf[i] = j;
       if (i === start) break;
       j = next;

@@ -84,5 +84,4 @@ export function hashOf(...parts: readonly (string | Uint8Array | Float32Array)[]
   return [h1, h2].map((h) => (h >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-const viewOf = (array: ArrayBufferView): Uint8Array =>
-  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+const viewOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -118,9 +118,7 @@ export function factorIndex(factor: unknown, names: readonly string[]): number {
   } else if (typeof factor !== "number" || !Number.isInteger(factor)) {
     throw new Error(`factor=${shown(factor)} is neither an index nor a name; ${toChoose(names)}`);
   } else if (factor >= 0 && factor < names.length) return factor;
-  throw new Error(
-    `factor=${shown(factor)}, but this scene has ${plural(names.length, "factor")}; ${toChoose(names)}`,
-  );
+  throw new Error(`factor=${shown(factor)}, but this scene has ${plural(names.length, "factor")}; ${toChoose(names)}`);
 }
 
 function toChoose(names: readonly string[]): string {

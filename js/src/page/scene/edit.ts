@@ -161,10 +161,7 @@ export class SceneEdit {
       before: new Float32Array(after.length),
       after,
       covers: Float64Array.from(patches, (on) => (on ? 0 : 1)),
-      remainder: [
-        new Float32Array(scene.nPatches).fill(1),
-        Float32Array.from(patches, (on) => (on ? 0 : 1)),
-      ],
+      remainder: [new Float32Array(scene.nPatches).fill(1), Float32Array.from(patches, (on) => (on ? 0 : 1))],
       style: ["", ""],
       editSteps: [null, null],
     });
@@ -208,8 +205,7 @@ export class SceneEdit {
 
   countOf(f: number, least = 0): number {
     let count = 0;
-    for (let at = f; at < this.additions.length; at += this.n)
-      if (Math.abs(value(this.additions, at)) > least) count++;
+    for (let at = f; at < this.additions.length; at += this.n) if (Math.abs(value(this.additions, at)) > least) count++;
     return count;
   }
 

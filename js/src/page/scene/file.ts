@@ -2,7 +2,7 @@
 
 import type { Pixels } from "../model/painter.ts";
 import { value } from "./arrays.ts";
-import { base64, type Bytes, bytesOf, fromBase64, packed, unpacked } from "./bytes.ts";
+import { type Bytes, base64, bytesOf, fromBase64, packed, unpacked } from "./bytes.ts";
 import { isPng, png, textIn, withText } from "./png.ts";
 import { shown } from "./python.ts";
 import { firstOrigins, Scene, type SceneFields } from "./scene.ts";
@@ -105,7 +105,9 @@ export async function fromBytes(data: Bytes): Promise<Scene> {
   const entries = ARRAY_FIELDS.map((name) => [name, checkedArray(name, arrays[name])] as const);
   const bytes = entries.reduce((total, [, { shape }]) => total + 4 * sizeOf(shape), 0);
   if (bytes > MAX_ARRAY_BYTES) throw new Error("its arrays would be larger than 128 MiB; the file is damaged");
-  const found = await Promise.all(entries.map(async ([name, entry]) => [name, await unpackedArray(name, entry)] as const));
+  const found = await Promise.all(
+    entries.map(async ([name, entry]) => [name, await unpackedArray(name, entry)] as const),
+  );
   return new Scene(fieldsOf(content, Object.fromEntries(entries), Object.fromEntries(found)));
 }
 

@@ -49,8 +49,7 @@ function filtered({ width, height, rgba }: Pixels): Bytes {
   let above = new Uint8Array(stride);
   for (let y = 0; y < height; y++) {
     const row = new Uint8Array(stride);
-    for (let x = 0; x < width; x++)
-      for (let c = 0; c < 3; c++) row[3 * x + c] = rgba[4 * (y * width + x) + c] ?? 0;
+    for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) row[3 * x + c] = rgba[4 * (y * width + x) + c] ?? 0;
     const at = y * (stride + 1);
     found[at] = 4;
     for (let i = 0; i < stride; i++) {
@@ -105,7 +104,9 @@ async function read(data: Bytes): Promise<string> {
 
 function chunkAt(file: Uint8Array, at: number): { kind: string; end: number } {
   const isWhole = at + 8 <= file.length;
-  const end = isWhole ? at + 12 + new DataView(file.buffer, file.byteOffset + at).getUint32(0) : Number.POSITIVE_INFINITY;
+  const end = isWhole
+    ? at + 12 + new DataView(file.buffer, file.byteOffset + at).getUint32(0)
+    : Number.POSITIVE_INFINITY;
   if (end > file.length) throw new Error("it is a PNG that was cut off");
   return { kind: String.fromCharCode(...file.subarray(at + 4, at + 8)), end };
 }

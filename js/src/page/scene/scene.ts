@@ -5,12 +5,12 @@
  * and a failed edit changes nothing. Edits round once, at their end.
  */
 
-import * as grids from "../../paint/store/grid.ts";
 import type { Grid, Layers, Mask, PaintMode, Shares } from "../../paint/store/grid.ts";
+import * as grids from "../../paint/store/grid.ts";
 import type { Drawing, Drawn } from "../model/painter.ts";
 import { columns, equal, joined, nonzero, row, setColumn, some, value } from "./arrays.ts";
-import * as checks from "./checks.ts";
 import type { Steps } from "./checks.ts";
+import * as checks from "./checks.ts";
 import { freeName, nextColor, palette } from "./palette.ts";
 import { plural, shown } from "./python.ts";
 import { type Maps, StepLayers } from "./steps.ts";
@@ -107,9 +107,7 @@ export class Scene implements SceneFields {
     this.edit_steps = fields.edit_steps ? checks.stepRange("edit_steps", fields.edit_steps, this.n_steps) : null;
     this.factor_steps = checks.factorSteps(fields.factor_steps, nFactors);
     if (this.remainder.some((left) => left < 0 || left > 1))
-      throw new Error(
-        "remainder has values outside 0..1; give how much of the original stays in each patch (1 = all)",
-      );
+      throw new Error("remainder has values outside 0..1; give how much of the original stays in each patch (1 = all)");
     if (unit.some((one) => one <= 0))
       throw new Error("unit has values <= 0; give each feature's typical activation, all above 0");
   }
@@ -368,7 +366,8 @@ export class Scene implements SceneFields {
     const [rows, cols] = [this.rows - 1, this.cols - 1];
     checks.integer("d_row", dRow, -rows, rows, hint(rows));
     checks.integer("d_col", dCol, -cols, cols, hint(cols));
-    if (f === null && !patches) throw new Error("factor=None moves everything in some patches; say which with patches=");
+    if (f === null && !patches)
+      throw new Error("factor=None moves everything in some patches; say which with patches=");
     return this.withMaps(grids.move(this.maps, f, dRow, dCol, patches, heal));
   }
 
@@ -524,7 +523,10 @@ export class Scene implements SceneFields {
   }
 
   private amount(feature: number, weight: unknown): number {
-    return checks.number("weight", weight, "give a number (1.0 = the feature's typical activation)") * value(this.unit, feature);
+    return (
+      checks.number("weight", weight, "give a number (1.0 = the feature's typical activation)") *
+      value(this.unit, feature)
+    );
   }
 }
 

@@ -158,8 +158,7 @@ function changed(from: Column, edit: SceneEdit, e: number, scene: Scene, t: numb
       from.row[i] !== old[i] &&
       from.row[i] !== now[i],
   ).length;
-  if (own)
-    notes.push(`${shown(scene.names[t])} had other weights of ${plural(own, "feature")}; the edit's are kept`);
+  if (own) notes.push(`${shown(scene.names[t])} had other weights of ${plural(own, "feature")}; the edit's are kept`);
   const row = from.row.slice();
   for (const i of reweighted) row[i] = value(now, i);
   return { ...column, ...fields, row, isRenamed: fields.name !== undefined };
@@ -190,8 +189,7 @@ function named(columns: readonly Column[], notes: string[]): Column[] {
     if (!column.isRenamed) return column;
     const name = freeName(column.name, taken);
     taken.push(name);
-    if (name !== column.name)
-      notes.push(`the name ${shown(column.name)} is taken, so it is called ${shown(name)}`);
+    if (name !== column.name) notes.push(`the name ${shown(column.name)} is taken, so it is called ${shown(name)}`);
     return { ...column, name };
   });
 }
@@ -219,8 +217,7 @@ function settings(edit: SceneEdit, scene: Scene, notes: string[]): Partial<Scene
   const [before, after] = edit.is.style;
   if (before !== after) {
     changes.style = after;
-    if (![before, after].includes(scene.style))
-      notes.push(`the style was ${shown(scene.style)}; the edit's is kept`);
+    if (![before, after].includes(scene.style)) notes.push(`the style was ${shown(scene.style)}; the edit's is kept`);
   }
   const [was, steps] = edit.is.editSteps;
   if (String(was) !== String(steps)) {

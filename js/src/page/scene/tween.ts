@@ -51,11 +51,9 @@ function travelBetween(first: Float64Array, last: Float64Array, cols: number): T
   const n = Math.max(SHARES, a.length);
   const [firstShare, lastShare] = [total / n, goal / n];
   let [start, stop] = [placesOf(a, firstShare), placesOf(b, lastShare)];
-  const distance = (p: number, q: number) =>
-    square(Math.floor(p / cols) - Math.floor(q / cols)) + square((p % cols) - (q % cols));
   const isLonger = start.length > stop.length;
   const [few, many] = isLonger ? [stop, start] : [start, stop];
-  const pairs = assigned(few.length, many.length, (i, j) => distance(value(few, i), value(many, j)));
+  const pairs = assigned(few.length, many.length, distances(few, many, cols));
   // In the order of the first map's shares, as in Python.
   const order = [...pairs.keys()];
   if (isLonger) order.sort((i, j) => value(pairs, i) - value(pairs, j));
@@ -68,6 +66,15 @@ function travelBetween(first: Float64Array, last: Float64Array, cols: number): T
   for (const p of start) out[p] = value(out, p) - firstShare;
   for (const p of stop) into[p] = value(into, p) - lastShare;
   return { out, into, start, stop, firstShare, lastShare };
+}
+
+/** The squared distance of each of some patches to each of others. */
+function distances(from: Int32Array, to: Int32Array, cols: number): Float64Array {
+  const found = new Float64Array(from.length * to.length);
+  for (const [i, p] of from.entries())
+    for (const [j, q] of to.entries())
+      found[i * to.length + j] = square(Math.floor(p / cols) - Math.floor(q / cols)) + square((p % cols) - (q % cols));
+  return found;
 }
 
 const square = (x: number): number => x * x;
@@ -125,10 +132,16 @@ interface End {
 
 function endOf({ strengths, remainder }: Maps, n: number, travelling: ReadonlySet<number>): End {
   const every = [...Array(n).keys()];
-  const cover = coverOf(every.filter((f) => travelling.has(f)).map((f) => column(strengths, n, f)), remainder.length);
+  const cover = coverOf(
+    every.filter((f) => travelling.has(f)).map((f) => column(strengths, n, f)),
+    remainder.length,
+  );
   const total = sum(cover);
   if (!cover.some(Boolean)) return { covers: 1, free: cover.map((one) => 1 - one), remainder: 0 };
-  const others = coverOf(every.filter((f) => !travelling.has(f)).map((f) => column(strengths, n, f)), remainder.length);
+  const others = coverOf(
+    every.filter((f) => !travelling.has(f)).map((f) => column(strengths, n, f)),
+    remainder.length,
+  );
   const covers = sum(cover.map((one, p) => one * (1 - value(others, p)))) / total;
   return {
     covers,

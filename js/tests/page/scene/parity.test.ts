@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import parity from "../../../../tests/unit/scene/page_parity.json" with { type: "json" };
-import type { PaintMode } from "../../../src/paint/store/grid.ts";
 import { editedPatches, isBlank, unedited } from "../../../src/page/scene/difference.ts";
 import { SceneEdit } from "../../../src/page/scene/edit.ts";
 import { fromBytes } from "../../../src/page/scene/file.ts";
@@ -10,6 +9,7 @@ import { firstThing } from "../../../src/page/scene/first_thing.ts";
 import type { Scene } from "../../../src/page/scene/scene.ts";
 import { transfer } from "../../../src/page/scene/transfer.ts";
 import { tween } from "../../../src/page/scene/tween.ts";
+import type { PaintMode } from "../../../src/paint/store/grid.ts";
 
 interface Op {
   readonly verb: string;
@@ -168,7 +168,8 @@ test("the parity file has every verb", () => {
 for (const [i, one] of transfers.entries())
   test(`edit ${i} comes out on another scene as in Python`, async () => {
     const [before, after, to] = await Promise.all([read(one.before), read(one.after), read(one.to)]);
-    const patches = one.patches && Uint8Array.from({ length: after.nPatches }, (_, p) => Number(one.patches?.includes(p)));
+    const patches =
+      one.patches && Uint8Array.from({ length: after.nPatches }, (_, p) => Number(one.patches?.includes(p)));
     const edit = patches ? SceneEdit.ofPatches(after, patches) : SceneEdit.between(before, after);
     assert.deepEqual(edit.describe(), one.description);
     assert.deepEqual(indices(edit.patches), one.changed);
@@ -199,7 +200,10 @@ for (const [i, film] of films.entries())
         const want = floats(maps[m] ?? "");
         assert.equal(got.length, want.length);
         for (const [at, number] of want.entries())
-          assert.ok(Math.abs((got[at] ?? 0) - number) < 2e-6, `scene ${k + 1}, map ${m}, at ${at}: ${got[at]}, not ${number}`);
+          assert.ok(
+            Math.abs((got[at] ?? 0) - number) < 2e-6,
+            `scene ${k + 1}, map ${m}, at ${at}: ${got[at]}, not ${number}`,
+          );
       }
     }
   });
