@@ -33,7 +33,9 @@ def page(options: argparse.Namespace) -> int:
 
     given = [name for name in ("prompt", "seed") if getattr(options, name) is not None]
     if options.scene and given:
-        raise UserError(f"--scene is what the page shows, so --{given[0]} has no effect; leave out one of the two")
+        raise UserError(
+            f"--scene is what the page shows, so --{given[0]} has no effect; leave out one of the two"
+        )
     try:
         # What can be found out at once is, before the model is loaded.
         check_place(Path(options.out).absolute())

@@ -10,14 +10,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from ember_widgets.page import export
+from ember_widgets.painter.open import EMBEDDED
+from ember_widgets.painter.painter import Painter
+from ember_widgets.scene.scene import Scene
 from ember_widgets.util import files
-
-if TYPE_CHECKING:
-    from ember_widgets.painter.painter import Painter
-    from ember_widgets.scene.scene import Scene
 
 OWN = Path(__file__).parent / "static"
 """What js/src/page is built to, with the runtime of the model's graphs."""
@@ -52,23 +52,25 @@ class Page:
         Args:
             webgpu: Whether the browser has WebGPU.
         """
-        return sum(size for name, size in self.sizes.items() if is_fetched(name, webgpu=webgpu))
+        other = "wasm." if webgpu else "webgpu."
+        return sum(size for name, size in self.sizes.items() if not name.startswith(other))
 
 
 def write_page(
-    painter: Painter, scene: Scene, folder: str | os.PathLike[str], *, say: Callable[[str], None] = str
+    painter: object, scene: Scene, folder: str | os.PathLike[str], *, say: Callable[[str], None] = str
 ) -> Page:
     """Write a page that shows the paint widget with a scene, and paints with the painter's model in the browser.
 
     The folder appears whole or not at all; a page that was there is replaced.
 
     Args:
-        painter: What is to paint; see `export.export_model`.
+        painter: A `Painter`, see `export.export_model`. Of the embedded model, in whichever dtype it is.
         scene: What the page shows at first; of this painter.
         folder: Where to write. It is made; if it is there, it must be empty or a page.
         say: Called with what is being done.
 
     Raises:
+        TypeError: The painter is of another kind; a remote one's model is elsewhere.
         ImportError: The packages that export graphs are not installed.
         ValueError: A page cannot paint with this painter, or the scene is not one of its.
         FileExistsError: The folder holds something else.
@@ -76,6 +78,7 @@ def write_page(
     """
     place = Path(os.path.abspath(folder))
     check_place(place)
+    painter = in_float32(painter)
     painter.model.check(scene)
     say("drawing the picture")
     picture = scene.to_bytes(painter.render(scene))
@@ -94,6 +97,31 @@ def write_page(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return page
+
+
+def in_float32(painter: object) -> Painter:
+    """The painter; of the embedded model in another dtype, the same in float32, in which pages compute.
+
+    Raises:
+        TypeError: It is of another kind.
+        ValueError: The embedded model was changed, so that it cannot be opened again.
+    """
+    if not isinstance(painter, Painter):
+        raise TypeError(
+            f"a page carries its model, and a {type(painter).__name__} has none here; "
+            "give a Painter, e.g. ember.Painter.embedded()"
+        )
+    is_embedded = painter.model.facts["id"] == EMBEDDED
+    if not is_embedded or painter.pipeline.dtype == torch.float32:
+        return painter
+    opened = Painter.embedded(sites=list(painter.saes), dtype="float32")
+    if opened.key != painter.key:
+        raise ValueError(
+            "the embedded model was changed, and a page computes in float32; make the same change to "
+            "ember.Painter.embedded(dtype='float32'), and give that"
+        )
+    opened.labels.add(painter.labels)
+    return opened
 
 
 def check_place(folder: Path) -> None:

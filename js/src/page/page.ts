@@ -41,8 +41,8 @@ class PageModel implements Model {
   }
 
   /** A message from the worker. */
-  receive(content: unknown, buffers: readonly ArrayBuffer[]): void {
-    const views = buffers.map((buffer) => new DataView(buffer));
+  receive(content: unknown, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
+    const views = buffers.map(({ buffer, byteOffset, byteLength }) => new DataView(buffer, byteOffset, byteLength));
     for (const listener of this.listeners) listener(content, views);
   }
 }
@@ -111,7 +111,7 @@ async function open(): Promise<void> {
   const [scene, panels] = await Promise.all([kept ?? bytes(at("scene.png")), text(at("panels.js"))]);
   if (kept) showAgain(key);
   const cpu = new URLSearchParams(location.search).has("cpu");
-  post(worker, { kind: "start", base, version, panels, scene, cpu });
+  post(worker, { kind: "start", base, panels, scene, cpu });
 
   const show = async (engine: Engine): Promise<void> => {
     const { default: make } = await import(at("paint.js"));

@@ -3,9 +3,8 @@
 export type ToWorker =
   | {
       readonly kind: "start";
-      /** Where the files are, as a URL that ends in "/"; and their version. */
+      /** Where the files are, as a URL that ends in "/". */
       readonly base: string;
-      readonly version: string;
       /** The text of panels.js. */
       readonly panels: string;
       /** The file of the scene to begin with. */
@@ -24,7 +23,7 @@ export interface Engine {
 export type FromWorker =
   | { readonly kind: "progress"; readonly loaded: number; readonly total: number }
   | { readonly kind: "ready"; readonly engine: Engine }
-  | { readonly kind: "message"; readonly content: unknown; readonly buffers: readonly ArrayBuffer[] }
+  | { readonly kind: "message"; readonly content: unknown; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
   /** The scene after an edit, as a file to go on from after a reload. */
   | { readonly kind: "scene"; readonly file: Uint8Array<ArrayBuffer> }
   | { readonly kind: "failed"; readonly message: string };
