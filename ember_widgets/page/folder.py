@@ -43,7 +43,7 @@ class Page:
 
     @property
     def n_bytes(self) -> int:
-        """What all files take. A visitor fetches less: of the runtimes only the one that the browser can use."""
+        """What all files take. A visitor fetches less: of the two runtimes only one."""
         return sum(self.sizes.values())
 
     def fetched(self, *, webgpu: bool) -> int:
@@ -57,9 +57,13 @@ class Page:
 
 
 def write_page(
-    painter: object, scene: Scene, folder: str | os.PathLike[str], *, say: Callable[[str], None] = str
+    painter: object,
+    scene: Scene,
+    folder: str | os.PathLike[str],
+    *,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Page:
-    """Write a page that shows the paint widget with a scene, and paints with the painter's model in the browser.
+    """Write a page that shows the paint widget with a scene, and paints with the painter's model.
 
     The folder appears whole or not at all; a page that was there is replaced.
 

@@ -297,7 +297,7 @@ class PaintWidget(anywidget.AnyWidget):
         files.write(Path(path), page.encode())
 
     def to_page(self, folder: str | os.PathLike[str]) -> None:
-        """Write a page that paints on without Python: the widget, the scene and the model, for any static host.
+        """Write a page that paints on without Python: widget, scene and model, for any static host.
 
         It takes about a minute. The page is 22 MB with the embedded model; see docs/page.md.
 
