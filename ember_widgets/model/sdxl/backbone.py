@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from ember_widgets.model.backbone import Cut
-from ember_widgets.model.engine import pages
+from ember_widgets.model.engine.fast import Fast
+from ember_widgets.model.engine.runner import Compiled
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, SiteState
 from ember_widgets.model.sdxl import loading
@@ -47,8 +49,7 @@ class SDXL:
         self.vae = Vae(pipeline, self.placement, preview_vae)
         self.sites = tuple(stage.site for stage in self.sampler.stages)
         self._at_first = fingerprint(pipeline)
-        if self.device.type == "cpu":
-            pages.keep()
+        self.fast = Fast()
 
     @property
     def grid(self) -> Grid:
@@ -170,14 +171,41 @@ class SDXL:
         """See `Backbone.decode`."""
         return self.vae.decode(latents, preview=preview)
 
+    def prepare(self, start: UNetStart) -> bool:
+        """See `RunsFast.prepare`."""
+        if self.device.type != "cpu" or self.placement.keep != "all":
+            return False
+        version = self._parts_version()
+        if ready := bool(self.fast.runners(version)):
+            return ready
+        latents = start.latents[:1]
+        self.fast.prepare(version, lambda: {"suffix": self.sampler.part(start), "decoder": self.vae.part(latents)})
+        return False
+
+    @contextlib.contextmanager
+    def running_fast(self) -> Iterator[None]:
+        """See `RunsFast.running_fast`."""
+        before = self.sampler.runner, self.vae.runner
+        ready = self.fast.runners(self._parts_version())
+        if ready:
+            self.sampler.runner, self.vae.runner = ready["suffix"], ready["decoder"]
+        try:
+            yield
+        finally:
+            self.sampler.runner, self.vae.runner = before
+
+    def _parts_version(self) -> object:
+        unet, vae = self.sampler.unet_version(), self.vae.version()
+        return None if unet is None or vae is None else (unet, vae, torch.get_num_threads())
+
     def forget(self) -> None:
         """See `Backbone.forget`."""
         self.sampler.forget(changed=True)
-        self.vae.forget(changed=True)
+        self.vae.forget()
 
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Backbone.memory`."""
-        return loading.memory(self.device, doing, *caches, self.sampler.forget, self.vae.forget)
+        return loading.memory(self.device, doing, *caches, self.sampler.forget)
 
 
 def _last(state: SiteState, n: int) -> SiteState:
