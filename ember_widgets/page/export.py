@@ -1,7 +1,7 @@
 """The files from which a page paints: the model's parts as graphs, the SAE, tokenizers, labels and icons.
 
-js/src/page/model reads them. `manifest.json` says what there is; each other file is packed with gzip, since not
-every static host packs what it sends.
+js/src/page/model reads them. `manifest.json` says what there is; each other file is packed with gzip, since
+not every static host packs what it sends.
 """
 
 from __future__ import annotations

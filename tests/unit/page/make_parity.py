@@ -1,7 +1,7 @@
 """Writes parity.json: what PyTorch, transformers, diffusers and scikit-learn compute of the page's model.
 
-js/tests/page/model compares what the page computes. Run it after a change of the embedded model, or of what is
-compared:  python tests/unit/page/make_parity.py
+js/tests/page/model compares what the page computes. Run it after a change of the embedded model, or of what
+is compared:  python tests/unit/page/make_parity.py
 """
 
 from __future__ import annotations
@@ -201,7 +201,10 @@ def steered() -> dict[str, Any]:
         target: SAE(activation="batchtopk", k=2, threshold=None, site=SITES[0], target=target, **tensors)
         for target in ("update", "output")
     }
-    base, basis = rng.random((rows, cols, n)), rng.random((n, n_features)) * (rng.random((n, n_features)) > 0.5)
+    base, basis = (
+        rng.random((rows, cols, n)),
+        rng.random((n, n_features)) * (rng.random((n, n_features)) > 0.5),
+    )
     plain = Scene(
         prompt="",
         seed=0,

@@ -30,15 +30,27 @@ export class Files {
   constructor(
     private readonly ask: (request: Request) => number,
     private readonly save: (name: string, mime: string, bytes: Uint8Array) => void,
+    /** Whether moving pictures are animated PNG files. */
+    private readonly isApng: () => boolean,
   ) {}
+
+  /** The forms of a film; the first is the one that is shown. */
+  get filmForms(): readonly [FilmForm, ...FilmForm[]] {
+    return this.isApng() ? ["apng"] : ["webp", "gif", "mp4"];
+  }
+
+  /** The form of all steps as a moving picture. */
+  get stepsForm(): FileForm {
+    return this.isApng() ? "apng" : "gif";
+  }
 
   want(form: FileForm, factor = 0): void {
     this.making.value = form;
     this.ask({ type: "export", form, factor });
   }
 
-  wantFilm(step: number, form: FilmForm = "webp"): void {
-    if (form === "webp") this.film.value = { step, nDrawn: 0, n: 0 };
+  wantFilm(step: number, form: FilmForm = this.filmForms[0]): void {
+    if (form === this.filmForms[0]) this.film.value = { step, nDrawn: 0, n: 0 };
     this.ask({ type: "film", step, form });
   }
 
@@ -62,7 +74,7 @@ export class Files {
       withDataUrl(bytes, mime, (url) => {
         this.sheet.value = { name, url, keep };
       });
-    else if (name.endsWith("-film.webp"))
+    else if (/-film\.(webp|png)$/.test(name))
       withDataUrl(bytes, mime, (url) => {
         if (this.film.value) this.film.value = { ...this.film.value, url, keep };
       });

@@ -95,7 +95,7 @@ export class Store {
     this.notes = new PromptNotes(ask);
     this.thumbnails = new Thumbnails(ask);
     this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
-    this.files = new Files(ask, save);
+    this.files = new Files(ask, save, () => this.offers("apng"));
     this.panels = new Panels(ask, loadPanels);
     this.clipboard = new Clipboard(ask, this.painting, settings, () => this.stroke.cancel(), say);
   }

@@ -117,7 +117,10 @@ export interface StateMessage extends SceneInfo {
   readonly film_from: readonly number[];
   /** The next seeds, each with the key of a thumbnail: the same painting with that seed. */
   readonly seeds: readonly (readonly [seed: string, key: string])[];
-  /** What this painter offers besides analyze and render: names of CAPABILITIES in ember_widgets/painter/protocol.py. */
+  /**
+   * What this painter offers besides analyze and render: names of CAPABILITIES in ember_widgets/painter/protocol.py; and
+   * "apng", if moving pictures are animated PNG files.
+   */
   readonly capabilities: readonly string[];
   /** In a saved page: there is no kernel, and nothing can be changed. */
   readonly frozen?: boolean;
@@ -318,9 +321,10 @@ export interface DrawRequest {
   readonly n_factors: number;
 }
 
-export type FileForm = "png" | "py" | "sweep" | "gif";
+export type FileForm = "png" | "py" | "sweep" | "gif" | "apng";
 
-export type FilmForm = "webp" | "gif" | "mp4";
+/** "apng" is an animated PNG, which the page without a kernel writes instead of the others. */
+export type FilmForm = "webp" | "gif" | "mp4" | "apng";
 
 export type Request =
   | { readonly type: "film"; readonly step: number; readonly form: FilmForm }

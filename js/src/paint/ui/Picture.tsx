@@ -100,10 +100,10 @@ export function Picture({ view }: { view: View }) {
           )}
           <IconButton
             icon="film"
-            label="Save all steps as a GIF"
+            label={`Save all steps as ${store.files.stepsForm === "gif" ? "a GIF" : "a moving PNG"}`}
             testid="record"
-            disabled={store.files.making.value === "gif"}
-            onClick={() => store.files.want("gif")}
+            disabled={store.files.making.value === store.files.stepsForm}
+            onClick={() => store.files.want(store.files.stepsForm)}
           />
           <IconButton
             icon="code"

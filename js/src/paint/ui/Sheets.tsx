@@ -73,14 +73,14 @@ export function Film({ view }: { view: View }) {
       )}
       <div class="e-line e-forms">
         Save as
-        {(["webp", "gif", "mp4"] as const).map((form) => (
+        {files.filmForms.map((form, i) => (
           <TextButton
             key={form}
             testid={`film-${form}`}
             disabled={!film.url}
-            onClick={() => (form === "webp" ? film.keep?.() : files.wantFilm(film.step, form))}
+            onClick={() => (i ? files.wantFilm(film.step, form) : film.keep?.())}
           >
-            {form === "webp" ? "WebP" : form.toUpperCase()}
+            {form === "webp" ? "WebP" : form.toUpperCase().replace("APNG", "PNG")}
           </TextButton>
         ))}
       </div>
