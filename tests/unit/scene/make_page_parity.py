@@ -6,6 +6,7 @@ Run it after a change of an edit's meaning:  python tests/unit/scene/make_page_p
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import sys
@@ -38,16 +39,18 @@ def start(kind: int) -> Scene:
     """One of a few scenes as analysed."""
     rng = np.random.default_rng(kind)
     n = (3, 4, 1, 5)[kind % 4]
-    strengths = (rng.uniform(0, 1.5, (*GRID.shape, n)) * (rng.random((*GRID.shape, n)) < 0.7)).astype(np.float32)
+    strengths = (rng.uniform(0, 1.5, (*GRID.shape, n)) * (rng.random((*GRID.shape, n)) < 0.7)).astype(
+        np.float32
+    )
     basis = (rng.uniform(0, 2, (n, N_FEATURES)) * (rng.random((n, N_FEATURES)) < 0.6)).astype(np.float32)
     basis[:, 0] += 0.1
     return Scene(
-        prompt=("a lion", "", "naïve ✨ “quotes”", "it's \"both\"\n")[kind % 4],
+        prompt=("a lion", "", "naïve ✨ “quotes”", 'it\'s "both"\n')[kind % 4],
         seed=(3, 2**63 - 1, 2**53 + 1, 0)[kind % 4],
         n_steps=4 if kind % 2 == 0 else 1,
         style=("", "pixel art")[kind % 2],
         strengths=strengths,
-        remainder=np.ones(GRID.shape),
+        remainder=np.ones(GRID.shape, np.float32),
         basis=basis,
         names=NAMES[:n],
         colors=palette(n),
@@ -62,8 +65,13 @@ def start(kind: int) -> Scene:
 def some_op(scene: Scene, rng: np.random.Generator) -> Op:
     """A verb with arguments that the scene may refuse."""
     n = scene.n_factors
-    factor: Any = int(rng.integers(0, n + 1)) if rng.random() < 0.15 or not n else str(rng.choice(scene.names))
-    patches = [[int(p) // GRID.cols, int(p) % GRID.cols] for p in rng.permutation(GRID.n_patches)[: rng.integers(1, 20)]]
+    factor: Any = (
+        int(rng.integers(0, n + 1)) if rng.random() < 0.15 or not n else str(rng.choice(scene.names))
+    )
+    patches = [
+        [int(p) // GRID.cols, int(p) % GRID.cols]
+        for p in rng.permutation(GRID.n_patches)[: rng.integers(1, 20)]
+    ]
     number = round(float(rng.uniform(-1.5, 2.5)), 3)
     share = round(float(rng.random()), 2)
     shift = {"d_row": int(rng.integers(-3, 4)), "d_col": int(rng.integers(-3, 4))}
@@ -189,10 +197,8 @@ def edited(scene: Scene, rng: np.random.Generator, n: int, without: Iterable[str
         op = some_op(scene, rng)
         if op["verb"] in ("original", *without):
             continue
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             scene, made = done(scene, op), made + 1
-        except (TypeError, ValueError):
-            pass
     return scene
 
 

@@ -1,4 +1,4 @@
-"""Writes page_transcripts.json: what the widget's kernel answers; a test checks that the page's kernel answers the same.
+"""Writes page_transcripts.json: what the widget's kernel answers. A test checks that the page's does the same.
 
 Run it after a change of what the kernel answers:  python tests/unit/widgets/paint/make_page_transcripts.py
 """
@@ -72,7 +72,7 @@ def digest(array: NDArray[np.float32]) -> str:
 
 
 def projected(factors: Factors, activations: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`Factors.transform` where factors have no feature in common: sum by sum, so that it is the same elsewhere."""
+    """`Factors.transform` where factors share no feature: sum by sum, so that it is the same elsewhere."""
     found = np.zeros((*GRID.shape, len(factors.basis)))
     for k, row in enumerate(factors.basis.astype(np.float64)):
         dot, size = np.zeros(GRID.shape), 0.0
@@ -83,7 +83,7 @@ def projected(factors: Factors, activations: NDArray[np.float32]) -> NDArray[np.
 
 
 class FakePainter:
-    """A painter whose factors have no feature in common, so that every fit is exact; it notes what it has made."""
+    """A painter whose factors share no feature, so that every fit is exact; it notes what it has made."""
 
     styles = True
     labels = Labels(LABELS)
@@ -113,7 +113,7 @@ class FakePainter:
             n_steps=n_steps,
             style=style,
             strengths=factors.strengths,
-            remainder=np.ones(GRID.shape),
+            remainder=np.ones(GRID.shape, np.float32),
             basis=factors.basis,
             names=tuple(names),
             colors=palette(n_factors),
@@ -179,12 +179,17 @@ class Recorder:
         CLIPBOARD.copied = None
         self.rng = np.random.default_rng(seed)
         self.painter = FakePainter()
-        self.wanted = {"prompt": "a lion", "seed": 3, "n_steps": 1 + 3 * (seed % 2), "n_factors": 3 + seed % 2}
+        self.wanted: Made = {
+            "prompt": "a lion",
+            "seed": 3,
+            "n_steps": 1 + 3 * (seed % 2),
+            "n_factors": 3 + seed % 2,
+        }
         scene = self.painter.analyze(**self.wanted)
         picture = Picture(self.painter.render(scene), 1, scene=scene)
         at_once: Any = functools.partial(LatestWins, settle_after_s=0.0)
         with mock.patch.object(paint_session, "LatestWins", at_once):
-            self.session = Session(self.painter, scene, picture, asked=self.wanted["n_factors"])  # type: ignore[arg-type]
+            self.session = Session(self.painter, scene, picture, asked=self.wanted["n_factors"])
         self.viewer = Viewer()
         self.session.join(self.viewer)
         self.talk: list[Made] = []
@@ -237,7 +242,12 @@ class Recorder:
             call |= {"verb": "paint", "shares": shares.ravel().tolist()}
         elif kind == "erase":
             one = factor if rng.random() < 0.5 else None
-            call = {"verb": "erase", "factor": one, "heal": heal, "shares": mask.ravel().astype(float).tolist()}
+            call = {
+                "verb": "erase",
+                "factor": one,
+                "heal": heal,
+                "shares": mask.ravel().astype(float).tolist(),
+            }
             after = scene.erase(mask, one, heal=heal)
         elif kind == "move":
             shift = {"d_row": int(rng.integers(-2, 3)), "d_col": int(rng.integers(1, 3))}
@@ -245,7 +255,12 @@ class Recorder:
             call |= {"shares": mask.ravel().astype(float).tolist()}
             after = scene.move(factor, **shift, patches=mask, heal=heal)
         elif kind == "scale":
-            call = {"verb": "scale", "factor": factor, "gain": 1.25, "shares": mask.ravel().astype(float).tolist()}
+            call = {
+                "verb": "scale",
+                "factor": factor,
+                "gain": 1.25,
+                "shares": mask.ravel().astype(float).tolist(),
+            }
             after = scene.scale(factor, 1.25, mask)
         elif kind == "gain":
             gains[factor] = float(rng.choice([0.5, 0.85, 1.0, 1.3]))
@@ -263,7 +278,9 @@ class Recorder:
 
     def palette(self) -> None:
         rng, scene = self.rng, self.session.state.painted
-        factor: Any = str(rng.choice(scene.names)) if rng.random() < 0.5 else int(rng.integers(0, scene.n_factors))
+        factor: Any = (
+            str(rng.choice(scene.names)) if rng.random() < 0.5 else int(rng.integers(0, scene.n_factors))
+        )
         weight = round(float(rng.uniform(-1, 2)), 2)
         feature = int(rng.integers(0, N_FEATURES))
         options: dict[str, Made] = {
@@ -304,7 +321,10 @@ class Recorder:
             "go": {"step": step},
             "keep": {"step": step, "name": str(rng.choice(["", "first", "best"]))},
             "forget": {"step": None if rng.random() < 0.2 else step},
-            "search": {"text": str(rng.choice(["tree", "SKY", "night sky", "#7", "lion", " ", "3"])), "site": ""},
+            "search": {
+                "text": str(rng.choice(["tree", "SKY", "night sky", "#7", "lion", " ", "3"])),
+                "site": "",
+            },
             "copy": {"patches": patches if rng.random() < 0.7 else []},
             "paste": {"revision": session._revision},
             "notes": {"prompt": "a zebra in the night", "style": "pixel art"},
@@ -351,7 +371,9 @@ def text() -> str:
         json.dumps(Recorder(seed).transcript(), separators=(",", ":"), ensure_ascii=False)
         for seed in range(N_TRANSCRIPTS)
     )
-    return f'{{"facts":{json.dumps(facts)},"labels":{json.dumps(labels)},"transcripts":[\n{transcripts}\n]}}\n'
+    return (
+        f'{{"facts":{json.dumps(facts)},"labels":{json.dumps(labels)},"transcripts":[\n{transcripts}\n]}}\n'
+    )
 
 
 if __name__ == "__main__":
