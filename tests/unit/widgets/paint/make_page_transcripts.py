@@ -1,4 +1,4 @@
-"""Writes page_transcripts.json: what the widget's kernel answers. A test checks that the page's does the same.
+"""Writes page_transcripts.json: what the widget's kernel answers, for a test of the page's kernel.
 
 Run it after a change of what the kernel answers:  python tests/unit/widgets/paint/make_page_transcripts.py
 """
