@@ -148,6 +148,17 @@ async function buildPaint() {
   return { "paint.js": first, "panels.js": await minified(second, `/*! Needs paint.js ${hash} */`) };
 }
 
+// The page that paints without a kernel: it loads the widget's files as they are, so these are only what is around them.
+const PAGE = here("../ember_widgets/page/static");
+async function buildPage() {
+  const options = { ...shipped, outdir: PAGE, inject: [], external: ["*.wasm"] };
+  await esbuild.build({ ...options, entryPoints: [here("src/page/worker.ts")] });
+  const scripts = ["page", "service_worker"].map((name) => here(`src/page/${name}.ts`));
+  await esbuild.build({ ...options, entryPoints: scripts, format: "iife" });
+  await esbuild.build({ ...options, entryPoints: [here("src/page/page.css")] });
+  copyFileSync(here("src/page/index.html"), `${PAGE}/index.html`);
+}
+
 if (process.argv.includes("--tests")) {
   const outdir = here("build/tests");
   rmSync(outdir, { recursive: true, force: true });
@@ -187,8 +198,10 @@ if (process.argv.includes("--tests")) {
     for (const { path, text } of outputFiles)
       writeFileSync(path, path.endsWith(".js") ? await minified(text, preamble(packages)) : text);
   }
-  for (const name of readdirSync(shipped.outdir)) {
-    const { size } = statSync(`${shipped.outdir}/${name}`);
-    console.log(`${name}  ${(size / 1024).toFixed(1)} KB`);
-  }
+  await buildPage();
+  for (const folder of [shipped.outdir, PAGE])
+    for (const name of readdirSync(folder)) {
+      const { size } = statSync(`${folder}/${name}`);
+      console.log(`${name}  ${(size / 1024).toFixed(1)} KB`);
+    }
 }

@@ -21,6 +21,8 @@ from ember_widgets.cli.label import add_arguments as add_label_arguments
 from ember_widgets.cli.label import label
 from ember_widgets.cli.mcp import add_arguments as add_mcp_arguments
 from ember_widgets.cli.mcp import mcp
+from ember_widgets.cli.page import add_arguments as add_page_arguments
+from ember_widgets.cli.page import page
 from ember_widgets.cli.render import render
 from ember_widgets.cli.serve import add_arguments as add_serve_arguments
 from ember_widgets.cli.serve import serve
@@ -82,6 +84,8 @@ def _run(options: argparse.Namespace) -> int:
         return serve(options)
     if options.command == "mcp":
         return mcp(options)
+    if options.command == "page":
+        return page(options)
     if options.command == "render":
         render(Path(options.scene), Path(options.output))
     else:
@@ -101,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ember-widgets {__version__}")
     commands = parser.add_subparsers(
-        dest="command", metavar="demo | download | render | train | label | serve | mcp | info"
+        dest="command", metavar="demo | download | render | page | train | label | serve | mcp | info"
     )
     notebooks = commands.add_parser("demo", help="open the notebooks in JupyterLab")
     notebooks.add_argument(
@@ -137,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     picture = commands.add_parser("render", help="draw a saved scene with the embedded model")
     picture.add_argument("scene", help="a file written by scene.save()")
     picture.add_argument("-o", "--output", required=True, help="the picture to write: .png, .jpg or .webp")
+    add_page_arguments(
+        commands.add_parser("page", help="write a web page that paints in the browser, without Python")
+    )
     add_train_arguments(
         commands.add_parser("train", help="train a sparse autoencoder on a model's activations")
     )

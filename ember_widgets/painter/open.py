@@ -25,6 +25,8 @@ from ember_widgets.util import checks
 from ember_widgets.util.hub import Hub
 
 ASSETS = Path(__file__).parents[1] / "embedded" / "assets"
+EMBEDDED = "embedded"
+"""What scenes call the embedded model."""
 EMBEDDED_SAES = {"down_blocks.2.attentions.1": "sae", "up_blocks.0.attentions.1": "sae-up.0.1"}
 
 SAESource = str | os.PathLike[str] | Mapping[str, Tensor] | SAE
@@ -112,7 +114,7 @@ def open_embedded(*, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto
     return Opened(
         SDXL(loaded.pipeline, *saes),
         saes,
-        "embedded",
+        EMBEDDED,
         package_version("ember_widgets"),
         labels,
         words=_whole_words(loaded.pipeline.tokenizer.get_vocab()),

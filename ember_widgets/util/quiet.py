@@ -27,10 +27,18 @@ def ignoring(category: type[Warning]) -> Iterator[None]:
 def without_logs(*speakers: object) -> Iterator[None]:
     """A block in which the modules of some objects' classes log no warnings, in any thread."""
 
+    names = {cls.__module__ for speaker in speakers for cls in type(speaker).__mro__}
+    with without_logs_of(*names):
+        yield
+
+
+@contextlib.contextmanager
+def without_logs_of(*names: str) -> Iterator[None]:
+    """A block in which some modules, by their names, log no warnings, in any thread."""
+
     def is_error(record: logging.LogRecord) -> bool:
         return record.levelno > logging.WARNING
 
-    names = {cls.__module__ for speaker in speakers for cls in type(speaker).__mro__}
     for name in names:
         logging.getLogger(name).addFilter(is_error)
     try:

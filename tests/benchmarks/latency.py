@@ -7,6 +7,8 @@ happened, which edit (``seq``) left for the kernel after it, and when a picture 
 stood on the screen. An event must wait for half a picture on average before its own can be begun, so the
 table also gives the age of the pictures: from the last event that a picture knows of until it stood there.
 
+``--stages`` prints where the time goes, from the pointer to the pixels. Page and kernel read the same clock.
+
 ``--against old/paint.js`` takes turns with another bundle, so that both meet the same load of the machine; if
 that has a panels.js, it is beside it.
 """
@@ -21,7 +23,7 @@ import platform
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -56,9 +58,26 @@ if path.with_name("panels.js").exists():
     replies._PANELS = path.with_name("panels.js").read_text()
 """
 
+NOTES = """from tests.benchmarks.stage_notes import notes
+
+"""
+STAGES = (
+    ("the page gathers and paces edits", "moved", "left"),
+    ("to the kernel (Jupyter server, comm)", "left", "received"),
+    ("reading it, and waiting for the worker", "received", "begun"),
+    ("the edit is made ready", "begun", "rendering"),
+    ("drawing the picture", "rendering", "rendered"),
+    ("encoding it", "rendered", "encoded"),
+    ("handing it to the comm", "encoded", "sent"),
+    ("to the page (Jupyter server, comm)", "sent", "arrived"),
+    ("reading and decoding it", "arrived", "decoded"),
+    ("until it stands on the screen", "decoded", "shown"),
+)
+
 # Wire messages are read where they leave the page: no hook in the widget itself could be more honest.
 WATCH = """() => {
-  const log = { moves: [], sends: [], shows: [], repaints: [], renders: [] };
+  const log = { moves: [], sends: [], shows: [], repaints: [], renders: [], arrivals: [], decodes: [] };
+  log.origin = performance.timeOrigin;
   window.emberLatency = log;
   const root = document.querySelector('[data-testid=ember-paint]');
   root.querySelector('[data-testid=grid]').addEventListener('pointermove', event => {
@@ -74,6 +93,18 @@ WATCH = """() => {
     }
     return send.call(this, data);
   };
+  const data = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
+  const read = new WeakSet();
+  Object.defineProperty(MessageEvent.prototype, 'data', { ...data, get() {
+    const value = data.get.call(this);
+    if (value instanceof ArrayBuffer && !read.has(this)) {
+      read.add(this);
+      const head = new TextDecoder('latin1').decode(value.slice(0, 4096));
+      const frame = /"type": ?"frame".*?"seq": ?(\\d+)/.exec(head);
+      if (frame) log.arrivals.push([performance.now(), Number(frame[1])]);
+    }
+    return value;
+  } });
   // What the grid takes to draw: the time of the animation frame that wipes its canvas.
   const grid = root.querySelector('[data-testid=grid]');
   const clear = CanvasRenderingContext2D.prototype.clearRect;
@@ -98,6 +129,7 @@ WATCH = """() => {
     const seq = Number(root.dataset.seq);
     const took = /^(\\d+) ms/.exec(root.querySelector('[data-testid=status]').textContent);
     if (took) log.renders.push(Number(took[1]));
+    log.decodes.push([performance.now(), seq]);
     requestAnimationFrame(() => { waiting.push(seq); afterPaint.port2.postMessage(null); });
   }).observe(root, { attributes: true, attributeFilter: ['data-seq'] });
 }"""
@@ -112,6 +144,27 @@ class Watched:
     shows: list[tuple[float, int]]
     repaints: list[float] = field(default_factory=list)
     renders: list[float] = field(default_factory=list)
+    arrivals: list[tuple[float, int]] = field(default_factory=list)
+    decodes: list[tuple[float, int]] = field(default_factory=list)
+    kernel: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def stages_ms(self) -> dict[str, list[float]]:
+        """Per stage of `STAGES`, how long it took for each picture that went through all of them."""
+        passed: dict[int, dict[str, float]] = {}
+        for name, pairs in (("left", self.sends), ("arrived", self.arrivals), ("decoded", self.decodes)):
+            for at, seq in pairs:
+                passed.setdefault(seq, {}).setdefault(name, at)
+        for at, seq in self.shows:
+            passed.setdefault(seq, {}).setdefault("shown", at)
+        for name, seq, at in self.kernel:
+            passed.setdefault(seq, {}).setdefault(name, at)
+        for at, seq in self.sends:
+            known = bisect.bisect_right(self.moves, at)
+            if known:
+                passed[seq]["moved"] = self.moves[known - 1]
+        needed = {name for _, *ends in STAGES for name in ends}
+        whole = [one for one in passed.values() if needed <= one.keys()]
+        return {name: [one[end] - one[start] for one in whole] for name, start, end in STAGES}
 
     def ages_ms(self) -> list[float]:
         """Per picture, the time since the last pointer event that it knows of."""
@@ -171,12 +224,21 @@ def watch_a_stroke(view: PaintView, seconds: float) -> Watched:
     view.page.mouse.up()
     view.settle()
     log = view.page.evaluate("() => window.emberLatency")
-    pairs = {name: [tuple(pair) for pair in log[name]] for name in ("sends", "shows")}
-    return Watched(log["moves"], **pairs, repaints=log["repaints"], renders=log["renders"])
+    times = ("sends", "shows", "arrivals", "decodes")
+    pairs = {name: [(log["origin"] + at, seq) for at, seq in log[name]] for name in times}
+    moves = [log["origin"] + at for at in log["moves"]]
+    return Watched(moves, **pairs, repaints=log["repaints"], renders=log["renders"])
 
 
 def measure(
-    painter: str, *, seconds: float, delay_ms: float, runs: int, bundles: list[Path | None]
+    painter: str,
+    *,
+    seconds: float,
+    delay_ms: float,
+    runs: int,
+    bundles: list[Path | None],
+    stages: bool = False,
+    ready: str = "",
 ) -> list[Watched]:
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launch() as browser:
         watched = []
@@ -184,13 +246,20 @@ def measure(
             cell = CELLS[painter].format(delay_ms=delay_ms)
             if bundle := bundles[run % len(bundles)]:
                 cell = OTHER_BUNDLE.format(path=str(bundle.resolve())) + cell
+            if stages:
+                cell = NOTES + cell
             name = server.write_notebook(f"latency-{run}.ipynb", [cell])
             with new_context(browser) as context:
                 notebook = Notebook(context.new_page(), server.address(name))
                 notebook.run_all()
                 view = PaintView(notebook)
                 view.settle()
-                watched.append(watch_a_stroke(view, seconds))
+                if ready:
+                    notebook.ask(ready)
+                one = watch_a_stroke(view, seconds)
+                if stages:
+                    one = replace(one, kernel=[tuple(note) for note in notebook.ask("notes")])
+                watched.append(one)
             server.stop_kernel(name)
         return watched
 
@@ -214,6 +283,26 @@ def table(watched: list[Watched], seconds: float, names: list[str]) -> str:
     return "\n".join(lines)
 
 
+def stage_table(watched: list[Watched]) -> str:
+    """Where the time goes, over all strokes."""
+    found: dict[str, list[float]] = {}
+    for one in watched:
+        for name, values in one.stages_ms().items():
+            found.setdefault(name, []).extend(values)
+    n = len(next(iter(found.values())))
+    if not n:
+        return "no picture could be followed through all stages"
+    lines = [f"| stage, {n} pictures | p50 | p95 |", "| :-- | --: | --: |"]
+    for name, values in found.items():
+        p50, p95 = np.percentile(values, [50, 95])
+        lines.append(f"| {name} | {p50:.1f} ms | {p95:.1f} ms |")
+    whole = np.sum(list(found.values()), axis=0)
+    p50, p95 = np.percentile(whole, [50, 95])
+    return "\n".join(
+        [*lines, f"| from the last pointer event that the picture knows of | {p50:.1f} ms | {p95:.1f} ms |"]
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Latency from pointer to picture in JupyterLab.")
     parser.add_argument("--painter", choices=sorted(CELLS), default="embedded")
@@ -223,6 +312,7 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=1, help="strokes, each in a fresh kernel (default: 1)")
     parser.add_argument("--against", type=Path, help="another paint.js to take turns with")
+    parser.add_argument("--stages", action="store_true", help="also print where the time goes")
     options = parser.parse_args()
     bundles = [None, options.against] if options.against else [None]
     watched = measure(
@@ -231,6 +321,7 @@ def main() -> int:
         delay_ms=options.delay_ms,
         runs=options.runs * len(bundles),
         bundles=bundles,
+        stages=options.stages,
     )
     painter = f"fake, {options.delay_ms:g} ms a picture" if options.painter == "fake" else "embedded"
     print(
@@ -239,6 +330,8 @@ def main() -> int:
         f"JupyterLab {metadata.version('jupyterlab')}, anywidget {metadata.version('anywidget')}"
     )
     print(table(watched, options.seconds, ["this", "other"][: len(bundles)]))
+    if options.stages:
+        print(stage_table(watched))
     return 0
 
 

@@ -236,28 +236,12 @@ def full(repeats: int, clock: Clock) -> None:
     """Print patches a second of SDXL at its true size, with random weights in bfloat16; it needs 10 GB."""
     import tempfile
 
-    from diffusers import StableDiffusionXLPipeline
-
-    from ember_widgets.embedded import architecture
     from ember_widgets.model.sdxl.backbone import SDXL
-    from tests.pipeline import test_full_size as sizes
-    from tests.pipeline import tiny
+    from tests import full_size
 
     site = "down_blocks.2.attentions.1"
-    with tempfile.TemporaryDirectory() as folder, sizes.dtype_of_new(torch.bfloat16):
-        tokenizer = architecture.build_tokenizer(Path(folder) / "tokenizer")
-        encoders = sizes.text_encoders(tokenizer)
-        pipe = StableDiffusionXLPipeline(
-            vae=sizes.vae().eval(),
-            text_encoder=encoders[0].eval(),
-            text_encoder_2=encoders[1].eval(),
-            tokenizer=tokenizer,
-            tokenizer_2=tokenizer,
-            unet=sizes.unet().eval(),
-            scheduler=tiny.turbo_scheduler(),
-            add_watermarker=False,
-        )
-    pipe.to(torch.bfloat16)
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = full_size.pipeline(Path(folder), torch.bfloat16, "cpu")
     works = {
         "ours": reading(SDXL(pipe, site), site, ["a lion"]),
         "same": hooked(pipe, site, ["a lion"]),

@@ -23,6 +23,7 @@ ROOMS = (
     ("widgets.inspect", "widgets.atlas"),
     ("widgets.paint",),
     ("widgets.shared",),
+    ("page",),
     ("agent",),
     ("serve.server", "serve.client"),
     ("serve.wire",),

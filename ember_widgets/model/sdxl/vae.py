@@ -14,6 +14,7 @@ from torch import Tensor
 from ember_widgets.model.engine import choice
 from ember_widgets.model.engine.twin import Twin
 from ember_widgets.model.placement import Placement
+from ember_widgets.model.sdxl.parts import decoded, moments
 
 
 class Vae:
@@ -40,7 +41,7 @@ class Vae:
         """
         vae = self.pipeline.vae
         if preview and self.preview_vae is not None:
-            pixels = _decoded(self._preview_twin.of(self.preview_vae), latents.to(self.preview_vae.dtype))
+            pixels = decoded(self._preview_twin.of(self.preview_vae), latents.to(self.preview_vae.dtype))
             if all(_are_finite(latents, pixels)):
                 return self._picture(pixels)
         with self.placement.at_work("vae"):
@@ -49,7 +50,7 @@ class Vae:
                 pixels = _in_float32(vae, latents)
             else:
                 decoder = choice.runnable(self.placement, self._twin, vae)
-                pixels = self._graphs.run(vae, partial(_decoded, decoder), latents.to(dtype))
+                pixels = self._graphs.run(vae, partial(decoded, decoder), latents.to(dtype))
             are_finite = _are_finite(latents, pixels)
             if are_finite == [True, False] and dtype != torch.float32:
                 pixels = _in_float32(vae, latents)
@@ -85,7 +86,7 @@ class Vae:
                 latents = retrieve_latents(vae.encode(pixels), sample_mode="argmax")
             finally:
                 _cast(vae, dtype)
-        mean, std = _moments(vae.config, latents)
+        mean, std = moments(vae.config, latents)
         latents = (latents - mean) * vae.config.scaling_factor / std
         found: NDArray[np.float32] = latents[0].float().cpu().numpy()
         return found
@@ -118,22 +119,11 @@ def _extremes(tensor: Tensor) -> Tensor:
     return torch.stack(torch.aminmax(tensor)) if tensor.device.type == "cpu" else tensor
 
 
-def _decoded(vae: Any, latents: Tensor) -> Tensor:
-    config = vae.config
-    if getattr(config, "latents_mean", None) is not None and getattr(config, "latents_std", None) is not None:
-        mean, std = _moments(config, latents)
-        latents = latents * std / config.scaling_factor + mean
-    else:
-        latents = latents / config.scaling_factor
-    pixels: Tensor = vae.decode(latents, return_dict=False)[0]
-    return pixels
-
-
 def _in_float32(vae: Any, latents: Tensor) -> Tensor:
     dtype = vae.dtype
     _cast(vae, torch.float32)
     try:
-        return _decoded(vae, latents.float())
+        return decoded(vae, latents.float())
     finally:
         _cast(vae, dtype)
 
@@ -141,17 +131,6 @@ def _in_float32(vae: Any, latents: Tensor) -> Tensor:
 def _cast(vae: Any, dtype: torch.dtype) -> None:
     """Cast without the warning that diffusers' own `to` gives."""
     torch.nn.Module.to(vae, dtype=dtype)
-
-
-def _moments(config: Any, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel; 0 and 1 if the VAE has none."""
-    found = []
-    for name, neutral in (("latents_mean", 0.0), ("latents_std", 1.0)):
-        value = getattr(config, name, None)
-        n_channels = like.shape[1]
-        moments = torch.full((n_channels,), neutral) if value is None else torch.tensor(value)
-        found.append(moments.view(1, n_channels, 1, 1).to(like.device, like.dtype))
-    return found[0], found[1]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -296,6 +296,26 @@ class PaintWidget(anywidget.AnyWidget):
         page = to_html.page(self._esm, self._css, self._open.page(), self.scene.prompt)
         files.write(Path(path), page.encode())
 
+    def to_page(self, folder: str | os.PathLike[str]) -> None:
+        """Write a page that paints on without Python: widget, scene and model, for any static host.
+
+        It takes about a minute. The page is 22 MB with the embedded model; see docs/page.md.
+
+        Args:
+            folder: where to write. It is made; if it is there, it must be empty or such a page, which is
+                replaced.
+
+        Raises:
+            ImportError: the extra packages are not installed: ``pip install 'ember-widgets[page]'``.
+            TypeError: the painter is not a ``Painter``; a remote one's model is elsewhere.
+            ValueError: a page cannot paint with this painter; the text says why.
+            FileExistsError: the folder holds something else.
+            OSError: it cannot be written there.
+        """
+        from ember_widgets.page.folder import write_page
+
+        write_page(self.painter, self.scene, folder)
+
     def to_python(self) -> str:
         """The edits since the scene was new, as a program in the scene's own verbs.
 

@@ -6,6 +6,7 @@
 
 import { Cancelled, type Painter } from "../model/painter.ts";
 import type { Bytes } from "../scene/bytes.ts";
+import type { Scene } from "../scene/scene.ts";
 import { NewScene, type Wanted } from "./new_scenes.ts";
 import { rendered } from "./queries.ts";
 import type { Transform } from "./refit.ts";
@@ -31,6 +32,8 @@ export interface KernelOptions {
 export interface Kernel {
   /** Handles a message of the front end; returns at once. */
   receive(content: unknown, buffers?: Buffers): void;
+  /** The scene as painted so far; null as long as there is none. */
+  scene(): Scene | null;
 }
 
 /** Starts a kernel. It draws its first scene at once, and answers until there is one that it does. */
@@ -83,6 +86,7 @@ export function kernel(model: Painter, options: KernelOptions): Kernel {
       if (session) void receive(session, content, buffers);
       else answer(content);
     },
+    scene: () => session?.scene ?? null,
   };
 }
 

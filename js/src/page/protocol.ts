@@ -1,0 +1,29 @@
+/** The messages between the page and its worker: types only. Messages of the widget travel inside as they are. */
+
+export type ToWorker =
+  | {
+      readonly kind: "start";
+      /** Where the files are, as a URL that ends in "/". */
+      readonly base: string;
+      /** The text of panels.js. */
+      readonly panels: string;
+      /** The file of the scene to begin with. */
+      readonly scene: Uint8Array<ArrayBuffer>;
+      /** Do not use WebGPU, even if there is one. */
+      readonly cpu: boolean;
+    }
+  | { readonly kind: "message"; readonly content: unknown; readonly buffers: readonly ArrayBuffer[] };
+
+/** What runs the model. */
+export interface Engine {
+  readonly kind: "webgpu" | "wasm";
+  readonly threads: number;
+}
+
+export type FromWorker =
+  | { readonly kind: "progress"; readonly loaded: number; readonly total: number }
+  | { readonly kind: "ready"; readonly engine: Engine }
+  | { readonly kind: "message"; readonly content: unknown; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
+  /** The scene after an edit, as a file to go on from after a reload. */
+  | { readonly kind: "scene"; readonly file: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "failed"; readonly message: string };

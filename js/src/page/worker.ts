@@ -1,0 +1,50 @@
+/** The page's worker: the model, and the kernel that answers the widget. */
+import { type Kernel, kernel } from "./kernel/kernel.ts";
+import type { Send } from "./kernel/replies.ts";
+import { transform } from "./model/factors.ts";
+import { openPainter } from "./model/open.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+import { toJson } from "./scene/file.ts";
+
+/** How long nothing must change before the scene is written down for the next visit. */
+const REST_MS = 400;
+
+const say = (message: FromWorker, transfer: Transferable[] = []): void =>
+  (self as unknown as Worker).postMessage(message, transfer);
+
+let running: Kernel | null = null;
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === "message") {
+    const buffers = data.buffers.map((buffer) => new DataView(buffer));
+    running?.receive(data.content, buffers);
+  } else {
+    start(data).catch((error: unknown) =>
+      say({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
+    );
+  }
+};
+
+async function start({ base, panels, scene, cpu }: ToWorker & { kind: "start" }): Promise<void> {
+  const folder = new URL(base);
+  const progress = (loaded: number, total: number) => say({ kind: "progress", loaded, total });
+  const { painter, runtime } = await openPainter({ model: folder, runtime: folder }, progress, cpu ? "wasm" : null);
+  const send: Send = (content, buffers = []) => {
+    say({ kind: "message", content, buffers });
+    // A state that answers no greeting says that the scene has changed.
+    if (content.type === "state" && (content.why === "edit" || content.why === "scene")) keepScene();
+  };
+  running = kernel(painter, { panels, scene, transform, send });
+  say({ kind: "ready", engine: { kind: painter.graphs.backend, threads: runtime.threads } });
+}
+
+let rest: ReturnType<typeof setTimeout> | undefined;
+
+/** Sends the scene to where it survives a reload. */
+function keepScene(): void {
+  clearTimeout(rest);
+  rest = setTimeout(async () => {
+    const scene = running?.scene();
+    if (scene) say({ kind: "scene", file: await toJson(scene) });
+  }, REST_MS);
+}
