@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -24,9 +25,9 @@ class Stub(Painter):
     """Draws a grey picture; a page's graphs are not exported."""
 
     def __init__(self) -> None:
-        self.model = Model()
+        self.model = cast(Any, Model())
 
-    def render(self, scene: Scene, **_: object) -> Image.Image:  # type: ignore[override]
+    def render(self, scene: Scene, **_: object) -> Image.Image:
         return Image.new("RGB", (8, 8), "grey")
 
 
