@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.lab.notebook import Notebook
 
@@ -72,9 +72,10 @@ class PaintView:
     # Rows and columns of patches; a test of another model sets its own.
     grid: tuple[int, int] = (16, 16)
 
-    def __init__(self, notebook: Notebook, index: int = 0) -> None:
-        self.notebook = notebook
-        self.page = notebook.page
+    def __init__(self, notebook: Notebook | Page, index: int = 0) -> None:
+        self.page = notebook if isinstance(notebook, Page) else notebook.page
+        if isinstance(notebook, Notebook):  # a page that paints by itself has none
+            self.notebook = notebook
         self.root = self.page.get_by_test_id("ember-paint").nth(index)
 
     def part(self, name: str) -> Locator:
