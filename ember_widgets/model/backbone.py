@@ -57,8 +57,8 @@ class RunsFast(Protocol):
             Whether it is ready for the model as it is now.
         """
 
-    def running_fast(self) -> AbstractContextManager[None]:
-        """A block in which the runtime computes where it is ready and fits; elsewhere nothing changes."""
+    def running_fast(self, start: Any) -> AbstractContextManager[None]:
+        """A block in which the runtime computes, if it is ready and fits; if not, as `prepare`."""
 
 
 @runtime_checkable

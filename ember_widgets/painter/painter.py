@@ -163,7 +163,7 @@ class Painter:
                 SAE; or both.
             dtype: "float32", "bfloat16" (half the time if the CPU has matrix units for it; the pictures look
                 the same), or "auto": what is fastest here.
-            finals: "exact": pictures that are not previews are drawn by PyTorch, so that an unedited one equals
+            finals: "exact": pictures that are not previews are drawn by PyTorch, so that an unedited one is
                 the pipeline's bit by bit. "fast": the runtime of previews (OpenVINO, on a CPU) draws them
                 too, once it is ready; in float32 they differ by 1 of 255 at most.
 
@@ -469,8 +469,8 @@ class Painter:
             scene: What to draw.
             preview: As fast as possible, for use while the user paints: in one step, if one step shows the
                 same composition (not with guidance or a photograph, nor if edits begin later or factors have
-                steps of their own), and with the
-                small decoder, if the painter has one; its colours are a little off.
+                steps of their own); with the small decoder, if the painter has one, whose colours are a
+                little off; and by OpenVINO, once it is ready, if it is installed and the model is on a CPU.
             cancelled: Asked before every step and before decoding; if it returns True, drawing stops.
             stale: The old name of `cancelled`.
 
@@ -508,8 +508,8 @@ class Painter:
     def _runtime(self, start: Start, wanted: bool) -> AbstractContextManager[None]:
         """A block in which the backbone's runtime computes, if that is wanted and it is ready."""
         backbone = self.backbone
-        if wanted and isinstance(backbone, RunsFast) and backbone.prepare(start):
-            return backbone.running_fast()
+        if wanted and isinstance(backbone, RunsFast):
+            return backbone.running_fast(start)
         return nullcontext()
 
     def previews(self, scene: Scene) -> bool:

@@ -57,7 +57,7 @@ class _Digest(pickle.Pickler):
 
     def __init__(self) -> None:
         self.hash = hashlib.sha256()
-        super().__init__(self)  # type: ignore[arg-type]
+        super().__init__(self)
         self.fast = True  # what is the same object twice is written twice: identity does not count
 
     def write(self, data: Any) -> None:
@@ -101,7 +101,11 @@ def exported(parts: Mapping[str, Part]) -> Path:
 
 def _in_a_process(request: Path, folder: Path) -> None:
     # The parts' classes must be found there too.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": "1",
+    }
     flags = getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)
     ended = subprocess.run(
         [sys.executable, "-m", __name__, str(request), str(folder)],

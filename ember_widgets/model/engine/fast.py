@@ -22,41 +22,45 @@ LOG = logging.getLogger(__name__)
 BOUND = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
 """By how much a result may differ from PyTorch's in float32, as a share of the largest value."""
 LARGEST = 1 << 30
-"""Models with more bytes of weights are not exported: a copy would take much memory and little time is saved."""
+"""Models with more bytes of weights are not exported: a copy takes much memory and saves little time."""
 
 
 class Fast:
-    """The runners of one model's parts; those of its last version are kept."""
+    """The runners of one model's parts; those of its last version are kept.
+
+    Attributes:
+        is_offered: Whether the runtime is installed.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version: object = None
         self._thread: threading.Thread | None = None
         self._runners: Mapping[str, Runner] = {}
-        self._is_off = not openvino.is_installed()
         self._has_warned = False
+        self.is_offered = openvino.is_installed()
 
-    def runners(self, version: object) -> Mapping[str, Runner]:
-        """{name of a part: its runner}; empty if none are ready for this version of the model."""
-        with self._lock:
-            return self._runners if version is not None and version == self._version else {}
-
-    def prepare(self, version: object, parts: Callable[[], Mapping[str, Part]]) -> None:
-        """Make runners in the background, unless that was begun before for this version.
+    def runners(self, version: object, parts: Callable[[], Mapping[str, Part]]) -> Mapping[str, Runner]:
+        """The runners for a version of the model; if there are none, they are made in the background.
 
         Args:
             version: The model's; None = nothing may be derived from it now.
             parts: Called for its parts, on a CPU, with example inputs, if they are needed.
+
+        Returns:
+            {name of a part: its runner}; empty until all are ready.
         """
         with self._lock:
+            if version is not None and version == self._version:
+                return self._runners
             busy = self._thread is not None and self._thread.is_alive()
-            if self._is_off or version is None or version == self._version or busy:
-                return
-            self._version, self._runners = version, {}
-            self._thread = threading.Thread(
-                target=self._make, args=(version, parts()), name="ember-export", daemon=True
-            )
-            self._thread.start()
+            if self.is_offered and version is not None and not busy:
+                self._version, self._runners = version, {}
+                self._thread = threading.Thread(
+                    target=self._make, args=(version, parts()), name="ember-export", daemon=True
+                )
+                self._thread.start()
+            return {}
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for what is being prepared; returns whether runners are ready."""

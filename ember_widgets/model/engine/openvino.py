@@ -84,7 +84,7 @@ class OpenVINO:
 
 
 def _library() -> Any:
-    """The package. Its converter sends usage data when it is imported, unless this other package is missing."""
+    """The package. On import its converter sends usage data, unless this other package is missing."""
     if "openvino" not in sys.modules and _TELEMETRY not in sys.modules:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
         try:

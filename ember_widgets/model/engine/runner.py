@@ -52,5 +52,5 @@ class Compiled(Torch):
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
         """See `Runner`."""
-        torch.compiler.cudagraph_mark_step_begin()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return tuple(made.clone() for made in super().__call__(*given))  # the next call overwrites them

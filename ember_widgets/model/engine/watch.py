@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 SAMPLED = 8
 """How many values of each weight are compared, because writing to `weight.data` leaves no other sign."""
-_LIBRARIES = "accelerate builtins diffusers ember_widgets functools peft tokenizers torch transformers".split()
+_LIBRARIES = {"accelerate", "builtins", "diffusers", "ember_widgets", "functools"}
+_LIBRARIES |= {"peft", "tokenizers", "torch", "transformers"}
+_VERSION, _DTYPE = operator.attrgetter("_version"), operator.attrgetter("dtype")
 _OTHER_KINDS = (nn.Module, Tensor, type, dict, FunctionType, MethodType, partial)
 
 
@@ -43,6 +45,7 @@ class Watch:
         self._addresses: list[int] = []
         self._samples: list[list[Tensor]] = []
         self._is_silent = False
+        self._kinds: set[str] = set()
 
     def version(self, *roots: Any) -> int | None:
         """A number for the present state of some modules and other objects.
@@ -56,7 +59,11 @@ class Watch:
         """
         self.current = None
         every = nn.modules.module
-        if torch.is_inference_mode_enabled() or every._global_forward_hooks or every._global_forward_pre_hooks:
+        if (
+            torch.is_inference_mode_enabled()
+            or every._global_forward_hooks
+            or every._global_forward_pre_hooks
+        ):
             return None
         if not self._is_as_remembered(roots):
             self._remember(roots)
@@ -66,16 +73,15 @@ class Watch:
             self._weights, self._addresses = weights, addresses
             self._structure += not self._moving
             self._sample()
-        kinds = {weight.device.type for weight in weights} & {"cpu", "cuda", "mps"}
         if (
             self._is_foreign
             or self._is_silent
-            or any(map(_is_used, self._hooks))
-            or any(map(torch.is_autocast_enabled, kinds))
+            or any(map(_is_used, filter(None, self._hooks)))
+            or any(map(torch.is_autocast_enabled, self._kinds))
         ):
             return None
         values = b"".join([*map(_bytes, self._samples), *map(np.ndarray.tobytes, self._arrays)])
-        state = self._structure, [(w._version, w.dtype) for w in weights], values
+        state = self._structure, list(map(_VERSION, weights)), list(map(_DTYPE, weights)), values
         if state != self._state:
             self._number, self._state = self._number + 1, state
         self.current = self._number
@@ -122,6 +128,7 @@ class Watch:
     def _sample(self) -> None:
         found = [weight for weight in self._weights if not weight.is_meta]
         self._is_silent = any(weight.is_inference() for weight in found)
+        self._kinds = {weight.device.type for weight in found} & {"cpu", "cuda", "mps"}
         samples: dict[Any, list[Tensor]] = {}
         for weight in found:
             samples.setdefault((weight.dtype, weight.device), []).append(sample(weight))
@@ -153,7 +160,9 @@ def _has_a_state(value: object) -> bool:
 
 def _is_used(hooks: dict[int, Any]) -> bool:
     """Whether there are hooks, except for those by which transformers collects hidden states."""
-    return any(not str(getattr(hook, "__module__", None)).startswith("transformers.") for hook in hooks.values())
+    return any(
+        not str(getattr(hook, "__module__", None)).startswith("transformers.") for hook in hooks.values()
+    )
 
 
 def _is_users_code(value: Any) -> bool:

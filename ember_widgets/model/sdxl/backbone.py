@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ember_widgets.model.backbone import Cut
 from ember_widgets.model.engine.fast import Fast
-from ember_widgets.model.engine.runner import Compiled
+from ember_widgets.model.engine.runner import Runner
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, SiteState
 from ember_widgets.model.sdxl import loading
@@ -173,30 +173,27 @@ class SDXL:
 
     def prepare(self, start: UNetStart) -> bool:
         """See `RunsFast.prepare`."""
-        if self.device.type != "cpu" or self.placement.keep != "all":
-            return False
-        version = self._parts_version()
-        if ready := bool(self.fast.runners(version)):
-            return ready
-        latents = start.latents[:1]
-        self.fast.prepare(version, lambda: {"suffix": self.sampler.part(start), "decoder": self.vae.part(latents)})
-        return False
+        return bool(self._prepared(start))
 
     @contextlib.contextmanager
-    def running_fast(self) -> Iterator[None]:
+    def running_fast(self, start: UNetStart) -> Iterator[None]:
         """See `RunsFast.running_fast`."""
-        before = self.sampler.runner, self.vae.runner
-        ready = self.fast.runners(self._parts_version())
-        if ready:
-            self.sampler.runner, self.vae.runner = ready["suffix"], ready["decoder"]
+        if runners := self._prepared(start):
+            self.sampler.runner, self.vae.runner = runners["suffix"], runners["decoder"]
         try:
             yield
         finally:
-            self.sampler.runner, self.vae.runner = before
+            self.sampler.runner = self.vae.runner = None
 
-    def _parts_version(self) -> object:
+    def _prepared(self, start: UNetStart) -> Mapping[str, Runner]:
+        """The runtime's runners, if they are ready; else it is seen to that they are made."""
+        if self.device.type != "cpu" or self.placement.keep != "all" or not self.fast.is_offered:
+            return {}
         unet, vae = self.sampler.unet_version(), self.vae.version()
-        return None if unet is None or vae is None else (unet, vae, torch.get_num_threads())
+        version = None if unet is None or vae is None else (unet, vae, torch.get_num_threads())
+        return self.fast.runners(
+            version, lambda: {"suffix": self.sampler.part(start), "decoder": self.vae.part(start.latents[:1])}
+        )
 
     def forget(self) -> None:
         """See `Backbone.forget`."""
