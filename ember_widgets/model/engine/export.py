@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,44 +82,56 @@ def folder_of(parts: Mapping[str, Part]) -> Path:
     return cache_folder() / "graphs" / digest.hash.hexdigest()[:32]
 
 
-def exported(parts: Mapping[str, Part]) -> Path:
+def exported(parts: Mapping[str, Part], ended: threading.Event) -> Path:
     """The folder with the exports of parts; made now if it is missing, which takes seconds.
 
+    Args:
+        parts: What to export.
+        ended: If it is set, exporting is given up.
+
     Raises:
-        ExportError: The process failed.
+        ExportError: The process failed, or was given up.
         OSError: The cache cannot be written to.
     """
     folder = folder_of(parts)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ember-") as temporary:
-            path = Path(temporary) / "request.pt"
-            torch.save({name: (part.module, part.given) for name, part in parts.items()}, path)
-            _in_a_process(path, folder)
+            torch.save(
+                {name: (one.module, one.given) for name, one in parts.items()}, f"{temporary}/request.pt"
+            )
+            _in_a_process(Path(temporary), folder, ended)
     os.utime(folder)  # the newest ones are kept
     return folder
 
 
-def _in_a_process(request: Path, folder: Path) -> None:
+def _in_a_process(temporary: Path, folder: Path, ended: threading.Event) -> None:
     # The parts' classes must be found there too.
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "OMP_NUM_THREADS": "1",
     }
-    flags = getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)
-    ended = subprocess.run(
-        [sys.executable, "-m", __name__, str(request), str(folder)],
-        env=environment,
-        creationflags=flags,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise ExportError((ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1])
+    log = temporary / "log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(temporary / "request.pt"), str(folder)],
+            env=environment,
+            creationflags=getattr(subprocess, "IDLE_PRIORITY_CLASS", 0),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    try:
+        while process.poll() is None:
+            if ended.wait(0.1):
+                raise ExportError("given up")
+    finally:
+        process.kill()  # does nothing if it has ended
+        process.wait()
+    if process.returncode:
+        said = log.read_text("utf-8", "replace").strip() or f"exit code {process.returncode}"
+        raise ExportError(said.splitlines()[-1])
 
 
 def main(request: Path, folder: Path) -> None:

@@ -5,10 +5,12 @@ Until they are ready, and wherever there are none, the model's own modules draw.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -25,6 +27,16 @@ LARGEST = 1 << 30
 """Models with more bytes of weights are not exported: a copy takes much memory and saves little time."""
 
 
+_ALL: WeakSet[Fast] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """No thread may be inside the runtime when Python ends."""
+    for one in list(_ALL):
+        one.close()
+
+
 class Fast:
     """The runners of one model's parts; those of its last version are kept.
 
@@ -38,6 +50,8 @@ class Fast:
         self._thread: threading.Thread | None = None
         self._runners: Mapping[str, Runner] = {}
         self._has_warned = False
+        self._ended = threading.Event()
+        _ALL.add(self)
         self.is_offered = openvino.is_installed()
 
     def runners(self, version: object, parts: Callable[[], Mapping[str, Part]]) -> Mapping[str, Runner]:
@@ -69,6 +83,11 @@ class Fast:
             thread.join(timeout_s)
         return bool(self._runners)
 
+    def close(self) -> None:
+        """Give up what is being prepared."""
+        self._ended.set()
+        self.wait()
+
     def _make(self, version: object, parts: Mapping[str, Part]) -> None:
         try:
             weights = {id(w): w for part in parts.values() for w in part.module.parameters()}.values()
@@ -77,9 +96,9 @@ class Fast:
                 LOG.info("previews are drawn by PyTorch: the model has %d MB of weights", n_bytes >> 20)
                 return
             dtype = next(iter(parts.values())).given[0].dtype
-            made = loaded(export.exported(parts), dtype)
+            made = loaded(export.exported(parts, self._ended), dtype)
         except Exception as fault:  # whatever it is, torch draws
-            if not self._has_warned:
+            if not (self._has_warned or self._ended.is_set()):
                 self._has_warned = True
                 LOG.warning("previews are drawn by PyTorch, since OpenVINO failed: %s", _line(fault))
             return
