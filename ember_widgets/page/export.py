@@ -22,7 +22,7 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.sdxl import parts
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.model.sdxl.staged_unet import StagedUNet, latent_side
-from ember_widgets.page.upsampling import before_upsampling
+from ember_widgets.model.sdxl.upsampling import before_upsampling
 from ember_widgets.painter.painter import Painter
 from ember_widgets.util import checks, files
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,12 @@ class Part:
     Attributes:
         module: Tensors in, a tensor or several tensors out. Pickled, with all that its result depends on.
         given: Example inputs.
+        rewrite: Changes the module into one that gives the same numbers up to rounding, sooner.
     """
 
     module: nn.Module
     given: tuple[Tensor, ...]
+    rewrite: Callable[[nn.Module], None] | None = None
 
 
 class ExportError(Exception):
@@ -77,7 +79,7 @@ def folder_of(parts: Mapping[str, Part]) -> Path:
     """Where the exports of parts belong: all that is in them, and the packages that export, decide."""
     digest = _Digest()
     shapes = [[tuple(tensor.shape) for tensor in part.given] for part in parts.values()]
-    modules = [(name, part.module) for name, part in parts.items()]
+    modules = [(name, part.module, part.rewrite) for name, part in parts.items()]
     digest.dump((modules, shapes, str(torch.__version__), openvino.version()))
     return cache_folder() / "graphs" / digest.hash.hexdigest()[:32]
 
@@ -97,9 +99,7 @@ def exported(parts: Mapping[str, Part], ended: threading.Event) -> Path:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ember-") as temporary:
-            torch.save(
-                {name: (one.module, one.given) for name, one in parts.items()}, f"{temporary}/request.pt"
-            )
+            torch.save(dict(parts), f"{temporary}/request.pt")
             _in_a_process(Path(temporary), folder, ended)
     os.utime(folder)  # the newest ones are kept
     return folder
@@ -139,15 +139,17 @@ def main(request: Path, folder: Path) -> None:
     with FileLock(folder.parent / "lock"):
         if folder.is_dir():
             return
-        parts: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = torch.load(request, weights_only=False)
+        parts: dict[str, Part] = torch.load(request, weights_only=False)
         unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
         try:
             checks: dict[str, list[Tensor]] = {}
-            for name, (module, given) in parts.items():
-                part, wide = module.float(), tuple(tensor.float() for tensor in given)
+            for name, one in parts.items():
+                part, wide = one.module.float(), tuple(tensor.float() for tensor in one.given)
                 with torch.no_grad():
                     made = Torch(part)(*wide)
-                checks[name] = [torch.tensor(len(given)), *given, *made]
+                checks[name] = [torch.tensor(len(wide)), *one.given, *made]
+                if one.rewrite is not None:
+                    one.rewrite(part)
                 openvino.convert(part, wide, unfinished / f"{name}.xml")
             torch.save(checks, unfinished / CHECKS)
             unfinished.rename(folder)

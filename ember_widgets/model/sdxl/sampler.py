@@ -26,6 +26,7 @@ from ember_widgets.model.sdxl.changes import check_methods
 from ember_widgets.model.sdxl.parts import Suffix
 from ember_widgets.model.sdxl.staged_unet import StagedUNet, UNetState, latent_side
 from ember_widgets.model.sdxl.texts import Text, Texts
+from ember_widgets.model.sdxl.upsampling import before_upsampling
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util.cancelled import raise_if_cancelled
 
@@ -394,7 +395,8 @@ class Sampler:
     def part(self, start: UNetStart) -> Part:
         """The UNet after the last site, with inputs of the shapes that it has in runs such as this one."""
         state = start.states[-1]
-        return Part(Suffix(self.stages[-1]), _suffix_inputs(state, state.hidden_out))
+        given = _suffix_inputs(state, state.hidden_out)
+        return Part(Suffix(self.stages[-1]), given, before_upsampling)
 
     def _restyled(self, state: UNetState, start: UNetStart, t: Tensor, style: Text | None) -> UNetState:
         """The state at the last site, with the text that is read after it."""

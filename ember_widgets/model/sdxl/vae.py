@@ -15,6 +15,7 @@ from ember_widgets.model.engine.runner import Runner
 from ember_widgets.model.engine.watch import Watch
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.sdxl.parts import Decoder, decoded, moments
+from ember_widgets.model.sdxl.upsampling import before_upsampling
 
 
 class Vae:
@@ -114,7 +115,7 @@ class Vae:
     def part(self, latents: Tensor) -> Part:
         """The decoder, with an example of what it decodes."""
         dtype = next(self.pipeline.vae.parameters()).dtype
-        return Part(Decoder(self.pipeline.vae), (latents.to(dtype),))
+        return Part(Decoder(self.pipeline.vae), (latents.to(dtype),), before_upsampling)
 
     def forget(self) -> None:
         """Make the next version another one."""

@@ -82,7 +82,7 @@ def test_runners_are_made_once_and_give_torchs_results(cache: Path, monkeypatch:
 def test_exporting_at_the_same_time_is_done_once(cache: Path) -> None:
     folder, request = export.folder_of({"a": part()}), cache.parent / "request.pt"
     cache.mkdir()
-    torch.save({"a": (part().module, part().given)}, request)
+    torch.save({"a": part()}, request)
     export.main(request, folder)
     written = (folder / "a.xml").stat().st_mtime_ns
     export.main(request, folder)
@@ -144,7 +144,7 @@ def test_a_failure_is_logged_once_and_torch_goes_on(
 def test_a_runtime_that_gives_other_numbers_is_not_used(cache: Path) -> None:
     folder, request = cache / "a", cache.parent / "request.pt"
     cache.mkdir()
-    torch.save({"a": (part().module, part().given)}, request)
+    torch.save({"a": part()}, request)
     export.main(request, folder)
     assert set(fast.loaded(folder, torch.float32)) == {"a"}
     checks = torch.load(folder / export.CHECKS)

@@ -2,7 +2,7 @@
 
 Upsampling repeats every pixel, so that a 3×3 kernel sees each of 2×2 pixels several times. Its weights are summed
 instead: of 9 multiplications per pixel 4 are left. Of two convolutions in a row with nothing between them, only
-one is left. What the page computes for a picture becomes a fifth less.
+one is left. What is computed for a picture becomes a fifth less.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class UpsampledConvs(nn.Module):
             x, _summed(kernel, OF_5), None if bias is None else bias.repeat(4), padding=1
         )
         inner = _interleaved(list(found.chunk(4, dim=1)))
-        # At the border the second kernel sees zeros where both in one see what the first gives beyond the border.
-        # Two pixels before upsampling are enough to compute the outermost line as it was.
+        # At the border the second kernel sees zeros where both in one see what the first gives beyond the
+        # border. Two pixels before upsampling are enough to compute the outermost line as it was.
         top, bottom = self._plain(x[:, :, :2])[:, :, :1], self._plain(x[:, :, -2:])[:, :, -1:]
         left, right = self._plain(x[..., :2])[..., :1], self._plain(x[..., -2:])[..., -1:]
         whole = torch.cat([top, inner[:, :, 1:-1], bottom], dim=2)
@@ -98,19 +98,19 @@ def _interleaved(quarters: list[Tensor]) -> Tensor:
     return cells.permute(0, 1, 4, 2, 5, 3).reshape(batch, m, 2 * rows, 2 * cols)
 
 
-def before_upsampling(unet: nn.Module, vae: Any) -> None:
-    """Let a UNet, and the decoder of an AutoencoderTiny, convolve before they upsample. Both are changed."""
+def before_upsampling(*networks: nn.Module) -> None:
+    """Let UNets, and decoders of an AutoencoderTiny, convolve before they upsample. They are changed."""
+    from diffusers.models.autoencoders.vae import DecoderTiny
     from diffusers.models.upsampling import Upsample2D
 
-    for module in unet.modules():
+    for module in [module for network in networks for module in network.modules()]:
         conv = getattr(module, "conv", None)
         if isinstance(module, Upsample2D) and _fits(conv) and module.interpolate and module.norm is None:
             fused = UpsampledConv(conv)
             module.add_module("fused", fused)
             module.forward = fused.forward
-    layers = getattr(vae.decoder, "layers", None)
-    if isinstance(layers, nn.Sequential):
-        vae.decoder.layers = nn.Sequential(*_fused(list(layers)))
+        elif isinstance(module, DecoderTiny) and isinstance(module.layers, nn.Sequential):
+            module.layers = nn.Sequential(*_fused(list(module.layers)))
 
 
 def _fused(layers: list[nn.Module]) -> list[nn.Module]:
