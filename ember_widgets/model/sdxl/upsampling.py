@@ -23,8 +23,8 @@ class UpsampledConv(nn.Module):
     """A 3×3 convolution of an upsampled picture: (batch, n, rows, cols) -> (batch, m, 2·rows, 2·cols).
 
     Args:
-        conv: With padding 1. Its weights are summed whenever it is run, so that an exported graph holds them as
-            they are.
+        conv: With padding 1. Its weights are summed whenever it is run, so that an exported graph holds them
+            as they are.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
