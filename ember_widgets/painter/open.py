@@ -181,10 +181,12 @@ def open_pretrained(
             move=keep == "all",
         )
         preview = None if preview_vae is None else loading.load_vae(preview_vae, kind, hub).to(place)
-        if compile:
+        if compile and place.type != "cuda":
             loading.compile_blocks(loaded.pipeline.unet)
         placement = Placement(loaded.pipeline, place, keep)
         backbone = as_backbone(loaded.pipeline, saes, placement=placement, preview_vae=preview)
+        if compile and place.type == "cuda" and isinstance(backbone, SDXL):
+            backbone.sampler.compile()
     return Opened(backbone, saes, str(model), loaded.revision, labels, guidance)
 
 

@@ -46,7 +46,7 @@ def ready(dtype: str) -> tuple[Painter, float]:
 
 
 def differences(painter: Painter, count: int) -> tuple[int, float]:
-    """Largest difference of previews from pictures of 255, and the smallest PSNR in dB, over several edits."""
+    """Largest difference of previews from pictures of 255, and the smallest PSNR in dB, over edits."""
     largest, smallest = 0, float("inf")
     for seed in range(count):
         scene = painter.analyze(SUBJECTS[seed % len(SUBJECTS)], seed=seed)

@@ -49,13 +49,9 @@ def timed(
 
 def flops(work: Callable[[], object]) -> float:
     """GFLOP of the matrix multiplications and convolutions in it."""
-    from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+    from torch.utils.flop_counter import FlopCounterMode
 
-    def packed_convolution(x: Any, weight: Any, *args: Any, out_shape: Any, **kwargs: Any) -> int:
-        return int(conv_flop_count(x, weight, out_shape, transposed=False))
-
-    ours = {torch.ops.mkldnn._convolution_pointwise: packed_convolution}
-    with FlopCounterMode(display=False, custom_mapping=ours) as counter:
+    with FlopCounterMode(display=False) as counter:
         work()
     return float(counter.get_total_flops()) / 1e9
 
@@ -174,8 +170,6 @@ def breakdown(painter: Any, repeats: int, clock: Callable[[], float]) -> None:
     }
     took = timed(parts, repeats, clock)
     print()
-    for graphs in (sampler._graphs, backbone.vae._graphs):
-        graphs.kind = None  # the counter does not know the operators that a trace calls
     for name, work in parts.items():
         print(f"{name:42s}{took[name]:9.1f} ms{flops(work):9.2f} GFLOP")
 

@@ -413,6 +413,27 @@ def test_compiled_blocks_are_those_of_the_pipeline_too(pipe: Any) -> None:
     assert np.array_equal(unedited, np.asarray(plain.images[0]))
 
 
+def test_what_follows_the_site_is_compiled_anew_if_the_model_changes(pipe: Any) -> None:
+    painter = Painter(pipe, tiny.sae(), name="x")
+    scene = painter.analyze(PROMPT, seed=4).scale(0, 3.0)
+    before = pixels(painter, scene).astype(int)
+    sampler = painter.backbone.sampler  # type: ignore[attr-defined]
+    sampler.compile(backend="eager")  # as on a GPU, without a compiler
+    assert np.abs(pixels(painter, scene).astype(int) - before).max() <= 1
+    compiled = sampler._compiled
+    assert compiled is not None
+    with torch.no_grad():
+        pipe.unet.conv_out.weight.mul_(0.5)
+    changed = pixels(painter, scene).astype(int)
+    assert sampler._compiled is not compiled
+    plain = Painter(pipe, tiny.sae(), name="x")
+    assert np.abs(pixels(plain, scene).astype(int) - changed).max() <= 1
+    handle = pipe.unet.up_blocks[0].resnets[0].register_forward_hook(lambda *_: None)
+    painter.render(scene)
+    assert sampler._compiled is None
+    handle.remove()
+
+
 # what a file leaves open
 
 

@@ -181,12 +181,17 @@ class SDXL:
     @contextlib.contextmanager
     def running_fast(self, start: UNetStart) -> Iterator[None]:
         """See `RunsFast.running_fast`."""
+        n_threads = torch.get_num_threads()
         if runners := self._prepared(start):
             self.sampler.runner, self.vae.runner = runners["suffix"], runners["decoder"]
+            # What is left for PyTorch is small. Its other threads would spin while the runtime computes.
+            if self.sampler.runs_in_one_call(start):
+                torch.set_num_threads(1)
         try:
             yield
         finally:
             self.sampler.runner = self.vae.runner = None
+            torch.set_num_threads(n_threads)
 
     def _prepared(self, start: UNetStart) -> Mapping[str, Runner]:
         """The runtime's runners, if they are ready; else it is seen to that they are made."""

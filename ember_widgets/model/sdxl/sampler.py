@@ -18,7 +18,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from ember_widgets.model.engine.export import Part
-from ember_widgets.model.engine.runner import Runner
+from ember_widgets.model.engine.runner import Compiled, Runner
 from ember_widgets.model.engine.watch import Watch
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Start
@@ -115,6 +115,8 @@ class Sampler:
         self.placement = placement or Placement(pipeline, pipeline._execution_device)
         self.texts = Texts(pipeline, self.placement)
         self.runner: Runner | None = None
+        self._compiled: Compiled | None = None
+        self._options: dict[str, Any] | None = None
         self._sites = sites
         self._watch = Watch(moving=self.placement.keep == "one at a time")
         self._scheduler_watch = Watch()
@@ -151,8 +153,14 @@ class Sampler:
                     f"the pipeline now has another UNet: {', '.join(now)} instead of "
                     f"{', '.join(self._size)}; make a new Painter for it"
                 )
-            self._cut_at = version
+            self._cut_at, self._compiled = version, None
+            if self._options is not None and version is not None:
+                self._compiled = Compiled(Suffix(self.stages[-1]), **self._options)
         return version
+
+    def compile(self, **options: Any) -> None:
+        """Have the UNet after the last site compiled, see `Compiled`; where user code is in it, it is not."""
+        self._options, self._cut_at = options, None
 
     def _cut(self, unet: Any) -> list[StagedUNet]:
         return sorted((StagedUNet(unet, site) for site in self._sites), key=lambda s: s.order)
@@ -390,7 +398,15 @@ class Sampler:
         given = _suffix_inputs(state, out)
         if self.runner is not None and self.runner.fits(given):
             return self.runner(*given)[0]
+        if self._compiled is not None:
+            return self._compiled(*given)[0]
         return self.stages[-1].suffix(state, out)
+
+    def runs_in_one_call(self, start: UNetStart) -> bool:
+        """Whether nothing of the UNet is left to do but one call of `runner`."""
+        state = start.states[-1]
+        fits = self.runner is not None and self.runner.fits(_suffix_inputs(state, state.hidden_out))
+        return fits and len(start.timesteps) == len(self.stages) == 1
 
     def part(self, start: UNetStart) -> Part:
         """The UNet after the last site, with inputs of the shapes that it has in runs such as this one."""

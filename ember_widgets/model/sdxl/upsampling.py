@@ -1,13 +1,13 @@
-"""Convolutions after nearest-neighbour upsampling, computed before it: the same numbers up to rounding, sooner.
+"""Convolutions after nearest-neighbour upsampling, computed before it: the same numbers up to rounding.
 
-Upsampling repeats every pixel, so that a 3×3 kernel sees each of 2×2 pixels several times. Its weights are summed
-instead: of 9 multiplications per pixel 4 are left. Of two convolutions in a row with nothing between them, only
-one is left. What is computed for a picture becomes a fifth less.
+Upsampling repeats every pixel, so that a 3×3 kernel sees each of 2×2 pixels several times. Its weights are
+summed instead: of 9 multiplications per pixel 4 are left. Of two convolutions in a row with nothing between
+them, only one is left. What is computed for a picture becomes a fifth less.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -116,21 +116,22 @@ def before_upsampling(*networks: nn.Module) -> None:
 def _fused(layers: list[nn.Module]) -> list[nn.Module]:
     found: list[nn.Module] = []
     while layers:
-        layer, following = layers.pop(0), [layer if _fits(layer) else None for layer in layers[:2]]
+        layer, *layers = layers
         doubles = isinstance(layer, nn.Upsample) and layer.scale_factor == 2 and layer.mode == "nearest"
-        first, second = (*following, None, None)[:2]
-        if not doubles or first is None:
+        first, second = (*layers[:2], None, None)[:2]
+        if not doubles or not _fits(first):
             found.append(layer)
-        elif second is None or first.bias is not None:
-            found.append(UpsampledConv(first))
-            del layers[:1]
-        else:
+        elif _fits(second) and first.bias is None:
             found.append(UpsampledConvs(first, second))
-            del layers[:2]
+            layers = layers[2:]
+        else:
+            found.append(UpsampledConv(first))
+            layers = layers[1:]
     return found
 
 
-def _fits(layer: object) -> Any:
-    """The layer, if it is a 3×3 convolution with padding 1; else None."""
-    plain = isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3) and layer.padding == (1, 1)
-    return layer if plain and layer.stride == (1, 1) and layer.groups == 1 else None
+def _fits(layer: object) -> TypeGuard[nn.Conv2d]:
+    """Whether it is a 3×3 convolution with padding 1."""
+    if not isinstance(layer, nn.Conv2d) or layer.kernel_size != (3, 3) or layer.padding != (1, 1):
+        return False
+    return layer.stride == (1, 1) and layer.groups == 1

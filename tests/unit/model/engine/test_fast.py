@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def part(scale: float = 1.0) -> Part:
     torch.manual_seed(0)
     layers = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.SiLU(), nn.Conv2d(8, 2, 3))
     with torch.no_grad():
-        layers[0].weight.mul_(scale)
+        next(layers.parameters()).mul_(scale)
     return Part(layers, (torch.linspace(-1, 1, 300).reshape(1, 3, 10, 10),))
 
 
@@ -93,12 +94,17 @@ def test_another_version_is_made_anew_and_none_is_made_while_code_runs_inside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[str] = []
+
+    def exported(parts: Mapping[str, Part], ended: threading.Event) -> Path:
+        made.extend(parts)
+        return Path()
+
     monkeypatch.setattr(openvino, "is_installed", lambda: True)
-    monkeypatch.setattr(export, "exported", lambda parts, ended: made.append(next(iter(parts))) or Path())
+    monkeypatch.setattr(export, "exported", exported)
     monkeypatch.setattr(fast, "loaded", lambda folder, dtype: {made[-1]: Torch(nn.Identity())})
     engine = Fast()
     for version, name in ((None, "none"), (1, "one"), (1, "one again"), (2, "two")):
-        engine.runners(version, lambda name=name: {name: part()})
+        engine.runners(version, partial(dict, {name: part()}))
         engine.wait(10)
     assert made == ["one", "two"]
     assert set(engine.runners(2, dict)) == {"two"}
