@@ -226,8 +226,8 @@ class Painter:
             cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
             release_text_encoders: Keep the text encoders on the device only while they encode; None = if
                 the GPU has less than 11 GiB.
-            compile: Compile the UNet's blocks, or on an NVIDIA GPU all of it after the site, with CUDA graphs:
-                the first picture takes a minute or more, the others less. Not measured on a GPU.
+            compile: Compile the UNet's blocks, or on an NVIDIA GPU all that follows the site, with CUDA
+                graphs: the first picture takes a minute or more, the others less. Not measured on a GPU.
             finals: See `Painter.embedded`; on a GPU there is no such runtime.
 
         Raises:

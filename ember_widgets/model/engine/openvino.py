@@ -1,8 +1,8 @@
 """OpenVINO: the runtime that runs fixed parts on a CPU, for previews. Optional; without it torch draws all.
 
-It was chosen by measurement (docs/how-it-works.md): with bfloat16 it needs less time than PyTorch and ONNX
-Runtime (which has none on CPUs), with float32 as much as ONNX Runtime, and next to a busy browser its threads
-lose far less than PyTorch's. It reads what `torch.export` gives, so that no further package is needed.
+It was chosen by measurement (docs/how-it-works.md): in bfloat16, which ONNX Runtime has not on CPUs, it takes
+less time than PyTorch; in float32 about as much as ONNX Runtime; and next to a busy browser it loses far less
+than PyTorch. It converts what `torch.export` gives, so that no further package is needed.
 """
 
 from __future__ import annotations
