@@ -32,7 +32,7 @@ export interface KernelOptions {
 export interface Kernel {
   /** Handles a message of the front end; returns at once. */
   receive(content: unknown, buffers?: Buffers): void;
-  /** The scene as painted so far; null as long as there is none. */
+  /** The scene as it is drawn, its sliders multiplied in; null as long as there is none. */
   scene(): Scene | null;
 }
 
@@ -86,7 +86,7 @@ export function kernel(model: Painter, options: KernelOptions): Kernel {
       if (session) void receive(session, content, buffers);
       else answer(content);
     },
-    scene: () => session?.scene ?? null,
+    scene: () => session?.drawn ?? null,
   };
 }
 

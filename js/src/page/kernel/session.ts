@@ -88,8 +88,14 @@ export class Session {
     this.queries = new Queries({ painter, transform, snapshot, send, idle, isWanted: () => this.worker.busy });
   }
 
+  /** The scene as painted so far, without its sliders. */
   get scene(): Scene {
     return this.state.painted;
+  }
+
+  /** The scene as it is drawn. */
+  get drawn(): Scene {
+    return this.state.scene;
   }
 
   get painter(): Painter {
