@@ -321,12 +321,11 @@ export class Session {
     }
   }
 
-  private fail(job: Job | null, fault: unknown): void {
-    const sender = job?.sender ?? NO_SENDER;
+  private fail(job: Job, fault: unknown): void {
     this.fault = fault;
     this.failed = job;
-    this.report(fault, sender, true);
-    this.acknowledge(sender);
+    this.report(fault, job.sender, true);
+    this.acknowledge(job.sender);
   }
 
   /** The job to draw, with its new scene adopted if it asks for one; null if it is outdated. */
