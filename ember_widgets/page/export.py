@@ -22,6 +22,7 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.sdxl import parts
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.model.sdxl.staged_unet import StagedUNet, latent_side
+from ember_widgets.page.upsampling import before_upsampling
 from ember_widgets.painter.painter import Painter
 from ember_widgets.util import checks, files
 
@@ -108,6 +109,7 @@ def _graphs(painter: Painter, site: str, work: Path) -> dict[str, bytes]:
     pipe = backbone.pipeline
     # The painter may go on meanwhile, in whichever memory format it likes.
     unet, vae = copy.deepcopy(pipe.unet), copy.deepcopy(pipe.vae)
+    before_upsampling(unet, vae)
     stage = StagedUNet(unet.to(memory_format=torch.contiguous_format), site)
     encoders = parts.TextEncoders(pipe.text_encoder, pipe.text_encoder_2)
     side = latent_side(unet)

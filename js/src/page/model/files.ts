@@ -10,16 +10,18 @@ export type OnProgress = (here: number, all: number) => void;
 /** Fetches files that belong together, and says how far all of them are. */
 export class Download {
   private here = 0;
-  private all = 0;
+  private readonly all: number;
 
   constructor(
-    private readonly folder: string | URL,
+    private readonly folder: URL,
+    files: readonly ModelFile[],
     private readonly onProgress: OnProgress = () => {},
-  ) {}
+  ) {
+    this.all = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
 
   /** The bytes of a file, unpacked. Throws an Error that names the file if it cannot be fetched. */
   async fetch({ file, bytes }: ModelFile): Promise<Bytes> {
-    this.all += bytes;
     const url = new URL(file, this.folder);
     const response = await fetched(url);
     let left = bytes;

@@ -15,10 +15,10 @@ export class Graphs {
   private last: Promise<unknown> = Promise.resolve();
   private used: Backend;
 
-  /** `graphs`: the files. Sessions are made when `prepare` or `run` first needs them. */
+  /** `graphs`: the files, which may be on their way. Sessions are made when `prepare` or `run` first needs them. */
   constructor(
     private readonly runtime: Runtime,
-    private readonly graphs: Map<Part, Bytes>,
+    private readonly graphs: Map<Part, Promise<Bytes>>,
   ) {
     this.used = runtime.backend;
   }
@@ -64,25 +64,28 @@ export class Graphs {
   private session(part: Part): Promise<InferenceSession> {
     const known = this.sessions.get(part);
     if (known) return known;
-    const session = this.inTurn(() => this.made(part));
+    const session = this.begun(part);
     this.sessions.set(part, session);
     return session;
   }
 
-  private async made(part: Part): Promise<InferenceSession> {
-    const { ort } = this.runtime;
-    const graph = this.graphs.get(part);
+  private async begun(part: Part): Promise<InferenceSession> {
+    const graph = await this.graphs.get(part);
+    this.graphs.delete(part);
     if (!graph) throw new Error(`the page has no graph of ${part}: its files are incomplete`);
+    return this.inTurn(() => this.made(part, graph));
+  }
+
+  private async made(part: Part, graph: Bytes): Promise<InferenceSession> {
+    const { ort } = this.runtime;
     try {
-      const session = await ort.InferenceSession.create(graph, { executionProviders: [this.used] });
-      this.graphs.delete(part);
-      return session;
+      return await ort.InferenceSession.create(graph, { executionProviders: [this.used] });
     } catch (fault) {
       if (this.used === "wasm") throw fault;
       // A GPU may be there and yet lack what the model needs.
       console.warn(`${part} does not run by WebGPU:`, fault);
       this.used = "wasm";
-      return this.made(part);
+      return this.made(part, graph);
     }
   }
 }

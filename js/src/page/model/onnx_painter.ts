@@ -26,7 +26,8 @@ export interface Parts {
   readonly sae: SAE;
   readonly unit: Float32Array;
   readonly lengths: Float32Array;
-  readonly tokenizers: readonly [Tokenizer, Tokenizer];
+  /** One for each of the two text encoders. */
+  readonly tokenizers: readonly Tokenizer[];
   readonly icons: ReadonlyMap<number, Bytes>;
 }
 

@@ -20,12 +20,14 @@ export interface Opened {
   readonly runtime: Runtime;
 }
 
-/** What the first picture needs. The embedding is needed for styles only. */
-const FIRST: readonly Part[] = ["text", "prefix", "suffix", "decoder"];
-const GRAPHS: readonly Part[] = [...FIRST, "embedding"];
+/** Graphs in the order in which a picture needs them; the last one is for styles only. */
+const GRAPHS: readonly Part[] = ["text", "prefix", "suffix", "decoder", "embedding"];
+/** With these, a picture can be started. */
+const FIRST: readonly Part[] = ["text", "prefix"];
 
 /**
- * Fetches the model and the runtime, and makes sessions.
+ * Fetches the model and the runtime, and makes a painter. It is there before the last graphs are, so that the first ones
+ * are compiled meanwhile; `render` waits for them.
  *
  * `onProgress`: called while files arrive. `backend`: null = what is fastest here.
  *
@@ -47,43 +49,49 @@ export async function openPainter(
     loadModel(model, report("model")),
   ]);
   const painter = new OnnxPainter(new Graphs(loaded, graphs), parts);
-  await painter.graphs.prepare(...FIRST);
+  // Whether WebGPU can run all of the model is known when all sessions are made.
+  await painter.graphs.prepare(...(loaded.backend === "webgpu" ? GRAPHS : FIRST));
   return { painter, runtime: loaded };
 }
 
-/** All of the model but its sessions. */
+/** All of the model but its sessions. The last graphs are still on their way. */
 export async function loadModel(
   folder: URL,
   onProgress?: OnProgress,
-): Promise<Parts & { readonly graphs: Map<Part, Bytes> }> {
+): Promise<Parts & { readonly graphs: Map<Part, Promise<Bytes>> }> {
   const manifest = await fetchJson<Manifest>(new URL("manifest.json", folder));
   if (manifest.format !== FORMAT)
     throw new Error(`the page's model has format ${manifest.format}, but this page reads ${FORMAT}; reload the page`);
-  const download = new Download(folder, onProgress);
-  const files = Object.entries(manifest.files);
-  const found = new Map(
-    await Promise.all(files.map(async ([name, file]) => [name, await download.fetch(file)] as const)),
-  );
-  const file = (name: string): Bytes => {
-    const bytes = found.get(name);
-    if (!bytes) throw new Error(`the page's model has no ${name}: its files are incomplete`);
-    return bytes;
+  const download = new Download(folder, Object.values(manifest.files), onProgress);
+  // Both tokenizers may have the same file.
+  const files = new Map<string, Promise<Bytes>>();
+  const file = (name: string): Promise<Bytes> => {
+    const entry = manifest.files[name];
+    if (!entry) throw new Error(`the page's model has no ${name}: its files are incomplete`);
+    const found = files.get(name) ?? download.fetch(entry);
+    files.set(name, found);
+    return found;
   };
-  const { sae, ...arrays } = dictionary(manifest, readSafetensors(file("sae.safetensors")));
-  const tokenizers = manifest.tokenizers.map(
-    (config) => new Tokenizer(JSON.parse(new TextDecoder().decode(file(config.file))), config),
-  );
-  const [first, second] = tokenizers;
-  if (!first || !second) throw new Error("the page's model has fewer than two tokenizers: its files are incomplete");
-  const icons = [...readSafetensors(file("icons.safetensors"))].map(([name, data]) => [Number(name), data] as const);
-  return {
-    manifest,
-    sae,
-    ...arrays,
-    tokenizers: [first, second],
-    icons: new Map(icons) as Map<number, Bytes>,
-    graphs: new Map(GRAPHS.map((part) => [part, file(`${part}.onnx`)])),
-  };
+  const tokenizerOf = async (config: Manifest["tokenizers"][number]) =>
+    new Tokenizer(JSON.parse(new TextDecoder().decode(await file(config.file))), config);
+  const small = Promise.all([
+    file("sae.safetensors"),
+    file("icons.safetensors"),
+    Promise.all(manifest.tokenizers.map(tokenizerOf)),
+  ]);
+  const graphs = new Map<Part, Promise<Bytes>>();
+  let before: Promise<unknown> = small;
+  for (const part of GRAPHS) {
+    const graph = FIRST.includes(part) ? file(`${part}.onnx`) : before.then(() => file(`${part}.onnx`));
+    graph.catch(() => {}); // whoever needs the graph hears of it
+    before = Promise.all([before, graph]);
+    before.catch(() => {});
+    graphs.set(part, graph);
+  }
+  const [weights, pictures, tokenizers] = await small;
+  const { sae, ...arrays } = dictionary(manifest, readSafetensors(weights));
+  const icons = [...readSafetensors(pictures)].map(([name, data]) => [Number(name), data as Bytes] as const);
+  return { manifest, sae, ...arrays, tokenizers, icons: new Map(icons), graphs };
 }
 
 function dictionary(

@@ -46,7 +46,7 @@ export async function loadRuntime(
   checkSimd();
   const backend = wanted ?? ((await hasWebGpu()) ? "webgpu" : "wasm");
   const files = (await fetchJson<RuntimeFiles>(new URL("runtime.json", folder)))[backend];
-  const binary = new Download(folder, onProgress).fetch(files.binary);
+  const binary = new Download(folder, [files.binary], onProgress).fetch(files.binary);
   const ort = await (backend === "webgpu" ? import("onnxruntime-web/jspi") : import("onnxruntime-web/wasm"));
   const threads = globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   const { wasm } = ort.env;
