@@ -60,6 +60,7 @@ def opened(page: Page, site: StaticServer) -> PaintView:
     page.goto(site.url)
     view = PaintView(page)
     view.root.wait_for(timeout=60_000)
+    expect(view.part("draw")).to_be_visible()
     view.settle()
     return view
 

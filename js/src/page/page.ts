@@ -101,6 +101,7 @@ async function open(): Promise<void> {
   worker.onerror = (event) => fail(`The model stopped: ${event.message || "its worker could not be started"}`);
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind === "progress") element<HTMLProgressElement>("bar").value = data.loaded / data.total;
+    else if (data.kind === "drawing") element("doing").textContent = "Drawing the first picture";
     else if (data.kind === "message") model?.receive(data.content, data.buffers);
     else if (data.kind === "scene") void keepScene(key, data.file).then(() => showAgain(key));
     else if (data.kind === "failed") fail(data.message);
@@ -115,12 +116,7 @@ async function open(): Promise<void> {
 
   const show = async (engine: Engine): Promise<void> => {
     const { default: make } = await import(at("paint.js"));
-    // A scene that was kept has no picture yet; the first one comes from the kernel.
-    const image = kept ? [] : ([["image", new DataView((await bytes(at("scene.png"))).buffer)]] as const);
-    model = new PageModel(
-      worker,
-      new Map<string, unknown>([["_panel", "all"], ["selected_factor", undefined], ...image]),
-    );
+    model = new PageModel(worker, new Map([["_panel", "all"]]));
     const widget = make();
     await widget.initialize({ model });
     element("start").hidden = true;

@@ -22,6 +22,8 @@ export interface Engine {
 
 export type FromWorker =
   | { readonly kind: "progress"; readonly loaded: number; readonly total: number }
+  /** All files are here and the model is drawing its first picture; then it is ready. */
+  | { readonly kind: "drawing" }
   | { readonly kind: "ready"; readonly engine: Engine }
   | { readonly kind: "message"; readonly content: unknown; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
   /** The scene after an edit, as a file to go on from after a reload. */

@@ -34,7 +34,9 @@ async function start({ base, panels, scene, cpu }: ToWorker & { kind: "start" })
     // A state that answers no greeting says that the scene has changed.
     if (content.type === "state" && (content.why === "edit" || content.why === "scene")) keepScene();
   };
+  say({ kind: "drawing" });
   running = kernel(painter, { panels, scene, transform, send });
+  await running.opened;
   say({ kind: "ready", engine: { kind: painter.graphs.backend, threads: runtime.threads } });
 }
 

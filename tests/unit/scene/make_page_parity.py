@@ -6,6 +6,7 @@ Run it after a change of an edit's meaning:  python tests/unit/scene/make_page_p
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import sys
@@ -49,7 +50,7 @@ def start(kind: int) -> Scene:
         n_steps=4 if kind % 2 == 0 else 1,
         style=("", "pixel art")[kind % 2],
         strengths=strengths,
-        remainder=np.ones(GRID.shape),
+        remainder=np.ones(GRID.shape, np.float32),
         basis=basis,
         names=NAMES[:n],
         colors=palette(n),
@@ -196,10 +197,8 @@ def edited(scene: Scene, rng: np.random.Generator, n: int, without: Iterable[str
         op = some_op(scene, rng)
         if op["verb"] in ("original", *without):
             continue
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             scene, made = done(scene, op), made + 1
-        except (TypeError, ValueError):
-            pass
     return scene
 
 

@@ -32,6 +32,8 @@ export interface KernelOptions {
 export interface Kernel {
   /** Handles a message of the front end; returns at once. */
   receive(content: unknown, buffers?: Buffers): void;
+  /** Resolves when the first picture is drawn, or could not be; the front end then says why. */
+  readonly opened: Promise<void>;
   /** The scene as painted so far; null as long as there is none. */
   scene(): Scene | null;
 }
@@ -80,8 +82,8 @@ export function kernel(model: Painter, options: KernelOptions): Kernel {
     sendStatus();
   }
 
-  void open();
   return {
+    opened: open(),
     receive(content, buffers = []) {
       if (session) void receive(session, content, buffers);
       else answer(content);

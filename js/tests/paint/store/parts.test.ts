@@ -88,6 +88,7 @@ test("a film says which of its pictures is being drawn", () => {
   const files = new Files(
     () => 1,
     () => {},
+    () => false,
   );
   const said = () => files.film.value && saidOf(files.film.value);
   files.wantFilm(0);
@@ -96,6 +97,27 @@ test("a film says which of its pictures is being drawn", () => {
   assert.equal(said(), "Drawing picture 3 of 13");
   files.receiveFilm({ type: "film", client: "", seq: 1, n_drawn: 13, n: 13 });
   assert.equal(said(), "Making the film");
+});
+
+test("films and steps are in the forms that the kernel writes", () => {
+  const asked: Request[] = [];
+  let isApng = false;
+  const files = new Files(
+    (request) => asked.push(request),
+    () => {},
+    () => isApng,
+  );
+  files.wantFilm(0);
+  files.want(files.stepsForm);
+  isApng = true;
+  files.film.value = null;
+  files.wantFilm(1);
+  files.want(files.stepsForm);
+  assert.deepEqual(
+    asked.map((request) => "form" in request && request.form),
+    ["webp", "gif", "apng", "apng"],
+  );
+  assert.ok(files.film.value);
 });
 
 test("edits are stopped before a variation is requested", () => {
