@@ -203,10 +203,8 @@ def steered() -> dict[str, Any]:
         )
         for target in ("update", "output")
     }
-    base, basis = (
-        rng.random((rows, cols, n)),
-        rng.random((n, n_features)) * (rng.random((n, n_features)) > 0.5),
-    )
+    base = rng.random((rows, cols, n)).astype(np.float32)
+    basis = (rng.random((n, n_features)) * (rng.random((n, n_features)) > 0.5)).astype(np.float32)
     plain = Scene(
         prompt="",
         seed=0,
