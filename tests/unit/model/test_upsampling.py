@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ember_widgets.page.upsampling import UpsampledConv, UpsampledConvs, before_upsampling
+from ember_widgets.model.sdxl.upsampling import UpsampledConv, UpsampledConvs, before_upsampling
 from ember_widgets.painter.painter import Painter
 
 TWICE = nn.Upsample(scale_factor=2)
