@@ -47,6 +47,21 @@ class CutsTexts(Protocol):
 
 
 @runtime_checkable
+class RunsFast(Protocol):
+    """A backbone that can be run by a faster runtime, whose pictures are close to its own."""
+
+    def prepare(self, start: Any) -> bool:
+        """Have the runtime prepared for runs such as this one, in the background.
+
+        Returns:
+            Whether it is ready for the model as it is now.
+        """
+
+    def running_fast(self, start: Any) -> AbstractContextManager[None]:
+        """A block in which the runtime computes, if it is ready and fits; if not, as `prepare`."""
+
+
+@runtime_checkable
 class Backbone(Protocol[S]):
     """A diffusion model that can be steered at its sites.
 

@@ -22,7 +22,7 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.sdxl import parts
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.model.sdxl.staged_unet import StagedUNet, latent_side
-from ember_widgets.page.upsampling import before_upsampling
+from ember_widgets.model.sdxl.upsampling import before_upsampling
 from ember_widgets.painter.painter import Painter
 from ember_widgets.util import checks, files
 
@@ -208,7 +208,7 @@ def _tokenizers(painter: Painter, packed: dict[str, bytes]) -> list[dict[str, An
     """What the manifest says of each tokenizer; their vocabularies are added to the files."""
     backbone = painter.backbone
     assert isinstance(backbone, SDXL)
-    found = []
+    found: list[dict[str, Any]] = []
     for tokenizer in _tokenizers_of(backbone.pipeline):
         data = tokenizer.backend_tokenizer.to_str().encode()
         kept = json.loads(data)

@@ -28,6 +28,7 @@ import dataclasses
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,9 +45,9 @@ from ember_widgets.labelling.forecast import LabelForecast
 from ember_widgets.labelling.question import LabelClient, Price
 from ember_widgets.labelling.run import LabelProgress, LabelRun
 from ember_widgets.model import photo
-from ember_widgets.model.backbone import CutsTexts
+from ember_widgets.model.backbone import CutsTexts, RunsFast
 from ember_widgets.model.placement import Placement
-from ember_widgets.model.runs import Edit, Run, Words
+from ember_widgets.model.runs import Edit, Run, Start, Words
 from ember_widgets.painter import (
     analysis,
     feature_data,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 
 N_FACTORS = 5
 """How many factors `analyze` finds if it is not said."""
+FINALS = ("exact", "fast")
 
 
 class Painter:
@@ -97,6 +99,7 @@ class Painter:
         preview_vae: A small decoder for `render(scene, preview=True)`, or None.
         seats: The old name of `placement`.
         words: The words that the model knows; empty = any.
+        finals: See `Painter.embedded`.
 
     Attributes:
         pipeline: Calling it gives the unedited picture.
@@ -126,7 +129,11 @@ class Painter:
         preview_vae: Any = None,
         seats: Placement | None = None,
         words: Iterable[str] = (),
+        finals: str = "exact",
     ) -> None:
+        if finals not in FINALS:
+            raise ValueError(f"finals={checks.shown(finals)}; choose one of {', '.join(FINALS)}")
+        self._fast_finals = finals == "fast"
         self.known_words = tuple(words)
         self.guidance = checks.guidance(guidance)
         saes = saes_by_site(sae)
@@ -146,7 +153,9 @@ class Painter:
         self.labels = Labels(labels, n_features=self.n_features, own_file=own)
 
     @classmethod
-    def embedded(cls, *, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto") -> Self:
+    def embedded(
+        cls, *, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto", finals: str = "exact"
+    ) -> Self:
         """The tiny model that ships inside the package: CPU, offline, 256×256 pictures of emoji scenes.
 
         Args:
@@ -154,11 +163,14 @@ class Painter:
                 SAE; or both.
             dtype: "float32", "bfloat16" (half the time if the CPU has matrix units for it; the pictures look
                 the same), or "auto": what is fastest here.
+            finals: "exact": pictures that are not previews are drawn by PyTorch, so that an unedited one is
+                the pipeline's bit by bit. "fast": the runtime of previews (OpenVINO, on a CPU) draws them
+                too, once it is ready; in float32 they differ by 1 of 255 at most.
 
         Raises:
             ValueError: A site has no SAE.
         """
-        return cls(**vars(open_embedded(sites=sites, dtype=dtype)))
+        return cls(**vars(open_embedded(sites=sites, dtype=dtype)), finals=finals)
 
     @classmethod
     def from_pretrained(
@@ -182,6 +194,7 @@ class Painter:
         cpu_offload: bool = False,
         release_text_encoders: bool | None = None,
         compile: bool = False,
+        finals: str = "exact",
     ) -> Self:
         """Load SDXL-Turbo, or a model of its architecture, and SAEs for it.
 
@@ -213,7 +226,9 @@ class Painter:
             cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
             release_text_encoders: Keep the text encoders on the device only while they encode; None = if
                 the GPU has less than 11 GiB.
-            compile: Compile the UNet's blocks: the first picture takes a minute or more, the others less.
+            compile: Compile the UNet (on a GPU also the decoder): the first picture takes a minute or more,
+                the others less.
+            finals: See `Painter.embedded`; on a GPU there is no such runtime.
 
         Raises:
             ValueError: Something does not fit or is damaged; the message says what it is and what to do.
@@ -244,7 +259,8 @@ class Painter:
                     release_text_encoders=release_text_encoders,
                     compile=compile,
                 )
-            )
+            ),
+            finals=finals,
         )
 
     @property
@@ -453,8 +469,8 @@ class Painter:
             scene: What to draw.
             preview: As fast as possible, for use while the user paints: in one step, if one step shows the
                 same composition (not with guidance or a photograph, nor if edits begin later or factors have
-                steps of their own), and with the
-                small decoder, if the painter has one; its colours are a little off.
+                steps of their own); with the small decoder, if the painter has one, whose colours are a
+                little off; and by OpenVINO, once it is ready, if it is installed and the model is on a CPU.
             cancelled: Asked before every step and before decoding; if it returns True, drawing stops.
             stale: The old name of `cancelled`.
 
@@ -482,13 +498,38 @@ class Painter:
         with self.model.lock, self.model.memory("drawing"):
             start = self.model.start(steering.run_of(scene), keep=keep)
             edits = steering.edits(scene, list(self.model.saes.values()))
-            latents = self.backbone.run(start, *edits, style=self._style_words(scene), cancelled=cancelled)
-            raise_if_cancelled(cancelled)
-            return self.backbone.decode(latents, preview=preview)
+            with self._runtime(start, preview or self._fast_finals):
+                latents = self.backbone.run(
+                    start, *edits, style=self._style_words(scene), cancelled=cancelled
+                )
+                raise_if_cancelled(cancelled)
+                return self.backbone.decode(latents, preview=preview)
+
+    def _runtime(self, start: Start, wanted: bool) -> AbstractContextManager[None]:
+        """A block in which the backbone's runtime computes, if that is wanted and it is ready."""
+        backbone = self.backbone
+        if wanted and isinstance(backbone, RunsFast):
+            return backbone.running_fast(start)
+        return nullcontext()
 
     def previews(self, scene: Scene) -> bool:
-        """Whether `render(scene, preview=True)` is faster than `render(scene)`."""
-        return self.backbone.has_preview_decoder or self._in_one_step(scene) is not scene
+        """Whether `render(scene, preview=True)` is faster than `render(scene)`.
+
+        The first call has the runtime of previews prepared in the background, if there is one.
+        """
+        return (
+            self._is_runtime_ready(scene)
+            or self.backbone.has_preview_decoder
+            or self._in_one_step(scene) is not scene
+        )
+
+    def _is_runtime_ready(self, scene: Scene) -> bool:
+        """Whether previews are drawn by a runtime that finals are not drawn by."""
+        backbone = self.backbone
+        if self._fast_finals or not isinstance(backbone, RunsFast):
+            return False
+        with self.model.lock, self.model.memory("drawing"):
+            return backbone.prepare(self.model.start(steering.run_of(self._in_one_step(scene))))
 
     # scenes to scenes
 

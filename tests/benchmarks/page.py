@@ -5,8 +5,8 @@
     python -m tests.benchmarks.page --site folder        a page that is there already
 
 The page comes from Python's http.server. A stroke is three pointer events on the grid; its time is from the
-first of them until a picture that knows of the last one stands in the page. Rows: one thread, which is all that
-a page inside another page may use; and as many as the page takes by itself.
+first of them until a picture that knows of the last one stands in the page. Rows: one thread, as much as
+a page inside another page may use; and as many as a page takes by itself.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 import ember_widgets as ember
 from ember_widgets.cli.main import main
 from tests.lab.browser import new_context
+from tests.lab.page_scenes import scenes
 from tests.lab.site import StaticServer
 from tests.lab.test_access import violations
 from tests.lab.test_narrow import FINGER_PIXELS, faults
@@ -160,6 +161,23 @@ def test_it_opens_what_python_saved(
     assert np.abs(view.picture() - theirs).max() <= 1
     back = ember.Scene.from_bytes(saved(view))
     assert back == painted
+
+
+def test_twenty_pictures_are_pythons(view: PaintView, painter: ember.Painter, tmp_path: Path) -> None:
+    differences = []
+    for i, painted in enumerate(scenes(painter)):
+        path = tmp_path / f"{i}.json"
+        painted.save(path)
+        with view.page.expect_file_chooser() as chooser:
+            view.part("open").click()
+        chooser.value.set_files(path)
+        expect(view.part("prompt")).to_have_value(painted.prompt)
+        expect(view.part("seed")).to_have_value(str(painted.seed))
+        view.settle()
+        theirs = np.asarray(painter.render(painted), np.int16)
+        differences.append(int(np.abs(view.picture() - theirs).max()))
+    assert len(differences) == 20
+    assert max(differences) <= 1, differences
 
 
 def test_another_prompt_gives_pythons_factors(view: PaintView, painter: ember.Painter) -> None:

@@ -1,4 +1,4 @@
-"""Notices every change of networks and of what belongs to them, so that nothing derived is ever outdated."""
+"""Notices changes of networks and of what belongs to them, so that nothing derived is ever outdated."""
 
 from __future__ import annotations
 
@@ -13,32 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_VERSION = operator.attrgetter("_version")
 SAMPLED = 8
 """How many values of each weight are compared, because writing to `weight.data` leaves no other sign."""
-_LIBRARIES = {
-    "accelerate",
-    "builtins",
-    "diffusers",
-    "ember_widgets",
-    "functools",
-    "peft",
-    "tokenizers",
-    "torch",
-    "transformers",
-}
+_LIBRARIES = {"accelerate", "builtins", "diffusers", "ember_widgets", "functools"}
+_LIBRARIES |= {"peft", "tokenizers", "torch", "transformers"}
+_VERSION, _DTYPE = operator.attrgetter("_version"), operator.attrgetter("dtype")
+_OTHER_KINDS = (nn.Module, Tensor, type, dict, FunctionType, MethodType, partial)
 
 
 class Watch:
     """Numbers the versions of some networks and other objects.
 
-    It notices parts and attributes of any module that are added, replaced or removed, numbers and texts in
-    them, classes and patched classes, hooks, and weights that are replaced or changed. It looks inside dicts,
-    lists and other objects that are attributes, one level deep.
+    It notices parts, attributes and weights that are added, replaced, removed or changed, and looks inside
+    dicts, lists and other objects that are attributes, one level deep.
 
     Args:
-        moving: Whether weights are moved between devices. Then a copy with the same sampled values is not
-            a change.
+        moving: Whether weights are moved between devices. Then only sampled values tell whether they changed.
 
     Attributes:
         current: The last result of `version`.
@@ -47,24 +37,15 @@ class Watch:
     def __init__(self, *, moving: bool = False) -> None:
         self.current: int | None = None
         self._moving = moving
-        self._roots: tuple[Any, ...] = ()
-        self._states: list[dict[str, Any]] = []
-        self._copies: list[dict[str, Any]] = []
-        self._modules: list[nn.Module] = []
-        self._classes: list[type[nn.Module]] = []
-        self._code: list[tuple[type, str, object]] = []
-        self._stores: list[dict[str, Any]] = []  # each module's parameters and buffers
-        self._weights: list[Tensor] = []
-        self._others: list[Tensor] = []  # tensors and arrays that are plain attributes
-        self._arrays: list[Any] = []
-        self._samples: list[list[Tensor]] = []  # by dtype and device
-        self._addresses: list[int] = []
+        self._number = 0
         self._state: object = None
-        self._hooks: list[dict[int, Any]] = []
-        self._is_foreign = False
+        self._roots: tuple[Any, ...] = ()
+        self._structure = 0
+        self._weights: list[Tensor] = []
+        self._addresses: list[int] = []
+        self._samples: list[list[Tensor]] = []
+        self._is_silent = False
         self._kinds: set[str] = set()
-        self._silent = False
-        self._version = 0
 
     def version(self, *roots: Any) -> int | None:
         """A number for the present state of some modules and other objects.
@@ -76,143 +57,82 @@ class Watch:
         Args:
             roots: The same ones, in the same order, at every call; otherwise it is another version.
         """
-        self.current = self._find(roots)
+        self.current = None
+        every = nn.modules.module
+        if (
+            torch.is_inference_mode_enabled()
+            or every._global_forward_hooks
+            or every._global_forward_pre_hooks
+        ):
+            return None
+        if not self._is_as_remembered(roots):
+            self._remember(roots)
+        weights = [w for store in self._stores for w in store.values() if w is not None] + self._tensors
+        addresses = list(map(Tensor.data_ptr, weights))
+        if addresses != self._addresses or not _identical(weights, self._weights):
+            self._weights, self._addresses = weights, addresses
+            self._structure += not self._moving
+            self._sample()
+        if (
+            self._is_foreign
+            or self._is_silent
+            or any(map(_is_used, filter(None, self._hooks)))
+            or any(map(torch.is_autocast_enabled, self._kinds))
+        ):
+            return None
+        values = b"".join([*map(_bytes, self._samples), *map(np.ndarray.tobytes, self._arrays)])
+        state = self._structure, list(map(_VERSION, weights)), list(map(_DTYPE, weights)), values
+        if state != self._state:
+            self._number, self._state = self._number + 1, state
+        self.current = self._number
         return self.current
 
     def forget(self) -> None:
         """Make the next version another one."""
         self._roots = ()
 
-    def _find(self, roots: tuple[Any, ...]) -> int | None:
-        if torch.is_inference_mode_enabled() or _hooked_everywhere():
-            return None
-        if not self._is_as_it_was(roots):
-            self._remember(roots)
-            self._version += 1
-        elif not _identical(self._weights_now(), self._weights) or self._addresses != self._addresses_now():
-            self._remember_weights()
-            self._version += not self._moving
-        if (
-            self._is_foreign
-            or self._silent
-            or any(map(_is_used, self._hooks))
-            or any(map(torch.is_autocast_enabled, self._kinds))
-        ):
-            return None
-        state = self._values_now()
-        if state != self._state:
-            self._version += self._state is not None
-            self._state = state
-        return self._version
-
-    def _is_as_it_was(self, roots: tuple[Any, ...]) -> bool:
-        if not _identical(roots, self._roots):
-            return False
-        try:
-            # Dicts are compared by identity first and then by value, at the speed of C.
-            if self._states != self._copies:
-                return False
+    def _is_as_remembered(self, roots: tuple[Any, ...]) -> bool:
+        try:  # dicts are compared by identity first and then by value, at the speed of C
+            same = _identical(roots, self._roots) and self._states == self._copies
         except (RuntimeError, TypeError, ValueError):  # a tensor or an array is another one
             return False
-        if not _identical(list(map(type, self._modules)), self._classes):
-            return False
-        return all(getattr(kind, name, None) is code for kind, name, code in self._code)
+        return same and _identical(list(map(type, self._objects)), self._classes)
 
     def _remember(self, roots: tuple[Any, ...]) -> None:
-        networks = [root for root in roots if isinstance(root, nn.Module)]
+        self._structure += 1
         self._roots = roots
-        self._modules = list({id(m): m for network in networks for m in network.modules()}.values())
-        own = [module.__dict__ for module in self._modules]
+        networks = [root for root in roots if isinstance(root, nn.Module)]
+        modules = list({id(m): m for network in networks for m in network.modules()}.values())
+        own = list(map(vars, modules))
         attributes = list(chain.from_iterable(map(dict.values, own)))
         others = [root for root in roots if not isinstance(root, nn.Module)]
         others += filter(_has_a_state, attributes)
-        others = list({id(thing): thing for thing in others}.values())
-        inside = [state for thing in others if isinstance(state := getattr(thing, "__dict__", None), dict)]
+        inside = [vars(one) for one in {id(one): one for one in others}.values() if hasattr(one, "__dict__")]
+        self._objects = [*modules, *others]
+        self._classes = list(map(type, self._objects))
         self._states = [*own, *inside]
         self._copies = list(map(_copied, self._states))
-        self._classes = list(map(type, self._modules))
-        self._code = [(kind, "forward", kind.forward) for kind in dict.fromkeys(self._classes)]
-        self._code += [(type(one), "__call__", type(one).__call__) for one in others if callable(one)]
         self._stores = [state[k] for state in own for k in ("_parameters", "_buffers")]
         attributes += chain.from_iterable(map(dict.values, inside))
-        self._others = [value for value in attributes if isinstance(value, Tensor)]
+        self._tensors = [value for value in attributes if isinstance(value, Tensor)]
         self._arrays = [v for v in attributes if isinstance(v, np.ndarray) and v.dtype != object]
         # Hooks are looked at, but adding and removing one leaves the network as it was.
         self._hooks = [state[k] for state in own for k in ("_forward_hooks", "_forward_pre_hooks")]
         self._is_foreign = any(map(_is_users_code, attributes)) or any(
             getattr(module.forward, "__func__", None) is not type(module).forward
             or module._compiled_call_impl is not None
-            for module in self._modules
+            for module in modules
         )
-        self._remember_weights()
-        self._state = None
+        self._addresses = []  # so that weights are looked at again
 
-    def _remember_weights(self) -> None:
-        self._weights = self._weights_now()
-        found = [weight for weight in (*self._weights, *self._others) if not weight.is_meta]
-        self._silent = any(weight.is_inference() for weight in found)
+    def _sample(self) -> None:
+        found = [weight for weight in self._weights if not weight.is_meta]
+        self._is_silent = any(weight.is_inference() for weight in found)
         self._kinds = {weight.device.type for weight in found} & {"cpu", "cuda", "mps"}
-        samples: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+        samples: dict[Any, list[Tensor]] = {}
         for weight in found:
             samples.setdefault((weight.dtype, weight.device), []).append(sample(weight))
         self._samples = list(samples.values())
-        self._addresses = self._addresses_now()
-
-    def _weights_now(self) -> list[Tensor]:
-        return [value for store in self._stores for value in store.values() if value is not None]
-
-    def _addresses_now(self) -> list[int]:
-        return list(map(Tensor.data_ptr, self._weights))
-
-    def _values_now(self) -> tuple[Any, ...]:
-        if self._silent:
-            return ()
-        weights = [*self._weights, *self._others]
-        values = b"".join([*map(_bytes, self._samples), *map(np.ndarray.tobytes, self._arrays)])
-        return list(map(_VERSION, weights)), [weight.dtype for weight in weights], values
-
-
-def _identical(some: Any, others: Any) -> bool:
-    return len(some) == len(others) and all(map(operator.is_, some, others))
-
-
-_OTHER_KINDS = (nn.Module, Tensor, type, dict, FunctionType, MethodType, partial)
-
-
-def _has_a_state(value: object) -> bool:
-    """Whether an attribute is an object that a module depends on, such as an attention processor."""
-    return hasattr(value, "__dict__") and not isinstance(value, _OTHER_KINDS)
-
-
-def _is_used(hooks: dict[int, Any]) -> bool:
-    """Whether there are hooks, except for those by which transformers collects hidden states."""
-    return bool(hooks) and any(not _module(hook).startswith("transformers.") for hook in hooks.values())
-
-
-def _module(code: Any) -> str:
-    return str(getattr(code, "__module__", None))
-
-
-def _is_users_code(value: Any) -> bool:
-    """Whether an attribute is a function or a processor that is not of a library: it may do anything."""
-    if not callable(value) or isinstance(value, (nn.Module, Tensor, type)):
-        return False
-    is_function = isfunction(value) or ismethod(value)
-    return _module(value if is_function else type(value)).partition(".")[0] not in _LIBRARIES
-
-
-def _copied(state: dict[str, Any]) -> dict[str, Any]:
-    """A dict's values; of dicts, lists and sets in it, copies. Hooks and weights are looked at elsewhere."""
-    apart = ("_parameters", "_buffers")
-    return {k: v if "_hooks" in k or k in apart else _content(v) for k, v in state.items()}
-
-
-def _content(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _content(v) for k, v in value.items()}
-    if isinstance(value, (list, set)):
-        return value.copy()
-    return value
 
 
 def sample(weight: Tensor) -> Tensor:
@@ -229,11 +149,37 @@ def _bytes(samples: list[Tensor]) -> bytes:
     return torch.cat(samples).view(torch.uint8).cpu().numpy().tobytes()
 
 
-def _hooked_everywhere() -> bool:
-    module = nn.modules.module
-    return bool(module._global_forward_hooks or module._global_forward_pre_hooks)
+def _identical(some: Any, others: Any) -> bool:
+    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
-def version_of(tensor: Tensor) -> int | None:
-    """How often a tensor was changed in place; None if it does not count that."""
-    return None if tensor.is_inference() else tensor._version
+def _has_a_state(value: object) -> bool:
+    """Whether an attribute is an object that a module depends on, such as an attention processor."""
+    return hasattr(value, "__dict__") and not isinstance(value, _OTHER_KINDS)
+
+
+def _is_used(hooks: dict[int, Any]) -> bool:
+    """Whether there are hooks, except for those by which transformers collects hidden states."""
+    return any(
+        not str(getattr(hook, "__module__", None)).startswith("transformers.") for hook in hooks.values()
+    )
+
+
+def _is_users_code(value: Any) -> bool:
+    """Whether an attribute is a function or a processor that is not of a library: it may do anything."""
+    if not callable(value) or isinstance(value, (nn.Module, Tensor, type)):
+        return False
+    code = value if isfunction(value) or ismethod(value) else type(value)
+    return str(getattr(code, "__module__", None)).partition(".")[0] not in _LIBRARIES
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    """A dict's values; of dicts, lists and sets in it, copies. Hooks and weights are looked at elsewhere."""
+    apart = ("_parameters", "_buffers")
+    return {k: v if "_hooks" in k or k in apart else _content(v) for k, v in state.items()}
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _content(v) for k, v in value.items()}
+    return value.copy() if isinstance(value, (list, set)) else value

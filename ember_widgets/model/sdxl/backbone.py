@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from ember_widgets.model.backbone import Cut
-from ember_widgets.model.engine import pages
+from ember_widgets.model.engine.fast import Fast
+from ember_widgets.model.engine.runner import Runner
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, SiteState
 from ember_widgets.model.sdxl import loading
@@ -47,8 +49,7 @@ class SDXL:
         self.vae = Vae(pipeline, self.placement, preview_vae)
         self.sites = tuple(stage.site for stage in self.sampler.stages)
         self._at_first = fingerprint(pipeline)
-        if self.device.type == "cpu":
-            pages.keep()
+        self.fast = Fast()
 
     @property
     def grid(self) -> Grid:
@@ -170,14 +171,38 @@ class SDXL:
         """See `Backbone.decode`."""
         return self.vae.decode(latents, preview=preview)
 
+    def prepare(self, start: UNetStart) -> bool:
+        """See `RunsFast.prepare`."""
+        return bool(self._prepared(start))
+
+    @contextlib.contextmanager
+    def running_fast(self, start: UNetStart) -> Iterator[None]:
+        """See `RunsFast.running_fast`."""
+        if runners := self._prepared(start):
+            self.sampler.runner, self.vae.runner = runners["suffix"], runners["decoder"]
+        try:
+            yield
+        finally:
+            self.sampler.runner = self.vae.runner = None
+
+    def _prepared(self, start: UNetStart) -> Mapping[str, Runner]:
+        """The runtime's runners, if they are ready; else it is seen to that they are made."""
+        if self.device.type != "cpu" or self.placement.keep != "all" or not self.fast.is_offered:
+            return {}
+        unet, vae = self.sampler.unet_version(), self.vae.version()
+        version = None if unet is None or vae is None else (unet, vae, torch.get_num_threads())
+        return self.fast.runners(
+            version, lambda: {"suffix": self.sampler.part(start), "decoder": self.vae.part(start.latents[:1])}
+        )
+
     def forget(self) -> None:
         """See `Backbone.forget`."""
         self.sampler.forget(changed=True)
-        self.vae.forget(changed=True)
+        self.vae.forget()
 
     def memory(self, doing: str, *caches: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Backbone.memory`."""
-        return loading.memory(self.device, doing, *caches, self.sampler.forget, self.vae.forget)
+        return loading.memory(self.device, doing, *caches, self.sampler.forget)
 
 
 def _last(state: SiteState, n: int) -> SiteState:

@@ -17,14 +17,16 @@ from diffusers.configuration_utils import FrozenDict
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from ember_widgets.model.engine import choice
-from ember_widgets.model.engine.twin import Twin
+from ember_widgets.model.engine.export import Part
+from ember_widgets.model.engine.runner import Runner
 from ember_widgets.model.engine.watch import Watch
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Start
 from ember_widgets.model.sdxl.changes import check_methods
+from ember_widgets.model.sdxl.parts import Suffix
 from ember_widgets.model.sdxl.staged_unet import StagedUNet, UNetState, latent_side
 from ember_widgets.model.sdxl.texts import Text, Texts
+from ember_widgets.model.sdxl.upsampling import before_upsampling
 from ember_widgets.scene.grid import Grid
 from ember_widgets.util.cancelled import raise_if_cancelled
 
@@ -102,6 +104,7 @@ class Sampler:
         stages: The UNet cut at each site, in the order of the network.
         grid: Rows and columns of patches at the sites.
         texts: Encodes prompts.
+        runner: What runs the UNet after the last site, where it fits; None = the UNet's own modules.
 
     Raises:
         ValueError: The UNet has no such site, or the sites work on different grids.
@@ -111,15 +114,12 @@ class Sampler:
         self.pipeline = pipeline
         self.placement = placement or Placement(pipeline, pipeline._execution_device)
         self.texts = Texts(pipeline, self.placement)
+        self.runner: Runner | None = None
         self._sites = sites
         self._watch = Watch(moving=self.placement.keep == "one at a time")
         self._scheduler_watch = Watch()
-        self._twin = Twin(self._watch)
-        self._graphs = choice.graphs(self.placement, self._watch)
-        # Not on a GPU: what lies in one graph's memory would have to be copied into the next one's.
-        self._prefix_graphs = choice.graphs(self.placement, self._watch, on_gpu=False)
         self._cut_at: int | None = None
-        self.stages = self._cut(choice.runnable(self.placement, self._twin, pipeline.unet))
+        self.stages = self._cut(pipeline.unet)
         self.grid = _common_grid(self.stages, latent_side(pipeline.unet))
         self._size = self._size_now()
 
@@ -132,6 +132,10 @@ class Sampler:
             return None
         return unet, texts, scheduler, torch.get_num_threads()  # threads decide the order of sums
 
+    def unet_version(self) -> int | None:
+        """Another number after any change of the UNet, see `Watch`."""
+        return self._follow()
+
     def _follow(self) -> int | None:
         """Cut the UNet again if the user has changed it; returns its version, see `Watch`.
 
@@ -139,10 +143,9 @@ class Sampler:
             ValueError: It cannot be painted into any more.
         """
         self.placement.check()
-        unet = choice.runnable(self.placement, self._twin, self.pipeline.unet)
-        version = self._watch.current
+        version = self._watch.version(self.pipeline.unet)
         if version is None or version != self._cut_at:
-            self.stages = self._cut(unet)
+            self.stages = self._cut(self.pipeline.unet)
             if (now := self._size_now()) != self._size:
                 raise ValueError(
                     f"the pipeline now has another UNet: {', '.join(now)} instead of "
@@ -380,28 +383,20 @@ class Sampler:
 
     def _prefix(self, scaled: Tensor, t: Tensor, start: UNetStart) -> UNetState:
         """From noisy latents to the first site's output, at a later step."""
-        names = list(start.added)
-
-        def work(scaled: Tensor, t: Tensor, text: Tensor, *added: Tensor) -> tuple[Tensor, ...]:
-            state = self.staged.prefix(scaled, t, text, dict(zip(names, added, strict=True)))
-            return state.hidden_in, state.hidden_out, state.emb, *state.skips
-
-        given = (scaled, t, start.text, *start.added.values())
-        made = self._prefix_graphs.run(self.pipeline.unet, work, *given, n_lasting=len(given) - 1)
-        hidden_in, hidden_out, emb, *skips = made
-        return UNetState(hidden_in, hidden_out, tuple(skips), emb, start.text)
+        return self.staged.prefix(scaled, t, start.text, start.added)
 
     def _rest(self, state: UNetState, out: Tensor) -> Tensor:
         """From the last site's edited output to the UNet's prediction."""
-        stage = self.stages[-1]
+        given = _suffix_inputs(state, out)
+        if self.runner is not None and self.runner.fits(given):
+            return self.runner(*given)[0]
+        return self.stages[-1].suffix(state, out)
 
-        def work(out: Tensor, *others: Tensor) -> Tensor:
-            *skips, emb, text = others
-            return stage.suffix(UNetState(out, out, tuple(skips), emb, text), out)
-
-        given = (out, *state.skips, state.emb, state.encoder_hidden_states)
-        prediction: Tensor = self._graphs.run(self.pipeline.unet, work, *given, n_lasting=2)
-        return prediction
+    def part(self, start: UNetStart) -> Part:
+        """The UNet after the last site, with inputs of the shapes that it has in runs such as this one."""
+        state = start.states[-1]
+        given = _suffix_inputs(state, state.hidden_out)
+        return Part(Suffix(self.stages[-1]), given, before_upsampling)
 
     def _restyled(self, state: UNetState, start: UNetStart, t: Tensor, style: Text | None) -> UNetState:
         """The state at the last site, with the text that is read after it."""
@@ -410,12 +405,14 @@ class Sampler:
         return self.staged.reworded(state, t, style[0], {**start.added, "text_embeds": style[1]})
 
     def forget(self, *, changed: bool = False) -> None:
-        """Free encoded texts and the memory of recorded work; if the UNet was changed, its twin too."""
+        """Free encoded texts; if the UNet was changed, its next version is another one."""
         self.texts.forget()
         if changed:
             self._watch.forget()
-        self._graphs.forget()
-        self._prefix_graphs.forget()
+
+
+def _suffix_inputs(state: UNetState, out: Tensor) -> tuple[Tensor, ...]:
+    return out, state.emb, state.encoder_hidden_states, *state.skips
 
 
 def _common_grid(stages: Sequence[StagedUNet], side: int) -> Grid:

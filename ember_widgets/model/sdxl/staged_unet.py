@@ -78,6 +78,9 @@ class StagedUNet:
         self._block: nn.Module = unet.get_submodule(self.site)
         self._after = ops[cut + 1 :]
 
+    def __reduce__(self) -> tuple[type[StagedUNet], tuple[Any, str]]:
+        return StagedUNet, (self.unet, self.site)  # for pickle: operations are made anew
+
     def prefix(
         self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added: dict[str, Tensor]
     ) -> UNetState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ember_widgets.model.engine import choice
-from ember_widgets.model.engine.twin import Twin
+from ember_widgets.model.engine.export import Part
+from ember_widgets.model.engine.runner import Runner
+from ember_widgets.model.engine.watch import Watch
 from ember_widgets.model.placement import Placement
-from ember_widgets.model.sdxl.parts import decoded, moments
+from ember_widgets.model.sdxl.parts import Decoder, decoded, moments
+from ember_widgets.model.sdxl.upsampling import before_upsampling
 
 
 class Vae:
@@ -24,14 +25,17 @@ class Vae:
         pipeline: A `StableDiffusionXLPipeline`. It is not changed.
         placement: Where the pipeline's parts lie.
         preview_vae: A small decoder for previews, or None.
+
+    Attributes:
+        runner: What decodes, where it fits; None = the VAE's own modules.
     """
 
     def __init__(self, pipeline: Any, placement: Placement, preview_vae: Any = None) -> None:
         self.pipeline = pipeline
         self.placement = placement
         self.preview_vae = preview_vae
-        self._twin, self._preview_twin = Twin(), Twin()
-        self._graphs = choice.graphs(placement, self._twin.watch)
+        self.runner: Runner | None = None
+        self._watch = Watch(moving=placement.keep == "one at a time")
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:
@@ -41,7 +45,7 @@ class Vae:
         """
         vae = self.pipeline.vae
         if preview and self.preview_vae is not None:
-            pixels = decoded(self._preview_twin.of(self.preview_vae), latents.to(self.preview_vae.dtype))
+            pixels = decoded(self.preview_vae, latents.to(self.preview_vae.dtype))
             if all(_are_finite(latents, pixels)):
                 return self._picture(pixels)
         with self.placement.at_work("vae"):
@@ -49,8 +53,7 @@ class Vae:
             if dtype == torch.float16 and getattr(vae.config, "force_upcast", False):
                 pixels = _in_float32(vae, latents)
             else:
-                decoder = choice.runnable(self.placement, self._twin, vae)
-                pixels = self._graphs.run(vae, partial(decoded, decoder), latents.to(dtype))
+                pixels = self._decoded(latents.to(dtype))
             are_finite = _are_finite(latents, pixels)
             if are_finite == [True, False] and dtype != torch.float32:
                 pixels = _in_float32(vae, latents)
@@ -100,12 +103,23 @@ class Vae:
         rgb = (shares[0].float() * 255).round().to(torch.uint8).permute(1, 2, 0)
         return Image.fromarray(np.ascontiguousarray(rgb.cpu().numpy()))
 
-    def forget(self, *, changed: bool = False) -> None:
-        """Free the memory of recorded work; if the VAE was changed, its twin too."""
-        if changed:
-            self._twin.watch.forget()
-            self._preview_twin.watch.forget()
-        self._graphs.forget()
+    def _decoded(self, latents: Tensor) -> Tensor:
+        if self.runner is not None and self.runner.fits([latents]):
+            return self.runner(latents)[0]
+        return decoded(self.pipeline.vae, latents)
+
+    def version(self) -> int | None:
+        """Another number after any change of the VAE, see `Watch`."""
+        return self._watch.version(self.pipeline.vae)
+
+    def part(self, latents: Tensor) -> Part:
+        """The decoder, with an example of what it decodes."""
+        dtype = next(self.pipeline.vae.parameters()).dtype
+        return Part(Decoder(self.pipeline.vae), (latents.to(dtype),), before_upsampling)
+
+    def forget(self) -> None:
+        """Make the next version another one."""
+        self._watch.forget()
 
 
 def _are_finite(*tensors: Tensor) -> list[bool]:

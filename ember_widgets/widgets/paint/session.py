@@ -60,8 +60,8 @@ from ember_widgets.widgets.shared.latest_wins import LatestWins
 from ember_widgets.widgets.shared.pictures import Kind, Picture
 from ember_widgets.widgets.shared.views import Views
 
-PREVIEW_ABOVE_MS = 40.0
-"""During a stroke, pictures are previews if full ones take longer than this."""
+PREVIEW_ABOVE_MS = 16.0
+"""During a stroke, pictures are previews if full ones take longer than this: one frame of a display."""
 
 Why = Literal["hello", "edit", "refused", "scene", "kept"]
 
@@ -635,6 +635,8 @@ class Session:
                     self._pictured = current.state
                     self.queries.settled(current.state, picture)
             self._show(picture, kind, data, job.sender, waited_s)
+            if kind == "final":
+                previews(painter, scene)  # when it is asked, a painter may prepare them for the next stroke
         except Cancelled:
             return  # its preview was sent, and what comes next is newer
         except BaseException as fault:  # SystemExit too: a browser waits for the answer

@@ -1,8 +1,8 @@
-"""Convolutions after nearest-neighbour upsampling, computed before it: the same numbers up to rounding, sooner.
+"""Convolutions after nearest-neighbour upsampling, computed before it: the same up to rounding, sooner.
 
-Upsampling repeats every pixel, so that a 3×3 kernel sees each of 2×2 pixels several times. Its weights are summed
-instead: of 9 multiplications per pixel 4 are left. Of two convolutions in a row with nothing between them, only
-one is left. What the page computes for a picture becomes a fifth less.
+Upsampling repeats every pixel, so that a 3×3 kernel sees each of 2×2 pixels several times. Its weights are
+summed instead: of 9 multiplications per pixel 4 are left. Of two convolutions in a row with nothing between
+them, only one is left. What is computed for a picture becomes almost a fifth less.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class UpsampledConv(nn.Module):
     """A 3×3 convolution of an upsampled picture: (batch, n, rows, cols) -> (batch, m, 2·rows, 2·cols).
 
     Args:
-        conv: With padding 1. Its weights are summed whenever it is run, so that an exported graph holds them as
-            they are.
+        conv: With padding 1. Its weights are summed whenever it is run, so that an exported graph holds them
+            as they are.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -66,8 +66,8 @@ class UpsampledConvs(nn.Module):
             x, _summed(kernel, OF_5), None if bias is None else bias.repeat(4), padding=1
         )
         inner = _interleaved(list(found.chunk(4, dim=1)))
-        # At the border the second kernel sees zeros where both in one see what the first gives beyond the border.
-        # Two pixels before upsampling are enough to compute the outermost line as it was.
+        # At the border the second kernel sees zeros where both in one see what the first gives beyond it. Two
+        # pixels before upsampling are enough to compute the outermost line as it was.
         top, bottom = self._plain(x[:, :, :2])[:, :, :1], self._plain(x[:, :, -2:])[:, :, -1:]
         left, right = self._plain(x[..., :2])[..., :1], self._plain(x[..., -2:])[..., -1:]
         whole = torch.cat([top, inner[:, :, 1:-1], bottom], dim=2)
@@ -98,27 +98,28 @@ def _interleaved(quarters: list[Tensor]) -> Tensor:
     return cells.permute(0, 1, 4, 2, 5, 3).reshape(batch, m, 2 * rows, 2 * cols)
 
 
-def before_upsampling(unet: nn.Module, vae: Any) -> None:
-    """Let a UNet, and the decoder of an AutoencoderTiny, convolve before they upsample. Both are changed."""
+def before_upsampling(*networks: nn.Module) -> None:
+    """Let UNets, and decoders of an AutoencoderTiny, convolve before they upsample. They are changed."""
+    from diffusers.models.autoencoders.vae import DecoderTiny
     from diffusers.models.upsampling import Upsample2D
 
-    for module in unet.modules():
-        conv = getattr(module, "conv", None)
-        if isinstance(module, Upsample2D) and _fits(conv) and module.interpolate and module.norm is None:
+    for module in [module for network in networks for module in network.modules()]:
+        conv = _fits(getattr(module, "conv", None))
+        if isinstance(module, Upsample2D) and conv and module.interpolate and module.norm is None:
             fused = UpsampledConv(conv)
             module.add_module("fused", fused)
             module.forward = fused.forward
-    layers = getattr(vae.decoder, "layers", None)
-    if isinstance(layers, nn.Sequential):
-        vae.decoder.layers = nn.Sequential(*_fused(list(layers)))
+        elif isinstance(module, DecoderTiny) and isinstance(module.layers, nn.Sequential):
+            module.layers = nn.Sequential(*_fused(list(module.layers)))
 
 
 def _fused(layers: list[nn.Module]) -> list[nn.Module]:
+    """The layers, with those after an upsampling taken together with it."""
     found: list[nn.Module] = []
     while layers:
-        layer, following = layers.pop(0), [layer if _fits(layer) else None for layer in layers[:2]]
+        layer = layers.pop(0)
         doubles = isinstance(layer, nn.Upsample) and layer.scale_factor == 2 and layer.mode == "nearest"
-        first, second = (*following, None, None)[:2]
+        first, second = ([_fits(one) for one in layers[:2]] + [None, None])[:2]
         if not doubles or first is None:
             found.append(layer)
         elif second is None or first.bias is not None:
@@ -130,7 +131,9 @@ def _fused(layers: list[nn.Module]) -> list[nn.Module]:
     return found
 
 
-def _fits(layer: object) -> Any:
+def _fits(layer: object) -> nn.Conv2d | None:
     """The layer, if it is a 3×3 convolution with padding 1; else None."""
-    plain = isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3) and layer.padding == (1, 1)
-    return layer if plain and layer.stride == (1, 1) and layer.groups == 1 else None
+    if not isinstance(layer, nn.Conv2d):
+        return None
+    shape = (layer.kernel_size, layer.padding, layer.stride, layer.groups)
+    return layer if shape == ((3, 3), (1, 1), (1, 1), 1) else None
