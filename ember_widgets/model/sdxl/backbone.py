@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ember_widgets.model.backbone import Cut
+from ember_widgets.model.engine import pages
 from ember_widgets.model.engine.fast import Fast
 from ember_widgets.model.engine.runner import Runner
 from ember_widgets.model.placement import Placement
@@ -50,6 +51,8 @@ class SDXL:
         self.sites = tuple(stage.site for stage in self.sampler.stages)
         self._at_first = fingerprint(pipeline)
         self.fast = Fast()
+        if self.device.type == "cpu":
+            pages.keep()
 
     @property
     def grid(self) -> Grid:
