@@ -17,7 +17,7 @@ LOWEST_PYTHON ?= $(PYTHON)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-STATIC := ember_widgets/widgets/static
+STATIC := ember_widgets/widgets/static ember_widgets/page/static
 # Node is needed to rebuild the bundle, never to use it. From 20 on it is what js/ is written for.
 NODE := $(shell node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm)
 
@@ -46,9 +46,9 @@ lint: .venv/for-tests
 ifneq ($(NODE),)
 js: js/node_modules/.package-lock.json
 	cd js && npm run --silent check && npm run --silent test
-	rm -rf build/static && mkdir -p build && cp -R $(STATIC) build/static
+	rm -rf build/static && mkdir -p build/static && for folder in $(STATIC); do cp -R $$folder build/static/$$(basename $$(dirname $$folder)); done
 	cd js && npm run --silent build
-	diff -rq build/static $(STATIC)
+	set -e; for folder in $(STATIC); do diff -rq build/static/$$(basename $$(dirname $$folder)) $$folder; done
 else
 js:
 	@echo "No Node >= 20 with npm: js/ is not checked, and the committed bundle is used as it is."

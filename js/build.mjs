@@ -151,7 +151,8 @@ async function buildPaint() {
 // The page that paints without a kernel: it loads the widget's files as they are, so these are only what is around them.
 const PAGE = here("../ember_widgets/page/static");
 async function buildPage() {
-  const options = { ...shipped, outdir: PAGE, inject: [], external: ["*.wasm"] };
+  const conditions = ["onnxruntime-web-use-extern-wasm"]; // its scripts are files of their own, see page_runtime.mjs
+  const options = { ...shipped, outdir: PAGE, inject: [], external: ["*.wasm"], conditions };
   await esbuild.build({ ...options, entryPoints: [here("src/page/worker.ts")] });
   const scripts = ["page", "service_worker"].map((name) => here(`src/page/${name}.ts`));
   await esbuild.build({ ...options, entryPoints: scripts, format: "iife" });

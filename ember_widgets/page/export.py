@@ -208,7 +208,7 @@ def _tokenizers(painter: Painter, packed: dict[str, bytes]) -> list[dict[str, An
     """What the manifest says of each tokenizer; their vocabularies are added to the files."""
     backbone = painter.backbone
     assert isinstance(backbone, SDXL)
-    found = []
+    found: list[dict[str, Any]] = []
     for tokenizer in _tokenizers_of(backbone.pipeline):
         data = tokenizer.backend_tokenizer.to_str().encode()
         kept = json.loads(data)

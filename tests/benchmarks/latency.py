@@ -227,7 +227,15 @@ def watch_a_stroke(view: PaintView, seconds: float) -> Watched:
     times = ("sends", "shows", "arrivals", "decodes")
     pairs = {name: [(log["origin"] + at, seq) for at, seq in log[name]] for name in times}
     moves = [log["origin"] + at for at in log["moves"]]
-    return Watched(moves, **pairs, repaints=log["repaints"], renders=log["renders"])
+    return Watched(
+        moves,
+        pairs["sends"],
+        pairs["shows"],
+        arrivals=pairs["arrivals"],
+        decodes=pairs["decodes"],
+        repaints=log["repaints"],
+        renders=log["renders"],
+    )
 
 
 def measure(

@@ -34,7 +34,7 @@ def _noted(owner: Any, name: str, before: str, after: str, seq: Callable[..., in
     setattr(owner, name, wrapped)
 
 
-def _of_job(_: Any, job: Any, *rest: Any) -> int:
+def _of_job(_: Any, job: session.Job, *rest: Any) -> int:
     global _drawn
     _drawn = job.sender.seq
     return _drawn

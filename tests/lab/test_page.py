@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 import ember_widgets as ember
 from ember_widgets.cli.main import main
 from tests.lab.browser import new_context
+from tests.lab.page_scenes import scenes
 from tests.lab.site import StaticServer
 from tests.lab.test_access import violations
 from tests.lab.test_narrow import FINGER_PIXELS, faults
@@ -162,6 +163,23 @@ def test_it_opens_what_python_saved(
     assert back == painted
 
 
+def test_twenty_pictures_are_pythons(view: PaintView, painter: ember.Painter, tmp_path: Path) -> None:
+    differences = []
+    for i, painted in enumerate(scenes(painter)):
+        path = tmp_path / f"{i}.json"
+        painted.save(path)
+        with view.page.expect_file_chooser() as chooser:
+            view.part("open").click()
+        chooser.value.set_files(path)
+        expect(view.part("prompt")).to_have_value(painted.prompt)
+        expect(view.part("seed")).to_have_value(str(painted.seed))
+        view.settle()
+        theirs = np.asarray(painter.render(painted), np.int16)
+        differences.append(int(np.abs(view.picture() - theirs).max()))
+    assert len(differences) == 20
+    assert max(differences) <= 1, differences
+
+
 def test_another_prompt_gives_pythons_factors(view: PaintView, painter: ember.Painter) -> None:
     view.part("prompt").fill("a dog in the snow")
     view.part("draw").click()
@@ -239,3 +257,62 @@ def test_it_is_legible_and_fits_a_phone(
         view.page.screenshot(path=screenshots / f"page-{theme}-phone.png", full_page=True)
         assert faults(view, FINGER_PIXELS) == []
         assert view.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_film_leads_from_a_kept_step_and_all_steps_are_saved(view: PaintView) -> None:
+    stroke(view, 1)
+    view.part("step-0").click()
+    view.settle()
+    view.part("keep").fill("first")
+    view.part("keep").press("Enter")
+    view.part("step-1").click()
+    view.settle()
+    view.part("film-make").click()
+    expect(view.part("film-apng")).to_be_enabled(timeout=60_000)
+    for part, n_pictures in (("film-apng", 25), ("record", 2)):
+        if part == "record":
+            view.part("film-close").click()
+        with view.page.expect_download(timeout=60_000) as download:
+            view.part(part).click()
+        with Image.open(download.value.path()) as film:
+            assert (film.format, getattr(film, "n_frames", 1)) == ("PNG", n_pictures)
+
+
+def test_other_seeds_are_shown_and_taken(view: PaintView, painter: ember.Painter) -> None:
+    stroke(view, 1)
+    before = ember.Scene.from_bytes(saved(view))
+    view.part("seeds").click()
+    seed = view.part("seed-6")
+    expect(seed.locator("img")).to_be_visible(timeout=60_000)
+    seed.click()
+    view.settle()
+    now, theirs = ember.Scene.from_bytes(saved(view)), painter.reseed(before, 6)
+    for name in ("strengths", "remainder", "base_strengths"):
+        assert np.allclose(getattr(now, name), getattr(theirs, name), atol=1e-3), name
+
+
+def test_a_feature_is_found_by_its_label_added_and_painted(view: PaintView) -> None:
+    view.part("search-palette").fill("moon")
+    view.part("search-palette").press("Enter")
+    added = view.root.get_by_role("button", name="moon", exact=True)
+    expect(added).to_be_visible()
+    view.settle()
+    names = ember.Scene.from_bytes(saved(view)).names
+    assert names[-1] == "moon"
+    before = view.picture()
+    stroke(view, len(names) - 1)
+    assert view.patch_changes(before)[4, 4] > 5
+
+
+def test_a_selection_is_copied_and_pasted_beside_itself(view: PaintView) -> None:
+    view.use("rect")
+    view.drag([(10, 2), (13, 5)])
+    before = ember.Scene.from_bytes(saved(view))
+    view.part("copy-patches").click()
+    expect(view.root).to_contain_text("Copied 16 patches")
+    view.part("paste-patches").click()
+    expect(view.root).to_contain_text("Pasted 16 patches")
+    view.settle()
+    after = ember.Scene.from_bytes(saved(view))
+    edit = before.copy_patches([(row, col) for row in range(10, 14) for col in range(2, 6)])
+    assert np.array_equal(after.strengths[10:14, 6:10], edit.after[10:14, 2:6]), "beside itself"

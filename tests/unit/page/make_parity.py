@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -72,10 +72,10 @@ def packed(array: NDArray[Any], kind: str = "f4") -> str:
     return base64.b64encode(np.ascontiguousarray(array).astype(f"<{kind}").tobytes()).decode()
 
 
-def sparse(array: NDArray[Any], kind: str = "f4") -> dict[str, Any]:
+def sparse(array: NDArray[Any]) -> dict[str, Any]:
     """An array that is mostly 0."""
     at = np.flatnonzero(array)
-    return {"n": array.size, "at": packed(at, "u4"), "values": packed(array.ravel()[at], kind)}
+    return {"n": array.size, "at": packed(at, "u4"), "values": packed(array.ravel()[at])}
 
 
 def noises() -> Iterator[dict[str, Any]]:
@@ -133,13 +133,13 @@ def pictures() -> Iterator[dict[str, Any]]:
         start = model.start(Run(prompt, 7 * i, 1))
         for site in SITES[: 1 + (i % 3 == 1)]:
             sae = model.saes[site]
-            codes = model.site_codes(start, site).astype(np.float16).astype(np.float32)
+            codes = model.site_codes(start, site)
             found = analysis._fitted(codes, 5, sae)
             yield {
                 "n_features": sae.n_features,
                 "n_factors": 5,
                 "positional": list(sae.positional),
-                "codes": sparse(codes, "f2"),
+                "codes": sparse(codes),
                 "strengths": packed(found.strengths),
                 "basis": sparse(found.basis),
             }
@@ -198,19 +198,19 @@ def steered() -> dict[str, Any]:
     }
     tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in arrays.items()}
     saes = {
-        target: SAE(activation="batchtopk", k=2, threshold=None, site=SITES[0], target=target, **tensors)
+        target: SAE(
+            activation="batchtopk", k=2, threshold=None, site=SITES[0], target=target, **cast(Any, tensors)
+        )
         for target in ("update", "output")
     }
-    base, basis = (
-        rng.random((rows, cols, n)),
-        rng.random((n, n_features)) * (rng.random((n, n_features)) > 0.5),
-    )
+    base = rng.random((rows, cols, n)).astype(np.float32)
+    basis = (rng.random((n, n_features)) * (rng.random((n, n_features)) > 0.5)).astype(np.float32)
     plain = Scene(
         prompt="",
         seed=0,
         n_steps=2,
         strengths=base,
-        remainder=np.ones((rows, cols)),
+        remainder=np.ones((rows, cols), np.float32),
         basis=basis,
         names=("one", "two", "three"),
         colors=palette(n),

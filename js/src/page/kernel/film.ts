@@ -31,19 +31,6 @@ export class Film {
     return this.pictures.length;
   }
 
-  /** Whether it leads from one state to another. */
-  leads(from: State, to: State): boolean {
-    return this.ends[0] === from && this.ends[1] === to;
-  }
-
-  /** The same film for a newer request, with what was drawn of it. */
-  for(sender: Sender): Film {
-    const film = new Film(this.ends, sender);
-    film.scenes = this.scenes;
-    film.pictures.push(...this.pictures);
-    return film;
-  }
-
   /** Draws the next picture; false if all are drawn. */
   async draw(painter: Painter): Promise<boolean> {
     const [from, to] = this.ends;

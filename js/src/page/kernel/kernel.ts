@@ -34,7 +34,7 @@ export interface Kernel {
   receive(content: unknown, buffers?: Buffers): void;
   /** Resolves when the first picture is drawn, or could not be; the front end then says why. */
   readonly opened: Promise<void>;
-  /** The scene as painted so far; null as long as there is none. */
+  /** The scene as it is drawn, its sliders multiplied in; null as long as there is none. */
   scene(): Scene | null;
 }
 
@@ -88,7 +88,7 @@ export function kernel(model: Painter, options: KernelOptions): Kernel {
       if (session) void receive(session, content, buffers);
       else answer(content);
     },
-    scene: () => session?.scene ?? null,
+    scene: () => session?.drawn ?? null,
   };
 }
 

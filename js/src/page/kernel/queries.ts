@@ -150,8 +150,7 @@ export class Queries {
     const [from, to] = [history.state(step), history.current];
     if (!from) return;
     checkSamePicture(from.scene, to.scene);
-    const known = this.films.get(sender.client);
-    this.putFilm(known?.leads(from, to) ? known.for(sender) : new Film([from, to], sender));
+    this.putFilm(new Film([from, to], sender));
   }
 
   private putFilm(film: Film): void {
@@ -254,7 +253,9 @@ export class Queries {
       if (!isCurrent()) return;
       if (isMore) this.putFilm(film);
       send({ type: "film", ...film.sender, n_drawn: film.nDrawn, n: film.n });
-      if (!isMore) this.sendBytes(await film.encoded(), "apng", film.sender, "film");
+      if (isMore) return;
+      this.stopFilm(film.sender); // its pictures are many
+      this.sendBytes(await film.encoded(), "apng", film.sender, "film");
     } catch (fault) {
       this.stopFilm(film.sender);
       throw fault;

@@ -88,8 +88,14 @@ export class Session {
     this.queries = new Queries({ painter, transform, snapshot, send, idle, isWanted: () => this.worker.busy });
   }
 
+  /** The scene as painted so far, without its sliders. */
   get scene(): Scene {
     return this.state.painted;
+  }
+
+  /** The scene as it is drawn. */
+  get drawn(): Scene {
+    return this.state.scene;
   }
 
   get painter(): Painter {
@@ -315,12 +321,11 @@ export class Session {
     }
   }
 
-  private fail(job: Job | null, fault: unknown): void {
-    const sender = job?.sender ?? NO_SENDER;
+  private fail(job: Job, fault: unknown): void {
     this.fault = fault;
     this.failed = job;
-    this.report(fault, sender, true);
-    this.acknowledge(sender);
+    this.report(fault, job.sender, true);
+    this.acknowledge(job.sender);
   }
 
   /** The job to draw, with its new scene adopted if it asks for one; null if it is outdated. */

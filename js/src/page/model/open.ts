@@ -20,14 +20,15 @@ export interface Opened {
   readonly runtime: Runtime;
 }
 
-/** Graphs in the order in which a picture needs them; the last one is for styles only. */
+/** In the order in which a picture needs them. */
 const GRAPHS: readonly Part[] = ["text", "prefix", "suffix", "decoder", "embedding"];
-/** With these, a picture can be started. */
+/** These are fetched first, so that their sessions are made while others arrive. */
 const FIRST: readonly Part[] = ["text", "prefix"];
+/** Only styles need it, so its session is made then. */
+const LAST: Part = "embedding";
 
 /**
- * Fetches the model and the runtime, and makes a painter. It is there before the last graphs are, so that the first ones
- * are compiled meanwhile; `render` waits for them.
+ * Fetches the model and the runtime, and makes a painter.
  *
  * `onProgress`: called while files arrive. `backend`: null = what is fastest here.
  *
@@ -49,8 +50,7 @@ export async function openPainter(
     loadModel(model, report("model")),
   ]);
   const painter = new OnnxPainter(new Graphs(loaded, graphs), parts);
-  // Whether WebGPU can run all of the model is known when all sessions are made.
-  await painter.graphs.prepare(...(loaded.backend === "webgpu" ? GRAPHS : FIRST));
+  await Promise.all([graphs.get(LAST), painter.graphs.prepare(...GRAPHS.filter((part) => part !== LAST))]);
   return { painter, runtime: loaded };
 }
 

@@ -57,9 +57,19 @@ export async function loadRuntime(
   return { ort, backend, threads };
 }
 
-/** Whether there is a GPU, and what the build for it needs: WebAssembly that can wait for a promise. */
-async function hasWebGpu(): Promise<boolean> {
-  if (!("Suspending" in WebAssembly) || !("gpu" in navigator)) return false;
-  const gpu = navigator.gpu as { requestAdapter(): Promise<object | null> };
-  return (await gpu.requestAdapter().catch(() => null)) !== null;
+/** What is asked of `navigator.gpu`. */
+export interface Gpu {
+  requestAdapter(): Promise<{ readonly info?: { readonly isFallbackAdapter?: boolean } } | null>;
+}
+
+/**
+ * Whether there is a GPU, and what the build for it needs: WebAssembly that can wait for a promise. A GPU that software
+ * imitates is far slower than WebAssembly.
+ */
+export async function hasWebGpu(
+  gpu = (navigator as { gpu?: Gpu }).gpu,
+  canWait = "Suspending" in WebAssembly,
+): Promise<boolean> {
+  const adapter = canWait && gpu ? await gpu.requestAdapter().catch(() => null) : null;
+  return adapter !== null && !adapter.info?.isFallbackAdapter;
 }

@@ -26,20 +26,28 @@ export function assigned(nRows: number, nCols: number, costs: Float64Array): Int
     rowsSeen.fill(0);
     colsSeen.fill(0);
     shortest.fill(Number.POSITIVE_INFINITY);
-    let [row, sink, least] = [start, -1, 0];
+    let row = start;
+    let sink = -1;
+    let least = 0;
     while (sink < 0) {
-      let [index, lowest] = [-1, Number.POSITIVE_INFINITY];
+      let index = -1;
+      let lowest = Number.POSITIVE_INFINITY;
       rowsSeen[row] = 1;
       const base = row * nCols;
+      const offset = least - (u[row] as number);
       for (let i = 0; i < nRemaining; i++) {
         const j = remaining[i] as number;
-        const length = least + (costs[base + j] as number) - (u[row] as number) - (v[j] as number);
-        if (length < (shortest[j] as number)) {
+        const length = offset + (costs[base + j] as number) - (v[j] as number);
+        let known = shortest[j] as number;
+        if (length < known) {
           path[j] = row;
+          known = length;
           shortest[j] = length;
         }
-        const known = shortest[j] as number;
-        if (known < lowest || (known === lowest && rowOf[j] === -1)) [lowest, index] = [known, i];
+        if (known < lowest || (known === lowest && rowOf[j] === -1)) {
+          lowest = known;
+          index = i;
+        }
       }
       least = lowest;
       const j = remaining[index] as number;

@@ -74,16 +74,21 @@ export function repr(value: unknown): string {
     .join(", ")}}`;
 }
 
-const MOST_LETTERS = 60;
+const [MOST_LETTERS, MOST_ITEMS, MOST_ENTRIES] = [60, 6, 4];
 
 /** `repr`, shortened for messages. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return shortened(reprText(value.slice(0, MOST_LETTERS)), value);
   const list = value instanceof Tuple ? value.items : Array.isArray(value) ? value : null;
   if (list) {
-    const items = [...list.slice(0, 6).map(shown), ...(list.length > 6 ? ["..."] : [])].join(", ");
+    const items = [...list.slice(0, MOST_ITEMS).map(shown), ...(list.length > MOST_ITEMS ? ["..."] : [])].join(", ");
     if (Array.isArray(value)) return `[${items}]`;
     return list.length === 1 ? `(${items},)` : `(${items})`;
+  }
+  if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    const some = entries.slice(0, MOST_ENTRIES).map(([name, one]) => `${shown(name)}: ${shown(one)}`);
+    return `{${[...some, ...(entries.length > MOST_ENTRIES ? ["..."] : [])].join(", ")}}`;
   }
   const text = repr(value);
   return text.length > MOST_LETTERS ? cut(text) : text;

@@ -11,19 +11,10 @@ export const floats = (text: string): Float32Array<ArrayBuffer> => new Float32Ar
 /** An array that was written without its zeros. */
 export function filled({ n, at, values }: { n: number; at: string; values: string }): Float32Array<ArrayBuffer> {
   const places = new Uint32Array(bytes(at));
-  const found = bytes(values);
-  const isHalf = found.byteLength === 2 * places.length;
-  const numbers = isHalf ? new Float32Array(new Uint16Array(found)).map(halfOf) : new Float32Array(found);
+  const numbers = floats(values);
   const array = new Float32Array(n);
   for (const [i, place] of places.entries()) array[place] = numbers[i] ?? 0;
   return array;
-}
-
-/** A float16 by its bits. */
-function halfOf(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const size = exponent ? (1 + (bits & 1023) / 1024) * 2 ** (exponent - 15) : ((bits & 1023) / 1024) * 2 ** -14;
-  return bits & 0x8000 ? -size : size;
 }
 
 /** The largest distance of two arrays of the same length. */
