@@ -122,6 +122,8 @@ class LabServer:
             # The kernels find the package and the fake painter of these tests.
             "PYTHONPATH": str(REPOSITORY),
             "HF_HUB_OFFLINE": "1",
+            # Kernels draw previews as a user's do, whatever the unit tests have set.
+            "EMBER_WIDGETS_PREVIEWS": "",
         }
 
     @staticmethod

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ember_widgets import Painter, Scene
-from ember_widgets.model.engine import openvino
+from ember_widgets.model.engine import fast, openvino
 from ember_widgets.model.sdxl.backbone import SDXL
 
 needs_openvino = pytest.mark.skipif(not openvino.is_installed(), reason="OpenVINO is not installed")
@@ -28,6 +28,22 @@ def prepared(painter: Painter, scene: Scene) -> bool:
     painter.previews(scene)
     assert isinstance(painter.backbone, SDXL)
     return painter.backbone.fast.wait(300) and painter.previews(scene)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def switched_on() -> Iterator[None]:
+    """Other tests have previews drawn by PyTorch, so that no export runs beside them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(fast.SWITCH, raising=False)
+        yield
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fast.SWITCH, "torch")
+    painter = Painter.embedded(dtype="float32")
+    scene = painter.analyze(PROMPT, seed=SEED).scale(0, 1.4)
+    assert not painter.previews(scene)
+    assert np.array_equal(pixels(painter, scene, preview=True), pixels(painter, scene))
 
 
 @pytest.fixture(scope="module")

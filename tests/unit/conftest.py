@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import Browser, FakePainter
+
+# Previews by PyTorch: an export beside the tests would take half of a core.
+os.environ["EMBER_WIDGETS_PREVIEWS"] = "torch"
 
 
 @pytest.fixture

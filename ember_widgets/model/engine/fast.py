@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,9 @@ LARGEST = 1 << 30
 """Models with more bytes of weights are not exported: a copy takes much memory and saves little time."""
 
 
+SWITCH = "EMBER_WIDGETS_PREVIEWS"
+"""An environment variable: "torch" has PyTorch draw previews, too."""
+
 _ALL: WeakSet[Fast] = WeakSet()
 
 
@@ -41,7 +45,7 @@ class Fast:
     """The runners of one model's parts; those of its last version are kept.
 
     Attributes:
-        is_offered: Whether the runtime is installed.
+        is_offered: Whether the runtime is installed, and not switched off.
     """
 
     def __init__(self) -> None:
@@ -52,7 +56,7 @@ class Fast:
         self._has_warned = False
         self._ended = threading.Event()
         _ALL.add(self)
-        self.is_offered = openvino.is_installed()
+        self.is_offered = openvino.is_installed() and os.environ.get(SWITCH) != "torch"
 
     def runners(self, version: object, parts: Callable[[], Mapping[str, Part]]) -> Mapping[str, Runner]:
         """The runners for a version of the model; if there are none, they are made in the background.

@@ -32,6 +32,7 @@ def part(scale: float = 1.0) -> Part:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EMBER_WIDGETS_CACHE", str(tmp_path))
+    monkeypatch.delenv(fast.SWITCH, raising=False)
     return tmp_path / "graphs"
 
 
