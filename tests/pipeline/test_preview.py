@@ -9,15 +9,7 @@ import numpy as np
 import pytest
 
 from ember_widgets import Painter, Scene
-from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.util.cancelled import Cancelled
-
-
-@pytest.fixture(autouse=True)
-def _by_torch(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a runtime changes in previews is the matter of `test_fast`."""
-    assert isinstance(painter.backbone, SDXL)
-    monkeypatch.setattr(painter.backbone.fast, "is_offered", False)
 
 
 @pytest.fixture(scope="module")
