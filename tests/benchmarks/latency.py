@@ -48,6 +48,9 @@ widget = ember.PaintWidget(ember.Painter.embedded())
 widget""",
 }
 
+# The runtime of previews is exported once per computer, in the background; strokes are measured after that.
+READY = "widget.painter.previews(widget.scene) or widget.painter.backbone.fast.wait(300)"
+
 OTHER_BUNDLE = """import pathlib
 from ember_widgets.widgets.paint import replies
 from ember_widgets.widgets.paint.widget import PaintWidget
@@ -246,7 +249,6 @@ def measure(
     runs: int,
     bundles: list[Path | None],
     stages: bool = False,
-    ready: str = "",
 ) -> list[Watched]:
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launch() as browser:
         watched = []
@@ -262,8 +264,8 @@ def measure(
                 notebook.run_all()
                 view = PaintView(notebook)
                 view.settle()
-                if ready:
-                    notebook.ask(ready)
+                if painter == "embedded":
+                    notebook.ask(READY)
                 one = watch_a_stroke(view, seconds)
                 if stages:
                     one = replace(one, kernel=[tuple(note) for note in notebook.ask("notes")])

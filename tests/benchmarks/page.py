@@ -4,9 +4,9 @@
     python -m tests.benchmarks.page --strokes 1000       memory over a thousand strokes, too
     python -m tests.benchmarks.page --site folder        a page that is there already
 
-The page comes from Python's http.server. A stroke is three pointer events on the grid; its time is from the
-first of them until a picture that knows of the last one stands in the page. Rows: one thread, as much as
-a page inside another page may use; and as many as a page takes by itself.
+The page comes from Python's http.server. Times of a stroke are from a pointer event of a stroke that goes on
+until a picture that knows of it stands in the page. Rows: one thread, as much as a page inside another page
+may use; and as many as a page takes by itself.
 """
 
 from __future__ import annotations
@@ -28,30 +28,58 @@ from tests.lab.browser import launch
 from tests.lab.site import StaticServer
 from tests.lab.view import PaintView
 
-STROKES = """async ([root, n, offset]) => {
+POINTER = """
   const grid = root.querySelector('[data-testid=grid]');
   const { left, top, width } = grid.getBoundingClientRect();
   grid.setPointerCapture = () => {};
-  const settled = () => root.dataset.kind === 'final' && root.dataset.busy === 'false';
-  const took = [];
-  for (let i = 0; i < n; i++) {
-    const before = Number(root.dataset.seq), start = performance.now();
-    for (const [kind, step] of [['pointerdown', 0], ['pointermove', 1], ['pointerup', 1]]) {
-      const at = 2 * Math.PI * ((offset + i + 0.1 * step) % 64) / 64;
-      grid.dispatchEvent(new PointerEvent(kind, {
-        bubbles: true, pointerId: 1, pointerType: 'mouse', button: 0, buttons: kind === 'pointerup' ? 0 : 1,
-        clientX: left + width * (0.5 + 0.4 * Math.cos(at)), clientY: top + width * (0.5 + 0.4 * Math.sin(at)),
-      }));
-    }
-    while (Number(root.dataset.seq) === before) {
+  const point = (kind, at) => grid.dispatchEvent(new PointerEvent(kind, {
+    bubbles: true, pointerId: 1, pointerType: 'mouse', button: 0, buttons: kind === 'pointerup' ? 0 : 1,
+    clientX: left + width * (0.5 + 0.4 * Math.cos(at)), clientY: top + width * (0.5 + 0.4 * Math.sin(at)),
+  }));
+  const next = async seq => {
+    const start = performance.now();
+    while (Number(root.dataset.seq) === seq) {
       if (performance.now() - start > 60000) throw new Error('no picture in a minute');
       await new Promise(next => setTimeout(next, 2));
     }
-    took.push(performance.now() - start);
-    while (!settled()) await new Promise(next => setTimeout(next, 2));
+    return performance.now() - start;
+  };
+  const settled = async () => {
+    while (root.dataset.kind !== 'final' || root.dataset.busy !== 'false')
+      await new Promise(next => setTimeout(next, 2));
+  };
+"""
+# One stroke that goes on: each move is made when the picture of the last one is there.
+STROKE = (
+    "async ([root, n]) => {"
+    + POINTER
+    + """
+  const took = [];
+  point('pointerdown', 0);
+  for (let i = 1; i <= n; i++) {
+    const seq = Number(root.dataset.seq);
+    point('pointermove', 2 * Math.PI * i / 20);
+    took.push(await next(seq));
   }
-  return took;
+  point('pointerup', 2 * Math.PI * n / 20);
+  await settled();
+  return took.slice(3);
 }"""
+)
+# Many strokes of three events.
+STROKES = (
+    "async ([root, n, offset]) => {"
+    + POINTER
+    + """
+  for (let i = 0; i < n; i++) {
+    const seq = Number(root.dataset.seq);
+    for (const [kind, step] of [['pointerdown', 0], ['pointermove', 1], ['pointerup', 1]])
+      point(kind, 2 * Math.PI * ((offset + i + 0.1 * step) % 64) / 64);
+    await next(seq);
+    await settled();
+  }
+}"""
+)
 
 
 def renderer_mb() -> float:
@@ -83,8 +111,7 @@ def measured(browser: Browser, url: str, *, threads: bool, strokes: int) -> dict
         view.pick(0)
         view.use("paint", size=2)
         root = view.root.element_handle()
-        page.evaluate(STROKES, [root, 5, 0])  # the first ones make what later ones reuse
-        took = page.evaluate(STROKES, [root, 30, 5])
+        took = page.evaluate(STROKE, [root, 40])
         memory = [renderer_mb()]
         for done in range(0, strokes, 100):
             page.evaluate(STROKES, [root, 100, done])
