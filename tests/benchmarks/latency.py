@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import argparse
 import bisect
-import math
 import os
 import platform
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -85,7 +83,7 @@ WATCH = """() => {
   const root = document.querySelector('[data-testid=ember-paint]');
   root.querySelector('[data-testid=grid]').addEventListener('pointermove', event => {
     if (!event.buttons) return;
-    for (const one of event.getCoalescedEvents()) log.moves.push(one.timeStamp);
+    log.moves.push(event.timeStamp);
   }, { capture: true });
   const send = WebSocket.prototype.send;
   WebSocket.prototype.send = function (data) {
@@ -135,6 +133,27 @@ WATCH = """() => {
     log.decodes.push([performance.now(), seq]);
     requestAnimationFrame(() => { waiting.push(seq); afterPaint.port2.postMessage(null); });
   }).observe(root, { attributes: true, attributeFilter: ['data-seq'] });
+}"""
+
+
+# The hand is in the page: moving the browser's own pointer from Python takes half a core; a mouse takes none.
+# It draws a Lissajous figure; a move that comes too late is made at once, at its place.
+HAND = """async ([root, seconds, every]) => {
+  const grid = root.querySelector('[data-testid=grid]');
+  const { left, top, width, height } = grid.getBoundingClientRect();
+  grid.setPointerCapture = () => {};
+  const point = (kind, s) => grid.dispatchEvent(new PointerEvent(kind, {
+    bubbles: true, pointerId: 1, pointerType: 'mouse', button: 0, buttons: kind === 'pointerup' ? 0 : 1,
+    clientX: left + width * (0.5 + 0.47 * Math.sin(2.1 * s)),
+    clientY: top + height * (0.5 + 0.47 * Math.sin(3.3 * s + 0.5)),
+  }));
+  const start = performance.now();
+  point('pointerdown', 0);
+  for (let n = 1; performance.now() - start < 1000 * seconds; n++) {
+    await new Promise(next => setTimeout(next, Math.max(0, start + n * every - performance.now())));
+    point('pointermove', (performance.now() - start) / 1000);
+  }
+  point('pointerup', seconds);
 }"""
 
 
@@ -209,22 +228,8 @@ def watch_a_stroke(view: PaintView, seconds: float) -> Watched:
     view.use("paint", size=2)
     view.page.evaluate(WATCH)
 
-    # Asked once: a question to the page between two moves would slow the hand down.
-    (left, top), (right, bottom) = view.point((0, 0)), view.point((15, 15))
-
-    def spot(at: float) -> tuple[float, float]:
-        across, down = 0.5 + 0.47 * math.sin(2.1 * at), 0.5 + 0.47 * math.sin(3.3 * at + 0.5)
-        return left + across * (right - left), top + down * (bottom - top)
-
-    view.page.mouse.move(*spot(0))
-    view.page.mouse.down()
-    start = time.perf_counter()
-    n_moves = 0
-    while (at := time.perf_counter() - start) < seconds:
-        view.page.mouse.move(*spot(at))
-        n_moves += 1
-        time.sleep(max(0.0, start + n_moves / POINTER_HZ - time.perf_counter()))
-    view.page.mouse.up()
+    view.part("grid").scroll_into_view_if_needed()
+    view.page.evaluate(HAND, [view.root.element_handle(), seconds, 1000 / POINTER_HZ])
     view.settle()
     log = view.page.evaluate("() => window.emberLatency")
     times = ("sends", "shows", "arrivals", "decodes")
