@@ -53,6 +53,9 @@ class RunsFast(Protocol):
     def prepare(self, start: Any) -> bool:
         """Have the runtime prepared for runs such as this one, in the background.
 
+        Args:
+            start: From `start`, after `version` was last asked for.
+
         Returns:
             Whether it is ready for the model as it is now.
         """

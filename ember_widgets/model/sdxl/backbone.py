@@ -194,10 +194,13 @@ class SDXL:
             torch.set_num_threads(n_threads)
 
     def _prepared(self, start: UNetStart) -> Mapping[str, Runner]:
-        """The runtime's runners, if they are ready; else it is seen to that they are made."""
+        """The runtime's runners, if they are ready; else it is seen to that they are made.
+
+        The start was asked for just now, so that the UNet need not be looked at again.
+        """
         if self.device.type != "cpu" or self.placement.keep != "all" or not self.fast.is_offered:
             return {}
-        unet, vae = self.sampler.unet_version(), self.vae.version()
+        unet, vae = self.sampler.unet_version, self.vae.version()
         version = None if unet is None or vae is None else (unet, vae, torch.get_num_threads())
         return self.fast.runners(
             version, lambda: {"suffix": self.sampler.part(start), "decoder": self.vae.part(start.latents[:1])}

@@ -134,9 +134,10 @@ class Sampler:
             return None
         return unet, texts, scheduler, torch.get_num_threads()  # threads decide the order of sums
 
+    @property
     def unet_version(self) -> int | None:
-        """Another number after any change of the UNet, see `Watch`."""
-        return self._follow()
+        """The UNet's version as it was when it was last looked at: by `version`, `start` or `run`."""
+        return self._watch.current
 
     def _follow(self) -> int | None:
         """Cut the UNet again if the user has changed it; returns its version, see `Watch`.
@@ -338,7 +339,8 @@ class Sampler:
         Yields:
             After each run of the UNet the latents, and these as it would take them in its next run.
         """
-        self._follow()
+        if self.runner is None:  # else the UNet was looked at when the runner was chosen
+            self._follow()
         if len(edits) > len(self.stages):
             raise ValueError(f"{len(edits)} edits, but only {len(self.stages)} sites; give one per site")
         scheduler = _copied(start.scheduler)  # steps count inside it
