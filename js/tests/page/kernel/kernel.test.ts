@@ -61,9 +61,15 @@ class Bench {
     return this.say("palette", { revision: this.state.revision, verb, arguments: args, commit });
   }
 
-  /** Waits until nothing more is said. */
+  /** Waits for a message. */
+  async answer(kind: Kind): Promise<void> {
+    while (!this.of(kind).length) await new Promise((resolve) => setTimeout(resolve, 2));
+    await this.quiet();
+  }
+
+  /** Waits until nothing more is said. Pictures are packed by other threads, which a busy computer lets wait. */
   async quiet(): Promise<void> {
-    for (let [calm, n] = [0, -1]; calm < 12; [calm, n] = [this.heard.length === n ? calm + 1 : 0, this.heard.length]) {
+    for (let [calm, n] = [0, -1]; calm < 20; [calm, n] = [this.heard.length === n ? calm + 1 : 0, this.heard.length]) {
       await pause();
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -400,7 +406,7 @@ test("a film leads from a kept step to the current one, picture by picture, as a
   await bench.quiet();
   assert.deepEqual(bench.state.film_from, [0]);
   const seq = bench.say("film", { step: 0, form: "apng" });
-  await bench.quiet();
+  await bench.answer("file");
   const counts = bench.of("film").map(({ n_drawn, n }) => `${n_drawn}/${n}`);
   assert.deepEqual([counts[0], counts.at(-1), counts.length], ["1/25", "25/25", 26]);
   const file = bench.last("file");
