@@ -19,6 +19,7 @@ from torch import Tensor
 from ember_widgets.model.engine import export, openvino
 from ember_widgets.model.engine.export import Part
 from ember_widgets.model.engine.runner import Runner
+from ember_widgets.model.engine.threads import n_threads
 
 LOG = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def loaded(folder: Path, dtype: torch.dtype) -> dict[str, Runner]:
     for name, (n_given, *tensors) in checks.items():
         given, expected = tensors[: int(n_given)], tensors[int(n_given) :]
         runner = openvino.OpenVINO(
-            folder / f"{name}.xml", bfloat16=dtype == torch.bfloat16, n_threads=torch.get_num_threads()
+            folder / f"{name}.xml", bfloat16=dtype == torch.bfloat16, n_threads=n_threads()
         )
         bound = BOUND.get(dtype, BOUND[torch.float32])
         for made, right in zip(runner(*given), expected, strict=True):

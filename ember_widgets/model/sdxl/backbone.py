@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ember_widgets.model.backbone import Cut
-from ember_widgets.model.engine import pages
+from ember_widgets.model.engine import pages, threads
 from ember_widgets.model.engine.fast import Fast
 from ember_widgets.model.engine.runner import Runner
 from ember_widgets.model.placement import Placement
@@ -181,17 +181,18 @@ class SDXL:
     @contextlib.contextmanager
     def running_fast(self, start: UNetStart) -> Iterator[None]:
         """See `RunsFast.running_fast`."""
-        n_threads = torch.get_num_threads()
-        if runners := self._prepared(start):
-            self.sampler.runner, self.vae.runner = runners["suffix"], runners["decoder"]
-            # What is left for PyTorch is small. Its other threads would spin while the runtime computes.
-            if self.sampler.runs_in_one_call(start):
-                torch.set_num_threads(1)
-        try:
+        runners = self._prepared(start)
+        if not runners:
             yield
+            return
+        self.sampler.runner, self.vae.runner = runners["suffix"], runners["decoder"]
+        # Of a run in one call, what is left for PyTorch is small.
+        is_short = self.sampler.runs_in_one_call(start)
+        try:
+            with threads.one_thread() if is_short else contextlib.nullcontext():
+                yield
         finally:
             self.sampler.runner = self.vae.runner = None
-            torch.set_num_threads(n_threads)
 
     def _prepared(self, start: UNetStart) -> Mapping[str, Runner]:
         """The runtime's runners, if they are ready; else it is seen to that they are made.
@@ -201,7 +202,7 @@ class SDXL:
         if self.device.type != "cpu" or self.placement.keep != "all" or not self.fast.is_offered:
             return {}
         unet, vae = self.sampler.unet_version, self.vae.version()
-        version = None if unet is None or vae is None else (unet, vae, torch.get_num_threads())
+        version = None if unet is None or vae is None else (unet, vae, threads.n_threads())
         return self.fast.runners(
             version, lambda: {"suffix": self.sampler.part(start), "decoder": self.vae.part(start.latents[:1])}
         )

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ember_widgets.model.engine.export import Part
 from ember_widgets.model.engine.runner import Compiled, Runner
+from ember_widgets.model.engine.threads import n_threads
 from ember_widgets.model.engine.watch import Watch
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.runs import Edit, Run, Start
@@ -132,7 +133,7 @@ class Sampler:
         texts, scheduler = self.texts.version(), self._scheduler_watch.version(self.pipeline.scheduler)
         if unet is None or texts is None or scheduler is None:
             return None
-        return unet, texts, scheduler, torch.get_num_threads()  # threads decide the order of sums
+        return unet, texts, scheduler, n_threads()  # threads decide the order of sums
 
     @property
     def unet_version(self) -> int | None:
