@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
-from ember_widgets.embedded.scenes import GRID, LARGEST, SMALLEST, Array, Layout, Thing
+from ember_widgets.embedded.scenes import GRID, Array, Layout, Thing
 from ember_widgets.embedded.vocabulary import (
     FIRST_GROUND,
     FIRST_SKY,
@@ -19,14 +20,16 @@ from ember_widgets.embedded.vocabulary import (
     look,
 )
 
+SMALLEST, LARGEST = 3, 8  # sides of a thing without a painted shape, in patches
+
 
 def random_layout(
     rng: np.random.Generator, *, styled: float = 0.0, shaped: float = 0.7, faded: float = 0.0
 ) -> Layout:
     """Anything anywhere: landscapes with lakes and holes of blank paper, zero to five objects.
 
-    Half of the objects have their natural size, the others any box of `SMALLEST` to `LARGEST` patches not far
-    from it.
+    Objects without a painted shape have their natural size, or half of them any box of `SMALLEST` to
+    `LARGEST` patches not far from it.
 
     Args:
         rng: Source of all randomness.
@@ -49,12 +52,13 @@ def random_layout(
     for _ in range(rng.choice([0, 1, 2, 3, 4, 5], p=[0.06, 0.24, 0.3, 0.22, 0.12, 0.06])):
         label = FIRST_THING + int(rng.integers(len(LOOKS)))
         height, width = look(label).height, look(label).width
-        if rng.random() < 0.5:
+        shape = painted_shape(rng, *shape_size(rng)) if rng.random() < shaped else None
+        if shape is not None:
+            height, width = shape.shape
+        elif rng.random() < 0.5:
             height, width = (
                 int(np.clip(side + rng.integers(-2, 3), SMALLEST, LARGEST)) for side in (height, width)
             )
-        shape = painted_shape(rng, height, width) if rng.random() < shaped else None
-        height, width = (height, width) if shape is None else shape.shape
         row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
         thing = Thing(label, row, col, height, width, shape)
         if faded and rng.random() < faded:
@@ -65,8 +69,26 @@ def random_layout(
     return Layout(background, tuple(things), _style(rng, styled))
 
 
+def shape_size(rng: np.random.Generator) -> tuple[int, int]:
+    """Height and width of the box that a person paints in: mostly 4 to 9, from 2 to `GRID`; some are long."""
+    kind = rng.random()
+    if kind < 0.08:
+        height, width = rng.integers(11, GRID + 1, 2)
+    elif kind < 0.2:
+        height, width = rng.integers(2, 5, 2)
+    elif kind < 0.36:
+        height, width = rng.permutation([rng.integers(2, 6), rng.integers(6, 15)])
+    else:
+        height = rng.integers(4, 10)
+        width = np.clip(height + rng.integers(-2, 3), 3, 10)
+    return int(height), int(width)
+
+
 def painted_shape(rng: np.random.Generator, height: int, width: int) -> Array:
-    """A shape as a person paints it: an ellipse, dabs of a round brush, a box, or something frayed.
+    """A shape as a person paints it.
+
+    Two of three are compact (an ellipse, dabs of a round brush, a box), the others are a straight or curved
+    stroke, a ring, a corner, a scribble or something frayed.
 
     Returns:
         Bool, in a box of at most (height, width) patches, all four sides of which it touches.
@@ -75,21 +97,49 @@ def painted_shape(rng: np.random.Generator, height: int, width: int) -> Array:
     y, x = (rows - (height - 1) / 2) / (height / 2), (cols - (width - 1) / 2) / (width / 2)
     ellipse = y**2 + x**2 <= 1.05
     kind = rng.random()
-    if kind < 0.4:
+    if kind < 0.28:
         shape = ellipse
-    elif kind < 0.8:
+    elif kind < 0.54:
         radius, shape = min(height, width) / rng.uniform(2.4, 3.6), np.zeros((height, width), bool)
         for _ in range(int(rng.integers(8, 25))):
             at_row = rng.uniform(radius - 0.5, height - 0.5 - radius)
             at_col = rng.uniform(radius - 0.5, width - 0.5 - radius)
             shape |= (rows - at_row) ** 2 + (cols - at_col) ** 2 <= radius**2
-    elif kind < 0.9:
+    elif kind < 0.66:
         shape = np.ones((height, width), bool)
+    elif kind < 0.84:
+        shape = _stroke(rng, height, width, turns=int(rng.choice([0, 1])))
+    elif kind < 0.88:
+        inner = 1 - 2 * rng.uniform(2, 3.5) / min(height, width)
+        shape = ellipse & (y**2 + x**2 > max(inner, 0) * abs(inner))
+    elif kind < 0.92:
+        arm = rng.integers(2, 5)
+        shape = ((rows < arm) | (cols < arm))[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+    elif kind < 0.96:
+        shape = _stroke(rng, height, width, turns=int(rng.integers(2, 5)))
     else:
         shape = ellipse | (rng.random((height, width)) < 0.4)
     kept_rows, kept_cols = np.flatnonzero(shape.any(1)), np.flatnonzero(shape.any(0))
     kept: Array = shape[kept_rows[0] : kept_rows[-1] + 1, kept_cols[0] : kept_cols[-1] + 1]
     return kept
+
+
+def _stroke(rng: np.random.Generator, height: int, width: int, turns: int) -> Array:
+    """The path of a round brush across a box; one turn is a bend, more are a scribble."""
+    brush = min(rng.uniform(2, 5), height, width)
+    low, high = np.full(2, brush / 2), np.array([height, width]) - brush / 2
+    stops = rng.uniform(low, high, (turns + 2, 2))
+    along = int(width > height) if width != height else int(rng.integers(2))
+    stops[[0, -1], along] = low[along], high[along]
+    t = np.linspace(0, 1, 48)[:, None]
+    if turns == 1:
+        path = (1 - t) ** 2 * stops[0] + 2 * t * (1 - t) * stops[1] + t**2 * stops[2]
+    else:
+        path = np.concatenate([a + t * (b - a) for a, b in pairwise(stops)])
+    rows, cols = np.mgrid[:height, :width] + 0.5
+    away = (rows - path[:, :1, None]) ** 2 + (cols - path[:, 1:, None]) ** 2
+    near: Array = away.min(0) <= max(brush / 2, 0.75) ** 2
+    return near
 
 
 def _style(rng: np.random.Generator, share: float) -> int:
