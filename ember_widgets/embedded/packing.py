@@ -106,9 +106,11 @@ def _row(
 
 
 def _sizes(height: int, width: int, tall: float) -> Iterator[tuple[int, int]]:
-    for h in range(min(2, height), height + 1):
-        for w in range(min(2, width), width + 1):
-            if 1 / ASPECT <= h / (w * tall) <= ASPECT:
+    """Sizes near the natural proportions, and the least one, which any shape has room for."""
+    least = (min(2, height), min(2, width))
+    for h in range(least[0], height + 1):
+        for w in range(least[1], width + 1):
+            if 1 / ASPECT <= h / (w * tall) <= ASPECT or (h, w) == least:
                 yield h, w
 
 
