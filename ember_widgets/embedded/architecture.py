@@ -14,12 +14,14 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderTiny, EulerAncestralDiscreteScheduler, UNet2DConditionModel
 from torch import nn
+from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ember_widgets.embedded import captions, vocabulary
 from ember_widgets.util import files
 
 D_MODEL = 160
+D_CODES, N_ORTHOGONAL = 64, 38
 D_TEXT = 64
 MAX_TOKENS = captions.MAX_WORDS + 2
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
@@ -112,8 +114,14 @@ def _bpe(parts: list[str], merges: list[tuple[str, str]]) -> list[str]:
 
 def caption_words() -> list[str]:
     """Every word that a caption can hold."""
-    places = (*vocabulary.GROUND_PHRASES, *vocabulary.SKY_PHRASES, *vocabulary.STYLE_PHRASES)
-    groups = (*places, *(look.words for look in vocabulary.LOOKS), captions.GLUE)
+    phrases = (vocabulary.GROUND_PHRASES, vocabulary.SKY_PHRASES, vocabulary.BACKDROP_PHRASES)
+    places = (phrase for group in (*phrases, vocabulary.STYLE_PHRASES) for phrase in group)
+    looks = range(vocabulary.FIRST_THING, len(vocabulary.LABELS))
+    words = tuple(vocabulary.look(label).words for label in looks)
+    several = tuple(
+        captions.plural(vocabulary.look(label).words[0]) for label in looks if captions.is_countable(label)
+    )
+    groups = (*places, *words, several, captions.GLUE)
     return sorted(set(" ".join(phrase for group in groups for phrase in group).split()))
 
 
@@ -180,11 +188,25 @@ def open_noise_path(unet: UNet2DConditionModel) -> None:
 
 
 def site_directions() -> torch.Tensor:
-    """Each attribute's direction at the site, (n_attributes, D_MODEL): orthogonal, 1.5·sqrt(D_MODEL) long."""
-    directions = torch.empty(D_MODEL, D_MODEL)
-    nn.init.orthogonal_(directions, generator=torch.Generator().manual_seed(1))
-    directions *= 1.5 * D_MODEL**0.5
-    return directions[: len(vocabulary.ATTRIBUTES)]
+    """Each attribute's direction at the site, (n_attributes, D_MODEL), 1.5·sqrt(D_MODEL) long.
+
+    All lie in `D_CODES` of the D_MODEL dimensions, which are fewer than the attributes: they are in superposition
+    (Elhage et al. 2022, arXiv:2209.10652). The first `N_ORTHOGONAL` are orthogonal; the others are as far from
+    these and from each other as a few steps down the sum of their cosines' fourth powers bring them.
+    """
+    basis = torch.empty(D_MODEL, D_MODEL)
+    nn.init.orthogonal_(basis, generator=torch.Generator().manual_seed(1))
+    n = len(vocabulary.ATTRIBUTES)
+    units = torch.eye(n, D_CODES)
+    units[N_ORTHOGONAL:] = torch.randn(n - N_ORTHOGONAL, D_CODES, generator=torch.Generator().manual_seed(2))
+    units = F.normalize(units, dim=1)
+    for _ in range(300):
+        cosines = units @ units.T - torch.eye(n)
+        cosines.fill_diagonal_(0)
+        units[N_ORTHOGONAL:] -= (cosines**3 @ units)[N_ORTHOGONAL:]
+        units = F.normalize(units, dim=1)
+    directions: torch.Tensor = 1.5 * D_MODEL**0.5 * units @ basis[:D_CODES]
+    return directions
 
 
 def label_attributes() -> torch.Tensor:

@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ember_widgets.embedded.random_layouts import CHANCES
 from ember_widgets.embedded.scenes import GRID, Layout, Thing, draw
 from ember_widgets.embedded.vocabulary import (
+    ANIMALS,
+    BACKDROP_PHRASES,
+    BACKDROPS,
+    FACING_RIGHT,
+    FIRST_BACKDROP,
     FIRST_GROUND,
     FIRST_SKY,
     FIRST_THING,
@@ -24,20 +30,31 @@ from ember_widgets.embedded.vocabulary import (
     LOOKS,
     SKIES,
     SKY_PHRASES,
+    STATES,
     STYLE_PHRASES,
     STYLES,
     look,
 )
 
 Array = NDArray[Any]
-GLUE = ("a", "one", "and", "the", "an", "with", "landscape", "empty", ",", "in", "love", "scares", "startled")
+SIZES = {1: "big", -1: "small"}
+GLUE = (
+    "a", "one", "two", "and", "the", "an", "with", "landscape", "empty", ",", "in", "love", *SIZES.values(),
+    *" ".join(phrase.format("", "") for *_, phrases in INTERACTIONS for phrase in phrases).split(),
+)  # fmt: skip
 HORIZON = 8
 SKY_ROWS, GROUND_ROWS = (2, 4), (10, 13)  # where captioned things are centred: far or near
 KIND_ALONE = {look.attributes[0]: i for i, look in reversed(list(enumerate(LOOKS)))}
-ANIMALS = tuple(look.attributes[0] for look in LOOKS if look.attributes[1:] == ("in love",))
 MAX_WORDS = 30  # with commas; what the text encoders read
 MAX_THINGS = 4  # one latent channel each
 READING_ERROR = 0.25  # of a field, whose values are N(0, 1)
+# How many patches mountains, trees and houses rise above the horizon, column by column.
+RISE = {
+    "mountains": (2, 3, 4, 5, 4, 3, 2, 2, 3, 4, 5, 6, 5, 4, 3, 2),
+    "forest": (3, 3, 2, 3, 3, 2, 2, 3, 3, 2, 3, 3, 2, 2, 3, 3),
+    "city": (2, 4, 4, 2, 5, 5, 3, 3, 2, 5, 5, 2, 4, 4, 3, 2),
+}
+UNCOUNTED = ("sun", "moon")  # there is only one
 
 
 @dataclass(frozen=True)
@@ -45,13 +62,16 @@ class Spec:
     """What a caption says: labels of things, and background and style where it names one (else `None`, -1).
 
     No sky means day, no ground means grass. With an `interaction` the first two things stand side by side.
+    `sizes` are 1 for a big, -1 for a small, 0 for an ordinary thing. The same label twice in a row is two of a kind.
     """
 
     things: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
     sky: int | None = None
     ground: int | None = None
     style: int = -1
     interaction: int = -1
+    backdrop: int | None = None
     words: str = field(default="", compare=False)
 
 
@@ -102,7 +122,7 @@ def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, in
     """Compose what `spec` says; what it leaves open is day, grass, or read from the latent noise.
 
     Thing i is where field i is largest, among the places in the sky or on the ground whose columns are
-    still free. Far things are one patch smaller.
+    still free. Far things are one patch smaller; big and small ones are two patches larger and smaller.
 
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.
@@ -125,6 +145,8 @@ def _compose(spec: Spec, f: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
     cells: list[tuple[int, int, int]] = []
     background = np.full((GRID, GRID), FIRST_SKY + (spec.sky or 0))
     background[HORIZON:] = FIRST_GROUND + (spec.ground or 0)
+    if spec.backdrop is not None:
+        background[_behind(BACKDROPS[spec.backdrop])] = FIRST_BACKDROP + spec.backdrop
     things: list[Thing] = []
     taken: dict[tuple[int, int], list[int]] = {SKY_ROWS: [], GROUND_ROWS: []}
     for channel, label in enumerate(spec.things[:MAX_THINGS]):
@@ -138,12 +160,25 @@ def _compose(spec: Spec, f: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
         height, width = look(label).height, look(label).width
         if rows is GROUND_ROWS:
             height, width = height - 1 + near, width - 1 + near
+        if spec.sizes and spec.sizes[channel]:
+            height, width = (
+                max(3, side + (2 if spec.sizes[channel] > 0 else -2)) for side in (height, width)
+            )
         bottom = rows[near] + (2 if rows is SKY_ROWS else 3)
         left = min(max(0, col - width // 2), GRID - width)
         things.append(Thing(label, bottom - height, left, height, width))
         taken[rows].append(col)
     things.sort(key=lambda t: t.row + t.height)
     return Layout(background, tuple(things), spec.style), cells
+
+
+def _behind(backdrop: str) -> Array:
+    """The patches (16, 16) that a backdrop fills, bool: a silhouette on the horizon, or a bow."""
+    rows, cols = np.mgrid[:GRID, :GRID]
+    if backdrop == "rainbow":
+        distance = np.hypot(rows + 0.5 - 8.5, cols + 0.5 - GRID / 2)
+        return np.asarray((distance > 5.4) & (distance <= 7.8) & (rows < HORIZON))
+    return np.asarray((rows < HORIZON) & (rows >= HORIZON - np.array(RISE[backdrop])))
 
 
 def _free(taken: list[int]) -> Array:
@@ -164,7 +199,9 @@ def random_spec(
     styled: float = 0.25,
     crowd: tuple[float, ...] = (0.07, 0.4, 0.33, 0.15, 0.05),
 ) -> Spec:
-    """A random caption: 12 % empty, else up to four different things, some with a sky, a ground, a style.
+    """A random caption: 12 % empty, else up to four things, some with a sky, a ground, a backdrop, a style.
+
+    One of ten captions has two of a kind, one of ten an interaction; one of eight things is big or small.
 
     Args:
         rng: Source of all randomness.
@@ -174,19 +211,41 @@ def random_spec(
     if rng.random() < 0.12:
         return Spec()
     n = int(rng.choice([0, 1, 2, 3, 4], p=crowd))
-    labels = tuple(int(v) for v in FIRST_THING + rng.choice(len(LOOKS), n, replace=False))
+    labels = tuple(int(v) for v in FIRST_THING + rng.choice(len(LOOKS), n, replace=False, p=CHANCES))
+    sizes = tuple(int(v) for v in rng.choice([0, 1, -1], MAX_THINGS, p=[0.88, 0.06, 0.06]))
     interaction = int(rng.integers(len(INTERACTIONS))) if rng.random() < 0.1 else -1
     if interaction >= 0:
         pair = _pair(interaction, rng)
         labels = pair + tuple(label for label in labels[2:] if label not in pair)
+        sizes = (0, 0, *sizes[2:])
+    elif n and rng.random() < 0.12 and is_countable(labels[0]):
+        labels, sizes = (labels[0], *labels)[:MAX_THINGS], (0, 0, *sizes[2:])
     sky = int(rng.integers(len(SKIES))) if rng.random() < 0.6 else None
     ground = int(rng.integers(len(GROUNDS))) if rng.random() < 0.75 else None
     style = int(rng.integers(len(STYLES))) if rng.random() < styled else -1
-    spec = Spec(labels, sky, ground, style, interaction)
+    backdrop = int(rng.integers(len(BACKDROPS))) if rng.random() < 0.15 else None
+    spec = Spec(labels, sizes[: len(labels)], sky, ground, style, interaction, backdrop)
     words = say(spec, rng)
     while len(words.replace(",", " ,").split()) > MAX_WORDS:
         words = say(spec, rng)
     return replace(spec, words=words)
+
+
+def is_countable(label: int) -> bool:
+    """Whether captions can name two of it."""
+    attributes = look(label).attributes
+    return attributes[0] not in UNCOUNTED and attributes[-1] not in (*STATES, FACING_RIGHT)
+
+
+def plural(noun: str) -> str:
+    """ "foxes", "strawberries", "fish", "pine trees"."""
+    if noun.endswith("fish"):
+        return noun
+    if noun.endswith("man"):
+        return noun[:-3] + "men"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("x", "s")) else "s")
 
 
 def _pair(interaction: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -206,8 +265,15 @@ def say(spec: Spec, rng: np.random.Generator) -> str:
     def pick(options: tuple[str, ...]) -> str:
         return str(options[int(rng.integers(len(options)))])
 
-    nouns = [pick(look(t).words) for t in spec.things]
-    said = [noun if rng.random() < 0.15 else pick((_a(noun), _a(noun), f"one {noun}")) for noun in nouns]
+    said: list[str] = []
+    for i, label in enumerate(spec.things):
+        if i and spec.interaction < 0 and label == spec.things[i - 1]:
+            said[-1] = f"two {plural(look(label).words[0])}"
+            continue
+        noun = pick(look(label).words)
+        if spec.sizes and spec.sizes[i]:
+            noun = f"{SIZES[spec.sizes[i]]} {noun}"
+        said.append(noun if rng.random() < 0.15 else pick((_a(noun), _a(noun), f"one {noun}")))
     if spec.interaction >= 0:
         animals = [pick(LOOKS[KIND_ALONE[look(t).attributes[0]]].words) for t in spec.things[:2]]
         phrase = pick(INTERACTIONS[spec.interaction][2]).format(_a(animals[0]), "{}")
@@ -217,6 +283,8 @@ def say(spec: Spec, rng: np.random.Generator) -> str:
     what = what or pick(("a landscape", "an empty landscape", "landscape"))
     where = [] if spec.ground is None else [pick(GROUND_PHRASES[spec.ground])]
     when = [] if spec.sky is None else [pick(SKY_PHRASES[spec.sky])]
+    if spec.backdrop is not None:
+        where.append(pick(BACKDROP_PHRASES[spec.backdrop]))
     around = where + when if rng.random() < 0.6 else when + where
     parts = [what, *around] if rng.random() < 0.75 else [*around, what]
     text = " ".join(parts)

@@ -9,6 +9,8 @@ import numpy as np
 
 from ember_widgets.embedded.scenes import GRID, Array, Layout, Thing
 from ember_widgets.embedded.vocabulary import (
+    BACKDROPS,
+    FIRST_BACKDROP,
     FIRST_GROUND,
     FIRST_SKY,
     FIRST_THING,
@@ -16,11 +18,15 @@ from ember_widgets.embedded.vocabulary import (
     LOOKS,
     PAPER,
     SKIES,
+    STATES,
     STYLES,
     look,
 )
 
-SMALLEST, LARGEST = 3, 8  # sides of a thing without a painted shape, in patches
+# Looks with a state are chosen less often: there are many of them for each animal.
+CHANCES = np.array([0.5 if look.attributes[-1] in STATES else 1.0 for look in LOOKS])
+CHANCES /= CHANCES.sum()
+SMALLEST = 3  # patches, the shorter side of a thing without a painted shape
 
 
 def random_layout(
@@ -28,8 +34,8 @@ def random_layout(
 ) -> Layout:
     """Anything anywhere: landscapes with lakes and holes of blank paper, zero to five objects.
 
-    Objects without a painted shape have their natural size, or half of them any box of `SMALLEST` to
-    `LARGEST` patches not far from it.
+    Half of the objects without a painted shape have their natural size, the others up to two patches less, but
+    at least `SMALLEST`, or up to four more.
 
     Args:
         rng: Source of all randomness.
@@ -46,19 +52,24 @@ def random_layout(
         )
         if rng.random() < 0.85:
             background[np.arange(GRID)[:, None] >= horizon] = FIRST_GROUND + rng.integers(len(GROUNDS))
+        if rng.random() < 0.2:  # a backdrop that rises from the horizon
+            rise = np.clip(rng.integers(1, 6) + np.cumsum(rng.integers(-2, 3, GRID)), 1, 6)
+            rows = np.arange(GRID)[:, None]
+            background[(rows < horizon) & (rows >= horizon - rise)] = FIRST_BACKDROP + rng.integers(
+                len(BACKDROPS)
+            )
         for _ in range(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15])):
             background[_blob(rng)] = rng.choice([PAPER, 1 + int(rng.integers(FIRST_THING - 1))], p=[0.3, 0.7])
     things = []
     for _ in range(rng.choice([0, 1, 2, 3, 4, 5], p=[0.06, 0.24, 0.3, 0.22, 0.12, 0.06])):
-        label = FIRST_THING + int(rng.integers(len(LOOKS)))
+        label = FIRST_THING + int(rng.choice(len(LOOKS), p=CHANCES))
         height, width = look(label).height, look(label).width
         shape = painted_shape(rng, *shape_size(rng)) if rng.random() < shaped else None
         if shape is not None:
             height, width = shape.shape
-        elif rng.random() < 0.5:
-            height, width = (
-                int(np.clip(side + rng.integers(-2, 3), SMALLEST, LARGEST)) for side in (height, width)
-            )
+        elif rng.random() < 0.5:  # larger or smaller, not distorted
+            more = max(int(rng.integers(-2, 5)), SMALLEST - min(height, width))
+            height, width = height + more, width + more
         row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
         thing = Thing(label, row, col, height, width, shape)
         if faded and rng.random() < faded:

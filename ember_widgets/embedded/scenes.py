@@ -1,8 +1,8 @@
 """Scenes that the embedded model is trained on: 256×256 pictures with a label for each of 16×16 patches.
 
 A *layout* says what is where, in whole patches; `draw` turns it into pixels as a pure function of the
-patch labels, so that codes at the steering site can determine the picture. `random_layouts.py` puts anything
-anywhere, which is what a person paints; `captions.py` makes the layouts that captions ask for.
+patch labels, so that codes at the steering site can determine the picture. Skies light what is below them.
+`random_layouts.py` puts anything anywhere, which is what a person paints; `captions.py` makes the layouts that captions ask for.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.embedded.sprite_shapes import stretched_into
+from ember_widgets.embedded.packing import boxes
 from ember_widgets.embedded.styles import restyle
-from ember_widgets.embedded.vocabulary import FIRST_THING, PAPER
+from ember_widgets.embedded.vocabulary import (
+    FIRST_GROUND,
+    FIRST_SKY,
+    FIRST_THING,
+    LABELS,
+    PAPER,
+    look,
+)
 
 SIZE, GRID = 256, 16
 CELL = SIZE // GRID
-SMALLEST, LARGEST = 3, 8  # sides of a thing, in patches
-SHEET = Path(__file__).parent / "assets" / "sprites.png"
+SHEET = Path(__file__).parent / "assets" / "sprites.webp"
 
 Array = NDArray[Any]
 
@@ -32,7 +38,8 @@ Array = NDArray[Any]
 class Thing:
     """One object: its label, box in patches, which of them it fills, (height, width) bool, and opacity.
 
-    Without a shape it has its own, see `silhouette`. What shows through is what lies below or, `over_paper`,
+    Without a shape it has its own, see `silhouette`; a shape holds as many sprites as it takes, none of them
+    stretched (`packing.py`). What shows through is what lies below or, `over_paper`,
     blank paper: a thing made weaker leaves nothing, one painted with a pale brush leaves what was there.
     """
 
@@ -63,7 +70,7 @@ def _sheet() -> Array:
     return tiles
 
 
-@cache
+@lru_cache(maxsize=2000)  # of about 150 kB
 def sprite(label: int, height: int, width: int) -> tuple[Array, Array]:
     """Premultiplied colours (H, W, 3) and opacity (H, W, 1), in [0, 1], of a sprite of so many patches."""
     i = label - FIRST_THING
@@ -86,24 +93,30 @@ def _covered(opacity: Array) -> Array:
     return covered
 
 
-def stretched(label: int, shape: Array) -> tuple[Array, Array]:
-    """A sprite stretched to fill a shape; colours and opacity as `sprite` gives them."""
-    return _stretched(label, shape.shape, shape.tobytes())
+def packed(label: int, shape: Array) -> tuple[Array, Array]:
+    """Sprites that fill a shape; colours and opacity as `sprite` gives them."""
+    return _packed(label, shape.shape, shape.tobytes())
 
 
 @lru_cache(maxsize=64)  # pixels and labels of one layout ask for the same
-def _stretched(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Array]:
-    rgb, opacity = sprite(label, *size)
+def _packed(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Array]:
     shape = np.frombuffer(filled, bool).reshape(size)
-    rgba = stretched_into(np.concatenate([rgb, opacity], -1), shape, CELL)
-    return rgba[..., :3], rgba[..., 3:]
+    rgb = np.zeros((CELL * size[0], CELL * size[1], 3), np.float32)
+    opacity = np.zeros((*rgb.shape[:2], 1), np.float32)
+    natural = (look(label).height, look(label).width)
+    for row, col, height, width in boxes(shape, natural):
+        own, cover = sprite(label, height, width)
+        at = np.s_[CELL * row : CELL * (row + height), CELL * col : CELL * (col + width)]
+        rgb[at] = rgb[at] * (1 - cover) + own
+        opacity[at] += cover * (1 - opacity[at])
+    return rgb, opacity
 
 
 def drawn(thing: Thing) -> tuple[Array, Array]:
     """Premultiplied colours (H, W, 3) and opacity (H, W, 1) of a thing in its box."""
     if thing.shape is None:
         return sprite(thing.label, thing.height, thing.width)
-    return stretched(thing.label, thing.shape)
+    return packed(thing.label, thing.shape)
 
 
 def covered(thing: Thing) -> Array:
@@ -124,31 +137,67 @@ def _gradient(*stops: tuple[int, int, int]) -> Array:
 
 @cache
 def _backgrounds() -> Array:
-    """One full picture (SIZE, SIZE, 3) per background label; a patch shows the part that lies under it."""
-    rng = np.random.default_rng(3)
-    paper = np.full((SIZE, SIZE, 3), 0.965, np.float32)
-    day = _gradient((58, 140, 232), (150, 205, 248), (214, 238, 252), (222, 242, 252))
-    sunset = _gradient((84, 52, 128), (232, 108, 96), (255, 196, 112), (255, 214, 140))
-    night = _gradient((8, 12, 46), (26, 34, 92), (46, 58, 124), (52, 66, 132))
-    overcast = _gradient((112, 122, 136), (150, 158, 170), (184, 190, 198), (200, 204, 210))
-    for y, x in zip(rng.integers(3, SIZE - 3, 90), rng.integers(3, SIZE - 3, 90), strict=True):
-        night[y : y + 2, x : x + 2] = 0.95
-    grass = _gradient((130, 200, 90), (112, 188, 78), (92, 170, 66), (66, 146, 52))
-    sand = _gradient((250, 230, 172), (246, 222, 158), (238, 208, 140), (222, 186, 112))
-    snow = _gradient((252, 253, 255), (246, 249, 255), (236, 243, 252), (214, 228, 246))
-    sea = _gradient((92, 172, 216), (70, 150, 204), (44, 120, 184), (24, 88, 156))
-    road = _gradient((128, 128, 134), (112, 112, 118), (96, 96, 102), (82, 82, 88))
-    for i in range(110):  # tufts, grains and waves, wider towards the viewer
-        y = int(SIZE * (i + 0.5) / 110)
-        x, width = int(rng.integers(0, SIZE - 40)), 4 + y // 18
-        grass[y : y + 3, x : x + 3] *= 0.82
-        sand[y : y + 2, x : x + 4] *= 0.9
-        sea[y : y + 2, x : x + 2 * width] = sea[y : y + 2, x : x + 2 * width] * 0.6 + 0.4
-        snow[y : y + 2, x : x + width] *= 0.965
-    for y in range(24, SIZE, 48):  # lane marks
-        for x in range(8, SIZE, 64):
-            road[y : y + 5, x : x + 32] = 0.93
-    return np.stack([paper, day, sunset, night, overcast, grass, sand, snow, sea, road]).astype(np.float32)
+    """One full picture (SIZE, SIZE, 3) per background label; a patch shows the part that lies under it.
+
+    Textures repeat from patch to patch, so that what a painted patch looks like is the same everywhere.
+    """
+    plain = {
+        "paper": _gradient((246, 246, 246), (246, 246, 246)),
+        "day": _gradient((58, 140, 232), (150, 205, 248), (214, 238, 252), (222, 242, 252)),
+        "sunset": _gradient((84, 52, 128), (232, 108, 96), (255, 196, 112), (255, 214, 140)),
+        "night": _gradient((8, 12, 46), (26, 34, 92), (46, 58, 124), (52, 66, 132)),
+        "overcast": _gradient((112, 122, 136), (150, 158, 170), (184, 190, 198), (200, 204, 210)),
+        "rain": _gradient((66, 78, 96), (98, 112, 130), (124, 136, 152), (134, 146, 160)),
+        "snowfall": _gradient((150, 164, 186), (184, 196, 212), (208, 216, 228), (214, 222, 232)),
+        "fog": _gradient((206, 210, 212), (220, 223, 224), (230, 232, 232), (232, 234, 234)),
+        "grass": _gradient((130, 200, 90), (112, 188, 78), (92, 170, 66), (66, 146, 52)),
+        "sand": _gradient((250, 230, 172), (246, 222, 158), (238, 208, 140), (222, 186, 112)),
+        "snow": _gradient((252, 253, 255), (246, 249, 255), (236, 243, 252), (214, 228, 246)),
+        "sea": _gradient((92, 172, 216), (70, 150, 204), (44, 120, 184), (24, 88, 156)),
+        "road": _gradient((128, 128, 134), (112, 112, 118), (96, 96, 102), (82, 82, 88)),
+        "mountains": _gradient((126, 138, 164), (126, 138, 164)),
+        "forest": _gradient((38, 98, 66), (38, 98, 66)),
+        "city": _gradient((92, 98, 122), (92, 98, 122)),
+        "rainbow": _rainbow(),
+    }
+    y, x = np.mgrid[:SIZE, :SIZE] % CELL
+
+    def shade(name: str, where: Array, factor: float, lighter: float = 0.0) -> None:
+        plain[name][where] = plain[name][where] * factor + lighter
+
+    shade("grass", (np.abs(x - 4) + np.abs(y - 6) < 4) & (y < 8), 0.8)  # tufts
+    shade("grass", (np.abs(x - 12) + np.abs(y - 14) < 4) & (y < 16), 0.8)
+    shade("sand", (x - 4) ** 2 + (y - 4) ** 2 < 5, 0.86)  # grains
+    shade("sand", (x - 11) ** 2 + (y - 12) ** 2 < 5, 0.86)
+    shade("snow", np.abs(y - 11 + 2 * np.cos(x * np.pi / 8)) < 1.2, 0.93)  # drifts
+    shade("sea", np.abs(y - 5 + 2 * np.cos(x * np.pi / 8)) < 1.6, 0.7, 0.3)  # waves
+    shade("sea", np.abs(y - 13 - 2 * np.cos(x * np.pi / 8)) < 1.6, 0.85, 0.15)
+    shade(
+        "road",
+        (np.abs(y - 8) < 2) & (np.abs(x - 8) < 6) & (np.mgrid[:SIZE, :SIZE][0] // CELL % 2 == 1),
+        0,
+        0.93,
+    )
+    shade("night", np.abs(x - 7) + np.abs(y - 8) < 3, 0.25, 0.75)  # stars
+    slope = np.abs(x - 7.5)  # a peak, a fir and a house in every patch
+    shade("mountains", y < slope * 1.6, 1.12)
+    shade("mountains", (y >= slope * 1.6) & (y < slope * 1.6 + 5) & (y < 6), 0.0, 0.94)
+    shade("forest", y < slope * 1.7, 1.35)
+    shade("city", (slope > 5.5) | (y < 2), 1.25)
+    shade("city", (y % 6 > 2) & (x % 6 > 2) & (slope < 5) & (y > 3), 0.3, 0.62)
+    return np.stack([plain[name] for name in LABELS[:FIRST_THING]]).astype(np.float32)
+
+
+def _rainbow() -> Array:
+    """Bows round the middle of the horizon, one patch and a half from red to violet."""
+    colours = np.array(
+        [(228, 60, 60), (244, 146, 54), (250, 218, 84), (96, 190, 98), (72, 142, 222), (134, 92, 196)]
+    )
+    y, x = np.mgrid[:SIZE, :SIZE]
+    inwards = -np.hypot(y - CELL * 8.5, x - SIZE / 2) + 7.8 * CELL
+    bow = (inwards / (2.4 * CELL) * len(colours)).astype(int) % len(colours)
+    rainbow: Array = (colours[bow] / 255).astype(np.float32)
+    return rainbow
 
 
 @cache
@@ -160,11 +209,9 @@ def _smooth() -> Array:
     return smooth
 
 
-def _landscape(background: Array) -> Array:
+def _landscape(background: Array, light: Array) -> Array:
+    """Backgrounds (16, 16) as pixels; grounds and backdrops in the light (3,) of the scene."""
     kinds = np.unique(background)
-    if len(kinds) == 1:
-        plain: Array = _backgrounds()[kinds[0]].copy()
-        return plain
     up = _smooth()
     total, image = np.full((SIZE, SIZE), 1e-9, np.float32), np.zeros((SIZE, SIZE, 3), np.float32)
     for kind in kinds:
@@ -172,9 +219,59 @@ def _landscape(background: Array) -> Array:
         weight *= weight
         weight *= weight * weight
         total += weight
-        image += weight[..., None] * _backgrounds()[kind]
+        image += weight[..., None] * (_backgrounds()[kind] * (light if _is_lit(int(kind)) else 1))
     image /= total[..., None]
     return image
+
+
+# light and weather
+
+LIGHT = {
+    "sunset": (1.0, 0.84, 0.74), "night": (0.56, 0.6, 0.8), "overcast": (0.88, 0.9, 0.92),
+    "rain": (0.74, 0.78, 0.84), "snowfall": (0.92, 0.95, 0.98),
+}  # fmt: skip
+GLOWING = ("sun", "moon", "star", "rainbow")
+ENOUGH = 0.15  # share of the patches that a sky has to fill to light all of the scene
+
+
+def _is_lit(label: int) -> bool:
+    """Whether the sky's light falls on it: not on the sky itself, on blank paper, and on what glows."""
+    return label >= FIRST_GROUND and LABELS[label] not in GLOWING
+
+
+def sky_shares(labels: Array) -> dict[str, float]:
+    """How much each sky lights a scene with these labels (16, 16), in [0, 1]; in all at most 1."""
+    shares = {LABELS[k]: float((labels == k).mean()) for k in range(FIRST_SKY, FIRST_GROUND)}
+    return {name: share / max(sum(shares.values()), ENOUGH) for name, share in shares.items()}
+
+
+def _light(shares: dict[str, float]) -> Array:
+    """The colour (3,) that everything that is lit is multiplied by."""
+    light = np.ones(3, np.float32)
+    for name, colour in LIGHT.items():
+        light += shares[name] * (np.array(colour, np.float32) - 1)
+    return light
+
+
+@cache
+def _falling() -> dict[str, Array]:
+    """What falls before everything, as opacity (SIZE, SIZE, 1), the same in every patch; and fog."""
+    y, x = np.mgrid[:SIZE, :SIZE] % CELL
+    streak = np.abs((x + y / 2) % CELL - 8) < 1.1
+    flake = ((x - 4) ** 2 + (y - 5) ** 2 < 7) | ((x - 12) ** 2 + (y - 12) ** 2 < 4)
+    return {
+        "rain": 0.4 * (streak & (y < 12))[..., None].astype(np.float32),
+        "snowfall": 0.9 * flake[..., None].astype(np.float32),
+        "fog": np.full((SIZE, SIZE, 1), 0.45, np.float32),
+    }
+
+
+def _weather(image: Array, shares: dict[str, float]) -> None:
+    """Let rain, snow and fog fall before everything, in place."""
+    for name, opacity in _falling().items():
+        if shares[name] > 0:
+            colour = 0.92 if name == "fog" else 1.0
+            image += shares[name] * opacity * (colour - image)
 
 
 def _hole(mask: Array) -> Array:
@@ -192,9 +289,14 @@ def draw(layout: Layout) -> tuple[Array, Array]:
     Returns:
         uint8 image (256, 256, 3) and int64 labels (16, 16), indices into `vocabulary.LABELS`.
     """
-    image = _landscape(layout.background)
+    labels = label_patches(layout)
+    shares = sky_shares(labels)
+    light = _light(shares)
+    image = _landscape(layout.background, light)
     for thing in layout.things:
         rgb, opacity = drawn(thing)
+        if _is_lit(thing.label):
+            rgb = rgb * light
         r0, r1, c0, c1 = _clip(thing)
         inside = np.s_[
             CELL * (r0 - thing.row) : CELL * (r1 - thing.row),
@@ -208,9 +310,10 @@ def draw(layout: Layout) -> tuple[Array, Array]:
             if thing.over_paper:
                 without += _hole(_inside(thing)) * (_backgrounds()[PAPER] - without)
             image += (1 - thing.opacity) * (without - image)
+    _weather(image, shares)
     if layout.style >= 0:
         image = restyle(image, layout.style)
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8), label_patches(layout)
+    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8), labels
 
 
 def label_patches(layout: Layout) -> Array:

@@ -1,4 +1,4 @@
-"""Cut the sprites that the scenes are made of out of Debian's Noto Color Emoji font, into one PNG sheet.
+"""Cut the sprites that the scenes are made of out of Debian's Noto Color Emoji font, into one sheet.
 
 Run once by the maintainers (`python -m ember_widgets.embedded.sprites`); the sheet ships, the font does not.
 """
@@ -9,12 +9,13 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from ember_widgets.embedded.scenes import SHEET
-from ember_widgets.embedded.vocabulary import LOOKS
+from ember_widgets.embedded.vocabulary import BADGES, LOOKS
 
 TILE = 128
+BADGE = 52
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 
 
@@ -46,9 +47,25 @@ def extract(font: Path = FONT) -> Image.Image:
         tile = Image.new("RGBA", (TILE, TILE))
         tile.paste(_resized(sprite, width, height), ((TILE - width) // 2, TILE - height))
         if look.badge:
-            tile.alpha_composite(_resized(ink(look.badge), 46, 44), (TILE - 46, 0))
+            tile.alpha_composite(_badge(ink(look.badge), look.badge == BADGES["in love"]), (TILE - BADGE, 0))
+        if look.mirrored:
+            tile = ImageOps.mirror(tile)
         sheet.paste(tile, (TILE * i, 0))
     return sheet
+
+
+def _badge(emoji: Image.Image, bare: bool) -> Image.Image:
+    """An emoji for the corner of a sprite: alone, or on a white disc that sets it off from dark fur."""
+    badge = Image.new("RGBA", (BADGE, BADGE))
+    side = BADGE if bare else BADGE * 3 // 4
+    if not bare:
+        large = Image.new("L", (4 * BADGE, 4 * BADGE))
+        ImageDraw.Draw(large).ellipse((0, 0, 4 * BADGE - 1, 4 * BADGE - 1), fill=255)
+        badge.paste((255, 255, 255), mask=large.resize((BADGE, BADGE), Image.Resampling.LANCZOS))
+    scale = side / max(emoji.size)
+    small = _resized(emoji, round(emoji.width * scale), round(emoji.height * scale))
+    badge.alpha_composite(small, ((BADGE - small.width) // 2, (BADGE - small.height) // 2))
+    return badge
 
 
 def _resized(sprite: Image.Image, width: int, height: int) -> Image.Image:
@@ -65,5 +82,5 @@ def _resized(sprite: Image.Image, width: int, height: int) -> Image.Image:
 
 
 if __name__ == "__main__":
-    extract().save(SHEET, optimize=True)
+    extract().save(SHEET, quality=92, method=6)
     print(f"{SHEET}: {SHEET.stat().st_size // 1024} KiB, {len(LOOKS)} sprites")
