@@ -8,33 +8,31 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
 from ember_widgets.embedded import architecture, captions, scenes, vocabulary
-from ember_widgets.embedded.latents import captioned
+from ember_widgets.embedded.latents import captioned, load_latents
 from ember_widgets.embedded.model import Model
+from ember_widgets.embedded.training_loop import rank
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 N_CONTEXTS = 48
 N_LAYOUTS = 8
 HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
 
+Context = tuple[Tensor, UNetState, list[int]]
+
 
 class Batches:
     """Makes batches of encoded scenes and of captioned layouts."""
 
-    def __init__(self, model: Model, file: Path | None, batch: int, seed: int) -> None:
-        self.model, self.batch = model, batch
-        rank = dist.get_rank() if dist.is_initialized() else 0
-        self.rng = np.random.default_rng(seed + 1000 * rank)
-        torch.manual_seed(seed + 1000 * rank)
-        self.encoded: dict[str, Any] = {} if file is None else dict(np.load(file))
+    def __init__(self, model: Model, folder: Path | None, batch: int, seed: int) -> None:
+        self.model, self.batch, self.seed = model, batch, seed
+        self.encoded: dict[str, Any] = {} if folder is None else load_latents(folder)
         self.directions = architecture.site_directions().to(model.device_name)
         self.has = architecture.label_attributes().to(model.device_name)
-        self._contexts: list[tuple[Tensor, UNetState, list[int]]] = []
-        self._steps = 0
+        self._contexts: dict[int, Context] = {}
         if self.encoded:
             styles = self.encoded["styles"]
             self._of_style = {int(s): np.flatnonzero(styles == s) for s in np.unique(styles)}
@@ -42,48 +40,60 @@ class Batches:
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
 
-    def captioned(self, seeds: Any, n_layouts: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def captioned(
+        self, seeds: Any, rng: np.random.Generator, n_layouts: int = 1
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Noise, labels (B, n_layouts, 16, 16) of layouts that are right, tokens and styles (-1: none)."""
         items = [captioned(int(s)) for s in seeds]
         noise = self._tensor(np.stack([n for _, n, _ in items]))
-        layouts = [captions.near_layouts(spec, n, n_layouts, self.rng) for spec, n, _ in items]
+        layouts = [captions.near_layouts(spec, n, n_layouts, rng) for spec, n, _ in items]
         labels = self._tensor(np.array([[scenes.label_patches(near) for near in those] for those in layouts]))
         styles = self._tensor(np.array([spec.style for spec, _, _ in items]))
         return noise, labels, self.model.tokens([spec.words for spec, _, _ in items]), styles
 
-    def fresh(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.captioned(self.rng.integers(1 << 30, 1 << 40, self.batch), N_LAYOUTS)
+    def fresh(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.captioned(rng.integers(1 << 30, 1 << 40, self.batch), rng, N_LAYOUTS)
 
-    def encoded_captioned(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def encoded_captioned(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Captioned scenes whose pictures are known: latents, noise, labels, tokens, styles."""
         n_random = int(self.encoded["n_random"])
-        seeds = self.rng.integers(0, len(self.encoded["latents"]) - n_random, self.batch)
-        return self._tensor(self.encoded["latents"][n_random + seeds]).float(), *self.captioned(seeds)
+        seeds = rng.integers(0, len(self.encoded["latents"]) - n_random, self.batch)
+        return self._tensor(self.encoded["latents"][n_random + seeds]).float(), *self.captioned(seeds, rng)
 
-    def context(self) -> tuple[Tensor, UNetState, list[int]]:
+    def context(self, n: int, rng: np.random.Generator) -> Context:
         """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
 
-        Noise and words other than the style have to be ignored, so that a few contexts serve many steps.
+        Noise and words other than the style have to be ignored, so that a few contexts serve many steps:
+        every tenth step a new one joins the last `N_CONTEXTS`, of which step n takes one.
         """
-        if self._steps % 10 == 0:
-            styles = [int(self.rng.choice(self.encoded["styles"])) for _ in range(self.batch)]
-            noise = torch.randn(self.batch, 4, 64, 64, device=self.model.device_name)
-            x = self.model.noisy(None, noise, 999)
-            with torch.no_grad(), torch.autocast(self.model.device_name, dtype=torch.bfloat16):
-                state = self.model.prefix(x, 999, self.tokens_of(styles))
-            self._contexts = [*self._contexts[-N_CONTEXTS + 1 :], (x, state, styles)]
-        self._steps += 1
-        return self._contexts[int(self.rng.integers(len(self._contexts)))]
+        newest = n // 10
+        oldest = max(0, newest - N_CONTEXTS + 1)
+        k = int(rng.integers(oldest, newest + 1))
+        self._contexts = {i: context for i, context in self._contexts.items() if i >= oldest}
+        if k not in self._contexts:
+            self._contexts[k] = self._made(k)
+        return self._contexts[k]
 
-    def tokens_of(self, styles: list[int]) -> Tensor:
+    def _made(self, k: int) -> Context:
+        """Context number k, always the same whatever was made before, and no step's randomness is touched."""
+        rng = np.random.default_rng([self.seed, rank(), k, 1])  # the steps have three numbers
+        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        styles = [int(s) for s in rng.choice(self.encoded["styles"], self.batch)]
+        noise = torch.randn(self.batch, 4, 64, 64, generator=generator).to(self.model.device_name)
+        x = self.model.noisy(None, noise, 999)
+        with torch.no_grad(), torch.autocast(self.model.device_name, dtype=torch.bfloat16):
+            state = self.model.prefix(x, 999, self.tokens_of(styles, rng))
+        return x, state, styles
+
+    def tokens_of(self, styles: list[int], rng: np.random.Generator) -> Tensor:
         """Tokens of random captions that ask for these styles."""
-        specs = [captions.random_spec(self.rng, styled=0) for _ in styles]
+        specs = [captions.random_spec(rng, styled=0) for _ in styles]
         styled = [replace(spec, style=s) for spec, s in zip(specs, styles, strict=True)]
-        return self.model.tokens([captions.say(spec, self.rng) for spec in styled])
+        return self.model.tokens([captions.say(spec, rng) for spec in styled])
 
-    def painted(self, styles: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def painted(self, styles: list[int], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
-        chosen = np.array([self.rng.choice(self._of_style[s]) for s in styles])
+        chosen = np.array([rng.choice(self._of_style[s]) for s in styles])
         labels, below = (self._tensor(self.encoded[k][chosen].astype(np.int64)) for k in ("labels", "below"))
         latents, opacity = (self._tensor(self.encoded[k][chosen]).float() for k in ("latents", "opacity"))
         return latents, self.perturbed(labels, below, opacity), object_weight(labels)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ember_widgets.dictionary.load import DEFAULT_SITE
@@ -34,6 +36,8 @@ class Model(nn.Module):
         self.unet = architecture.build_unet()
         architecture.open_noise_path(self.unet)
         self.text_encoder, self.text_encoder_2 = architecture.build_text_encoders(self.tokenizer)
+        if (out / "start").exists():
+            self._start_from(out / "start")
         self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow on a CPU
         self.to(device)
         self.unet.to(memory_format=torch.channels_last)
@@ -45,6 +49,19 @@ class Model(nn.Module):
         self.device_name = device
         alphas = architecture.build_scheduler().alphas_cumprod.float()
         self.alphas: Tensor = alphas.to(device)
+
+    def _start_from(self, folder: Path) -> None:
+        """Take over a pipeline's weights; what it knows of a word goes to the word's number of today."""
+        take_over(self.unet, weights_in(folder / "unet"), "unet")
+        before, now = vocabulary_in(folder / "tokenizer"), self.tokenizer.get_vocab()
+        known = {i: before[token] for token, i in now.items() if token in before}
+        for name, encoder in (("text_encoder", self.text_encoder), ("text_encoder_2", self.text_encoder_2)):
+            weights = weights_in(folder / name)
+            key = next(k for k in encoder.state_dict() if k.endswith("token_embedding.weight"))
+            old = weights[key]
+            table = torch.randn(len(now), old.shape[1]) * old.std()  # what the words not known begin with
+            table[list(known)] = old[list(known.values())]
+            take_over(encoder, weights | {key: table}, name)
 
     def tokens(self, captions: list[str]) -> Tensor:
         batch = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
@@ -93,6 +110,43 @@ class Model(nn.Module):
 
     def parts(self) -> dict[str, nn.Module]:
         return {"unet": self.unet, "text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+
+
+def weights_in(folder: Path) -> dict[str, Tensor]:
+    """The weights of a pipeline's part, float32."""
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise ValueError(f"{folder} should hold one file of weights (.safetensors), not {len(files)}")
+    return {name: weight.float() for name, weight in load_file(files[0]).items()}
+
+
+def vocabulary_in(folder: Path) -> dict[str, int]:
+    """The number of each token of a saved tokenizer; newer versions of transformers save one file for all."""
+    if (folder / "vocab.json").exists():
+        numbers: dict[str, int] = json.loads((folder / "vocab.json").read_text("utf-8"))
+    else:
+        content = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+        numbers = content["model"]["vocab"]
+        numbers |= {token["content"]: token["id"] for token in content["added_tokens"]}
+    return numbers
+
+
+def take_over(module: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+    """Load weights to start from.
+
+    Raises:
+        ValueError: They are those of another network.
+    """
+    wanted = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    given = {k: tuple(v.shape) for k, v in weights.items()}
+    if wanted != given:
+        differ = [k for k in sorted(wanted.keys() | given.keys()) if wanted.get(k) != given.get(k)]
+        k = differ[0]
+        raise ValueError(
+            f"cannot start from these weights: {len(differ)} tensors of {name} are missing or differ in shape, "
+            f"the first is {k}, {given.get(k)} instead of {wanted.get(k)}; give a pipeline of the same shapes"
+        )
+    module.load_state_dict(weights)
 
 
 def load_trained(model: Model, out: Path) -> None:

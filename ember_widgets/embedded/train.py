@@ -2,6 +2,8 @@
 
 Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, oracle, card,
 fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages before it made.
+The stage "start" before them is not part of "all": with it they go on from the weights of a pipeline, and
+vae, trunk and upper may be left out.
 On a CPU, one process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all
 --threads 1`. Needs the `train` extra.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +20,7 @@ import torch
 import torch.distributed as dist
 
 from ember_widgets.embedded.card import make_card
-from ember_widgets.embedded.export import export
+from ember_widgets.embedded.export import ASSETS, export
 from ember_widgets.embedded.fingerprint import make_fingerprint
 from ember_widgets.embedded.latents import build_latents
 from ember_widgets.embedded.make_icons import make_icons
@@ -34,8 +37,7 @@ TRAINED: dict[str, Callable[..., None]] = {
     "renderer": train_renderer,
     "oracle": train_oracle,
 }
-MINUTES = {"vae": 10.0, "composer": 75.0, "trunk": 18.0, "upper": 15.0, "renderer": 81.0, "oracle": 9.0}
-"""How long the shipped weights were trained, on two CPU cores; a GPU needs less."""
+STEPS = {"vae": 1200, "composer": 4200, "trunk": 1600, "upper": 1000, "renderer": 3400, "oracle": 1000}
 STAGES = (
     "vae",
     "latents",
@@ -54,11 +56,19 @@ STAGES = (
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m ember_widgets.embedded.train", description=__doc__)
-    parser.add_argument("stage", choices=(*STAGES, "all"))
+    parser.add_argument("stage", choices=("start", *STAGES, "all"))
     parser.add_argument(
         "--out", type=Path, default=Path("runs/embedded"), help="checkpoints and logs (default: %(default)s)"
     )
-    parser.add_argument("--minutes", type=float, help=f"training time of the stage (defaults: {MINUTES})")
+    parser.add_argument("--steps", type=int, help=f"training steps of the stage (defaults: {STEPS})")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="FOLDER",
+        type=Path,
+        default=ASSETS / "pipeline",
+        help="pipeline that the stage start begins with (default: the shipped one)",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     parser.add_argument("--batch", type=int, help="samples per step and process (default: the stage's own)")
@@ -75,18 +85,30 @@ def main(argv: list[str] | None = None) -> None:
             options = {"compile": args.compile} if stage in ("trunk", "upper", "renderer") else {}
             if args.batch:
                 options["batch"] = args.batch
-            TRAINED[stage](args.out, args.minutes or MINUTES[stage], device=args.device, **options)
+            TRAINED[stage](args.out, args.steps or STEPS[stage], device=args.device, **options)
         elif not dist.is_initialized() or dist.get_rank() == 0:
-            _finish(stage, args.out, args.device)
+            if stage == "start":
+                copy_start(args.source, args.out)
+            else:
+                _finish(stage, args.out, args.device)
         if dist.is_initialized():
             dist.barrier()
+
+
+def copy_start(source: Path, out: Path) -> None:
+    """Copy the pipeline to start from into the run's folder; an export may replace the original."""
+    if not (source / "unet").is_dir():
+        raise ValueError(f"{source} holds no pipeline; give the folder that model_index.json is in")
+    target = out / "start"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
 
 
 def _finish(stage: str, out: Path, device: str) -> None:
     """The stages that one process runs."""
     if stage == "latents":
-        if not (out / "latents.npz").exists():
-            build_latents(out, n_random=12_000, n_captioned=4000, device=device)
+        if not (out / "latents").exists():
+            build_latents(out, n_random=11_000, n_captioned=3_000, device=device)
     elif stage == "export":
         export(out)
     elif stage == "sae":

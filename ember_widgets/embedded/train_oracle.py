@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import save_file
@@ -16,7 +15,7 @@ from tqdm import trange
 
 from ember_widgets.embedded import captions, oracle, scenes, vocabulary
 from ember_widgets.embedded.random_layouts import random_layout
-from ember_widgets.embedded.training_loop import train
+from ember_widgets.embedded.training_loop import rank, train
 from ember_widgets.util.files import replacing
 
 Array = NDArray[Any]
@@ -25,7 +24,7 @@ N_TRAIN, N_TEST = 3000, 300
 
 def train_oracle(
     out: Path,
-    minutes: float,
+    steps: int,
     *,
     device: str = "cpu",
     n_scenes: int = N_TRAIN,
@@ -39,7 +38,7 @@ def train_oracle(
 
     Args:
         out: Folder of the run: checkpoint and log.
-        minutes: Training time.
+        steps: Training steps.
         device: Where it is trained.
         n_scenes: Scenes to train on.
         batch: Scenes per step.
@@ -48,11 +47,8 @@ def train_oracle(
     torch.manual_seed(0)
     network = oracle.Oracle().to(device)
     pictures, labels, styles = drawn(n_scenes, 77)
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    rng = np.random.default_rng(78 + rank)  # other scenes and noise in every process
-    torch.manual_seed(rank)
 
-    def step(n: int, progress: float) -> dict[str, Tensor]:
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         chosen = rng.integers(n_scenes, size=batch)
         x = oracle.pixels_of(pictures[chosen]).to(device)
         if rng.random() < 0.5:
@@ -65,9 +61,9 @@ def train_oracle(
         return {"loss": loss + 0.2 * styled, "labels": loss, "style": styled}
 
     averages = train(
-        "oracle", {"oracle": network}, list(network.parameters()), step, out=out, minutes=minutes
+        "oracle", {"oracle": network}, list(network.parameters()), step, out=out, steps=steps, seed=78
     )
-    if rank == 0:
+    if rank() == 0:
         export_oracle(averages["oracle"], weights)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from ember_widgets.embedded.training_loop import train
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 MAX_SCALE = 1.5
+LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
 
 
@@ -61,8 +63,15 @@ def excess_scale(state: UNetState) -> Tensor:
     return torch.stack([F.relu((level / MAX_SCALE).log()) for level in levels]).sum()
 
 
+def later_timestep(rng: np.random.Generator) -> int:
+    """A timestep of the second to fourth step: half of them near those of the scheduler, else any."""
+    if rng.random() < 0.5:
+        return int(rng.choice(LATER)) + int(rng.integers(-20, 21))
+    return int(rng.integers(200, 801))
+
+
 def train_composer(
-    out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, later: float = 0.25
+    out: Path, steps: int, *, device: str = "cpu", batch: int = 16, later: float = 0.25
 ) -> None:
     """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes.
 
@@ -70,17 +79,17 @@ def train_composer(
     """
     model = Model(out, device)
     head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(vocabulary.STYLES) + 1).to(device)
-    batches = Batches(model, out / "latents.npz", batch, 1)
+    batches = Batches(model, out / "latents", batch, 1)
     codes = architecture.site_codes().to(device)
 
-    def step(n: int, progress: float) -> dict[str, Tensor]:
-        if batches.rng.random() < later:
-            t = int(batches.rng.integers(200, 801))
-            latents, noise, labels, tokens, styles = batches.encoded_captioned()
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        if rng.random() < later:
+            t = later_timestep(rng)
+            latents, noise, labels, tokens, styles = batches.encoded_captioned(rng)
             x = model.noisy(latents, torch.randn_like(noise), t)
         else:
             t = 999
-            noise, labels, tokens, styles = batches.fresh()
+            noise, labels, tokens, styles = batches.fresh(rng)
             x = model.noisy(None, noise, t)
         with torch.autocast(device, dtype=torch.bfloat16):
             state = model.prefix(x, t, tokens)
@@ -96,13 +105,14 @@ def train_composer(
         [*model.only("composer"), *head.parameters()],
         step,
         out=out,
-        minutes=minutes,
+        steps=steps,
+        seed=1,
         embeddings=[*model.embeddings(), *head.parameters()],
     )
 
 
 def train_trunk(
-    out: Path, minutes: float, *, device: str = "cpu", batch: int = 24, compile: bool = False
+    out: Path, steps: int, *, device: str = "cpu", batch: int = 24, compile: bool = False
 ) -> None:
     """The renderer's 16×16 level alone, with a linear head that predicts each patch's 4×4 latents.
 
@@ -111,7 +121,7 @@ def train_trunk(
     """
     model = Model(out, device)
     load_trained(model, out)
-    batches = Batches(model, out / "latents.npz", batch, 4)
+    batches = Batches(model, out / "latents", batch, 4)
     head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
 
     def forward(skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
@@ -120,9 +130,9 @@ def train_trunk(
 
     run = torch.compile(forward) if compile else forward
 
-    def step(n: int, progress: float) -> dict[str, Tensor]:
-        _, state, styles = batches.context()
-        latents, codes, weight = batches.painted(styles)
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        _, state, styles = batches.context(n, rng)
+        latents, codes, weight = batches.painted(styles, rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
             x0 = run(state.skips, hidden_out, state.emb, state.encoder_hidden_states)
@@ -135,56 +145,64 @@ def train_trunk(
         parameters,
         step,
         out=out,
-        minutes=minutes,
+        steps=steps,
+        seed=4,
         embeddings=list(head.parameters()),
     )
 
 
 def train_upper(
-    out: Path, minutes: float, *, device: str = "cpu", batch: int = 16, compile: bool = False
+    out: Path, steps: int, *, device: str = "cpu", batch: int = 16, compile: bool = False
 ) -> None:
     """The renderer's 32×32 and 64×64 levels, on the frozen trunk."""
     model = Model(out, device, compile=compile)
     load_trained(model, out)
-    batches = Batches(model, out / "latents.npz", batch, 2)
+    batches = Batches(model, out / "latents", batch, 2)
     parameters = model.only("upper")
 
-    def step(n: int, progress: float) -> dict[str, Tensor]:
-        x, state, styles = batches.context()
-        latents, codes, weight = batches.painted(styles)
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        x, state, styles = batches.context(n, rng)
+        latents, codes, weight = batches.painted(styles, rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             v = model.suffix(state, codes)
         return {"loss": latent_loss(model.clean(v.float(), x, 999), latents, weight)}
 
-    train("upper", model.parts(), parameters, step, out=out, minutes=minutes)
+    train("upper", model.parts(), parameters, step, out=out, steps=steps, seed=2)
 
 
 def train_renderer(
     out: Path,
-    minutes: float,
+    steps: int,
     *,
     device: str = "cpu",
     batch: int = 16,
     later: float = 0.3,
     compile: bool = False,
 ) -> None:
-    """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step."""
+    """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step.
+
+    Half of these see the renderer's own first picture instead of the true one, so that later steps learn to
+    clean up what the first one really gives.
+    """
     model = Model(out, device, compile=compile)
     load_trained(model, out)
-    batches = Batches(model, out / "latents.npz", batch, 3)
+    batches = Batches(model, out / "latents", batch, 3)
     parameters = model.only("renderer")
 
-    def step(n: int, progress: float) -> dict[str, Tensor]:
-        x, state, styles = batches.context()
-        latents, codes, weight = batches.painted(styles)
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        x, state, styles = batches.context(n, rng)
+        latents, codes, weight = batches.painted(styles, rng)
         t = 999
-        if batches.rng.random() < later:
-            t = int(batches.rng.integers(200, 801))
-            x = model.noisy(latents, torch.randn_like(latents), t)
+        if rng.random() < later:
+            t = later_timestep(rng)
             with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
-                state = model.prefix(x, t, batches.tokens_of(styles))
+                seen = latents
+                if rng.random() < 0.5:
+                    seen = model.clean(model.suffix(state, codes).float(), x, 999)
+                x = model.noisy(seen, torch.randn_like(latents), t)
+                state = model.prefix(x, t, batches.tokens_of(styles, rng))
         with torch.autocast(device, dtype=torch.bfloat16):
             v = model.suffix(state, codes)
         return {"loss": latent_loss(model.clean(v.float(), x, t), latents, weight)}
 
-    train("renderer", model.parts(), parameters, step, out=out, minutes=minutes, lr=1e-3, muon_lr=0.01)
+    train("renderer", model.parts(), parameters, step, out=out, steps=steps, seed=3, lr=1e-3, muon_lr=0.01)

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.architecture import build_vae
+from ember_widgets.embedded.model import take_over, weights_in
 from ember_widgets.embedded.random_layouts import random_layout
 from ember_widgets.embedded.training_loop import train
 
 CROP = 128
 
 
-def train_vae(
-    out: Path, minutes: float, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16
-) -> None:
+def train_vae(out: Path, steps: int, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16) -> None:
     """Minimise L1 + 2·L2 of the pixels; latents centred with unit variance, the decoder robust to noise.
 
     Halved latents must decode to the halved picture. This keeps information out of the finest detail of the
@@ -33,11 +31,9 @@ def train_vae(
         [scenes.draw(random_layout(rng, styled=0.35))[0] for _ in tqdm(range(n_scenes), desc="scenes")]
     )
     pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2)
-    if dist.is_initialized():  # the same scenes for all processes, other crops
-        rng = np.random.default_rng(12 + dist.get_rank())
     vae = build_vae().to(device, memory_format=torch.channels_last)
 
-    def step(n: int, progress: float) -> dict[str, torch.Tensor]:
+    def step(n: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         y, x = (int(v) for v in rng.integers(0, scenes.SIZE - CROP + 1, 2))
         chosen = torch.from_numpy(rng.integers(len(pictures), size=batch))
         pixels = (pictures[chosen, :, y : y + CROP, x : x + CROP].to(device).float() / 127.5 - 1).contiguous(
@@ -53,11 +49,14 @@ def train_vae(
         loss = error.abs().mean() + 2 * error.pow(2).mean() + 0.02 * spread.mean() + 0.25 * coarse
         return {"loss": loss, "l1": error.abs().mean(), "mse": error.pow(2).mean()}
 
-    train("vae", {"vae": vae}, list(vae.parameters()), step, out=out, minutes=minutes)
+    train("vae", {"vae": vae}, list(vae.parameters()), step, out=out, steps=steps, seed=12)
 
 
 def load_vae(out: Path) -> AutoencoderTiny:
-    """The trained autoencoder of a run, averaged weights, for inference."""
+    """The trained autoencoder of a run, averaged weights, or the one that it starts from; for inference."""
     vae = build_vae()
-    vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["averages"]["vae"])
+    if (out / "vae.pt").exists():
+        vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["averages"]["vae"])
+    else:
+        take_over(vae, weights_in(out / "start" / "vae"), "vae")
     return vae.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""One training loop for all stages: time-boxed, resumable, logged."""
+"""One training loop for all stages: so many steps, resumable, logged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -22,10 +23,11 @@ def train(
     name: str,
     modules: dict[str, nn.Module],
     parameters: list[nn.Parameter],
-    step: Callable[[int, float], dict[str, Tensor]],
+    step: Callable[[int, np.random.Generator], dict[str, Tensor]],
     *,
     out: Path,
-    minutes: float,
+    steps: int,
+    seed: int = 0,
     lr: float = 2e-3,
     muon_lr: float = 0.02,
     embeddings: Collection[nn.Parameter] = (),
@@ -33,17 +35,20 @@ def train(
     ema: float = 0.995,
     every_s: float = 120.0,
 ) -> dict[str, dict[str, Tensor]]:
-    """Minimise `step` for `minutes` of training time, with a cosine schedule over that time.
+    """Minimise `step`; the learning rate falls over the last steps, see `schedule`.
 
     Matrices are trained by Muon; all else, and `embeddings`, by AdamW. Under `torchrun`, gradients are
-    averaged over the processes and the first one writes.
+    averaged over the processes and the first one writes. All randomness of a step comes from the seed, the
+    process and the step's number, so that a run that was stopped ends as if it had not been.
 
     Args:
         name: The stage; checkpoint and log are `out/name.pt` and `out/name.jsonl`.
         modules: Where `parameters` belong; their trained part is averaged (EMA) and saved.
         parameters: What is trained.
-        step: Takes (step number, progress in 0..1), returns losses; the one called "loss" is minimised.
-        minutes: Training time in all; a resumed run goes on where the checkpoint stopped.
+        step: Takes (step number, source of randomness), returns losses; the one called "loss" is minimised.
+            PyTorch's own randomness is seeded before each call.
+        steps: How many in all; a resumed run goes on where the checkpoint stopped.
+        seed: Of all randomness, the stage's own.
         lr: AdamW's peak learning rate.
         muon_lr: Muon's.
         embeddings: Matrices among `parameters` for AdamW.
@@ -68,6 +73,7 @@ def train(
     trained = {k: {n: p for n, p in m.named_parameters() if id(p) in ours} for k, m in modules.items()}
     averages = {k: {n: p.detach().clone() for n, p in named.items()} for k, named in trained.items()}
     n, seconds = 0, 0.0
+    first = rank() == 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         n, seconds = saved["n"], saved["seconds"]
@@ -79,6 +85,9 @@ def train(
                     averages[k][key].copy_(saved["averages"][k][key])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+        if first and log.exists():  # steps after the checkpoint come again
+            kept_lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= n]
+            log.write_text("".join(line + "\n" for line in kept_lines))
 
     def save() -> None:
         state: dict[str, Any] = {
@@ -91,26 +100,24 @@ def train(
         with replacing(checkpoint) as temporary:
             torch.save(state, temporary)
 
-    total, last_save = 60 * minutes, seconds
+    last_save = seconds
     sums: dict[str, float] = {}
     summed = 0
-    hidden = not _is_first()
-    with tqdm(
-        total=round(total), initial=round(seconds), unit="s", desc=name, mininterval=10, disable=hidden
-    ) as bar:
-        while seconds < total:
+    with tqdm(total=steps, initial=n, unit="step", desc=name, mininterval=10, disable=not first) as bar:
+        while n < steps:
             started = time.monotonic()
-            progress = min(1.0, seconds / total)
-            schedule = min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+            share = schedule(n, steps, warmup)
             for optimizer, peak in zip(optimizers, (lr, muon_lr), strict=False):
                 for group in optimizer.param_groups:
-                    group["lr"] = peak * schedule
-            losses = step(n, progress)
+                    group["lr"] = peak * share
+            rng = np.random.default_rng([seed, rank(), n])
+            torch.manual_seed(int(rng.integers(1 << 62)))
+            losses = step(n, rng)
             for p in parameters:
                 p.grad = None
             losses["loss"].backward()  # type: ignore[no-untyped-call]
             if dist.is_initialized():
-                seconds = _average(parameters, seconds)
+                _average(parameters)
             nn.utils.clip_grad_norm_(parameters, 1.0)
             for optimizer in optimizers:
                 optimizer.step()
@@ -124,36 +131,41 @@ def train(
                 sums[key] = sums.get(key, 0.0) + float(loss.detach())
             summed += 1
             seconds += time.monotonic() - started
-            if n % 100 == 0 and _is_first():
+            if n % 100 == 0 and first:
                 means = {k: round(v / summed, 5) for k, v in sums.items()}
                 sums, summed = {}, 0
                 with log.open("a") as f:
                     f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 2), **means}) + "\n")
                 bar.set_postfix(means)
-            bar.n = round(min(seconds, total))
-            bar.update(0)
-            if seconds - last_save > every_s and _is_first():
+            bar.update()
+            if seconds - last_save > every_s and first:
                 last_save = seconds
                 save()
-    if _is_first():
+    if first:
         save()
     return averages
 
 
-def _is_first() -> bool:
-    return not dist.is_initialized() or dist.get_rank() == 0
+def rank() -> int:
+    """The number of this process among those that train together."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
-def _average(parameters: list[nn.Parameter], seconds: float) -> float:
-    """Average gradients over the processes, and the clock with them, so that all stop at the same step."""
+def schedule(n: int, steps: int, warmup: int) -> float:
+    """Share of the peak learning rate at step n: a linear rise, all of it, in the last 40 % down to 2 %."""
+    fallen = max(0.0, (n / steps - 0.6) / 0.4)
+    return min(1.0, (n + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fallen)))
+
+
+def _average(parameters: list[nn.Parameter]) -> None:
+    """Average gradients over the processes."""
     for p in parameters:
         if p.grad is None:
             p.grad = torch.zeros_like(p)
     grads = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([*(g.flatten() for g in grads), torch.tensor([seconds])])
+    flat = torch.cat([g.flatten() for g in grads])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    parts = torch.split(flat[:-1], [g.numel() for g in grads])
+    parts = torch.split(flat, [g.numel() for g in grads])
     for grad, part in zip(grads, parts, strict=True):
         grad.copy_(part.view(grad.shape))
-    return float(flat[-1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,9 @@ from torch import Tensor
 
 from ember_widgets.embedded import architecture, captions, scenes, vocabulary
 from ember_widgets.embedded.batches import FULL, Batches
-from ember_widgets.embedded.model import Model
+from ember_widgets.embedded.export import ASSETS
+from ember_widgets.embedded.model import Model, take_over, vocabulary_in, weights_in
+from ember_widgets.embedded.train import copy_start
 from ember_widgets.embedded.train_sae import drawn_layout
 from ember_widgets.embedded.train_unet import code_loss
 from ember_widgets.embedded.vocabulary import LABELS
@@ -61,7 +65,9 @@ def test_the_layout_drawn_is_the_one_that_the_site_says() -> None:
 
 @pytest.fixture(scope="module")
 def batches(tmp_path_factory: pytest.TempPathFactory) -> Batches:
-    return Batches(Model(tmp_path_factory.mktemp("model"), "cpu"), None, 64, 0)
+    made = Batches(Model(tmp_path_factory.mktemp("model"), "cpu"), None, 64, 0)
+    torch.manual_seed(0)
+    return made
 
 
 def strength_of(codes: Tensor, name: str) -> Tensor:
@@ -90,3 +96,45 @@ def test_paper_below_adds_nothing(batches: Batches) -> None:
     labels = torch.full((64, 16, 16), PAPER)
     codes = batches.perturbed(labels, labels, torch.ones(labels.shape))
     assert float(codes.abs().mean()) < 0.5
+
+
+def test_a_context_depends_on_its_number_alone(tmp_path: Path) -> None:
+    made = []
+    for earlier in ((), (0, 3, 35)):
+        batches = Batches(Model(tmp_path, "cpu"), None, 2, 0)
+        batches.encoded = {"styles": np.array([-1, 0, 1])}
+        for n in earlier:
+            batches.context(n, np.random.default_rng(n))
+        torch.manual_seed(7)
+        made.append((*batches.context(38, np.random.default_rng(1)), torch.rand(1)))
+    (x, state, styles, after), (x2, state2, styles2, after2) = made
+    assert torch.equal(x, x2)
+    assert torch.equal(state.hidden_in, state2.hidden_in)
+    assert styles == styles2
+    torch.manual_seed(7)
+    assert torch.equal(after, torch.rand(1))  # the step's own randomness is as it was
+    assert torch.equal(after, after2)
+
+
+def test_a_start_gives_each_word_what_the_pipeline_knew_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_start(ASSETS / "pipeline", tmp_path)
+    words = architecture.caption_words()
+    monkeypatch.setattr(architecture, "caption_words", lambda: sorted([*words, "aardvark"]))
+    model = Model(tmp_path, "cpu")
+    before, now = vocabulary_in(tmp_path / "start" / "tokenizer"), model.tokenizer.get_vocab()
+    assert "aardvark</w>" in now.keys() - before.keys()
+    table = model.text_encoder.get_input_embeddings().weight
+    old = weights_in(tmp_path / "start" / "text_encoder")
+    rows = next(weight for name, weight in old.items() if name.endswith("token_embedding.weight"))
+    for token in ("cat</w>", architecture.EOS, "a</w>"):
+        assert torch.equal(table[now[token]], rows[before[token]])
+    assert float(table[now["aardvark</w>"]].detach().std()) == pytest.approx(float(rows.std()), rel=0.6)
+    assert model.text_encoder.config.eos_token_id == now[architecture.EOS]
+
+
+def test_a_start_of_other_shapes_is_refused() -> None:
+    weights = torch.nn.Linear(2, 3).state_dict()
+    with pytest.raises(ValueError, match=r"1 tensors of unet.*weight, \(3, 2\) instead of \(3, 4\)"):
+        take_over(torch.nn.Linear(4, 3), weights, "unet")

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from ember_widgets import SAE
 from ember_widgets.embedded.muon import Muon, orthogonalised, suits
-from ember_widgets.embedded.training_loop import train
+from ember_widgets.embedded.training_loop import schedule, train
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import measure, positional_features, typical_activations
 from ember_widgets.training.run import train_sae
@@ -94,29 +95,59 @@ def test_positional_features_are_those_of_the_border_whatever_the_picture() -> N
     assert positional_features(sae, images.flatten(1, 2)) == [0]
 
 
-def test_a_cut_off_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    def run(minutes: float) -> nn.Linear:
-        torch.manual_seed(0)
-        layer = nn.Linear(1, 1)
+STEPS = 120
 
-        def step(n: int, progress: float) -> dict[str, torch.Tensor]:
-            return {"loss": (layer(torch.ones(1, 1)) - 3).pow(2).sum()}
 
-        train(
-            "line", {"layer": layer}, list(layer.parameters()), step, out=tmp_path, minutes=minutes, lr=0.02
-        )
-        return layer
+def fitted(folder: Path, stop_at: int | None = None) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """A small network after training, and its average; all kinds of randomness take part."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
 
-    run(0.01)
-    first = torch.load(tmp_path / "line.pt", weights_only=True)
-    layer = run(0.02)
-    second = torch.load(tmp_path / "line.pt", weights_only=True)
-    assert second["n"] > first["n"]
-    assert second["seconds"] > first["seconds"] >= 0.6
-    assert abs(float(layer(torch.ones(1, 1)).detach()) - 3) < 0.2
-    steps = [json.loads(line)["step"] for line in (tmp_path / "line.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps))
-    assert not list(tmp_path.glob("*.tmp"))
+    def step(n: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        if n == stop_at:
+            raise InterruptedError
+        x = torch.randn(8, 2) + float(rng.normal())
+        return {"loss": (network(x)[:, 0] - x.prod(1)).pow(2).mean()}
+
+    averages = train(
+        "product", {"network": network}, list(network.parameters()), step,
+        out=folder, steps=STEPS, seed=5, warmup=10, every_s=0.0,
+    )  # fmt: skip
+    return network, averages["network"]
+
+
+def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    expected, expected_averages = fitted(whole)
+    for stop_at in (30, 105):
+        with pytest.raises(InterruptedError):
+            fitted(parts, stop_at)
+        assert torch.load(parts / "product.pt", weights_only=True)["n"] == stop_at
+    network, averages = fitted(parts)
+    for name, weight in expected.state_dict().items():
+        assert torch.equal(network.state_dict()[name], weight), name
+        assert torch.equal(averages[name], expected_averages[name]), name
+    steps = [json.loads(line)["step"] for line in (parts / "product.jsonl").read_text().splitlines()]
+    assert steps == [100]
+    assert not list(parts.glob("*.tmp"))
+
+
+def test_steps_that_a_checkpoint_does_not_hold_are_logged_once(tmp_path: Path) -> None:
+    fitted(tmp_path)
+    log = tmp_path / "product.jsonl"
+    log.write_text(log.read_text() + json.dumps({"step": 200}) + "\n")
+    fitted(tmp_path)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [100]
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    rates = [schedule(n, 1000, 50) for n in range(1000)]
+    assert rates[0] == pytest.approx(1 / 50)
+    assert rates[49:600] == pytest.approx([1.0] * 551)
+    assert rates[600:] == sorted(rates[600:], reverse=True)
+    assert rates[-1] == pytest.approx(0.02, abs=0.001)
 
 
 def test_the_concave_penalty_keeps_a_direction_in_one_feature() -> None:
