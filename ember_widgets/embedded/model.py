@@ -143,7 +143,7 @@ def take_over(module: nn.Module, weights: dict[str, Tensor], name: str) -> None:
         differ = [k for k in sorted(wanted.keys() | given.keys()) if wanted.get(k) != given.get(k)]
         k = differ[0]
         raise ValueError(
-            f"cannot start from these weights: {len(differ)} tensors of {name} are missing or differ in shape, "
+            f"cannot start from these weights: {len(differ)} tensors of {name} are missing or differ, "
             f"the first is {k}, {given.get(k)} instead of {wanted.get(k)}; give a pipeline of the same shapes"
         )
     module.load_state_dict(weights)
