@@ -41,18 +41,18 @@ class Batches:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
 
     def captioned(
-        self, seeds: Any, rng: np.random.Generator, n_layouts: int = 1
+        self, seeds: Any, rng: np.random.Generator, n_layouts: int = 1, lifted: float = 0.75
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Noise, labels (B, n_layouts, 16, 16) of layouts that are right, tokens and styles (-1: none)."""
-        items = [captioned(int(s)) for s in seeds]
+        items = [captioned(int(s), lifted) for s in seeds]
         noise = self._tensor(np.stack([n for _, n, _ in items]))
         layouts = [captions.near_layouts(spec, n, n_layouts, rng) for spec, n, _ in items]
         labels = self._tensor(np.array([[scenes.label_patches(near) for near in those] for those in layouts]))
         styles = self._tensor(np.array([spec.style for spec, _, _ in items]))
         return noise, labels, self.model.tokens([spec.words for spec, _, _ in items]), styles
 
-    def fresh(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.captioned(rng.integers(1 << 30, 1 << 40, self.batch), rng, N_LAYOUTS)
+    def fresh(self, rng: np.random.Generator, lifted: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.captioned(rng.integers(1 << 30, 1 << 40, self.batch), rng, N_LAYOUTS, lifted)
 
     def encoded_captioned(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Captioned scenes whose pictures are known: latents, noise, labels, tokens, styles."""

@@ -25,15 +25,16 @@ FADED = 0.3  # share of the things in random layouts that are transparent
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
-def captioned(seed: int) -> tuple[Spec, Array, Layout]:
+def captioned(seed: int, lifted: float = 0.75) -> tuple[Spec, Array, Layout]:
     """A caption, the noise (4, 64, 64) that decides the rest, and the layout they give together.
 
-    In three of four scenes the winning cells are lifted by a random margin: the same rule, easier to learn.
+    In the share `lifted` of the scenes the winning cells are lifted by a random margin: the same rule, easier to
+    learn.
     """
     rng = np.random.default_rng(seed)
     spec, noise = random_spec(rng, styled=STYLED), rng.standard_normal((4, 64, 64), dtype=np.float32)
     layout, cells = caption_layout(spec, noise)
-    if rng.random() < 0.75:
+    if rng.random() < lifted:
         for channel, row, col in cells:
             area = np.s_[channel, 4 * max(0, row - 1) : 4 * (row + 2), 4 * max(0, col - 1) : 4 * (col + 2)]
             noise[area] += rng.random() * MARGIN / 12

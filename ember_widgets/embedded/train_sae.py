@@ -44,18 +44,24 @@ class Recipe:
 
     Args:
         supervised: Whether the composer was trained to put given directions there.
+        expansion: Features for each channel, before those that no picture uses are left out.
+        k: Codes kept per patch.
     """
 
     site: str
     folder: str
     supervised: bool
     steps: int
+    expansion: int
+    k: int
 
     @property
     def config(self) -> TrainConfig:
         """Settings of the training."""
         return TrainConfig(
             n_patches=self.steps * BATCH,
+            expansion=self.expansion,
+            k=self.k,
             batch=BATCH,
             lr=2e-3 if self.supervised else 6e-3,
             warm_up=0.05,
@@ -68,8 +74,8 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200),
-    Recipe(DETAIL_SITE, "sae-up.0.1", supervised=False, steps=2400),
+    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200, expansion=1, k=2),
+    Recipe(DETAIL_SITE, "sae-up.0.1", supervised=False, steps=2400, expansion=8, k=10),
 )
 
 
@@ -146,7 +152,8 @@ def build_sae(
     n_train = len(activations) * 9 // 10
     config = recipe.config
     stream = shuffled(activations[:n_train].flatten(0, 1), config.batch, config.seed)
-    sae = train_sae(stream, config, site=recipe.site).sae
+    trained = train_sae(stream, config, site=recipe.site).sae
+    sae = with_features(trained, alive(trained, activations.flatten(0, 1)))
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     sae, quality = completed(sae, activations[n_train:], grid)
     # A rare feature may not fire on so few pictures; it is dead if it fires on none of all pictures.
@@ -163,9 +170,31 @@ def build_sae(
     return {
         **dataclasses.asdict(quality),
         "dead": dead,
+        "n_features": sae.n_features,
+        "n_trained": trained.n_features,
         "positional": len(sae.positional),
         "labelled": len(labels),
     }
+
+
+def alive(sae: SAE, activations: Tensor) -> Tensor:
+    """Features that are active in any of the patches (n, d_model), bool (n_features,)."""
+    return torch.stack([(sae.encode(part) > 0).any(0) for part in torch.split(activations, 8192)]).any(0)
+
+
+def with_features(sae: SAE, kept: Tensor) -> SAE:
+    """The same SAE without the features that are not `kept`, bool (n_features,)."""
+    threshold = sae.threshold
+    if threshold is not None and threshold.ndim:
+        threshold = threshold[kept]
+    return dataclasses.replace(
+        sae,
+        W_enc=sae.W_enc[:, kept].contiguous(),
+        b_enc=sae.b_enc[kept],
+        W_dec=sae.W_dec[kept],
+        unit=sae.unit[kept],
+        threshold=threshold,
+    )
 
 
 def shuffled(patches: Tensor, n: int, seed: int) -> Iterator[Tensor]:

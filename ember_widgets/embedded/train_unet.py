@@ -75,6 +75,8 @@ def train_composer(
 ) -> None:
     """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes.
 
+    Clear noise comes first; in the last third it is noise as it is drawn for pictures.
+
     The codes leave the style open, so a linear head makes sure that the embedding of all blocks holds it.
     """
     model = Model(out, device)
@@ -89,7 +91,7 @@ def train_composer(
             x = model.noisy(latents, torch.randn_like(noise), t)
         else:
             t = 999
-            noise, labels, tokens, styles = batches.fresh(rng)
+            noise, labels, tokens, styles = batches.fresh(rng, lifted=0.75 * max(0.0, 1 - 1.5 * n / steps))
             x = model.noisy(None, noise, t)
         with torch.autocast(device, dtype=torch.bfloat16):
             state = model.prefix(x, t, tokens)
