@@ -146,25 +146,9 @@ def test_weather_is_seen_before_everything(weather: str) -> None:
 
 def test_a_thing_that_faces_right_is_the_mirror_image() -> None:
     left, right = LABELS.index("car"), LABELS.index("car facing right")
-    assert np.allclose(scenes.sprite(left, 5, 5)[0], scenes.sprite(right, 5, 5)[0][:, ::-1], atol=0.06)
-
-
-def test_in_its_own_silhouette_a_thing_looks_like_itself() -> None:
-    plain = np.full((16, 16), LABELS.index("day"))
-    for name in ("pine", "lion", "car", "apple"):
-        label = LABELS.index(name)
-        own = scenes.silhouette(label, 6, 6)
-        rows, cols = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
-        shape = own[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-        thing = Thing(label, 4 + int(rows[0]), 5 + int(cols[0]), len(shape), len(shape[0]), shape)
-        shaped = scenes.draw(Layout(plain, (thing,)))[0]
-        itself = scenes.draw(Layout(plain, (Thing(label, 4, 5, 6, 6),)))[0]
-        nothing = scenes.draw(Layout(plain))[0]
-
-        def apart(a: NDArray[Any], b: NDArray[Any]) -> float:
-            return float(np.square(a.astype(float) - b).mean())
-
-        assert apart(shaped, itself) < 0.5 * apart(nothing, itself), name
+    apart = np.abs(scenes.sprite(left, 5, 5)[0] - scenes.sprite(right, 5, 5)[0][:, ::-1])
+    assert apart.mean() < 0.01  # the sheet is compressed
+    assert np.abs(scenes.sprite(left, 5, 5)[0] - scenes.sprite(right, 5, 5)[0]).mean() > 0.03
 
 
 def test_hand_shapes_touch_all_sides_of_their_box() -> None:
