@@ -181,6 +181,19 @@ def test_a_scene_of_another_sae_is_refused(painter: Painter, scene: Scene) -> No
     )
 
 
+@pytest.mark.parametrize("sae", ["3940637c5757cb28", "3940637c5757cb28,d8bc27e73b511d66"])
+def test_a_scene_of_the_embedded_model_before_this_one_is_told_apart(
+    painter: Painter, scene: Scene, sae: str
+) -> None:
+    before = dataclasses.replace(scene, model={**scene.model, "sae": sae})
+    with pytest.raises(ValueError) as caught:
+        painter.render(before)
+    assert str(caught.value) == (
+        "this scene was painted on version 4 of the embedded model, whose features are others; open it with "
+        "ember_widgets 0.1, or paint it again"
+    )
+
+
 def test_an_sae_of_another_width_is_refused(painter: Painter) -> None:
     from ember_widgets import SAE
 
