@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Box = tuple[int, int, int, int]
 
+PROPORTIONS = (0.7, 1.0, 1.4)  # height to width; a rule for each is less to learn than one for each sprite
 ASPECT = 1.34  # how far a box may be from the natural proportions: 3×4 is near enough to a square
 INSIDE = 0.84  # share of a sprite's patches that have to be in the shape
 WHOLE = 0.7  # one sprite that fills so much of a shape stands for all of it
@@ -32,7 +33,8 @@ def boxes(shape: Array, natural: tuple[int, int] = (1, 1)) -> tuple[Box, ...]:
     Returns:
         Row, column, height and width of each sprite in whole patches, in the box of the shape, row by row.
     """
-    return _boxes(shape.shape, np.ascontiguousarray(shape, bool).tobytes(), natural[0] / natural[1])
+    tall = min(PROPORTIONS, key=lambda tall: abs(np.log(natural[0] / natural[1] / tall)))
+    return _boxes(shape.shape, np.ascontiguousarray(shape, bool).tobytes(), tall)
 
 
 @lru_cache(maxsize=4096)

@@ -24,7 +24,6 @@ from ember_widgets.embedded.vocabulary import (
     FIRST_THING,
     LABELS,
     PAPER,
-    look,
 )
 
 SIZE, GRID = 256, 16
@@ -70,15 +69,37 @@ def _sheet() -> Array:
     return tiles
 
 
-@lru_cache(maxsize=2000)  # of about 150 kB
+TILE = 128
+
+
+@cache
+def _ink(label: int) -> tuple[int, int, int, int]:
+    """First row, end, first column and end of what is not transparent in a sprite's tile, in pixels."""
+    i = label - FIRST_THING
+    opaque = _sheet()[:, TILE * i : TILE * i + TILE, 3] > 24
+    rows, cols = np.flatnonzero(opaque.any(1)), np.flatnonzero(opaque.any(0))
+    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
+
+
+def _scaled(label: int, ink: tuple[int, int, int, int], height: int, width: int) -> tuple[Array, Array]:
+    top, bottom, left, right = ink
+    start = TILE * (label - FIRST_THING)
+    tile, size = _sheet()[top:bottom, start + left : start + right], (width * CELL, height * CELL)
+    planes = [Image.fromarray(tile[..., c]).resize(size, Image.Resampling.LANCZOS) for c in range(4)]
+    rgba = np.clip(np.stack([np.asarray(plane) for plane in planes], -1) / 255, 0, 1)
+    return rgba[..., :3], rgba[..., 3:]
+
+
+@lru_cache(maxsize=1000)  # of about 150 kB
 def sprite(label: int, height: int, width: int) -> tuple[Array, Array]:
     """Premultiplied colours (H, W, 3) and opacity (H, W, 1), in [0, 1], of a sprite of so many patches."""
-    i = label - FIRST_THING
-    planes = [Image.fromarray(_sheet()[:, 128 * i : 128 * i + 128, c]) for c in range(4)]
-    size = (width * CELL, height * CELL)
-    rgba = np.stack([np.asarray(p.resize(size, Image.Resampling.LANCZOS)) for p in planes], -1) / 255
-    rgba = np.clip(rgba, 0, 1)
-    return rgba[..., :3], rgba[..., 3:]
+    return _scaled(label, (0, TILE, 0, TILE), height, width)
+
+
+@lru_cache(maxsize=1000)
+def filling(label: int, height: int, width: int) -> tuple[Array, Array]:
+    """The same without the tile's transparent margins: its ink touches all sides of the patches."""
+    return _scaled(label, _ink(label), height, width)
 
 
 @cache
@@ -103,9 +124,9 @@ def _packed(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Ar
     shape = np.frombuffer(filled, bool).reshape(size)
     rgb = np.zeros((CELL * size[0], CELL * size[1], 3), np.float32)
     opacity = np.zeros((*rgb.shape[:2], 1), np.float32)
-    natural = (look(label).height, look(label).width)
-    for row, col, height, width in boxes(shape, natural):
-        own, cover = sprite(label, height, width)
+    top, bottom, left, right = _ink(label)
+    for row, col, height, width in boxes(shape, (bottom - top, right - left)):
+        own, cover = filling(label, height, width)
         at = np.s_[CELL * row : CELL * (row + height), CELL * col : CELL * (col + width)]
         rgb[at] = rgb[at] * (1 - cover) + own
         opacity[at] += cover * (1 - opacity[at])

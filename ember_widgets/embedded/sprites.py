@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from ember_widgets.embedded.scenes import SHEET
+from ember_widgets.embedded.scenes import SHEET, TILE
 from ember_widgets.embedded.vocabulary import BADGES, LOOKS
 
-TILE = 128
 BADGE = 52
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 
