@@ -20,7 +20,7 @@ PROPORTIONS = (0.7, 1.0, 1.4)  # height to width; a rule for each is less to lea
 ASPECT = 1.34  # how far a box may be from the natural proportions: 3×4 is near enough to a square
 INSIDE = 0.84  # share of a sprite's patches that have to be in the shape
 WHOLE = 0.7  # one sprite that fills so much of a shape stands for all of it
-LEAST = 0.4  # the smallest sprite in a shape, as a share of the largest: no crumbs around a large one
+LEAST = 0.2  # the smallest sprite in a shape, as a share of the largest: no crumbs around a large one
 
 
 def boxes(shape: Array, natural: tuple[int, int] = (1, 1)) -> tuple[Box, ...]:
