@@ -190,9 +190,10 @@ def open_noise_path(unet: UNet2DConditionModel) -> None:
 def site_directions() -> torch.Tensor:
     """Each attribute's direction at the site, (n_attributes, D_MODEL), 1.5·sqrt(D_MODEL) long.
 
-    All lie in `D_CODES` of the D_MODEL dimensions, which are fewer than the attributes: they are in superposition
-    (Elhage et al. 2022, arXiv:2209.10652). The first `N_ORTHOGONAL` are orthogonal; the others are as far from
-    these and from each other as a few steps down the sum of their cosines' fourth powers bring them.
+    All lie in `D_CODES` of the D_MODEL dimensions, which are fewer than the attributes: they are in
+    superposition (Elhage et al. 2022, arXiv:2209.10652). The first `N_ORTHOGONAL` are orthogonal; the others
+    are as far from these and from each other as a few steps down the sum of their cosines' fourth powers
+    bring them.
     """
     basis = torch.empty(D_MODEL, D_MODEL)
     nn.init.orthogonal_(basis, generator=torch.Generator().manual_seed(1))

@@ -28,8 +28,8 @@ MARGIN = 2.5  # how far training lifts the winning cells of the noise above the 
 def captioned(seed: int, lifted: float = 0.75) -> tuple[Spec, Array, Layout]:
     """A caption, the noise (4, 64, 64) that decides the rest, and the layout they give together.
 
-    In the share `lifted` of the scenes the winning cells are lifted by a random margin: the same rule, easier to
-    learn.
+    In the share `lifted` of the scenes the winning cells are lifted by a random margin: the same rule, easier
+    to learn.
     """
     rng = np.random.default_rng(seed)
     spec, noise = random_spec(rng, styled=STYLED), rng.standard_normal((4, 64, 64), dtype=np.float32)

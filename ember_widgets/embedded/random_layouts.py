@@ -34,8 +34,8 @@ def random_layout(
 ) -> Layout:
     """Anything anywhere: landscapes with lakes and holes of blank paper, zero to five objects.
 
-    Half of the objects without a painted shape have their natural size, the others up to two patches less, but
-    at least `SMALLEST`, or up to four more.
+    Half of the objects without a painted shape have their natural size, the others up to two patches less,
+    but at least `SMALLEST`, or up to four more.
 
     Args:
         rng: Source of all randomness.

@@ -7,7 +7,7 @@ import pytest
 
 from ember_widgets.embedded import captions, vocabulary
 from ember_widgets.embedded.architecture import MAX_TOKENS, caption_words
-from ember_widgets.embedded.captions import Spec, caption_layout, near_layouts, random_spec, say
+from ember_widgets.embedded.captions import Spec, caption_layout, near_layouts, plural, random_spec, say
 from ember_widgets.embedded.vocabulary import LABELS
 
 
@@ -79,6 +79,46 @@ def test_captions_use_known_words_and_fit_the_text_encoder() -> None:
         words = random_spec(rng, styled=0.5).words.replace(",", " , ").split()
         assert set(words) <= known
         assert len(words) + 2 <= MAX_TOKENS
+
+
+def test_big_and_small_things_are_so_and_said_so() -> None:
+    sizes = {}
+    for size in (-1, 0, 1):
+        spec = Spec((label("bear"),), (size,))
+        sizes[size] = {t.height for seed in range(20) for t in caption_layout(spec, noise(seed))[0].things}
+        said = {say(spec, np.random.default_rng(seed)) for seed in range(30)}
+        assert all("big bear" in text for text in said) == (size == 1)
+        assert all("small bear" in text for text in said) == (size == -1)
+    assert sizes == {-1: {3}, 0: {4, 5}, 1: {6, 7}}
+
+
+def test_two_of_a_kind_stand_apart() -> None:
+    spec = Spec((label("fox"), label("fox"), label("sun")))
+    for seed in range(20):
+        layout, _ = caption_layout(spec, noise(seed))
+        foxes = [t.col for t in layout.things if t.label == label("fox")]
+        assert len(foxes) == 2
+        assert abs(foxes[0] - foxes[1]) >= 3
+        assert "two foxes" in say(spec, np.random.default_rng(seed))
+
+
+def test_several_of_a_kind_have_their_plural() -> None:
+    nouns = {"fox": "foxes", "strawberry": "strawberries", "monkey": "monkeys", "fish": "fish"}
+    assert {noun: plural(noun) for noun in nouns} == nouns
+    assert plural("snowman") == "snowmen"
+
+
+@pytest.mark.parametrize("backdrop", range(len(vocabulary.BACKDROPS)))
+def test_a_backdrop_stands_before_the_sky(backdrop: int) -> None:
+    spec = Spec((label("tent"),), backdrop=backdrop, sky=1)
+    background = caption_layout(spec, noise(0))[0].background
+    behind = background == label(vocabulary.BACKDROPS[backdrop])
+    assert 16 <= behind.sum() < 100
+    assert not behind[captions.HORIZON :].any()
+    assert (background == label("sunset")).any()
+    assert any(
+        phrase in say(spec, np.random.default_rng(1)) for phrase in vocabulary.BACKDROP_PHRASES[backdrop]
+    )
 
 
 def test_words_come_in_many_orders() -> None:
