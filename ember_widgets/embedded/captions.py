@@ -62,8 +62,8 @@ class Spec:
     """What a caption says: labels of things, and background and style where it names one (else `None`, -1).
 
     No sky means day, no ground means grass. With an `interaction` the first two things stand side by side.
-    `sizes` are 1 for a big, -1 for a small, 0 for an ordinary thing. The same label twice in a row is two of a
-    kind.
+    `sizes` are 1 for a big, -1 for a small, 0 for an ordinary thing. The same label twice in a row is two of
+    a kind.
     """
 
     things: tuple[int, ...] = ()

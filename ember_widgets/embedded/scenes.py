@@ -2,8 +2,8 @@
 
 A *layout* says what is where, in whole patches; `draw` turns it into pixels as a pure function of the
 patch labels, so that codes at the steering site can determine the picture. Skies light what is below them.
-`random_layouts.py` puts anything anywhere, which is what a person paints; `captions.py` makes the layouts that
-captions ask for.
+`random_layouts.py` puts anything anywhere, which is what a person paints; `captions.py` makes the layouts
+that captions ask for.
 """
 
 from __future__ import annotations
