@@ -85,7 +85,7 @@ def train_composer(
     codes = architecture.site_codes().to(device)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        if rng.random() < later:
+        if rng.random() < (later if n < steps / 2 else later / 3):  # they are learned first
             t = later_timestep(rng)
             latents, noise, labels, tokens, styles = batches.encoded_captioned(rng)
             x = model.noisy(latents, torch.randn_like(noise), t)
