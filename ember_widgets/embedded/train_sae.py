@@ -79,23 +79,30 @@ RECIPES = (
 )
 
 
-def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordinary: int = 400) -> None:
+def build_saes(
+    out: Path,
+    assets: Path = ASSETS,
+    *,
+    n_scenes: int = 1500,
+    n_ordinary: int = 400,
+    recipes: Sequence[Recipe] = RECIPES,
+) -> None:
     """Collect, train, measure on held-out scenes, label, and write the SAE of every recipe under `assets`.
 
     The scenes are crowded, so that everything is in many of them. Strength 1 is that of an ordinary scene,
     where things are further apart and so clearer; it is measured there.
     """
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
-    model = SDXL(pipeline, *(recipe.site for recipe in RECIPES))
+    model = SDXL(pipeline, *(recipe.site for recipe in recipes))
     rng = np.random.default_rng(31)
     specs = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)) for _ in range(n_scenes)]
     pictures = [Picture(spec.words, 10_000 + i) for i, spec in enumerate(specs)]
     ordinary = [Picture(captions.random_spec(rng).words, 20_000 + i) for i in range(n_ordinary)]
     activations, usual = collected(model, pictures), collected(model, ordinary)
     facts, layouts = {}, []
-    for recipe in RECIPES:
+    for recipe in recipes:
         here = activations[recipe.site]
-        if recipe.supervised:
+        if recipe.supervised:  # the first one: it says what the pictures show
             noise = [first_noise(model, picture.seed) for picture in pictures]
             layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, here, strict=True)]
         facts[recipe.site] = build_sae(
