@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ember_widgets.embedded import vocabulary
+from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.painter.painter import Painter
-from ember_widgets.scene.scene import Scene
 
-SIDE, GAP, LINE = 192, 8, 36
+GAP, LINE = 6, 14
+MAX_BYTES = 300_000
 CAPTIONS = (
-    "a pine and a sun in the snow",
-    "a lion and a castle on sand at sunset",
-    "a sailboat and a moon on the sea at night",
-    "a dog and a cat in love in a meadow",
-    "a blueprint of a car and a house in the street",
-    "a mountain and a tulip under a grey sky as pixel art",
-)
+    "a cat in a meadow", "a lion and a castle on sand at sunset",
+    "a fox , a tent , a moon in the snow at night", "a robot , a guitar , a cake , a balloon on a road",
+    "two rabbits in a green field", "a big elephant and a small mushroom on grass",
+    "a sailboat on the sea under a rainbow", "a bear before mountains on a sunny day",
+    "an owl and a pumpkin in the rain", "a penguin and a snowman on snow in falling snow",
+    "a house before a forest in the fog", "a dog sings to a pig before a city at night",
+)  # fmt: skip
+KINDS = (
+    "cat", "fox asleep", "pine", "castle", "car facing right", "bicycle", "whale", "robot", "tulip", "moon",
+    "cactus", "strawberry",
+)  # fmt: skip
+
+Row = list[tuple[str, Image.Image]]
+Mask = NDArray[np.bool_]
 
 
 def make_card(out: Path = ASSETS / "card") -> None:
-    """Write `captions.jpg`, `painted.jpg`, `strength.jpg` and `drag.jpg`."""
+    """Write `captions.jpg`, `shapes.jpg`, `strength.jpg`, `drag.jpg`, `steps.jpg` and `styles.jpg`."""
     out.mkdir(parents=True, exist_ok=True)
     painter = Painter.embedded()
-    pages = {"captions": _captions, "painted": _painted, "strength": _strength, "drag": _drag}
-    for name, page in pages.items():
+    pages: dict[str, tuple[Callable[[Painter], list[Row]], int]] = {
+        "captions": (_captions, 136), "shapes": (_shapes, 68), "strength": (_strength, 160),
+        "drag": (_drag, 192), "steps": (_steps, 160), "styles": (_styles, 160),
+    }  # fmt: skip
+    for name, (page, side) in pages.items():
         try:
             rows = page(painter)
         except (TypeError, ValueError) as fault:
             # A model that was hardly trained has no such concepts; what it has is worth seeing all the same.
             print(f"no {name}.jpg: {fault}")
         else:
-            _sheet(rows).save(out / f"{name}.jpg", quality=88)
+            (out / f"{name}.jpg").write_bytes(_jpeg(_sheet(rows, side)))
 
 
-Row = list[tuple[str, Image.Image]]
-Mask = NDArray[np.bool_]
-
-
-def above(row: int) -> Mask:
-    return np.asarray(np.mgrid[:16, :16][0] < row)
+# shapes to paint
 
 
 def at(row: float, col: float, height: float, width: float) -> Mask:
@@ -54,34 +62,89 @@ def at(row: float, col: float, height: float, width: float) -> Mask:
     return np.asarray(((rows - row) / (height / 2)) ** 2 + ((cols - col) / (width / 2)) ** 2 <= 1.05)
 
 
+def box(row: int, col: int, height: int, width: int) -> Mask:
+    """The patches of a box whose corner is at (row, col)."""
+    mask = np.zeros((16, 16), bool)
+    mask[row : row + height, col : col + width] = True
+    return mask
+
+
+def stroke(brush: float, *points: tuple[float, float]) -> Mask:
+    """The patches that a round brush touches on straight lines from point (row, col) to point."""
+    t = np.linspace(0, 1, 32)[:, None]
+    path = np.concatenate([np.array(a) + t * (np.array(b) - a) for a, b in pairwise(points)])
+    rows, cols = np.mgrid[:16, :16]
+    away = (rows - path[:, :1, None]) ** 2 + (cols - path[:, 1:, None]) ** 2
+    return np.asarray(away.min(0) <= (brush / 2) ** 2)
+
+
+def odd_shapes() -> dict[str, Mask]:
+    """Twelve shapes that people paint, (16, 16) bool, each in the middle of the picture."""
+    turns = np.linspace(0, 1.1 * np.pi, 12)
+    arc = [(11 - 8 * np.sin(turn), 7.5 - 5 * np.cos(turn)) for turn in turns]
+    noise = np.random.default_rng(0).random((16, 16))
+    return {
+        "disc 5": at(7, 7, 5, 5),
+        "disc 10": at(7.5, 7.5, 10, 10),
+        "box 3×3": box(6, 6, 3, 3),
+        "box 2×2": box(7, 7, 2, 2),
+        "bar 4×12": box(6, 2, 4, 12),
+        "bar 12×4": box(2, 6, 12, 4),
+        "ring": at(7.5, 7.5, 14, 14) & ~at(7.5, 7.5, 6, 6),
+        "L": box(2, 3, 12, 4) | box(10, 3, 4, 10),
+        "slanted stroke": stroke(4, (12, 3), (3, 12)),
+        "curved stroke": stroke(4, *arc),
+        "scribble": stroke(3, (2, 2), (5, 13), (10, 2), (13, 13)),
+        "frayed": at(7.5, 7.5, 8, 8) | (box(3, 3, 10, 10) & (noise < 0.35)),
+    }
+
+
+def filling(label: int, mask: Mask) -> scenes.Thing:
+    """The thing that the world draws into a painted mask (16, 16)."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = int(rows[0]), int(cols[0])
+    shape = mask[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1]
+    return scenes.Thing(label, top, left, *shape.shape, shape)
+
+
+def concept(painter: Painter, name: str) -> list[int]:
+    """The features to paint a thing with, by their labels: its attributes' own, else its look's."""
+    attributes = next((look.attributes for look in vocabulary.LOOKS if look.name == name), (name,))
+    own = {text: feature for feature, text in reversed(list(painter.labels.items()))}
+    if all(a in own for a in attributes):
+        return [own[a] for a in attributes]
+    found = painter.labels.find(" ".join(attributes), by_meaning=False)
+    return [hit.feature for hit in found[:1]]
+
+
+# sheets
+
+
 def _captions(painter: Painter) -> list[Row]:
-    """Six captions, four seeds each."""
-    return [
+    """Twelve captions, four seeds each, two captions a row."""
+    drawn = [
         [
-            (caption if seed == 0 else f"seed {seed}", painter.render(painter.analyze(caption, seed=seed)))
+            (caption if seed == 0 else "", painter.render(painter.analyze(caption, seed=seed)))
             for seed in range(4)
         ]
         for caption in CAPTIONS
     ]
+    return [[*left, *right] for left, right in zip(drawn[::2], drawn[1::2], strict=True)]
 
 
-def _painted(painter: Painter) -> list[Row]:
-    """What was painted, as a map of colours, and the picture that results."""
-    canvases: tuple[tuple[tuple[str, Mask], ...], ...] = (
-        (("sunset", above(8)), ("sea", ~above(8)), ("sailboat", at(9, 4, 6, 6)), ("sun", at(3, 11, 4, 4))),
-        (("night", above(9)), ("snow", ~above(9)), ("castle", at(7.5, 5, 8, 8)), ("pine", at(9.5, 12, 6, 5))),
-        (("day", above(7)), ("grass", ~above(7)), ("lion", at(9, 4, 6, 8)), ("tulip", at(11, 12, 6, 4))),
-        (("broadleaf", at(6, 5, 8, 8)), ("mushroom", at(12, 12, 5, 5)), ("apple", at(3, 13, 4, 4))),
-    )
-    result: list[Row] = []
-    for canvas in canvases:
-        scene = painter.blank(seed=1)
-        for name, where in canvas:
-            features = dict.fromkeys(concept(painter, name), 1.0)
-            scene = scene.add_factor(features, name=name).paint(name, where)
-        painted = ", ".join(name for name, _ in canvas)
-        result.append([(painted, _map(scene)), ("the picture", painter.render(scene))])
-    return [[*left, *right] for left, right in zip(result[::2], result[1::2], strict=True)]
+def _shapes(painter: Painter) -> list[Row]:
+    """Kinds by shapes, painted on paper, and right of each what the world draws into the shape."""
+    paper, rows = np.zeros((16, 16), int), []
+    for kind in KINDS:
+        features = dict.fromkeys(concept(painter, kind), 1.0)
+        row: Row = []
+        for name, mask in odd_shapes().items():
+            scene = painter.blank(seed=len(row)).add_factor(features, name=kind).paint(kind, mask)
+            thing = filling(vocabulary.LABELS.index(kind), mask)
+            ideal = Image.fromarray(scenes.draw(scenes.Layout(paper, (thing,)))[0])
+            row += [("" if rows else name, painter.render(scene)), ("" if rows else "(world)", ideal)]
+        rows.append(row)
+    return rows
 
 
 def _strength(painter: Painter) -> list[Row]:
@@ -99,35 +162,54 @@ def _drag(painter: Painter) -> list[Row]:
     return [[(f"{3 * i} patches", painter.render(scene.move("lion", 0, way * 3 * i))) for i in range(4)]]
 
 
-def concept(painter: Painter, name: str) -> list[int]:
-    """The features to paint a thing with, by their labels: its attributes' own, else its look's."""
-    attributes = next((look.attributes for look in vocabulary.LOOKS if look.name == name), (name,))
-    own = {text: feature for feature, text in reversed(list(painter.labels.items()))}
-    if all(a in own for a in attributes):
-        return [own[a] for a in attributes]
-    found = painter.labels.find(" ".join(attributes), by_meaning=False)
-    return [hit.feature for hit in found[:1]]
+def _steps(painter: Painter) -> list[Row]:
+    """The same captions in one, two and four steps, two captions a row."""
+    drawn = [
+        [
+            (
+                f"{caption}: 1 step" if n == 1 else f"{n} steps",
+                painter.render(painter.analyze(caption, n_steps=n)),
+            )
+            for n in (1, 2, 4)
+        ]
+        for caption in CAPTIONS[1:9]
+    ]
+    return [[*left, *right] for left, right in zip(drawn[::2], drawn[1::2], strict=True)]
 
 
-def _map(scene: Scene) -> Image.Image:
-    colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in scene.colors])
-    picture = np.full((16, 16, 3), 244)
-    for factor in range(scene.n_factors):
-        picture[scene.strengths[..., factor] > 0] = colors[factor]
-    return Image.fromarray(picture.astype(np.uint8))
+def _styles(painter: Painter) -> list[Row]:
+    """Three captions, plain and in every style."""
+    return [
+        [
+            (style or caption, painter.render(painter.analyze(caption, seed=seed, style=style)))
+            for style in ("", *vocabulary.STYLES)
+        ]
+        for seed, caption in enumerate((CAPTIONS[1], CAPTIONS[6], CAPTIONS[8]))
+    ]
 
 
-def _sheet(rows: list[Row]) -> Image.Image:
-    """Rows of pictures with a line of text over each."""
-    columns = max(len(row) for row in rows)
-    sheet = Image.new(
-        "RGB", (columns * (SIDE + GAP) + GAP, len(rows) * (SIDE + LINE + GAP) + GAP), (255, 255, 255)
-    )
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for r, row in enumerate(rows):
-        for c, (text, picture) in enumerate(row):
-            x, y = GAP + c * (SIDE + GAP), GAP + r * (SIDE + LINE + GAP)
-            resample = Image.Resampling.NEAREST if picture.width < SIDE else Image.Resampling.LANCZOS
-            sheet.paste(picture.resize((SIDE, SIDE), resample), (x, y + LINE))
-            pen.multiline_text((x, y + 3), "\n".join(textwrap.wrap(text, 32)), fill=(60, 60, 60), font=font)
+def _sheet(rows: list[Row], side: int) -> Image.Image:
+    """Rows of pictures, each with lines of text over it as far as a row has any."""
+    letters, columns = max(8, side // 7), max(len(row) for row in rows)
+    texts = [[textwrap.wrap(text, letters) for text, _ in row] for row in rows]
+    heads = [LINE * max(map(len, row)) for row in texts]
+    size = (columns * (side + GAP) + GAP, sum(heads) + len(rows) * (side + GAP) + GAP)
+    sheet = Image.new("RGB", size, (255, 255, 255))
+    pen, font, y = ImageDraw.Draw(sheet), ImageFont.load_default(11), GAP
+    for row, lines, head in zip(rows, texts, heads, strict=True):
+        for c, (_, picture) in enumerate(row):
+            x = GAP + c * (side + GAP)
+            sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (x, y + head))
+            pen.multiline_text((x, y), "\n".join(lines[c]), fill=(60, 60, 60), font=font, spacing=2)
+        y += head + side + GAP
     return sheet
+
+
+def _jpeg(sheet: Image.Image) -> bytes:
+    """As good as fits into `MAX_BYTES`."""
+    for quality in range(90, 30, -6):
+        file = io.BytesIO()
+        sheet.save(file, "JPEG", quality=quality)
+        if file.tell() <= MAX_BYTES:
+            break
+    return file.getvalue()

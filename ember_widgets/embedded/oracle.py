@@ -1,19 +1,23 @@
-"""The oracle: which label of the embedded world does each patch of a 256×256 picture show?
+"""The oracles: which label of the embedded world does each patch of a 256×256 picture show?
 
-A small convolutional network that was trained on drawn scenes only, never on pictures of the model. It judges
-what the model draws, and is the eyes of `label_server`.
+Two small networks that were trained on drawn scenes only, never on pictures of the model. The `Oracle` is the
+eyes of `label_server`; together with the `Judge`, which is built and was trained in another way, on other
+scenes, it judges what the model draws: what both read is no quirk of one network.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -21,7 +25,58 @@ from ember_widgets.embedded import vocabulary
 
 Array = NDArray[Any]
 N_STYLES = len(vocabulary.STYLES) + 1  # the first: none
-WEIGHTS = Path(__file__).parent / "assets" / "oracle.safetensors"
+ASSETS = Path(__file__).parent / "assets"
+WEIGHTS, JUDGE_WEIGHTS = ASSETS / "oracle.safetensors", ASSETS / "judge.safetensors"
+# Files of version 4 do not name their labels.
+LABELS_OF_4 = (
+    "paper", *vocabulary.SKIES[:4], *vocabulary.GROUNDS, *(look.name for look in vocabulary.LOOKS[:29]),
+)  # fmt: skip
+
+
+class Reader(nn.Module):
+    """What both oracles are: pictures (B, 3, 256, 256) in [-1, 1] to logits of labels and of styles.
+
+    Args:
+        width: Channels of the features (B, width, 16, 16) that the subclass's `features` gives.
+        names: The labels it was trained on, all of them in `vocabulary.LABELS`; it reads no others.
+    """
+
+    def __init__(self, width: int, names: Sequence[str] = vocabulary.LABELS) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.known = [vocabulary.LABELS.index(name) for name in names]
+        self.labels = nn.Conv2d(width, len(names), 1)
+        self.style = nn.Linear(width, N_STYLES)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, 256, 256) to features (B, width, 16, 16)."""
+        raise NotImplementedError
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of labels (B, n_names, 16, 16) and of styles (B, 5)."""
+        features = self.features(pixels)
+        return self.labels(features), self.style(features.mean((2, 3)))
+
+    @torch.no_grad()
+    def read(self, pictures: Array) -> tuple[Array, Array, Array]:
+        """What pictures show.
+
+        Args:
+            pictures: (B, 256, 256, 3) uint8.
+
+        Returns:
+            Labels (B, 16, 16), indices into `vocabulary.LABELS`; the log-probabilities of all labels
+            (B, n_labels, 16, 16), -inf for those it does not know; and styles (B,), indices into
+            `vocabulary.STYLES`, -1 for none.
+        """
+        known, style = self(pixels_of(pictures))
+        labels = known.new_full((len(known), len(vocabulary.LABELS), *known.shape[2:]), -torch.inf)
+        labels[:, self.known] = known.log_softmax(1)
+        found: Array = labels.argmax(1).numpy()
+        return found, labels.numpy(), style.argmax(1).numpy() - 1
+
+
+R = TypeVar("R", bound=Reader)
 
 
 class Block(nn.Module):
@@ -39,49 +94,80 @@ class Block(nn.Module):
         return mixed
 
 
-class Oracle(nn.Module):
-    """Pictures (B, 3, 256, 256) in [-1, 1] to logits of labels (B, n_labels, 16, 16) and of styles (B, 5)."""
+class Oracle(Reader):
+    """A residual network that goes down to the 16×16 patches and looks around there by dilation."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, names: Sequence[str] = vocabulary.LABELS) -> None:
+        super().__init__(128, names)
         self.body = nn.Sequential(
             nn.Conv2d(3, 32, 8, 4, 2), Block(32),
             nn.Conv2d(32, 64, 4, 2, 1), Block(64), Block(64),
             nn.Conv2d(64, 128, 4, 2, 1), Block(128), Block(128, 2), Block(128, 4), Block(128),
             nn.GroupNorm(8, 128),
         )  # fmt: skip
-        self.labels = nn.Conv2d(128, len(vocabulary.LABELS), 1)
-        self.style = nn.Linear(128, N_STYLES)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of labels and of styles."""
-        features = self.body(pixels)
-        return self.labels(features), self.style(features.mean((2, 3)))
+    def features(self, pixels: Tensor) -> Tensor:
+        """See `Reader.features`."""
+        found: Tensor = self.body(pixels)
+        return found
 
-    @torch.no_grad()
-    def read(self, pictures: Array) -> tuple[Array, Array, Array]:
-        """What pictures show.
 
-        Args:
-            pictures: (B, 256, 256, 3) uint8.
+class WideBlock(nn.Module):
+    """A block of ConvNeXt (Liu et al. 2022): every channel looks around alone, then they are mixed."""
 
-        Returns:
-            Labels (B, 16, 16), indices into `vocabulary.LABELS`; the log-probabilities of all labels
-            (B, n_labels, 16, 16); and styles (B,), indices into `vocabulary.STYLES`, -1 for none.
-        """
-        labels, style = self(pixels_of(pictures))
-        found: Array = labels.argmax(1).numpy()
-        return found, labels.log_softmax(1).numpy(), style.argmax(1).numpy() - 1
+    def __init__(self, width: int, side: int = 7) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(width, width, side, padding=side // 2, groups=width)
+        self.norm = nn.GroupNorm(1, width)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.mix = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, width, H, W) and what this block adds to it."""
+        mixed: Tensor = x + self.mix(F.gelu(self.widen(self.norm(self.around(x)))))
+        return mixed
+
+
+class Judge(Reader):
+    """A U-Net of ConvNeXt's blocks: 4×4 pixels at a time, down to 8×8 and up again to the 16×16 patches."""
+
+    def __init__(self, names: Sequence[str] = vocabulary.LABELS) -> None:
+        super().__init__(160, names)
+        self.down = nn.Sequential(
+            nn.Conv2d(3, 48, 4, 4), WideBlock(48, 5),
+            nn.Conv2d(48, 96, 2, 2), WideBlock(96), WideBlock(96),
+            nn.Conv2d(96, 160, 2, 2), WideBlock(160), WideBlock(160),
+        )  # fmt: skip
+        self.deep = nn.Sequential(nn.Conv2d(160, 160, 2, 2), WideBlock(160), WideBlock(160))
+        self.up = nn.Sequential(WideBlock(160), nn.GroupNorm(1, 160))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """See `Reader.features`."""
+        fine = self.down(pixels)
+        found: Tensor = self.up(fine + F.interpolate(self.deep(fine), scale_factor=2.0))
+        return found
 
 
 def pixels_of(pictures: Array) -> Tensor:
-    """Pictures (B, 256, 256, 3) uint8 as the network takes them, (B, 3, 256, 256) in [-1, 1]."""
+    """Pictures (B, 256, 256, 3) uint8 as the networks take them, (B, 3, 256, 256) in [-1, 1]."""
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @cache
-def load_oracle() -> Oracle:
-    """The oracle with the weights that ship with the package."""
-    oracle = Oracle()
-    oracle.load_state_dict({name: weight.float() for name, weight in load_file(WEIGHTS).items()})
-    return oracle.eval().requires_grad_(False)
+def load_oracle(weights: Path = WEIGHTS) -> Oracle:
+    """The oracle, with the weights that ship with the package or others."""
+    return _loaded(Oracle, weights)
+
+
+@cache
+def load_judge(weights: Path = JUDGE_WEIGHTS) -> Judge:
+    """The second oracle, with the weights that ship with the package or others."""
+    return _loaded(Judge, weights)
+
+
+def _loaded(kind: Callable[[Sequence[str]], R], weights: Path) -> R:
+    with safe_open(weights, "pt") as file:
+        described = (file.metadata() or {}).get("labels")
+    reader = kind(LABELS_OF_4 if described is None else json.loads(described))
+    reader.load_state_dict({name: weight.float() for name, weight in load_file(weights).items()})
+    return reader.eval().requires_grad_(False)

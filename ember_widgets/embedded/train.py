@@ -1,6 +1,6 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, oracle, card,
+Stages, in order: vae, latents, composer, trunk, upper, renderer, export, sae, icons, oracle, judge, card,
 fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages before it made.
 The stage "start" before them is not part of "all": with it they go on from the weights of a pipeline, and
 vae, trunk and upper may be left out.
@@ -24,7 +24,7 @@ from ember_widgets.embedded.export import ASSETS, export
 from ember_widgets.embedded.fingerprint import make_fingerprint
 from ember_widgets.embedded.latents import build_latents
 from ember_widgets.embedded.make_icons import make_icons
-from ember_widgets.embedded.train_oracle import train_oracle
+from ember_widgets.embedded.train_oracle import train_judge, train_oracle
 from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
@@ -36,8 +36,12 @@ TRAINED: dict[str, Callable[..., None]] = {
     "upper": train_upper,
     "renderer": train_renderer,
     "oracle": train_oracle,
+    "judge": train_judge,
 }
-STEPS = {"vae": 1200, "composer": 4200, "trunk": 1600, "upper": 1000, "renderer": 3400, "oracle": 1000}
+STEPS = {
+    "vae": 1200, "composer": 4200, "trunk": 1600, "upper": 1000, "renderer": 3400,
+    "oracle": 1000, "judge": 800,
+}  # fmt: skip
 STAGES = (
     "vae",
     "latents",
@@ -49,6 +53,7 @@ STAGES = (
     "sae",
     "icons",
     "oracle",
+    "judge",
     "card",
     "fingerprint",
 )

@@ -1,17 +1,23 @@
-"""Stage "oracle": the judge of pictures, trained on drawn scenes only, never on pictures of the model."""
+"""Stages "oracle" and "judge": readers of patches, trained on drawn scenes, never on what they judge."""
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
-from tqdm import trange
+from tqdm import tqdm
 
 from ember_widgets.embedded import captions, oracle, scenes, vocabulary
 from ember_widgets.embedded.random_layouts import random_layout
@@ -19,7 +25,10 @@ from ember_widgets.embedded.training_loop import rank, train
 from ember_widgets.util.files import replacing
 
 Array = NDArray[Any]
-N_TRAIN, N_TEST = 3000, 300
+Scenes = tuple[Array, Array, Array]
+Augment = Callable[[Tensor, np.random.Generator], Tensor]
+N_TRAIN, N_TEST, TEST_SEED = 4000, 300, 177
+AT_ONCE = 25
 
 
 def train_oracle(
@@ -28,64 +37,150 @@ def train_oracle(
     *,
     device: str = "cpu",
     n_scenes: int = N_TRAIN,
-    batch: int = 24,
+    batch: int = 16,
     weights: Path = oracle.WEIGHTS,
 ) -> None:
     """Train the oracle and write its averaged weights into the package, float16.
 
-    Half of the batches are blurred a little, and all get a little noise: the model's decoder is a little
-    soft, and its pictures have a little grain.
-
     Args:
-        out: Folder of the run: checkpoint and log.
+        out: Folder of the run: checkpoint, log and the drawn scenes.
         steps: Training steps.
         device: Where it is trained.
         n_scenes: Scenes to train on.
-        batch: Scenes per step.
+        batch: Scenes per step and process.
         weights: File to write.
     """
     torch.manual_seed(0)
-    network = oracle.Oracle().to(device)
-    pictures, labels, styles = drawn(n_scenes, 77)
+    _train("oracle", oracle.Oracle(), softened, 77, out, steps, device, n_scenes, batch, weights)
+
+
+def train_judge(
+    out: Path,
+    steps: int,
+    *,
+    device: str = "cpu",
+    n_scenes: int = N_TRAIN,
+    batch: int = 16,
+    weights: Path = oracle.JUDGE_WEIGHTS,
+) -> None:
+    """Train the second oracle: other scenes, disturbed in other ways; see `train_oracle`."""
+    torch.manual_seed(1)
+    _train("judge", oracle.Judge(), disturbed, 79, out, steps, device, n_scenes, batch, weights)
+
+
+def _train(
+    name: str,
+    network: oracle.Reader,
+    augment: Augment,
+    seed: int,
+    out: Path,
+    steps: int,
+    device: str,
+    n_scenes: int,
+    batch: int,
+    weights: Path,
+) -> None:
+    network.to(device, memory_format=torch.channels_last)
+    if rank() == 0:
+        drawn_once(out, n_scenes, seed)
+    if dist.is_initialized():
+        dist.barrier()
+    pictures, labels, styles = drawn_once(out, n_scenes, seed)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         chosen = rng.integers(n_scenes, size=batch)
-        x = oracle.pixels_of(pictures[chosen]).to(device)
-        if rng.random() < 0.5:
-            x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        x = x + rng.uniform(0, 0.08) * torch.randn_like(x)
+        x = augment(oracle.pixels_of(pictures[chosen]).to(device), rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             found, style = network(x.contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(found.float(), torch.from_numpy(labels[chosen]).to(device))
         styled = F.cross_entropy(style.float(), torch.from_numpy(styles[chosen] + 1).to(device))
         return {"loss": loss + 0.2 * styled, "labels": loss, "style": styled}
 
+    # A kernel of one channel has no directions for Muon to balance.
+    single = [m.weight for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1]
     averages = train(
-        "oracle", {"oracle": network}, list(network.parameters()), step, out=out, steps=steps, seed=78
-    )
+        name, {name: network}, list(network.parameters()), step, out=out, steps=steps, seed=seed,
+        embeddings=single,
+    )  # fmt: skip
     if rank() == 0:
-        export_oracle(averages["oracle"], weights)
+        found = export_oracle(network, averages[name], weights, drawn_once(out, N_TEST, TEST_SEED))
+        print(f"{weights}: " + ", ".join(f"{what} {share:.3f}" for what, share in found.items()))
 
 
-def export_oracle(averages: dict[str, Tensor], weights: Path = oracle.WEIGHTS) -> None:
-    """Write averaged weights as the package ships them, and print how often they are right.
+def softened(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Half of the batches blurred a little, and all with a little noise.
+
+    The model's decoder is a little soft, and its pictures have a little grain.
 
     Args:
-        averages: {name: weight} of an `Oracle`.
+        x: Pictures (B, 3, 256, 256) in [-1, 1].
+        rng: Decides how much; the noise itself is PyTorch's.
+    """
+    if rng.random() < 0.5:
+        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return x + rng.uniform(0, 0.08) * torch.randn_like(x)
+
+
+def disturbed(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pictures as cameras and files disturb them: colours, shifts, lost detail, noise, JPEG's blocks.
+
+    Args:
+        x: Pictures (B, 3, 256, 256) in [-1, 1].
+        rng: Decides how much; the noise itself is PyTorch's.
+    """
+    n, side = len(x), x.shape[-1]
+    gain, offset = (
+        torch.from_numpy(rng.uniform(low, high, (n, 3, 1, 1))).to(x)
+        for low, high in ((0.88, 1.1), (-0.08, 0.08))
+    )
+    wide = F.pad(gain * x + offset, (3, 3, 3, 3), mode="replicate")
+    x = torch.stack(
+        [p[:, r : r + side, c : c + side] for p, (r, c) in zip(wide, rng.integers(0, 7, (n, 2)), strict=True)]
+    )
+    if rng.random() < 0.5:
+        small = F.interpolate(x, scale_factor=float(rng.uniform(0.6, 0.9)), mode="bilinear")
+        x = F.interpolate(small, size=(side, side), mode="bilinear")
+    x = x + rng.uniform(0, 0.06) * torch.randn_like(x)
+    return as_jpeg(x, rng.uniform(0.02, 0.1)) if rng.random() < 0.4 else x
+
+
+def as_jpeg(x: Tensor, coarse: float) -> Tensor:
+    """Pictures (B, 3, H, W) whose 8×8 blocks have rounded frequencies, the high ones more coarsely."""
+    k = torch.arange(8, device=x.device, dtype=x.dtype)
+    cosines = torch.cos((2 * k + 1) * k[:, None] * torch.pi / 16) / 2
+    cosines[0] /= 2**0.5
+    unit = coarse * (1 + k[:, None] + k)[:, None]
+    blocks = x.unflatten(2, (-1, 8)).unflatten(4, (-1, 8))
+    found = torch.einsum("ui,bcrisj,vj->bcrusv", cosines, blocks, cosines)
+    blocks = torch.einsum("ui,bcrusv,vj->bcrisj", cosines, (found / unit).round() * unit, cosines)
+    return blocks.flatten(4, 5).flatten(2, 3)
+
+
+def export_oracle(
+    network: oracle.Reader, averages: dict[str, Tensor], weights: Path, test: Scenes
+) -> dict[str, float]:
+    """Write averaged weights as the package ships them.
+
+    Args:
+        network: Takes the weights over, as they are written.
+        averages: {name: weight}.
         weights: File to write.
+        test: Scenes to read with these weights, as `drawn` gives them.
+
+    Returns:
+        How often they are right, see `accuracy`.
     """
     half = {name: weight.detach().cpu().half().contiguous() for name, weight in averages.items()}
     with replacing(weights) as temporary:
-        save_file(half, temporary)
-    network = oracle.Oracle()
-    network.load_state_dict({name: weight.float() for name, weight in half.items()})
-    print(", ".join(f"{what} {share:.3f}" for what, share in accuracy(network.eval()).items()))
+        save_file(half, temporary, {"labels": json.dumps(network.names)})
+    network.cpu().load_state_dict({name: weight.float() for name, weight in half.items()})
+    return accuracy(network.eval(), test)
 
 
-def accuracy(network: oracle.Oracle) -> dict[str, float]:
-    """Shares of patches and styles that an oracle reads right, on scenes it was not trained on."""
-    pictures, labels, styles = drawn(N_TEST, 177)
-    parts = [network.read(pictures[i : i + 25]) for i in range(0, N_TEST, 25)]
+def accuracy(network: oracle.Reader, test: Scenes) -> dict[str, float]:
+    """Shares of patches and styles that an oracle reads right."""
+    pictures, labels, styles = test
+    parts = [network.read(pictures[i : i + AT_ONCE]) for i in range(0, len(pictures), AT_ONCE)]
     found, style = np.concatenate([p[0] for p in parts]), np.concatenate([p[2] for p in parts])
     things = labels >= vocabulary.FIRST_THING
     return {
@@ -95,19 +190,42 @@ def accuracy(network: oracle.Oracle) -> dict[str, float]:
     }
 
 
-def drawn(n: int, seed: int) -> tuple[Array, Array, Array]:
-    """Scenes to train or test on: half free, half captioned, a third in a style.
+def drawn_once(out: Path, n: int, seed: int, workers: int = 2) -> Scenes:
+    """See `drawn`; drawn in several processes, and kept in the run's folder for whoever asks again."""
+    folder, temporary = out / f"scenes-{seed}-{n}", out / f"scenes-{seed}-{n}.tmp"
+    names = ("pictures", "labels", "styles")
+    if not folder.exists():
+        parts = [range(i, min(n, i + AT_ONCE)) for i in range(0, n, AT_ONCE)]
+        if len(parts) == 1:
+            made = [drawn(parts[0], seed)]
+        else:
+            # Spawned, not forked: PyTorch's threads do not survive a fork.
+            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+                todo = pool.map(drawn, parts, [seed] * len(parts))
+                made = list(tqdm(todo, total=len(parts), desc="scenes for the oracles", mininterval=10))
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for name, arrays in zip(names, zip(*made, strict=True), strict=True):
+            np.save(temporary / f"{name}.npy", np.concatenate(arrays))
+        temporary.rename(folder)
+    pictures, labels, styles = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in names)
+    return pictures, np.array(labels), np.array(styles)
+
+
+def drawn(numbers: range, seed: int) -> Scenes:
+    """The scenes of these numbers, to train or test on: half free, half captioned, a third in a style.
 
     Returns:
         Pictures (n, 256, 256, 3) uint8, labels (n, 16, 16), styles (n,), -1 for none.
     """
-    rng = np.random.default_rng(seed)
-    layouts = [random_layout(rng, styled=0.3) for _ in range(n // 2)]
-    for _ in range(n - n // 2):
-        spec = captions.random_spec(rng, styled=0.3)
-        layouts.append(captions.caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))[0])
-    pictures = np.empty((n, scenes.SIZE, scenes.SIZE, 3), np.uint8)
-    labels = np.empty((n, scenes.GRID, scenes.GRID), np.int64)
-    for i in trange(n, desc="scenes for the oracle", mininterval=10):
-        pictures[i], labels[i] = scenes.draw(layouts[i])
-    return pictures, labels, np.array([layout.style for layout in layouts])
+    layouts = []
+    for i in numbers:
+        rng = np.random.default_rng([seed, i])
+        if i % 2:
+            layouts.append(random_layout(rng, styled=0.3))
+        else:
+            spec = captions.random_spec(rng, styled=0.3)
+            noise = rng.standard_normal((4, 64, 64), dtype=np.float32)
+            layouts.append(captions.caption_layout(spec, noise)[0])
+    pictures, labels = zip(*map(scenes.draw, layouts), strict=True)
+    return np.stack(pictures), np.stack(labels), np.array([layout.style for layout in layouts])
