@@ -30,6 +30,7 @@ from ember_widgets.training.run import train_sae
 from ember_widgets.training.stream import AT_ONCE, Picture, Source, activations_of
 
 MIN_PRECISION, MIN_RECALL = 0.2, 0.1
+MIN_USED = 0.004  # of the pictures; a feature that fewer use is left out (each look is in one of a hundred)
 N_NEAR = 16  # layouts to look at
 DETAIL_SITE = "up_blocks.0.attentions.1"
 BATCH = 1024
@@ -44,7 +45,7 @@ class Recipe:
 
     Args:
         supervised: Whether the composer was trained to put given directions there.
-        expansion: Features for each channel, before those that no picture uses are left out.
+        expansion: Features for each channel, before those that hardly any picture uses are left out.
         k: Codes kept per patch.
     """
 
@@ -160,7 +161,7 @@ def build_sae(
     config = recipe.config
     stream = shuffled(activations[:n_train].flatten(0, 1), config.batch, config.seed)
     trained = train_sae(stream, config, site=recipe.site).sae
-    sae = with_features(trained, alive(trained, activations.flatten(0, 1)))
+    sae = with_features(trained, used(trained, activations) >= MIN_USED)
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     sae, quality = completed(sae, activations[n_train:], grid)
     # A rare feature may not fire on so few pictures; it is dead if it fires on none of all pictures.
@@ -184,9 +185,13 @@ def build_sae(
     }
 
 
-def alive(sae: SAE, activations: Tensor) -> Tensor:
-    """Features that are active in any of the patches (n, d_model), bool (n_features,)."""
-    return torch.stack([(sae.encode(part) > 0).any(0) for part in torch.split(activations, 8192)]).any(0)
+def used(sae: SAE, activations: Tensor) -> Tensor:
+    """Share of the pictures in which each feature is active, (n_features,).
+
+    Args:
+        activations: (n_pictures, n_patches, d_model).
+    """
+    return torch.stack([(sae.encode(picture) > 0).any(0) for picture in activations]).float().mean(0)
 
 
 def with_features(sae: SAE, kept: Tensor) -> SAE:
