@@ -20,7 +20,7 @@ GAP, LINE = 6, 14
 MAX_BYTES = 300_000
 CAPTIONS = (
     "a cat in a meadow", "a lion and a castle on sand at sunset",
-    "a fox , a tent , a moon in the snow at night", "a robot , a guitar , a cake , a balloon on a road",
+    "a fox, a tent, a moon in the snow at night", "a robot, a guitar, a cake, a balloon on a road",
     "two rabbits in a green field", "a big elephant and a small mushroom on grass",
     "a sailboat on the sea under a rainbow", "a bear before mountains on a sunny day",
     "an owl and a pumpkin in the rain", "a penguin and a snowman on snow in falling snow",
@@ -190,8 +190,8 @@ def _styles(painter: Painter) -> list[Row]:
 
 def _sheet(rows: list[Row], side: int) -> Image.Image:
     """Rows of pictures, each with lines of text over it as far as a row has any."""
-    letters, columns = max(8, side // 7), max(len(row) for row in rows)
-    texts = [[textwrap.wrap(text, letters) for text, _ in row] for row in rows]
+    columns = max(len(row) for row in rows)
+    texts = [[textwrap.wrap(text, _room(row, c, side)) for c, (text, _) in enumerate(row)] for row in rows]
     heads = [LINE * max(map(len, row)) for row in texts]
     size = (columns * (side + GAP) + GAP, sum(heads) + len(rows) * (side + GAP) + GAP)
     sheet = Image.new("RGB", size, (255, 255, 255))
@@ -203,6 +203,12 @@ def _sheet(rows: list[Row], side: int) -> Image.Image:
             pen.multiline_text((x, y), "\n".join(lines[c]), fill=(60, 60, 60), font=font, spacing=2)
         y += head + side + GAP
     return sheet
+
+
+def _room(row: Row, c: int, side: int) -> int:
+    """How many letters there is room for over picture c of a row and those without text right of it."""
+    free = next((i for i in range(c + 1, len(row)) if row[i][0]), len(row)) - c
+    return max(8, (free * (side + GAP) - GAP) // 7)
 
 
 def _jpeg(sheet: Image.Image) -> bytes:

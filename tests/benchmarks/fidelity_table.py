@@ -28,15 +28,20 @@ def interval(values: Array, bases: Array) -> tuple[float, float, float]:
     Wilson's interval where all are 0 or 1.
     """
     n = len(values)
-    mean = float((values.sum(0) / bases.sum(0)).mean())
+    mean = float((values.sum(0) / np.maximum(bases.sum(0), 1e-9)).mean())
     if set(np.unique(values.mean(1))) <= {0.0, 1.0} and np.all(bases == 1):
         z = 1.96
         middle, half = mean + z * z / (2 * n), z * np.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
         return mean, float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))
-    drawn = np.random.default_rng(0).integers(n, size=(1000, n))
-    means = (values[drawn].sum(1) / np.maximum(bases[drawn].sum(1), 1e-9)).mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = np.percentile(resampled(values, bases), [2.5, 97.5])
     return mean, float(low), float(high)
+
+
+def resampled(values: Array, bases: Array) -> Array:
+    """Means of 1000 samples of the trials; the same trials in every table that has as many."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(1000, len(values)))
+    means: Array = (values[drawn].sum(1) / np.maximum(bases[drawn].sum(1), 1e-9)).mean(1)
+    return means
 
 
 def shown_rows(table: Table) -> list[str]:
@@ -52,7 +57,7 @@ def print_table(table: Table) -> None:
     for name in shown_rows(table):
         values, bases = table[name]
         mean, low, high = interval(values, bases)
-        each = values.sum(0) / bases.sum(0) if values.shape[1] > 1 else []
+        each = values.sum(0) / np.maximum(bases.sum(0), 1e-9) if values.shape[1] > 1 else []
         note, bar = "", BARS.get(name)
         if bar is not None:
             lower = name in LOWER_IS_BETTER
@@ -63,11 +68,24 @@ def print_table(table: Table) -> None:
 
 
 def print_steps(tables: dict[int, Table]) -> None:
-    """Rows for several numbers of steps side by side; four may not be worse than one."""
+    """Rows for several numbers of steps side by side; the last may not be worse than the first.
+
+    Trials are the same for all numbers of steps, so that the gain's interval is one of pairs.
+    """
     first, last = tables[min(tables)], tables[max(tables)]
-    print(f"\n{'measure':56s}" + "".join(f"{f'{n} steps':>9s}" for n in tables) + f"{'gain':>9s}")
+    print(
+        f"\n{'measure':56s}"
+        + "".join(f"{f'{n} steps':>9s}" for n in tables)
+        + f"{'gain':>9s}{'95 % interval':>20s}"
+    )
     for name in [name for name in shown_rows(first) if name in last and not name.startswith("look ")]:
         means = [interval(*table[name])[0] for table in tables.values()]
-        gain = (means[-1] - means[0]) * (-1 if name in LOWER_IS_BETTER else 1)
+        sign = -1 if name in LOWER_IS_BETTER else 1
+        gain = sign * (means[-1] - means[0])
+        between = ""
+        if len(first[name][0]) == len(last[name][0]):
+            gains = sign * (resampled(*last[name]) - resampled(*first[name]))
+            between = "{:+.3f} to {:+.3f}".format(*np.percentile(gains, [2.5, 97.5]))
         worse = "  worse" if name in BARS and gain < -SLACK else ""
-        print(f"{name:56s}" + "".join(f"{mean:9.3f}" for mean in means) + f"{gain:+9.3f}{worse}")
+        columns = "".join(f"{mean:9.3f}" for mean in means)
+        print(f"{name:56s}{columns}{gain:+9.3f}{between:>20s}{worse}")

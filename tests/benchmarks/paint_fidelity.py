@@ -336,8 +336,13 @@ def sae_quality(b: Bench, n: int) -> Iterator[Row]:
 def own_accuracy(b: Bench, part: int) -> Iterator[Row]:
     """How often the oracles are right about drawn scenes that neither was trained on."""
     test = train_oracle.drawn(range(1000 + 25 * part, 1025 + 25 * part), train_oracle.TEST_SEED)
-    known = np.all([np.isin(test[1], reader.known).all((1, 2)) for reader in b.readers], axis=0)
-    shares = [train_oracle.accuracy(reader, (*(a[known] for a in test),)) for reader in b.readers]  # type: ignore[arg-type]
+    known = (test[1] >= FIRST_THING).any((1, 2))  # scenes with things, all of which they know
+    for reader in b.readers:
+        known &= np.isin(test[1], reader.known).all((1, 2))
+    if not known.any():
+        return
+    pictures, labels, drawn_styles = (array[known] for array in test)
+    shares = [train_oracle.accuracy(reader, (pictures, labels, drawn_styles)) for reader in b.readers]
     for what in shares[0]:
         yield f"oracles' own accuracy: {what}", np.array([share[what] for share in shares]), 1
 
@@ -422,7 +427,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     started, here = time.monotonic(), open_bench(args.model, args.oracles, args.steps)
     if args.compare_steps:
-        chosen = trials(here, 1, max(4, args.every), brief=True)
+        chosen = trials(here, args.trials, max(4, args.every), brief=True)
         tables = {n: measured(args, n, chosen) for n in (1, 2, 4)}
         print_steps(tables)
     else:
