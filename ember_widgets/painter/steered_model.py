@@ -28,8 +28,8 @@ from ember_widgets.scene.scene import Scene
 
 CALIBRATION_RUN = Run("a garden with a house and a tree", 0, 1)
 """On this run, what an SAE file does not say is measured."""
-EARLIER = {"3940637c5757cb28": 4, "d8bc27e73b511d66": 4}
-"""Versions of the embedded model that came with earlier releases, by the hashes of their SAEs."""
+EARLIER = {"3940637c5757cb28": "0.1"}
+"""Releases in which the embedded model had another SAE at its main site, by that SAE's hash."""
 
 
 def saes_by_site(sae: SAE | Mapping[str, SAE]) -> dict[str, SAE]:
@@ -169,8 +169,8 @@ class SteeredModel:
                 continue
             if key == "sae" and (before := EARLIER.get(theirs.split(",")[0])):
                 raise ValueError(
-                    f"this scene was painted on version {before} of the embedded model, whose features are "
-                    "others; open it with ember_widgets 0.1, or paint it again"
+                    f"this scene was painted on the embedded model of ember_widgets {before}, which has "
+                    "other features; open it with that version, or paint it again"
                 )
             raise ValueError(
                 f"this scene was made with {noun} {theirs!r}, but this painter has {ours!r}; "

@@ -71,7 +71,9 @@ def by_hand(sae: SAE, a: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDAr
 def check(inspection: Inspection, sae: SAE, a: NDArray[Any]) -> None:
     codes, energy, missed = by_hand(sae, a)
     np.testing.assert_allclose(inspection.codes, codes, atol=2e-3)
-    np.testing.assert_allclose(inspection.energy, energy, rtol=1e-3)
+    rounding = inspection.energy == 0  # a factor is gone, and there is almost nothing left to explain
+    assert energy[rounding].max(initial=0) < 1e-3 * float((sae.unit * sae.W_dec.norm(dim=1)).square().mean())
+    np.testing.assert_allclose(inspection.energy[~rounding], energy[~rounding], rtol=1e-3)
     np.testing.assert_allclose(inspection.missed, missed, rtol=2e-2, atol=1e-4 * energy.mean())
 
 

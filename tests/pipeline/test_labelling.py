@@ -265,7 +265,8 @@ def test_what_cannot_be_labelled_is_refused(
     bare = painter.collect(PROMPTS[:1], tmp_path / "bare", pictures=False, progress=False)
     with pytest.raises(ValueError, match="was collected without pictures"):
         label(bare)
-    other = Collection.create(tmp_path / "other", 1280, painter.model.identity | {"sae": "another"})
+    identity = painter.model.identity | {"sae": "another"}
+    other = Collection.create(tmp_path / "other", painter.n_features, identity)
     with pytest.raises(ValueError, match="was made with SAE 'another'"):
         label(other)
     with pytest.raises(ValueError, match="active in none of the 12 pictures"):

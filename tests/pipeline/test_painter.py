@@ -189,8 +189,8 @@ def test_a_scene_of_the_embedded_model_before_this_one_is_told_apart(
     with pytest.raises(ValueError) as caught:
         painter.render(before)
     assert str(caught.value) == (
-        "this scene was painted on version 4 of the embedded model, whose features are others; open it with "
-        "ember_widgets 0.1, or paint it again"
+        "this scene was painted on the embedded model of ember_widgets 0.1, which has other features; "
+        "open it with that version, or paint it again"
     )
 
 

@@ -105,7 +105,7 @@ def test_many_threads_and_two_widgets_get_what_one_thread_gets(
     wrong: list[str] = []
     guard(painter, monkeypatch, wrong)
     icons = Icons(scenes[0].n_features, painter.draw_icons, batch=2)
-    icons.want(range(300, 1000))
+    icons.want(range(scenes[0].n_features))
     until = time.monotonic() + FOR_S
     done = [0] * N_THREADS
 
