@@ -115,7 +115,7 @@ class Oracle(Reader):
 class WideBlock(nn.Module):
     """A block of ConvNeXt (Liu et al. 2022): every channel looks around alone, then they are mixed."""
 
-    def __init__(self, width: int, side: int = 7) -> None:
+    def __init__(self, width: int, side: int) -> None:
         super().__init__()
         self.around = nn.Conv2d(width, width, side, padding=side // 2, groups=width)
         self.norm = nn.GroupNorm(1, width)
@@ -134,12 +134,12 @@ class Judge(Reader):
     def __init__(self, names: Sequence[str] = vocabulary.LABELS) -> None:
         super().__init__(160, names)
         self.down = nn.Sequential(
-            nn.Conv2d(3, 48, 4, 4), WideBlock(48, 5),
-            nn.Conv2d(48, 96, 2, 2), WideBlock(96), WideBlock(96),
-            nn.Conv2d(96, 160, 2, 2), WideBlock(160), WideBlock(160),
+            nn.Conv2d(3, 48, 4, 4), WideBlock(48, 3),
+            nn.Conv2d(48, 96, 2, 2), WideBlock(96, 3), WideBlock(96, 3),
+            nn.Conv2d(96, 160, 2, 2), WideBlock(160, 5), WideBlock(160, 5),
         )  # fmt: skip
-        self.deep = nn.Sequential(nn.Conv2d(160, 160, 2, 2), WideBlock(160), WideBlock(160))
-        self.up = nn.Sequential(WideBlock(160), nn.GroupNorm(1, 160))
+        self.deep = nn.Sequential(nn.Conv2d(160, 160, 2, 2), WideBlock(160, 5), WideBlock(160, 5))
+        self.up = nn.Sequential(WideBlock(160, 5), nn.GroupNorm(1, 160))
 
     def features(self, pixels: Tensor) -> Tensor:
         """See `Reader.features`."""

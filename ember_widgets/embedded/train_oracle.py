@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from ember_widgets.embedded import captions, oracle, scenes, vocabulary
 from ember_widgets.embedded.random_layouts import random_layout
@@ -27,7 +22,7 @@ from ember_widgets.util.files import replacing
 Array = NDArray[Any]
 Scenes = tuple[Array, Array, Array]
 Augment = Callable[[Tensor, np.random.Generator], Tensor]
-N_TRAIN, N_TEST, TEST_SEED = 4000, 300, 177
+N_TEST, TEST_SEED = 300, 177
 AT_ONCE = 25
 
 
@@ -36,22 +31,20 @@ def train_oracle(
     steps: int,
     *,
     device: str = "cpu",
-    n_scenes: int = N_TRAIN,
     batch: int = 16,
     weights: Path = oracle.WEIGHTS,
 ) -> None:
     """Train the oracle and write its averaged weights into the package, float16.
 
     Args:
-        out: Folder of the run: checkpoint, log and the drawn scenes.
+        out: Folder of the run: checkpoint and log.
         steps: Training steps.
         device: Where it is trained.
-        n_scenes: Scenes to train on.
         batch: Scenes per step and process.
         weights: File to write.
     """
     torch.manual_seed(0)
-    _train("oracle", oracle.Oracle(), softened, 77, out, steps, device, n_scenes, batch, weights)
+    _train("oracle", oracle.Oracle(), softened, 77, out, steps, device, batch, weights)
 
 
 def train_judge(
@@ -59,13 +52,12 @@ def train_judge(
     steps: int,
     *,
     device: str = "cpu",
-    n_scenes: int = N_TRAIN,
     batch: int = 16,
     weights: Path = oracle.JUDGE_WEIGHTS,
 ) -> None:
     """Train the second oracle: other scenes, disturbed in other ways; see `train_oracle`."""
     torch.manual_seed(1)
-    _train("judge", oracle.Judge(), disturbed, 79, out, steps, device, n_scenes, batch, weights)
+    _train("judge", oracle.Judge(), disturbed, 79, out, steps, device, batch, weights)
 
 
 def _train(
@@ -76,24 +68,19 @@ def _train(
     out: Path,
     steps: int,
     device: str,
-    n_scenes: int,
     batch: int,
     weights: Path,
 ) -> None:
     network.to(device, memory_format=torch.channels_last)
-    if rank() == 0:
-        drawn_once(out, n_scenes, seed)
-    if dist.is_initialized():
-        dist.barrier()
-    pictures, labels, styles = drawn_once(out, n_scenes, seed)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        chosen = rng.integers(n_scenes, size=batch)
-        x = augment(oracle.pixels_of(pictures[chosen]).to(device), rng)
+        # Never the same scene twice: of 4,000 scenes, both networks soon know each by heart.
+        pictures, labels, styles = drawn(rng.integers(1 << 40, size=batch), seed)
+        x = augment(oracle.pixels_of(pictures).to(device), rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             found, style = network(x.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(found.float(), torch.from_numpy(labels[chosen]).to(device))
-        styled = F.cross_entropy(style.float(), torch.from_numpy(styles[chosen] + 1).to(device))
+        loss = F.cross_entropy(found.float(), torch.from_numpy(labels).to(device))
+        styled = F.cross_entropy(style.float(), torch.from_numpy(styles + 1).to(device))
         return {"loss": loss + 0.2 * styled, "labels": loss, "style": styled}
 
     # A kernel of one channel has no directions for Muon to balance.
@@ -103,7 +90,7 @@ def _train(
         embeddings=single,
     )  # fmt: skip
     if rank() == 0:
-        found = export_oracle(network, averages[name], weights, drawn_once(out, N_TEST, TEST_SEED))
+        found = export_oracle(network, averages[name], weights, drawn(range(N_TEST), TEST_SEED))
         print(f"{weights}: " + ", ".join(f"{what} {share:.3f}" for what, share in found.items()))
 
 
@@ -190,29 +177,7 @@ def accuracy(network: oracle.Reader, test: Scenes) -> dict[str, float]:
     }
 
 
-def drawn_once(out: Path, n: int, seed: int, workers: int = 2) -> Scenes:
-    """See `drawn`; drawn in several processes, and kept in the run's folder for whoever asks again."""
-    folder, temporary = out / f"scenes-{seed}-{n}", out / f"scenes-{seed}-{n}.tmp"
-    names = ("pictures", "labels", "styles")
-    if not folder.exists():
-        parts = [range(i, min(n, i + AT_ONCE)) for i in range(0, n, AT_ONCE)]
-        if len(parts) == 1:
-            made = [drawn(parts[0], seed)]
-        else:
-            # Spawned, not forked: PyTorch's threads do not survive a fork.
-            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-                todo = pool.map(drawn, parts, [seed] * len(parts))
-                made = list(tqdm(todo, total=len(parts), desc="scenes for the oracles", mininterval=10))
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for name, arrays in zip(names, zip(*made, strict=True), strict=True):
-            np.save(temporary / f"{name}.npy", np.concatenate(arrays))
-        temporary.rename(folder)
-    pictures, labels, styles = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in names)
-    return pictures, np.array(labels), np.array(styles)
-
-
-def drawn(numbers: range, seed: int) -> Scenes:
+def drawn(numbers: Iterable[int], seed: int) -> Scenes:
     """The scenes of these numbers, to train or test on: half free, half captioned, a third in a style.
 
     Returns:
@@ -220,7 +185,7 @@ def drawn(numbers: range, seed: int) -> Scenes:
     """
     layouts = []
     for i in numbers:
-        rng = np.random.default_rng([seed, i])
+        rng = np.random.default_rng([seed, int(i)])
         if i % 2:
             layouts.append(random_layout(rng, styled=0.3))
         else:
