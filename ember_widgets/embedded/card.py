@@ -104,7 +104,7 @@ def filling(label: int, mask: Mask) -> scenes.Thing:
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = int(rows[0]), int(cols[0])
     shape = mask[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1]
-    return scenes.Thing(label, top, left, *shape.shape, shape)
+    return scenes.Thing(label, top, left, shape.shape[0], shape.shape[1], shape)
 
 
 def concept(painter: Painter, name: str) -> list[int]:
@@ -134,7 +134,7 @@ def _captions(painter: Painter) -> list[Row]:
 
 def _shapes(painter: Painter) -> list[Row]:
     """Kinds by shapes, painted on paper, and right of each what the world draws into the shape."""
-    paper, rows = np.zeros((16, 16), int), []
+    paper, rows = np.zeros((16, 16), int), list[Row]()
     for kind in KINDS:
         features = dict.fromkeys(concept(painter, kind), 1.0)
         row: Row = []
