@@ -86,10 +86,10 @@ def odd_shapes() -> dict[str, Mask]:
     return {
         "disc 5": at(7, 7, 5, 5),
         "disc 10": at(7.5, 7.5, 10, 10),
-        "box 3×3": box(6, 6, 3, 3),
-        "box 2×2": box(7, 7, 2, 2),
-        "bar 4×12": box(6, 2, 4, 12),
-        "bar 12×4": box(2, 6, 12, 4),
+        "box 3 by 3": box(6, 6, 3, 3),
+        "box 2 by 2": box(7, 7, 2, 2),
+        "bar 4 by 12": box(6, 2, 4, 12),
+        "bar 12 by 4": box(2, 6, 12, 4),
         "ring": at(7.5, 7.5, 14, 14) & ~at(7.5, 7.5, 6, 6),
         "L": box(2, 3, 12, 4) | box(10, 3, 4, 10),
         "slanted stroke": stroke(4, (12, 3), (3, 12)),
@@ -104,7 +104,7 @@ def filling(label: int, mask: Mask) -> scenes.Thing:
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = int(rows[0]), int(cols[0])
     shape = mask[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1]
-    return scenes.Thing(label, top, left, *shape.shape, shape)
+    return scenes.Thing(label, top, left, shape.shape[0], shape.shape[1], shape)
 
 
 def concept(painter: Painter, name: str) -> list[int]:
@@ -134,7 +134,7 @@ def _captions(painter: Painter) -> list[Row]:
 
 def _shapes(painter: Painter) -> list[Row]:
     """Kinds by shapes, painted on paper, and right of each what the world draws into the shape."""
-    paper, rows = np.zeros((16, 16), int), []
+    paper, rows = np.zeros((16, 16), int), list[Row]()
     for kind in KINDS:
         features = dict.fromkeys(concept(painter, kind), 1.0)
         row: Row = []

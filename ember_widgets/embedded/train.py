@@ -40,7 +40,7 @@ TRAINED: dict[str, Callable[..., None]] = {
 }
 STEPS = {
     "vae": 1200, "composer": 4200, "trunk": 1600, "upper": 1000, "renderer": 3400,
-    "oracle": 1000, "judge": 900,
+    "oracle": 1000, "judge": 1000,
 }  # fmt: skip
 STAGES = (
     "vae",

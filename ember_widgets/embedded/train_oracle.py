@@ -71,7 +71,8 @@ def _train(
     batch: int,
     weights: Path,
 ) -> None:
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         # Never the same scene twice: of 4,000 scenes, both networks soon know each by heart.
@@ -84,7 +85,7 @@ def _train(
         return {"loss": loss + 0.2 * styled, "labels": loss, "style": styled}
 
     # A kernel of one channel has no directions for Muon to balance.
-    single = [m.weight for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1]
+    single = [p for name, p in network.named_parameters() if name.endswith("around.weight")]
     averages = train(
         name, {name: network}, list(network.parameters()), step, out=out, steps=steps, seed=seed,
         embeddings=single,
@@ -137,10 +138,11 @@ def as_jpeg(x: Tensor, coarse: float) -> Tensor:
     cosines = torch.cos((2 * k + 1) * k[:, None] * torch.pi / 16) / 2
     cosines[0] /= 2**0.5
     unit = coarse * (1 + k[:, None] + k)[:, None]
-    blocks = x.unflatten(2, (-1, 8)).unflatten(4, (-1, 8))
+    n, channels, height, width = x.shape
+    blocks = x.reshape(n, channels, height // 8, 8, width // 8, 8)
     found = torch.einsum("ui,bcrisj,vj->bcrusv", cosines, blocks, cosines)
     blocks = torch.einsum("ui,bcrusv,vj->bcrisj", cosines, (found / unit).round() * unit, cosines)
-    return blocks.flatten(4, 5).flatten(2, 3)
+    return blocks.reshape(x.shape)
 
 
 def export_oracle(

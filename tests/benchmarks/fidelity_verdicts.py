@@ -21,7 +21,7 @@ def whole(reads: Array, places: list[Array], label: int) -> Array:
     right = [
         [Counter(read[place].tolist()).most_common(1)[0][0] == label for place in places] for read in reads
     ]
-    return np.array(right, float).mean(1)
+    return np.asarray(np.array(right, float).mean(1))
 
 
 def is_moved(now: Array, before: Array, wanted: Array) -> bool:

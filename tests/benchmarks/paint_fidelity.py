@@ -133,7 +133,7 @@ def free_shape(label: int, rng: np.random.Generator) -> Array:
     low = np.array([row, col]) + radius - 0.5
     high = np.array([row + height, col + width]) - radius - 0.5
     dabs = rng.uniform(low, high, (24, 2))
-    return np.any([stroke(2 * radius, tuple(dab), tuple(dab)) for dab in dabs], axis=0)
+    return np.asarray(np.any([stroke(2 * radius, tuple(dab), tuple(dab)) for dab in dabs], axis=0))
 
 
 def placed(mask: Array, rng: np.random.Generator) -> Array:
