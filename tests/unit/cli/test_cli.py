@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -320,9 +321,67 @@ def test_output_that_nobody_reads_to_its_end_is_no_error() -> None:
 
 def test_demo_without_jupyterlab_names_the_extra(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    monkeypatch.delenv("UV", raising=False)
 
     assert fails("demo") == (
         "ember-widgets: JupyterLab is not installed; run: pip install 'ember-widgets[lab]'"
+    )
+
+
+@pytest.fixture
+def uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A uv that started this command, without JupyterLab; it writes down how it is called."""
+    program = tmp_path / "uv"
+    program.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$EMBER_WIDGETS_DEMO" "$@" > {tmp_path / "called"}\nexit 3\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("UV", str(program))
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    monkeypatch.setattr(demo.metadata, "distribution", lambda name: Distribution(None))
+    return tmp_path / "called"
+
+
+class Distribution:
+    def __init__(self, direct_url: str | None):
+        self.direct_url = direct_url
+
+    def read_text(self, name: str) -> str | None:
+        assert name == "direct_url.json"
+        return self.direct_url
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for uv is a shell script")
+def test_demo_started_by_uvx_starts_again_with_jupyterlab(uv: Path, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main.main(["demo", "--folder", str(tmp_path / "mine"), "--no-browser"]) == 3
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert uv.read_text().splitlines() == [
+        "1",
+        *("tool", "run", "--python", f"{sys.version_info.major}.{sys.version_info.minor}"),
+        *("--from", f"ember-widgets[atlas,lab,labels]=={__version__}"),
+        *("ember-widgets", "demo", "--folder", str(tmp_path / "mine"), "--no-browser"),
+    ]
+
+
+def test_demo_started_by_uvx_does_so_only_once(
+    fails: Fails, monkeypatch: pytest.MonkeyPatch, uv: Path
+) -> None:
+    monkeypatch.setenv("EMBER_WIDGETS_DEMO", "1")
+
+    assert "JupyterLab is not installed" in fails("demo")
+    assert not uv.exists()
+
+
+def test_demo_from_a_file_asks_uv_for_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = '{"archive_info": {}, "url": "file:///tmp/ember_widgets-9-py3-none-any.whl"}'
+    monkeypatch.setattr(demo.metadata, "distribution", lambda name: Distribution(where))
+
+    assert demo.requirement() == (
+        "ember-widgets[atlas,lab,labels] @ file:///tmp/ember_widgets-9-py3-none-any.whl"
     )
 
 
