@@ -96,11 +96,15 @@ def _under_uv(folder: Path, *, browser: bool) -> int:
 
 
 def requirement() -> str:
-    """This package as it was installed, from the index or from a file, with what the notebooks need."""
-    came_from = metadata.distribution("ember-widgets").read_text("direct_url.json")
-    if came_from is None:
+    """This package from where it came, the index, a file or a repository, with what the notebooks need."""
+    direct_url = metadata.distribution("ember-widgets").read_text("direct_url.json")
+    if direct_url is None:
         return f"ember-widgets[{EXTRAS}]=={__version__}"
-    return f"ember-widgets[{EXTRAS}] @ {json.loads(came_from)['url']}"
+    came_from = json.loads(direct_url)
+    url = came_from["url"]
+    if repository := came_from.get("vcs_info"):
+        url = f"{repository['vcs']}+{url}@{repository['commit_id']}"
+    return f"ember-widgets[{EXTRAS}] @ {url}"
 
 
 def write_settings(folder: Path) -> Path:

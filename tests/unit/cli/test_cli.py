@@ -376,13 +376,26 @@ def test_demo_started_by_uvx_does_so_only_once(
     assert not uv.exists()
 
 
-def test_demo_from_a_file_asks_uv_for_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    where = '{"archive_info": {}, "url": "file:///tmp/ember_widgets-9-py3-none-any.whl"}'
-    monkeypatch.setattr(demo.metadata, "distribution", lambda name: Distribution(where))
+@pytest.mark.parametrize(
+    ("came_from", "asked_for"),
+    [
+        (
+            '{"archive_info": {}, "url": "file:///tmp/ember_widgets-9-py3-none-any.whl"}',
+            "file:///tmp/ember_widgets-9-py3-none-any.whl",
+        ),
+        (
+            '{"vcs_info": {"vcs": "git", "commit_id": "12ab"}, "url": "https://example.org/ember.git"}',
+            "git+https://example.org/ember.git@12ab",
+        ),
+    ],
+    ids=["file", "repository"],
+)
+def test_demo_asks_uv_for_what_was_installed(
+    monkeypatch: pytest.MonkeyPatch, came_from: str, asked_for: str
+) -> None:
+    monkeypatch.setattr(demo.metadata, "distribution", lambda name: Distribution(came_from))
 
-    assert demo.requirement() == (
-        "ember-widgets[atlas,lab,labels] @ file:///tmp/ember_widgets-9-py3-none-any.whl"
-    )
+    assert demo.requirement() == f"ember-widgets[atlas,lab,labels] @ {asked_for}"
 
 
 def test_demo_copies_the_packaged_notebooks_and_keeps_what_the_user_changed(
