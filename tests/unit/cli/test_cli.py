@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -338,7 +339,7 @@ def uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("UV", str(program))
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
-    monkeypatch.setattr(demo.metadata, "distribution", lambda name: Distribution(None))
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution(None))
     return tmp_path / "called"
 
 
@@ -393,7 +394,7 @@ def test_demo_started_by_uvx_does_so_only_once(
 def test_demo_asks_uv_for_what_was_installed(
     monkeypatch: pytest.MonkeyPatch, came_from: str, asked_for: str
 ) -> None:
-    monkeypatch.setattr(demo.metadata, "distribution", lambda name: Distribution(came_from))
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution(came_from))
 
     assert demo.requirement() == f"ember-widgets[atlas,lab,labels] @ {asked_for}"
 
