@@ -12,14 +12,19 @@ import subprocess
 import sys
 import tempfile
 import webbrowser
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from ember_widgets._version import __version__
 from ember_widgets.cli.errors import UserError, cannot_write
 from ember_widgets.cli.package import PACKAGE
 
 FIRST_NOTEBOOK = "01_paint.ipynb"
 FIRST_PORT = 8888
+# What `make demo` installs.
+EXTRAS = "atlas,lab,labels"
+STARTED_BY_US = "EMBER_WIDGETS_DEMO"
 # JupyterLab begins with a question whether to fetch its news, which lies over the notebook.
 SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -30,7 +35,7 @@ def demo(folder: Path, *, browser: bool) -> int:
     In a checkout the notebooks are opened where they are, else they are copied to ``folder``.
     """
     if find_spec("jupyterlab") is None:
-        raise UserError("JupyterLab is not installed; run: pip install 'ember-widgets[lab]'")
+        return _under_uv(folder, browser=browser)
     notebooks = _checkout_notebooks() or copy_notebooks(folder)
     port = _free_port()
     # The token is passed in the environment: a command line can be read by every user of the machine.
@@ -63,6 +68,43 @@ def demo(folder: Path, *, browser: bool) -> int:
             server.terminate()
             server.wait()
             return 0
+
+
+def _under_uv(folder: Path, *, browser: bool) -> int:
+    """`uvx ember-widgets demo` installs the package without extras: run the demo again with those it needs.
+
+    Raises:
+        UserError: uv did not start this command, or has done so already.
+    """
+    uv = os.environ.get("UV")
+    if uv is None or STARTED_BY_US in os.environ:
+        raise UserError("JupyterLab is not installed; run: pip install 'ember-widgets[lab]'")
+    command = [
+        *(uv, "tool", "run", "--python", f"{sys.version_info.major}.{sys.version_info.minor}"),
+        *("--from", requirement(), "ember-widgets", "demo", "--folder", str(folder)),
+        *([] if browser else ["--no-browser"]),
+    ]
+    print("JupyterLab is not installed here; uv fetches it now.", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with subprocess.Popen(command, env={**os.environ, STARTED_BY_US: "1"}) as again:
+        try:
+            return again.wait()
+        except KeyboardInterrupt:
+            again.terminate()
+            again.wait()
+            return 0
+
+
+def requirement() -> str:
+    """This package from where it came, the index, a file or a repository, with what the notebooks need."""
+    direct_url = metadata.distribution("ember-widgets").read_text("direct_url.json")
+    if direct_url is None:
+        return f"ember-widgets[{EXTRAS}]=={__version__}"
+    came_from = json.loads(direct_url)
+    url = came_from["url"]
+    if repository := came_from.get("vcs_info"):
+        url = f"{repository['vcs']}+{url}@{repository['commit_id']}"
+    return f"ember-widgets[{EXTRAS}] @ {url}"
 
 
 def write_settings(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What README.md, CONTRIBUTING.md and docs/ point to exists."""
+"""What README.md, CONTRIBUTING.md, SECURITY.md and docs/ point to exists."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
-    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
 TOP = "ember_widgets|js|tests|docs|notebooks"
 
 
 def links(text: str) -> Iterator[str]:
-    """The targets of Markdown links and pictures that are not on the web."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if "://" not in target:
-            yield target
+    """The targets of links and pictures, in Markdown or HTML, that are not on the web."""
+    for target in re.findall(r"\]\(([^)\s]+)\)|\bsrc(?:set)?=\"([^\"\s]+)\"", text):
+        if "://" not in (link := "".join(target)):
+            yield link
 
 
 def paths(text: str) -> Iterator[str]:
@@ -66,12 +66,14 @@ def test_these_tests_see_what_is_missing() -> None:
     page = REPOSITORY / "README.md"
     text = "[a](docs/nothing.md) [b](docs/limits.md#nothing) [c](docs/limits.md) [d](https://a.org/b)"
     assert broken_links(page, text) == ["docs/nothing.md", "docs/limits.md#nothing"]
+    text = '<source srcset="docs/nothing.png"><img src="docs/limits.md">'
+    assert broken_links(page, text) == ["docs/nothing.png"]
     text = "`tests/nothing.py`, `js/src/`, ../docs/limits.md and `python -m tests.benchmarks.nothing`."
     assert missing_paths(text) == ["tests/nothing.py", "tests/benchmarks/nothing.py"]
 
 
 def test_the_readme_is_short() -> None:
-    assert len((REPOSITORY / "README.md").read_text("utf-8").split()) <= 500
+    assert len((REPOSITORY / "README.md").read_text("utf-8").split()) <= 450
 
 
 def test_the_guide_for_contributors_is_short_and_names_every_room() -> None:
@@ -92,5 +94,5 @@ def test_the_source_package_holds_the_pages() -> None:
     text = (REPOSITORY / "pyproject.toml").read_text("utf-8")
     include = re.search(r"\[tool\.hatch\.build\.targets\.sdist\]\ninclude = (\[[^\]]*\])", text)
     assert include is not None
-    for name in ("/README.md", "/CONTRIBUTING.md", "/CHANGELOG.md", "/docs"):
+    for name in ("/README.md", "/CONTRIBUTING.md", "/CHANGELOG.md", "/SECURITY.md", "/docs", "/.github"):
         assert f'"{name}"' in include.group(1)

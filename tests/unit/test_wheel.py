@@ -39,6 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
         "ember_widgets/widgets/static/paint.css",
         "ember_widgets/embedded/assets/MODEL_CARD.md",
         "ember_widgets/widgets/static/inspect.css",
+        "ember_widgets/page/static/wasm.wasm.gz",
         "ember_widgets/notebooks/01_paint.ipynb",
         "ember_widgets/notebooks/02_inspect.ipynb",
         "ember_widgets/notebooks/03_factors.ipynb",
@@ -49,12 +50,28 @@ def test_the_wheel_holds_what_the_package_reads_at_run_time(wheel: zipfile.Path,
     assert (wheel / name).read_bytes()
 
 
-@pytest.mark.parametrize("folder", ["widgets/static", "embedded/assets"])
+@pytest.mark.parametrize("folder", ["widgets/static", "page/static", "embedded/assets"])
 def test_the_wheel_holds_every_built_and_trained_file(wheel: zipfile.Path, folder: str) -> None:
     files = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / folder).rglob("*") if path.is_file()}
 
     assert files
     assert {name for name in files if not (wheel / "ember_widgets" / name).is_file()} == set()
+
+
+def test_the_wheel_says_that_it_has_types(wheel: zipfile.Path) -> None:
+    assert (wheel / "ember_widgets" / "py.typed").is_file()  # empty, but type checkers look for it
+
+
+def test_the_wheel_holds_every_notebook_and_picture(wheel: zipfile.Path) -> None:
+    notebooks = REPOSITORY / "notebooks"
+    files = [*notebooks.glob("*.ipynb"), *(notebooks / "images").iterdir()]
+
+    missing = [
+        path.name
+        for path in files
+        if not (wheel / "ember_widgets" / "notebooks" / path.relative_to(notebooks).as_posix()).is_file()
+    ]
+    assert missing == []
 
 
 def test_the_wheel_holds_every_module_and_nothing_else_of_the_repository(wheel: zipfile.Path) -> None:
@@ -75,6 +92,8 @@ def test_the_wheel_has_the_command_the_licences_and_the_version(wheel: zipfile.P
     assert "ember-widgets = ember_widgets.cli.main:main" in (information / "entry_points.txt").read_text()
     assert (information / "licenses" / "LICENSE").is_file()
     assert (information / "licenses" / "NOTICE").is_file()
+    for text in (REPOSITORY / "licenses").iterdir():
+        assert (information / "licenses" / "licenses" / text.name).is_file()
     assert Parser().parsestr((information / "METADATA").read_text())["Version"] == __version__
 
 

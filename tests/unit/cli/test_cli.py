@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -320,10 +322,81 @@ def test_output_that_nobody_reads_to_its_end_is_no_error() -> None:
 
 def test_demo_without_jupyterlab_names_the_extra(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    monkeypatch.delenv("UV", raising=False)
 
     assert fails("demo") == (
         "ember-widgets: JupyterLab is not installed; run: pip install 'ember-widgets[lab]'"
     )
+
+
+@pytest.fixture
+def uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A uv that started this command, without JupyterLab; it writes down how it is called."""
+    program = tmp_path / "uv"
+    program.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$EMBER_WIDGETS_DEMO" "$@" > {tmp_path / "called"}\nexit 3\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("UV", str(program))
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution(None))
+    return tmp_path / "called"
+
+
+class Distribution:
+    def __init__(self, direct_url: str | None):
+        self.direct_url = direct_url
+
+    def read_text(self, name: str) -> str | None:
+        assert name == "direct_url.json"
+        return self.direct_url
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for uv is a shell script")
+def test_demo_started_by_uvx_starts_again_with_jupyterlab(uv: Path, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main.main(["demo", "--folder", str(tmp_path / "mine"), "--no-browser"]) == 3
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert uv.read_text().splitlines() == [
+        "1",
+        *("tool", "run", "--python", f"{sys.version_info.major}.{sys.version_info.minor}"),
+        *("--from", f"ember-widgets[atlas,lab,labels]=={__version__}"),
+        *("ember-widgets", "demo", "--folder", str(tmp_path / "mine"), "--no-browser"),
+    ]
+
+
+def test_demo_started_by_uvx_does_so_only_once(
+    fails: Fails, monkeypatch: pytest.MonkeyPatch, uv: Path
+) -> None:
+    monkeypatch.setenv("EMBER_WIDGETS_DEMO", "1")
+
+    assert "JupyterLab is not installed" in fails("demo")
+    assert not uv.exists()
+
+
+@pytest.mark.parametrize(
+    ("came_from", "asked_for"),
+    [
+        (
+            '{"archive_info": {}, "url": "file:///tmp/ember_widgets-9-py3-none-any.whl"}',
+            "file:///tmp/ember_widgets-9-py3-none-any.whl",
+        ),
+        (
+            '{"vcs_info": {"vcs": "git", "commit_id": "12ab"}, "url": "https://example.org/ember.git"}',
+            "git+https://example.org/ember.git@12ab",
+        ),
+    ],
+    ids=["file", "repository"],
+)
+def test_demo_asks_uv_for_what_was_installed(
+    monkeypatch: pytest.MonkeyPatch, came_from: str, asked_for: str
+) -> None:
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution(came_from))
+
+    assert demo.requirement() == f"ember-widgets[atlas,lab,labels] @ {asked_for}"
 
 
 def test_demo_copies_the_packaged_notebooks_and_keeps_what_the_user_changed(
