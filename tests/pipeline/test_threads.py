@@ -43,7 +43,7 @@ def jobs_of(painter: Painter) -> dict[str, Job]:
     jobs["reseed"] = lambda: painter.reseed(scenes["two steps"], 9)
     for seed in range(2):
         jobs[f"analyze {seed}"] = lambda seed=seed: painter.analyze("a house", seed=seed)  # type: ignore[misc]
-    for first in (1, 40):
+    for first in (1, 30):
         jobs[f"icons {first}"] = lambda first=first: [  # type: ignore[misc]
             picture.tobytes() for picture in painter.draw_icons(range(first, first + 2))
         ]

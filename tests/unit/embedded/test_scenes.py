@@ -107,7 +107,7 @@ def test_a_thing_fills_the_shape_that_a_hand_painted(name: str) -> None:
 def test_a_long_shape_holds_several_whole_sprites() -> None:
     label, day = LABELS.index("lion"), np.full((16, 16), LABELS.index("day"))
     row = scenes.draw(Layout(day, (Thing(label, 6, 2, 4, 12, np.ones((4, 12), bool)),)))[0]
-    three = tuple(Thing(label, 6, col, 4, 4) for col in (2, 6, 10))
+    three = tuple(Thing(label, 6, col, 4, 4, np.ones((4, 4), bool)) for col in (2, 6, 10))
     assert np.array_equal(row, scenes.draw(Layout(day, three))[0])
 
 
