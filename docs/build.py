@@ -110,10 +110,6 @@ def run_notebook(path: Path) -> Any:
         )
         client.execute()
     print(f"ran {path.name} in {time.perf_counter() - begin:.0f} s", flush=True)
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [shown for output in cell.outputs if (shown := as_picture(output)) is not None]
     return notebook
 
 
@@ -124,9 +120,10 @@ def as_picture(output: Any) -> Any:
         del data[WIDGET]
         if not any(kind.startswith("image/") for kind in data):
             return None
-    if output.get("name") == "stderr":
-        return None
-    return output
+    if "image/webp" in data:  # a film, which MyST-NB does not know
+        film = data.pop("image/webp").replace("\n", "")
+        data["text/html"] = f'<img alt="A film of the scenes" src="data:image/webp;base64,{film}">'
+    return None if output.get("name") == "stderr" else output
 
 
 def ran(path: Path, key: str, cache: Path) -> str:
@@ -143,11 +140,15 @@ def ran(path: Path, key: str, cache: Path) -> str:
     return kept.read_text("utf-8")
 
 
-def with_note(text: str, name: str, was_run: bool) -> str:
-    """The notebook with a line below its title that says how to open it, and whether it was run."""
+def as_page(text: str, name: str, was_run: bool) -> str:
+    """The notebook with pictures in the place of widgets, and a note: whether it was run, how to open it."""
     import nbformat
 
     notebook = nbformat.reads(text, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    for code in notebook.cells:
+        if code.cell_type == "code":
+            code.outputs = [shown for output in code.outputs if (shown := as_picture(output)) is not None]
     note = f"`ember-widgets demo` opens this notebook; or {{download}}`download it <{name}>`."
     if was_run:
         note += " Widgets are shown as pictures here. In a notebook you paint in them."
@@ -198,7 +199,7 @@ def stage(folder: Path, *, run: bool, workers: int) -> None:
             if path.suffix == ".ipynb":
                 done = kept.get(path.name)
                 text = done.result() if done else path.read_text("utf-8")
-                text = with_note(relinked(text, source, places), path.name, done is not None)
+                text = as_page(relinked(text, source, places), path.name, done is not None)
                 written[place] = text.encode()
             elif path.suffix == ".md":
                 written[place] = relinked(path.read_text("utf-8"), source, places).encode()
