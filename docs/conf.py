@@ -34,6 +34,10 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["notebooks/images/*"]
 highlight_language = "none"
+default_role = "code"  # `name` in a docstring
+
+# "More than one target": a word of a docstring may be the name of several things. It is not made a link then.
+suppress_warnings = ["ref.python"]
 
 # Notebooks: build.py has run them.
 nb_execution_mode = "off"
@@ -77,7 +81,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "changelog": [], "user-guide": []}
+html_sidebars = {"index": [], "changelog": [], "user-guide": [], "search": []}
 html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 

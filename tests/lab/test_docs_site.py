@@ -22,6 +22,7 @@ PAGES = (
     "how-it-works.html",
     "reference/index.html",
     "reference/scenes.html",
+    "reference/values.html",
     "reference/commands.html",
 )
 PATIENCE_S = 300
@@ -98,8 +99,12 @@ def test_the_landing_page_shows_the_picture_of_its_theme(site: str, page: Page, 
 
 
 def test_the_search_works_from_files(site: str, page: Page) -> None:
-    page.goto(site + "search.html?q=robustness")
-    found = page.locator("ul.search a", has_text="ember_widgets.Painter.robustness")
+    page.goto(site + "serving.html")
+    page.keyboard.press("Control+k")
+    page.get_by_role("searchbox").locator("visible=true").fill("robustness")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=robustness")
+    found = page.get_by_role("link", name="ember_widgets.Painter.robustness", exact=True)
     expect(found).to_be_visible()
     found.click()
     expect(page.locator("[id='ember_widgets.Painter.robustness']")).to_be_in_viewport()

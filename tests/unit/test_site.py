@@ -67,6 +67,7 @@ def test_every_public_name_has_one_entry_in_the_reference() -> None:
     entries = [
         name
         for page in (DOCS / "site" / "reference").glob("*.md")
+        if page.name != "values.md"  # what verbs return: documented, but not to be imported
         for name in ENTRY.findall(page.read_text("utf-8"))
     ]
     assert sorted(entries) == sorted([*ember_widgets.__all__, *(f"plots.{name}" for name in plots.__all__)])
