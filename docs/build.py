@@ -106,7 +106,11 @@ def run_notebook(path: Path) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         client = NotebookClient(
-            notebook, timeout=LIMIT_S, kernel_name="python3", resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=LIMIT_S,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+            extra_arguments=["--log-level=ERROR"],
         )
         client.execute()
     print(f"ran {path.name} in {time.perf_counter() - begin:.0f} s", flush=True)
@@ -229,6 +233,9 @@ def main() -> int:
     # Kernels started here import this checkout, with one thread each.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # They see no labels of the user, and export no graphs for previews: that would take longer than it saves.
+    os.environ["EMBER_WIDGETS_DATA"] = os.environ["EMBER_WIDGETS_CACHE"] = str(BUILD / "docs-runs" / "user")
+    os.environ["EMBER_WIDGETS_PREVIEWS"] = "torch"
     stage(source, run=not given.no_run, workers=given.workers)
     arguments = [
         "-W",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -46,6 +50,40 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     assert built.returncode == 0, built.stdout + built.stderr
     return out.as_uri() + "/"
+
+
+class Links(HTMLParser):
+    """The ids of a page, and what it points to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.targets: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id" and value:
+                self.ids.add(value)
+            elif name in ("href", "src") and value and not re.match(r"[a-z]+:", value):
+                self.targets.add(value)
+
+
+def test_every_link_inside_the_site_leads_somewhere(site: str) -> None:
+    top = Path(url2pathname(urlsplit(site).path))
+    seen: dict[Path, Links] = {}
+    templates = set((top / "_static").rglob("*.html"))  # the theme's
+    for path in set(top.rglob("*.html")) - templates:
+        seen[path] = Links()
+        seen[path].feed(path.read_text("utf-8"))
+    broken = []
+    for path, page in seen.items():
+        for target in page.targets:
+            name, _, anchor = unquote(target).partition("#")
+            file = (path.parent / name.partition("?")[0]).resolve() if name else path
+            if not file.exists() or (anchor and file in seen and anchor not in seen[file].ids):
+                broken.append((path.name, target))
+    assert len(seen) > len(PAGES)
+    assert broken == []
 
 
 @pytest.fixture(params=["light", "dark"])
