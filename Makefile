@@ -2,6 +2,7 @@
 # make serve  install, and serve the embedded model to notebooks elsewhere
 # make test   install all that tests need and run everything
 # make test-lowest   unit and pipeline tests with the lowest version of each dependency that pyproject.toml allows
+# make docs   install what it needs, and build the documentation site: build/docs/index.html
 # Also: make lint, make js, make bench.
 
 PYTHON ?= python3
@@ -12,6 +13,8 @@ TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
 # How many processes run unit and pipeline tests.
 WORKERS ?= 2
+# Passed on to docs/build.py, for example: make docs DOCS_ARGS=--no-run
+DOCS_ARGS ?=
 # The lowest versions are tested on this Python; the oldest that is supported finds most.
 LOWEST_PYTHON ?= $(PYTHON)
 
@@ -21,7 +24,7 @@ STATIC := ember_widgets/widgets/static ember_widgets/page/static
 # Node is needed to rebuild the bundle, never to use it. From 20 on it is what js/ is written for.
 NODE := $(shell node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm)
 
-.PHONY: demo serve test test-lowest lint js bench chromium
+.PHONY: demo serve test test-lowest docs lint js bench chromium
 
 demo: .venv/for-demo
 	@$(BIN)/ember-widgets demo
@@ -37,6 +40,10 @@ test: .venv/for-tests chromium lint js
 # Warnings are not errors here: old libraries warn of each other.
 test-lowest: .venv-lowest/for-tests
 	.venv-lowest/bin/python -m pytest -W default --disable-warnings tests/unit tests/pipeline $(PYTEST_ARGS)
+
+# The notebooks are run once, and again when they or the package change. DOCS_ARGS=--no-run shows them without pictures.
+docs: .venv/for-docs
+	$(BIN)/python docs/build.py $(DOCS_ARGS)
 
 lint: .venv/for-tests
 	$(BIN)/ruff check .
@@ -69,6 +76,11 @@ chromium:
 
 .venv/for-serving: .venv/for-demo
 	@$(PIP) install --editable '.[serve]'
+	@touch $@
+
+.venv/for-docs: .venv/for-demo
+	@echo "Installing what the documentation site needs"
+	@$(PIP) install --editable '.[docs]'
 	@touch $@
 
 .venv/for-tests: .venv/for-demo

@@ -1,0 +1,260 @@
+"""Build the documentation site into build/docs: ``make docs``.
+
+The pages of docs/, the notebooks and the changelog are copied into one folder, with the links between them
+changed to fit; the notebooks are run (or taken from the runs kept before, where nothing changed); then Sphinx
+makes HTML of all. Nothing is fetched from a network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+REPOSITORY = DOCS.parent
+BUILD = REPOSITORY / "build"
+LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+NEEDS_A_GPU = ("05_sdxl_turbo.ipynb",)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+LIMIT_S = 900
+
+
+def placed() -> dict[str, str]:
+    """Where each source goes in the site: paths from the top of the repository, and from the site's."""
+    pages = {f"docs/{page.name}": page.name for page in DOCS.glob("*.md") if page.name != "README.md"}
+    own = {
+        str(path.relative_to(REPOSITORY).as_posix()): path.relative_to(DOCS / "site").as_posix()
+        for path in (DOCS / "site").rglob("*.md")
+    }
+    return {
+        **pages,
+        **own,
+        "docs/serve.yaml": "serve.yaml",
+        "CHANGELOG.md": "changelog.md",
+        "CONTRIBUTING.md": "contributing.md",
+        "LICENSE": "LICENSE",
+        "ember_widgets/embedded/assets/MODEL_CARD.md": "model-card.md",
+        **{f"notebooks/{path.name}": f"notebooks/{path.name}" for path in notebooks()},
+        **{
+            path.relative_to(REPOSITORY).as_posix(): path.relative_to(REPOSITORY).as_posix()
+            for path in (REPOSITORY / "notebooks" / "images").iterdir()
+        },
+        **{
+            path.relative_to(REPOSITORY).as_posix(): f"card/{path.name}"
+            for path in (REPOSITORY / "ember_widgets/embedded/assets/card").iterdir()
+        },
+    }
+
+
+def notebooks() -> list[Path]:
+    return sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+
+def relinked(text: str, source: str, places: dict[str, str]) -> str:
+    """A page with its links to files of the repository changed to where these are in the site.
+
+    Args:
+        text: Markdown, or a notebook's JSON.
+        source: its path from the top of the repository.
+        places: what `placed` gives.
+
+    Raises:
+        ValueError: a link to a file that the site does not have.
+    """
+    pages = {**places, "notebooks": "tutorials.md", "docs/README.md": "index.md", "README.md": "index.md"}
+    here = os.path.dirname(places[source])
+
+    def change(match: re.Match[str]) -> str:
+        name, mark, anchor = match[2].partition("#")
+        if not name or re.match(r"[a-z]+:", name):
+            return match[0]
+        target = os.path.normpath(os.path.join(os.path.dirname(source), name))
+        if target not in pages:
+            if source.startswith("docs/site/"):  # written for the site
+                return match[0]
+            raise ValueError(f"{source} links to {name}, which the site does not have")
+        return match[1] + os.path.relpath(pages[target], here or ".") + mark + anchor + match[3]
+
+    return LINK.sub(change, text)
+
+
+def package_key() -> str:
+    """Changes with whatever the notebooks' pictures depend on."""
+    key = hashlib.sha256()
+    package = REPOSITORY / "ember_widgets"
+    for path in sorted([*package.rglob("*.py"), *(package / "embedded" / "assets").rglob("*")]):
+        if path.is_file():
+            key.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return key.hexdigest()
+
+
+def run_notebook(path: Path) -> Any:
+    """The notebook with its outputs. A cell that fails stops the build."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        client = NotebookClient(
+            notebook,
+            timeout=LIMIT_S,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+            extra_arguments=["--log-level=ERROR"],
+        )
+        client.execute()
+    print(f"ran {path.name} in {time.perf_counter() - begin:.0f} s", flush=True)
+    return notebook
+
+
+def as_picture(output: Any) -> Any:
+    """An output as a page can show it: of a widget its picture, of a progress bar nothing."""
+    data = output.get("data", {})
+    if WIDGET in data:
+        del data[WIDGET]
+        if not any(kind.startswith("image/") for kind in data):
+            return None
+    if "image/webp" in data:  # a film, which MyST-NB does not know
+        film = data.pop("image/webp").replace("\n", "")
+        data["text/html"] = f'<img alt="A film of the scenes" src="data:image/webp;base64,{film}">'
+    return None if output.get("name") == "stderr" else output
+
+
+def ran(path: Path, key: str, cache: Path) -> str:
+    """The run notebook's JSON, kept for the next time."""
+    import nbformat
+
+    kept = cache / f"{path.stem}-{hashlib.sha256(key.encode() + path.read_bytes()).hexdigest()[:16]}.ipynb"
+    if not kept.exists():
+        text = nbformat.writes(run_notebook(path))
+        cache.mkdir(parents=True, exist_ok=True)
+        for old in cache.glob(f"{path.stem}-*"):
+            old.unlink()
+        kept.write_text(text, "utf-8")
+    return kept.read_text("utf-8")
+
+
+def as_page(text: str, name: str, was_run: bool) -> str:
+    """The notebook with pictures in the place of widgets, and a note: whether it was run, how to open it."""
+    import nbformat
+
+    notebook = nbformat.reads(text, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    for code in notebook.cells:
+        if code.cell_type == "code":
+            code.outputs = [shown for output in code.outputs if (shown := as_picture(output)) is not None]
+    note = f"`ember-widgets demo` opens this notebook; or {{download}}`download it <{name}>`."
+    if was_run:
+        note += " Widgets are shown as pictures here. In a notebook you paint in them."
+    elif name in NEEDS_A_GPU:
+        note += " It needs a GPU and was not run for this page, so it has no pictures here."
+    else:
+        note += " It was not run for this page, so it has no pictures here."
+    cell = nbformat.v4.new_markdown_cell(f":::{{note}}\n{note}\n:::")
+    cell["id"] = "how-to-open"
+    title, newline, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = title
+    notebook.cells.insert(1, cell)
+    if newline and rest.strip():
+        after = nbformat.v4.new_markdown_cell(rest.strip())
+        after["id"] = "after-title"
+        notebook.cells.insert(2, after)
+    return str(nbformat.writes(notebook))
+
+
+def commands() -> str:
+    """A page with the help of every command."""
+    sys.path.insert(0, str(REPOSITORY))
+    from ember_widgets.cli.main import _parser
+
+    os.environ["COLUMNS"] = "92"
+    lines = ["# Commands", "", "What each command prints with `--help`."]
+    for action in _parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                lines += ["", f"## ember-widgets {name}", ""]
+                lines += ["```text", command.format_help().rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def stage(folder: Path, *, run: bool, workers: int) -> None:
+    """Copy all sources of the site into a folder."""
+    places = placed()
+    key = package_key()
+    with ThreadPoolExecutor(workers) as pool:
+        kept = {
+            path.name: pool.submit(ran, path, key, BUILD / "docs-runs")
+            for path in notebooks()
+            if run and path.name not in NEEDS_A_GPU
+        }
+        written = {}
+        for source, place in places.items():
+            path = REPOSITORY / source
+            if path.suffix == ".ipynb":
+                done = kept.get(path.name)
+                text = done.result() if done else path.read_text("utf-8")
+                text = as_page(relinked(text, source, places), path.name, done is not None)
+                written[place] = text.encode()
+            elif path.suffix == ".md":
+                written[place] = relinked(path.read_text("utf-8"), source, places).encode()
+            else:
+                written[place] = path.read_bytes()
+    written["reference/commands.md"] = commands().encode()
+    for old in folder.rglob("*"):
+        if old.is_file() and old.relative_to(folder).as_posix() not in written:
+            old.unlink()
+    for place, content in written.items():
+        path = folder / place
+        if not path.exists() or path.read_bytes() != content:  # Sphinx reads again what is new
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=BUILD / "docs", help="where to (default: build/docs)")
+    parser.add_argument("--no-run", action="store_true", help="show the notebooks without their outputs")
+    parser.add_argument("--workers", type=int, default=2, help="notebooks that run at once (default: 2)")
+    given = parser.parse_args()
+    from sphinx.cmd.build import main as sphinx
+
+    out = given.out.resolve()
+    source = BUILD / "docs-source" if out == BUILD / "docs" else out.with_name(out.name + "-source")
+    # Kernels started here import this checkout, with one thread each.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # They see no labels of the user, and export no graphs for previews: that would take longer than it saves.
+    os.environ["EMBER_WIDGETS_DATA"] = os.environ["EMBER_WIDGETS_CACHE"] = str(BUILD / "docs-runs" / "user")
+    os.environ["EMBER_WIDGETS_PREVIEWS"] = "torch"
+    stage(source, run=not given.no_run, workers=given.workers)
+    arguments = [
+        "-W",
+        "--keep-going",
+        "-q",
+        "-E",
+        "-b",
+        "html",
+        "-c",
+        str(DOCS),
+        "-d",
+        str(source) + "-trees",
+    ]
+    status = sphinx([*arguments, str(source), str(out)])
+    if status == 0:
+        shutil.copyfile(REPOSITORY / "LICENSE", out / "LICENSE")
+        print(f"built {out / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
