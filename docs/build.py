@@ -63,7 +63,7 @@ def relinked(text: str, source: str, places: dict[str, str]) -> str:
     """A page with its links to files of the repository changed to where these are in the site.
 
     Args:
-        text: Markdown, or a notebook's JSON.
+        text: Markdown.
         source: its path from the top of the repository.
         places: what `placed` gives.
 
@@ -144,15 +144,18 @@ def ran(path: Path, key: str, cache: Path) -> str:
     return kept.read_text("utf-8")
 
 
-def as_page(text: str, name: str, was_run: bool) -> str:
+def as_page(text: str, source: str, places: dict[str, str], was_run: bool) -> str:
     """The notebook with pictures in the place of widgets, and a note: whether it was run, how to open it."""
     import nbformat
 
     notebook = nbformat.reads(text, as_version=4)
     notebook.metadata.pop("widgets", None)
-    for code in notebook.cells:
-        if code.cell_type == "code":
-            code.outputs = [shown for output in code.outputs if (shown := as_picture(output)) is not None]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [shown for output in cell.outputs if (shown := as_picture(output)) is not None]
+        else:
+            cell.source = relinked(cell.source, source, places)
+    name = os.path.basename(source)
     note = f"`ember-widgets demo` opens this notebook; or {{download}}`download it <{name}>`."
     if was_run:
         note += " Widgets are shown as pictures here. In a notebook you paint in them."
@@ -160,11 +163,11 @@ def as_page(text: str, name: str, was_run: bool) -> str:
         note += " It needs a GPU and was not run for this page, so it has no pictures here."
     else:
         note += " It was not run for this page, so it has no pictures here."
-    cell = nbformat.v4.new_markdown_cell(f":::{{note}}\n{note}\n:::")
-    cell["id"] = "how-to-open"
+    how = nbformat.v4.new_markdown_cell(f":::{{note}}\n{note}\n:::")
+    how["id"] = "how-to-open"
     title, newline, rest = notebook.cells[0].source.partition("\n")
     notebook.cells[0].source = title
-    notebook.cells.insert(1, cell)
+    notebook.cells.insert(1, how)
     if newline and rest.strip():
         after = nbformat.v4.new_markdown_cell(rest.strip())
         after["id"] = "after-title"
@@ -203,7 +206,7 @@ def stage(folder: Path, *, run: bool, workers: int) -> None:
             if path.suffix == ".ipynb":
                 done = kept.get(path.name)
                 text = done.result() if done else path.read_text("utf-8")
-                text = as_page(relinked(text, source, places), path.name, done is not None)
+                text = as_page(text, source, places, done is not None)
                 written[place] = text.encode()
             elif path.suffix == ".md":
                 written[place] = relinked(path.read_text("utf-8"), source, places).encode()

@@ -105,3 +105,35 @@ def test_every_page_finds_its_links(places: dict[str, str]) -> None:
     for source in places:
         if source.endswith((".md", ".ipynb")):
             build.relinked((REPOSITORY / source).read_text("utf-8"), source, places)
+
+
+def test_a_run_notebook_shows_pictures_in_the_place_of_widgets(places: dict[str, str]) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    view = "application/vnd.jupyter.widget-view+json"
+    shown = [
+        {view: {}, "image/png": "iVBOR", "text/plain": "PaintWidget()"},
+        {view: {}, "text/plain": "IntProgress()"},
+        {"image/webp": "UklG\n", "text/plain": "<Image>"},
+        {"text/plain": "a[0](nothing.md)"},
+    ]
+    outputs = [nbformat.v4.new_output("display_data", data) for data in shown]
+    outputs.append(nbformat.v4.new_output("stream", name="stderr", text="50 %"))
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("# Paint\n\nNext: [labels](../docs/labels-and-concepts.md)"),
+            nbformat.v4.new_code_cell("widget", outputs=outputs),
+        ],
+        metadata={"widgets": {"state": {}}},
+    )
+    text = module("build").as_page(nbformat.writes(notebook), "notebooks/01_paint.ipynb", places, True)
+    page = nbformat.reads(text, as_version=4)
+    title, note, rest, code = page.cells
+    assert [title.source, rest.source] == ["# Paint", "Next: [labels](../labels-and-concepts.md)"]
+    assert "{download}`download it <01_paint.ipynb>`" in note.source
+    film = '<img alt="A film of the scenes" src="data:image/webp;base64,UklG">'
+    assert [output.data for output in code.outputs] == [
+        {"image/png": "iVBOR", "text/plain": "PaintWidget()"},
+        {"text/html": film, "text/plain": "<Image>"},
+        {"text/plain": "a[0](nothing.md)"},
+    ]
+    assert "widgets" not in page.metadata
