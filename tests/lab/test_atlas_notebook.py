@@ -75,7 +75,7 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     panel.get_by_test_id("filter-labelled").click()
     expect(panel.get_by_test_id("filter-labelled")).to_have_attribute("aria-pressed", "true")
     panel.get_by_test_id("color-by").select_option("source")
-    expect(panel.get_by_test_id("legend")).to_contain_text("no label", timeout=SOON_MS)
+    expect(panel.get_by_test_id("legend")).to_contain_text("precision and recall", timeout=SOON_MS)
     assert notebook.ask("sorted(t['feature'] for t in atlas._panel.tiles)") == notebook.ask(
         "sorted(f for f in painter.labels if not atlas._all.dead[f])"
     )
