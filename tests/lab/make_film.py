@@ -21,7 +21,6 @@ from tests.lab.server import LabServer
 from tests.lab.view import PaintView, Patch
 
 FRAME_MS, HOLD_MS = 90, 1400
-WIDTH = 760
 ARROW = ((0, 0), (0, 17), (4, 13), (7, 19), (10, 18), (7, 12), (12, 12))
 
 
@@ -59,18 +58,19 @@ class Film:
         self.shoot(points[-1], HOLD_MS)
 
     def save(self, path: Path) -> None:
-        """Write an animated WebP, `WIDTH` pixels wide."""
-        first = self.frames[0]
-        size = WIDTH, round(WIDTH * first.height / first.width)
-        frames = [frame.resize(size, Image.Resampling.LANCZOS) for frame in self.frames]
+        """Write an animated WebP. The widget grows while it is used; every frame has room for all of it."""
+        size = max(f.width for f in self.frames), max(f.height for f in self.frames)
+        frames = [Image.new("RGB", size, self.frames[0].getpixel((4, self.frames[0].height // 2))) for _ in self.frames]
+        for whole, frame in zip(frames, self.frames, strict=True):
+            whole.paste(frame, (0, 0))
         frames[0].save(
-            path, save_all=True, append_images=frames[1:], duration=self.times, loop=0, quality=72, method=5
+            path, save_all=True, append_images=frames[1:], duration=self.times, loop=0, quality=82, method=5
         )
         print(f"{path}: {len(frames)} frames, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def record(folder: Path, *, dark: bool) -> None:
-    """A second pine is painted, then a second sun; the model draws along."""
+    """A second pine is painted, then the sun is dragged across the sky; the model draws along."""
     with (
         LabServer(folder, dark=dark) as server,
         launch() as browser,
@@ -87,7 +87,8 @@ def record(folder: Path, *, dark: bool) -> None:
         view.use("paint", size=3)
         film.stroke([(10, 3), (11, 4), (12, 3), (13, 4), (13, 3)])
         view.pick(notebook.ask("scene.names.index('sun')"))
-        film.stroke([(3, 12), (3, 13), (4, 13), (4, 12)])
+        view.use("move")
+        film.stroke([(3, 3), (2, 6), (2, 9), (3, 12)])
         film.save(IMAGES / f"paint-{'dark' if dark else 'light'}.webp")
 
 

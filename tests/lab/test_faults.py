@@ -618,7 +618,9 @@ def test_the_home_is_read_only(real: Painting, tmp_path: Path) -> None:
             real.notebook.run_all()
             real.goes_on(4)
             # All icons of the other SAE come with the package.
-            real.notebook.tell(f"other = ember.Painter(real.pipeline, ember.load_sae({str(DETAILS)!r}))")
+            real.notebook.tell(
+                f"other = ember.Painter(real.pipeline, ember.load_sae({str(DETAILS)!r}), name='too')"
+            )
             for statement, variable in (
                 ("painter.labels.set(3, 'a lamp')", "EMBER_WIDGETS_DATA"),
                 ("painter.collect(['a lion'], progress=False)", "EMBER_WIDGETS_CACHE"),
