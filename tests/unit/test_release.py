@@ -118,3 +118,11 @@ def test_the_notice_names_every_package_of_the_browsers_side_that_is_shipped() -
         assert name in notice
     assert f"onnx runtime web {versions['onnxruntime-web']}" in notice
     assert f"comes with onnx runtime {versions['onnxruntime-web']}" in notice
+
+
+def test_the_site_is_published_as_make_docs_builds_it() -> None:
+    docs = REPOSITORY / ".github" / "workflows" / "docs.yml"
+    assert any(command.startswith("make docs") for command in steps(docs, "run"))
+    built = [step["with"]["path"] for step in jobs(docs)["build"]["steps"] if "path" in step.get("with", {})]
+    assert built == ["build/docs"]  # where the Makefile's docs/build.py writes
+    assert "build/docs" in read("Makefile")
