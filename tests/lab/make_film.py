@@ -60,7 +60,8 @@ class Film:
     def save(self, path: Path) -> None:
         """Write an animated WebP. The widget grows while it is used; every frame has room for all of it."""
         size = max(f.width for f in self.frames), max(f.height for f in self.frames)
-        frames = [Image.new("RGB", size, self.frames[0].getpixel((4, self.frames[0].height // 2))) for _ in self.frames]
+        ground = self.frames[0].getpixel((4, self.frames[0].height // 2))
+        frames = [Image.new("RGB", size, ground) for _ in self.frames]
         for whole, frame in zip(frames, self.frames, strict=True):
             whole.paste(frame, (0, 0))
         frames[0].save(
