@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import multiprocessing
 import os
 import re
 import shutil
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ BUILD = REPOSITORY / "build"
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 NEEDS_A_GPU = ("05_sdxl_turbo.ipynb",)
 WIDGET = "application/vnd.jupyter.widget-view+json"
-LIMIT_S = 900
+LIMIT_S = 300
 
 
 def placed() -> dict[str, str]:
@@ -194,7 +195,8 @@ def stage(folder: Path, *, run: bool, workers: int) -> None:
     """Copy all sources of the site into a folder."""
     places = placed()
     key = package_key()
-    with ThreadPoolExecutor(workers) as pool:
+    # Not threads: clients of two kernels in one process were seen to wait for an answer for ever.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         kept = {
             path.name: pool.submit(ran, path, key, BUILD / "docs-runs")
             for path in notebooks()
