@@ -75,7 +75,7 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200, expansion=1, k=2),
+    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200, expansion=8, k=10),
     Recipe(DETAIL_SITE, "sae-up.0.1", supervised=False, steps=2400, expansion=8, k=10),
 )
 

@@ -542,7 +542,7 @@ def test_the_hub_is_down(notebook: Notebook, tmp_path: Path, screenshots: Path) 
         hub.down = False
         goes_on_once_opened(real)
         hub.down = True
-        assert notebook.ask(f"ember.load_sae('someone/sae', cache_dir={str(tmp_path)!r}).n_features") == 36
+        assert notebook.ask(f"ember.load_sae('someone/sae', cache_dir={str(tmp_path)!r}).n_features") == 34
         notebook.tell(SWITCH.format(offline=True, number="1", url=""))
 
 

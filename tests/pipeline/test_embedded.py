@@ -39,7 +39,7 @@ def test_the_assets_are_small_and_hold_no_code() -> None:
 
 def test_the_sae_is_the_one_described(painter: Painter) -> None:
     sae = next(iter(painter.saes.values()))
-    assert (sae.activation, sae.k, sae.target) == ("batchtopk", 2, "update")
+    assert (sae.activation, sae.k, sae.target) == ("batchtopk", 10, "update")
     # About as many as there are attributes: those that hardly any picture uses are left out.
     assert len(ATTRIBUTES) - 10 < sae.n_features <= len(ATTRIBUTES) + 10
     assert sae.site == "down_blocks.2.attentions.1"
