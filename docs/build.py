@@ -33,7 +33,7 @@ def placed() -> dict[str, str]:
     """Where each source goes in the site: paths from the top of the repository, and from the site's."""
     pages = {f"docs/{page.name}": page.name for page in DOCS.glob("*.md") if page.name != "README.md"}
     own = {
-        str(path.relative_to(REPOSITORY).as_posix()): path.relative_to(DOCS / "site").as_posix()
+        path.relative_to(REPOSITORY).as_posix(): path.relative_to(DOCS / "site").as_posix()
         for path in (DOCS / "site").rglob("*.md")
     }
     return {

@@ -202,8 +202,7 @@ def site_directions() -> torch.Tensor:
     units[N_ORTHOGONAL:] = torch.randn(n - N_ORTHOGONAL, D_CODES, generator=torch.Generator().manual_seed(2))
     units = F.normalize(units, dim=1)
     for _ in range(300):
-        cosines = units @ units.T - torch.eye(n)
-        cosines.fill_diagonal_(0)
+        cosines = (units @ units.T).fill_diagonal_(0)
         units[N_ORTHOGONAL:] -= (cosines**3 @ units)[N_ORTHOGONAL:]
         units = F.normalize(units, dim=1)
     directions: torch.Tensor = 1.5 * D_MODEL**0.5 * units @ basis[:D_CODES]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.embedded.random_layouts import CHANCES
 from ember_widgets.embedded.scenes import GRID, Layout, Thing, draw
 from ember_widgets.embedded.vocabulary import (
     ANIMALS,
     BACKDROP_PHRASES,
     BACKDROPS,
+    CHANCES,
     FACING_RIGHT,
     FIRST_BACKDROP,
     FIRST_GROUND,

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.export import ASSETS
+from ember_widgets.embedded.random_layouts import near_path
 from ember_widgets.painter.painter import Painter
 
 GAP, LINE = 6, 14
@@ -73,9 +74,7 @@ def stroke(brush: float, *points: tuple[float, float]) -> Mask:
     """The patches that a round brush touches on straight lines from point (row, col) to point."""
     t = np.linspace(0, 1, 32)[:, None]
     path = np.concatenate([np.array(a) + t * (np.array(b) - a) for a, b in pairwise(points)])
-    rows, cols = np.mgrid[:16, :16]
-    away = (rows - path[:, :1, None]) ** 2 + (cols - path[:, 1:, None]) ** 2
-    return np.asarray(away.min(0) <= (brush / 2) ** 2)
+    return near_path(path + 0.5, brush / 2, 16, 16)
 
 
 def odd_shapes() -> dict[str, Mask]:

@@ -1,8 +1,8 @@
 """The oracles: which label of the embedded world does each patch of a 256×256 picture show?
 
-Two small networks that were trained on drawn scenes only, never on pictures of the model. The `Oracle` is the
-eyes of `label_server`; together with the `Judge`, which is built and was trained in another way, on other
-scenes, it judges what the model draws: what both read is no quirk of one network.
+Two small networks that were trained on drawn scenes only, never on pictures of the model. They are built and
+trained differently, on other scenes, so that what both read does not depend on the errors of one. The first
+also reads pictures for `label_server`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,28 +33,26 @@ LABELS_OF_4 = (
 )  # fmt: skip
 
 
-class Reader(nn.Module):
-    """What both oracles are: pictures (B, 3, 256, 256) in [-1, 1] to logits of labels and of styles.
+class Oracle(nn.Module):
+    """Pictures (B, 3, 256, 256) in [-1, 1] to logits of labels and of styles.
 
     Args:
-        width: Channels of the features (B, width, 16, 16) that the subclass's `features` gives.
+        body: Pictures to features (B, width, 16, 16).
+        width: Channels of the features.
         names: The labels it was trained on, all of them in `vocabulary.LABELS`; it reads no others.
     """
 
-    def __init__(self, width: int, names: Sequence[str] = vocabulary.LABELS) -> None:
+    def __init__(self, body: nn.Module, width: int, names: Sequence[str]) -> None:
         super().__init__()
         self.names = tuple(names)
         self.known = [vocabulary.LABELS.index(name) for name in names]
+        self.body = body
         self.labels = nn.Conv2d(width, len(names), 1)
         self.style = nn.Linear(width, N_STYLES)
 
-    def features(self, pixels: Tensor) -> Tensor:
-        """Pictures (B, 3, 256, 256) to features (B, width, 16, 16)."""
-        raise NotImplementedError
-
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of labels (B, n_names, 16, 16) and of styles (B, 5)."""
-        features = self.features(pixels)
+        features = self.body(pixels)
         return self.labels(features), self.style(features.mean((2, 3)))
 
     @torch.no_grad()
@@ -76,9 +74,6 @@ class Reader(nn.Module):
         return found, labels.numpy(), style.argmax(1).numpy() - 1
 
 
-R = TypeVar("R", bound=Reader)
-
-
 class Block(nn.Module):
     """A residual block."""
 
@@ -94,22 +89,15 @@ class Block(nn.Module):
         return mixed
 
 
-class Oracle(Reader):
-    """A residual network that goes down to the 16×16 patches and looks around there by dilation."""
-
-    def __init__(self, names: Sequence[str] = vocabulary.LABELS) -> None:
-        super().__init__(128, names)
-        self.body = nn.Sequential(
-            nn.Conv2d(3, 32, 8, 4, 2), Block(32),
-            nn.Conv2d(32, 64, 4, 2, 1), Block(64), Block(64),
-            nn.Conv2d(64, 128, 4, 2, 1), Block(128), Block(128, 2), Block(128, 4), Block(128),
-            nn.GroupNorm(8, 128),
-        )  # fmt: skip
-
-    def features(self, pixels: Tensor) -> Tensor:
-        """See `Reader.features`."""
-        found: Tensor = self.body(pixels)
-        return found
+def new_oracle(names: Sequence[str] = vocabulary.LABELS) -> Oracle:
+    """An untrained residual network that goes down to the 16×16 patches and is dilated there."""
+    body = nn.Sequential(
+        nn.Conv2d(3, 32, 8, 4, 2), Block(32),
+        nn.Conv2d(32, 64, 4, 2, 1), Block(64), Block(64),
+        nn.Conv2d(64, 128, 4, 2, 1), Block(128), Block(128, 2), Block(128, 4), Block(128),
+        nn.GroupNorm(8, 128),
+    )  # fmt: skip
+    return Oracle(body, 128, names)
 
 
 class WideBlock(nn.Module):
@@ -128,11 +116,11 @@ class WideBlock(nn.Module):
         return mixed
 
 
-class Judge(Reader):
+class UNet(nn.Module):
     """A U-Net of ConvNeXt's blocks: 4×4 pixels at a time, down to 8×8 and up again to the 16×16 patches."""
 
-    def __init__(self, names: Sequence[str] = vocabulary.LABELS) -> None:
-        super().__init__(160, names)
+    def __init__(self) -> None:
+        super().__init__()
         self.down = nn.Sequential(
             nn.Conv2d(3, 48, 4, 4), WideBlock(48, 3),
             nn.Conv2d(48, 96, 2, 2), WideBlock(96, 3), WideBlock(96, 3),
@@ -141,11 +129,16 @@ class Judge(Reader):
         self.deep = nn.Sequential(nn.Conv2d(160, 160, 2, 2), WideBlock(160, 5), WideBlock(160, 5))
         self.up = nn.Sequential(WideBlock(160, 5), nn.GroupNorm(1, 160))
 
-    def features(self, pixels: Tensor) -> Tensor:
-        """See `Reader.features`."""
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, 256, 256) to features (B, 160, 16, 16)."""
         fine = self.down(pixels)
         found: Tensor = self.up(fine + F.interpolate(self.deep(fine), scale_factor=2.0))
         return found
+
+
+def new_judge(names: Sequence[str] = vocabulary.LABELS) -> Oracle:
+    """The second oracle, untrained."""
+    return Oracle(UNet(), 160, names)
 
 
 def pixels_of(pictures: Array) -> Tensor:
@@ -156,18 +149,18 @@ def pixels_of(pictures: Array) -> Tensor:
 @cache
 def load_oracle(weights: Path = WEIGHTS) -> Oracle:
     """The oracle, with the weights that ship with the package or others."""
-    return _loaded(Oracle, weights)
+    return _loaded(new_oracle, weights)
 
 
 @cache
-def load_judge(weights: Path = JUDGE_WEIGHTS) -> Judge:
+def load_judge(weights: Path = JUDGE_WEIGHTS) -> Oracle:
     """The second oracle, with the weights that ship with the package or others."""
-    return _loaded(Judge, weights)
+    return _loaded(new_judge, weights)
 
 
-def _loaded(kind: Callable[[Sequence[str]], R], weights: Path) -> R:
+def _loaded(new: Callable[[Sequence[str]], Oracle], weights: Path) -> Oracle:
     with safe_open(weights, "pt") as file:
         described = (file.metadata() or {}).get("labels")
-    reader = kind(LABELS_OF_4 if described is None else json.loads(described))
+    reader = new(LABELS_OF_4 if described is None else json.loads(described))
     reader.load_state_dict({name: weight.float() for name, weight in load_file(weights).items()})
     return reader.eval().requires_grad_(False)

@@ -10,6 +10,7 @@ import numpy as np
 from ember_widgets.embedded.scenes import GRID, Array, Layout, Thing
 from ember_widgets.embedded.vocabulary import (
     BACKDROPS,
+    CHANCES,
     FIRST_BACKDROP,
     FIRST_GROUND,
     FIRST_SKY,
@@ -18,14 +19,10 @@ from ember_widgets.embedded.vocabulary import (
     LOOKS,
     PAPER,
     SKIES,
-    STATES,
     STYLES,
     look,
 )
 
-# Looks with a state are chosen less often: there are many of them for each animal.
-CHANCES = np.array([0.5 if look.attributes[-1] in STATES else 1.0 for look in LOOKS])
-CHANCES /= CHANCES.sum()
 SMALLEST = 3  # patches, the shorter side of a thing without a painted shape
 
 
@@ -147,9 +144,17 @@ def _stroke(rng: np.random.Generator, height: int, width: int, turns: int) -> Ar
         path = (1 - t) ** 2 * stops[0] + 2 * t * (1 - t) * stops[1] + t**2 * stops[2]
     else:
         path = np.concatenate([a + t * (b - a) for a, b in pairwise(stops)])
+    return near_path(path, max(brush / 2, 0.75), height, width)
+
+
+def near_path(path: Array, distance: float, height: int, width: int) -> Array:
+    """The patches (height, width), bool, whose middle is so near to one of the points (n, 2) of a path.
+
+    Points are row and column; the middle of the first patch is at (0.5, 0.5).
+    """
     rows, cols = np.mgrid[:height, :width] + 0.5
     away = (rows - path[:, :1, None]) ** 2 + (cols - path[:, 1:, None]) ** 2
-    near: Array = away.min(0) <= max(brush / 2, 0.75) ** 2
+    near: Array = away.min(0) <= distance**2
     return near
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.embedded.packing import boxes
+from ember_widgets.embedded.packing import Box, boxes
 from ember_widgets.embedded.styles import restyle
 from ember_widgets.embedded.vocabulary import (
     FIRST_GROUND,
@@ -115,6 +115,12 @@ def _covered(opacity: Array) -> Array:
     return covered
 
 
+def sprite_boxes(label: int, shape: Array) -> tuple[Box, ...]:
+    """Row, column, height and width of each sprite that fills a shape, in patches of the shape's box."""
+    top, bottom, left, right = _ink(label)
+    return boxes(shape, (bottom - top, right - left))
+
+
 def packed(label: int, shape: Array) -> tuple[Array, Array]:
     """Sprites that fill a shape; colours and opacity as `sprite` gives them."""
     return _packed(label, shape.shape, shape.tobytes())
@@ -125,8 +131,7 @@ def _packed(label: int, size: tuple[int, int], filled: bytes) -> tuple[Array, Ar
     shape = np.frombuffer(filled, bool).reshape(size)
     rgb = np.zeros((CELL * size[0], CELL * size[1], 3), np.float32)
     opacity = np.zeros((*rgb.shape[:2], 1), np.float32)
-    top, bottom, left, right = _ink(label)
-    for row, col, height, width in boxes(shape, (bottom - top, right - left)):
+    for row, col, height, width in sprite_boxes(label, shape):
         own, cover = filling(label, height, width)
         at = np.s_[CELL * row : CELL * (row + height), CELL * col : CELL * (col + width)]
         rgb[at] = rgb[at] * (1 - cover) + own

@@ -14,6 +14,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from ember_widgets.embedded.export import ASSETS, export
 from ember_widgets.embedded.fingerprint import make_fingerprint
 from ember_widgets.embedded.latents import build_latents
 from ember_widgets.embedded.make_icons import make_icons
-from ember_widgets.embedded.train_oracle import train_judge, train_oracle
+from ember_widgets.embedded.train_oracle import train_oracle
 from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import train_composer, train_renderer, train_trunk, train_upper
 from ember_widgets.embedded.train_vae import train_vae
@@ -36,7 +37,7 @@ TRAINED: dict[str, Callable[..., None]] = {
     "upper": train_upper,
     "renderer": train_renderer,
     "oracle": train_oracle,
-    "judge": train_judge,
+    "judge": partial(train_oracle, stage="judge"),
 }
 STEPS = {
     "vae": 1200, "composer": 4200, "trunk": 1600, "upper": 1000, "renderer": 3400,

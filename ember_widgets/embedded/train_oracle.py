@@ -26,75 +26,6 @@ N_TEST, TEST_SEED = 300, 177
 AT_ONCE = 25
 
 
-def train_oracle(
-    out: Path,
-    steps: int,
-    *,
-    device: str = "cpu",
-    batch: int = 16,
-    weights: Path = oracle.WEIGHTS,
-) -> None:
-    """Train the oracle and write its averaged weights into the package, float16.
-
-    Args:
-        out: Folder of the run: checkpoint and log.
-        steps: Training steps.
-        device: Where it is trained.
-        batch: Scenes per step and process.
-        weights: File to write.
-    """
-    torch.manual_seed(0)
-    _train("oracle", oracle.Oracle(), softened, 77, out, steps, device, batch, weights)
-
-
-def train_judge(
-    out: Path,
-    steps: int,
-    *,
-    device: str = "cpu",
-    batch: int = 16,
-    weights: Path = oracle.JUDGE_WEIGHTS,
-) -> None:
-    """Train the second oracle: other scenes, disturbed in other ways; see `train_oracle`."""
-    torch.manual_seed(1)
-    _train("judge", oracle.Judge(), disturbed, 79, out, steps, device, batch, weights)
-
-
-def _train(
-    name: str,
-    network: oracle.Reader,
-    augment: Augment,
-    seed: int,
-    out: Path,
-    steps: int,
-    device: str,
-    batch: int,
-    weights: Path,
-) -> None:
-    network.to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        # Never the same scene twice: of 4,000 scenes, both networks soon know each by heart.
-        pictures, labels, styles = drawn(rng.integers(1 << 40, size=batch), seed)
-        x = augment(oracle.pixels_of(pictures).to(device), rng)
-        with torch.autocast(device, dtype=torch.bfloat16):
-            found, style = network(x.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(found.float(), torch.from_numpy(labels).to(device))
-        styled = F.cross_entropy(style.float(), torch.from_numpy(styles + 1).to(device))
-        return {"loss": loss + 0.2 * styled, "labels": loss, "style": styled}
-
-    # A kernel of one channel has no directions for Muon to balance.
-    single = [p for name, p in network.named_parameters() if name.endswith("around.weight")]
-    averages = train(
-        name, {name: network}, list(network.parameters()), step, out=out, steps=steps, seed=seed,
-        embeddings=single,
-    )  # fmt: skip
-    if rank() == 0:
-        found = export_oracle(network, averages[name], weights, drawn(range(N_TEST), TEST_SEED))
-        print(f"{weights}: " + ", ".join(f"{what} {share:.3f}" for what, share in found.items()))
-
-
 def softened(x: Tensor, rng: np.random.Generator) -> Tensor:
     """Half of the batches blurred a little, and all with a little noise.
 
@@ -145,8 +76,61 @@ def as_jpeg(x: Tensor, coarse: float) -> Tensor:
     return blocks.reshape(x.shape)
 
 
+KINDS = {
+    "oracle": (oracle.new_oracle, softened, 77, oracle.WEIGHTS),
+    "judge": (oracle.new_judge, disturbed, 79, oracle.JUDGE_WEIGHTS),
+}
+"""Each stage's network, how its pictures are disturbed, the seed of its scenes, and the file that ships."""
+
+
+def train_oracle(
+    out: Path,
+    steps: int,
+    *,
+    stage: str = "oracle",
+    device: str = "cpu",
+    batch: int = 16,
+    weights: Path | None = None,
+) -> None:
+    """Train an oracle and write its averaged weights into the package, float16.
+
+    Args:
+        out: Folder of the run: checkpoint and log.
+        steps: Training steps.
+        stage: "oracle" or "judge".
+        device: Where it is trained.
+        batch: Scenes per step and process.
+        weights: File to write; None = the one that ships.
+    """
+    new, augment, seed, shipped = KINDS[stage]
+    torch.manual_seed(seed)
+    network = new().to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        # Never the same scene twice: of 4,000 scenes, both networks soon know each by heart.
+        pictures, labels, styles = drawn(rng.integers(1 << 40, size=batch), seed)
+        x = augment(oracle.pixels_of(pictures).to(device), rng)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            found, style = network(x.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(found.float(), torch.from_numpy(labels).to(device))
+        styled = F.cross_entropy(style.float(), torch.from_numpy(styles + 1).to(device))
+        return {"loss": loss + 0.2 * styled, "labels": loss, "style": styled}
+
+    # A kernel of one channel has no directions for Muon to balance.
+    single = [p for name, p in network.named_parameters() if name.endswith("around.weight")]
+    averages = train(
+        stage, {stage: network}, list(network.parameters()), step, out=out, steps=steps, seed=seed,
+        embeddings=single,
+    )  # fmt: skip
+    if rank() == 0:
+        file = weights or shipped
+        found = export_oracle(network, averages[stage], file, drawn(range(N_TEST), TEST_SEED))
+        print(f"{file}: " + ", ".join(f"{what} {share:.3f}" for what, share in found.items()))
+
+
 def export_oracle(
-    network: oracle.Reader, averages: dict[str, Tensor], weights: Path, test: Scenes
+    network: oracle.Oracle, averages: dict[str, Tensor], weights: Path, test: Scenes
 ) -> dict[str, float]:
     """Write averaged weights as the package ships them.
 
@@ -166,7 +150,7 @@ def export_oracle(
     return accuracy(network.eval(), test)
 
 
-def accuracy(network: oracle.Reader, test: Scenes) -> dict[str, float]:
+def accuracy(network: oracle.Oracle, test: Scenes) -> dict[str, float]:
     """Shares of patches and styles that an oracle reads right."""
     pictures, labels, styles = test
     parts = [network.read(pictures[i : i + AT_ONCE]) for i in range(0, len(pictures), AT_ONCE)]

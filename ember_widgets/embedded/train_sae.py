@@ -25,7 +25,7 @@ from ember_widgets.embedded.export import ASSETS
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene.grid import Grid
 from ember_widgets.training.config import TrainConfig
-from ember_widgets.training.evaluation import completed, measure, typical_activations
+from ember_widgets.training.evaluation import completed, typical_activations
 from ember_widgets.training.run import train_sae
 from ember_widgets.training.stream import AT_ONCE, Picture, Source, activations_of
 
@@ -45,24 +45,18 @@ class Recipe:
 
     Args:
         supervised: Whether the composer was trained to put given directions there.
-        expansion: Features for each channel, before those that hardly any picture uses are left out.
-        k: Codes kept per patch.
     """
 
     site: str
     folder: str
     supervised: bool
     steps: int
-    expansion: int
-    k: int
 
     @property
     def config(self) -> TrainConfig:
         """Settings of the training."""
         return TrainConfig(
             n_patches=self.steps * BATCH,
-            expansion=self.expansion,
-            k=self.k,
             batch=BATCH,
             lr=2e-3 if self.supervised else 6e-3,
             warm_up=0.05,
@@ -75,35 +69,28 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200, expansion=8, k=10),
-    Recipe(DETAIL_SITE, "sae-up.0.1", supervised=False, steps=2400, expansion=8, k=10),
+    Recipe(DEFAULT_SITE, "sae", supervised=True, steps=1200),
+    Recipe(DETAIL_SITE, "sae-up.0.1", supervised=False, steps=2400),
 )
 
 
-def build_saes(
-    out: Path,
-    assets: Path = ASSETS,
-    *,
-    n_scenes: int = 1500,
-    n_ordinary: int = 400,
-    recipes: Sequence[Recipe] = RECIPES,
-) -> None:
+def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordinary: int = 400) -> None:
     """Collect, train, measure on held-out scenes, label, and write the SAE of every recipe under `assets`.
 
     The scenes are crowded, so that everything is in many of them. Strength 1 is that of an ordinary scene,
     where things are further apart and so clearer; it is measured there.
     """
     pipeline = StableDiffusionXLPipeline.from_pretrained(assets / "pipeline", torch_dtype=torch.float32)
-    model = SDXL(pipeline, *(recipe.site for recipe in recipes))
+    model = SDXL(pipeline, *(recipe.site for recipe in RECIPES))
     rng = np.random.default_rng(31)
     specs = [captions.random_spec(rng, crowd=(0.05, 0.15, 0.3, 0.3, 0.2)) for _ in range(n_scenes)]
     pictures = [Picture(spec.words, 10_000 + i) for i, spec in enumerate(specs)]
     ordinary = [Picture(captions.random_spec(rng).words, 20_000 + i) for i in range(n_ordinary)]
     activations, usual = collected(model, pictures), collected(model, ordinary)
     facts, layouts = {}, []
-    for recipe in recipes:
+    for recipe in RECIPES:
         here = activations[recipe.site]
-        if recipe.supervised:  # the first one: it says what the pictures show
+        if recipe.supervised:
             noise = [first_noise(model, picture.seed) for picture in pictures]
             layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, here, strict=True)]
         facts[recipe.site] = build_sae(
@@ -164,8 +151,6 @@ def build_sae(
     sae = with_features(trained, used(trained, activations) >= MIN_USED)
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     sae, quality = completed(sae, activations[n_train:], grid)
-    # A rare feature may not fire on so few pictures; it is dead if it fires on none of all pictures.
-    dead = measure(sae, activations.flatten(0, 1)).dead
     save_sae(sae, folder)
     shown = torch.from_numpy(np.stack([places(layout) for layout in layouts]))
     labels, scores = label_features(sae, activations, shown, parts=not recipe.supervised)
@@ -177,7 +162,6 @@ def build_sae(
     (folder / "labels.json").write_text(json.dumps(content, indent=0) + "\n", "utf-8")
     return {
         **dataclasses.asdict(quality),
-        "dead": dead,
         "n_features": sae.n_features,
         "n_trained": trained.n_features,
         "positional": len(sae.positional),
@@ -195,17 +179,13 @@ def used(sae: SAE, activations: Tensor) -> Tensor:
 
 
 def with_features(sae: SAE, kept: Tensor) -> SAE:
-    """The same SAE without the features that are not `kept`, bool (n_features,)."""
-    threshold = sae.threshold
-    if threshold is not None and threshold.ndim:
-        threshold = threshold[kept]
+    """An SAE with one threshold for all without the features that are not `kept`, bool (n_features,)."""
     return dataclasses.replace(
         sae,
         W_enc=sae.W_enc[:, kept].contiguous(),
         b_enc=sae.b_enc[kept],
         W_dec=sae.W_dec[kept],
         unit=sae.unit[kept],
-        threshold=threshold,
     )
 
 

@@ -68,7 +68,7 @@ def _variant(kind: str, name: str, codepoint: int, height: int, width: int, *wor
 
 
 def _animal(kind: str, codepoint: int, words: tuple[str, ...], **states: int) -> list[Look]:
-    """An animal and its states; one in love without a face of its own for it gets a heart."""
+    """An animal and its states: in love, and those that it has a face of its own for."""
     looks = [Look((kind,), codepoint, 5, 5, words)]
     for key, point in ({"in_love": 0} | states).items():
         looks.append(_in_state(looks[0], key.replace("_", " "), point))
@@ -148,6 +148,10 @@ LOOKS = (
     *(_in_state(_OF_KIND[kind], state) for state in STATES[4:] for kind in ANIMALS),
     *(_turned(_OF_KIND[kind]) for kind in ("car", "bus", "bicycle", "elephant", "turtle", "fish", "whale")),
 )
+
+# Looks with a state are chosen less often: there are many of them for each animal.
+_WEIGHTS = [0.5 if look.attributes[-1] in STATES else 1.0 for look in LOOKS]
+CHANCES = tuple(weight / sum(_WEIGHTS) for weight in _WEIGHTS)
 
 # What two animals side by side can do: the state each is in, and the phrases for it.
 INTERACTIONS = (

@@ -34,7 +34,6 @@ from tqdm import tqdm
 from ember_widgets import Painter, Scene
 from ember_widgets.embedded import captions, oracle, scenes, train_oracle, vocabulary
 from ember_widgets.embedded.card import at, filling, odd_shapes, stroke
-from ember_widgets.embedded.packing import boxes
 from ember_widgets.embedded.vocabulary import FIRST_THING, LABELS, STATES, VARIANTS_OF
 from ember_widgets.model.runs import Run
 from ember_widgets.painter import open as opening
@@ -52,7 +51,7 @@ class Bench:
     """What is measured, and what reads it; every trial has randomness of its own (`at`)."""
 
     painter: Painter
-    readers: Sequence[oracle.Reader]
+    readers: Sequence[oracle.Oracle]
     n_steps: int
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
@@ -200,9 +199,7 @@ def identity(b: Bench, label: int, shape: str) -> Iterator[Row]:
     mask = scenes.painted_patches(scenes.Layout(np.zeros((GRID, GRID), int), (thing,)))[0] == label
     places = []
     assert thing.shape is not None
-    for row, col, height, width in boxes(
-        thing.shape, (vocabulary.look(label).height, vocabulary.look(label).width)
-    ):
+    for row, col, height, width in scenes.sprite_boxes(label, thing.shape):
         box = np.zeros_like(mask)
         box[thing.row + row : thing.row + row + height, thing.col + col : thing.col + col + width] = True
         drawn = box & (truth == label)
@@ -379,7 +376,7 @@ def open_bench(model: Path, readers: Path, n_steps: int) -> Bench:
     """Open a model and the oracles that read it; a folder of version 4 has one oracle."""
     torch.set_num_threads(1)
     opening.ASSETS = model
-    loaded: list[oracle.Reader] = [oracle.load_oracle(readers / oracle.WEIGHTS.name)]
+    loaded: list[oracle.Oracle] = [oracle.load_oracle(readers / oracle.WEIGHTS.name)]
     if (readers / oracle.JUDGE_WEIGHTS.name).exists():
         loaded.append(oracle.load_judge(readers / oracle.JUDGE_WEIGHTS.name))
     _bench[:] = [Bench(Painter.embedded(), loaded, n_steps)]

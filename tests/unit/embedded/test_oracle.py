@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from tests.benchmarks.fidelity_table import interval
 from tests.benchmarks.fidelity_verdicts import exactly_once, is_moved, whole
 
 CAT, LION, SUN = (LABELS.index(name) for name in ("cat", "lion", "sun"))
-BOTH = pytest.mark.parametrize("kind", [oracle.Oracle, oracle.Judge])
+New = Callable[..., oracle.Oracle]
+BOTH = pytest.mark.parametrize("new", [oracle.new_oracle, oracle.new_judge])
 
 
 @BOTH
-def test_an_oracle_reads_every_patch_and_always_the_same(kind: type[oracle.Oracle | oracle.Judge]) -> None:
+def test_an_oracle_reads_every_patch_and_always_the_same(new: New) -> None:
     torch.manual_seed(0)
-    reader = kind().eval()
+    reader = new().eval()
     pictures = train_oracle.drawn(range(2), 5)[0]
     labels, logarithms, styles = reader.read(pictures)
     assert labels.shape == (2, 16, 16)
@@ -36,15 +38,15 @@ def test_an_oracle_reads_every_patch_and_always_the_same(kind: type[oracle.Oracl
 
 
 @BOTH
-def test_an_oracle_is_small(kind: type[oracle.Oracle | oracle.Judge]) -> None:
-    assert sum(p.numel() for p in kind().parameters()) <= 1_000_000
+def test_an_oracle_is_small(new: New) -> None:
+    assert sum(p.numel() for p in new().parameters()) <= 1_000_000
 
 
 @BOTH
 def test_labels_that_an_oracle_was_not_trained_on_are_never_read(
-    kind: type[oracle.Oracle | oracle.Judge],
+    new: New,
 ) -> None:
-    reader = kind(oracle.LABELS_OF_4).eval()
+    reader = new(oracle.LABELS_OF_4).eval()
     labels, logarithms, _ = reader.read(train_oracle.drawn(range(1), 5)[0])
     assert {LABELS[i] for i in np.unique(labels)} <= set(oracle.LABELS_OF_4)
     assert np.all(np.isneginf(logarithms[0, LABELS.index("rainbow")]))
@@ -60,7 +62,7 @@ def test_training_writes_a_small_file_that_names_its_labels(
 ) -> None:
     monkeypatch.setattr(train_oracle, "N_TEST", 2)
     weights = tmp_path / "judge.safetensors"
-    train_oracle.train_judge(tmp_path, 2, batch=2, weights=weights)
+    train_oracle.train_oracle(tmp_path, 2, stage="judge", batch=2, weights=weights)
     assert weights.stat().st_size <= 2_000_000
     reader = oracle.load_judge(weights)
     assert reader.names == LABELS
