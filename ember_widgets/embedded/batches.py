@@ -10,55 +10,103 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ember_widgets.embedded import architecture, captions, scenes, vocabulary
 from ember_widgets.embedded.latents import captioned, load_latents
-from ember_widgets.embedded.model import Model
+from ember_widgets.embedded.model import Model, tokens_of
 from ember_widgets.embedded.training_loop import rank
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 N_CONTEXTS = 48
 N_LAYOUTS = 8
+LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
 HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
 
 Context = tuple[Tensor, UNetState, list[int]]
 
 
+def later_timestep(rng: np.random.Generator) -> int:
+    """A timestep of the second to fourth step: half of them near those of the scheduler, else any."""
+    if rng.random() < 0.5:
+        return int(rng.choice(LATER)) + int(rng.integers(-20, 21))
+    return int(rng.integers(200, 801))
+
+
+class CaptionBatches(Dataset[dict[str, Any]]):
+    """Captions and the layouts they ask for, by the number of the step.
+
+    Most are new, at the first timestep; a share `later` are those of encoded scenes, whose pictures are
+    known, at later timesteps. What is easier comes first: noise that says clearly where things are, until two
+    thirds of the steps are done, and more of the later timesteps, until half of them are.
+
+    Args:
+        tokenizer: Of both text encoders.
+        steps: Length of the training.
+        batch: Captions per step.
+        encoded: (number of the first captioned scene among the encoded ones, how many there are).
+        later: Share of the steps at later timesteps, in the first half; a third of it in the second.
+        process: Number of the process that trains.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        steps: int,
+        batch: int,
+        encoded: tuple[int, int],
+        later: float,
+        process: int,
+    ) -> None:
+        self._tokenizer, self._steps, self._batch = tokenizer, steps, batch
+        self._first, self._n_encoded = encoded
+        self._later, self._process = later, process
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, n: int) -> dict[str, Any]:
+        """Timestep, noise, labels (B, n_layouts, 16, 16) of right layouts, tokens, styles (-1: none).
+
+        With a later timestep also which encoded scenes these are.
+        """
+        rng = np.random.default_rng([1, self._process, n, 2])  # steps have three numbers, contexts end with 1
+        if rng.random() < (self._later if n < self._steps / 2 else self._later / 3):
+            seeds = rng.integers(0, self._n_encoded, self._batch)
+            at = {"t": later_timestep(rng), "scenes": torch.from_numpy(self._first + seeds)}
+            return at | self._captioned(seeds, rng, 1, 0.75)
+        seeds, lifted = (
+            rng.integers(1 << 30, 1 << 40, self._batch),
+            0.75 * max(0.0, 1 - 1.5 * n / self._steps),
+        )
+        return {"t": 999} | self._captioned(seeds, rng, N_LAYOUTS, lifted)
+
+    def _captioned(
+        self, seeds: Any, rng: np.random.Generator, n_layouts: int, lifted: float
+    ) -> dict[str, Tensor]:
+        items = [captioned(int(s), lifted) for s in seeds]
+        layouts = [captions.near_layouts(spec, noise, n_layouts, rng) for spec, noise, _ in items]
+        labels = np.array([[scenes.label_patches(near) for near in those] for those in layouts])
+        return {
+            "noise": torch.from_numpy(np.stack([noise for _, noise, _ in items])),
+            "labels": torch.from_numpy(labels),
+            "tokens": tokens_of(self._tokenizer, [spec.words for spec, _, _ in items]),
+            "styles": torch.tensor([spec.style for spec, _, _ in items]),
+        }
+
+
 class Batches:
-    """Makes batches of encoded scenes and of captioned layouts."""
+    """Makes batches of encoded scenes, with codes as painting would put them at the site."""
 
     def __init__(self, model: Model, folder: Path | None, batch: int, seed: int) -> None:
         self.model, self.batch, self.seed = model, batch, seed
-        self.encoded: dict[str, Any] = {} if folder is None else load_latents(folder)
+        self.encoded: dict[str, Any] = {} if folder is None else load_latents(folder, model.device_name)
         self.directions = architecture.site_directions().to(model.device_name)
         self.has = architecture.label_attributes().to(model.device_name)
         self._contexts: dict[int, Context] = {}
         if self.encoded:
             styles = self.encoded["styles"]
             self._of_style = {int(s): np.flatnonzero(styles == s) for s in np.unique(styles)}
-
-    def _tensor(self, array: Any) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device_name)
-
-    def captioned(
-        self, seeds: Any, rng: np.random.Generator, n_layouts: int = 1, lifted: float = 0.75
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Noise, labels (B, n_layouts, 16, 16) of layouts that are right, tokens and styles (-1: none)."""
-        items = [captioned(int(s), lifted) for s in seeds]
-        noise = self._tensor(np.stack([n for _, n, _ in items]))
-        layouts = [captions.near_layouts(spec, n, n_layouts, rng) for spec, n, _ in items]
-        labels = self._tensor(np.array([[scenes.label_patches(near) for near in those] for those in layouts]))
-        styles = self._tensor(np.array([spec.style for spec, _, _ in items]))
-        return noise, labels, self.model.tokens([spec.words for spec, _, _ in items]), styles
-
-    def fresh(self, rng: np.random.Generator, lifted: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.captioned(rng.integers(1 << 30, 1 << 40, self.batch), rng, N_LAYOUTS, lifted)
-
-    def encoded_captioned(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Captioned scenes whose pictures are known: latents, noise, labels, tokens, styles."""
-        n_random = int(self.encoded["n_random"])
-        seeds = rng.integers(0, len(self.encoded["latents"]) - n_random, self.batch)
-        return self._tensor(self.encoded["latents"][n_random + seeds]).float(), *self.captioned(seeds, rng)
 
     def context(self, n: int, rng: np.random.Generator) -> Context:
         """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
@@ -93,9 +141,10 @@ class Batches:
 
     def painted(self, styles: list[int], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
-        chosen = np.array([rng.choice(self._of_style[s]) for s in styles])
-        labels, below = (self._tensor(self.encoded[k][chosen].astype(np.int64)) for k in ("labels", "below"))
-        latents, opacity = (self._tensor(self.encoded[k][chosen]).float() for k in ("latents", "opacity"))
+        chosen = torch.from_numpy(np.array([rng.choice(self._of_style[s]) for s in styles]))
+        chosen = chosen.to(self.model.device_name)
+        labels, below = (self.encoded[k][chosen].long() for k in ("labels", "below"))
+        latents, opacity = (self.encoded[k][chosen].float() for k in ("latents", "opacity"))
         return latents, self.perturbed(labels, below, opacity), object_weight(labels)
 
     def perturbed(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
+from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
 from ember_widgets.embedded.random_layouts import random_layout
 from ember_widgets.embedded.scenes import Layout
@@ -42,17 +42,67 @@ def captioned(seed: int, lifted: float = 0.75) -> tuple[Spec, Array, Layout]:
     return spec, noise, layout
 
 
+class Drawn(Dataset[dict[str, Any]]):
+    """Scenes to encode, so many at a time: first the random layouts, then the captioned ones."""
+
+    def __init__(self, n_random: int, n_captioned: int, batch: int) -> None:
+        self.n_random, self._n, self._batch = n_random, n_random + n_captioned, batch
+
+    def __len__(self) -> int:
+        return -(-self._n // self._batch)
+
+    def __getitem__(self, part: int) -> dict[str, Any]:
+        """Pictures (B, 256, 256, 3), what is painted where (B, 16, 16), and the styles."""
+        numbers = range(part * self._batch, min(self._n, (part + 1) * self._batch))
+        layouts = [
+            random_layout(np.random.default_rng([21, i]), styled=STYLED, faded=FADED)
+            if i < self.n_random
+            else captioned(i - self.n_random)[2]
+            for i in numbers
+        ]
+        pictures = np.stack([scenes.draw(layout)[0] for layout in layouts])
+        labels, below, opacity = (
+            np.stack(maps) for maps in zip(*map(scenes.painted_patches, layouts), strict=True)
+        )
+        return {
+            "pictures": torch.from_numpy(pictures),
+            "labels": torch.from_numpy(labels).short(),
+            "below": torch.from_numpy(below).short(),
+            "opacity": torch.from_numpy(opacity).half(),
+            "styles": torch.tensor([layout.style for layout in layouts], dtype=torch.int8),
+        }
+
+
 def build_latents(
-    out: Path, *, n_random: int, n_captioned: int, device: str = "cpu", batch: int = 32, workers: int = 2
+    out: Path,
+    *,
+    n_random: int,
+    n_captioned: int,
+    device: str = "cpu",
+    batch: int = 32,
+    workers: int | None = None,
 ) -> None:
-    """Draw and encode scenes of random layouts and of captions into the folder `out/latents`."""
-    n = n_random + n_captioned
-    parts = [range(i, min(n, i + batch)) for i in range(0, n, batch)]
-    # Spawned, not forked: PyTorch's threads do not survive a fork.
-    with ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _prepare, (out, device, n_random)
-    ) as pool:
-        made = list(tqdm(pool.map(_encoded, parts), total=len(parts), desc="latents", mininterval=10))
+    """Draw and encode scenes of random layouts and of captions into the folder `out/latents`.
+
+    Args:
+        out: Folder of the run.
+        n_random: Scenes with anything anywhere.
+        n_captioned: Scenes as captions ask for them.
+        device: Where they are encoded.
+        batch: How many at a time.
+        workers: How many processes draw; None = as the device says.
+    """
+    vae = load_vae(out).to(device, memory_format=torch.channels_last)
+    parts = Ahead(Drawn(n_random, n_captioned, batch), device, workers)
+    made = []
+    for i in tqdm(range(-(-(n_random + n_captioned) // batch)), desc="latents", mininterval=10):
+        part = parts[i]
+        pixels = part.pop("pictures").permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
+            latents = vae.encoder(pixels.contiguous(memory_format=torch.channels_last))
+        made.append(
+            {name: value.cpu().numpy() for name, value in (part | {"latents": latents.half()}).items()}
+        )
     folder, temporary = out / "latents", out / "latents.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -63,41 +113,15 @@ def build_latents(
     temporary.rename(folder)
 
 
-def load_latents(folder: Path) -> dict[str, Any]:
-    """What `build_latents` wrote, mapped into memory: all processes that train share one copy."""
-    arrays: dict[str, Any] = {f.stem: np.load(f, mmap_mode="r") for f in folder.glob("*.npy")}
-    return arrays | {"n_random": int(arrays["n_random"][0]), "styles": np.array(arrays["styles"])}
+def load_latents(folder: Path, device: str) -> dict[str, Any]:
+    """What `build_latents` wrote; on a CPU mapped into memory: all processes that train share one copy.
 
-
-_worker: dict[str, Any] = {}  # what each worker process is given once
-
-
-def _prepare(out: Path, device: str, n_random: int) -> None:
-    torch.set_num_threads(1)
-    vae = load_vae(out).to(device, memory_format=torch.channels_last)
-    _worker.update(vae=vae, device=device, n_random=n_random)
-
-
-def _encoded(numbers: range) -> dict[str, Array]:
-    """The scenes of these numbers: first the random layouts, then the captioned ones."""
-    n_random, device = _worker["n_random"], _worker["device"]
-    layouts = [
-        random_layout(np.random.default_rng([21, i]), styled=STYLED, faded=FADED)
-        if i < n_random
-        else captioned(i - n_random)[2]
-        for i in numbers
-    ]
-    images = np.stack([scenes.draw(layout)[0] for layout in layouts])
-    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
-        latents = _worker["vae"].encoder(pixels.contiguous(memory_format=torch.channels_last)).float()
-    labels, below, opacity = (
-        np.stack(maps) for maps in zip(*map(scenes.painted_patches, layouts), strict=True)
-    )
-    return {
-        "latents": latents.cpu().numpy().astype(np.float16),
-        "labels": labels.astype(np.int16),
-        "below": below.astype(np.int16),
-        "opacity": opacity.astype(np.float16),
-        "styles": np.array([layout.style for layout in layouts], np.int8),
-    }
+    Returns:
+        Tensors "latents" (n, 4, 64, 64), "labels", "below" and "opacity" (n, 16, 16), an array "styles" (n,),
+        and "n_random", how many of the scenes are random layouts; they come first.
+    """
+    # Copy on write, since PyTorch knows no memory that only is read.
+    arrays: dict[str, Any] = {f.stem: np.load(f, mmap_mode="c") for f in folder.glob("*.npy")}
+    n_random, styles = int(arrays.pop("n_random")[0]), np.array(arrays.pop("styles"))
+    tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+    return {**tensors, "n_random": n_random, "styles": styles}

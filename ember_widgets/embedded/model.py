@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor
@@ -38,7 +39,8 @@ class Model(nn.Module):
         self.text_encoder, self.text_encoder_2 = architecture.build_text_encoders(self.tokenizer)
         if (out / "start").exists():
             self._start_from(out / "start")
-        self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow on a CPU
+        if device == "cpu":
+            self.unet.set_attn_processor(AttnProcessor())  # the backward pass of SDPA is slow there
         self.to(device)
         self.unet.to(memory_format=torch.channels_last)
         self.staged = StagedUNet(self.unet, DEFAULT_SITE)
@@ -64,9 +66,7 @@ class Model(nn.Module):
             take_over(encoder, weights | {key: table}, name)
 
     def tokens(self, captions: list[str]) -> Tensor:
-        batch = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-        ids: Tensor = batch.input_ids.to(self.device_name)
-        return ids
+        return tokens_of(self.tokenizer, captions).to(self.device_name)
 
     def noisy(self, x0: Tensor | None, noise: Tensor, t: int) -> Tensor:
         """The UNet's input at timestep t; at 999 the scheduler passes nothing but noise."""
@@ -110,6 +110,12 @@ class Model(nn.Module):
 
     def parts(self) -> dict[str, nn.Module]:
         return {"unet": self.unet, "text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+
+
+def tokens_of(tokenizer: Any, captions: list[str]) -> Tensor:
+    """The numbers of the captions' words, padded to the same length."""
+    ids: Tensor = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return ids
 
 
 def weights_in(folder: Path) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ too, (out, in·height·width).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,29 +36,39 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise TypeError("Muon takes no closure; call backward() before step()")
         for group in self.param_groups:
+            alike: dict[tuple[int, int], list[nn.Parameter]] = {}
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                mean = self.state[p].setdefault("mean", torch.zeros_like(p.grad))
-                mean.lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalised(p.grad.lerp(mean, group["momentum"]).flatten(1))
-                rows, cols = update.shape
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update.to(p.dtype).view_as(p), alpha=-group["lr"] * max(1.0, rows / cols) ** 0.5)
+                if p.grad is not None:
+                    alike.setdefault((p.shape[0], p[0].numel()), []).append(p)
+            for (rows, cols), params in alike.items():  # together: a GPU waits for many small products
+                updates = orthogonalised(torch.stack([self._smoothed(p, group).flatten(1) for p in params]))
+                for p, update in zip(params, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update.view_as(p), alpha=-group["lr"] * max(1.0, rows / cols) ** 0.5)
         return None
 
+    def _smoothed(self, p: nn.Parameter, group: dict[str, Any]) -> Tensor:
+        """The gradient with Nesterov momentum."""
+        gradient: Tensor = p.grad  # type: ignore[assignment]
+        mean = self.state[p].setdefault("mean", torch.zeros_like(gradient))
+        mean.lerp_(gradient, 1 - group["momentum"])
+        return gradient.lerp(mean, group["momentum"])
 
-def orthogonalised(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Bring all singular values of a matrix near 1, by a quintic Newton-Schulz iteration in bfloat16."""
-    x = matrix.bfloat16()
-    x = x / (x.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
+
+def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Bring all singular values of matrices (..., rows, columns) near 1.
+
+    By a quintic Newton-Schulz iteration in bfloat16; the result has the matrices' own dtype.
+    """
+    x = matrices.bfloat16()
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    result: Tensor = x.T if tall else x
-    return result
+    result: Tensor = x.mT if tall else x
+    return result.to(matrices.dtype)
 
 
 def suits(p: nn.Parameter) -> bool:

@@ -16,13 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ember_widgets.embedded import architecture, vocabulary
-from ember_widgets.embedded.batches import Batches
+from ember_widgets.embedded.ahead import Ahead
+from ember_widgets.embedded.batches import Batches, CaptionBatches, later_timestep
+from ember_widgets.embedded.latents import load_latents
 from ember_widgets.embedded.model import Model, load_trained
-from ember_widgets.embedded.training_loop import train
+from ember_widgets.embedded.training_loop import rank, train
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 MAX_SCALE = 1.5
-LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
 
 
@@ -40,7 +41,7 @@ def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Te
     """
     update = update.float()
     size2 = codes.pow(2).sum(1)
-    sigma2 = float(size2[1]) / 10
+    sigma2 = size2[1] / 10
     products = torch.einsum("bdrc,kd->bkrc", update, codes)
     log_probs = ((products - size2[:, None, None] / 2) / sigma2).log_softmax(1)
     weight = torch.ones(len(codes), device=codes.device)
@@ -63,40 +64,36 @@ def excess_scale(state: UNetState) -> Tensor:
     return torch.stack([F.relu((level / MAX_SCALE).log()) for level in levels]).sum()
 
 
-def later_timestep(rng: np.random.Generator) -> int:
-    """A timestep of the second to fourth step: half of them near those of the scheduler, else any."""
-    if rng.random() < 0.5:
-        return int(rng.choice(LATER)) + int(rng.integers(-20, 21))
-    return int(rng.integers(200, 801))
-
-
 def train_composer(
     out: Path, steps: int, *, device: str = "cpu", batch: int = 16, later: float = 0.25
 ) -> None:
-    """Noise and caption to codes; in the share `later` of the steps, a noisy picture and caption to codes.
-
-    Clear noise comes first; in the last third it is noise as it is drawn for pictures.
+    """Noise and caption to codes, and a noisy picture and caption to codes (`CaptionBatches`).
 
     The codes leave the style open, so a linear head makes sure that the embedding of all blocks holds it.
     """
     model = Model(out, device)
     head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(vocabulary.STYLES) + 1).to(device)
-    batches = Batches(model, out / "latents", batch, 1)
+    encoded = load_latents(out / "latents", device)
+    first = encoded["n_random"]
+    items = Ahead(
+        CaptionBatches(
+            model.tokenizer, steps, batch, (first, len(encoded["latents"]) - first), later, rank()
+        ),
+        device,
+    )
     codes = architecture.site_codes().to(device)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        if rng.random() < (later if n < steps / 2 else later / 3):  # they are learned first
-            t = later_timestep(rng)
-            latents, noise, labels, tokens, styles = batches.encoded_captioned(rng)
-            x = model.noisy(latents, torch.randn_like(noise), t)
-        else:
-            t = 999
-            noise, labels, tokens, styles = batches.fresh(rng, lifted=0.75 * max(0.0, 1 - 1.5 * n / steps))
+        item = items[n]
+        t, noise, labels = item["t"], item["noise"], item["labels"]
+        if t == 999:
             x = model.noisy(None, noise, t)
+        else:
+            x = model.noisy(encoded["latents"][item["scenes"]].float(), torch.randn_like(noise), t)
         with torch.autocast(device, dtype=torch.bfloat16):
-            state = model.prefix(x, t, tokens)
+            state = model.prefix(x, t, item["tokens"])
         ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, codes)
-        style = F.cross_entropy(head(state.emb.float()), styles + 1)
+        style = F.cross_entropy(head(state.emb.float()), item["styles"] + 1)
         size = excess_scale(state)
         losses = {"loss": ce + mse + 0.1 * style + 0.2 * size, "style": style, "size": size}
         return losses | ({"ce": ce} if t == 999 else {"ce_later": ce})

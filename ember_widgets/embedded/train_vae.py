@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
+from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.architecture import build_vae
 from ember_widgets.embedded.model import take_over, weights_in
 from ember_widgets.embedded.random_layouts import random_layout
 from ember_widgets.embedded.training_loop import train
 
 CROP = 128
+
+
+class Pictures(Dataset[dict[str, Any]]):
+    """Random scenes by their number, each as the key "picture", uint8 (256, 256, 3)."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        rng = np.random.default_rng([11, i])
+        return {"picture": torch.from_numpy(scenes.draw(random_layout(rng, styled=0.35))[0])}
 
 
 def train_vae(out: Path, steps: int, *, device: str = "cpu", n_scenes: int = 1500, batch: int = 16) -> None:
@@ -26,19 +43,16 @@ def train_vae(out: Path, steps: int, *, device: str = "cpu", n_scenes: int = 150
     latents, which is hardest for the UNet (scale equivariance, Skorokhodov et al. 2025, arXiv:2502.14831).
     """
     torch.manual_seed(0)
-    rng = np.random.default_rng(11)
-    drawn = np.stack(
-        [scenes.draw(random_layout(rng, styled=0.35))[0] for _ in tqdm(range(n_scenes), desc="scenes")]
-    )
-    pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2)
+    items = Ahead(Pictures(n_scenes), device)
+    drawn = torch.stack([items[i]["picture"] for i in tqdm(range(n_scenes), desc="scenes")])
+    pictures = drawn.permute(0, 3, 1, 2)
     vae = build_vae().to(device, memory_format=torch.channels_last)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         y, x = (int(v) for v in rng.integers(0, scenes.SIZE - CROP + 1, 2))
-        chosen = torch.from_numpy(rng.integers(len(pictures), size=batch))
-        pixels = (pictures[chosen, :, y : y + CROP, x : x + CROP].to(device).float() / 127.5 - 1).contiguous(
-            memory_format=torch.channels_last
-        )
+        chosen = torch.from_numpy(rng.integers(len(pictures), size=batch)).to(device)
+        crops = pictures[chosen, :, y : y + CROP, x : x + CROP].float() / 127.5 - 1
+        pixels = crops.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, dtype=torch.bfloat16):
             latents = vae.encoder(pixels).float()
             decoded = vae.decoder(latents + 0.05 * torch.randn_like(latents)).float()

@@ -71,6 +71,7 @@ def train(
     checkpoint, log = out / f"{name}.pt", out / f"{name}.jsonl"
     ours = {id(p) for p in parameters}
     trained = {k: {n: p for n, p in m.named_parameters() if id(p) in ours} for k, m in modules.items()}
+    trained = {k: named for k, named in trained.items() if named}
     averages = {k: {n: p.detach().clone() for n, p in named.items()} for k, named in trained.items()}
     n, seconds = 0, 0.0
     first = rank() == 0
@@ -101,7 +102,7 @@ def train(
             torch.save(state, temporary)
 
     last_save = seconds
-    sums: dict[str, float] = {}
+    sums: dict[str, Tensor | int] = {}
     summed = 0
     with tqdm(total=steps, initial=n, unit="step", desc=name, mininterval=10, disable=not first) as bar:
         while n < steps:
@@ -124,15 +125,14 @@ def train(
             decay = min(ema, (1 + n) / (10 + n))
             with torch.no_grad():
                 for k, named in trained.items():
-                    for key, p in named.items():
-                        averages[k][key].lerp_(p, 1 - decay)
+                    torch._foreach_lerp_(list(averages[k].values()), list(named.values()), 1 - decay)
             n += 1
-            for key, loss in losses.items():
-                sums[key] = sums.get(key, 0.0) + float(loss.detach())
+            for key, loss in losses.items():  # tensors: a number would wait for the device
+                sums[key] = sums.get(key, 0) + loss.detach()
             summed += 1
             seconds += time.monotonic() - started
             if n % 100 == 0 and first:
-                means = {k: round(v / summed, 5) for k, v in sums.items()}
+                means = {k: round(float(v) / summed, 5) for k, v in sums.items()}
                 sums, summed = {}, 0
                 with log.open("a") as f:
                     f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 2), **means}) + "\n")
