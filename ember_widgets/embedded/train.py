@@ -114,7 +114,7 @@ def _finish(stage: str, out: Path, device: str) -> None:
     """The stages that one process runs."""
     if stage == "latents":
         if not (out / "latents").exists():
-            build_latents(out, n_random=11_000, n_captioned=3_000, device=device)
+            build_latents(out, n_random=40_000, n_captioned=6_000, device=device)
     elif stage == "export":
         export(out)
     elif stage == "sae":

@@ -135,7 +135,7 @@ def train(
                 means = {k: round(float(v) / summed, 5) for k, v in sums.items()}
                 sums, summed = {}, 0
                 with log.open("a") as f:
-                    f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 2), **means}) + "\n")
+                    f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 3), **means}) + "\n")
                 bar.set_postfix(means)
             bar.update()
             if seconds - last_save > every_s and first:
