@@ -1,8 +1,9 @@
 """Build the documentation site into build/docs: ``make docs``.
 
 The pages of docs/, the notebooks and the changelog are copied into one folder, with the links between them
-changed to fit; the notebooks are run (or taken from the runs kept before, where nothing changed); then Sphinx
-makes HTML of all. Nothing is fetched from a network.
+changed to fit. The notebooks are run, and the page that paints without Python is made; both are kept for the
+next time, if nothing changes. The gallery's code is run. Then Sphinx makes HTML of all. Nothing is fetched
+from a network.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ BUILD = REPOSITORY / "build"
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 NEEDS_A_GPU = ("05_sdxl_turbo.ipynb",)
 WIDGET = "application/vnd.jupyter.widget-view+json"
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAINT_HERE = "<!-- the painting page -->"
 LIMIT_S = 300
 
 
@@ -191,8 +194,65 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
-def stage(folder: Path, *, run: bool, workers: int) -> None:
-    """Copy all sources of the site into a folder."""
+def gallery(text: str) -> tuple[str, dict[str, bytes]]:
+    """Run the gallery's code.
+
+    Returns:
+        The page with a picture of each painting, and these pictures by their place in the site. Each holds
+        its scene.
+    """
+    sys.path.insert(0, str(REPOSITORY))
+    names: dict[str, Any] = {}
+    parts, pictures = [], {}
+    for part in re.split(r"^(?=## )", text, flags=re.MULTILINE):
+        exec("".join(BLOCK.findall(part)), names)  # our own page
+        if part.startswith("## "):
+            title = part[3:].partition("\n")[0]
+            slug = re.sub(r"\W+", "-", title.lower())
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "painting.png"
+                names["painting"].save(file, names["painter"].render(names.pop("painting")))
+                pictures[f"gallery/{slug}.png"] = file.read_bytes()
+            shown = f"![{title}](gallery/{slug}.png){{.painting}}"
+            link = f"{{download}}`The picture with its scene <gallery/{slug}.png>`"
+            part = part.replace("\n", f"\n\n{shown}\n", 1).rstrip() + f"\n\n{link}\n\n"
+        parts.append(part)
+    return "".join(parts), pictures
+
+
+def painting_page(key: str, cache: Path) -> Path:
+    """The folder of the page that paints without Python, kept for the next time."""
+    kept = cache / f"paint-{key[:16]}"
+    if not kept.exists():
+        sys.path.insert(0, str(REPOSITORY))
+        import ember_widgets
+        from ember_widgets.page.folder import write_page
+
+        for old in cache.glob("paint-*"):
+            shutil.rmtree(old)
+        painter = ember_widgets.Painter.embedded(dtype="float32")
+        write_page(painter, painter.analyze("a pine and a sun in the snow", seed=30), kept)
+    return kept
+
+
+def landing(text: str, page: Path | None) -> str:
+    """The first page, with a button that opens the painting page in it, if there is one."""
+    assert PAINT_HERE in text
+    if page is None:
+        return text.replace(PAINT_HERE, "")
+    files = [file for file in page.iterdir() if not file.name.startswith("webgpu")]  # few browsers fetch both
+    size = sum(file.stat().st_size for file in files)
+    lines = (
+        "```{raw} html",
+        '<p class="paint-here"><button type="button" class="btn btn-primary">Paint on this page</button>',
+        f"The model comes into your browser ({size / 1e6:.0f} MB) and runs there.</p>",
+        "```",
+    )
+    return text.replace(PAINT_HERE, "\n".join(lines))
+
+
+def stage(folder: Path, *, run: bool, workers: int, page: Path | None) -> None:
+    """Copy all sources of the site into a folder; the painting page is none, but one of them opens it."""
     places = placed()
     key = package_key()
     # Not threads: clients of two kernels in one process were seen to wait for an answer for ever.
@@ -215,6 +275,9 @@ def stage(folder: Path, *, run: bool, workers: int) -> None:
             else:
                 written[place] = path.read_bytes()
     written["reference/commands.md"] = commands().encode()
+    text, pictures = gallery(written["gallery.md"].decode())
+    written |= {"gallery.md": text.encode(), **pictures}
+    written["index.md"] = landing(written["index.md"].decode(), page).encode()
     for old in folder.rglob("*"):
         if old.is_file() and old.relative_to(folder).as_posix() not in written:
             old.unlink()
@@ -228,7 +291,12 @@ def stage(folder: Path, *, run: bool, workers: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=BUILD / "docs", help="where to (default: build/docs)")
-    parser.add_argument("--no-run", action="store_true", help="show the notebooks without their outputs")
+    parser.add_argument(
+        "--no-run", action="store_true", help="notebooks without their outputs, and make no painting page"
+    )
+    parser.add_argument(
+        "--page", type=Path, metavar="FOLDER", help="painting page to take, from `ember-widgets page`"
+    )
     parser.add_argument("--workers", type=int, default=2, help="notebooks that run at once (default: 2)")
     given = parser.parse_args()
     from sphinx.cmd.build import main as sphinx
@@ -241,7 +309,10 @@ def main() -> int:
     # They see no labels of the user, and export no graphs for previews: that would take longer than it saves.
     os.environ["EMBER_WIDGETS_DATA"] = os.environ["EMBER_WIDGETS_CACHE"] = str(BUILD / "docs-runs" / "user")
     os.environ["EMBER_WIDGETS_PREVIEWS"] = "torch"
-    stage(source, run=not given.no_run, workers=given.workers)
+    page = given.page
+    if page is None and not given.no_run:
+        page = painting_page(package_key(), BUILD / "docs-runs")
+    stage(source, run=not given.no_run, workers=given.workers, page=page)
     arguments = [
         "-W",
         "--keep-going",
@@ -257,6 +328,9 @@ def main() -> int:
     status = sphinx([*arguments, str(source), str(out)])
     if status == 0:
         shutil.copyfile(REPOSITORY / "LICENSE", out / "LICENSE")
+        shutil.rmtree(out / "paint", ignore_errors=True)
+        if page is not None:
+            shutil.copytree(page, out / "paint")
         print(f"built {out / 'index.html'}")
     return status
 

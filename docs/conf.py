@@ -81,7 +81,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "changelog": [], "user-guide": [], "search": []}
+html_sidebars = {"index": [], "gallery": [], "changelog": [], "user-guide": [], "search": []}
 html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 

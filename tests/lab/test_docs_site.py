@@ -12,14 +12,18 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+import ember_widgets as ember
 from tests.lab.server import REPOSITORY
 
 NEEDS = ("sphinx", "myst_nb", "pydata_sphinx_theme", "sphinx_copybutton", "sphinx_design")
 PAGES = (
     "index.html",
+    "gallery.html",
     "notebooks/03_factors.html",
     "serving.html",
     "user-guide.html",
@@ -146,3 +150,17 @@ def test_the_search_works_from_files(site: str, page: Page) -> None:
     expect(found).to_be_visible()
     found.click()
     expect(page.locator("[id='ember_widgets.Painter.robustness']")).to_be_in_viewport()
+
+
+def test_each_painting_of_the_gallery_can_be_painted_on(site: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(site + "gallery.html")
+    links = page.get_by_role("link", name="The picture with its scene")
+    expect(links).to_have_count(12)
+    painter = ember.Painter.embedded()
+    files = [Path(url2pathname(urlsplit(str(link.evaluate("a => a.href"))).path)) for link in links.all()]
+    scenes = [ember.Scene.load(file) for file in files]
+    assert all(scene != scene.original() for scene in scenes)
+    with Image.open(files[2]) as picture:
+        assert np.array_equal(np.asarray(picture), np.asarray(painter.render(scenes[2])))
+    page.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import ember_widgets as ember
 from ember_widgets.cli.main import main
 from tests.lab.browser import new_context
 from tests.lab.page_scenes import scenes
+from tests.lab.server import REPOSITORY
 from tests.lab.site import StaticServer
 from tests.lab.test_access import violations
 from tests.lab.test_narrow import FINGER_PIXELS, faults
@@ -316,3 +319,25 @@ def test_a_selection_is_copied_and_pasted_beside_itself(view: PaintView) -> None
     after = ember.Scene.from_bytes(saved(view))
     edit = before.copy_patches([(row, col) for row in range(10, 14) for col in range(2, 6)])
     assert np.array_equal(after.strengths[10:14, 6:10], edit.after[10:14, 2:6]), "beside itself"
+
+
+def test_the_landing_page_of_the_documentation_opens_it(
+    context: BrowserContext, site: StaticServer, tmp_path: Path
+) -> None:
+    out = tmp_path / "docs"
+    command = [sys.executable, REPOSITORY / "docs" / "build.py", "--no-run", "--page", site.folder]
+    subprocess.run([*command, "--out", out], check=True, timeout=300)
+    with StaticServer(out) as server:
+        page = context.new_page()
+        page.goto(server.url)
+        page.get_by_role("button", name="Paint on this page").click()
+        shown = page.frame_locator("iframe.painting-page")
+        expect(shown.get_by_test_id("status")).to_contain_text("ms", timeout=60_000)
+        expect(page.locator("article img:visible")).to_have_count(0)  # the still picture has gone
+        undo = shown.get_by_test_id("undo")
+        expect(undo).to_be_disabled()
+        shown.get_by_test_id("grid").click()
+        expect(undo).to_be_enabled()
+        frame = page.locator("iframe.painting-page")
+        assert frame.evaluate("f => f.contentDocument.documentElement.scrollHeight <= f.clientHeight + 2")
+        page.close()
