@@ -29,6 +29,7 @@ NEEDS_A_GPU = ("05_sdxl_turbo.ipynb",)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAINT_HERE = "<!-- the painting page -->"
+EXAMPLES = re.compile(r"<!-- examples: (.+) -->")
 LIMIT_S = 300
 
 
@@ -194,6 +195,23 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_examples(text: str, by_example: str) -> str:
+    """A page of the reference with the sections of *Python by example* that it asks for.
+
+    Raises:
+        ValueError: there is no such section.
+    """
+    sections = re.split(r"^##+ (.+)\n", by_example, flags=re.MULTILINE)
+    content = dict(zip(sections[1::2], sections[2::2], strict=True))
+
+    def section(match: re.Match[str]) -> str:
+        if match[1] not in content:
+            raise ValueError(f"python-by-example.md has no section {match[1]!r}, only {', '.join(content)}")
+        return content[match[1]].strip()
+
+    return EXAMPLES.sub(section, text)
+
+
 def gallery(text: str) -> tuple[str, dict[str, bytes]]:
     """Run the gallery's code.
 
@@ -275,6 +293,11 @@ def stage(folder: Path, *, run: bool, workers: int, page: Path | None) -> None:
             else:
                 written[place] = path.read_bytes()
     written["reference/commands.md"] = commands().encode()
+    source = "docs/python-by-example.md"
+    by_example = (REPOSITORY / source).read_text("utf-8")
+    by_example = relinked(by_example, source, places | {source: "reference/index.md"})
+    for place in [place for place in written if place.startswith("reference/")]:
+        written[place] = with_examples(written[place].decode(), by_example).encode()
     text, pictures = gallery(written["gallery.md"].decode())
     written |= {"gallery.md": text.encode(), **pictures}
     written["index.md"] = landing(written["index.md"].decode(), page).encode()

@@ -137,3 +137,16 @@ def test_a_run_notebook_shows_pictures_in_the_place_of_widgets(places: dict[str,
         {"text/plain": "a[0](nothing.md)"},
     ]
     assert "widgets" not in page.metadata
+
+
+def test_every_page_of_the_reference_that_has_names_to_import_has_examples() -> None:
+    build = module("build")
+    by_example = (DOCS / "python-by-example.md").read_text("utf-8")
+    for page in (DOCS / "site" / "reference").glob("*.md"):
+        if page.stem in ("index", "values"):
+            continue
+        text = page.read_text("utf-8")
+        assert build.EXAMPLES.search(text), page.name
+        assert "```python" in build.with_examples(text, by_example), page.name
+    with pytest.raises(ValueError, match=r"no section 'Nothing', only Painter, Scene"):
+        build.with_examples("<!-- examples: Nothing -->", by_example)
