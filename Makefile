@@ -3,7 +3,8 @@
 # make test   install all that tests need and run everything
 # make test-lowest   unit and pipeline tests with the lowest version of each dependency that pyproject.toml allows
 # make docs   install what it needs, and build the documentation site: build/docs/index.html
-# Also: make lint, make js, make bench.
+# make bench  run the benchmarks, and write docs/benchmarks.md
+# Also: make lint, make js.
 
 PYTHON ?= python3
 # The version the tests run on. For the CPU build where pip would take the CUDA one:
@@ -15,6 +16,8 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 # Passed on to docs/build.py, for example: make docs DOCS_ARGS=--no-run
 DOCS_ARGS ?=
+# Passed on to the benchmarks, for example: make bench BENCH_ARGS="--only render previews"
+BENCH_ARGS ?=
 # The lowest versions are tested on this Python; the oldest that is supported finds most.
 LOWEST_PYTHON ?= $(PYTHON)
 
@@ -62,7 +65,7 @@ js:
 endif
 
 bench: .venv/for-tests chromium
-	for script in tests/benchmarks/*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$script .py) || exit 1; done
+	$(BIN)/python -m tests.benchmarks.report $(BENCH_ARGS)
 
 chromium:
 	@tests/lab/install_chromium.sh

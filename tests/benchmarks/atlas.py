@@ -124,8 +124,9 @@ def measure(name: str, source: object, *, repeats: int, cold: bool) -> None:
         for mode in ("typical", "frequency"):
             spent = timed(partial(setattr, atlas._panel, "color_by", mode), 1)
             print(f"{'':10s}{f'coloured by {mode}':44s}{spent:9.1f} ms")
-        print(f"{'':10s}{'contact sheet of a selection of 1000':44s}", end="")
-        print(f"{timed(lambda: atlas.select(range(1000)), 3):9.1f} ms")
+        some = range(min(1000, atlas.map.positions.shape[0]))
+        print(f"{'':10s}{f'contact sheet of a selection of {len(some)}':44s}", end="")
+        print(f"{timed(lambda: atlas.select(some), 3):9.1f} ms")
         atlas.close()
 
 
