@@ -151,6 +151,9 @@ def test_on_a_phone_fingers_hit_every_control(phone: tuple[PaintView, str], scre
     view, theme = phone
     assert view.page.evaluate("matchMedia('(pointer: coarse)').matches")
     assert view.root.evaluate("root => root.clientWidth") > 320
+    hint = view.root.locator(".e-hint")
+    expect(hint).to_contain_text("Drag to paint.")
+    assert "Shift" not in hint.inner_text()  # there is no such key
     check_every_part(view, FINGER_PIXELS)
     shoot(view, screenshots / f"phone-{theme}.png")
 

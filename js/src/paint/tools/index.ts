@@ -13,6 +13,8 @@ interface ToolKind {
   readonly key: string;
   readonly label: string;
   readonly hint: string;
+  /** What keys change, for those who have a keyboard. */
+  readonly keys?: string;
   readonly uses: readonly Setting[];
   readonly start: () => Tool;
   /** What the tool does to a whole area; tools without it select the area. */
@@ -28,7 +30,8 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   paint: {
     key: "B",
     label: "Brush",
-    hint: `Drag to paint. ${SHAPES}`,
+    hint: "Drag to paint.",
+    keys: SHAPES,
     uses: ["size", "strength", "opacity", "mode", "soft"],
     start: brushTool(paintOn, ({ brush }) => brush.soft),
     act: paintOn,
@@ -36,7 +39,8 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   erase: {
     key: "E",
     label: "Eraser",
-    hint: `Drag to erase. ${SHAPES}`,
+    hint: "Drag to erase.",
+    keys: SHAPES,
     uses: ["size", "scope", "heal"],
     start: brushTool(eraseOn),
     act: eraseOn,
@@ -49,11 +53,20 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
     start: moveTool,
     drags: true,
   },
-  rect: { key: "R", label: "Rectangle", hint: `Drag to select. ${ADDS}`, uses: [], start: rectTool, drags: true },
+  rect: {
+    key: "R",
+    label: "Rectangle",
+    hint: "Drag to select.",
+    keys: ADDS,
+    uses: [],
+    start: rectTool,
+    drags: true,
+  },
   lasso: {
     key: "L",
     label: "Lasso",
-    hint: `Draw a line around what you select. ${ADDS}`,
+    hint: "Draw a line around what you select.",
+    keys: ADDS,
     uses: [],
     start: lassoTool,
     drags: true,
@@ -69,7 +82,8 @@ export const TOOLS: Readonly<Record<ToolName, ToolKind>> = {
   gain: {
     key: "G",
     label: "Gain",
-    hint: `Drag to make the factor stronger or weaker. ${SHAPES}`,
+    hint: "Drag to make the factor stronger or weaker.",
+    keys: SHAPES,
     uses: ["size", "gain"],
     start: brushTool(scaleOn),
     act: scaleOn,

@@ -80,8 +80,7 @@ function tipOf({ store }: View): string {
   const name = painting.info.value?.names[factors.picked.value];
   if (!name || painting.touched.value || !isEditable) return "";
   const tool = settings.tool.value;
-  const [what] = TOOLS[tool].hint.split(".");
-  return tool === "paint" ? `Click or drag to paint ${name}` : `${what}`;
+  return tool === "paint" ? `Click or drag to paint ${name}` : TOOLS[tool].hint.replace(/\.$/, "");
 }
 
 /** Says what is shown instead of the picture. */

@@ -38,7 +38,7 @@ const SCOPES = [
 ] as const;
 
 export function Brush({ store }: { store: Store }) {
-  const { label, hint, uses, act } = TOOLS[store.settings.tool.value];
+  const { label, hint, keys, uses, act } = TOOLS[store.settings.tool.value];
   const used = (setting: (typeof uses)[number]) => uses.includes(setting);
   const slider = (
     name: string,
@@ -63,7 +63,7 @@ export function Brush({ store }: { store: Store }) {
   return (
     <div class="e-brush" data-tool={store.settings.tool.value}>
       <p class="e-hint">
-        <b>{label}</b> {hint}
+        <b>{label}</b> {hint} {keys && <span class="e-for-keys">{keys}</span>}
       </p>
       {used("size") &&
         slider("Size", "Brush size in patches ([ and ])", "brush-size", store.settings.size, [1, MAX_BRUSH, 1, 2])}
