@@ -61,9 +61,15 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        value, low, high = self.rounded
+        return f"{value} [{low}, {high}]"
+
+    @property
+    def rounded(self) -> tuple[str, str, str]:
+        """Mean, low and high as they are shown: one decimal, or two if the mean is below 1."""
         digits = 2 if abs(self.value) < 1 else 1
         value, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (self.value, self.low, self.high))
-        return f"{value} [{low}, {high}]"
+        return value, low, high
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,12 +194,17 @@ class Robustness:
 
     @property
     def summary(self) -> str:
-        """The result in a line, and what it means in another."""
-        beyond = "" if self.beyond is None else f" in the edit, {self.beyond} beyond it"
+        """The result in a line, and how far it can be trusted in another."""
+        value, low, high = self.effect.rounded
+        said = f"The edited patches changed {value} times as much as by another seed"
+        sure = f"{low} to {high}"
+        if self.beyond is not None:
+            value, low, high = self.beyond.rounded
+            said += f", those beyond {value} times"
+            sure += f", and {low} to {high}"
         return (
-            f"Changed in {self.n_changed} of {len(self.scenes)} seeds. Effect {self.effect}{beyond}.\n"
-            "1 = as much as another seed changes a patch; in brackets the 95\u00a0% interval over seeds. "
-            "It says that pixels changed there, not what they show."
+            f"Changed in {self.n_changed} of {len(self.scenes)} seeds. {said}.\n"
+            f"95\u00a0% intervals over seeds: {sure}. This says that pixels changed, not what they show."
         )
 
     def __repr__(self) -> str:

@@ -56,7 +56,7 @@ def test_one_click_after_a_stroke_tries_it_on_eight_seeds(view: PaintView) -> No
     expect(trial.locator("img")).to_have_count(1 + 2 * 8)
     result = view.notebook.ask("(r := painter.robustness(widget.scene)).summary")
     said, meaning = result.split("\n")
-    assert said.startswith("Changed in 8 of 8 seeds. Effect ")
+    assert said.startswith("Changed in 8 of 8 seeds. The edited patches changed ")
     expect(view.part("trial-text")).to_have_text(said)
     expect(trial).to_contain_text(meaning)
     assert view.root.evaluate("root => root.scrollWidth - root.clientWidth") == 0

@@ -136,8 +136,12 @@ def test_repr_is_a_sentence(painted: Scene) -> None:
     result = Seeds(lambda seed: float(seed != 6)).robustness(painted)
     assert repr(result) == f"changed 3 of 4 seeds; effect {result.effect}"
     said, meaning = result.summary.split("\n")
-    effect = f"Effect {result.effect} in the edit, 0.00 [0.00, 0.00] beyond it."
-    assert said == f"Changed in 3 of 4 seeds. {effect}"
+    value, low, high = result.effect.rounded
+    assert said == (
+        f"Changed in 3 of 4 seeds. The edited patches changed {value} times as much as by another seed, "
+        "those beyond 0.00 times."
+    )
+    assert f"{low} to {high}, and 0.00 to 0.00" in meaning
     assert "not what they show" in meaning
     assert str(Interval(2.14, -1.44, 2.86)) == "2.1 [-1.4, 2.9]"
     assert str(Interval(-0.001, -0.2, 0.1234)) == "0.00 [-0.20, 0.12]"

@@ -80,7 +80,7 @@ def test_each_seed_comes_as_it_is_drawn_and_the_result_after_them(
     assert {(message["client"], message["seq"], message["n"]) for message in said} == {("page", seq, 8)}
     assert [message["outdated"] for message in said] == [False] * 9
     assert said[-1]["text"] == painter.robustness(painted, 8).summary
-    assert said[-1]["text"].startswith("Changed in 8 of 8 seeds. Effect ")
+    assert said[-1]["text"].startswith("Changed in 8 of 8 seeds. The edited patches changed ")
     assert widget.scene == painted
     assert not browser.of("error")
 
