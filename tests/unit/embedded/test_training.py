@@ -14,6 +14,7 @@ from ember_widgets.embedded import architecture, captions, scenes, vocabulary
 from ember_widgets.embedded.batches import FULL, Batches
 from ember_widgets.embedded.export import ASSETS
 from ember_widgets.embedded.model import Model, take_over, vocabulary_in, weights_in
+from ember_widgets.embedded.muon import orthogonalised
 from ember_widgets.embedded.train import copy_start
 from ember_widgets.embedded.train_sae import drawn_layout
 from ember_widgets.embedded.train_unet import code_loss
@@ -138,3 +139,13 @@ def test_a_start_of_other_shapes_is_refused() -> None:
     weights = torch.nn.Linear(2, 3).state_dict()
     with pytest.raises(ValueError, match=r"1 tensors of unet.*weight, \(3, 2\) instead of \(3, 4\)"):
         take_over(torch.nn.Linear(4, 3), weights, "unet")
+
+
+@pytest.mark.parametrize("shape", [(24, 60), (60, 24)])
+def test_matrices_are_orthogonalised_together_as_each_alone(shape: tuple[int, int]) -> None:
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    together = orthogonalised(matrices)
+    for matrix, result in zip(matrices, together, strict=True):
+        torch.testing.assert_close(result, orthogonalised(matrix), atol=0.02, rtol=0.02)  # bfloat16
+    singular = torch.linalg.svdvals(together)
+    assert 0.6 < float(singular.min()) < float(singular.max()) < 1.3
