@@ -170,3 +170,20 @@ def test_it_fits_a_narrow_page_and_a_finger(browser: Browser, server: LabServer,
               .filter(e => e.getBoundingClientRect().height < 40).map(e => e.textContent)"""
             assert root.evaluate(small) == []
     server.stop_kernel(name)
+
+
+def test_a_browser_without_webgl_is_told_that_there_is_no_map(
+    open_notebook: OpenNotebook, page: Page
+) -> None:
+    page.add_init_script(
+        """const get = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+          return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest);
+        };"""
+    )
+    notebook = open_notebook(CELLS)
+    notebook.scroll_to_cell("FeatureAtlas")
+    panel = notebook.page.get_by_test_id("ember-atlas")
+    expect(panel.get_by_test_id("no-webgl")).to_contain_text("The map needs WebGL")
+    panel.get_by_test_id("search").fill("lion")
+    expect(panel.get_by_test_id("title")).to_contain_text("found")

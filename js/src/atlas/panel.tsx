@@ -15,6 +15,18 @@ interface ViewChange {
   news: { uuid: string; xScaleDomain?: number[]; yScaleDomain?: number[] };
 }
 
+let offered: boolean | undefined;
+
+/** Whether this browser can draw the map; what is known is kept, since contexts are few. */
+function hasWebGL(): boolean {
+  if (offered === undefined) {
+    const context = document.createElement("canvas").getContext("webgl");
+    offered = context !== null;
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+  return offered;
+}
+
 function Panel({ model, el }: { model: Model; el: HTMLElement }) {
   const [, dispatch] = useReducer((n: number) => n + 1, 0);
   const redraw = dispatch as () => void;
@@ -125,6 +137,11 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
           </label>
         )}
       </div>
+      {!hasWebGL() && (
+        <p class="a-notice" data-testid="no-webgl">
+          The map needs WebGL, which this browser does not offer. All else works without it.
+        </p>
+      )}
       {get("notice") && (
         <p class="a-notice" role="status" data-testid="notice">
           {get("notice")}
