@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,6 +62,10 @@ def unpacked(data: bytes, limit: int) -> bytes:
     return content
 
 
+MOST_DEEP = 100
+"""How deep JSON from elsewhere may be nested."""
+
+
 def parsed(text: str, most: int) -> Any:
     """The content of JSON.
 
@@ -75,9 +79,23 @@ def parsed(text: str, most: int) -> Any:
     if sum(text.count(mark) for mark in ",[{") > most:
         raise ValueError(f"it has more than {most:,} values")
     try:
-        return json.loads(text)
+        content = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    # Some versions of Python read any depth. Whoever walks or writes it later could not.
+    layer = [content]
+    for _ in range(MOST_DEEP):
+        layer = [inner for value in layer for inner in _inside(value) if isinstance(inner, (list, dict))]
+        if not layer:
+            return content
+    raise ValueError("it is nested too deeply")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """What a list or an object of JSON holds."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 @contextlib.contextmanager

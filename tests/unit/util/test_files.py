@@ -134,6 +134,17 @@ def test_json_has_as_many_values_as_allowed() -> None:
         files.parsed("[1, 2, [3]]", 3)
 
 
+@pytest.mark.parametrize("depth", [files.MOST_DEEP, files.MOST_DEEP + 1, 100_000])
+@pytest.mark.parametrize("brackets", ["[]", '{"a":}'])
+def test_json_that_is_nested_too_deeply_is_refused_by_every_python(depth: int, brackets: str) -> None:
+    text = brackets[:-1] * depth + "1" + brackets[-1] * depth
+    if depth <= files.MOST_DEEP:
+        files.parsed(text, 10**6)
+    else:
+        with pytest.raises(ValueError, match="nested too deeply"):
+            files.parsed(text, 10**6)
+
+
 def test_a_file_at_the_limit_is_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1234")
     assert files.read(tmp_path / "a", 4) == b"1234"
