@@ -162,5 +162,8 @@ def test_each_painting_of_the_gallery_can_be_painted_on(site: str, browser: Brow
     scenes = [ember.Scene.load(file) for file in files]
     assert all(scene != scene.original() for scene in scenes)
     with Image.open(files[2]) as picture:
-        assert np.array_equal(np.asarray(picture), np.asarray(painter.render(scenes[2])))
+        drawn = np.asarray(picture.convert("RGB"), np.int16)
+    again = np.asarray(painter.render(scenes[2]), np.int16)
+    assert np.abs(drawn - again).mean() < 1  # the site is built with one thread, which rounds differently
+    assert np.abs(drawn - np.asarray(painter.render(scenes[2].original()), np.int16)).mean() > 10
     page.close()

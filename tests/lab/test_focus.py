@@ -201,7 +201,9 @@ def test_keys_work_after_any_click_in_the_widget(view: PaintView, place: str) ->
     spot.scroll_into_view_if_needed()
     spot.click(position={"x": 3, "y": 3})
     if place == "a colour":
-        page.keyboard.press("Escape")  # its dialog
+        page.wait_for_timeout(500)  # its dialog is the browser's own: nothing says when it is open, or closed
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(500)
     page.keyboard.press("2")
     expect(view.part("factor-1")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("e")
