@@ -325,8 +325,8 @@ def test_the_landing_page_of_the_documentation_opens_it(
     context: BrowserContext, site: StaticServer, tmp_path: Path
 ) -> None:
     out = tmp_path / "docs"
-    command = [sys.executable, REPOSITORY / "docs" / "build.py", "--no-run", "--page", site.folder]
-    subprocess.run([*command, "--out", out], check=True, timeout=300)
+    options = ("--no-run", "--page", str(site.folder), "--out", str(out))
+    subprocess.run([sys.executable, str(REPOSITORY / "docs" / "build.py"), *options], check=True, timeout=300)
     with StaticServer(out) as server:
         page = context.new_page()
         page.goto(server.url)
