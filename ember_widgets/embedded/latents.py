@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,10 @@ def build_latents(
         n_captioned: Scenes as captions ask for them.
         device: Where they are encoded.
         batch: How many at a time.
-        workers: How many processes draw; None = as the device says.
+        workers: How many processes draw; None = one for each core.
     """
     vae = load_vae(out).to(device, memory_format=torch.channels_last)
+    workers = os.cpu_count() or 1 if workers is None else workers
     parts = Ahead(Drawn(n_random, n_captioned, batch), device, workers)
     made = []
     for i in tqdm(range(-(-(n_random + n_captioned) // batch)), desc="latents", mininterval=10):
