@@ -182,7 +182,6 @@ def as_page(text: str, source: str, places: dict[str, str], was_run: bool) -> st
 
 def commands() -> str:
     """A page with the help of every command."""
-    sys.path.insert(0, str(REPOSITORY))
     from ember_widgets.cli.main import _parser
 
     os.environ["COLUMNS"] = "92"
@@ -219,7 +218,6 @@ def gallery(text: str) -> tuple[str, dict[str, bytes]]:
         The page with a picture of each painting, and these pictures by their place in the site. Each holds
         its scene.
     """
-    sys.path.insert(0, str(REPOSITORY))
     names: dict[str, Any] = {}
     parts, pictures = [], {}
     for part in re.split(r"^(?=## )", text, flags=re.MULTILINE):
@@ -242,7 +240,6 @@ def painting_page(key: str, cache: Path) -> Path:
     """The folder of the page that paints without Python, kept for the next time."""
     kept = cache / f"paint-{key[:16]}"
     if not kept.exists():
-        sys.path.insert(0, str(REPOSITORY))
         import ember_widgets
         from ember_widgets.page.folder import write_page
 
@@ -255,7 +252,6 @@ def painting_page(key: str, cache: Path) -> Path:
 
 def landing(text: str, page: Path | None) -> str:
     """The first page, with a button that opens the painting page in it, if there is one."""
-    assert PAINT_HERE in text
     if page is None:
         return text.replace(PAINT_HERE, "")
     files = [file for file in page.iterdir() if not file.name.startswith("webgpu")]  # few browsers fetch both
@@ -324,6 +320,7 @@ def main() -> int:
     given = parser.parse_args()
     from sphinx.cmd.build import main as sphinx
 
+    sys.path.insert(0, str(REPOSITORY))  # the package of this checkout is shown
     out = given.out.resolve()
     source = BUILD / "docs-source" if out == BUILD / "docs" else out.with_name(out.name + "-source")
     # Kernels started here import this checkout, with one thread each.

@@ -47,7 +47,7 @@ class Drawn(Dataset[dict[str, Any]]):
     """Scenes to encode, so many at a time: first the random layouts, then the captioned ones."""
 
     def __init__(self, n_random: int, n_captioned: int, batch: int) -> None:
-        self.n_random, self._n, self._batch = n_random, n_random + n_captioned, batch
+        self._n_random, self._n, self._batch = n_random, n_random + n_captioned, batch
 
     def __len__(self) -> int:
         return -(-self._n // self._batch)
@@ -57,8 +57,8 @@ class Drawn(Dataset[dict[str, Any]]):
         numbers = range(part * self._batch, min(self._n, (part + 1) * self._batch))
         layouts = [
             random_layout(np.random.default_rng([21, i]), styled=STYLED, faded=FADED)
-            if i < self.n_random
-            else captioned(i - self.n_random)[2]
+            if i < self._n_random
+            else captioned(i - self._n_random)[2]
             for i in numbers
         ]
         pictures = np.stack([scenes.draw(layout)[0] for layout in layouts])
@@ -95,9 +95,10 @@ def build_latents(
     """
     vae = load_vae(out).to(device, memory_format=torch.channels_last)
     workers = os.cpu_count() or 1 if workers is None else workers
-    parts = Ahead(Drawn(n_random, n_captioned, batch), device, workers)
+    drawn = Drawn(n_random, n_captioned, batch)
+    parts = Ahead(drawn, device, workers)
     made = []
-    for i in tqdm(range(-(-(n_random + n_captioned) // batch)), desc="latents", mininterval=10):
+    for i in tqdm(range(len(drawn)), desc="latents", mininterval=10):
         part = parts[i]
         pixels = part.pop("pictures").permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):

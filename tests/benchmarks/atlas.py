@@ -120,7 +120,7 @@ def measure(name: str, source: object, *, repeats: int, cold: bool) -> None:
                 atlas._panel.query = texts[next(asked) % 2]
 
             spent = timed(through_the_panel, 2 * repeats)
-            print(f"{'':10s}{f'  {what}, and sheet, map and card told':44s}{spent:9.1f} ms")
+            print(f"{'':10s}{f'  {what}, sent to sheet and map':44s}{spent:9.1f} ms")
         for mode in ("typical", "frequency"):
             spent = timed(partial(setattr, atlas._panel, "color_by", mode), 1)
             print(f"{'':10s}{f'coloured by {mode}':44s}{spent:9.1f} ms")
@@ -224,7 +224,7 @@ def in_lab() -> None:
             CELLS[1],
         )
         print(
-            f"{'JupyterLab':10s}{'from running the cell to the first map':44s}{page.evaluate(OPENED):9.0f} ms"
+            f"{'JupyterLab':11s}{'from running the cell to the first map':43s}{page.evaluate(OPENED):9.0f} ms"
         )
         page.get_by_test_id("ember-atlas").scroll_into_view_if_needed(timeout=LIMIT_MS)
         page.wait_for_timeout(8000)  # views are told again until then
