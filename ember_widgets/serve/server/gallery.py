@@ -83,11 +83,15 @@ class Gallery:
         """
         title = checked_title(title)
         digest = hashlib.sha256(png).hexdigest()[:12]
-        for entry in self.entries():
+        shown_before = self.entries()
+        for entry in shown_before:
             if entry.id.endswith(digest) and (entry.person, entry.title) == (person, title):
                 return entry.id
         now = time.time()
-        entry = Entry(f"{int(1000 * now):013d}-{digest}", person, title, now)
+        newest = int(shown_before[0].id[:13]) if shown_before else 0
+        # Two may come in one millisecond, and clocks are set back.
+        stamp = max(int(1000 * now), newest + 1)
+        entry = Entry(f"{stamp:013d}-{digest}", person, title, now)
         files.write(self._folder / f"{entry.id}.png", png)
         # Last: a picture is shown as soon as this file is there.
         files.write(self._folder / f"{entry.id}.json", json.dumps(asdict(entry)).encode())

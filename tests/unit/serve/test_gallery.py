@@ -24,6 +24,13 @@ def test_pictures_are_shown_the_newest_first(tmp_path: Path) -> None:
     assert gallery.picture(first) == png(1)
 
 
+def test_pictures_of_one_moment_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, moments = Gallery(tmp_path), iter([5.0, 5.0, 5.0, 4.0, 4.0, 6.0])  # a clock is set back
+    monkeypatch.setattr("ember_widgets.serve.server.gallery.time.time", lambda: next(moments))
+    ids = [gallery.add(png(number), "Ada", "") for number in range(6)]
+    assert [entry.id for entry in gallery.entries()] == ids[::-1]
+
+
 def test_another_process_sees_them(tmp_path: Path) -> None:
     gallery, other = Gallery(tmp_path), Gallery(tmp_path)
     id = gallery.add(png(1), "Ada", "a lion")
