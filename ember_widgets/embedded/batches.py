@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,15 @@ def later_timestep(rng: np.random.Generator) -> int:
     if rng.random() < 0.5:
         return int(rng.choice(LATER)) + int(rng.integers(-20, 21))
     return int(rng.integers(200, 801))
+
+
+class Painted(NamedTuple):
+    """Encoded scenes: latents, codes as painting would put them at the site, weights of the loss, sides."""
+
+    latents: Tensor
+    codes: Tensor
+    weight: Tensor
+    sides: Tensor
 
 
 class CaptionBatches(Dataset[dict[str, Any]]):
@@ -139,13 +148,14 @@ class Batches:
         styled = [replace(spec, style=s) for spec, s in zip(specs, styles, strict=True)]
         return self.model.tokens([captions.say(spec, rng) for spec in styled])
 
-    def painted(self, styles: list[int], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents in these styles, codes as painting would put them at the site, weights of the loss."""
+    def painted(self, styles: list[int], rng: np.random.Generator) -> Painted:
+        """Encoded scenes in these styles."""
         chosen = torch.from_numpy(np.array([rng.choice(self._of_style[s]) for s in styles]))
         chosen = chosen.to(self.model.device_name)
         labels, below = (self.encoded[k][chosen].long() for k in ("labels", "below"))
         latents, opacity = (self.encoded[k][chosen].float() for k in ("latents", "opacity"))
-        return latents, self.perturbed(labels, below, opacity), object_weight(labels)
+        sides = self.encoded["sides"][chosen].long()
+        return Painted(latents, self.perturbed(labels, below, opacity), object_weight(labels), sides)
 
     def perturbed(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:
         """Codes (B, D, 16, 16) as an SAE, NMF and a person's strokes give them.

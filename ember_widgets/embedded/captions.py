@@ -44,6 +44,16 @@ GLUE = (
 )  # fmt: skip
 HORIZON = 8
 SKY_ROWS, GROUND_ROWS = (2, 4), (10, 13)  # where captioned things are centred: far or near
+# Columns for the middles of one to four things, from left to right as a caption names them: each has its own,
+# so that where one stands depends on no other.
+COLUMNS = {
+    1: (range(2, 14),),
+    2: (range(2, 6), range(10, 14)),
+    3: (range(2, 4), range(7, 9), range(12, 14)),
+    4: (range(2, 3), range(5, 7), range(9, 11), range(13, 14)),
+}
+PAIR_COLUMNS = range(3, 9)  # for the first of two animals that do something together
+APART = 5  # columns between them
 KIND_ALONE = {look.attributes[0]: i for i, look in reversed(list(enumerate(LOOKS)))}
 MAX_WORDS = 30  # with commas; what the text encoders read
 MAX_THINGS = 4  # one latent channel each
@@ -61,7 +71,8 @@ UNCOUNTED = ("sun", "moon")  # there is only one
 class Spec:
     """What a caption says: labels of things, and background and style where it names one (else `None`, -1).
 
-    No sky means day, no ground means grass. With an `interaction` the first two things stand side by side.
+    No sky means day, no ground means grass. With an `interaction` the first two things stand side by side;
+    at most one other is there.
     `sizes` are 1 for a big, -1 for a small, 0 for an ordinary thing. The same label twice in a row is two of
     a kind.
     """
@@ -122,8 +133,8 @@ def fields(noise: Array) -> Array:
 def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
     """Compose what `spec` says; what it leaves open is day, grass, or read from the latent noise.
 
-    Thing i is where field i is largest, among the places in the sky or on the ground whose columns are
-    still free. Far things are one patch smaller; big and small ones are two patches larger and smaller.
+    Thing i is where field i is largest, among its places in the sky or on the ground (`COLUMNS`). Far things
+    are one patch smaller; big and small ones are two patches larger and smaller.
 
     Returns:
         The layout, and the winning (channel, row, col) cells, whose margin training may widen.
@@ -149,14 +160,18 @@ def _compose(spec: Spec, f: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
     if spec.backdrop is not None:
         background[_behind(BACKDROPS[spec.backdrop])] = FIRST_BACKDROP + spec.backdrop
     things: list[Thing] = []
-    taken: dict[tuple[int, int], list[int]] = {SKY_ROWS: [], GROUND_ROWS: []}
-    for channel, label in enumerate(spec.things[:MAX_THINGS]):
+    named = spec.things[:MAX_THINGS]
+    for channel, label in enumerate(named):
         rows = SKY_ROWS if look(label).in_sky else GROUND_ROWS
-        if channel == 1 and spec.interaction >= 0:
-            near, col = GROUND_ROWS.index(cells[0][1]), cells[0][2] + (5 if cells[0][2] <= 8 else -5)
+        columns = COLUMNS[len(named)][channel]
+        if spec.interaction >= 0 and len(named) == 2:
+            columns = PAIR_COLUMNS
+        if spec.interaction >= 0 and channel == 1:
+            near, col = GROUND_ROWS.index(cells[0][1]), cells[0][2] + APART
         else:
-            scores = np.where(_free(taken[rows]), f[channel, rows], -np.inf)
-            near, col = (int(v) for v in np.unravel_index(scores.argmax(), scores.shape))
+            places = f[channel, rows, columns.start : columns.stop]
+            near, col = (int(v) for v in np.unravel_index(places.argmax(), places.shape))
+            col += columns.start
             cells.append((channel, rows[near], col))
         height, width = look(label).height, look(label).width
         if rows is GROUND_ROWS:
@@ -168,7 +183,6 @@ def _compose(spec: Spec, f: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
         bottom = rows[near] + (2 if rows is SKY_ROWS else 3)
         left = min(max(0, col - width // 2), GRID - width)
         things.append(Thing(label, bottom - height, left, height, width))
-        taken[rows].append(col)
     things.sort(key=lambda t: t.row + t.height)
     return Layout(background, tuple(things), spec.style), cells
 
@@ -180,18 +194,6 @@ def _behind(backdrop: str) -> Array:
         distance = np.hypot(rows + 0.5 - 8.5, cols + 0.5 - GRID / 2)
         return np.asarray((distance > 5.4) & (distance <= 7.8) & (rows < HORIZON))
     return np.asarray((rows < HORIZON) & (rows >= HORIZON - np.array(RISE[backdrop])))
-
-
-def _free(taken: list[int]) -> Array:
-    """Columns (16,) bool for the middle of the next thing: clear of the others, as far as there is room."""
-    columns = np.arange(GRID)
-    for gap in (4, 3, 2, 1):
-        free = (columns >= 2) & (columns < GRID - 2)
-        for col in taken:
-            free &= abs(columns - col) >= gap
-        if free.any():
-            break
-    return np.asarray(free)
 
 
 def random_spec(
@@ -217,7 +219,7 @@ def random_spec(
     interaction = int(rng.integers(len(INTERACTIONS))) if rng.random() < 0.1 else -1
     if interaction >= 0:
         pair = _pair(interaction, rng)
-        labels = pair + tuple(label for label in labels[2:] if label not in pair)
+        labels = pair + tuple(label for label in labels[2:3] if label not in pair)
         sizes = (0, 0, *sizes[2:])
     elif n and rng.random() < 0.12 and is_countable(labels[0]):
         labels, sizes = (labels[0], *labels)[:MAX_THINGS], (0, 0, *sizes[2:])

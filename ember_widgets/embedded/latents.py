@@ -18,6 +18,7 @@ from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
 from ember_widgets.embedded.random_layouts import random_layout
 from ember_widgets.embedded.scenes import Layout
+from ember_widgets.embedded.sides import sprite_sides
 from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
@@ -53,7 +54,7 @@ class Drawn(Dataset[dict[str, Any]]):
         return -(-self._n // self._batch)
 
     def __getitem__(self, part: int) -> dict[str, Any]:
-        """Pictures (B, 256, 256, 3), what is painted where (B, 16, 16), and the styles."""
+        """Pictures (B, 256, 256, 3), what is painted where (B, 16, 16), sides, and the styles."""
         numbers = range(part * self._batch, min(self._n, (part + 1) * self._batch))
         layouts = [
             random_layout(np.random.default_rng([21, i]), styled=STYLED, faded=FADED)
@@ -70,6 +71,7 @@ class Drawn(Dataset[dict[str, Any]]):
             "labels": torch.from_numpy(labels).short(),
             "below": torch.from_numpy(below).short(),
             "opacity": torch.from_numpy(opacity).half(),
+            "sides": torch.from_numpy(np.stack([sprite_sides(layout) for layout in layouts])).to(torch.int8),
             "styles": torch.tensor([layout.style for layout in layouts], dtype=torch.int8),
         }
 
@@ -120,8 +122,8 @@ def load_latents(folder: Path, device: str) -> dict[str, Any]:
     """What `build_latents` wrote; on a CPU mapped into memory: all processes that train share one copy.
 
     Returns:
-        Tensors "latents" (n, 4, 64, 64), "labels", "below" and "opacity" (n, 16, 16), an array "styles" (n,),
-        and "n_random", how many of the scenes are random layouts; they come first.
+        Tensors "latents" (n, 4, 64, 64), "labels", "below" and "opacity" (n, 16, 16), "sides" (n, 4, 16, 16),
+        an array "styles" (n,), and "n_random", how many of the scenes are random layouts; they come first.
     """
     # Copy on write, since PyTorch knows no memory that only is read.
     arrays: dict[str, Any] = {f.stem: np.load(f, mmap_mode="c") for f in folder.glob("*.npy")}

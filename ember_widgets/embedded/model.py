@@ -18,8 +18,13 @@ from ember_widgets.model.sdxl.staged_unet import StagedUNet, UNetState
 
 TRUNK = ("mid_block.", "up_blocks.0.resnets.", "up_blocks.0.attentions.")
 UPPER = ("up_blocks.0.upsamplers.", "up_blocks.1.", "up_blocks.2.", "conv_norm_out.", "conv_out.")
+TO_SIDES = (
+    "mid_block.",
+    *(f"up_blocks.0.{part}.{i}." for i in (0, 1) for part in ("resnets", "attentions")),
+)
 # What each stage trains; the composer trains the text encoders too.
 PARTS = {
+    "sides": TO_SIDES,
     "composer": ("conv_in.", "time_embedding.", "add_embedding.", "down_blocks."),
     "trunk": TRUNK,
     "upper": UPPER,

@@ -1,9 +1,10 @@
-"""The stages that train the UNet: "composer", "trunk", "upper", "renderer".
+"""The stages that train the UNet: "composer", "sides", "trunk", "upper", "renderer".
 
 The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at
 16×16 and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true
-codes of scenes, whose objects fill shapes as a person paints them. It is built from below: its
-*trunk*, the 16×16 level, first; on the frozen trunk the *upper* levels; then all of it.
+codes of scenes, whose objects fill shapes as a person paints them. It is built from below: first it learns
+where in a shape sprites stand (`sides.py`); then its *trunk*, the 16×16 level, what they look like; on the
+frozen trunk the *upper* levels; then all of it.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.batches import Batches, CaptionBatches, later_timestep
 from ember_widgets.embedded.latents import load_latents
 from ember_widgets.embedded.model import Model, load_trained
+from ember_widgets.embedded.sides import Reader, Shapes
 from ember_widgets.embedded.training_loop import rank, train
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 MAX_SCALE = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
+AFTER_SIDES = "up_blocks.0.resnets.2"
+SIDES_WEIGHT = 0.1  # of the loss of `sides.py`, beside that of the latents
 
 
 def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -110,6 +114,37 @@ def train_composer(
     )
 
 
+def train_sides(out: Path, steps: int, *, device: str = "cpu", batch: int = 16) -> None:
+    """The first layers of the renderer: where in new painted shapes the sprites stand."""
+    model = Model(out, device)
+    load_trained(model, out)
+    batches = Batches(model, out / "latents", batch, 4)
+    reader = Reader(model.unet).to(device)
+    items = Ahead(Shapes(steps, batch, rank()), device)
+
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        _, state, _ = batches.context(n, rng)
+        item = items[n]
+        codes = batches.perturbed(item["labels"], item["below"], item["opacity"])
+        with torch.autocast(device, dtype=torch.bfloat16):
+            hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
+            model.staged.suffix(state, hidden_out, until=AFTER_SIDES)
+            loss, right = reader(item["sides"])
+        return {"loss": loss, "right": right}
+
+    parameters = [*model.only("sides"), *reader.parameters()]
+    train(
+        "sides",
+        {**model.parts(), "reader": reader},
+        parameters,
+        step,
+        out=out,
+        steps=steps,
+        seed=5,
+        embeddings=list(reader.parameters()),
+    )
+
+
 def train_trunk(
     out: Path, steps: int, *, device: str = "cpu", batch: int = 24, compile: bool = False
 ) -> None:
@@ -123,6 +158,8 @@ def train_trunk(
     batches = Batches(model, out / "latents", batch, 4)
     head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
 
+    reader = Reader(model.unet, out).to(device)
+
     def forward(skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
         state = UNetState(hidden_out, hidden_out, skips, emb, text)
         return F.pixel_shuffle(head(model.staged.suffix(state, hidden_out, until=UPSAMPLER)), 4)
@@ -131,22 +168,25 @@ def train_trunk(
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         _, state, styles = batches.context(n, rng)
-        latents, codes, weight = batches.painted(styles, rng)
+        latents, codes, weight, sides = batches.painted(styles, rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
             x0 = run(state.skips, hidden_out, state.emb, state.encoder_hidden_states)
-        return {"loss": latent_loss(x0.float(), latents, weight)}
+            off, right = reader(sides)
+        error = latent_loss(x0.float(), latents, weight)
+        return {"loss": error + SIDES_WEIGHT * off, "latents": error, "right": right}
 
-    parameters = [*model.only("trunk"), *head.parameters()]
+    heads = [*head.parameters(), *reader.parameters()]
+    parameters = [*model.only("trunk"), *heads]
     train(
         "trunk",
-        {**model.parts(), "head": head},
+        {**model.parts(), "head": head, "reader": reader},
         parameters,
         step,
         out=out,
         steps=steps,
         seed=4,
-        embeddings=list(head.parameters()),
+        embeddings=heads,
     )
 
 
@@ -161,7 +201,7 @@ def train_upper(
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         x, state, styles = batches.context(n, rng)
-        latents, codes, weight = batches.painted(styles, rng)
+        latents, codes, weight, _ = batches.painted(styles, rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             v = model.suffix(state, codes)
         return {"loss": latent_loss(model.clean(v.float(), x, 999), latents, weight)}
@@ -186,11 +226,12 @@ def train_renderer(
     model = Model(out, device, compile=compile)
     load_trained(model, out)
     batches = Batches(model, out / "latents", batch, 3)
-    parameters = model.only("renderer")
+    reader = Reader(model.unet, out).to(device)
+    parameters = [*model.only("renderer"), *reader.parameters()]
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         x, state, styles = batches.context(n, rng)
-        latents, codes, weight = batches.painted(styles, rng)
+        latents, codes, weight, sides = batches.painted(styles, rng)
         t = 999
         if rng.random() < later:
             t = later_timestep(rng)
@@ -202,6 +243,19 @@ def train_renderer(
                 state = model.prefix(x, t, batches.tokens_of(styles, rng))
         with torch.autocast(device, dtype=torch.bfloat16):
             v = model.suffix(state, codes)
-        return {"loss": latent_loss(model.clean(v.float(), x, t), latents, weight)}
+            off, right = reader(sides)
+        error = latent_loss(model.clean(v.float(), x, t), latents, weight)
+        return {"loss": error + SIDES_WEIGHT * off, "latents": error, "right": right}
 
-    train("renderer", model.parts(), parameters, step, out=out, steps=steps, seed=3, lr=1e-3, muon_lr=0.01)
+    train(
+        "renderer",
+        {**model.parts(), "reader": reader},
+        parameters,
+        step,
+        out=out,
+        steps=steps,
+        seed=3,
+        lr=1e-3,
+        muon_lr=0.01,
+        embeddings=list(reader.parameters()),
+    )

@@ -48,12 +48,25 @@ def test_nearly_the_same_noise_gives_the_same_caption_now_and_then_elsewhere() -
     assert 10 <= moved <= 90
 
 
-def test_four_things_find_room_and_stay_apart() -> None:
-    spec = Spec(tuple(label(name) for name in ("castle", "tulip", "cat", "car")))
-    for seed in range(30):
-        columns = sorted(t.col + t.width // 2 for t in caption_layout(spec, noise(seed))[0].things)
-        assert len(columns) == 4
-        assert min(np.diff(columns)) >= 1
+def test_things_stand_apart_from_left_to_right_as_they_are_named() -> None:
+    names = ("castle", "tulip", "cat", "car")
+    for n in range(1, 5):
+        spec = Spec(tuple(label(name) for name in names[:n]))
+        for seed in range(30):
+            column = {t.label: t.col + t.width // 2 for t in caption_layout(spec, noise(seed))[0].things}
+            assert sorted(column, key=column.__getitem__) == list(spec.things)
+            assert min(np.diff(sorted(column.values())), default=2) >= 2
+
+
+def test_where_a_thing_stands_depends_on_no_other() -> None:
+    spec = Spec(tuple(label(name) for name in ("castle", "tulip", "cat")))
+    others = noise(0)
+    others[1] = noise(1)[1]
+    before, after = (
+        {t.label: t for t in caption_layout(spec, given)[0].things} for given in (noise(0), others)
+    )
+    moved = [name for name in ("castle", "tulip", "cat") if before[label(name)] != after[label(name)]]
+    assert moved == ["tulip"]
 
 
 @pytest.mark.parametrize("interaction", range(len(vocabulary.INTERACTIONS)))
