@@ -47,7 +47,7 @@ SKY_ROWS, GROUND_ROWS = (2, 4), (10, 13)  # where captioned things are centred: 
 # Columns for the middles of one to four things, from left to right as a caption names them: each has its own,
 # so that where one stands depends on no other.
 COLUMNS = {
-    1: (range(2, 14),),
+    1: (range(5, 11),),
     2: (range(2, 6), range(10, 14)),
     3: (range(2, 4), range(7, 9), range(12, 14)),
     4: (range(2, 3), range(5, 7), range(9, 11), range(13, 14)),

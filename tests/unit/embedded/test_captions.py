@@ -32,7 +32,7 @@ def test_other_noise_composes_the_same_caption_otherwise() -> None:
     places = {
         (t.row, t.col, t.height) for seed in range(30) for t in caption_layout(spec, noise(seed))[0].things
     }
-    assert len(places) > 10
+    assert len(places) > 8
     assert {height for _, _, height in places} == {4, 5}
 
 
