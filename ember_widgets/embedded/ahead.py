@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -39,6 +40,7 @@ class Ahead:
                 num_workers=self._workers,
                 generator=torch.Generator(),  # the steps' own randomness is left alone
                 pin_memory=self._device == "cuda",
+                worker_init_fn=_one_thread,
             )
             self._made = iter(loader)
         self._next = n + 1
@@ -47,6 +49,11 @@ class Ahead:
             name: value.to(self._device, non_blocking=True) if isinstance(value, Tensor) else value
             for name, value in item.items()
         }
+
+
+def _one_thread(worker: int) -> None:
+    """Each worker has one core; numpy's matrix products would start a thread on every core in each."""
+    threadpool_limits(1)
 
 
 def workers_for(device: str) -> int:

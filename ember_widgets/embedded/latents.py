@@ -16,14 +16,14 @@ from tqdm import tqdm
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
-from ember_widgets.embedded.random_layouts import random_layout
+from ember_widgets.embedded.random_layouts import crowded_layout, random_layout
 from ember_widgets.embedded.scenes import Layout
 from ember_widgets.embedded.sides import sprite_sides
 from ember_widgets.embedded.train_vae import load_vae
 
 Array = NDArray[Any]
 STYLED = 0.3  # share of the scenes that are drawn in a style
-FADED = 0.3  # share of the things in random layouts that are transparent
+FADED = 0.3  # share of the things in free layouts that are transparent
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
@@ -44,8 +44,14 @@ def captioned(seed: int, lifted: float = 0.75) -> tuple[Spec, Array, Layout]:
     return spec, noise, layout
 
 
+def free_layout(i: int) -> Layout:
+    """Layout number i of those that no caption asks for."""
+    make = crowded_layout if i % 2 else random_layout
+    return make(np.random.default_rng([21, i]), styled=STYLED, faded=FADED)
+
+
 class Drawn(Dataset[dict[str, Any]]):
-    """Scenes to encode, so many at a time: first the random layouts, then the captioned ones."""
+    """Scenes to encode, so many at a time: the free ones, every second crowded, then the captioned ones."""
 
     def __init__(self, n_random: int, n_captioned: int, batch: int) -> None:
         self._n_random, self._n, self._batch = n_random, n_random + n_captioned, batch
@@ -57,10 +63,7 @@ class Drawn(Dataset[dict[str, Any]]):
         """Pictures (B, 256, 256, 3), what is painted where (B, 16, 16), sides, and the styles."""
         numbers = range(part * self._batch, min(self._n, (part + 1) * self._batch))
         layouts = [
-            random_layout(np.random.default_rng([21, i]), styled=STYLED, faded=FADED)
-            if i < self._n_random
-            else captioned(i - self._n_random)[2]
-            for i in numbers
+            free_layout(i) if i < self._n_random else captioned(i - self._n_random)[2] for i in numbers
         ]
         pictures = np.stack([scenes.draw(layout)[0] for layout in layouts])
         labels, below, opacity = (
@@ -85,11 +88,11 @@ def build_latents(
     batch: int = 32,
     workers: int | None = None,
 ) -> None:
-    """Draw and encode scenes of random layouts and of captions into the folder `out/latents`.
+    """Draw and encode scenes of free layouts and of captions into the folder `out/latents`.
 
     Args:
         out: Folder of the run.
-        n_random: Scenes with anything anywhere.
+        n_random: Scenes with anything anywhere, half of them crowded.
         n_captioned: Scenes as captions ask for them.
         device: Where they are encoded.
         batch: How many at a time.
@@ -123,7 +126,7 @@ def load_latents(folder: Path, device: str) -> dict[str, Any]:
 
     Returns:
         Tensors "latents" (n, 4, 64, 64), "labels", "below" and "opacity" (n, 16, 16), "sides" (n, 4, 16, 16),
-        an array "styles" (n,), and "n_random", how many of the scenes are random layouts; they come first.
+        an array "styles" (n,), and "n_random", how many of the scenes are free layouts; they come first.
     """
     # Copy on write, since PyTorch knows no memory that only is read.
     arrays: dict[str, Any] = {f.stem: np.load(f, mmap_mode="c") for f in folder.glob("*.npy")}

@@ -23,6 +23,7 @@ from ember_widgets.embedded.vocabulary import (
     look,
 )
 
+ATTEMPTS = 100  # to place an object in a crowded layout
 SMALLEST = 3  # patches, the shorter side of a thing without a painted shape
 
 
@@ -57,24 +58,51 @@ def random_layout(
             )
         for _ in range(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15])):
             background[_blob(rng)] = rng.choice([PAPER, 1 + int(rng.integers(FIRST_THING - 1))], p=[0.3, 0.7])
-    things = []
-    for _ in range(rng.choice([0, 1, 2, 3, 4, 5], p=[0.06, 0.24, 0.3, 0.22, 0.12, 0.06])):
-        label = FIRST_THING + int(rng.choice(len(LOOKS), p=CHANCES))
-        height, width = look(label).height, look(label).width
-        shape = painted_shape(rng, *shape_size(rng)) if rng.random() < shaped else None
-        if shape is not None:
-            height, width = shape.shape
-        elif rng.random() < 0.5:  # larger or smaller, not distorted
-            more = max(int(rng.integers(-2, 5)), SMALLEST - min(height, width))
-            height, width = height + more, width + more
-        row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
-        thing = Thing(label, row, col, height, width, shape)
-        if faded and rng.random() < faded:
-            thing = replace(thing, opacity=rng.uniform(0, 0.95), over_paper=rng.random() < 0.5)
-        things.append(thing)
+    n = rng.choice([0, 1, 2, 3, 4, 5], p=[0.06, 0.24, 0.3, 0.22, 0.12, 0.06])
+    things = [_thing(rng, shaped, faded) for _ in range(n)]
     if rng.random() < 0.7:  # nearer objects stand in front
         things.sort(key=lambda t: t.row + t.height)
     return Layout(background, tuple(things), _style(rng, styled))
+
+
+def crowded_layout(
+    rng: np.random.Generator, *, styled: float = 0.0, shaped: float = 0.5, faded: float = 0.0
+) -> Layout:
+    """As many objects as find a place where none is yet, before a landscape as `random_layout` makes it.
+
+    It takes as long to train on as another scene, and shows three times as many objects, none hidden.
+
+    Args:
+        rng: Source of all randomness.
+        styled, shaped, faded: As in `random_layout`.
+    """
+    scene = random_layout(rng, styled=styled)
+    taken, things = np.zeros((GRID, GRID), bool), []
+    for _ in range(ATTEMPTS):
+        thing = _thing(rng, shaped, faded)
+        box = taken[thing.row : thing.row + thing.height, thing.col : thing.col + thing.width]
+        mask = True if thing.shape is None else thing.shape
+        if not (box & mask).any():
+            box |= mask
+            things.append(thing)
+    return replace(scene, things=tuple(things))
+
+
+def _thing(rng: np.random.Generator, shaped: float, faded: float) -> Thing:
+    """Anything anywhere; for the shares see `random_layout`."""
+    label = FIRST_THING + int(rng.choice(len(LOOKS), p=CHANCES))
+    height, width = look(label).height, look(label).width
+    shape = painted_shape(rng, *shape_size(rng)) if rng.random() < shaped else None
+    if shape is not None:
+        height, width = shape.shape
+    elif rng.random() < 0.5:  # larger or smaller, not distorted
+        more = max(int(rng.integers(-2, 5)), SMALLEST - min(height, width))
+        height, width = height + more, width + more
+    row, col = int(rng.integers(0, GRID - height + 1)), int(rng.integers(0, GRID - width + 1))
+    thing = Thing(label, row, col, height, width, shape)
+    if faded and rng.random() < faded:
+        thing = replace(thing, opacity=rng.uniform(0, 0.95), over_paper=rng.random() < 0.5)
+    return thing
 
 
 def shape_size(rng: np.random.Generator) -> tuple[int, int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 from torch.utils.data import Dataset
 
 from ember_widgets.embedded import architecture
@@ -38,6 +40,21 @@ def test_the_randomness_of_the_steps_is_left_alone() -> None:
     items = Ahead(Squares(), "cpu")
     items[0], items[4]
     assert torch.equal(torch.rand(2), expected)
+
+
+class Threads(Dataset[dict[str, Any]]):
+    """Every item says how many threads numpy's matrix products take."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, n: int) -> dict[str, Any]:
+        np.ones((8, 8)) @ np.ones((8, 8))
+        return {"threads": max(pool["num_threads"] for pool in threadpool_info())}
+
+
+def test_a_worker_takes_one_core() -> None:
+    assert Ahead(Threads(), "cpu", 2)[0] == {"threads": 1}
 
 
 def test_a_cpu_that_trains_has_no_workers() -> None:

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.captions import describe
-from ember_widgets.embedded.random_layouts import painted_shape, random_layout, shape_size
+from ember_widgets.embedded.random_layouts import (
+    crowded_layout,
+    painted_shape,
+    random_layout,
+    shape_size,
+)
 from ember_widgets.embedded.scenes import Layout, Thing
 from ember_widgets.embedded.styles import restyle
 from ember_widgets.embedded.vocabulary import LABELS, LOOKS, STYLES
@@ -84,6 +89,17 @@ def test_free_layouts_hold_every_look_in_many_sizes() -> None:
         t.height - t.width == vocabulary.look(t.label).height - vocabulary.look(t.label).width
         for t in unshaped
     )
+
+
+def test_in_a_crowd_nothing_hides_anything() -> None:
+    plain = [random_layout(np.random.default_rng(seed), faded=0.3) for seed in range(40)]
+    crowds = [crowded_layout(np.random.default_rng(seed), faded=0.3) for seed in range(40)]
+    assert sum(len(crowd.things) for crowd in crowds) > 2 * sum(len(layout.things) for layout in plain)
+    for crowd in crowds:
+        times = np.zeros((16, 16), int)
+        for t in crowd.things:
+            times[t.row : t.row + t.height, t.col : t.col + t.width] += True if t.shape is None else t.shape
+        assert times.max(initial=0) <= 1
 
 
 WIDE = np.mgrid[:5, :8][1] >= np.array([[3], [1], [0], [0], [2]])  # a shape with a slanting side
