@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 
+LONG_NUMBERS = pytest.mark.skipif(
+    not hasattr(sys, "get_int_max_str_digits"), reason="Python 3.10 before 3.10.7 reads numbers of any length"
+)
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 1.5, 2**70, float("inf"), float("nan"), "", "x", "9" * 5000),
     *([], {}, [[]], [None], {"a": {}}, "\ud800", ["x", 1], "16"),

@@ -90,7 +90,9 @@ def checkpoints() -> Iterator[Path]:
 
 def unpack(folder: Path) -> None:
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.10 before 3.10.12 knows no filters; the archive is ours.
+        more: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(folder, **more)
 
 
 def load(folder: Path, **more: Any) -> LoadedSAE:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ember_widgets import SAE, load_sae
 from ember_widgets.dictionary.load import save_sae
+from tests.unit.damage import LONG_NUMBERS
 
 F, D, N = 40, 12, 256
 K = torch.tensor(3)
@@ -445,7 +446,7 @@ def test_an_entry_of_the_wrong_kind_is_refused(
         (b"\xff\xfe\x00", "is not JSON, or cut off"),
         (DEEP.encode(), "is not JSON, or cut off"),
         (b'{"trainer": ' + DEEP.encode() + b"}", "is not JSON, or cut off"),
-        (b'{"k": ' + b"9" * 10_000 + b"}", "is not JSON, or cut off"),
+        pytest.param(b'{"k": ' + b"9" * 10_000 + b"}", "is not JSON, or cut off", marks=LONG_NUMBERS),
         (b"[1, 2]", "holds a list, not an object; download it again"),
         (b"null", "holds None, not an object"),
         (b'"' + b"a" * (1 << 23) + b'"', "has 8,388,610 bytes; configurations of SAEs are small"),

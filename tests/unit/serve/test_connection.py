@@ -73,9 +73,10 @@ def friendly(peer: Peer) -> None:
 @contextmanager
 def scripted(*scripts: Script) -> Iterator[str]:
     """A server that follows one script after the other, the last one again and again."""
-    number = iter(range(1000))
+    number, sockets = iter(range(1000)), list[ServerConnection]()
 
     def handle(socket: ServerConnection) -> None:
+        sockets.append(socket)
         with suppress(ConnectionClosed, TimeoutError):
             scripts[min(next(number), len(scripts) - 1)](Peer(socket))
 
@@ -87,6 +88,8 @@ def scripted(*scripts: Script) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+            for socket in sockets:  # before version 17, a server that ends leaves them open
+                socket.close()
 
 
 @contextmanager

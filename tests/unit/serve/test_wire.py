@@ -23,6 +23,7 @@ from ember_widgets.serve.wire import arrays, inspections, scenes, values
 from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.calls import CALLS, Welcome
 from ember_widgets.serve.wire.frames import MAX_BUFFERS, BadFrame, pack, unpack
+from tests.unit.damage import LONG_NUMBERS
 from tests.unit.scene.scenes import make_scene
 
 JSON = st.recursive(
@@ -67,7 +68,7 @@ class TestFrames:
             (with_head(b"{"), "not JSON"),
             (with_head(b"\xff\xfe"), "not JSON"),
             (with_head(b"[" * 10_000 + b"]" * 10_000), "too deep"),
-            (with_head(b"9" * 10_000), "not JSON"),
+            pytest.param(with_head(b"9" * 10_000), "not JSON", marks=LONG_NUMBERS),
             (with_head([1]), "not a JSON object"),
             (with_head({"type": 3}), "not a JSON object with a text"),
             (with_head({"type": "x", "many": [0] * 30_000}), "too long"),
