@@ -18,7 +18,7 @@ from ember_widgets.model.sdxl.staged_unet import StagedUNet, UNetState
 
 TRUNK = ("mid_block.", "up_blocks.0.resnets.", "up_blocks.0.attentions.")
 UPPER = ("up_blocks.0.upsamplers.", "up_blocks.1.", "up_blocks.2.", "conv_norm_out.", "conv_out.")
-TO_SIDES = (
+TO_SIDES = (  # as far as `sides.LAYER`
     "mid_block.",
     *(f"up_blocks.0.{part}.{i}." for i in (0, 1) for part in ("resnets", "attentions")),
 )

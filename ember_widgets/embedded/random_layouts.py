@@ -41,23 +41,7 @@ def random_layout(
         shaped: Share of the objects that fill a painted shape (`painted_shape`).
         faded: Share of the objects that are transparent, half of them over blank paper.
     """
-    background = np.full((GRID, GRID), PAPER)
-    if rng.random() > 0.2:
-        if rng.random() < 0.8:
-            background[:] = FIRST_SKY + rng.integers(len(SKIES))
-        horizon = int(rng.integers(5, 12)) + np.cumsum(
-            rng.integers(-1, 2, GRID) * (rng.random(GRID) < rng.choice([0, 0.4]))
-        )
-        if rng.random() < 0.85:
-            background[np.arange(GRID)[:, None] >= horizon] = FIRST_GROUND + rng.integers(len(GROUNDS))
-        if rng.random() < 0.2:  # a backdrop that rises from the horizon
-            rise = np.clip(rng.integers(1, 6) + np.cumsum(rng.integers(-2, 3, GRID)), 1, 6)
-            rows = np.arange(GRID)[:, None]
-            background[(rows < horizon) & (rows >= horizon - rise)] = FIRST_BACKDROP + rng.integers(
-                len(BACKDROPS)
-            )
-        for _ in range(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15])):
-            background[_blob(rng)] = rng.choice([PAPER, 1 + int(rng.integers(FIRST_THING - 1))], p=[0.3, 0.7])
+    background = _landscape(rng)
     n = rng.choice([0, 1, 2, 3, 4, 5], p=[0.06, 0.24, 0.3, 0.22, 0.12, 0.06])
     things = [_thing(rng, shaped, faded) for _ in range(n)]
     if rng.random() < 0.7:  # nearer objects stand in front
@@ -76,7 +60,7 @@ def crowded_layout(
         rng: Source of all randomness.
         styled, shaped, faded: As in `random_layout`.
     """
-    scene = random_layout(rng, styled=styled)
+    background = _landscape(rng)
     taken, things = np.zeros((GRID, GRID), bool), []
     for _ in range(ATTEMPTS):
         thing = _thing(rng, shaped, faded)
@@ -85,7 +69,29 @@ def crowded_layout(
         if not (box & mask).any():
             box |= mask
             things.append(thing)
-    return replace(scene, things=tuple(things))
+    return Layout(background, tuple(things), _style(rng, styled))
+
+
+def _landscape(rng: np.random.Generator) -> Array:
+    """Background labels (16, 16): sky, ground and backdrop, with lakes and holes; one of five is paper."""
+    background = np.full((GRID, GRID), PAPER)
+    if rng.random() > 0.2:
+        if rng.random() < 0.8:
+            background[:] = FIRST_SKY + rng.integers(len(SKIES))
+        horizon = int(rng.integers(5, 12)) + np.cumsum(
+            rng.integers(-1, 2, GRID) * (rng.random(GRID) < rng.choice([0, 0.4]))
+        )
+        if rng.random() < 0.85:
+            background[np.arange(GRID)[:, None] >= horizon] = FIRST_GROUND + rng.integers(len(GROUNDS))
+        if rng.random() < 0.2:  # a backdrop that rises from the horizon
+            rise = np.clip(rng.integers(1, 6) + np.cumsum(rng.integers(-2, 3, GRID)), 1, 6)
+            rows = np.arange(GRID)[:, None]
+            background[(rows < horizon) & (rows >= horizon - rise)] = FIRST_BACKDROP + rng.integers(
+                len(BACKDROPS)
+            )
+        for _ in range(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15])):
+            background[_blob(rng)] = rng.choice([PAPER, 1 + int(rng.integers(FIRST_THING - 1))], p=[0.3, 0.7])
+    return background
 
 
 def _thing(rng: np.random.Generator, shaped: float, faded: float) -> Thing:

@@ -25,6 +25,7 @@ from ember_widgets.embedded.scenes import CELL, GRID, Array, Layout, Thing
 NONE = GRID  # where no sprite is seen
 FADED = 0.1
 LAYER = "up_blocks.0.attentions.1"  # the last layer but one at 16×16: what follows draws what it knows
+AFTER_LAYER = "up_blocks.0.resnets.2"
 
 
 def sprite_sides(layout: Layout) -> Array:

@@ -21,13 +21,12 @@ from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.batches import Batches, CaptionBatches, later_timestep
 from ember_widgets.embedded.latents import load_latents
 from ember_widgets.embedded.model import Model, load_trained
-from ember_widgets.embedded.sides import Reader, Shapes
+from ember_widgets.embedded.sides import AFTER_LAYER, Reader, Shapes
 from ember_widgets.embedded.training_loop import rank, train
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 MAX_SCALE = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
-AFTER_SIDES = "up_blocks.0.resnets.2"
 SIDES_WEIGHT = 0.1  # of the loss of `sides.py`, beside that of the latents
 
 
@@ -128,7 +127,7 @@ def train_sides(out: Path, steps: int, *, device: str = "cpu", batch: int = 16) 
         codes = batches.perturbed(item["labels"], item["below"], item["opacity"])
         with torch.autocast(device, dtype=torch.bfloat16):
             hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
-            model.staged.suffix(state, hidden_out, until=AFTER_SIDES)
+            model.staged.suffix(state, hidden_out, until=AFTER_LAYER)
             loss, right = reader(item["sides"])
         return {"loss": loss, "right": right}
 
@@ -157,7 +156,6 @@ def train_trunk(
     load_trained(model, out)
     batches = Batches(model, out / "latents", batch, 4)
     head = nn.Conv2d(architecture.D_MODEL, 4 * 4 * 4, 3, padding=1).to(device)
-
     reader = Reader(model.unet, out).to(device)
 
     def forward(skips: tuple[Tensor, ...], hidden_out: Tensor, emb: Tensor, text: Tensor) -> Tensor:
