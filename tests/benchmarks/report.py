@@ -74,7 +74,8 @@ def machine() -> list[str]:
     """The lines that say where this was measured."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
-        models = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        models = re.findall(r"^model name\s*: (.+)$", lines, re.MULTILINE)
         cpu = models[0] if models else cpu
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"

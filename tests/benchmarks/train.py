@@ -108,7 +108,7 @@ class Worker:
 
     def __init__(self, python: Path, name: str, settings: Settings, log: Path) -> None:
         script = Path(__file__).with_name("trainers.py")
-        self._log = log.open("w")
+        self._log = log.open("w", encoding="utf-8")
         self._process = subprocess.Popen(
             [str(python), str(script), name, json.dumps(vars(settings))],
             stdin=subprocess.PIPE,

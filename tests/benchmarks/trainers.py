@@ -178,7 +178,7 @@ def batch_of(settings: Settings, i: int) -> Tensor:
 
 def resident(what: str) -> int:
     """Bytes of memory of this process: "VmRSS" now, "VmHWM" the most so far."""
-    found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return int(found[1]) * 1024 if found else 0
 
 

@@ -51,14 +51,14 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def _memory(field: str) -> int:
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split(f"{field}:")[1].split()[0]) * 1024
 
 
 def _read(reader: str, path: Path) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins anew
     before, began = _memory("VmRSS"), time.process_time()
     try:
         READERS[reader](path)

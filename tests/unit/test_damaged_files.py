@@ -139,12 +139,12 @@ def _lines(path: Path) -> None:
     rows = [
         {"feature": i, "label": label.text, "score": 0.5, "site": "down.2.1"} for i, label in LABELS.items()
     ]
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
 
 
 def _table(path: Path) -> None:
     rows = [f'{i},"{label.text}",0.5' for i, label in LABELS.items()]
-    path.write_text("feature,label,score\n" + "\n".join(rows))
+    path.write_text("feature,label,score\n" + "\n".join(rows), encoding="utf-8")
 
 
 def _labels(path: Path) -> None:

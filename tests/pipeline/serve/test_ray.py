@@ -140,7 +140,7 @@ def listening(processes: dict[int, str]) -> Iterator[tuple[int, str]]:
     """(port, address in hexadecimal digits) of all TCP sockets that these processes listen at."""
     sockets = {}
     for table in ("tcp", "tcp6"):
-        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+        for line in Path("/proc/net", table).read_text(encoding="utf-8").splitlines()[1:]:
             cells = line.split()
             if cells[3] == "0A":
                 sockets[f"socket:[{cells[9]}]"] = cells[1]

@@ -360,7 +360,7 @@ def test_demo_started_by_uvx_starts_again_with_jupyterlab(uv: Path, tmp_path: Pa
     finally:
         signal.signal(signal.SIGTERM, before)
 
-    assert uv.read_text().splitlines() == [
+    assert uv.read_text(encoding="utf-8").splitlines() == [
         "1",
         *("tool", "run", "--python", f"{sys.version_info.major}.{sys.version_info.minor}"),
         *("--from", f"ember-widgets[atlas,lab,labels]=={__version__}"),
