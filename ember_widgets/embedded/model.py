@@ -26,6 +26,7 @@ TO_SIDES = (  # as far as `sides.LAYER`
 PARTS = {
     "sides": TO_SIDES,
     "composer": ("conv_in.", "time_embedding.", "add_embedding.", "down_blocks."),
+    "settle": ("down_blocks.2.attentions.1.",),  # the site
     "trunk": TRUNK,
     "upper": UPPER,
     "renderer": (*TRUNK, *UPPER),

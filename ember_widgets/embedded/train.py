@@ -1,6 +1,6 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, latents, composer, sides, trunk, upper, renderer, export, sae, icons, oracle, judge,
+Stages, in order: vae, latents, composer, settle, sides, trunk, upper, renderer, export, sae, icons, oracle, judge,
 card, fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages before it
 made. The stage "start" before them is not part of "all": with it they go on from the weights of a pipeline,
 and vae, trunk and upper may be left out.
@@ -30,6 +30,7 @@ from ember_widgets.embedded.train_sae import build_saes
 from ember_widgets.embedded.train_unet import (
     train_composer,
     train_renderer,
+    train_settle,
     train_sides,
     train_trunk,
     train_upper,
@@ -39,6 +40,7 @@ from ember_widgets.embedded.train_vae import train_vae
 TRAINED: dict[str, Callable[..., None]] = {
     "vae": train_vae,
     "composer": train_composer,
+    "settle": train_settle,
     "sides": train_sides,
     "trunk": train_trunk,
     "upper": train_upper,
@@ -47,13 +49,14 @@ TRAINED: dict[str, Callable[..., None]] = {
     "judge": partial(train_oracle, stage="judge"),
 }
 STEPS = {
-    "vae": 1200, "composer": 4200, "sides": 1200, "trunk": 1600, "upper": 1000, "renderer": 3400,
+    "vae": 1200, "composer": 4200, "settle": 1200, "sides": 1200, "trunk": 1600, "upper": 1000, "renderer": 3400,
     "oracle": 1000, "judge": 1000,
 }  # fmt: skip
 STAGES = (
     "vae",
     "latents",
     "composer",
+    "settle",
     "sides",
     "trunk",
     "upper",

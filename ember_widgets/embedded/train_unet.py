@@ -9,7 +9,9 @@ frozen trunk the *upper* levels; then all of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from ember_widgets.model.sdxl.staged_unet import UNetState
 
 MAX_SCALE = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
+SETTLE = 3.0  # weight of a patch's distance from the nearest code, when patches settle
 SIDES_WEIGHT = 0.1  # of the loss of `sides.py`, beside that of the latents
 
 
@@ -36,25 +39,39 @@ def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (((error * error + 0.01).sqrt() - 0.1) * weight).mean()
 
 
-def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE.
+def code_loss(
+    update: Tensor, labels: Tensor, codes: Tensor, *, settled: bool = False
+) -> tuple[Tensor, Tensor]:
+    """How far updates (B, D, 16, 16) are from their labels' codes, in two parts to add.
 
     Of each sample's layouts in `labels` (B, n, 16, 16) the one counts that the update is nearest to
     (multiple choice learning, Guzman-Rivera et al. 2012): each is right, a mixture of two is not.
+
+    Args:
+        update: What the site adds.
+        labels: int64, one label per patch and layout.
+        codes: Codes of all labels, (n_labels, D).
+        settled: False: cross-entropy and squared distance. Both are least where a patch of which the network
+            is not sure holds a mixture of codes, and a mixture is drawn as a ghost. True: squared distance
+            with as much weight on things, and `SETTLE` times that from the nearest of all codes but blank
+            paper's, which is near every weak mixture. So each patch takes the likelier one.
     """
     update = update.float()
     size2 = codes.pow(2).sum(1)
-    sigma2 = size2[1] / 10
     products = torch.einsum("bdrc,kd->bkrc", update, codes)
-    log_probs = ((products - size2[:, None, None] / 2) / sigma2).log_softmax(1)
+    distances2 = (update.pow(2).sum(1, keepdim=True) - 2 * products + size2[:, None, None]) / size2[1]
     weight = torch.ones(len(codes), device=codes.device)
     weight[vocabulary.FIRST_THING :] = 3.0
     w = weight[labels]
-    ce = -(w * log_probs.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
-    distance2 = update.pow(2).sum(1, keepdim=True) - 2 * products.gather(1, labels) + size2[labels]
-    mse = distance2.mean((2, 3)) / size2[1]
-    nearest = (ce + mse).detach().argmin(1, keepdim=True)
-    return ce.gather(1, nearest).mean(), mse.gather(1, nearest).mean()
+    if settled:
+        first = (w * distances2.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
+        second = (SETTLE * distances2[:, 1:].amin(1).mean((1, 2)))[:, None].expand_as(first)
+    else:
+        log_probs = (-5 * distances2).log_softmax(1)
+        first = -(w * log_probs.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
+        second = distances2.gather(1, labels).mean((2, 3))
+    nearest = (first + second).detach().argmin(1, keepdim=True)
+    return first.gather(1, nearest).mean(), second.gather(1, nearest).mean()
 
 
 def excess_scale(state: UNetState) -> Tensor:
@@ -76,30 +93,16 @@ def train_composer(
     """
     model = Model(out, device)
     head = nn.Linear(model.unet.time_embedding.linear_2.out_features, len(vocabulary.STYLES) + 1).to(device)
-    encoded = load_latents(out / "latents", device)
-    first = encoded["n_random"]
-    items = Ahead(
-        CaptionBatches(
-            model.tokenizer, steps, batch, (first, len(encoded["latents"]) - first), later, rank()
-        ),
-        device,
-    )
+    composed = _composed(model, out, steps, batch, later)
     codes = architecture.site_codes().to(device)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        item = items[n]
-        t, noise, labels = item["t"], item["noise"], item["labels"]
-        if t == 999:
-            x = model.noisy(None, noise, t)
-        else:
-            x = model.noisy(encoded["latents"][item["scenes"]].float(), torch.randn_like(noise), t)
-        with torch.autocast(device, dtype=torch.bfloat16):
-            state = model.prefix(x, t, item["tokens"])
-        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), labels, codes)
+        state, item = composed(n)
+        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), item["labels"], codes)
         style = F.cross_entropy(head(state.emb.float()), item["styles"] + 1)
         size = excess_scale(state)
         losses = {"loss": ce + mse + 0.1 * style + 0.2 * size, "style": style, "size": size}
-        return losses | ({"ce": ce} if t == 999 else {"ce_later": ce})
+        return losses | ({"ce": ce} if item["t"] == 999 else {"ce_later": ce})
 
     train(
         "composer",
@@ -111,6 +114,53 @@ def train_composer(
         seed=1,
         embeddings=[*model.embeddings(), *head.parameters()],
     )
+
+
+def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16, later: float = 0.25) -> None:
+    """The site's own block: each patch settles on one code (`code_loss`).
+
+    All that bypasses the site stays as it was, so a renderer that was trained before still fits.
+    """
+    model = Model(out, device)
+    load_trained(model, out)
+    composed = _composed(model, out, steps, batch, later)
+    codes = architecture.site_codes().to(device)
+
+    def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        state, item = composed(n)
+        update = state.hidden_out.float() - state.hidden_in.float()
+        distance, nearest = code_loss(update, item["labels"], codes, settled=True)
+        losses = {"loss": distance + nearest, "nearest": nearest}
+        return losses | ({"distance": distance} if item["t"] == 999 else {"distance_later": distance})
+
+    train("settle", model.parts(), model.only("settle"), step, out=out, steps=steps, seed=6)
+
+
+def _composed(
+    model: Model, out: Path, steps: int, batch: int, later: float
+) -> Callable[[int], tuple[UNetState, dict[str, Any]]]:
+    """What the composer makes of the captions of step n, and what they ask for (`CaptionBatches`)."""
+    device = model.device_name
+    encoded = load_latents(out / "latents", device)
+    first = encoded["n_random"]
+    items = Ahead(
+        CaptionBatches(
+            model.tokenizer, steps, batch, (first, len(encoded["latents"]) - first), later, rank()
+        ),
+        device,
+    )
+
+    def composed(n: int) -> tuple[UNetState, dict[str, Any]]:
+        item = items[n]
+        t, noise = item["t"], item["noise"]
+        if t == 999:
+            x = model.noisy(None, noise, t)
+        else:
+            x = model.noisy(encoded["latents"][item["scenes"]].float(), torch.randn_like(noise), t)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return model.prefix(x, t, item["tokens"]), item
+
+    return composed
 
 
 def train_sides(out: Path, steps: int, *, device: str = "cpu", batch: int = 16) -> None:

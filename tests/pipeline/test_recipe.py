@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
     train_vae(out, STEPS, n_scenes=3, batch=BATCH)
     build_latents(out, n_random=12, n_captioned=3, batch=5, workers=0)
-    for stage in ("composer", "sides", "trunk", "upper", "renderer"):
+    for stage in ("composer", "settle", "sides", "trunk", "upper", "renderer"):
         getattr(train_unet, f"train_{stage}")(out, STEPS, batch=BATCH)
     return out
 

@@ -51,6 +51,22 @@ def test_of_several_layouts_the_nearest_counts_and_half_of_each_is_right_for_non
     assert float(code_loss((first + second) / 2, labels, codes)[1]) > 0.01
 
 
+@pytest.mark.parametrize(("settled", "least", "most"), [(False, 0.5, 0.75), (True, 0.9, 1.0)])
+def test_where_the_thing_is_likelier_a_settled_patch_takes_it_almost_whole(
+    settled: bool, least: float, most: float
+) -> None:
+    codes = architecture.site_codes()
+    lion, grass = labels_of(LION), torch.full((1, 1, 16, 16), GRASS)
+    losses = []
+    for share in (shares := np.linspace(0, 1, 41)):
+        update = (share * codes[lion[:, 0]] + (1 - share) * codes[grass[:, 0]]).permute(0, 3, 1, 2)
+        lion_off, grass_off = (
+            sum(map(float, code_loss(update, labels, codes, settled=settled))) for labels in (lion, grass)
+        )
+        losses.append(0.6 * lion_off + 0.4 * grass_off)
+    assert least <= shares[int(np.argmin(losses))] <= most
+
+
 def test_the_layout_drawn_is_the_one_that_the_site_says() -> None:
     spec, told = captions.Spec((LION, PINE)), 0
     for seed in range(8):
