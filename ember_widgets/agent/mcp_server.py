@@ -86,7 +86,7 @@ def make_server(canvas: Canvas) -> MCPServer:
 
     @tool(title="Generate a picture and find its factors")
     async def analyze(
-        prompt: Annotated[str, Field(description="what to generate, e.g. 'a pine and a sun in the snow'")],
+        prompt: Annotated[str, Field(description="what to generate, e.g. 'a sun and a pine in the snow'")],
         seed: Annotated[int, Field(description="another seed gives another composition")] = 0,
         n_factors: Annotated[int, Field(description="3 to 8 read best")] = 5,
         n_steps: Annotated[int, Field(description="denoising steps, 1 to 4")] = 1,

@@ -23,7 +23,7 @@ HOVERS = 60
 MODELS = {
     "embedded": """import ember_widgets as ember
 painter = ember.Painter.embedded()
-scene = painter.analyze("a pine and a sun in the snow", seed=30)
+scene = painter.analyze("a sun and a pine in the snow", seed=30)
 painter.inspect(scene), painter.render(scene)""",
     "1280 -> 10,240": """import ember_widgets as ember
 from tests.unit.widgets.inspect.inspect_bench import StillPainter

@@ -113,7 +113,7 @@ class Server:
 
 def memory_mb(process: int) -> float:
     """Resident memory of a process."""
-    status = Path(f"/proc/{process}/status").read_text()
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     return float(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
@@ -136,7 +136,7 @@ def one_client(quick: bool) -> list[Bar]:
         import torch
 
         torch.set_num_threads(threads)
-        scene = remote.analyze("a pine and a sun in the snow", seed=30)
+        scene = remote.analyze("a sun and a pine in the snow", seed=30)
         times: dict[str, list[float]] = {"local": [], "remote": []}
         sizes = []
         for i, one in enumerate(strokes(scene, 60 if quick else 330)):
@@ -172,7 +172,7 @@ def one_client(quick: bool) -> list[Bar]:
 def alone_ms(server: Server, n: int = 60) -> float:
     """How long a final picture takes on the server when nobody else paints: p50 over the wire, ms."""
     with ember.connect(server.url) as remote:
-        scene = remote.analyze("a pine and a sun in the snow", seed=30)
+        scene = remote.analyze("a sun and a pine in the snow", seed=30)
         times = []
         for one in strokes(scene, n):
             began = time.perf_counter()
@@ -185,7 +185,7 @@ def drawing_ms(server: Server, n: int = 60) -> float:
     """How long drawing takes there, as the server says: p50, ms."""
     times = []
     with connected(server.url) as client:
-        scene = client.scene("analyze", prompt="a pine and a sun in the snow", seed=30, n_steps=1)
+        scene = client.scene("analyze", prompt="a sun and a pine in the snow", seed=30, n_steps=1)
         for one in strokes(scene, n):
             frame = client.call("render", scene=one, form="exact")
             times.append(float(frame.head["value"]["ms"]))
@@ -248,7 +248,7 @@ def _requests(url: str, n: int, seed: int) -> None:
     while left > 0:
         with connected(url) as client:
             scene = client.scene(
-                "analyze", prompt="a pine and a sun in the snow", seed=seed * 1000 + left % 7, n_steps=1
+                "analyze", prompt="a sun and a pine in the snow", seed=seed * 1000 + left % 7, n_steps=1
             )
             for i, one in enumerate(strokes(scene, min(left, 200), seed)):
                 if i % 50 == 10:
@@ -348,7 +348,7 @@ def hostile_frames(scene: ember.Scene) -> list[Callable[[np.random.Generator], b
 def hostile(quick: bool) -> list[Bar]:
     n = 200 if quick else 1000
     with Server() as server, ember.connect(server.url) as bystander:
-        scene = bystander.analyze("a pine and a sun in the snow", seed=30)
+        scene = bystander.analyze("a sun and a pine in the snow", seed=30)
         for one in strokes(scene, 20):
             bystander.render(one)
         waits: dict[str, list[float]] = {"before": [], "during": []}

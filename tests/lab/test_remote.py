@@ -22,7 +22,7 @@ CELLS = [
 import ember_widgets as ember
 
 painter = ember.connect({url!r}, timeout_s=3)
-before = painter.analyze("a pine and a sun in the snow", seed=30)
+before = painter.analyze("a sun and a pine in the snow", seed=30)
 local = "torch" in sys.modules""",
     "widget = ember.PaintWidget(painter, before)\nwidget",
 ]

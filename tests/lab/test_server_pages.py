@@ -25,7 +25,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     gallery = Gallery(tmp_path_factory.mktemp("gallery"))
     with running(painter, gallery=gallery, tokens=Tokens(TOKENS)) as url:
         with ember.connect(url, "b" * 20) as ben:
-            scene = ben.analyze("a pine and a sun in the snow", seed=30)
+            scene = ben.analyze("a sun and a pine in the snow", seed=30)
             for d_col, title in zip((-6, -3, 0), TITLES, strict=True):
                 ben.share(scene.move("pine", 0, d_col), title)
         yield url

@@ -84,7 +84,7 @@ def test_an_agent_paints_a_picture_and_hostile_arguments_are_refused(
             assert all(tool.description for tool in tools.values())
             agent = Agent(client)
             assert "call analyze" in await agent.refused("palette")
-            text, picture = await agent.call("analyze", prompt="a pine and a sun in the snow", seed=30)
+            text, picture = await agent.call("analyze", prompt="a sun and a pine in the snow", seed=30)
             assert "pine: rows" in text
             assert picture is not None
             await agent.call("move", factor="pine", d_row=0, d_col=-6)
@@ -118,7 +118,7 @@ def test_an_agent_paints_on_a_model_elsewhere(tmp_path: Path, painter: Painter) 
     async def paint(url: str) -> None:
         async with Client(server(pictures, "--url", url, "--token-file", str(token))) as client:
             agent = Agent(client)
-            await agent.call("analyze", prompt="a pine and a sun in the snow", seed=30)
+            await agent.call("analyze", prompt="a sun and a pine in the snow", seed=30)
             await agent.call("move", factor="pine", d_row=0, d_col=-6)
             await agent.call("save", path="moved.png")
         async with Client(server(pictures, "--url", url)) as client:
@@ -126,5 +126,5 @@ def test_an_agent_paints_on_a_model_elsewhere(tmp_path: Path, painter: Painter) 
 
     with running(painter, tokens=Tokens.load(token)) as url:
         asyncio.run(paint(url))
-    expected = painter.analyze("a pine and a sun in the snow", seed=30).move("pine", 0, -6)
+    expected = painter.analyze("a sun and a pine in the snow", seed=30).move("pine", 0, -6)
     assert Scene.load(pictures / "moved.png") == expected

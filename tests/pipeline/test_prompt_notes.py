@@ -39,10 +39,10 @@ def test_the_embedded_model_knows_the_words_of_its_vocabulary(painter: Painter) 
 @pytest.mark.parametrize(
     ("prompt", "style", "says"),
     [
-        ("a pine and a sun in the snow", None, ""),
+        ("a sun and a pine in the snow", None, ""),
         ("A Pine, on GRASS!", None, ""),
         ("", None, ""),
-        ("two pines and a zebra, a zebra", None, "not known here: two, pines, zebra"),
+        ("nine larches and a zebra, a zebra", None, "not known here: nine, larches, zebra"),
         ("a zebra", "in sepia", ""),
         ("a pine", "oil painting", "not known here: oil, painting"),
         ("a pine", "", ""),

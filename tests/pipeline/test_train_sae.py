@@ -95,7 +95,7 @@ def test_trains_several_dictionaries_on_one_stream(trained: Trained) -> None:
     for name, sae in run.saes.items():
         fvu = [row.fvu for row in run.history if row.dictionary == name]
         assert len(fvu) == 8
-        assert fvu[-1] < 0.8 * fvu[0]
+        assert fvu[-1] < 0.95 * fvu[0]
         assert run.quality[name].fvu < 1
         assert ember.load_sae(trained.folder / name).n_features == sae.n_features == 320
 

@@ -84,8 +84,8 @@ def test_the_inspector_speaks_of_the_same_features(
 
 def test_icons_of_found_features_are_strong_enough_to_be_seen(both: ember.Painter) -> None:
     n = both.saes["down_blocks.2.attentions.1"].n_features
-    balloon = next(f for f in both.labels.search("balloon") if f >= n)
-    alone, faint = both.icon(balloon), both.icon(balloon, strength=1.0)
+    cat = next(f for f in both.labels.search("cat") if f >= n)
+    alone, faint = both.icon(cat), both.icon(cat, strength=1.0)
     blank = np.asarray(both.render(both.blank()), float)
     change, small = (np.abs(np.asarray(picture, float) - blank).mean() for picture in (alone, faint))
     assert change > 4 * small

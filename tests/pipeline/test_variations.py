@@ -20,7 +20,7 @@ def pixels(image: Image.Image) -> NDArray[np.int16]:
 
 @pytest.fixture(scope="module")
 def scene(painter: Painter) -> Scene:
-    return painter.analyze("a pine and a sun in the snow", seed=30)
+    return painter.analyze("a sun and a pine in the snow", seed=30)
 
 
 def test_a_style_changes_the_picture_and_not_what_is_found_in_it(painter: Painter, scene: Scene) -> None:

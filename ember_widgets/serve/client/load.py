@@ -38,7 +38,7 @@ N_TURNS = 3
 """One of so many painters is active at a time."""
 WAIT_S = 30.0
 """How long a painter waits for the last final picture, or for its server to come back."""
-PROMPTS = ("a pine and a sun in the snow", "a lion in a meadow", "a boat on the sea", "a castle at night")
+PROMPTS = ("a sun and a pine in the snow", "a lion in a meadow", "a boat on the sea", "a castle at night")
 STEPS = (1, 3, 6, 12, 18, 30, 45, 60, 90, 120)
 """How many painters `class_size` tries, one number after the other."""
 

@@ -44,7 +44,7 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def scene(client: httpx.Client) -> dict[str, Any]:
-    body = {"prompt": "a pine and a sun in the snow", "seed": 30}
+    body = {"prompt": "a sun and a pine in the snow", "seed": 30}
     found: dict[str, Any] = client.post("/v1/analyze", json=body).raise_for_status().json()
     return found
 
@@ -52,7 +52,7 @@ def scene(client: httpx.Client) -> dict[str, Any]:
 def test_a_scene_is_analysed_drawn_and_inspected_as_the_painter_does(
     client: httpx.Client, scene: dict[str, Any], painter: Painter
 ) -> None:
-    local = painter.analyze("a pine and a sun in the snow", seed=30)
+    local = painter.analyze("a sun and a pine in the snow", seed=30)
     assert Scene.from_bytes(json.dumps(scene).encode()) == local
     answer = client.post("/v1/render", json={"scene": scene, "with_scene": True})
     assert answer.headers["content-type"] == "image/png"
@@ -141,7 +141,7 @@ def test_pictures_are_shared_shown_and_removed(url: str, client: httpx.Client, p
     title = "<script>alert(1)</script>"
     with ember.connect(url, BEN) as remote:
         assert "share" in remote.capabilities
-        scene = remote.analyze("a pine and a sun in the snow", seed=30).move("pine", 0, -6)
+        scene = remote.analyze("a sun and a pine in the snow", seed=30).move("pine", 0, -6)
         address = remote.share(scene, title)
         assert address == remote.share(scene, title)
         with pytest.raises(ValueError, match="at most 80"):
