@@ -1,7 +1,7 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, latents, composer, settle, sides, trunk, upper, renderer, export, sae, icons, oracle, judge,
-card, fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages before it
+Stages, in order: vae, latents, composer, settle, sides, trunk, upper, renderer, export, sae, icons, oracle,
+judge, card, fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages before it
 made. The stage "start" before them is not part of "all": with it they go on from the weights of a pipeline,
 and vae, trunk and upper may be left out.
 On a CPU, one process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all
@@ -49,8 +49,8 @@ TRAINED: dict[str, Callable[..., None]] = {
     "judge": partial(train_oracle, stage="judge"),
 }
 STEPS = {
-    "vae": 1200, "composer": 4200, "settle": 1200, "sides": 1200, "trunk": 1600, "upper": 1000, "renderer": 3400,
-    "oracle": 1000, "judge": 1000,
+    "vae": 1200, "composer": 4200, "settle": 1200, "sides": 1200, "trunk": 1600, "upper": 1000,
+    "renderer": 3400, "oracle": 1000, "judge": 1000,
 }  # fmt: skip
 STAGES = (
     "vae",
