@@ -17,7 +17,7 @@ from tests.lab.view import PaintView
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 CELLS = [
     "import ember_widgets as ember\n\npainter = ember.Painter.embedded()",
-    """scene = painter.analyze("a sun and a pine in the snow", seed=30)
+    """scene = painter.analyze("a sun and a pine in the snow", seed=13)
 widget = ember.PaintWidget(painter, scene)
 widget""",
 ]
