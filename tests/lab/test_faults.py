@@ -61,7 +61,7 @@ painter = real
 before = painter.analyze("a meadow", seed=3, n_factors=5)
 make = lambda: ember.PaintWidget(painter, before)
 """
-STROKE = ".paint(0, [({row}, col) for col in range(6, 10)])"
+STROKE = ".paint(1, [({row}, col) for col in range(6, 10)])"
 SOON_MS = 60_000
 
 
@@ -96,8 +96,8 @@ class Painting:
         self.scene = "before"
 
     def stroke(self, row: int) -> None:
-        """Paint with factor 0 in a row."""
-        self.view.pick(0)
+        """Paint with factor 1 in a row: of the real painter, grass in the sky."""
+        self.view.pick(1)
         self.view.use("paint", size=1)
         self.view.drag([(row, 6), (row, 9)])
         self.scene += STROKE.format(row=row)
@@ -177,14 +177,14 @@ def test_after_a_reload_of_the_page_what_was_painted_is_still_there(painting: Pa
     painting.stroke(4)
     painting.is_whole()
     painting.notebook.save()
-    view.part("strength-1").fill("0.5")
-    painting.scene += ".scale(1, 0.5)"
+    view.part("strength-0").fill("0.5")
+    painting.scene += ".scale(0, 0.5)"
     painting.is_whole()
     painting.notebook.tell("painter.delay_ms = 1500")
     painting.stroke(5)
     painting.notebook.reload()
     painting.is_drawn()
-    assert view.part("strength-1").input_value() == "0.5"
+    assert view.part("strength-0").input_value() == "0.5"
     painting.notebook.tell("painter.delay_ms = 20")
     painting.goes_on(6)
 

@@ -12,7 +12,6 @@ NAME = "07_labels.ipynb"
 # What takes long, and what stands in its place here.
 SHORTER = {
     "n_pictures = 120": "n_pictures = 60",
-    "n=24": "n=20",
     "run = painter.label(collection=collection, client=client)": (
         "three = [known.labels.search(name)[0] for name in ('cat', 'sun', 'snow')]\\n"
         "run = painter.label(three, collection=collection, client=client)"
