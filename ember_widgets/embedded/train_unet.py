@@ -1,10 +1,11 @@
-"""The stages that train the UNet: "composer", "sides", "trunk", "upper", "renderer".
+"""The stages that train the UNet: "composer", "settle", "sides", "trunk", "upper", "renderer".
 
 The *composer* (down blocks, text encoders) turns noise and caption into codes at the site; its loss lives at
-16×16 and is cheap. The *renderer* (mid and up blocks) turns codes into latents; it is trained on the true
-codes of scenes, whose objects fill shapes as a person paints them. It is built from below: first it learns
-where in a shape sprites stand (`sides.py`); then its *trunk*, the 16×16 level, what they look like; on the
-frozen trunk the *upper* levels; then all of it.
+16×16 and is cheap. At the end its last block, the site, is trained to settle on one code in each patch. The
+*renderer* (mid and up blocks) turns codes into latents; it is trained on the true codes of scenes, whose
+objects fill shapes as a person paints them. It is built from below: first it learns where in a shape sprites
+stand (`sides.py`); then its *trunk*, the 16×16 level, what they look like; on the frozen trunk the *upper*
+levels; then all of it.
 """
 
 from __future__ import annotations
@@ -39,39 +40,46 @@ def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (((error * error + 0.01).sqrt() - 0.1) * weight).mean()
 
 
-def code_loss(
-    update: Tensor, labels: Tensor, codes: Tensor, *, settled: bool = False
-) -> tuple[Tensor, Tensor]:
-    """How far updates (B, D, 16, 16) are from their labels' codes, in two parts to add.
+def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE.
 
     Of each sample's layouts in `labels` (B, n, 16, 16) the one counts that the update is nearest to
     (multiple choice learning, Guzman-Rivera et al. 2012): each is right, a mixture of two is not.
+    """
+    distances2 = _squared_distances(update, codes)
+    ce = -_mean((-5 * distances2).log_softmax(1).gather(1, labels), labels)
+    mse = distances2.gather(1, labels).mean((2, 3))
+    nearest = (ce + mse).detach().argmin(1, keepdim=True)
+    return ce.gather(1, nearest).mean(), mse.gather(1, nearest).mean()
+
+
+def settle_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """How far updates are from their labels' codes, and `SETTLE` times how far from whichever code is near.
+
+    `code_loss` is least where a patch of which the network is not sure holds a mixture of codes, and a
+    mixture is drawn as a ghost. With the second part each patch takes the likelier one. Blank paper's code is
+    left out of it, since every weak mixture is near that.
 
     Args:
-        update: What the site adds.
-        labels: int64, one label per patch and layout.
-        codes: Codes of all labels, (n_labels, D).
-        settled: False: cross-entropy and squared distance. Both are least where a patch of which the network
-            is not sure holds a mixture of codes, and a mixture is drawn as a ghost. True: squared distance
-            with as much weight on things, and `SETTLE` times that from the nearest of all codes but blank
-            paper's, which is near every weak mixture. So each patch takes the likelier one.
+        update, labels, codes: As in `code_loss`; of the layouts, the nearest counts.
     """
+    distances2 = _squared_distances(update, codes)
+    own = _mean(distances2.gather(1, labels), labels)
+    return own.amin(1).mean(), SETTLE * distances2[:, vocabulary.PAPER + 1 :].amin(1).mean()
+
+
+def _squared_distances(update: Tensor, codes: Tensor) -> Tensor:
+    """From each patch to each code, (B, n_labels, 16, 16); 1 is the length of a code of one attribute."""
     update = update.float()
     size2 = codes.pow(2).sum(1)
     products = torch.einsum("bdrc,kd->bkrc", update, codes)
-    distances2 = (update.pow(2).sum(1, keepdim=True) - 2 * products + size2[:, None, None]) / size2[1]
-    weight = torch.ones(len(codes), device=codes.device)
-    weight[vocabulary.FIRST_THING :] = 3.0
-    w = weight[labels]
-    if settled:
-        first = (w * distances2.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
-        second = (SETTLE * distances2[:, 1:].amin(1).mean((1, 2)))[:, None].expand_as(first)
-    else:
-        log_probs = (-5 * distances2).log_softmax(1)
-        first = -(w * log_probs.gather(1, labels)).sum((2, 3)) / w.sum((2, 3))
-        second = distances2.gather(1, labels).mean((2, 3))
-    nearest = (first + second).detach().argmin(1, keepdim=True)
-    return first.gather(1, nearest).mean(), second.gather(1, nearest).mean()
+    return (update.pow(2).sum(1, keepdim=True) - 2 * products + size2[:, None, None]) / size2[1]
+
+
+def _mean(values: Tensor, labels: Tensor) -> Tensor:
+    """Means over patches (B, n), in which a patch of a thing counts as three."""
+    w = torch.where(labels >= vocabulary.FIRST_THING, 3.0, 1.0)
+    return (w * values).sum((2, 3)) / w.sum((2, 3))
 
 
 def excess_scale(state: UNetState) -> Tensor:
@@ -117,7 +125,7 @@ def train_composer(
 
 
 def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16, later: float = 0.25) -> None:
-    """The site's own block: each patch settles on one code (`code_loss`).
+    """The site's own block: each patch settles on one code (`settle_loss`).
 
     All that bypasses the site stays as it was, so a renderer that was trained before still fits.
     """
@@ -129,7 +137,7 @@ def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16,
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
         state, item = composed(n)
         update = state.hidden_out.float() - state.hidden_in.float()
-        distance, nearest = code_loss(update, item["labels"], codes, settled=True)
+        distance, nearest = settle_loss(update, item["labels"], codes)
         losses = {"loss": distance + nearest, "nearest": nearest}
         return losses | ({"distance": distance} if item["t"] == 999 else {"distance_later": distance})
 

@@ -18,7 +18,7 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 
 CALLS: list[tuple[str, dict[str, Any]]] = [
-    ("analyze", {"prompt": "a sun and a pine in the snow", "seed": 30}),
+    ("analyze", {"prompt": "a sun and a pine in the snow", "seed": 13}),
     ("render", {"grid": True}),
     ("move", {"factor": "pine", "d_row": 0, "d_col": -6}),
     ("search_features", {"text": "castle"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ember_widgets.embedded.model import Model, take_over, vocabulary_in, weight
 from ember_widgets.embedded.muon import orthogonalised
 from ember_widgets.embedded.train import copy_start
 from ember_widgets.embedded.train_sae import drawn_layout
-from ember_widgets.embedded.train_unet import code_loss
+from ember_widgets.embedded.train_unet import code_loss, settle_loss
 from ember_widgets.embedded.vocabulary import LABELS
 
 GRASS, LION, PINE, PAPER = (LABELS.index(name) for name in ("grass", "lion", "pine", "paper"))
@@ -51,18 +52,16 @@ def test_of_several_layouts_the_nearest_counts_and_half_of_each_is_right_for_non
     assert float(code_loss((first + second) / 2, labels, codes)[1]) > 0.01
 
 
-@pytest.mark.parametrize(("settled", "least", "most"), [(False, 0.5, 0.75), (True, 0.9, 1.0)])
+@pytest.mark.parametrize(("loss", "least", "most"), [(code_loss, 0.5, 0.75), (settle_loss, 0.9, 1.0)])
 def test_where_the_thing_is_likelier_a_settled_patch_takes_it_almost_whole(
-    settled: bool, least: float, most: float
+    loss: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]], least: float, most: float
 ) -> None:
     codes = architecture.site_codes()
     lion, grass = labels_of(LION), torch.full((1, 1, 16, 16), GRASS)
     losses = []
     for share in (shares := np.linspace(0, 1, 41)):
         update = (share * codes[lion[:, 0]] + (1 - share) * codes[grass[:, 0]]).permute(0, 3, 1, 2)
-        lion_off, grass_off = (
-            sum(map(float, code_loss(update, labels, codes, settled=settled))) for labels in (lion, grass)
-        )
+        lion_off, grass_off = (sum(map(float, loss(update, labels, codes))) for labels in (lion, grass))
         losses.append(0.6 * lion_off + 0.4 * grass_off)
     assert least <= shares[int(np.argmin(losses))] <= most
 
