@@ -78,7 +78,7 @@ def _under_uv(folder: Path, *, browser: bool) -> int:
     """
     uv = os.environ.get("UV")
     if uv is None or STARTED_BY_US in os.environ:
-        raise UserError("JupyterLab is not installed; run: pip install 'ember-widgets[lab]'")
+        raise UserError(f"JupyterLab is not installed; run: pip install 'ember-widgets[{EXTRAS}]'")
     command = [
         *(uv, "tool", "run", "--python", f"{sys.version_info.major}.{sys.version_info.minor}"),
         *("--from", requirement(), "ember-widgets", "demo", "--folder", str(folder)),

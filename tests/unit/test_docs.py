@@ -76,12 +76,12 @@ def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text("utf-8").split()) <= 450
 
 
-def test_the_guide_for_contributors_is_short_and_names_every_room() -> None:
+def test_the_guide_for_contributors_is_short_and_names_every_folder() -> None:
     text = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
     assert len(text.splitlines()) <= 80
     package = REPOSITORY / "ember_widgets"
-    rooms = {path.parent.relative_to(package).parts[-1] for path in package.rglob("*/__init__.py")}
-    assert {room for room in rooms if f"{room}/" not in text} == set()
+    folders = {path.parent.relative_to(package).parts[-1] for path in package.rglob("*/__init__.py")}
+    assert {folder for folder in folders if f"{folder}/" not in text} == set()
 
 
 def test_every_page_is_in_the_index() -> None:

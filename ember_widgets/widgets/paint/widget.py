@@ -299,7 +299,7 @@ class PaintWidget(anywidget.AnyWidget):
     def to_page(self, folder: str | os.PathLike[str]) -> None:
         """Write a page that paints on without Python: widget, scene and model, for any static host.
 
-        It takes about a minute. The page is 22 MB with the embedded model; see docs/page.md.
+        It takes about a minute. With the embedded model a visitor fetches 21 MB; see docs/page.md.
 
         Args:
             folder: where to write. It is made; if it is there, it must be empty or such a page, which is

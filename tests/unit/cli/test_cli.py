@@ -325,7 +325,7 @@ def test_demo_without_jupyterlab_names_the_extra(fails: Fails, monkeypatch: pyte
     monkeypatch.delenv("UV", raising=False)
 
     assert fails("demo") == (
-        "ember-widgets: JupyterLab is not installed; run: pip install 'ember-widgets[lab]'"
+        "ember-widgets: JupyterLab is not installed; run: pip install 'ember-widgets[atlas,lab,labels]'"
     )
 
 
