@@ -11,6 +11,6 @@ def release(fault: BaseException) -> None:
     Args:
         fault: Any error; others keep their frames, for a debugger.
     """
-    # PyTorch's own error is no MemoryError, and this room does not import PyTorch.
+    # PyTorch's own error is no MemoryError, and this folder does not import PyTorch.
     if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
         traceback.clear_frames(fault.__traceback__)

@@ -16,7 +16,7 @@ import ember_widgets
 
 PACKAGE = Path(ember_widgets.__file__).parent
 
-# From the top of the house to the bottom: a room imports from itself and from the rooms after it.
+# From top to bottom: a folder imports from itself and from the folders after it.
 # Rooms in one line stand beside each other: neither imports from the other.
 ROOMS = (
     ("cli",),
@@ -38,13 +38,13 @@ ROOMS = (
     ("scene",),
     ("util",),
 )
-# The package itself only names, lazily, what stands in the rooms; so does a module that notebooks of 0.1
+# The package itself only names, lazily, what stands in the folders; so does a module that notebooks of 0.1
 # import from.
 OUTSIDE = {"", "_version", "checkpoints", "serve", "widgets"}
 
 NOTEBOOK = {"anywidget", "ipycanvas", "ipywidgets", "traitlets", "IPython"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
-# All third-party packages that a room may import, wherever in a file.
+# All third-party packages that a folder may import, wherever in a file.
 MAY_IMPORT = {
     "scene": {"numpy", "scipy", "typing_extensions"},
     "util": {"av", "numpy", "PIL", "huggingface_hub", "matplotlib", "filelock", "platformdirs"},
@@ -57,11 +57,11 @@ MAY_IMPORT = {
     "serve.wire": {"PIL", "numpy"},
     "labelling": {"PIL", "filelock", "matplotlib", "openai", "torch", "tqdm", "transformers"},
 }
-# Packages that a room must not import, wherever in a file.
+# Packages that a folder must not import, wherever in a file.
 MUST_NOT_IMPORT = dict.fromkeys(
     ("painter", "labelling", "training", "model", "features", "dictionary"), NOTEBOOK
 )
-# Packages that a room must not import when it is loaded; inside a function it may.
+# Packages that a folder must not import when it is loaded; inside a function it may.
 MUST_NOT_LOAD = {
     "cli": TORCH | NOTEBOOK,
     "plots": TORCH | {"matplotlib"},
@@ -108,14 +108,14 @@ def name_of(module: Path) -> str:
 
 
 def room_of(name: str) -> str | None:
-    """The room of a dotted name inside the package; None for what stands in no room."""
-    found = (room for line in ROOMS for room in line if f"{name}.".startswith(f"{room}."))
+    """The folder of a dotted name inside the package; None for what stands in no folder."""
+    found = (folder for line in ROOMS for folder in line if f"{name}.".startswith(f"{folder}."))
     return next(found, None)
 
 
-def floor_of(room: str) -> int:
-    """Which line of `ROOMS` a room stands in; 0 is the top."""
-    return next(i for i, line in enumerate(ROOMS) if room in line)
+def floor_of(folder: str) -> int:
+    """Which line of `ROOMS` a folder stands in; 0 is the top."""
+    return next(i for i, line in enumerate(ROOMS) if folder in line)
 
 
 def imported(source: str) -> Iterator[str]:
@@ -125,16 +125,16 @@ def imported(source: str) -> Iterator[str]:
             yield name.partition(".")[2]
 
 
-def upward(room: str, source: str) -> list[str]:
-    """The imports of a file in this room that go up, or to a room beside it."""
+def upward(folder: str, source: str) -> list[str]:
+    """The imports of a file in this folder that go up, or to a folder beside it."""
 
     def allowed(name: str) -> bool:
         if name.split(".")[0] in ("__version__", "_version"):
             return True
         other = room_of(name)
-        if other is None:  # the package's public names: above every room but the command line
-            return room == "cli"
-        return other == room or floor_of(other) > floor_of(room)
+        if other is None:  # the package's public names: above every folder but the command line
+            return folder == "cli"
+        return other == folder or floor_of(other) > floor_of(folder)
 
     return [name for name in imported(source) if not allowed(name)]
 
@@ -153,7 +153,7 @@ def third_party(source: str) -> dict[str, bool]:
 class TestEveryModule:
     def test_stands_in_a_room(self, module: Path) -> None:
         name = name_of(module)
-        assert name in OUTSIDE or room_of(name), "move the module into a room of ROOMS"
+        assert name in OUTSIDE or room_of(name), "move the module into a folder of ROOMS"
 
     def test_needs_no_underscore(self, module: Path) -> None:
         assert not module.name.startswith("_") or module.name in ("__init__.py", "_version.py")
@@ -163,16 +163,16 @@ class TestEveryModule:
         assert relative == []
 
     def test_imports_only_from_below(self, module: Path) -> None:
-        room = room_of(name_of(module))
-        if room:
-            assert upward(room, module.read_text("utf-8")) == []
+        folder = room_of(name_of(module))
+        if folder:
+            assert upward(folder, module.read_text("utf-8")) == []
 
     def test_needs_only_packages_of_its_room(self, module: Path) -> None:
-        room, found = room_of(name_of(module)) or "", third_party(module.read_text("utf-8"))
-        assert set(found) <= MAY_IMPORT.get(room, set(found))
-        assert set(found).isdisjoint(MUST_NOT_IMPORT.get(room, set()))
+        folder, found = room_of(name_of(module)) or "", third_party(module.read_text("utf-8"))
+        assert set(found) <= MAY_IMPORT.get(folder, set(found))
+        assert set(found).isdisjoint(MUST_NOT_IMPORT.get(folder, set()))
         at_load = {package for package, loads in found.items() if loads}
-        assert at_load.isdisjoint(MUST_NOT_LOAD.get(room, set()))
+        assert at_load.isdisjoint(MUST_NOT_LOAD.get(folder, set()))
 
 
 def test_no_file_imports_itself_in_a_circle() -> None:
