@@ -84,7 +84,7 @@ export class Factors {
  * Ids name factors within a scene, and another scene may use the same ids. Another style or seed changes the run but not
  * what the factors are made of.
  */
-const isSameScene = (one: Known, other: Known): boolean =>
+export const isSameScene = (one: Known, other: Known): boolean =>
   one.run === other.run || contents(one.features) === contents(other.features);
 
 const contents = (features: Known["features"]): string => JSON.stringify(features, ["feature", "weight"]);

@@ -153,7 +153,7 @@ export class Store {
 
   /** Requests a new scene. */
   draw(): void {
-    this.stroke.drop();
+    this.stroke.end();
     this.status.task.value = "draw";
     this.ask({ type: "analyze", ...this.draft.fields.value });
   }
@@ -258,6 +258,7 @@ export class Store {
     else if (isMine) this.onAnswer(message, buffers);
     // The transport comes last, so that the next edit contains what this message changed.
     if (!isMine || !("seq" in message)) return;
+    if (!this.painting.answered(message.seq)) this.onTooLate();
     this.transport.answered(message.seq, message.type === "frame" ? message : undefined);
     this.palette.answered(message.seq);
   };
@@ -287,19 +288,28 @@ export class Store {
       this.variations.seeds.value = message.seeds;
       this.capabilities.value = message.capabilities;
       this.status.frozen.value = message.frozen ?? false;
-      // After its own edit, the browser may already be ahead of this state.
       if (message.why !== "kept") this.clipboard.notice.value = "";
-      if (message.why === "kept" || (message.why === "edit" && isMine)) return;
+      if (message.why === "kept") return;
+      if (message.why === "edit" && isMine) {
+        // The browser may already be ahead of this state.
+        this.painting.confirm();
+        return;
+      }
       const read = readLayers(buffers, message);
       if (!read) return;
       const before = this.painting.info.value;
       this.draft.follow(before, message);
       this.pictures.follow(message.run);
       if (before?.run !== message.run) this.settings.floating = null;
-      if (before?.revision !== message.revision) this.stroke.drop();
+      // A tool knows its factor by its place.
+      if (`${before?.ids}` !== `${message.ids}`) this.stroke.end();
       const { rows, cols } = this.painting.grid;
-      if (rows !== message.rows || cols !== message.cols) this.settings.selection.value = null;
-      this.painting.take(message, message.gains, ...read);
+      if (rows !== message.rows || cols !== message.cols) {
+        this.stroke.drop();
+        this.settings.selection.value = null;
+      }
+      if (this.painting.take(message, message.gains, ...read)) this.stroke.rebase();
+      else this.onTooLate();
       this.factors.follow(message);
       if (!before) this.takeLeftFactors(message.names);
       // A reloaded page shows no hint again.
@@ -309,6 +319,11 @@ export class Store {
         this.settings.suggestSize(thing.filter(Boolean).length);
       }
     });
+  }
+
+  private onTooLate(): void {
+    this.stroke.drop();
+    this.status.say("Your last stroke came too late and is not in the picture");
   }
 
   private onFrame(frame: FrameMessage, [bytes]: readonly ArrayBufferView[]): void {

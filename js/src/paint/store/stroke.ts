@@ -67,7 +67,15 @@ export class Stroke {
     return true;
   }
 
-  /** Forgets the stroke because another scene has replaced what it changed. */
+  /** The scene under the stroke was replaced: it goes on there. */
+  rebase(): void {
+    const { current, painting } = this;
+    if (!current) return;
+    const { layers: before, gains } = painting.settled;
+    current.start = { ...current.start, before, gains };
+  }
+
+  /** Forgets the stroke. */
   drop(): void {
     this.current = this.outlines.value = null;
   }

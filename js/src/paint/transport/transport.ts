@@ -63,10 +63,10 @@ export class Transport {
     this.next();
   }
 
-  /** Sends an edit that ends a stroke, at once. */
-  commit(edit: Edit): void {
+  /** Sends an edit that ends a stroke, at once; returns its sequence number. */
+  commit(edit: Edit): number {
     this.waiting = null;
-    this.sendEdit(edit);
+    return this.sendEdit(edit);
   }
 
   /** Sends a request; its answer has the sequence number that is returned. */
@@ -132,7 +132,7 @@ export class Transport {
     this.sendEdit(waiting());
   }
 
-  private sendEdit(edit: Edit): void {
+  private sendEdit(edit: Edit): number {
     const seq = ++this.seq;
     if (!this.pending.size) this.due = this.clock.now() + this.drawMs - this.leadMs;
     this.pending.add(seq);
@@ -141,6 +141,7 @@ export class Transport {
     const content = { type: "edit", client: this.client, seq, gains, commit, revision, ...(call && { call }) };
     this.send(content, editBuffers(edit));
     this.startTimer();
+    return seq;
   }
 
   private send(content: object, buffers: ArrayBuffer[]): void {

@@ -87,15 +87,36 @@ test("an answer to another page's hello is ignored", () => {
   assert.ok(store.stroke.isActive);
 });
 
-test("a scene that arrives in the middle of a stroke ends it", () => {
+test("a stroke goes on where its scene is changed under it, and Escape restores that", () => {
   const { kernel, store } = openStore();
   kernel.state();
+  store.settings.size.value = 1;
+  const strengths = () => [...store.painting.layers.value.strengths.slice(0, 6)];
   store.stroke.begin(middle(0, 0));
   kernel.state({ revision: 2 }, 0.5);
+  assert.deepEqual(strengths(), [1, 0, 0.5, 0.5, 0.5, 0.5]);
+  store.stroke.advance([middle(0, 1)]);
+  assert.deepEqual(strengths(), [1, 0, 1, 0, 0.5, 0.5]);
+  store.stroke.end();
+  const { commit, revision } = kernel.of("edit").at(-1);
+  assert.deepEqual([commit, revision, store.status.said.value], [true, 2, ""]);
+  kernel.state({ why: "edit", client: "me", revision: 2 });
+  store.stroke.begin(middle(0, 2));
+  kernel.state({ revision: 3 }, 0.75);
+  store.stroke.cancel();
+  assert.deepEqual(strengths(), Array(6).fill(0.75));
+});
+
+test("another scene that arrives in the middle of a stroke ends it, and says so", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ features: [[], []] });
+  store.stroke.begin(middle(0, 0));
+  kernel.state({ revision: 2, run: "another", features: [[{ feature: 1, label: "", weight: 1, share: 1 }], []] }, 0.5);
   store.stroke.advance([middle(5, 5)]);
   store.stroke.end();
   assert.equal(store.painting.layers.value.strengths[0], 0.5);
   assert.equal(kernel.of("edit").length, 1);
+  assert.match(store.status.said.value, /came too late/);
 });
 
 test("in a scene with fewer factors, one that exists is picked", () => {
