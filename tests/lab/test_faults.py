@@ -201,8 +201,7 @@ def test_after_a_kernel_restart_the_painting_is_saved_and_opened_again(
     painting.notebook.restart_kernel()
     view.part("undo").click()  # whatever is asked of the kernel
     assert painting.message("lost") == (
-        "The kernel is busy with another cell, or gone. The widget goes on by itself when it is free. "
-        "If no cell is running: save the painting, re-run the cell, and open the file there."
+        "The kernel is gone. Save the painting, re-run the cell, and open the file there."
     )
     assert view.patch_changes(picture).max() == 0
     view.root.screenshot(path=screenshots / "fault-kernel-gone.png")

@@ -115,11 +115,12 @@ export class FakeBitmap {
 export function openStore(
   decode?: (bytes: Uint8Array) => Promise<FakeBitmap>,
   kernel = new FakeKernel(),
+  setTimeout: (callback: () => void) => unknown = () => 0,
 ): { kernel: FakeKernel; store: Store } {
   const make = decode ?? (async (bytes: Uint8Array) => new FakeBitmap(bytes[0] ?? -1));
   const store = new Store(kernel, {
     client: "me",
-    clock: { now: () => 0, setTimeout: () => 0, clearTimeout: () => {} },
+    clock: { now: () => 0, setTimeout, clearTimeout: () => {} },
     decode: make as unknown as (bytes: Uint8Array) => Promise<ImageBitmap>,
     loadPanels: async (source) => ({ source }),
     save: (name, mime, bytes) => kernel.saved.push([name, mime, bytes]),

@@ -29,6 +29,8 @@ export class Pictures {
   readonly shownSeq = signal(0);
   /** The file of the last final picture. The scene is in it, so that what was painted outlives the kernel. */
   readonly file = signal<Uint8Array | null>(null);
+  /** The sequence number of the last own edit in it. */
+  readonly fileSeq = signal(0);
   private nArrived = 0;
   private shown = 0;
   /** The run that the unedited picture belongs to. */
@@ -53,9 +55,11 @@ export class Pictures {
     const old = this.picture.value;
     batch(() => {
       this.picture.value = { bitmap, frame };
-      if (frame?.kind !== "preview") this.file.value = copied(bytes);
       this.change.value = frame?.change ?? null;
       if (frame?.client === this.options.client) this.shownSeq.value = max(this.shownSeq.peek(), frame.seq);
+      if (frame?.kind === "preview") return;
+      this.file.value = copied(bytes);
+      this.fileSeq.value = this.shownSeq.peek();
     });
     old?.bitmap.close();
   }

@@ -10,8 +10,10 @@ export class Status {
   readonly task = signal<"" | "draw" | "render">("");
   /** The server that has the model cannot be reached; the kernel tries again by itself. */
   readonly reconnecting = signal(false);
-  /** The kernel does not answer. */
+  /** The kernel does not answer: it is busy, or gone. */
   readonly lost = signal(false);
+  /** It is gone, and what is painted now would be lost. */
+  readonly gone = signal(false);
   readonly error = signal<{ message: string; traceback: string; retry: boolean } | null>(null);
   /** In a saved page: there is no kernel, and nothing can be changed. */
   readonly frozen = signal(false);

@@ -81,7 +81,7 @@ export class Store {
     this.status = status;
     const ask = (request: Request, buffers?: ArrayBuffer[]) => this.ask(request, buffers);
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
-    this.transport = new Transport(model, client, (lost) => this.onLost(lost), clock);
+    this.transport = new Transport(model, client, (...how) => this.onLost(...how), clock);
     this.painting = new Painting(this.transport);
     this.stroke = new Stroke(this.painting, settings, factors, () => this.isEditable, say);
     this.history = new History(ask, () => this.stroke.cancel());
@@ -140,10 +140,15 @@ export class Store {
     return () => this.sendViews(-1);
   }
 
-  /** False before there is a scene, and while a new one is drawn. */
+  /** False before there is a scene, while a new one is drawn, and when the kernel is gone. */
   get isEditable(): boolean {
-    const { task, frozen } = this.status;
-    return this.painting.info.value !== null && task.value !== "draw" && !frozen.value;
+    const { task, frozen, gone } = this.status;
+    return this.painting.info.value !== null && task.value !== "draw" && !frozen.value && !gone.value;
+  }
+
+  /** How many of the last strokes are not in the file that `savePainting` saves. */
+  get nUnsaved(): number {
+    return this.painting.steps.value.filter((seq) => seq > this.pictures.fileSeq.value).length;
   }
 
   /** Whether the painter has this capability; `unknown` is the answer before the first state arrives. */
@@ -233,9 +238,11 @@ export class Store {
     if (isShown && this.offers("prompt_notes")) untracked(() => this.notes.want(prompt, style));
   }
 
-  private onLost(lost: boolean): void {
-    this.status.lost.value = lost;
-    if (!lost) return;
+  private onLost(isLost: boolean, isGone = false): void {
+    const { lost, gone } = this.status;
+    lost.value = isLost;
+    gone.value = isLost && (isGone || gone.value);
+    if (!isLost) return;
     this.status.task.value = "";
     this.palette.forget();
     this.thumbnails.forget();

@@ -53,7 +53,8 @@ export class Transport {
   constructor(
     private readonly model: Pick<Model, "send">,
     readonly client: string,
-    private readonly onLost: (lost: boolean) => void,
+    /** `isGone`: it will not come back. */
+    private readonly onLost: (isLost: boolean, isGone?: boolean) => void,
     private readonly clock: Clock,
   ) {}
 
@@ -149,7 +150,7 @@ export class Transport {
       this.model.send(content, undefined, buffers);
     } catch {
       // A closed comm throws only in some front ends. In the others, the missing answer shows that it is closed.
-      this.declareLost();
+      this.declareLost(true);
     }
   }
 
@@ -162,11 +163,11 @@ export class Transport {
     this.timer = null;
   }
 
-  private declareLost(): void {
+  private declareLost(isGone = false): void {
     this.stopTimer();
     this.pending.clear();
     this.waiting = null;
     this.next();
-    this.onLost(true);
+    this.onLost(true, isGone);
   }
 }

@@ -39,7 +39,7 @@ function statusText(view: View, state: "lost" | "away" | "error" | "busy" | "idl
   const { store } = view;
   const frame = store.pictures.picture.value?.frame;
   if (store.status.frozen.value) return "Saved page";
-  if (state === "lost") return "Waiting for the kernel";
+  if (state === "lost") return store.status.gone.value ? "No kernel" : "Waiting for the kernel";
   if (state === "away") return "Reconnecting";
   if (state === "error") return "Not done";
   if (store.status.task.value === "draw")
@@ -70,12 +70,16 @@ function underPointer(view: View): string {
 export function Notice({ view }: { view: View }) {
   const { store } = view;
   const open = view.details.value;
-  if (store.status.lost.value)
+  if (store.status.lost.value) {
+    const n = store.nUnsaved;
     return (
       <div class="e-notice" role="alert" data-testid="lost">
         <p>
-          The kernel is busy with another cell, or gone. The widget goes on by itself when it is free. If no cell is
-          running: save the painting, re-run the cell, and open the file there.
+          {store.status.gone.value
+            ? "The kernel is gone. Save"
+            : "The kernel is busy with another cell, or gone. The widget goes on by itself when it is free. If no cell is running: save"}{" "}
+          the painting, re-run the cell, and open the file there.
+          {n > 0 && ` The last ${n > 1 ? `${n} strokes are` : "stroke is"} not in it.`}
         </p>
         {store.pictures.file.value && (
           <div class="e-actions">
@@ -86,6 +90,7 @@ export function Notice({ view }: { view: View }) {
         )}
       </div>
     );
+  }
   const error = store.status.error.value;
   const { notice, link } = store.clipboard;
   if (!error && store.status.reconnecting.value)

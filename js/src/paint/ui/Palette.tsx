@@ -128,7 +128,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         resetTo={1}
         text={gain.toFixed(2)}
         mark={seen / most}
-        disabled={store.status.frozen.value}
+        disabled={store.status.frozen.value || store.status.gone.value}
         // The margin avoids a warning for a stroke at 1.0 and for rounding.
         warn={gain * most > 1.05 * seen && "Stronger than the model itself made it: the picture may break"}
         onInput={(value) => store.painting.setGain(factor, value, false)}

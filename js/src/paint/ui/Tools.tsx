@@ -147,6 +147,7 @@ export function Brush({ store }: { store: Store }) {
             <TextButton
               title="Paste what was copied (Ctrl V)"
               testid="paste-patches"
+              disabled={!store.isEditable}
               onClick={() => store.clipboard.paste()}
             >
               Paste

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Status } from "../../../src/paint/store/status.ts";
-import { FakeBitmap, openStore } from "../fake_kernel.ts";
+import { FakeBitmap, FakeKernel, openStore } from "../fake_kernel.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
 const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
@@ -320,6 +320,51 @@ test("the last final picture is saved without the kernel, whatever comes after i
   await tick();
   store.savePainting();
   assert.deepEqual(kernel.saved, [["painting.png", "image/png", new Uint8Array([7])]]);
+});
+
+test("it is known how many strokes are not in the file of the last final picture", async () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const dab = () => {
+    store.stroke.begin(middle(0, 0));
+    store.stroke.end();
+    return kernel.of("edit").at(-1).seq;
+  };
+  const seqs = [dab(), dab(), dab()];
+  assert.equal(store.nUnsaved, 3);
+  kernel.frame(seqs[1] ?? 0, "me", 7, "final");
+  await tick();
+  assert.equal(store.nUnsaved, 1);
+  kernel.frame(seqs[2] ?? 0, "me", 8, "preview");
+  await tick();
+  assert.equal(store.nUnsaved, 1, "a preview is not saved");
+  // The final picture that follows a preview answers nobody.
+  kernel.frame(0, "", 9, "final");
+  await tick();
+  assert.equal(store.nUnsaved, 0);
+});
+
+test("without a kernel nothing is painted; while it is only busy, painting goes on", () => {
+  const kernel = new FakeKernel();
+  const timers: (() => void)[] = [];
+  const { store } = openStore(undefined, kernel, (callback) => timers.push(callback));
+  const elapse = () => timers.splice(0).forEach((callback) => void callback());
+  kernel.state();
+  store.retry();
+  elapse();
+  elapse();
+  assert.deepEqual([store.status.lost.value, store.status.gone.value, store.isEditable], [true, false, true]);
+  kernel.send = () => {
+    throw new Error("the comm is closed");
+  };
+  store.retry();
+  assert.deepEqual([store.status.lost.value, store.status.gone.value], [true, true]);
+  assert.equal(store.stroke.begin(middle(0, 0)), false);
+  elapse();
+  elapse();
+  assert.ok(store.status.gone.value, "that it does not answer says nothing new");
+  kernel.state();
+  assert.deepEqual([store.status.lost.value, store.isEditable], [false, true]);
 });
 
 test("thumbnails that an error kept from arriving are requested again", () => {
