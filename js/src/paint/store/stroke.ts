@@ -32,6 +32,11 @@ export class Stroke {
     return this.current !== null;
   }
 
+  /** Names the stroke in progress. */
+  get key(): object | null {
+    return this.current;
+  }
+
   /** False if the tool can do nothing there. */
   begin(at: Point, shape: Shape = "free", name = this.settings.tool.value): boolean {
     if (!this.isEditable() || this.current) return false;

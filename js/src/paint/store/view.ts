@@ -57,6 +57,9 @@ export class View {
     return factors.indexOf(this.solo.value) ?? factors.soloIndex.value;
   });
 
+  /** The stroke that a key has started here. */
+  private pressed: object | null = null;
+
   constructor(readonly store: Store) {}
 
   /** The factor whose drawer is open. */
@@ -93,5 +96,13 @@ export class View {
     const at = middleOf(painting.grid, this.cursor.value ?? 0);
     const isBegun = !stroke.isActive && stroke.begin(at, shape);
     if (!isBegun || !(hold || TOOLS[settings.tool.value].drags)) stroke.end();
+    this.pressed = stroke.key;
+  }
+
+  /** Ends the use of the keyboard, and the stroke that a key has started here: nothing else may end it. */
+  leaveKeys(): void {
+    this.cursor.value = null;
+    const { stroke } = this.store;
+    if (this.pressed === stroke.key) stroke.end();
   }
 }

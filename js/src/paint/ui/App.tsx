@@ -29,6 +29,7 @@ export class App extends Component<{ view: View; el: HTMLElement }> {
 
   override componentWillUnmount(): void {
     this.stop.abort();
+    this.props.view.leaveKeys();
   }
 
   override render() {

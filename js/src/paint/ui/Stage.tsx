@@ -2,7 +2,6 @@
 
 import { effect } from "@preact/signals-core";
 import { round } from "../../shared/numbers.ts";
-import { put } from "../../shared/signals.ts";
 import { changeOf } from "../store/grid.ts";
 import type { View } from "../store/view.ts";
 import { TOOLS } from "../tools/index.ts";
@@ -38,7 +37,7 @@ export function Stage({ view }: { view: View }) {
         role="application"
         aria-label={`Painting grid, ${rows} by ${cols} patches. Arrow keys move, Space paints, question mark lists the keys.`}
         aria-description={tip}
-        onBlur={put(view.cursor, null)}
+        onBlur={() => view.leaveKeys()}
       />
       {tip && (
         <span class="e-tag e-tip" data-testid="tip" aria-hidden="true">

@@ -46,7 +46,9 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     if (event.pointerId !== painting) return;
     flush();
     painting = null;
-    store.stroke.end();
+    // The system took the pointer for a gesture of its own, or saw that it was the palm: nobody meant to paint.
+    if (event.type === "pointercancel") store.stroke.cancel();
+    else store.stroke.end();
     if (event.pointerType !== "mouse") view.hover.value = null;
   };
 
@@ -55,7 +57,7 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     (event) => {
       if (event.button !== 0 || painting !== null) return;
       canvas.focus({ preventScroll: true });
-      view.cursor.value = null;
+      view.leaveKeys();
       const point = pointOf(event);
       view.hover.value = point;
       const held = { shift: event.shiftKey, alt: event.altKey };
@@ -90,5 +92,8 @@ export function listenToPointer(canvas: HTMLCanvasElement, view: View, signal: A
     },
     { signal },
   );
-  signal.addEventListener("abort", () => cancelAnimationFrame(frame));
+  signal.addEventListener("abort", () => {
+    flush();
+    if (painting !== null) store.stroke.end();
+  });
 }
