@@ -26,6 +26,9 @@ export class Files {
   readonly sheet = signal<{ name: string; url: string; keep: () => void } | null>(null);
   /** The file that the kernel is making. */
   readonly making = signal<FileForm | null>(null);
+  /** The sequence numbers of the last requests for a file and for a film. */
+  private fileSeq = 0;
+  private filmSeq = 0;
 
   constructor(
     private readonly ask: (request: Request) => number,
@@ -46,12 +49,19 @@ export class Files {
 
   want(form: FileForm, factor = 0): void {
     this.making.value = form;
-    this.ask({ type: "export", form, factor });
+    this.fileSeq = this.ask({ type: "export", form, factor });
   }
 
   wantFilm(step: number, form: FilmForm = this.filmForms[0]): void {
     if (form === this.filmForms[0]) this.film.value = { step, nDrawn: 0, n: 0 };
-    this.ask({ type: "film", step, form });
+    this.filmSeq = this.ask({ type: "film", step, form });
+  }
+
+  /** A request failed; `isIt` says of a sequence number whether that may be its own. */
+  fail(isIt: (seq: number) => boolean): void {
+    const film = this.film.value;
+    if (isIt(this.fileSeq)) this.making.value = null;
+    if (film && !film.url && isIt(this.filmSeq)) this.stopFilm();
   }
 
   readonly stopFilm = (): void => {

@@ -16,6 +16,8 @@ export class Palette {
   readonly source = signal<SourceScene | null>(null);
   /** The prompt whose factors have been requested. */
   readonly fetching = signal("");
+  /** The sequence number of that request. */
+  private fetchSeq = 0;
   private queue: Change[] = [];
   /** The sequence number of the change that has not been answered yet. */
   private pending: number | null = null;
@@ -51,7 +53,12 @@ export class Palette {
   /** Requests the factors of a prompt's picture, or of the scene in a file; if both are empty, the source is closed. */
   borrowFrom(prompt: string, file = "", bytes: ArrayBuffer[] = []): void {
     this.fetching.value = prompt;
-    this.ask({ type: "borrow_source", prompt, file }, bytes);
+    this.fetchSeq = this.ask({ type: "borrow_source", prompt, file }, bytes);
+  }
+
+  /** A request failed; `isIt` says of a sequence number whether that may be its own. */
+  fail(isIt: (seq: number) => boolean): void {
+    if (isIt(this.fetchSeq)) this.fetching.value = "";
   }
 
   receiveSource(source: SourceScene | null): void {

@@ -35,8 +35,9 @@ export class Pictures {
   private shown = 0;
   /** The run that the unedited picture belongs to. */
   private run: string | null = null;
-  /** The sequence number of the request for the unedited picture; null before there is one. */
-  private requested: number | null = null;
+  /** Whether the unedited picture is on its way or here, and the sequence number of the last request for it. */
+  private isRequested = false;
+  private requested = -1;
   /** Answers up to this sequence number belong to an earlier run. */
   private outdated = -1;
 
@@ -66,7 +67,9 @@ export class Pictures {
 
   /** Requests the unedited picture, once per run. */
   wantUnedited(): void {
-    if (this.run !== null) this.requested ??= this.options.ask({ type: "original" });
+    if (this.run === null || this.isRequested) return;
+    this.isRequested = true;
+    this.requested = this.options.ask({ type: "original" });
   }
 
   /** Shows the unedited picture. In a saved page it arrives without a request. */
@@ -87,15 +90,21 @@ export class Pictures {
   follow(run: string): void {
     if (run === this.run) return;
     this.run = run;
-    this.outdated = this.requested ?? this.outdated;
-    this.requested = null;
+    this.outdated = this.requested;
+    this.isRequested = false;
     this.unedited.peek()?.close();
     this.unedited.value = null;
   }
 
-  /** The kernel is lost: a request that has not been answered has to be sent again. */
+  /** A request failed; `isIt` says of a sequence number whether that may be its own. */
+  fail(isIt: (seq: number) => boolean): void {
+    if (isIt(this.comparison.peek()?.seq ?? 0)) this.compare(null);
+    this.forget();
+  }
+
+  /** The kernel is lost, or fails: a request that has not been answered has to be sent again. */
   forget(): void {
-    if (!this.unedited.peek()) this.requested = null;
+    this.isRequested = this.unedited.peek() !== null;
   }
 
   /** Requests the picture with only the strongest feature of a factor; null ends the comparison. */

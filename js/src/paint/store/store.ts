@@ -3,6 +3,7 @@
 import { batch, effect, signal, untracked } from "@preact/signals-core";
 import { readLayers } from "../transport/buffers.ts";
 import type {
+  ConnectionMessage,
   ErrorMessage,
   FrameMessage,
   KernelMessage,
@@ -69,6 +70,8 @@ export class Store {
   private readonly transport: Transport;
   private readonly stops: (() => void)[] = [];
   private nViews = 0;
+  /** The sequence number of the last request for a new scene. */
+  private drawSeq = 0;
 
   constructor(
     private readonly model: Model,
@@ -180,7 +183,9 @@ export class Store {
   }
 
   private ask(request: Request, buffers?: ArrayBuffer[]): number {
-    return this.transport.request(request, buffers);
+    const seq = this.transport.request(request, buffers);
+    if (request.type === "analyze" || request.type === "vary") this.drawSeq = seq;
+    return seq;
   }
 
   private sendViews(change = 0): void {
@@ -260,7 +265,7 @@ export class Store {
     else if (message.type === "error") this.onError(message, isMine);
     else if (message.type === "icon") this.thumbnails.receive(message);
     else if (message.type === "status") this.status.task.value = message.busy ? message.task || "render" : "";
-    else if (message.type === "connection") this.status.reconnecting.value = message.state === "reconnecting";
+    else if (message.type === "connection") this.onServer(message.state);
     else if (message.type === "views") this.sendViews();
     else if (isMine) this.onAnswer(message, buffers);
     // The transport comes last, so that the next edit contains what this message changed.
@@ -338,15 +343,33 @@ export class Store {
     if (bytes) void this.pictures.show(bytes, frame);
   }
 
-  private onError({ message, traceback, retry }: ErrorMessage, isMine: boolean): void {
+  private onServer(state: ConnectionMessage["state"]): void {
+    const { reconnecting } = this.status;
+    const isBack = reconnecting.value && state === "connected";
+    reconnecting.value = state === "reconnecting";
+    if (!isBack) return;
+    // What failed while it was away, the kernel does not say.
+    this.onFailed(() => true);
+    this.thumbnails.retry();
+  }
+
+  private onError({ client, seq, message, traceback, retry }: ErrorMessage, isMine: boolean): void {
     batch(() => {
-      if (isMine) this.draft.refuse(this.painting.info.value);
       this.status.fail(message, traceback, retry);
-      this.status.task.value = this.palette.fetching.value = "";
-      this.pictures.compare(null);
-      // One that failed has to be requested again.
+      if (isMine) {
+        this.draft.refuse(this.painting.info.value);
+        if (seq === this.drawSeq) this.status.task.value = "";
+      }
+      // An error in the background does not say what it answers.
+      if (isMine || !client) this.onFailed((one) => !client || one === seq);
       this.thumbnails.forget();
-      this.files.making.value = this.files.film.value = null;
     });
+  }
+
+  /** A request failed; `isIt` says of a sequence number whether that may be its own. */
+  private onFailed(isIt: (seq: number) => boolean): void {
+    this.palette.fail(isIt);
+    this.files.fail(isIt);
+    this.pictures.fail(isIt);
   }
 }

@@ -36,4 +36,11 @@ export class Thumbnails {
     this.requested.clear();
     for (const key of Object.keys(this.urls.peek())) this.requested.add(key);
   }
+
+  /** Requests again what has not arrived. */
+  retry(): void {
+    const keys = [...this.requested];
+    this.forget();
+    this.request(keys);
+  }
 }

@@ -87,7 +87,7 @@ function tagOf({ store, holding, compare }: View): string {
   const comparison = store.pictures.comparison.value;
   const change = compare.value === "difference" && store.pictures.change.value;
   const info = store.painting.info.value;
-  if (holding.value) return "Unedited";
+  if (holding.value) return store.pictures.unedited.value ? "Unedited" : "Waiting for the unedited picture…";
   if (comparison) {
     const top = info?.features[comparison.factor]?.[0];
     const name = `${info?.names[comparison.factor]}: only ${top?.label || "feature"} #${top?.feature}`;

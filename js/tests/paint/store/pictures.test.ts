@@ -74,6 +74,30 @@ test("the unedited picture is requested again if the kernel was lost before it a
   assert.equal(kernel.of("original").length, 2);
 });
 
+test("the unedited picture is requested again if that failed", () => {
+  const { kernel, store } = setUp();
+  const fails = (client: string, seq: number) =>
+    kernel.say({ type: "error", client, seq, message: "no", traceback: "", retry: false });
+  store.pictures.wantUnedited();
+  fails("", 0);
+  store.pictures.wantUnedited();
+  assert.equal(kernel.of("original").length, 2);
+  fails("me", kernel.of("original")[1].seq);
+  store.pictures.wantUnedited();
+  assert.equal(kernel.of("original").length, 3);
+});
+
+test("an answer that comes after all is not shown in another run", async () => {
+  const { kernel, store } = setUp();
+  store.pictures.wantUnedited();
+  const { seq } = kernel.of("original")[0];
+  store.pictures.forget();
+  kernel.state({ revision: 3, run: "another run" });
+  kernel.say({ type: "original", client: "me", seq }, bytes(7));
+  await tick();
+  assert.equal(store.pictures.unedited.value, null);
+});
+
 test("the difference from the unedited picture comes from the last answer or final frame", async () => {
   const { kernel, store, answer } = setUp();
   const { change } = store.pictures;

@@ -379,6 +379,71 @@ test("thumbnails that an error kept from arriving are requested again", () => {
   );
 });
 
+test("when the server is back, what has not arrived is requested again", () => {
+  const { kernel, store } = openStore();
+  kernel.state({ icons: ["k0", "k1"] });
+  store.thumbnails.request(["feature 5"]);
+  kernel.say({ type: "icon", key: "k1", url: "data:," });
+  store.pictures.wantUnedited();
+  store.files.want("gif");
+  store.files.wantFilm(0);
+  store.palette.borrowFrom("a lion");
+  kernel.say({ type: "connection", state: "connected" });
+  assert.equal(kernel.of("icons").length, 2, "it was not away");
+  kernel.say({ type: "connection", state: "reconnecting" });
+  kernel.say({ type: "connection", state: "connected" });
+  assert.deepEqual(kernel.of("icons").at(-1).keys, ["k0", "feature 5"]);
+  kernel.state({ revision: 2, icons: ["k0", "k1"] });
+  assert.equal(kernel.of("icons").length, 3);
+  store.pictures.wantUnedited();
+  assert.equal(kernel.of("original").length, 2);
+  assert.deepEqual([store.files.making.value, store.files.film.value, store.palette.fetching.value], [null, null, ""]);
+});
+
+test("an error resets only what it answers; one that does not say so resets what it may be", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  const fails = (client: string, seq: number) =>
+    kernel.say({ type: "error", client, seq, message: "no", traceback: "", retry: false });
+  const state = () => [
+    store.status.task.value,
+    store.files.making.value,
+    store.files.film.value !== null,
+    store.palette.fetching.value,
+    store.pictures.comparison.value !== null,
+  ];
+  const ask = () => {
+    store.files.want("gif");
+    store.files.wantFilm(0);
+    store.palette.borrowFrom("a lion");
+    store.pictures.compare(0);
+    store.draw();
+  };
+  ask();
+  const seqOf = (type: string) => kernel.of(type).at(-1).seq;
+  fails("another page", seqOf("analyze"));
+  store.palette.change("rename", { factor: 0, name: "tree" });
+  fails("me", seqOf("palette"));
+  assert.deepEqual(state(), ["draw", "gif", true, "a lion", true]);
+  fails("me", seqOf("analyze"));
+  assert.deepEqual(state(), ["", "gif", true, "a lion", true]);
+  fails("me", seqOf("export"));
+  fails("me", seqOf("borrow_source"));
+  assert.deepEqual(state(), ["", null, true, "", true]);
+  fails("me", seqOf("top"));
+  assert.equal(kernel.of("stop_film").length, 0);
+  fails("me", seqOf("film"));
+  assert.deepEqual(state(), ["", null, false, "", false]);
+  assert.equal(kernel.of("stop_film").length, 1, "the kernel draws it no longer");
+  ask();
+  fails("", 0);
+  assert.deepEqual(state(), ["draw", null, false, "", false]);
+  assert.equal(kernel.of("stop_film").length, 2);
+  store.files.film.value = { step: 0, nDrawn: 2, n: 2, url: "data:," };
+  fails("", 0);
+  assert.ok(store.files.film.value, "it is drawn already");
+});
+
 test("retry requests the picture again", () => {
   const { kernel, store } = openStore();
   store.retry();
