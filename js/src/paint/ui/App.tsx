@@ -79,10 +79,11 @@ function Widget({ view }: { view: View }) {
         </div>
         <Notice view={view} />
         {all && <Footer view={view} />}
-        {view.help.value && <Late part="Keys" view={view} />}
         {store.files.program.value !== null && <Late part="Program" view={view} />}
         {store.files.sheet.value && <Late part="Sheet" view={view} />}
         {store.files.film.value && <Late part="Film" view={view} />}
+        {/* The last one is on top, and this one can be opened over the others. */}
+        {view.help.value && <Late part="Keys" view={view} />}
       </div>
     </div>
   );

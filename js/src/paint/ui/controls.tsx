@@ -101,8 +101,8 @@ type FieldProps = Omit<ComponentProps<"input">, "value" | "label" | "type" | "ro
  * in is in force, and comes back on Escape, when the field is left, and when the kernel refuses what was entered.
  */
 export class Field extends Component<FieldProps> {
-  private static count = 0;
-  private readonly id = `e-note-${++Field.count}`;
+  /** Random, because every widget of a page evaluates this file for itself. */
+  private readonly id = `e${Math.random()}`;
   /** What was typed, until it is entered; null if nothing was. */
   private typed: string | null = null;
   /** What was in force before that. */
@@ -230,6 +230,17 @@ interface OverProps {
   children: ComponentChildren;
 }
 
+/**
+ * Makes all of the card inert but the sheet on top, which is the last one; without a sheet, all of it can be used. Returns
+ * that sheet.
+ */
+export function cover(card: Pick<Element, "children">, closed?: Element): HTMLElement | undefined {
+  const parts = [...card.children] as HTMLElement[];
+  const top = parts.filter((part) => part.matches(".e-keys") && part !== closed).at(-1);
+  for (const part of parts) part.inert = !!top && part !== top;
+  return top;
+}
+
 /** A sheet over the widget that can be closed. It takes the focus from the control that opened it, and gives it back. */
 export class Over extends Component<OverProps> {
   private readonly sheet = createRef<HTMLElement>();
@@ -237,9 +248,11 @@ export class Over extends Component<OverProps> {
 
   override componentDidMount(): void {
     const sheet = this.sheet.current;
-    // Somebody who has left the widget meanwhile keeps the focus.
-    if (!sheet?.closest(".ember-paint:focus-within")) return;
+    if (!sheet?.parentElement) return;
+    const isUsed = sheet.closest(".ember-paint:focus-within");
     this.opener = (sheet.getRootNode() as Document).activeElement as HTMLElement;
+    // Somebody who has left the widget meanwhile keeps the focus.
+    if (cover(sheet.parentElement) !== sheet || !isUsed) return;
     sheet.focus({ preventScroll: true });
     // The second call is for a sheet that is higher than the window: it shows its top, where the first button is.
     reveal(sheet);
@@ -247,7 +260,11 @@ export class Over extends Component<OverProps> {
   }
 
   override componentWillUnmount(): void {
-    if (this.sheet.current?.matches(":focus-within")) this.opener?.focus();
+    const sheet = this.sheet.current;
+    if (!sheet?.parentElement) return;
+    const isUsed = sheet.matches(":focus-within");
+    const next = cover(sheet.parentElement, sheet) ?? this.opener;
+    if (isUsed) next?.focus();
   }
 
   override render({ label, testid, class: kind = "", isTitled, onClose, children }: OverProps) {
