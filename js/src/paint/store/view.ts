@@ -1,13 +1,13 @@
 /** The state of one view: a widget can be shown in several places. */
 
 import { computed, type Signal, signal } from "@preact/signals-core";
-import { clamp, floor } from "../../shared/numbers.ts";
+import { abs, clamp, floor } from "../../shared/numbers.ts";
 import { middleOf, type Point } from "../tools/brush.ts";
 import { TOOLS } from "../tools/index.ts";
 import type { Shape } from "../tools/tool.ts";
 import type { SceneInfo } from "../transport/messages.ts";
 import type { FactorKey } from "./factors.ts";
-import { colOf, patchOf, rowOf } from "./grid.ts";
+import { colOf, patchOf, rowOf, strongestAt } from "./grid.ts";
 import type { Store } from "./store.ts";
 
 /** The tint's opacity at first: low, so that the picture keeps its colours. */
@@ -48,6 +48,8 @@ export class View {
   readonly hover = signal<Point | null>(null);
   /** The patch where the cursor of the arrow keys is, while they are used. */
   readonly cursor = signal<number | null>(null);
+  /** Where it is and what is there, for a screen reader. */
+  readonly spoken = signal("");
   readonly steps = signal<StepChoice | null>(null);
   /** The only factor to show while the pointer is over its row. */
   readonly solo = signal<FactorKey | null>(null);
@@ -84,6 +86,17 @@ export class View {
     this.hover.value = null;
     this.cursor.value = patchOf(grid, row, col);
     stroke.advance([middleOf(grid, this.cursor.value)]);
+    if (painting.info.value)
+      this.spoken.value = `Row ${row}, column ${col}, ${this.factorAt(this.cursor.value) || "no factor"}`;
+  }
+
+  /** The name of the factor that is strongest at a patch, and how strong it is; "" if there is hardly any. */
+  factorAt(patch: number): string {
+    const { painting } = this.store;
+    const [layers, gains] = [painting.layers.value, painting.gains.value];
+    const factor = strongestAt(layers, patch, gains) ?? 0;
+    const strength = (layers.strengths[patch * layers.nFactors + factor] ?? 0) * (gains[factor] ?? 1);
+    return abs(strength) > 0.05 ? `${painting.info.value?.names[factor]} ${strength.toFixed(2)}` : "";
   }
 
   /**
@@ -102,6 +115,7 @@ export class View {
   /** Ends the use of the keyboard, and the stroke that a key has started here: nothing else may end it. */
   leaveKeys(): void {
     this.cursor.value = null;
+    this.spoken.value = "";
     const { stroke } = this.store;
     if (this.pressed === stroke.key) stroke.end();
   }

@@ -1,6 +1,6 @@
 /** The time of the last picture, the factor under the pointer, and errors. */
 
-import { abs, round } from "../../shared/numbers.ts";
+import { round } from "../../shared/numbers.ts";
 import { put, toggle } from "../../shared/signals.ts";
 import { colOf, rowOf } from "../store/grid.ts";
 import type { Store } from "../store/store.ts";
@@ -51,20 +51,10 @@ function statusText(view: View, state: "lost" | "away" | "error" | "busy" | "idl
 }
 
 function underPointer(view: View): string {
-  const { store } = view;
   const { target } = view;
-  const { grid } = store.painting;
+  const { grid } = view.store.painting;
   const patch = target && patchAt(grid, target);
-  const info = store.painting.info.value;
-  if (patch === null || !info) return "";
-  const { strengths, nFactors } = store.painting.layers.value;
-  let [best, most] = [-1, 0.05];
-  for (let f = 0; f < nFactors; f++) {
-    const strength = (strengths[patch * nFactors + f] ?? 0) * (store.painting.gains.value[f] ?? 1);
-    if (abs(strength) > abs(most)) [best, most] = [f, strength];
-  }
-  const place = `${rowOf(grid, patch)}, ${colOf(grid, patch)}`;
-  return best < 0 ? place : `${place}  ${info.names[best]} ${most.toFixed(2)}`;
+  return patch === null ? "" : `${rowOf(grid, patch)}, ${colOf(grid, patch)}  ${view.factorAt(patch)}`;
 }
 
 export function Notice({ view }: { view: View }) {

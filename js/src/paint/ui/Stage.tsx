@@ -49,6 +49,7 @@ export function Stage({ view }: { view: View }) {
       <span class="e-tag e-tip e-words" data-testid="said" role="status">
         {said}
       </span>
+      <Spoken view={view} />
       {view.compare.value === "split" && (
         <input
           type="range"
@@ -72,6 +73,13 @@ export function Stage({ view }: { view: View }) {
     </div>
   );
 }
+
+// A component of its own, so that the stage is not redrawn with every move of the cursor.
+const Spoken = ({ view }: { view: View }) => (
+  <span class="e-spoken" aria-live="polite" data-testid="spoken">
+    {view.spoken.value}
+  </span>
+);
 
 /** Until the first stroke: what to do with the current tool. */
 function tipOf({ store }: View): string {

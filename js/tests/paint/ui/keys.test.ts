@@ -77,6 +77,27 @@ test("arrows move the cursor within the grid, Space paints one dab there", () =>
   assert.equal(store.stroke.isActive, false);
 });
 
+test("a screen reader is told where the arrows lead, and what is there; nothing else changes that", () => {
+  const { kernel, store, view, press } = setUp();
+  kernel.state({ gains: [1, 2], revision: 2 });
+  store.settings.size.value = 1;
+  store.painting.layers.value.strengths.set([0.3, -0.5], 2 * 17);
+  view.cursor.value = 1;
+  press("ArrowDown");
+  assert.equal(view.spoken.value, "Row 1, column 1, tree -1.00");
+  press(" ");
+  assert.equal(view.spoken.value, "Row 1, column 1, tree -1.00");
+  store.painting.layers.value.strengths.fill(0, 0, 2);
+  press("ArrowUp");
+  press("ArrowLeft");
+  assert.equal(view.spoken.value, "Row 0, column 0, no factor");
+  view.leaveKeys();
+  assert.equal(view.spoken.value, "");
+  const early = new View(openStore().store);
+  early.moveCursor(0, 1);
+  assert.equal(early.spoken.value, "", "there is no scene yet");
+});
+
 test("with the move tool Space starts, arrows move, Space ends", () => {
   const { kernel, store, view, press } = setUp();
   kernel.state({ revision: 2 }, 0);
