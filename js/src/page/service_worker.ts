@@ -1,7 +1,9 @@
 /**
  * Keeps the page's files, so that it opens without a network from the second visit on, and adds the two headers that a
  * browser wants before it lets a page use several threads: a static host such as GitHub Pages cannot be told to send them.
+ * What else lies in the page's folder or below it is left to the browser.
  */
+import { askedFor } from "./own_files.ts";
 
 interface Waits extends Event {
   waitUntil(promise: Promise<unknown>): void;
@@ -24,7 +26,7 @@ const BASE = new URL(".", scope.location.href).href;
 /** Caches of this page, whatever its version; another page of the same site has others. */
 const OURS = `ember-page ${BASE} `;
 const CACHE = OURS + VERSION;
-/** What the page had before this service worker was there. All else is kept when it is fetched. */
+/** What the page had before this service worker was there. Its other files are kept when they are fetched. */
 const FIRST = ["page.js", "paint.css", "page.css", "scene.png"];
 
 listen<Waits>("install", (event) => {
@@ -47,13 +49,20 @@ listen<Waits>("activate", (event) => {
 
 listen<Fetches>("fetch", (event) => {
   const { request } = event;
-  if (request.method === "GET" && request.url.startsWith(BASE)) event.respondWith(answer(request));
+  const what = askedFor(request, BASE);
+  if (what === "page") event.respondWith(page());
+  if (what === "file") event.respondWith(file(request.url));
 });
 
-/** The page itself comes from the network while there is one, so that a new version is seen; all else from the cache. */
-async function answer(request: Request): Promise<Response> {
+/** One of the page's files, from the cache. A new version of the page has a cache of its own. */
+async function file(url: string): Promise<Response> {
   const cache = await caches.open(CACHE);
-  if (request.mode !== "navigate") return isolated((await cache.match(request.url)) ?? (await fetched(request.url)));
+  return isolated((await cache.match(url)) ?? (await fetched(url)));
+}
+
+/** The page itself comes from the network while there is one, so that a new version is seen. */
+async function page(): Promise<Response> {
+  const cache = await caches.open(CACHE);
   try {
     return isolated(await fetched(BASE));
   } catch (fault) {
