@@ -3,19 +3,23 @@
  * the one of notebooks, file by file: paint.js, panels.js and paint.css.
  */
 import type { Model } from "../paint/transport/messages.ts";
-import { forgetScene, keepScene, keptScene } from "./kept_scene.ts";
+import { forgetScene, keepScene, keepTools, keptScene, keptTools } from "./kept_scene.ts";
 import type { Engine, FromWorker, ToWorker } from "./protocol.ts";
 import { startService } from "./service.ts";
 
 type Listener = (content: unknown, buffers: readonly DataView[]) => void;
 
-/** The widget's model, as a notebook would give it: messages go to the worker and come from there. */
+/**
+ * The widget's model, as a notebook would give it: messages go to the worker and come from there. Traits that the widget
+ * saves, which say how the tools were left, go to `save`.
+ */
 class PageModel implements Model {
   private readonly listeners = new Set<Listener>();
 
   constructor(
     private readonly worker: Worker,
     private readonly traits: Map<string, unknown>,
+    private readonly save: (traits: Readonly<Record<string, unknown>>) => void,
   ) {}
 
   get(name: string): unknown {
@@ -26,7 +30,9 @@ class PageModel implements Model {
     this.traits.set(name, value);
   }
 
-  save_changes(): void {}
+  save_changes(): void {
+    this.save(Object.fromEntries(this.traits));
+  }
 
   send(content: unknown, _callbacks?: unknown, buffers: ArrayBuffer[] = []): void {
     post(this.worker, { kind: "message", content, buffers }, buffers);
@@ -103,12 +109,12 @@ async function open(): Promise<void> {
     if (data.kind === "progress") element<HTMLProgressElement>("bar").value = data.loaded / data.total;
     else if (data.kind === "drawing") element("doing").textContent = "Drawing the first picture";
     else if (data.kind === "message") model?.receive(data.content, data.buffers);
-    else if (data.kind === "scene") void keepScene(key, data.file).then(() => showAgain(key));
+    else if (data.kind === "scene") void keepScene(key, data.kept).then(() => showAgain(key));
     else if (data.kind === "failed") fail(data.message);
     else void show(data.engine);
   };
 
-  const kept = await keptScene(key);
+  const [kept, tools] = await Promise.all([keptScene(key), keptTools(key)]);
   const [scene, panels] = await Promise.all([kept ?? bytes(at("scene.png")), text(at("panels.js"))]);
   if (kept) showAgain(key);
   const cpu = new URLSearchParams(location.search).has("cpu");
@@ -116,7 +122,8 @@ async function open(): Promise<void> {
 
   const show = async (engine: Engine): Promise<void> => {
     const { default: make } = await import(at("paint.js"));
-    model = new PageModel(worker, new Map([["_panel", "all"]]));
+    const traits = new Map(Object.entries({ ...tools, _panel: "all" }));
+    model = new PageModel(worker, traits, (changed) => void keepTools(key, changed));
     const widget = make();
     await widget.initialize({ model });
     element("start").hidden = true;

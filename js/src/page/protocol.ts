@@ -1,5 +1,7 @@
 /** The messages between the page and its worker: types only. Messages of the widget travel inside as they are. */
 
+import type { Kept } from "./kernel/kernel.ts";
+
 export type ToWorker =
   | {
       readonly kind: "start";
@@ -7,8 +9,8 @@ export type ToWorker =
       readonly base: string;
       /** The text of panels.js. */
       readonly panels: string;
-      /** The file of the scene to begin with. */
-      readonly scene: Uint8Array<ArrayBuffer>;
+      /** What to begin with: the file of a scene, or what was painted before a reload. */
+      readonly scene: Uint8Array<ArrayBuffer> | Kept;
       /** Do not use WebGPU, even if there is one. */
       readonly cpu: boolean;
     }
@@ -26,6 +28,6 @@ export type FromWorker =
   | { readonly kind: "drawing" }
   | { readonly kind: "ready"; readonly engine: Engine }
   | { readonly kind: "message"; readonly content: unknown; readonly buffers: readonly Uint8Array<ArrayBuffer>[] }
-  /** The scene after an edit, as a file to go on from after a reload. */
-  | { readonly kind: "scene"; readonly file: Uint8Array<ArrayBuffer> }
+  /** The painting after an edit, to go on from after a reload. */
+  | { readonly kind: "scene"; readonly kept: Kept }
   | { readonly kind: "failed"; readonly message: string };

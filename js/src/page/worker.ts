@@ -4,10 +4,6 @@ import type { Send } from "./kernel/replies.ts";
 import { transform } from "./model/factors.ts";
 import { openPainter } from "./model/open.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
-import { toJson } from "./scene/file.ts";
-
-/** How long nothing must change before the scene is written down for the next visit. */
-const REST_MS = 400;
 
 const say = (message: FromWorker, transfer: Transferable[] = []): void =>
   (self as unknown as Worker).postMessage(message, transfer);
@@ -31,22 +27,15 @@ async function start({ base, panels, scene, cpu }: ToWorker & { kind: "start" })
   const { painter, runtime } = await openPainter({ model: folder, runtime: folder }, progress, cpu ? "wasm" : null);
   const send: Send = (content, buffers = []) => {
     say({ kind: "message", content, buffers });
-    // A state that answers no greeting says that the scene has changed.
-    if (content.type === "state" && (content.why === "edit" || content.why === "scene")) keepScene();
+    // A state that answers no greeting says that the scene has changed. It is kept at once, as it is: a page that is being
+    // reloaded waits for nothing.
+    if (content.type === "state" && (content.why === "edit" || content.why === "scene")) {
+      const kept = running?.kept();
+      if (kept) say({ kind: "scene", kept });
+    }
   };
   say({ kind: "drawing" });
   running = kernel(painter, { panels, scene, transform, send });
   await running.opened;
   say({ kind: "ready", engine: { kind: painter.graphs.backend, threads: runtime.threads } });
-}
-
-let rest: ReturnType<typeof setTimeout> | undefined;
-
-/** Sends the scene to where it survives a reload. */
-function keepScene(): void {
-  clearTimeout(rest);
-  rest = setTimeout(async () => {
-    const scene = running?.scene();
-    if (scene) say({ kind: "scene", file: await toJson(scene) });
-  }, REST_MS);
 }

@@ -6,13 +6,20 @@
 
 import { Cancelled, type Painter } from "../model/painter.ts";
 import type { Bytes } from "../scene/bytes.ts";
-import type { Scene } from "../scene/scene.ts";
-import { NewScene, type Wanted } from "./new_scenes.ts";
+import { Scene, type SceneFields } from "../scene/scene.ts";
+import type { State } from "./history.ts";
+import { checkScene, NewScene, type Wanted } from "./new_scenes.ts";
 import { rendered } from "./queries.ts";
 import type { Transform } from "./refit.ts";
 import { NO_SENDER, type Send, sentenceOf } from "./replies.ts";
 import { type Buffers, readScene, receive, senderOf } from "./requests.ts";
-import { Session } from "./session.ts";
+import { newState, Session } from "./session.ts";
+
+/** A painting as plain values, which a browser can keep: sliders are not multiplied in, so that they can be set back. */
+export interface Kept {
+  readonly painted: SceneFields;
+  readonly gains: Float32Array;
+}
 
 export interface KernelOptions {
   /** The text of panels.js. */
@@ -21,8 +28,8 @@ export interface KernelOptions {
   readonly send: Send;
   /** How strong factors are in a picture; see js/src/page/model/factors.ts. */
   readonly transform: Transform;
-  /** A file with the scene that is shown first; without one, a new scene is made. */
-  readonly scene?: Bytes;
+  /** The scene that is shown first, as a file or as it was kept; without one, a new scene is made. */
+  readonly scene?: Bytes | Kept;
   /** What that new scene is of. */
   readonly wanted?: Wanted;
   /** How long nothing new must come before a stroke is over. */
@@ -34,14 +41,14 @@ export interface Kernel {
   receive(content: unknown, buffers?: Buffers): void;
   /** Resolves when the first picture is drawn, or could not be; the front end then says why. */
   readonly opened: Promise<void>;
-  /** The scene as it is drawn, its sliders multiplied in; null as long as there is none. */
-  scene(): Scene | null;
+  /** The painting, to go on from later; null as long as there is none. */
+  kept(): Kept | null;
 }
 
 /** Starts a kernel. It draws its first scene at once, and answers until there is one that it does. */
 export function kernel(model: Painter, options: KernelOptions): Kernel {
   const painter = oneAtATime(model);
-  const { send, panels, scene: file, wanted = {} } = options;
+  const { send, panels, scene: given, wanted = {} } = options;
   const hellos = new Map<string, unknown>();
   let session: Session | null = null;
   let fault: unknown = null;
@@ -49,20 +56,25 @@ export function kernel(model: Painter, options: KernelOptions): Kernel {
   async function open(): Promise<void> {
     fault = null;
     try {
-      const request = file ? null : NewScene.checked(wanted, painter);
-      const scene = request ? await request.madeBy(painter) : await readScene(file as Bytes, painter);
-      const opened = new Session(
-        { ...options, painter },
-        scene,
-        await rendered(painter, scene),
-        request?.nFactors ?? null,
-      );
+      const state = await firstState();
+      const opened = new Session({ ...options, painter }, state, await rendered(painter, state.scene));
       session = opened;
       for (const hello of hellos.values()) void receive(opened, hello, []);
     } catch (why) {
       fault = why ?? new Error("the page could not be opened");
       sendStatus();
     }
+  }
+
+  async function firstState(): Promise<State> {
+    if (given instanceof Uint8Array) return newState(await readScene(given, painter), null);
+    if (given) {
+      const painted = new Scene(given.painted);
+      checkScene(painted, painter);
+      return newState(painted, null).with(painted, given.gains);
+    }
+    const request = NewScene.checked(wanted, painter);
+    return newState(await request.madeBy(painter), request.nFactors);
   }
 
   function sendStatus(): void {
@@ -88,7 +100,7 @@ export function kernel(model: Painter, options: KernelOptions): Kernel {
       if (session) void receive(session, content, buffers);
       else answer(content);
     },
-    scene: () => session?.drawn ?? null,
+    kept: () => session?.kept ?? null,
   };
 }
 

@@ -44,9 +44,7 @@ type Task = StatusMessage["task"];
 export class Session {
   readonly queries: Queries;
   readonly history: History;
-  private state: State;
   private revision = 0;
-  private picture: Picture;
   /** The state that `picture` shows. */
   private pictured: State;
   private shown: FrameMessage["kind"] = "final";
@@ -60,18 +58,15 @@ export class Session {
   private copied: Copied | null = null;
   private readonly worker: LatestWins<Job>;
 
-  /** `asked`: how many factors were asked for, if `scene` was just analysed; null if it comes from elsewhere. */
+  /** `picture` is the picture of `state`. */
   constructor(
     private readonly options: SessionOptions,
-    scene: Scene,
-    picture: Picture,
-    asked: number | null,
+    private state: State,
+    private picture: Picture,
   ) {
     const { painter, transform, send, settleMs } = options;
-    this.state = newState(scene, asked);
-    this.picture = picture;
-    this.pictured = this.state;
-    this.history = new History(this.state);
+    this.pictured = state;
+    this.history = new History(state);
     const onError = (fault: unknown) => this.report(fault, NO_SENDER);
     this.worker = new LatestWins<Job>({
       work: (job) => this.work(job),
@@ -93,9 +88,10 @@ export class Session {
     return this.state.painted;
   }
 
-  /** The scene as it is drawn. */
-  get drawn(): Scene {
-    return this.state.scene;
+  /** The painting, to go on from later. */
+  get kept(): Pick<State, "painted" | "gains"> {
+    const { painted, gains } = this.state;
+    return { painted, gains };
   }
 
   get painter(): Painter {
@@ -409,4 +405,6 @@ export class Session {
   }
 }
 
-const newState = (scene: Scene, asked: number | null): State => State.of(scene, creation(scene, asked !== null), asked);
+/** `asked`: how many factors were asked for, if the scene was just analysed; null if it comes from elsewhere. */
+export const newState = (scene: Scene, asked: number | null): State =>
+  State.of(scene, creation(scene, asked !== null), asked);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type KernelOptions, kernel } from "../../../src/page/kernel/kernel.ts";
+import { type Kernel, type KernelOptions, kernel } from "../../../src/page/kernel/kernel.ts";
 import { resized } from "../../../src/page/kernel/pictures.ts";
 import { pause } from "../../../src/page/kernel/tasks.ts";
 import type { Bytes } from "../../../src/page/scene/bytes.ts";
@@ -14,7 +14,7 @@ type Kind = KernelMessage["type"];
 /** A kernel, its painter, and what it says. */
 class Bench {
   readonly heard: Heard[] = [];
-  readonly receive: (content: unknown, buffers?: ArrayBuffer[]) => void;
+  readonly kernel: Kernel;
   private seq = 0;
 
   constructor(
@@ -23,14 +23,14 @@ class Bench {
   ) {
     const send = (message: KernelMessage, buffers: readonly Bytes[] = []) => void this.heard.push([message, buffers]);
     const wanted = { prompt: "a lion", seed: 3, n_factors: 3 };
-    this.receive = kernel(painter, {
+    this.kernel = kernel(painter, {
       panels: "the panels",
       transform: projected,
       wanted,
       settleMs: 5,
       send,
       ...options,
-    }).receive;
+    });
   }
 
   /** One that has opened. */
@@ -42,17 +42,17 @@ class Bench {
   }
 
   say(type: string, fields: object = {}, buffers: ArrayBuffer[] = []): number {
-    this.receive({ type, client: "me", seq: ++this.seq, ...fields }, buffers);
+    this.kernel.receive({ type, client: "me", seq: ++this.seq, ...fields }, buffers);
     return this.seq;
   }
 
   /** Paints everything with one strength. */
-  paint(strength: number, commit = false): number {
+  paint(strength: number, commit = false, gains = this.state.names.map(() => 1)): number {
     const { revision, names } = this.state;
     const maps = [new Float32Array(42 * names.length).fill(strength), new Float32Array(42).fill(1)];
     return this.say(
       "edit",
-      { revision, gains: names.map(() => 1), commit },
+      { revision, gains, commit },
       maps.map(({ buffer }) => buffer as ArrayBuffer),
     );
   }
@@ -288,7 +288,7 @@ for (const [type, fields, message] of REFUSED)
 test("a message that is none is an error that nobody is asked about", async () => {
   const bench = await Bench.open();
   for (const content of [null, 3, [], { type: "undo" }, { type: "undo", client: "me", seq: 0.5 }])
-    bench.receive(content);
+    bench.kernel.receive(content);
   await bench.quiet();
   const [first, , third, fourth, fifth] = bench.of("error").map(({ message }) => message);
   assert.equal(first, "message None is not an object; send {type: ...}");
@@ -330,6 +330,27 @@ test("a scene that the page has saved can be opened again; a foreign one is refu
   foreign.say("open", {}, [new ArrayBuffer(7)]);
   await foreign.quiet();
   assert.match(foreign.last("error").message, /^This file cannot be opened: it is not JSON, or cut off;/);
+});
+
+test("a painting that is kept for a reload has its sliders as they were set, and strengths of their own", async () => {
+  const bench = await Bench.open();
+  assert.equal(new Bench().kernel.kept(), null, "there is no scene yet");
+  bench.palette("add_factor", { features: { 3: 1 }, name: "lion" });
+  bench.paint(0.5, true, [1, 0, 2, 1]);
+  await bench.quiet();
+  const [drawn, kept] = [bench.painter.drawn.at(-1)?.at(0)?.strengths, structuredClone(bench.kernel.kept())];
+  assert.ok(kept);
+  const reloaded = await Bench.open(new FakePainter(), { scene: kept });
+  assert.deepEqual([reloaded.state.names.at(-1), reloaded.state.gains], ["lion", [1, 0, 2, 1]]);
+  assert.deepEqual(reloaded.painter.drawn.at(-1)?.at(0)?.strengths, drawn);
+  assert.ok(reloaded.kernel.kept()?.painted.strengths.every((strength) => strength === 0.5));
+  const [strengths] = reloaded.heard.find(([{ type }]) => type === "state")?.[1] ?? [];
+  assert.deepEqual(new Float32Array(strengths?.slice().buffer ?? new ArrayBuffer(0)), kept.painted.strengths);
+  const painter = new FakePainter();
+  painter.facts = { ...painter.facts, sae: "4567" };
+  const foreign = new Bench(painter, { scene: kept });
+  await foreign.quiet();
+  assert.match(foreign.last("error").message, /^This scene was made with SAE '0123', but this page has '4567'/);
 });
 
 test("thumbnails: features from the page, factors alone, steps, and other seeds", async () => {
