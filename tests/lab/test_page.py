@@ -213,6 +213,67 @@ def test_a_reloaded_page_has_what_was_painted(view: PaintView) -> None:
     assert np.abs(view.picture() - before).max() > 10
 
 
+def test_a_reload_at_once_keeps_sliders_and_tools(view: PaintView) -> None:
+    view.pick(1)
+    view.use("paint", size=5)
+    before = view.picture()
+    view.part("strength-1").fill("0")
+    expect(view.part("undo")).to_be_enabled()
+    view.page.reload()
+    view.root.wait_for(timeout=60_000)
+    view.settle()
+    expect(view.part("strength-1")).to_have_value("0")
+    expect(view.part("factor-1")).to_have_attribute("aria-pressed", "true")
+    expect(view.part("brush-size")).to_have_value("5")
+    assert np.abs(view.picture() - before).max() > 10
+    view.part("strength-1").fill("1")
+    view.page.mouse.move(0, 0)
+    view.settle()
+    assert np.array_equal(view.picture(), before)
+
+
+def test_a_scene_that_an_earlier_page_kept_as_a_file_is_opened(view: PaintView, scene: ember.Scene) -> None:
+    kept = scene.rename(0, "kept before")
+    view.part("strength-1").fill("0.5")
+    expect(view.page.locator("#again")).to_be_visible()
+    view.page.evaluate(KEEP, list(kept.to_bytes()))
+    view.page.reload()
+    view.root.wait_for(timeout=60_000)
+    view.settle()
+    assert ember.Scene.from_bytes(saved(view)) == kept
+
+
+KEEP = """file => new Promise(resolve => {
+  indexedDB.open("ember_widgets", 1).onsuccess = ({ target: { result: database } }) => {
+    const store = database.transaction("scenes", "readwrite").objectStore("scenes");
+    store.getAllKeys().onsuccess = ({ target: { result: keys } }) => {
+      const [key] = keys.filter(key => !key.endsWith(" tools"));
+      store.put(Uint8Array.from(file), key).onsuccess = () => resolve(null);
+    };
+  };
+})"""
+
+
+def test_other_pages_of_its_site_are_left_alone(view: PaintView, site: StaticServer) -> None:
+    other = site.folder / "other"
+    other.mkdir(exist_ok=True)
+    (other / "index.html").write_text("another project")
+    page = view.page.context.new_page()
+    page.goto(f"{site.url}other/")
+    expect(page.locator("body")).to_have_text("another project")
+    for text in ("before", "after"):
+        (other / "state.txt").write_text(text)
+        fetched = page.evaluate("fetch('state.txt', {cache: 'no-store'}).then(answer => answer.text())")
+        assert fetched == text
+    page.goto(f"{site.url}index.html")
+    PaintView(page).root.wait_for(timeout=60_000)
+    kept = page.evaluate(
+        "caches.keys().then(([one]) => caches.open(one)).then(one => one.keys()).then(all => all.map(r => r.url))"
+    )
+    assert not any("other" in url for url in kept)
+    assert any("suffix.onnx.gz" in url for url in kept)
+
+
 def test_it_opens_without_a_network(browser: Browser, site: StaticServer) -> None:
     with new_context(browser) as context:
         opened(context.new_page(), site)

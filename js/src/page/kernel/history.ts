@@ -69,7 +69,7 @@ export class State implements Programmed {
 
 /**
  * The committed states, and which of them is current. Undo and redo go along a line. Undone states are forgotten when
- * another edit is made, and states more than LIMIT steps back are forgotten too. States that have a name are kept.
+ * another edit is made or a kept state is taken instead, and states more than LIMIT steps back are forgotten too. States that have a name are kept.
  */
 export class History {
   /** The number of the current state; numbers are never used again. */
@@ -138,16 +138,17 @@ export class History {
   commit(state: State, replaces = false): void {
     if (state.same(this.current)) return;
     if (replaces && this.current.isEdited) this.replaced.set(this.count, this.step);
-    this.line = [...this.line.slice(0, this.line.indexOf(this.step) + 1).slice(-LIMIT), this.count];
+    this.extendLine(this.count);
     this.states.set(this.count, state);
     this.step = this.count++;
     this.forgetOthers();
   }
 
-  /** Goes to an existing state. One that is not on the line becomes its end, so that undo leads back. */
+  /** Goes to an existing state. One that is not on the line comes after the current one, so that undo leads back to that. */
   go(step: number): State {
-    if (!this.line.includes(step)) this.line.push(step);
+    if (!this.line.includes(step)) this.extendLine(step);
     this.step = step;
+    this.forgetOthers();
     return this.current;
   }
 
@@ -200,6 +201,11 @@ export class History {
     const state = this.states.get(step);
     if (!state) throw new Error(`step ${step} is not in the history`);
     return state;
+  }
+
+  /** Has a state follow the current one, in place of what was undone. */
+  private extendLine(step: number): void {
+    this.line = [...this.line.slice(0, this.line.indexOf(this.step) + 1).slice(-LIMIT), step];
   }
 
   private forgetOthers(): void {

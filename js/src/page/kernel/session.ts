@@ -22,7 +22,8 @@ import { IdleTasks, LatestWins } from "./tasks.ts";
 /** Draw a state, or make another scene first. */
 interface Job {
   readonly sender: Sender;
-  readonly revision: number;
+  /** Of the scene that it was made for; an edit while a new scene is awaited makes it newer. */
+  revision: number;
   readonly state: State;
   readonly final: boolean;
   readonly request?: NewScene | Variation;
@@ -45,6 +46,8 @@ export class Session {
   readonly queries: Queries;
   readonly history: History;
   private revision = 0;
+  /** The oldest revision whose strengths and factors are laid out as today's; edits of it still fit. */
+  private compatibleFrom = 0;
   /** The state that `picture` shows. */
   private pictured: State;
   private shown: FrameMessage["kind"] = "final";
@@ -130,7 +133,7 @@ export class Session {
 
   /** The scene to edit; null if the revision is outdated, and then the sender gets the current state. */
   paintedAt(revision: number, sender: Sender): Scene | null {
-    if (revision === this.revision) return this.state.painted;
+    if (this.compatibleFrom <= revision && revision <= this.revision) return this.state.painted;
     // The scene was replaced during an edit (by undo, or a new one); the page continues from it.
     this.sendState("refused", sender);
     this.acknowledge(sender);
@@ -153,9 +156,7 @@ export class Session {
     }
     this.state = state;
     if (commit) this.sendState("edit", sender);
-    if (this.analysis)
-      this.acknowledge(sender); // a picture of this scene would come too late
-    else this.submit(sender, commit);
+    this.drawEdited(sender, commit);
   }
 
   /** Applies an edit of the palette; `commit` is false while a slider is dragged. */
@@ -165,10 +166,10 @@ export class Session {
     const [source, expression] = [this.queries.source?.scene ?? null, this.queries.source?.code ?? []];
     const state = edit.apply(this.state, source);
     const lines = edit.lines(before, this.state, state, source, expression);
-    this.adopt(state.withCode(this.bounded([...before.code, ...lines], state.painted)));
+    this.adoptEdited(state.withCode(this.bounded([...before.code, ...lines], state.painted)));
     if (commit) this.history.commit(this.state);
     this.sendState("scene", NO_SENDER);
-    this.submit(sender, commit);
+    this.drawEdited(sender, commit);
   }
 
   /** Copies what patches hold, by their numbers; without any, all that was done to the scene. */
@@ -212,12 +213,12 @@ export class Session {
     // Each slider stays at its factor.
     const gains = new Map(now.painted.factor_ids.map((id, f) => [id, now.gains[f] ?? 1]));
     const sliders = Float32Array.from(done.scene.factor_ids, (id) => gains.get(id) ?? 1);
-    this.adopt(now.with(done.scene, sliders).withCode(this.bounded(code, done.scene)));
+    this.adoptEdited(now.with(done.scene, sliders).withCode(this.bounded(code, done.scene)));
     this.history.commit(this.state);
     this.sendState("scene", NO_SENDER);
     const added = done.added.length ? [`${done.added.join(", ")} added`] : [];
     this.notice(sender, `${[`Pasted ${copied}`, ...added, ...done.notes].join("; ")}.`, copied.patches);
-    this.submit(NO_SENDER, true);
+    this.drawEdited(NO_SENDER, true);
   }
 
   /** Says in words what came of a request. */
@@ -311,9 +312,23 @@ export class Session {
       await this.show(picture, kind, job.sender, waitedMs);
       if (kind === "final") await this.queries.settled(current.state, picture);
     } catch (fault) {
+      if (job.request && this.state !== this.pictured) await this.drawPainted();
       this.fail(job, fault);
     } finally {
       this.freeSince = performance.now();
+    }
+  }
+
+  /** Draws what was painted while a new scene was awaited that does not come. The error is said after that, so that it stays. */
+  private async drawPainted(): Promise<void> {
+    const { state } = this;
+    try {
+      const picture = await rendered(this.painter, state.scene);
+      this.picture = picture;
+      this.pictured = state;
+      await this.show(picture, "final", NO_SENDER);
+    } catch {
+      // The error that is said then is that of the new scene; what was painted is not lost.
     }
   }
 
@@ -377,8 +392,27 @@ export class Session {
 
   private adopt(state: State): void {
     this.state = state;
-    this.revision++;
+    this.compatibleFrom = ++this.revision;
     this.analysis = null;
+  }
+
+  /** Continues with an edit of the scene. A new scene that is awaited still comes, and then replaces it. */
+  private adoptEdited(state: State): void {
+    const { state: before, compatibleFrom, analysis } = this;
+    this.adopt(state);
+    const [was, is] = [before.painted, state.painted];
+    const isLaidOutAlike = String(was.factor_ids) === String(is.factor_ids);
+    if (isLaidOutAlike && was.strengths === is.strengths && was.remainder === is.remainder)
+      this.compatibleFrom = compatibleFrom;
+    if (!analysis) return;
+    analysis.revision = this.revision;
+    this.analysis = analysis;
+  }
+
+  /** Draws an edit, unless a new scene is awaited: then a picture of this one would come too late. */
+  private drawEdited(sender: Sender, final: boolean): void {
+    if (this.analysis) this.acknowledge(sender);
+    else this.submit(sender, final);
   }
 
   private job(sender: Sender, final: boolean): Job {

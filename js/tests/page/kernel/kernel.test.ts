@@ -181,17 +181,37 @@ test("the model draws one picture at a time", async () => {
 });
 
 test("an outdated edit is refused with the scene to go on from", async () => {
+  for (const change of ["duplicate", "reorder", "undo", "future"]) {
+    const bench = await Bench.open();
+    bench.paint(0.5, true);
+    let { revision } = bench.state;
+    if (change === "duplicate") bench.palette("duplicate", { factor: 0 });
+    else if (change === "reorder") bench.palette("reorder", { order: [1, 0, 2] });
+    else if (change === "undo") bench.say("undo");
+    else revision++;
+    bench.heard.length = 0;
+    const seq = bench.say("edit", { revision, gains: [1, 1, 1], commit: true }, []);
+    assert.deepEqual(
+      bench.heard.map(([{ type }]) => type),
+      ["state", "ack"],
+    );
+    assert.equal(bench.state.why, "refused", change);
+    assert.equal(bench.last("ack").seq, seq);
+  }
+});
+
+test("a stroke that was sent before the answer to a rename is painted, and so are changes of the palette", async () => {
   const bench = await Bench.open();
   const { revision } = bench.state;
   bench.palette("rename", { factor: 0, name: "sky" });
-  bench.heard.length = 0;
-  const seq = bench.say("edit", { revision, gains: [1, 1, 1], commit: true }, []);
-  assert.deepEqual(
-    bench.heard.map(([{ type }]) => type),
-    ["state", "ack"],
-  );
-  assert.equal(bench.state.why, "refused");
-  assert.equal(bench.last("ack").seq, seq);
+  bench.say("palette", { revision, verb: "recolor", arguments: { factor: 1, color: "#112233" }, commit: true });
+  bench.palette("set_weight", { factor: 0, feature: 2, weight: 2 });
+  const maps = [new Float32Array(42 * 3).fill(0.25), new Float32Array(42).fill(1)].map(({ buffer }) => buffer);
+  bench.say("edit", { revision, gains: [1, 1, 1], commit: true }, maps);
+  await bench.quiet();
+  assert.ok(bench.of("state").every(({ why }) => why !== "refused"));
+  assert.deepEqual([bench.state.names[0], bench.state.colors[1], bench.state.steps.length], ["sky", "#112233", 5]);
+  assert.ok(bench.kernel.kept()?.painted.strengths.every((strength) => strength === 0.25));
 });
 
 test("edits during an analysis are acknowledged at once, and the new scene replaces them", async () => {
@@ -205,6 +225,82 @@ test("edits during an analysis are acknowledged at once, and the new scene repla
   bench.say("undo");
   await bench.quiet();
   assert.equal(bench.state.prompt, "a lion");
+});
+
+test("changes of the palette and pastes during an analysis are applied, and the new scene comes all the same", async () => {
+  const bench = await Bench.open();
+  bench.say("copy", { patches: [3] });
+  bench.painter.isHeld = true;
+  bench.paint(0.5, true); // is being drawn while the new scene is asked for
+  const analysis = bench.say("analyze", { prompt: "a tree", style: "", seed: "9", n_steps: 1, n_factors: 2 });
+  const rename = bench.palette("rename", { factor: 0, name: "sky" });
+  assert.equal(bench.last("ack").seq, rename);
+  bench.say("paste", { revision: bench.state.revision });
+  assert.equal(bench.state.steps.length, 4);
+  bench.painter.isHeld = false;
+  bench.painter.held.shift()?.();
+  await bench.quiet();
+  assert.equal(bench.state.prompt, "a tree");
+  assert.ok(bench.of("frame").some(({ seq }) => seq === analysis));
+  bench.say("undo");
+  bench.say("undo");
+  await bench.quiet();
+  assert.deepEqual([bench.state.prompt, bench.state.names[0]], ["a lion", "sky"]);
+});
+
+test("a variation is made of what was changed while it was awaited", async () => {
+  const bench = await Bench.open();
+  bench.painter.isHeld = true;
+  bench.paint(0.5, true);
+  bench.say("vary", { verb: "reseed", value: "8" });
+  bench.palette("rename", { factor: 0, name: "sky" });
+  bench.painter.isHeld = false;
+  bench.painter.held.shift()?.();
+  await bench.quiet();
+  assert.deepEqual([bench.state.seed, bench.state.names[0]], ["8", "sky"]);
+});
+
+test("an analysis that fails leaves the picture of what was painted meanwhile, and can be tried again", async () => {
+  const bench = await Bench.open();
+  const { analyze } = bench.painter;
+  bench.painter.analyze = async () => {
+    throw new Error("out of memory");
+  };
+  bench.say("analyze", { prompt: "a tree", style: "", seed: "9", n_steps: 1, n_factors: 2 });
+  bench.paint(0.25, true, [1, 0, 1]);
+  await bench.quiet();
+  const drawn = bench.painter.drawn.at(-1)?.at(0)?.strengths;
+  assert.deepEqual(drawn?.slice(0, 3), Float32Array.of(0.25, 0, 0.25));
+  assert.equal(bench.last("frame").kind, "final");
+  const said = bench.heard.flatMap(([{ type }]) => (["frame", "error"].includes(type) ? [type] : []));
+  assert.equal(said.at(-1), "error", "a picture takes an error away");
+  assert.deepEqual([bench.last("error").message, bench.last("error").retry], ["out of memory", true]);
+  bench.painter.analyze = analyze;
+  bench.say("retry");
+  await bench.quiet();
+  assert.equal(bench.state.prompt, "a tree");
+});
+
+test("after going to a kept step, undo leads back to where one was", async () => {
+  const bench = await Bench.open();
+  bench.paint(0.1, true);
+  bench.say("keep", { step: 1, name: "x" });
+  bench.say("undo");
+  for (const strength of [0.2, 0.3]) bench.paint(strength, true);
+  bench.say("undo");
+  assert.equal(bench.state.step, 2);
+  bench.say("go", { step: 1 });
+  assert.deepEqual([bench.state.step, bench.state.can_redo], [1, false]);
+  assert.deepEqual(
+    bench.state.steps.map(([step]) => step),
+    [0, 1, 2],
+    "what was undone is forgotten",
+  );
+  bench.say("undo");
+  assert.equal(bench.state.step, 2);
+  bench.say("redo");
+  assert.equal(bench.state.step, 1);
+  await bench.quiet();
 });
 
 test("a picture that fails is an error with a way back, and the painting is not lost", async () => {
