@@ -25,6 +25,10 @@ MOST_BYTES = 2**29
 MAX_PICTURE_BYTES = 2**25
 TEACHER = "teacher"
 """Whoever has this name may remove every picture."""
+NO_NAME = (
+    "your token has no name, so it removes no pictures; whoever runs the server can write a name before it "
+    "in the token file"
+)
 _ID = re.compile(r"\d{13}-[0-9a-f]{12}")
 
 
@@ -114,16 +118,22 @@ class Gallery:
             return files.read(self._folder / f"{id}.png", MAX_PICTURE_BYTES)
         return None
 
-    def remove(self, id: str, person: str) -> bool:
+    def remove(self, id: str, person: str, *, has_tokens: bool) -> bool:
         """Remove a picture; False if there is none.
 
+        Args:
+            id: The picture's.
+            person, has_tokens: See `may_remove`.
+
         Raises:
-            PermissionError: It is another person's.
+            PermissionError: It is another person's, or the person has no name.
         """
         found = next((entry for entry in self.entries() if entry.id == id), None)
         if found is None:
             return False
-        if person not in ("", TEACHER, found.person):
+        if not may_remove(found, person, has_tokens=has_tokens):
+            if not person:
+                raise PermissionError(NO_NAME)
             raise PermissionError(
                 f"this is a picture of {found.person or 'somebody else'}; they can remove it"
             )
@@ -148,6 +158,18 @@ class Gallery:
         for suffix in (".json", ".png"):
             with contextlib.suppress(OSError):
                 (self._folder / f"{id}{suffix}").unlink()
+
+
+def may_remove(entry: Entry, person: str, *, has_tokens: bool) -> bool:
+    """Whether somebody may remove a picture: one of their own; the teacher any.
+
+    Args:
+        entry: The picture.
+        person: The name that goes with their token; "" = it has none, and is nobody's.
+        has_tokens: Whether the server has tokens. Without them only its own computer connects, which removes
+            any.
+    """
+    return not has_tokens or person == TEACHER or (person != "" and person == entry.person)
 
 
 def checked_title(title: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Response
@@ -24,6 +25,10 @@ from ember_widgets.util import checks
 T = TypeVar("T")
 STATUS = {"Busy": 429, "PermissionError": 403, "RuntimeError": 500, "MemoryError": 503, "Cancelled": 503}
 MOST_BUCKETS = 1000
+POLL_S = 0.25
+"""How often a call that waits looks whether its client is still there."""
+BUSY_S = 1
+"""When to ask again after too many calls at once."""
 SCENE = "a scene as `analyze` gives it, or as Scene.save writes it: a JSON object"
 
 
@@ -64,12 +69,27 @@ class InspectBody(Body):
     top: int = Field(5, ge=1, le=100, description="how many features of each patch")
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a call.
+
+    Args:
+        owner: Whose calls take turns with those of others.
+        request: The call.
+    """
+
+    owner: str
+    request: HTTPRequest
+
+
 def routes(replica: Replica) -> APIRouter:
     """The calls of a replica's painter."""
     router = APIRouter(prefix="/v1", tags=["painter"])
     buckets: OrderedDict[str, Bucket] = OrderedDict()
+    n_open: Counter[str] = Counter()
 
-    def asks(request: HTTPRequest) -> str:
+    # In the event loop, not in threads: calls that come at once count in the same bucket.
+    async def asks(request: HTTPRequest) -> Caller:
         """Who asks; refuses a wrong token, and whoever asks too often."""
         person, address = person_of_request(request), address_of(request)
         who = request.headers.get("authorization") or f"address {address}"
@@ -80,15 +100,30 @@ def routes(replica: Replica) -> APIRouter:
         if wait_s := bucket.take():
             message = f"more than {replica.limits.requests_per_s:g} calls per second; wait {wait_s:.2f} s"
             raise HTTPException(429, message, {"Retry-After": str(max(1, round(wait_s)))})
-        return f"http {person} {address}"
+        return Caller(f"http {person} {address}", request)
 
-    async def done(owner: str, work: Callable[[Callable[[], bool]], T]) -> T:
-        """Do something when it is the owner's turn, as the calls of sessions are done."""
+    async def done(caller: Caller, work: Callable[[Callable[[], bool]], T]) -> T:
+        """Do something when it is the caller's turn, as the calls of sessions are done."""
+        owner = caller.owner
+        if n_open[owner] >= replica.limits.waiting:
+            message = f"{n_open[owner]} of your calls wait, which is the most; wait for their answers"
+            raise HTTPException(429, message, {"Retry-After": str(BUSY_S)})
+        n_open[owner] += 1
         future = replica.scheduler.submit(owner, work)
         try:
-            return await asyncio.wrap_future(future)
+            answer = asyncio.wrap_future(future)
+            while not answer.done():
+                await asyncio.wait([answer], timeout=POLL_S)
+                if not answer.done() and await caller.request.is_disconnected():
+                    replica.scheduler.cancel(future)
+            return await answer
         except Exception as fault:
             raise refused(failure(fault), fault) from fault
+        finally:
+            replica.scheduler.cancel(future)  # if the server ends meanwhile
+            n_open[owner] -= 1
+            if not n_open[owner]:
+                del n_open[owner]
 
     async def encoded(work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(replica.encoders, work)
@@ -105,7 +140,7 @@ def routes(replica: Replica) -> APIRouter:
         return scene
 
     @router.post("/analyze", response_class=Response, responses=JSON_SCENE)
-    async def analyze(body: AnalyzeBody, owner: str = Depends(asks)) -> Response:
+    async def analyze(body: AnalyzeBody, caller: Caller = Depends(asks)) -> Response:  # noqa: B008
         """Generate a picture and find its factors. Gives the scene, as Scene.load reads it from a file."""
         args = body.model_dump(exclude_none=True)
         request = Request(replica, "analyze", args)
@@ -114,12 +149,12 @@ def routes(replica: Replica) -> APIRouter:
         except Exception as fault:
             raise refused(failure(fault), fault) from fault
         answer = await done(
-            owner, lambda cancelled: HANDLERS["analyze"](Request(replica, "analyze", args, (), cancelled))
+            caller, lambda cancelled: HANDLERS["analyze"](Request(replica, "analyze", args, (), cancelled))
         )
         return Response(await encoded(answer.result.to_bytes), media_type="application/json")
 
     @router.post("/render", response_class=Response, responses=PICTURE)
-    async def render(body: RenderBody, owner: str = Depends(asks)) -> Response:
+    async def render(body: RenderBody, caller: Caller = Depends(asks)) -> Response:  # noqa: B008
         """Draw a scene."""
         if body.with_scene and body.form != "png":
             raise HTTPException(400, "with_scene needs form png")
@@ -129,14 +164,14 @@ def routes(replica: Replica) -> APIRouter:
             preview = body.preview and replica.painter.previews(scene)
             return scene, replica.painter.render(scene, preview=preview, cancelled=cancelled)
 
-        scene, picture = await done(owner, work)
+        scene, picture = await done(caller, work)
         data = await encoded(
             lambda: scene.to_bytes(picture) if body.with_scene else values.encoded(picture, body.form)
         )
         return Response(data, media_type=f"image/{body.form}")
 
     @router.post("/inspect")
-    async def inspect(body: InspectBody, owner: str = Depends(asks)) -> dict[str, Any]:
+    async def inspect(body: InspectBody, caller: Caller = Depends(asks)) -> dict[str, Any]:  # noqa: B008
         """The features that are active in each patch, the strongest first, and how much they explain."""
 
         def work(cancelled: Callable[[], bool]) -> dict[str, Any]:
@@ -173,7 +208,7 @@ def routes(replica: Replica) -> APIRouter:
                 "patches": patches,
             }
 
-        return await done(owner, work)
+        return await done(caller, work)
 
     return router
 

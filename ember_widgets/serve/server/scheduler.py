@@ -62,11 +62,6 @@ class Scheduler:
         with self._changed:
             return sum(len(tasks) for owners in self._waiting.values() for tasks in owners.values())
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is being done."""
-        return self._running is not None
-
     def submit(
         self, owner: str, work: Callable[[Asked], T], *, slot: str = "", background: bool = False
     ) -> Future[T]:

@@ -6,12 +6,13 @@ put it into the header of what they fetch.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, HTTPException, Response
 
-from ember_widgets.serve.server.gallery import Gallery
+from ember_widgets.serve.server.gallery import Gallery, may_remove
 from ember_widgets.serve.server.person import Person
 from ember_widgets.serve.server.replica import Replica
 
@@ -57,8 +58,9 @@ def routes(replica: Replica) -> APIRouter:
     @router.get("/v1/gallery", tags=["gallery"])
     def shown(who: Person, found: Gallery = Depends(gallery)) -> dict[str, Any]:  # noqa: B008
         """The pictures that people shared, the newest first."""
+        has_tokens = replica.tokens.required
         entries = [
-            {"id": one.id, "person": one.person, "title": one.title, "time": one.time}
+            asdict(one) | {"can_remove": may_remove(one, who, has_tokens=has_tokens)}
             for one in found.entries()
         ]
         return {"you": who, "pictures": entries}
@@ -75,7 +77,7 @@ def routes(replica: Replica) -> APIRouter:
     @router.delete("/v1/gallery/{id}", tags=["gallery"], status_code=204)
     def remove(id: str, who: Person, found: Gallery = Depends(gallery)) -> None:  # noqa: B008
         """Remove a picture of your own; whoever is called "teacher" removes any."""
-        if not found.remove(id, who):
+        if not found.remove(id, who, has_tokens=replica.tokens.required):
             raise HTTPException(404, "there is no such picture; GET /v1/gallery lists them")
 
     return router

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,12 @@ import ember_widgets as ember
 from ember_widgets import Painter, Scene
 from ember_widgets.serve.server.gallery import Gallery
 from ember_widgets.serve.server.limits import Limits
+from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.tokens import Tokens
-from tests.serving import running
+from tests.serving import running, serving
 
-ADA, BEN, TEACHER = "a" * 20, "b" * 20, "t" * 20
-PEOPLE = {ADA: "Ada", BEN: "Ben", TEACHER: "teacher"}
+ADA, BEN, TEACHER, NAMELESS = "a" * 20, "b" * 20, "t" * 20, "n" * 20
+PEOPLE = {ADA: "Ada", BEN: "Ben", TEACHER: "teacher", NAMELESS: ""}
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,39 @@ def test_who_asks_too_often_waits(painter: Painter) -> None:
         assert statuses == [400, 400, 429, 429]
 
 
+def test_only_so_many_calls_wait_and_those_of_who_left_are_cancelled(painter: Painter) -> None:
+    replica = Replica(painter, limits=Limits(waiting=2))
+    opened = threading.Event()
+    body: dict[str, Any] = {"scene": {}}
+    try:
+        with serving(replica) as url, httpx.Client(base_url=url, trust_env=False) as client:
+            replica.scheduler.submit("gate", lambda _: opened.wait(20))
+            with ThreadPoolExecutor(2) as threads:
+                waiting = [
+                    threads.submit(httpx.post, f"{url}/v1/render", json=body, timeout=1.0, trust_env=False)
+                    for _ in range(2)
+                ]
+                until(lambda: replica.scheduler.n_waiting == 2)
+                refused = client.post("/v1/render", json=body)
+                assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+                assert "2 of your calls wait" in refused.json()["message"]
+                for call in waiting:
+                    assert isinstance(call.exception(), httpx.ReadTimeout)
+            until(lambda: replica.scheduler.n_waiting == 0)
+            opened.set()
+            assert client.post("/v1/render", json=body).status_code == 400, "there is room again"
+    finally:
+        opened.set()
+        replica.close()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
 def test_pictures_are_shared_shown_and_removed(url: str, client: httpx.Client, painter: Painter) -> None:
     title = "<script>alert(1)</script>"
     with ember.connect(url, BEN) as remote:
@@ -154,7 +191,14 @@ def test_pictures_are_shared_shown_and_removed(url: str, client: httpx.Client, p
     data = client.get(f"/v1/gallery/{picture['id']}.png").content
     assert Scene.from_bytes(data) == scene
     assert client.get("/v1/gallery/..%2F..%2Fetc%2Fpasswd.png").status_code == 404
+    assert picture["can_remove"] is False
     assert client.delete(f"/v1/gallery/{picture['id']}").status_code == 401
+    nameless = {"Authorization": f"Bearer {NAMELESS}"}
+    answer = client.delete(f"/v1/gallery/{picture['id']}", headers=nameless)
+    assert (answer.status_code, "no name" in answer.json()["message"]) == (401, True)
+    for token, can_remove in ((BEN, True), (TEACHER, True), (NAMELESS, False)):
+        seen = client.get("/v1/gallery", headers={"Authorization": f"Bearer {token}"}).json()["pictures"]
+        assert [one["can_remove"] for one in seen] == [can_remove]
     as_teacher = {"Authorization": f"Bearer {TEACHER}"}
     assert client.delete(f"/v1/gallery/{picture['id']}", headers=as_teacher).status_code == 204
     assert client.get("/v1/gallery").json()["pictures"] == []
