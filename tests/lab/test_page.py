@@ -268,7 +268,7 @@ def test_other_pages_of_its_site_are_left_alone(view: PaintView, site: StaticSer
     page.goto(f"{site.url}index.html")
     PaintView(page).root.wait_for(timeout=60_000)
     kept = page.evaluate(
-        "caches.keys().then(([one]) => caches.open(one)).then(one => one.keys()).then(all => all.map(r => r.url))"
+        "async () => (await (await caches.open((await caches.keys())[0])).keys()).map(({ url }) => url)"
     )
     assert not any("other" in url for url in kept)
     assert any("suffix.onnx.gz" in url for url in kept)

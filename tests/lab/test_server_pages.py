@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,8 +90,26 @@ def test_what_is_ones_own_is_removed(url: str, page: Page) -> None:
     page.reload()
     lion = page.locator("#pictures li", has_text="Ada's lion")
     expect(lion).to_have_attribute("aria-current", "true")
-    button = page.get_by_role("button", name="Remove Ada's lion")
+    button = lion.get_by_role("button")
+    expect(button).to_have_accessible_name("Remove Ada's lion")
+    button.click()
+    expect(button).to_have_accessible_name("Remove Ada's lion?")
+    page.get_by_role("heading", name="Gallery").click()
+    expect(button).to_have_accessible_name("Remove Ada's lion")  # it asks no more
     button.click()
     button.click()
     expect(lion).to_have_count(0)
     expect(page.locator("#pictures li")).to_have_count(3)
+
+
+def test_a_picture_that_does_not_come_is_asked_for_again_in_its_place(url: str, page: Page) -> None:
+    page.goto(f"{url}/gallery#token={'a' * 20}")
+    pictures = page.locator("#pictures li")
+    expect(pictures).to_have_count(3)
+    middle = pictures.nth(1).get_attribute("data-id")
+    page.route(f"**/{middle}.png", lambda route: route.abort(), times=1)
+    page.reload()
+    expect(pictures).to_have_count(2)
+    expect(pictures).to_have_count(3, timeout=10_000)
+    expect(pictures.nth(1)).to_have_attribute("data-id", middle or "")
+    expect(pictures.nth(1).locator("img")).to_have_attribute("src", re.compile("^blob:"))

@@ -11,7 +11,7 @@ function said(text, isBad = false) {
   state.className = isBad ? "bad" : "soft";
 }
 
-async function show(picture, you) {
+async function show(picture) {
   const item = make("li", "", { "data-id": picture.id });
   shown.set(picture.id, item);
   const by = picture.person ? ` by ${picture.person}` : "";
@@ -23,12 +23,20 @@ async function show(picture, you) {
   const words = make("div");
   words.append(make("strong", name), make("span", picture.person, { class: "soft" }));
   about.append(words);
-  if (["", "teacher", picture.person].includes(you)) {
-    const remove = make("button", "×", { type: "button", title: "Remove", "aria-label": `Remove ${name}` });
+  if (picture.can_remove) {
+    const remove = make("button", "", { type: "button", title: "Remove" });
+    let isAsking = false;
+    const setAsking = (asks) => {
+      isAsking = asks;
+      remove.textContent = asks ? "Remove?" : "×";
+      remove.setAttribute("aria-label", asks ? `Remove ${name}?` : `Remove ${name}`);
+    };
+    setAsking(false);
+    remove.addEventListener("blur", () => setAsking(false));
     remove.addEventListener("click", async () => {
-      if (!remove.dataset.sure) {
-        remove.dataset.sure = "yes";
-        remove.textContent = "Remove?";
+      if (!isAsking) {
+        remove.focus(); // Safari does not focus a button that is clicked
+        setAsking(true);
         return;
       }
       try {
@@ -50,18 +58,26 @@ async function show(picture, you) {
 }
 
 async function refresh() {
-  const { you, pictures } = await (await ask("v1/gallery")).json();
+  const { pictures } = await (await ask("v1/gallery")).json();
   for (const [id, item] of shown)
     if (!pictures.some((picture) => picture.id === id)) {
       URL.revokeObjectURL(item.querySelector("img").src);
       item.remove();
       shown.delete(id);
     }
-  // Oldest first, each before those that are there.
-  for (const picture of pictures.filter(({ id }) => !shown.has(id)).reverse()) {
-    const loading = show(picture, you);
-    list.prepend(shown.get(picture.id));
-    await loading.catch(() => {}); // removed meanwhile
+  // Oldest first, each before the next older one that is there.
+  for (const [i, picture] of [...pictures.entries()].reverse()) {
+    const { id } = picture;
+    if (shown.has(id)) continue;
+    const loading = show(picture);
+    const item = shown.get(id);
+    const older = pictures.slice(i + 1).find((one) => shown.has(one.id));
+    list.insertBefore(item, older ? shown.get(older.id) : null);
+    // One that does not come, or is removed meanwhile, is asked for again as long as it is listed.
+    await loading.catch(() => {
+      item.remove();
+      shown.delete(id);
+    });
   }
   said(pictures.length ? `${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"}` : "No picture was shared yet.");
 }
