@@ -138,12 +138,57 @@ def test_keys_move_pin_and_leave(view: InspectorView) -> None:
     assert view.ask("inspector.patch") == [4, 6]
     view.page.keyboard.press("1")
     expect(view.card).to_be_visible()
+    rows = view.root.locator("canvas.ember-clickable")
     view.page.keyboard.press("Tab")
-    expect(view.root.get_by_placeholder("Feature: label or number")).to_be_focused()
+    expect(rows).to_be_focused()
+    view.page.keyboard.press("Shift+Tab")
+    expect(view.canvas).to_be_focused()
+    view.page.keyboard.press("Shift+Tab")
+    expect(view.root.locator(".widget-toggle-buttons button").last).to_be_focused()
+    for _ in range(3):
+        view.page.keyboard.press("Tab")
     view.page.keyboard.type("lion")
     view.page.keyboard.press("Enter")
     expect(view.card).to_contain_text("lion")
     assert view.ask("inspector.selected_feature") == 1
+
+
+def test_its_canvases_have_names_and_the_browsers_keys_are_the_browsers(view: InspectorView) -> None:
+    expect(view.root.get_by_role("application", name="Picture")).to_have_count(1)
+    expect(view.root.get_by_role("application", name="Features of the patch")).to_have_count(1)
+    view.click(3, 5)
+    view.page.keyboard.press("Control+ArrowDown")
+    view.page.keyboard.press("ArrowRight")
+    view.page.keyboard.press("Enter")
+    view.says("Patch (3, 6)")
+
+
+def test_a_finger_scrolls_over_the_list_and_taps_a_feature(browser: Browser, server: LabServer) -> None:
+    name = server.write_notebook("finger.ipynb", CELLS)
+    with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True) as context:
+        notebook = Notebook(context.new_page(), server.address(name))
+        notebook.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        notebook.run_all()
+        view = InspectorView(notebook)
+        view.click(3, 5)
+        view.says("Patch (3, 5)")
+        rows = view.root.locator("canvas.ember-clickable")
+
+        def first_row() -> tuple[float, float]:
+            box = rows.bounding_box()
+            assert box is not None
+            return box["x"] + 60, box["y"] + 16
+
+        rows.scroll_into_view_if_needed()
+        x, y = first_row()
+        gesture = {"x": x, "y": y, "yDistance": -80, "gestureSourceType": "touch"}
+        context.new_cdp_session(notebook.page).send("Input.synthesizeScrollGesture", gesture)
+        assert first_row()[1] < y - 40
+        view.settle()
+        assert view.ask("inspector.selected_feature") is None
+        notebook.page.touchscreen.tap(*first_row())
+        expect(view.card).to_be_visible()
+    server.stop_kernel(name)
 
 
 def test_what_python_sets_is_seen_an_edit_and_a_later_step_too(view: InspectorView) -> None:

@@ -1,7 +1,8 @@
 /**
- * The anywidget module of widgets without one of their own: keeps keys from the notebook, leaves the wheel to it, and
- * counts the views.
+ * The anywidget module of widgets without one of their own: keeps keys from the notebook, leaves the wheel to it, makes
+ * canvases of ipycanvas usable by keyboard and finger, and counts the views.
  */
+import { leaveCanvasesToPage, nameCanvases } from "./canvases.ts";
 import { keepKeysFromNotebook } from "./notebook_keys.ts";
 import { leaveWheelToPage } from "./wheel.ts";
 
@@ -25,12 +26,17 @@ export default () => {
       // The only message from the kernel asks for the number of views.
       const answer = () => count(0);
       // The element is not inside its widget yet, so the widget is looked up when a key is pressed.
+      const rootOf = () => el.closest(`.${model.get("within")}`);
       const isInside = (path: EventTarget[]) => {
-        const root = el.closest(`.${model.get("within")}`);
+        const root = rootOf();
         return root !== null && path.includes(root);
       };
       keepKeysFromNotebook(isInside, listening.signal);
       leaveWheelToPage(isInside, model.get("zooms"), listening.signal);
+      if (model.get("within") === "ember-inspect") {
+        leaveCanvasesToPage(isInside, listening.signal);
+        nameCanvases(rootOf, listening.signal);
+      }
       model.on("msg:custom", answer);
       count(1);
       return () => {
