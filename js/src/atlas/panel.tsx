@@ -7,6 +7,7 @@ import { type Ask, type Details, KEYS, type Legend, type Model, type State } fro
 
 const SEARCH_AFTER_MS = 120;
 const VIEW_AFTER_MS = 120;
+const GROUND_AFTER_MS = [0, 50, 400, 2000];
 const CATEGORY = "category:";
 
 /** What jupyter-scatter says of each change of a view. */
@@ -38,20 +39,29 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
     };
   }, [model, redraw]);
   useEffect(() => {
+    let timers: number[] = [];
+    const stop = () => timers.forEach(clearTimeout);
     const sendGround = () => {
+      // Outside of the page nothing has a background; the trait is that of all views.
+      if (!el.isConnected) return;
       model.set("ground", groundOf(el));
       model.save_changes();
     };
-    sendGround();
+    const sendSoon = () => {
+      stop();
+      timers = GROUND_AFTER_MS.map((ms) => window.setTimeout(sendGround, ms));
+    };
+    sendSoon(); // the element may not be in the page yet
     // A front end changes its theme by attributes of the body or the root element.
     // The style sheet follows later, without an event.
-    const observer = new MutationObserver(() => {
-      for (const ms of [50, 400, 2000]) setTimeout(sendGround, ms);
-    });
+    const observer = new MutationObserver(sendSoon);
     for (const target of [document.body, document.documentElement]) {
       observer.observe(target, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-name"] });
     }
-    return () => observer.disconnect();
+    return () => {
+      stop();
+      observer.disconnect();
+    };
   }, [model, el]);
   useEffect(() => {
     let timer = 0;
