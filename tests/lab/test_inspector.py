@@ -164,8 +164,8 @@ def test_its_canvases_have_names_and_the_browsers_keys_are_the_browsers(view: In
 
 
 def test_a_finger_scrolls_over_the_list_and_taps_a_feature(browser: Browser, server: LabServer) -> None:
-    name = server.write_notebook("finger.ipynb", CELLS)
-    with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True) as context:
+    name = server.write_notebook("finger.ipynb", [*CELLS, *["'room below'"] * 9])
+    with browser.new_context(viewport={"width": 390, "height": 640}, has_touch=True) as context:
         notebook = Notebook(context.new_page(), server.address(name))
         notebook.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         notebook.run_all()
@@ -181,8 +181,12 @@ def test_a_finger_scrolls_over_the_list_and_taps_a_feature(browser: Browser, ser
 
         rows.scroll_into_view_if_needed()
         x, y = first_row()
-        gesture = {"x": x, "y": y, "yDistance": -80, "gestureSourceType": "touch"}
-        context.new_cdp_session(notebook.page).send("Input.synthesizeScrollGesture", gesture)
+        session = context.new_cdp_session(notebook.page)
+        for kind, moved in (("touchStart", 0), *(("touchMove", by) for by in range(10, 100, 10))):
+            points = [{"x": x, "y": y - moved}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            notebook.page.wait_for_timeout(30)
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         assert first_row()[1] < y - 40
         view.settle()
         assert view.ask("inspector.selected_feature") is None
