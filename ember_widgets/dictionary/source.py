@@ -35,7 +35,7 @@ def weights_file(
         return path
     if os.path.isdir(source):
         files = [f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file()]
-        return path / _chosen(files, site, str(path))
+        return path / _chosen(files, "", site, str(path))
     named = hub_access.repo_in(source) if isinstance(source, str) else None
     if named is None:
         raise FileNotFoundError(
@@ -63,20 +63,25 @@ def on_hub(
     below = [f for f in listing.sizes if not inside or f == inside or f.startswith(f"{inside}/")]
     if not below:
         raise FileNotFoundError(f"{repo} has no {inside!r}; give one of its folders, or the id alone")
-    chosen = _chosen(below, site, "/".join(filter(None, named)))
+    chosen = _chosen(below, inside, site, "/".join(filter(None, named)))
     folder, names = chosen.rpartition("/")[0], {*CONFIG_FILES, *_BESIDE}
     beside = [f for f in listing.sizes if f.rpartition("/")[0] == folder and f.split("/")[-1] in names]
     return listing, [chosen, *beside]
 
 
-def _chosen(files: list[str], site: str | None, source: str) -> str:
-    """The one file with an SAE's weights, by the site that its path names if there are several."""
+def _chosen(files: list[str], folder: str, site: str | None, source: str) -> str:
+    """The one file with an SAE's weights.
+
+    If there are several, it is the one whose path names the site, or else the one in the folder itself.
+    """
     found = sorted(f for f in files if f.endswith(_WEIGHTS) and f.split("/")[-1] not in _BESIDE)
     if not found:
         raise ValueError(f"{source} holds no SAE checkpoint that is known; give one of: {', '.join(FORMATS)}")
+    if site is None or not _at(found, site):
+        # Below a training's SAE there may be its checkpoints and shards.
+        found = [f for f in found if f.rpartition("/")[0] == folder] or found
     if len(found) > 1:
-        at_site = [f for f in found if site_names.named_in(f) == (site or DEFAULT_SITE)]
-        found = at_site or found
+        found = _at(found, site or DEFAULT_SITE) or found
     if len(found) > 1:
         found = [f for f in found if "/final/" in f"/{f}"] or found
     if len(found) > 1:
@@ -86,3 +91,8 @@ def _chosen(files: list[str], site: str | None, source: str) -> str:
             "add the folder of one to the source, or give site= if that identifies one"
         )
     return found[0]
+
+
+def _at(files: list[str], site: str) -> list[str]:
+    """Those whose path names the site."""
+    return [f for f in files if site_names.named_in(f) == site]

@@ -12,11 +12,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ember_widgets.dictionary.formats import ember
 from ember_widgets.dictionary.load import load_sae, save_sae
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.training.checkpoint import Checkpoints
 from ember_widgets.training.evaluation import Quality
 from ember_widgets.training.ranks import Ranks
+from ember_widgets.training.shards import SETTINGS as SHARDS
 from ember_widgets.util import checks, files
 
 log = logging.getLogger("ember_widgets")
@@ -54,7 +56,7 @@ class RunFolder:
             resume: Whether to go on with what is there; else it is overwritten.
 
         Raises:
-            ValueError: It is another run's, or another process trains there.
+            ValueError: It is another run's, or holds shards, or another process trains there.
             OSError: It cannot be written to.
         """
         with contextlib.ExitStack() as stack:
@@ -62,6 +64,8 @@ class RunFolder:
             yield Checkpoints(self.path / CHECKPOINTS, self._ranks)
 
     def _claim(self, settings: Mapping[str, Any], resume: bool, stack: contextlib.ExitStack) -> None:
+        if (self.path / SHARDS).exists():  # their files could not be told from a dictionary
+            raise ValueError(f"{self.path} holds shards; give the training and its shards two folders")
         there = self.settings()
         if there is not None and resume:
             self._compare(there, json.loads(json.dumps(settings)))
@@ -76,8 +80,19 @@ class RunFolder:
             return
         (self.path / FINISHED).unlink(missing_ok=True)
         Checkpoints(self.path / CHECKPOINTS, Ranks()).clear()
+        if there is not None:
+            self._remove_dictionaries(str(there.get(DICTIONARIES, "")).split(", "))
         self.history.unlink(missing_ok=True)
         files.write(self.path / SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
+
+    def _remove_dictionaries(self, names: Collection[str]) -> None:
+        """Remove those of the run before, whatever they were called."""
+        # Folders are looked for, because names from a file could lead elsewhere.
+        folders = [one for one in self.path.iterdir() if one.name in names and one.is_dir()]
+        for place in [self.path] if len(names) == 1 else folders:
+            (place / ember.FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                place.rmdir()  # only if nothing else is in it
 
     def settings(self) -> dict[str, Any] | None:
         """What makes it this run; None if it is no run's.
@@ -144,7 +159,7 @@ class RunFolder:
 
     def load(self) -> dict[str, SAE]:
         """The dictionaries, as they were written."""
-        return {name: load_sae(self.place(name)) for name in self._names}
+        return {name: load_sae(self.place(name) / ember.FILE) for name in self._names}
 
     def finish(self, n_skipped: int, quality: Mapping[str, Quality | None], checkpoints: Checkpoints) -> None:
         """Note that the training is finished; its checkpoints are not needed any more."""

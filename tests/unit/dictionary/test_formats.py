@@ -319,6 +319,15 @@ def test_the_site_chooses_among_several(tmp_path: Path) -> None:
         load_sae(tmp_path, site="up.0.1")
 
 
+def test_the_folder_itself_comes_before_what_lies_below(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "up.0.1", tmp_path / "down.2.1"):
+        place.mkdir(exist_ok=True)
+        unbox(place)
+    write_json(tmp_path / "config.json", {"n_dirs_local": F, "d_model": D, "k": 7})
+    assert load_sae(tmp_path).k == load_sae(tmp_path, site="up.1.0").k == 7
+    assert load_sae(tmp_path, site="up.0.1").k == 4
+
+
 # what is open stays open
 
 

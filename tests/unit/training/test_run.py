@@ -23,6 +23,7 @@ from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import measure
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.run import Part, Reporter, Row, TrainingRun, train, train_sae
+from ember_widgets.training.shards import Shards
 from ember_widgets.training.stream import TensorBatches
 from ember_widgets.training.trainer import Trainer
 
@@ -284,6 +285,43 @@ def test_several_dictionaries_on_one_stream_go_on_exactly(whole: TrainingRun, tm
     assert [row.dictionary for row in run.history] == ["one", "larger", "denser"] * STEPS
     with pytest.raises(ValueError, match=r"trained 3 dictionaries; choose one: run.saes\[...\]"):
         _ = run.sae
+
+
+def test_a_run_that_begins_anew_removes_the_dictionaries_before_it(
+    whole: TrainingRun, tmp_path: Path
+) -> None:
+    def start_several() -> TrainingRun:
+        batches = TensorBatches(Stream(activations()), SITE, BATCH)
+        return train(several(), batches, target="output", folder=tmp_path, resume=False)
+
+    def start_one() -> TrainingRun:
+        return train_sae(Stream(activations()), config(), folder=tmp_path, resume=False)
+
+    def found() -> list[str]:
+        return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("sae.safetensors"))
+
+    start_several()
+    (tmp_path / "denser" / "notes.txt").write_text("mine")
+    assert_same(start_one(), whole)
+    assert found() == ["sae.safetensors"]
+    assert [(tmp_path / name).exists() for name in several()] == [False, False, True]
+    start_several()
+    assert found() == [f"{name}/sae.safetensors" for name in ("denser", "larger", "one")]
+
+
+def test_its_own_dictionary_is_returned_whatever_lies_below(whole: TrainingRun, tmp_path: Path) -> None:
+    other = train_sae(Stream(activations(seed=1)), config()).sae
+    for below in ("down.2.1-k10-x8", "shards"):
+        save_sae(other, tmp_path / below)
+    for _ in range(2):  # trained, and then returned as it is
+        assert_same(train_sae(Stream(activations()), config(), folder=tmp_path), whole)
+    assert torch.equal(load_sae(tmp_path).W_enc, whole.sae.W_enc)
+
+
+def test_the_folder_of_shards_is_refused(tmp_path: Path) -> None:
+    Shards(tmp_path, {}, 3)
+    with pytest.raises(ValueError, match="holds shards; give the training and its shards two folders"):
+        train_sae(Stream(activations()), config(), folder=tmp_path)
 
 
 def test_what_completes_an_sae_is_given_what_it_has_not_seen(tmp_path: Path) -> None:
