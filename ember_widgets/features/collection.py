@@ -129,12 +129,17 @@ class Collection:
             positional: features that follow the border of the picture.
 
         Raises:
-            ValueError: The existing one belongs to another model, site or SAE, or the folder holds something
-                else.
+            ValueError: The existing one belongs to another model, site or SAE, or to other weights of the
+                model; or the folder holds something else.
         """
         if (folder / _MANIFEST).exists():
             collection = cls.open(folder)
             collection.check(model)
+            if n_features != collection.n_features:
+                raise ValueError(
+                    f"the collection in {folder} has codes of {collection.n_features} features, but this "
+                    f"painter's SAE has {n_features}; choose another folder"
+                )
             if grid is not None and grid != collection.grid:
                 raise ValueError(
                     f"the collection in {folder} has pictures of {collection.grid} patches, but this painter "
@@ -160,7 +165,7 @@ class Collection:
         return cls(folder, n_features, model, grid, sites, positional)
 
     def check(self, model: Mapping[str, str]) -> None:
-        """Refuse a model with another name, site or SAE than this collection's.
+        """Refuse a model with another name, site or SAE than this collection's, or with other weights.
 
         The same weights may have another name, a hub id here and a folder there; their key is the same.
         """
@@ -172,6 +177,12 @@ class Collection:
                     f"the collection in {self.folder} was made with {noun} {ours!r}, but this painter has "
                     f"{theirs!r}; choose another folder"
                 )
+        if "key" in self.model and "key" in model and self.model["key"] != model["key"]:
+            raise ValueError(
+                f"the collection in {self.folder} was made with other weights of {model.get('id', '')!r} "
+                "than this painter has now, with its SAE read in another way, or with code of your own in "
+                "the pipeline; undo that, or choose another folder"
+            )
 
     def __len__(self) -> int:
         return self._firsts[-1]

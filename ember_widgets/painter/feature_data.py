@@ -40,15 +40,17 @@ def draw_icons(model: SteeredModel, features: Sequence[int]) -> list[Image.Image
 def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]]) -> Icons:
     """The icons that came with the SAEs and those in the cache; more are drawn when asked for.
 
+    While code of the user's takes part, there are neither: nothing says what it draws.
+
     Args:
         model: The model.
         draw: Draws icons of several features.
     """
-    key = model.key
+    made_with = _known_key(model)
 
     def draw_unchanged(features: Sequence[int]) -> list[Image.Image]:
         with model.lock:
-            if model.key != key:
+            if _known_key(model) != made_with:
                 raise RuntimeError("the pipeline was changed since these icons; ask painter.icons again")
             return draw(features)
 
@@ -60,8 +62,8 @@ def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]
     return Icons(
         model.space.n_features,
         draw_unchanged,
-        key=key,
-        file=cache_folder() / "icons" / f"{key}.zip" if model.is_hashed else None,
+        key=made_with,
+        file=cache_folder() / "icons" / f"{made_with}.zip" if model.is_hashed else None,
         shipped=shipped,
         # A CPU gains nothing from drawing many at once, and painting would wait meanwhile.
         batch=2 if model.backbone.device.type == "cpu" else 16,
@@ -69,7 +71,7 @@ def icons(model: SteeredModel, draw: Callable[[Sequence[int]], list[Image.Image]
 
 
 def statistics(model: SteeredModel) -> Statistics | None:
-    """The statistics that came with the SAEs; None unless every SAE has them."""
+    """The statistics that came with the SAEs; None unless every SAE has them and no user code takes part."""
     known = [Statistics.load(folder / STATISTICS_FILE, key) for _, folder, key in _shipped(model)]
     found = [one for one in known if one is not None]
     return joined(found) if len(found) == len(model.saes) else None
@@ -91,13 +93,14 @@ def collect(
     runs = [(checks.text("prompts", text), seed) for text in texts for seed in numbers]
     if not runs:
         raise ValueError("prompts and seeds make no pictures; give at least one of each")
+    key = _known_key(model)
     if folder is None:
-        folder = cache_folder() / "collections" / model.key
+        folder = _cached_collection(model, key)
     sizes = dict(zip(model.space.sites, model.space.sizes, strict=True))
     collection = Collection.create(
         Path(folder),
         model.space.n_features,
-        model.identity,
+        {**model.identity, "key": key},
         model.grid,
         sizes if len(sizes) > 1 else None,
         [model.space.index(f, site) for site, sae in model.saes.items() for f in sae.positional],
@@ -105,6 +108,11 @@ def collect(
 
     def analyse(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image | None]:
         with model.lock:
+            if _known_key(model) != key:
+                raise RuntimeError(
+                    "the pipeline was changed while pictures were collected; change it back, or collect into "
+                    "another folder"
+                )
             start = model.backbone.start(Run(prompt, seed, 1))
             codes = model.codes(start)
             if not pictures:
@@ -115,8 +123,32 @@ def collect(
     return collection
 
 
+def _cached_collection(model: SteeredModel, key: str) -> Path:
+    """The folder of all collections of this model and SAE for which none was given.
+
+    Raises:
+        ValueError: The key does not tell them from others.
+    """
+    if model.is_hashed:
+        return cache_folder() / "collections" / key
+    what = (
+        "the SAE was never saved" if key else "code of your own, such as a hook, takes part in the pipeline"
+    )
+    raise ValueError(f"{what}, so its pictures could be taken for others in the cache; give a folder=")
+
+
+def _known_key(model: SteeredModel) -> str:
+    """The model's key; "" while code of the user's takes part, which the key does not cover."""
+    return "" if model.version is None else model.key
+
+
 def _shipped(model: SteeredModel) -> Iterator[tuple[str, Path, str]]:
-    """For each SAE that came from files: its site, its folder, and the key of the files there."""
+    """For each SAE that came from files: its site, its folder, and the key of the files there.
+
+    None while code of the user's takes part: nothing is known of what it does.
+    """
+    if model.version is None:
+        return
     for site, one in model.saes.items():
         if one.source:
             source = Path(one.source)

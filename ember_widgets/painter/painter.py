@@ -733,11 +733,12 @@ class Painter:
         """{feature: small picture of `icon`} of the icons made so far.
 
         Those that came with the SAE, and those in the cache, where `icons.make` and `icons.want` (in the
-        background) keep what they draw. After a change of the pipeline they are others.
+        background) keep what they draw. After a change of the pipeline they are others. While code of your
+        own is in it, such as a hook, none are known, and every call gives new ones: hold on to them.
         """
         with self._data_lock:
             version = self.model.version
-            if self._icons is None or self._icons[0] != version:
+            if self._icons is None or version is None or self._icons[0] != version:
                 self._icons = version, feature_data.icons(self.model, self.draw_icons)
             return self._icons[1]
 
@@ -745,12 +746,12 @@ class Painter:
     def statistics(self) -> Statistics | None:
         """How often and how strongly each feature is active, as measured when the SAE was made.
 
-        None if the SAE came without them, or if the pipeline was changed since;
+        None if the SAE came without them, or if the pipeline was changed since or has code of yours in it;
         `painter.collect(prompts).statistics` measures it.
         """
         with self._data_lock:
             version = self.model.version
-            if self._statistics is None or self._statistics[0] != version:
+            if self._statistics is None or version is None or self._statistics[0] != version:
                 self._statistics = version, feature_data.statistics(self.model)
             return self._statistics[1]
 
@@ -768,7 +769,8 @@ class Painter:
         Args:
             prompts: What to generate; every prompt with every seed.
             folder: Where to keep it. It is made, or added to if it is a collection of this model and SAE.
-                None = one in the cache, which all calls without a folder share.
+                None = one in the cache, which all calls without a folder share; needed if the SAE was never
+                saved, or while code of yours is in the pipeline.
             seeds: Seeds of the noise, each 0..2**63-1.
             pictures: Keep the pictures too, 256×256 pixels each; without them it takes half the time.
             progress: Show a progress bar.
@@ -777,7 +779,9 @@ class Painter:
             The collection, with whatever was in it before.
 
         Raises:
-            TypeError, ValueError: No prompts, an invalid one, or the folder belongs to something else.
+            TypeError, ValueError: No prompts, an invalid one, the folder belongs to something else or to
+                other weights of the model, or a folder is needed.
+            RuntimeError: The pipeline was changed meanwhile; what was collected is kept.
         """
         return feature_data.collect(
             self.model, prompts, folder, seeds=seeds, pictures=pictures, progress=progress

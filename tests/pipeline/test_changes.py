@@ -23,12 +23,13 @@ from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
-from ember_widgets import Painter, Scene
+from ember_widgets import Collection, Painter, Scene
 from ember_widgets.embedded import architecture
 from ember_widgets.model.placement import Placement
 from ember_widgets.model.sdxl.sampler import Sampler
 from ember_widgets.painter.protocol import version_of
 from ember_widgets.painter.starts import Starts
+from ember_widgets.util.user_folders import cache_folder
 from ember_widgets.widgets.paint.run_key import run_key
 from tests.pipeline import tiny
 
@@ -426,6 +427,115 @@ def test_icons_scenes_and_collections_tell_a_changed_pipeline_apart(
     assert painter.model.is_hashed
     hooked(pipe.unet.conv_in, [1.5])
     assert not painter.model.is_hashed  # so nothing is written to the cache
+
+
+def plus_one(drawn: Drawn) -> None:
+    """Of the parameters that the key is made of."""
+    with torch.no_grad():
+        next(p for p in drawn.pipe.vae.decoder.parameters() if p.ndim == 1).add_(1)
+
+
+def test_the_vae_belongs_to_the_model(drawn: Drawn) -> None:
+    painter = drawn.painter
+    key, icons = painter.key, painter.icons
+    original = run_key(drawn.scene, version_of(painter))
+    plus_one(drawn)
+    assert painter.key != key
+    assert painter.icons is not icons
+    assert run_key(drawn.scene, version_of(painter)) != original
+
+
+@torch.no_grad()
+def test_a_cast_of_the_vae_and_back_is_no_change(drawn: Drawn) -> None:
+    version = drawn.painter.version
+    drawn.painter.analyze(image=np.zeros((8, 8, 3), np.uint8))  # encoded in float32
+    drawn.pipe.vae.to(torch.float16).to(torch.float32)  # so that the weights are casts
+    halved = drawn.painter.version
+    assert halved != version
+    drawn.pipe.vae.to(torch.float16)
+    version = drawn.painter.version
+    drawn.painter.backbone.decode(torch.zeros(1, 4, 32, 32, dtype=torch.float16))  # in float32
+    assert drawn.painter.version == version
+    in_place(drawn.pipe.vae)
+    assert drawn.painter.version != version
+
+
+@pytest.mark.parametrize("part", ["unet.conv_out", "vae.decoder.conv_in"])
+def test_nothing_is_kept_while_code_of_the_users_takes_part(drawn: Drawn, part: str, tmp_path: Path) -> None:
+    painter, module = drawn.painter, drawn.pipe
+    for name in part.split("."):
+        module = getattr(module, name)
+    clean = painter.icons
+    pictures = []
+    for factor in (1.5, -1.5):  # another hook makes other icons
+        hook = hooked(module, [factor])
+        assert painter.version is None
+        with pytest.raises(RuntimeError, match="the pipeline was changed since these icons"):
+            clean.make([3], progress=False)
+        icons = painter.icons
+        icons.make([3], progress=False)
+        pictures.append(icons.encoded(3))
+        hook.remove()
+    with pytest.raises(RuntimeError, match="the pipeline was changed since these icons"):
+        icons.make([4], progress=False)
+    assert pictures[0] != pictures[1]
+    assert 3 not in painter.icons
+    assert not list((cache_folder() / "icons").glob(f"{painter.key}.zip"))
+
+
+def test_collections_tell_a_changed_pipeline_apart(drawn: Drawn, tmp_path: Path) -> None:
+    painter, folder = drawn.painter, tmp_path / "hooked"
+
+    def collected(folder: Path | None) -> Collection:
+        return painter.collect(["a"], folder, pictures=False, progress=False)
+
+    hook = hooked(drawn.pipe.unet.conv_in, [1.5])
+    with pytest.raises(ValueError, match="code of your own, such as a hook, takes part .* give a folder="):
+        collected(None)
+    codes = collected(folder).codes(0)
+    assert np.array_equal(collected(folder).codes(0), codes)
+    hook.remove()
+    with pytest.raises(ValueError, match="was made with other weights of 'tiny' than"):
+        collected(folder)
+    clean = collected(None)
+    assert not np.array_equal(clean.codes(0), codes)
+    assert np.array_equal(collected(clean.folder).codes(0), clean.codes(0))
+    in_place(drawn.pipe.unet)
+    with pytest.raises(ValueError, match="was made with other weights of 'tiny' than"):
+        collected(clean.folder)
+    assert collected(None).folder != clean.folder
+
+
+def test_an_sae_that_was_never_saved_has_no_collection_in_the_cache(drawn: Drawn, tmp_path: Path) -> None:
+    painter = Painter(drawn.pipe, tiny.sae(sha256=""), name="tiny")
+    with pytest.raises(ValueError, match="the SAE was never saved, .* give a folder="):
+        painter.collect(["a"], pictures=False, progress=False)
+    assert len(painter.collect(["a"], tmp_path / "c", pictures=False, progress=False)) == 1
+
+
+def test_a_change_while_pictures_are_collected_ends_it(drawn: Drawn, tmp_path: Path) -> None:
+    painter, decode = drawn.painter, drawn.painter.backbone.decode
+
+    def changed(latents: Tensor) -> Any:
+        in_place(drawn.pipe.unet)
+        return decode(latents)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(painter.backbone, "decode", changed)
+        with pytest.raises(RuntimeError, match="the pipeline was changed while pictures were collected"):
+            painter.collect(["a", "b"], tmp_path / "c", progress=False)
+    assert Collection.open(tmp_path / "c").runs == [("a", 0)]
+
+
+def test_statistics_are_of_the_model_as_it_was_measured() -> None:
+    painter = Painter.embedded()
+    assert painter.statistics is not None
+    hook = hooked(painter.pipeline.vae.decoder, [1.5])
+    assert painter.statistics is None
+    assert not len(painter.icons)
+    hook.remove()
+    assert painter.statistics is not None
+    assert len(painter.icons)
 
 
 def test_a_scene_of_before_can_be_drawn_after_a_change(drawn: Drawn, lora_folder: Path) -> None:

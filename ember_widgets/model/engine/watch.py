@@ -28,7 +28,8 @@ class Watch:
     dicts, lists and other objects that are attributes, one level deep.
 
     Args:
-        moving: Whether weights are moved between devices. Then only sampled values tell whether they changed.
+        moving: Whether weights are moved between devices, or cast and cast back. Then only sampled values
+            tell whether they changed.
 
     Attributes:
         current: The last result of `version`.

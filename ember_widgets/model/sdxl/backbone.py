@@ -99,7 +99,8 @@ class SDXL:
 
     def version(self) -> object:
         """See `Backbone.version`."""
-        return self.sampler.version()
+        sampler, vae = self.sampler.version(), self.vae.version()
+        return None if sampler is None or vae is None else (sampler, vae)
 
     def start(self, run: Run) -> UNetStart:
         """See `Backbone.start`."""

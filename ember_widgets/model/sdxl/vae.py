@@ -35,7 +35,8 @@ class Vae:
         self.placement = placement
         self.preview_vae = preview_vae
         self.runner: Runner | None = None
-        self._watch = Watch(moving=placement.keep == "one at a time")
+        # The casts here, like moves, give the weights other memory with the same values.
+        self._watch = Watch(moving=True)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, *, preview: bool = False) -> Image.Image:

@@ -166,6 +166,21 @@ class TestRefusals:
         with pytest.raises(ValueError, match="was made with SAE 'abc', but this painter has 'xyz'; choose"):
             Collection.create(collection.folder, N_FEATURES, {**MODEL, "sae": "xyz"})
 
+    def test_another_number_of_features(self, collection: Collection) -> None:
+        with pytest.raises(
+            ValueError, match="has codes of 50 features, but this painter's SAE has 51; choose"
+        ):
+            Collection.create(collection.folder, N_FEATURES + 1, MODEL)
+
+    @pytest.mark.parametrize(("there", "here"), [("weights", "others"), ("", "weights"), ("weights", "")])
+    def test_other_weights_of_the_same_model(self, tmp_path: Path, there: str, here: str) -> None:
+        Collection.create(tmp_path / "c", N_FEATURES, {**MODEL, "key": there})
+        with pytest.raises(ValueError, match="was made with other weights of .*; undo that, or choose"):
+            Collection.create(tmp_path / "c", N_FEATURES, {**MODEL, "key": here})
+
+    def test_collections_that_do_not_state_their_weights_can_go_on(self, collection: Collection) -> None:
+        assert len(Collection.create(collection.folder, N_FEATURES, {**MODEL, "key": "weights"})) == len(RUNS)
+
     def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("")
         with pytest.raises(ValueError, match="exists already and is not a collection; choose an empty"):
