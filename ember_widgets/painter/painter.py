@@ -449,7 +449,7 @@ class Painter:
             site=site,
             step=step,
             space=space,
-            scene=(scene.at_step(step) if edited else scene) if site in steered else None,
+            scene=_drawn_at(scene, step, edited) if site in steered else None,
             grid=self.grid,
         )
 
@@ -1052,3 +1052,9 @@ class Painter:
         if scene.n_steps > 1 and edited and same:
             return scene.replace(n_steps=1, edit_steps=None)
         return scene
+
+
+def _drawn_at(scene: Scene, step: int, edited: bool) -> Scene:
+    """The scene whose factors a run draws at one step."""
+    is_edited = edited and (scene.edit_steps is None or step in range(*scene.edit_steps))
+    return scene.at_step(step) if is_edited else scene.original()

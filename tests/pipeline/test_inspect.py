@@ -157,6 +157,20 @@ def test_an_edit_shows_where_it_was_made_and_what_later_steps_make_of_it(
     assert painter.inspect(edited, step=2).change(unedited).max() > 0.1
 
 
+def test_the_factors_of_an_unedited_run_are_those_of_the_picture(painter: Painter, steps: Scene) -> None:
+    edited = steps.scale(0, 0)
+
+    def share(scene: Scene, step: int, **others: Any) -> float:
+        return painter.inspect(scene, step=step, **others).explained(by_factors=True)
+
+    for step in (0, 2):
+        assert share(edited, step, edited=False) == share(steps, step)
+        assert share(edited, step) != share(steps, step)
+    later = edited.replace(edit_steps=(1, 3))
+    assert share(later, 0) == share(steps, 0)
+    assert share(later, 2) != share(steps, 2)
+
+
 def make_sae(d_model: int, site: str) -> SAE:
     """A random SAE of 64 features, for a site where nothing was trained."""
     torch.manual_seed(0)
