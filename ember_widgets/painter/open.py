@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,9 @@ def open_pretrained(
     kind = loading.pick_dtype(dtype, place)
     hub = Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only)
     if isinstance(labels, (str, os.PathLike)) and Path(labels).is_file():
-        labels = Labels.load(labels)
+        # A file of several sites is read once it is known which. What is wrong with a file is said then too.
+        with contextlib.suppress(ValueError):
+            labels = Labels.load(labels)
     saes = saes_by_site(_load_saes(sae, site, hub))
     if isinstance(labels, (str, os.PathLike)):
         labels = _load_labels(labels, saes, hub)
@@ -191,7 +194,7 @@ def open_pretrained(
 
 
 def _load_labels(source: str | os.PathLike[str], saes: Mapping[str, SAE], hub: Hub) -> Labels:
-    """The labels of each site, as features of a scene, from a folder or a data set."""
+    """The labels of each site, as features of a scene, from a folder, a data set or a file."""
     space = FeatureSpace.of({site: one.n_features for site, one in saes.items()})
     labels = Labels()
     for site in saes:
@@ -209,7 +212,7 @@ def _load_labels(source: str | os.PathLike[str], saes: Mapping[str, SAE], hub: H
 def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str | None, hub: Hub) -> SAE | dict[str, SAE]:
     def load(source: SAESource, at: str | None) -> SAE:
         if isinstance(source, SAE):
-            return source
+            return source if at is None else source.at(site_names.full(at))
         return load_sae(
             source,
             site=at,
@@ -219,5 +222,9 @@ def _load_saes(sae: SAESource | Mapping[str, SAESource], site: str | None, hub: 
         )
 
     if isinstance(sae, Mapping) and not any(isinstance(value, Tensor) for value in sae.values()):
+        if site is not None:
+            raise ValueError(
+                f"site={checks.shown(site)}, but sae={{...}} names the site of each SAE; leave site= out"
+            )
         return {at: load(cast(SAESource, source), at) for at, source in sae.items()}
     return load(cast(SAESource, sae), site)

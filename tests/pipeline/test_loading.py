@@ -118,6 +118,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"sae": {"down.1.0": tiny.sae()}},
         "site='down.1.0', but this UNet has no such attention block; choose one",
     ),
+    (
+        {"sae": {"down.2.1": tiny.sae()}, "site": "up.0.1"},
+        "site='up.0.1', but sae={...} names the site of each SAE; leave site= out",
+    ),
     ({"guidance": 99}, "guidance=99 is outside 0..50; give 0 for SDXL-Turbo, 5 to 8 for SDXL base"),
 ]
 
@@ -128,6 +132,44 @@ def test_what_cannot_be_is_refused_in_one_sentence(folder: Path, asked: dict[str
     with pytest.raises(ValueError) as caught:
         load(folder, **asked)
     assert str(caught.value).startswith(message)
+
+
+def test_the_site_of_an_sae_in_memory_can_be_given(folder: Path) -> None:
+    assert load(folder, sae=tiny.sae("down.2.1"), site="up.0.1").space.sites == (tiny.SITES["up.0.1"],)
+
+
+def test_a_file_with_labels_of_several_sites_gives_each_site_its_own(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.tsv"
+    file.write_text("site\tfeature\tlabel\ndown.2.1\t3\ta cat\nup.0.1\t3\tfur\nup.0.1\t4\tgrass\n")
+    assert dict(load(folder, sae=tiny.sae("up.0.1"), labels=file).labels) == {3: "fur", 4: "grass"}
+    both = {site: tiny.sae(site) for site in ("down.2.1", "up.0.1")}
+    after = both["down.2.1"].n_features
+    assert dict(load(folder, sae=both, labels=file).labels) == {
+        3: "a cat",
+        3 + after: "fur",
+        4 + after: "grass",
+    }
+    file.write_text(f"feature\tlabel\n3\ta cat\n{3 + after}\tfur\n")  # counted as a scene counts them
+    assert dict(load(folder, sae=both, labels=file).labels) == {3: "a cat", 3 + after: "fur"}
+    file.write_text("nothing of the kind")
+    with pytest.raises(ValueError, match="labels.tsv"):
+        load(folder, labels=file)
+
+
+def test_what_is_no_sae_and_no_scene_is_refused(pipe: Any) -> None:
+    for sae in ("folder", {"down.2.1": "folder"}, None):
+        with pytest.raises(TypeError, match=r"sae=.* is not an SAE; load it with ember.load_sae, or use"):
+            Painter(pipe, sae, name="x")  # type: ignore[arg-type]
+    painter = Painter(pipe, tiny.sae(), name="x")
+    with pytest.raises(TypeError, match="scene=None is not a Scene; make one with painter.analyze"):
+        painter.render(None)  # type: ignore[arg-type]
+
+
+def test_a_placement_that_does_not_exist_is_refused(pipe: Any) -> None:
+    with pytest.raises(
+        ValueError, match="keep='al' is unknown; choose one of 'all', 'all but text', 'one at"
+    ):
+        Placement(pipe, "cpu", "al")
 
 
 def test_files_are_chosen_part_by_part() -> None:
