@@ -633,7 +633,7 @@ class Painter:
                 cancelled=cancelled,
             )
         finally:
-            self.model.starts.release()
+            self.model.release()
 
     def sweep(
         self,

@@ -61,10 +61,11 @@ class Starts:
             self._version = version
         key = run.key
         if not keep and key not in self._kept:
-            if self._last is None or self._last[0] != key:
-                self._last = key, self.backbone.start(run)
+            last = self._last
+            if last is None or last[0] != key:
+                last = self._last = key, self.backbone.start(run)
                 self._version = self.backbone.version()
-            return self._last[1]
+            return last[1]
         if key not in self._kept:
             self._keep(key, self.backbone.start(run))
             self._version = self.backbone.version()  # a first run may leave traces in the model

@@ -198,6 +198,11 @@ class SteeredModel:
             self.starts.clear()
             self.backbone.forget()
 
+    def release(self) -> None:
+        """Free the start that was not to be kept, see `Starts.of`."""
+        with self.lock:
+            self.starts.release()
+
     def start(self, run: Run, *, keep: bool = True) -> Start:
         """The start of a run, kept for the next time; see `Starts.of`."""
         with self.lock, self.memory("starting a picture"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -209,6 +210,16 @@ def test_saes_of_other_sites_are_refused() -> None:
 def test_a_painter_offers_every_capability_but_a_servers(painter: Painter) -> None:
     of_a_server = {"connection", "share"}
     assert capabilities(painter) == tuple(name for name in CAPABILITIES if name not in of_a_server)
+
+
+def test_a_start_is_freed_only_while_no_other_thread_uses_the_model(painter: Painter) -> None:
+    other = threading.Thread(target=painter.model.release, daemon=True)
+    with painter.model.lock:
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+    other.join(20)
+    assert not other.is_alive()
 
 
 ONE = [np.int64(1), np.int8(1), np.uint16(1)]

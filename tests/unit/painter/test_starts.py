@@ -122,3 +122,13 @@ def test_a_start_that_is_not_to_be_kept_pushes_nothing_out(model: Model, starts:
     assert starts.n_bytes == 5 * 1024
     draw(starts, 1)
     assert model.n_started == 2
+
+
+def test_a_start_is_returned_though_it_is_freed_meanwhile(model: Model, starts: Starts) -> None:
+    def version() -> object:
+        starts.release()  # as another thread may at any time
+        return model.now
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "version", version)
+        assert starts.of(a_run(1), keep=False).states
