@@ -25,9 +25,14 @@ class Placement:
         pipeline: A `StableDiffusionXLPipeline`.
         device: Where parts work.
         keep: "all" on the device; "all but text": the text encoders only while they encode; "one at a time".
+
+    Raises:
+        ValueError: Another `keep`.
     """
 
     def __init__(self, pipeline: Any, device: Any, keep: str = "all") -> None:
+        if keep not in KEEP:
+            raise ValueError(f"keep={keep!r} is unknown; choose one of {', '.join(map(repr, KEEP))}")
         self.pipeline = pipeline
         self.device = torch.device(device)
         self.keep = keep

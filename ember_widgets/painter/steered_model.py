@@ -25,6 +25,7 @@ from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
+from ember_widgets.util import checks
 
 CALIBRATION_RUN = Run("a garden with a house and a tree", 0, 1)
 """On this run, what an SAE file does not say is measured."""
@@ -36,8 +37,15 @@ def saes_by_site(sae: SAE | Mapping[str, SAE]) -> dict[str, SAE]:
     """The SAEs that a user gave, each at the site that the user named, by module path.
 
     Raises:
+        TypeError: It is something else.
         ValueError: There is none, or there are two of the same site.
     """
+    for one in sae.values() if isinstance(sae, Mapping) else [sae]:
+        if not isinstance(one, SAE):
+            raise TypeError(
+                f"sae={checks.shown(one)} is not an SAE; load it with ember.load_sae, or use "
+                "Painter.from_pretrained, which takes folders, files and hub ids too"
+            )
     given = [sae] if isinstance(sae, SAE) else [_at(site, one) for site, one in sae.items()]
     if not given:
         raise ValueError("sae={} names no site; give at least one, as {'down.2.1': ...}")
@@ -159,8 +167,14 @@ class SteeredModel:
         another name is accepted if its key is this model's.
 
         Raises:
+            TypeError: It is not a scene.
             ValueError: The scene cannot be drawn here.
         """
+        if not isinstance(scene, Scene):
+            raise TypeError(
+                f"scene={checks.shown(scene)} is not a Scene; make one with painter.analyze or "
+                "painter.blank, or load one with ember.Scene.load"
+            )
         for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
             theirs, ours = scene.model.get(key, ""), self._facts[key]
             if not theirs or theirs == ours:
