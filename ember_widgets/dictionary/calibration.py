@@ -51,25 +51,26 @@ def fit(sae: SAE, vectors: Tensor) -> Fit:
     return Fit(float(lost / spread.clamp_min(1e-12)), float((codes > 0).sum(-1).float().mean()))
 
 
-def decide(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
+def decide(sae: LoadedSAE, model: str, weights: str, measure: Measure) -> LoadedSAE:
     """Decide what the file does not say; an SAE whose file says all is returned as it is.
 
     Args:
         sae: As `load_sae` gave it.
-        model: Identity of the model, since the answer holds for it alone.
+        model: Name of the model.
+        weights: Identifies its weights, since the answer holds for them alone.
         measure: What a reading would encode of one picture.
     """
     if sae.alternatives:
-        sae = _chosen(sae, model, measure)
+        sae = _chosen(sae, model, weights, measure)
     if not sae.unit_known:
         sae = _with_units(sae, measure(sae))
     return sae
 
 
-def _chosen(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
+def _chosen(sae: LoadedSAE, model: str, weights: str, measure: Measure) -> LoadedSAE:
     readings: list[SAE] = [dataclasses.replace(sae, alternatives=()), *sae.alternatives]
     file = _cache_file(sae, model)
-    known = _read(file)
+    known = _read(file, weights)
     if known is not None and 0 <= known[0] < len(readings):
         return _decided(readings[known[0]], sae, known[1])
     fits = [fit(reading, measure(reading)) for reading in readings]
@@ -83,7 +84,8 @@ def _chosen(sae: LoadedSAE, model: str, measure: Measure) -> LoadedSAE:
         "Kept in %s; load_sae(target=...) decides otherwise.",
         *(sae.source, measured, file),
     )
-    _write(file, {"reading": best, "measured": measured, "source": sae.source, "model": model})
+    facts = {"reading": best, "measured": measured, "source": sae.source, "model": model, "weights": weights}
+    _write(file, facts)
     if fits[best].unexplained > 0.9:
         log.warning(
             "%s explains next to nothing of %s: it may be of another model or site (site=...)",
@@ -123,9 +125,12 @@ def _cache_file(sae: LoadedSAE, model: str) -> Path:
     return cache_folder() / "calibration" / f"{sae.key[:16]}-{name}-{1 + len(sae.alternatives)}.json"
 
 
-def _read(file: Path) -> tuple[int, str] | None:
+def _read(file: Path, weights: str) -> tuple[int, str] | None:
+    """The reading and its figures; None if there are none of these weights."""
     try:
         content = json.loads(file.read_text("utf-8"))
+        if content["weights"] != weights:
+            return None
         return int(content["reading"]), str(content["measured"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

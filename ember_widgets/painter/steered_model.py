@@ -241,7 +241,7 @@ class SteeredModel:
                     start = self.start(dataclasses.replace(CALIBRATION_RUN, guidance=guidance))
                     return steering.target(reading, start.states[i])
 
-                self.saes[site] = calibration.decide(one, name, measure)
+                self.saes[site] = calibration.decide(one, name, self.key_with(""), measure)
 
 
 def _at(site: str, sae: SAE) -> SAE:

@@ -515,6 +515,10 @@ def test_what_is_encoded_is_measured_said_and_remembered(
     caplog.clear()
     again = Painter(pipe, sae, name="x")
     assert (next(iter(again.saes.values())).target, caplog.text) == (target, "")
+    with torch.no_grad():
+        pipe.unet.conv_in.bias.add_(1)  # another model that is called the same
+    Painter(pipe, sae, name="x")
+    assert "does not say what it encodes" in caplog.text
 
 
 def test_typical_activations_that_a_file_lacks_are_measured(pipe: Any, tmp_path: Path) -> None:
