@@ -46,7 +46,7 @@ class Checkpoint:
         """Read a file; nothing in it is run.
 
         Raises:
-            ValueError: It is damaged or would run code.
+            ValueError: It is damaged, would run code, or holds something else.
         """
         header: dict[str, str] = {}
         content: Any
@@ -55,12 +55,18 @@ class Checkpoint:
         else:
             content = tensor_files.load_pickled(file)
             content = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+            _check_names(content, str(file))
         digest = tensor_files.sha256_of_file(file)
         return cls(source, _floats(content), digest, file, header, _whole_numbers(content))
 
     @classmethod
     def of_state_dict(cls, state: Mapping[str, Any]) -> Checkpoint:
-        """Take tensors that are in memory."""
+        """Take tensors that are in memory.
+
+        Raises:
+            ValueError: They have no names.
+        """
+        _check_names(state, "the state dict")
         tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in state.items()}
         digest = tensor_files.sha256_of_tensors(tensors)
         return cls("a state dict", _floats(tensors), digest, counters=_whole_numbers(tensors))
@@ -109,6 +115,11 @@ class Checkpoint:
                 "download it again, or delete it if it is something else"
             )
         return unit.float()
+
+
+def _check_names(content: Any, source: str) -> None:
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"{source} does not hold tensors by their names; give the state dict of an SAE")
 
 
 def _whole_numbers(tensors: Mapping[str, Any]) -> frozenset[str]:

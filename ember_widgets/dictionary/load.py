@@ -48,8 +48,8 @@ def load_sae(
         site: diffusers module path or short name ("down.2.1") of the block the SAE belongs to; None = what
             the checkpoint says, else down.2.1. If the source has SAEs of several sites, it chooses one.
         target: "update" (output − input) or "output"; None takes what the checkpoint says.
-        k: Codes kept per patch, where the checkpoint does not say.
-        threshold: Scalar or (n_features,), codes not above it are 0, where the checkpoint does not say.
+        k: Codes kept per patch; None = as the checkpoint says.
+        threshold: Scalar or (n_features,), codes not above it are 0; None = as the checkpoint says.
         activation: "topk", "batchtopk", "jumprelu" or "groupmax" (see `SAE`), where the checkpoint
             does not say.
         revision, cache_dir, token, local_files_only: For the hub, as in `Painter.from_pretrained`.
@@ -96,6 +96,11 @@ def load_sae(
         raise ValueError(f"{checkpoint.source}: {error}") from error
     if given == Given():
         first, *others = (dataclasses.replace(one, as_read=one.contents) for one in (first, *others))
+    elif EMBER.recognises(checkpoint):
+        # Icons and statistics lie beside our own file: they stay if what is given is what it says anyway.
+        said = _read(checkpoint, format, Given())
+        if len(said) == 1:
+            first = dataclasses.replace(first, as_read=_sae(said[0], first.site, checkpoint).contents)
     return dataclasses.replace(first, alternatives=tuple(others))
 
 

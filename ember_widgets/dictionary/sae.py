@@ -49,7 +49,8 @@ class SAE:
         positional: Features active along borders whatever the picture; left out when factors are fitted.
         source: Where it was read from.
         sha256: Hash of the file's weights; scenes store it.
-        as_read: What `contents` was when the file was read as it stands; "" if the caller decided something.
+        as_read: What `contents` is when the file is read as it stands; "" if it leaves something open and
+            the caller decided.
     """
 
     W_enc: Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,10 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
         )
         for i, one in enumerate(facts.parts("alternatives"))
     ]
-    given.check(first)
-    if given.target is None:
-        return [first, *others]
-    fitting = [reading for reading in (first, *others) if reading.target == given.target]
-    return fitting or [dataclasses.replace(first, target=given.target)]
+    readings = [first, *others]
+    if given.target is not None:
+        readings = [reading for reading in readings if reading.target == given.target] or [first]
+    return [given.applied_to(reading) for reading in readings]
 
 
 def write(sae: Writable, folder: Path) -> Path:

@@ -126,6 +126,16 @@ def test_the_key_follows_what_decides_codes(unbox: Path) -> None:
     assert {one.sha256 for one in others} == {sae.sha256}
 
 
+def test_what_is_given_counts_for_our_own_format_too(unbox: Path, tmp_path: Path) -> None:
+    save_sae(load_sae(unbox), tmp_path / "ours")
+    sae = load_sae(tmp_path / "ours")
+    same = load_sae(tmp_path / "ours", target=sae.target, k=sae.k, activation=sae.activation)
+    assert same.key == sae.key == sae.sha256
+    other, above = load_sae(tmp_path / "ours", k=2), load_sae(tmp_path / "ours", threshold=0.5)
+    assert (other.k, above.threshold) == (2, torch.tensor(0.5))
+    assert len({sae.key, other.key, above.key, load_sae(tmp_path / "ours", target="output").key}) == 4
+
+
 @pytest.mark.parametrize("source", ["", "x" * 5000, "a\0b"])
 def test_what_is_no_name_of_a_file_is_not_there(source: str) -> None:
     with pytest.raises(FileNotFoundError, match="no SAE at .*; give a folder or file"):
@@ -157,6 +167,20 @@ def test_a_checkpoint_that_runs_code_is_refused_and_runs_nothing(unbox: Path, tm
     ):
         load_sae(unbox)
     assert not victim.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [{"state_dict": [1]}, {1: torch.zeros(2)}, {"state_dict": {1: torch.ones(2)}}]
+)
+def test_a_file_whose_tensors_have_no_names(tmp_path: Path, content: dict[object, object]) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="a.pt does not hold tensors by their names; give the state dict of"):
+        load_sae(tmp_path / "a.pt")
+
+
+def test_tensors_in_memory_without_names() -> None:
+    with pytest.raises(ValueError, match="the state dict does not hold tensors by their names"):
+        load_sae({1: torch.zeros(2)})  # type: ignore[dict-item]
 
 
 def test_nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
