@@ -221,8 +221,9 @@ class Painter:
             local_files_only: Never use the network.
             config: For a single file: hub id or folder with configurations and tokenizers; None =
                 "stabilityai/sdxl-turbo".
-            labels: {feature: text}, or a file with labels; or a folder, or the hub id of a data set, that has
-                labels of these sites, such as "hammamiomar/sdxl-turbo-sae-labels" (see `Labels.load`).
+            labels: {feature: text}, or a file with labels, of several sites if it has a column for them; or a
+                folder, or the hub id of a data set, that has labels of these sites, such as
+                "hammamiomar/sdxl-turbo-sae-labels" (see `Labels.load`).
             cpu_offload: Keep one part on the device at a time: needs the least memory, and is slow.
             release_text_encoders: Keep the text encoders on the device only while they encode; None = if
                 the GPU has less than 11 GiB.
@@ -970,14 +971,15 @@ class Painter:
             steps: Which of these the patches are taken from, counted from 0; None = all.
             guidance: Scale of classifier-free guidance; None = the painter's.
             seed: Of the first picture, of the initial weights, and of the order of patches.
-            resume: Go on from the folder's last checkpoint. False = begin anew, and overwrite what is there.
+            resume: Go on from the folder's last checkpoint. False = begin anew, and remove what it wrote.
             logger: Also write the history to trackers: names that accelerate knows, such as "tensorboard" or
                 "wandb"; a `GeneralTracker`; or a list of these. Needs ``pip install 'ember-widgets[train]'``.
             progress: Say what the training takes before it begins, and show how far it is.
             buffer: Patches in the shuffling buffer, at least two batches; None = 16 batches.
-            shards: A folder that keeps the activations, for several passes over the same pictures: prompt i
-                has seed `seed` + i in every pass, the first pass runs the model and writes, later ones read.
-                Other trainings on the same pictures may read it too. Prompts must be a list or a text file.
+            shards: Another folder, which keeps the activations for several passes over the same pictures:
+                prompt i has seed `seed` + i in every pass, the first pass runs the model and writes, later
+                ones read. Other trainings on the same pictures may read it too. Prompts must be a list or a
+                text file.
             **settings: Any other field of `TrainConfig`, for instance `aux_weight` or `dead_after`.
 
         Returns:
