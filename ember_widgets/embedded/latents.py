@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from tqdm import tqdm
@@ -24,6 +26,7 @@ from ember_widgets.embedded.train_vae import load_vae
 Array = NDArray[Any]
 STYLED = 0.3  # share of the scenes that are drawn in a style
 FADED = 0.3  # share of the things in free layouts that are transparent
+VAE_HASH = "vae.sha256"  # in the folder: of the encoder that made the latents
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
@@ -98,7 +101,9 @@ def build_latents(
         batch: How many at a time.
         workers: How many processes draw; None = one for each core.
     """
-    vae = load_vae(out).to(device, memory_format=torch.channels_last)
+    vae = load_vae(out)
+    made_by = encoder_hash(vae)
+    vae.to(device, memory_format=torch.channels_last)
     workers = os.cpu_count() or 1 if workers is None else workers
     drawn = Drawn(n_random, n_captioned, batch)
     parts = Ahead(drawn, device, workers)
@@ -117,8 +122,28 @@ def build_latents(
     for name in made[0]:
         np.save(temporary / f"{name}.npy", np.concatenate([part[name] for part in made]))
     np.save(temporary / "n_random.npy", np.array([n_random]))
+    (temporary / VAE_HASH).write_text(made_by + "\n", "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
+
+
+def are_latents_current(out: Path) -> bool:
+    """Whether a run's latents are there and made by its autoencoder as it is now.
+
+    Folders without a hash were made before it was kept, and count as current.
+    """
+    folder = out / "latents"
+    if not (folder / VAE_HASH).exists():
+        return folder.exists()
+    return (folder / VAE_HASH).read_text("utf-8").strip() == encoder_hash(load_vae(out))
+
+
+def encoder_hash(vae: AutoencoderTiny) -> str:
+    """SHA-256 of the weights of an autoencoder's encoder."""
+    found = hashlib.sha256()
+    for name, weight in sorted(vae.encoder.state_dict().items()):
+        found.update(name.encode() + weight.contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def load_latents(folder: Path, device: str) -> dict[str, Any]:

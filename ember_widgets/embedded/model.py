@@ -22,11 +22,11 @@ TO_SIDES = (  # as far as `sides.LAYER`
     "mid_block.",
     *(f"up_blocks.0.{part}.{i}." for i in (0, 1) for part in ("resnets", "attentions")),
 )
-# What each stage trains; the composer trains the text encoders too.
+# What each stage trains, in the order of the recipe; the composer trains the text encoders too.
 PARTS = {
-    "sides": TO_SIDES,
     "composer": ("conv_in.", "time_embedding.", "add_embedding.", "down_blocks."),
     "settle": ("down_blocks.2.attentions.1.",),  # the site
+    "sides": TO_SIDES,
     "trunk": TRUNK,
     "upper": UPPER,
     "renderer": (*TRUNK, *UPPER),
@@ -162,12 +162,18 @@ def take_over(module: nn.Module, weights: dict[str, Tensor], name: str) -> None:
 
 
 def load_trained(model: Model, out: Path) -> None:
-    """Take over what the stages so far have trained; where two trained the same part, the later one."""
-    for file in sorted(out.glob("*.pt"), key=lambda f: f.stat().st_mtime):
-        if file.stem in PARTS:
-            averages = torch.load(file, weights_only=True)["averages"]
-            unet = {k: v for k, v in averages["unet"].items() if k.startswith(PARTS[file.stem])}
-            model.unet.load_state_dict(unet, strict=False)
-            if file.stem == "composer":
-                model.text_encoder.load_state_dict(averages["text_encoder"])
-                model.text_encoder_2.load_state_dict(averages["text_encoder_2"])
+    """Take over what the stages so far have trained.
+
+    Where two trained the same part, the later one in the recipe's order counts, whichever ran last: the times
+    of files change when a folder is copied.
+    """
+    for stage, names in PARTS.items():
+        file = out / f"{stage}.pt"
+        if not file.exists():
+            continue
+        averages = torch.load(file, weights_only=True, map_location="cpu")["averages"]
+        unet = {k: v for k, v in averages["unet"].items() if k.startswith(names)}
+        model.unet.load_state_dict(unet, strict=False)
+        if stage == "composer":
+            model.text_encoder.load_state_dict(averages["text_encoder"])
+            model.text_encoder_2.load_state_dict(averages["text_encoder_2"])

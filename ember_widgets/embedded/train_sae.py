@@ -148,7 +148,7 @@ def build_sae(
     config = recipe.config
     stream = shuffled(activations[:n_train].flatten(0, 1), config.batch, config.seed)
     trained = train_sae(stream, config, site=recipe.site).sae
-    sae = with_features(trained, used(trained, activations) >= MIN_USED)
+    sae = with_features(trained, used(trained, activations[:n_train]) >= MIN_USED)
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     sae, quality = completed(sae, activations[n_train:], grid)
     save_sae(sae, folder)

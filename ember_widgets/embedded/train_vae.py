@@ -70,7 +70,8 @@ def load_vae(out: Path) -> AutoencoderTiny:
     """The trained autoencoder of a run, averaged weights, or the one that it starts from; for inference."""
     vae = build_vae()
     if (out / "vae.pt").exists():
-        vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["averages"]["vae"])
+        saved = torch.load(out / "vae.pt", weights_only=True, map_location="cpu")
+        vae.load_state_dict(saved["averages"]["vae"])
     else:
         take_over(vae, weights_in(out / "start" / "vae"), "vae")
     return vae.eval().requires_grad_(False)

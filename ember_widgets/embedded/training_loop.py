@@ -76,7 +76,7 @@ def train(
     n, seconds = 0, 0.0
     first = rank() == 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
         n, seconds = saved["n"], saved["seconds"]
         # Only what this stage trains: an earlier stage may have gone on in the meantime.
         with torch.no_grad():
@@ -101,7 +101,7 @@ def train(
         with replacing(checkpoint) as temporary:
             torch.save(state, temporary)
 
-    last_save = seconds
+    begun_at, last_save = n, seconds
     sums: dict[str, Tensor | int] = {}
     summed = 0
     with tqdm(total=steps, initial=n, unit="step", desc=name, mininterval=10, disable=not first) as bar:
@@ -141,7 +141,7 @@ def train(
             if seconds - last_save > every_s and first:
                 last_save = seconds
                 save()
-    if first:
+    if first and n > begun_at:
         save()
     return averages
 

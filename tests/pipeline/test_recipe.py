@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +15,9 @@ from diffusers import StableDiffusionXLPipeline
 
 from ember_widgets.embedded import train_unet
 from ember_widgets.embedded.export import export
-from ember_widgets.embedded.latents import build_latents, load_latents
+from ember_widgets.embedded.latents import VAE_HASH, are_latents_current, build_latents, load_latents
 from ember_widgets.embedded.model import PARTS, Model, load_trained
-from ember_widgets.embedded.train_vae import train_vae
+from ember_widgets.embedded.train_vae import load_vae, train_vae
 
 STEPS, BATCH = 2, 2
 
@@ -48,6 +51,46 @@ def test_a_later_stage_goes_on_from_an_earlier_one(run: Path) -> None:
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     for names in PARTS.values():
         assert any(name.startswith(names) for name in moved)
+
+
+def test_a_finished_stage_that_is_run_again_changes_nothing_and_the_renderer_counts(run: Path) -> None:
+    before = (run / "sides.pt").stat().st_mtime_ns
+    train_unet.train_sides(run, STEPS, batch=BATCH)
+    assert (run / "sides.pt").stat().st_mtime_ns == before
+    os.utime(run / "sides.pt")  # the newest, as it may be in a copied folder
+    model = Model(run, "cpu")
+    load_trained(model, run)
+    weights = model.unet.state_dict()
+    renderer = torch.load(run / "renderer.pt", weights_only=True)["averages"]["unet"]
+    assert all(torch.equal(weights[name], value) for name, value in renderer.items())
+
+
+def test_what_a_gpu_trained_opens_without_one(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = []
+
+    def load(file: Path, **options: Any) -> Any:
+        places.append(options.get("map_location"))
+        return real(file, **options)
+
+    real = torch.load
+    monkeypatch.setattr(torch, "load", load)
+    load_trained(Model(run, "cpu"), run)
+    load_vae(run)
+    train_unet.train_settle(run, STEPS, batch=BATCH)
+    assert set(places) == {"cpu"}
+
+
+def test_latents_of_an_earlier_autoencoder_are_made_again(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert not are_latents_current(out)
+    shutil.copytree(run, out)
+    assert are_latents_current(out)
+    saved = torch.load(out / "vae.pt", weights_only=True)
+    next(v for k, v in saved["averages"]["vae"].items() if k.startswith("encoder")).add_(0.1)
+    torch.save(saved, out / "vae.pt")
+    assert not are_latents_current(out)
+    (out / "latents" / VAE_HASH).unlink()  # made before the hash was kept
+    assert are_latents_current(out)
 
 
 def test_encoded_scenes_know_where_their_sprites_stand(run: Path) -> None:
