@@ -721,7 +721,8 @@ class Scene:
     def __sub__(self, before: Scene) -> SceneEdit:
         """What was done to a scene of this picture: ``edit = after - before``, for ``apply``.
 
-        ``scene - scene.original()`` is all that was done to it.
+        ``scene - scene.original()`` is all that was done to its factors. ``style`` and ``edit_steps`` belong
+        to the whole picture and are not in an edit.
 
         Raises:
             ValueError: the two scenes are of two pictures.
@@ -804,7 +805,8 @@ class Scene:
         What is in another place there travels: a factor's strengths here are paired with those there by
         optimal transport and move along straight lines, over the other factors, instead of fading out here
         and in there. What stays in its place, and what only one of the scenes has, fades. Weights and the
-        remainder change evenly. Style, names and all else that has no middle are those of the nearer scene.
+        remainder change evenly. Style, names, colours and all else that has no middle are those of the nearer
+        scene.
 
         Args:
             other: another edit of this picture: the same prompt, seed, steps and analysis.
@@ -925,7 +927,10 @@ class Scene:
         return cls(**fields)
 
     def original(self) -> Scene:
-        """The scene as it was analysed. It renders as the unedited picture."""
+        """The scene with its factors as they were analysed.
+
+        ``style`` and ``edit_steps`` stay: it renders as the unedited picture in the scene's style.
+        """
         n_base = len(self.base_basis)
         names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))
         next_id = self._next_id + n_base

@@ -336,11 +336,10 @@ def check_same_picture(before: SceneFields, after: SceneFields) -> None:
     advice = "give two edits of one picture, such as two steps of one history"
     for name in _PICTURE:
         one, other = getattr(before, name), getattr(after, name)
-        is_same = np.array_equal(one, other) if isinstance(one, np.ndarray) else one is other or one == other
+        has_array = isinstance(one, np.ndarray) or isinstance(other, np.ndarray)  # or None: no photograph
+        is_same = np.array_equal(one, other) if has_array else one == other
         if not is_same:
-            values = (
-                "" if isinstance(one, np.ndarray) or one is None else f" ({shown(one)} and {shown(other)})"
-            )
+            values = "" if has_array or one is None else f" ({shown(one)} and {shown(other)})"
             raise ValueError(f"the two scenes are of two pictures: they differ in {name}{values}; {advice}")
     if before.model.get("sae") != after.model.get("sae") or before.space != after.space:
         raise ValueError(f"the two scenes have different SAEs; {advice}")

@@ -199,16 +199,17 @@ def _places(strengths: NDArray[np.float64], share: float) -> NDArray[np.intp]:
 
 
 def _with_all_factors(first: AnyScene, last: AnyScene) -> tuple[AnyScene, AnyScene]:
-    """Both scenes with the factors of both, in one order; where one had none, its strength is 0."""
+    """Both scenes with the factors of both, in one order; where one had none, its strength is 0.
+
+    Each keeps the names and colours of its own factors.
+    """
     pairs = same_factors(first, last)
     new = [g for g in range(last.n_factors) if g not in pairs.values()]
     n, next_id = first.n_factors, first.next_factor_id or 0
-    names = list(first.names)
+    names, colors = list(first.names), [*first.colors, *(last.colors[g] for g in new)]
     for g in new:
         names.append(free_name(last.names[g], names))
     shared: dict[str, Any] = {
-        "names": tuple(names),
-        "colors": (*first.colors, *(last.colors[g] for g in new)),
         "origins": (*(first.origins or ()), *((last.origins or ())[g] for g in new)),
         "factor_ids": (*(first.factor_ids or ()), *range(next_id, next_id + len(new))),
         "next_factor_id": None,
@@ -218,9 +219,31 @@ def _with_all_factors(first: AnyScene, last: AnyScene) -> tuple[AnyScene, AnySce
     strengths = np.zeros((*first.grid.shape, n + len(new)), np.float32)
     strengths[..., :n] = first.strengths
     basis = np.concatenate([first.basis, last.basis[new]])
-    start = first.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
+    start = first.replace(
+        strengths=strengths,
+        basis=basis,
+        factor_steps=steps,
+        names=tuple(names),
+        colors=tuple(colors),
+        **shared,
+    )
     steps = tuple(there[pairs[f]] if f in pairs else one for f, one in enumerate(steps))
     strengths, basis = np.zeros_like(strengths), writable(basis)
-    for f, g in [*pairs.items(), *enumerate(new, n)]:
+    now = {**pairs, **dict(enumerate(new, n))}
+    for f, g in now.items():
         strengths[..., f], basis[f] = last.strengths[..., g], last.basis[g]
-    return start, last.replace(strengths=strengths, basis=basis, factor_steps=steps, **shared)
+        names[f], colors[f] = last.names[g], last.colors[g]
+    taken = list(last.names)
+    for f in range(n):
+        if f not in now:
+            names[f] = free_name(first.names[f], taken)
+            taken.append(names[f])
+    stop = last.replace(
+        strengths=strengths,
+        basis=basis,
+        factor_steps=steps,
+        names=tuple(names),
+        colors=tuple(colors),
+        **shared,
+    )
+    return start, stop

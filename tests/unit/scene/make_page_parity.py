@@ -248,6 +248,8 @@ def films(rng: np.random.Generator) -> list[dict[str, Any]]:
         last = edited(first, rng, 3)
         if i < 3:
             last = first.move(0, (-1, 2, 1)[i], (2, -3, 3)[i])
+        else:
+            last = last.rename(0, "dawn").recolor(0, "#123456")
         way = first.tween(last, 6)
         maps = [[packed(m) for m in (s.strengths, s.remainder, s.basis)] for s in way[1:-1]]
         names = [list(s.names) for s in way]

@@ -340,6 +340,11 @@ def test_scenes_of_two_pictures_have_no_difference() -> None:
         picture(2) - picture(1)
     with pytest.raises(ValueError, match="they differ in base_strengths; give two edits"):
         picture(1) - picture(2).replace(seed=1)
+    from_photo = picture(1).replace(image=np.zeros((4, 64, 64), np.float32))
+    for one, other in ((from_photo, picture(1)), (picture(1), from_photo)):
+        for refused in (lambda: one - other, lambda: one.tween(other, 3)):  # noqa: B023
+            with pytest.raises(ValueError, match="they differ in image; give two edits of one picture"):
+                refused()
     with pytest.raises(TypeError):
         picture(1) - 1  # type: ignore[operator]
 

@@ -108,6 +108,18 @@ def test_weights_change_evenly_and_names_are_those_of_the_nearer_scene() -> None
     weights = [scene.weights("lion")[2] for scene in way]
     np.testing.assert_allclose(weights, np.linspace(weights[0], 3.0, 5), rtol=1e-5)
     assert [scene.style for scene in way] == ["", "", "in sepia", "in sepia", "in sepia"]
+    assert [scene.names[0] for scene in way] == ["sky", "sky", "dawn", "dawn", "dawn"]
+
+
+def test_colours_and_names_of_what_only_one_scene_has_are_those_of_the_nearer_scene() -> None:
+    first = meadow().add_factor({5: 1.0}, "castle").paint("castle", at(2))
+    last = meadow().rename("sky", "castle").recolor("castle", "#123456").add_factor({6: 1.0}, "boat")
+    way = first.tween(last, 5)
+    assert [scene.names for scene in way[1:4:2]] == [
+        ("sky", "lion", "meadow", "castle", "boat"),
+        ("castle", "lion", "meadow", "castle 2", "boat"),
+    ]
+    assert [scene.colors[0] for scene in way] == [first.colors[0]] * 2 + ["#123456"] * 3
 
 
 def test_factors_that_only_one_scene_has_fade() -> None:

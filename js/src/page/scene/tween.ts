@@ -203,16 +203,18 @@ function healed(grid: { rows: number; cols: number }, strengths: Float32Array, h
   return hole.includes(1) ? heal(grid, strengths, hole) : strengths;
 }
 
-/** Both scenes with the factors of both, in one order; where one had none, its strength is 0. */
+/**
+ * Both scenes with the factors of both, in one order; where one had none, its strength is 0. Each keeps the names and
+ * colours of its own factors.
+ */
 function withAllFactors(first: Scene, last: Scene): [Scene, Scene] {
   const pairs = sameFactors(first, last);
   const taken = new Set(pairs.values());
   const added = [...last.names.keys()].filter((g) => !taken.has(g));
   const names = [...first.names];
   for (const g of added) names.push(freeName(last.names[g] ?? "", names));
+  const colors = [...first.colors, ...added.map((g) => last.colors[g] ?? "")];
   const shared = {
-    names,
-    colors: [...first.colors, ...added.map((g) => last.colors[g] ?? "")],
     origins: [...first.origins, ...added.map((g) => value(last.origins, g))],
     factor_ids: [...first.factor_ids, ...added.map((_, i) => first.next_factor_id + i)],
     next_factor_id: null,
@@ -224,12 +226,20 @@ function withAllFactors(first: Scene, last: Scene): [Scene, Scene] {
   for (const f of first.names.keys()) setColumn(strengths, n, f, column(first.strengths, first.nFactors, f));
   const rows = [...first.names.map((_, f) => first.row(f)), ...added.map((g) => last.row(g))];
   const basis = joined(rows, first.nFeatures);
-  const start = first.replace({ strengths, basis, factor_steps: steps, ...shared });
+  const start = first.replace({ strengths, basis, factor_steps: steps, names, colors, ...shared });
   const now = new Map([...pairs, ...added.map((g, i) => [first.nFactors + i, g] as const)]);
   const after = new Float32Array(nPatches * n);
+  const [namesAfter, colorsAfter, used] = [[...names], [...colors], [...last.names]];
   for (const [f, g] of now) {
     setColumn(after, n, f, column(last.strengths, last.nFactors, g));
     rows[f] = last.row(g);
+    namesAfter[f] = last.names[g] ?? "";
+    colorsAfter[f] = last.colors[g] ?? "";
+  }
+  for (const [f, name] of first.names.entries()) {
+    if (now.has(f)) continue;
+    namesAfter[f] = freeName(name, used);
+    used.push(namesAfter[f]);
   }
   const stepsAfter = steps.map((one, f) => {
     const g = pairs.get(f);
@@ -237,6 +247,13 @@ function withAllFactors(first: Scene, last: Scene): [Scene, Scene] {
   });
   return [
     start,
-    last.replace({ strengths: after, basis: joined(rows, first.nFeatures), factor_steps: stepsAfter, ...shared }),
+    last.replace({
+      strengths: after,
+      basis: joined(rows, first.nFeatures),
+      factor_steps: stepsAfter,
+      names: namesAfter,
+      colors: colorsAfter,
+      ...shared,
+    }),
   ];
 }
