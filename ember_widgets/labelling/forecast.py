@@ -12,6 +12,7 @@ from ember_widgets.labelling.journal import Asked, Journal, Line
 from ember_widgets.labelling.question import HasPrice, Kind, LabelClient, Price, check_price
 from ember_widgets.labelling.questions import Named, text_of
 from ember_widgets.util.checks import plural
+from ember_widgets.util.words import duration
 
 SCORES: tuple[Kind, ...] = ("detection", "causal")
 
@@ -154,13 +155,6 @@ def price_of(client: LabelClient, price: Price | None) -> Price | None:
 def cost(price: Price, tokens_in: int, tokens_out: int) -> float:
     """What tokens cost, in the currency of the price."""
     return (tokens_in * price.per_million_in + tokens_out * price.per_million_out) / 1e6
-
-
-def duration(seconds: float) -> str:
-    """For people to read: "45 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def amount(cost: float, currency: str) -> str:

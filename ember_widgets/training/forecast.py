@@ -16,6 +16,7 @@ from ember_widgets.training import history_file
 from ember_widgets.training.checkpoint import ALL, KEPT, NAME
 from ember_widgets.training.folder import CHECKPOINTS, HISTORY
 from ember_widgets.training.trainer import Trainer
+from ember_widgets.util.words import duration, volume
 
 FLOAT = 4
 COPIES = 3
@@ -192,25 +193,6 @@ def free_bytes(folder: Path) -> int:
     while not there.exists():
         there = there.parent
     return shutil.disk_usage(there).free
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: "40 s", "12 min", "3.5 h", "2.1 days"."""
-    if seconds < 99.5:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 99.5 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
-
-
-def volume(n_bytes: float) -> str:
-    """Bytes in words: "3.9 MB", "12 GB"."""
-    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= one:
-            return f"{n_bytes / one:.1f} {unit}" if n_bytes < 10 * one else f"{n_bytes / one:.0f} {unit}"
-    return f"{math.ceil(n_bytes / 1e3)} kB"
 
 
 def _count(times: float) -> str:

@@ -10,6 +10,7 @@ from ember_widgets.features import meaning
 from ember_widgets.model.sdxl import layout
 from ember_widgets.scene import site_names
 from ember_widgets.util.hub import Hub, Listing, repo_in
+from ember_widgets.util.words import volume
 
 MODEL = "stabilityai/sdxl-turbo"
 SAE = "surokpro2/sdxl-saes"
@@ -87,24 +88,17 @@ def lines(items: Sequence[Item], hub: Hub) -> Iterator[str]:
     for item in items:
         licence = item.listing.licence or "not stated"
         left = hub.missing(item.listing, item.paths)
-        state = "" if left == item.size else "  (here already)" if not left else f"  ({size(left)} left)"
-        yield f"  {item.listing.repo:<{width}}  {size(item.size):>8}  {item.what}; licence: {licence}{state}"
+        state = "" if left == item.size else "  (here already)" if not left else f"  ({volume(left)} left)"
+        size = volume(item.size)
+        yield f"  {item.listing.repo:<{width}}  {size:>8}  {item.what}; licence: {licence}{state}"
     yield "These licences apply to you; each is stated on https://huggingface.co/<the repository>."
-    yield f"To fetch now: {size(sum(hub.missing(item.listing, item.paths) for item in items))}."
+    yield f"To fetch now: {volume(sum(hub.missing(item.listing, item.paths) for item in items))}."
 
 
 def fetch(items: Sequence[Item], hub: Hub) -> None:
     """Fetch what is missing, with the hub's own progress bars."""
     for item in items:
         hub.fetch(item.listing, item.paths, item.revision)
-
-
-def size(n_bytes: int) -> str:
-    """6.94 GB, 12 MB, 3 kB."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= scale:
-            return f"{n_bytes / scale:.3g} {unit}"
-    return f"{n_bytes} B"
 
 
 def _repo(source: str) -> str:

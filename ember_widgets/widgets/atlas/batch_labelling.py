@@ -15,6 +15,7 @@ from ember_widgets.labelling.question import LabelClient
 from ember_widgets.labelling.run import LabelProgress, LabelRun
 from ember_widgets.painter.protocol import LabelsFeatures
 from ember_widgets.util.checks import plural
+from ember_widgets.util.words import duration
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint.requests import last_line, sentence
 
@@ -213,13 +214,6 @@ def in_words(forecast: LabelForecast, model: str) -> str:
         else f"about {forecast.tokens_in + forecast.tokens_out:,} tokens",
     ]
     return ", ".join(parts) + "."
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that fits."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def outcome(run: LabelRun, n: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ember_widgets.labelling.forecast import LabelForecast, amount, duration, label_forecast
+from ember_widgets.labelling.forecast import LabelForecast, amount, label_forecast
 from ember_widgets.labelling.question import Price, check_client
 from ember_widgets.labelling.sheet import Tile, compose
 from tests.unit.labelling.bench import Drawings, Server, completion, labelled, right, serving
@@ -72,7 +72,6 @@ def test_knows_the_price_of_the_client(tmp_path: Path) -> None:
 
 
 def test_amounts_are_for_people() -> None:
-    assert [duration(s) for s in (3, 89, 600, 36_000)] == ["3 s", "89 s", "10 min", "10.0 h"]
     assert [amount(x, "EUR") for x in (0.0, 0.00123, 0.5, 12.345)] == [
         *("0.00 EUR", "0.0012 EUR", "0.5 EUR", "12.35 EUR")
     ]

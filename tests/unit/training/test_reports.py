@@ -14,7 +14,7 @@ from accelerate import tracking
 from ember_widgets.training import curves, report, summary
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import Quality
-from ember_widgets.training.forecast import Forecast, Size, duration, step_seconds, volume, what_is_left
+from ember_widgets.training.forecast import Forecast, Size, step_seconds, what_is_left
 from ember_widgets.training.history import Row
 from ember_widgets.training.history_file import HistoryFile
 from ember_widgets.training.run import train_sae
@@ -228,17 +228,6 @@ class TestTheForecast:
         HistoryFile(tmp_path / "history.csv", []).rows([row(step=20, seconds=600), row(step=30, seconds=9e9)])
         text = "going on after 2,000 of 10,000 patches; at the speed so far about 40 min are left"
         assert what_is_left(tmp_path, 10_000) == text
-
-    @pytest.mark.parametrize(
-        ("seconds", "text"),
-        [(0.2, "1 s"), (99, "99 s"), (720, "12 min"), (12_600, "3.5 h"), (2e5, "2.3 days")],
-    )
-    def test_has_readable_times(self, seconds: float, text: str) -> None:
-        assert duration(seconds) == text
-
-    @pytest.mark.parametrize(("n", "text"), [(1, "1 kB"), (3.9e6, "3.9 MB"), (1.2e10, "12 GB")])
-    def test_has_readable_sizes(self, n: float, text: str) -> None:
-        assert volume(n) == text
 
 
 class TestTheReport:

@@ -14,7 +14,7 @@ import pytest
 from ember_widgets import FeatureAtlas
 from ember_widgets.features.labels import Labels
 from ember_widgets.labelling.forecast import LabelForecast
-from ember_widgets.widgets.atlas.batch_labelling import duration, in_words
+from ember_widgets.widgets.atlas.batch_labelling import in_words
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import coloring, modes
 from tests.unit.widgets.atlas.atlas_bench import (
@@ -288,7 +288,6 @@ def test_a_forecast_says_what_it_costs_and_that_nothing_is_left_to_ask() -> None
         "1 feature: 3 calls to m, 49 pictures, time not known yet, about 0.50 EUR."
     )
     assert "no call is made" in in_words(LabelForecast(0, 0, 0, 0, 0, None, None), "m")
-    assert [duration(s) for s in (0.2, 89, 90, 5399, 7200)] == ["1 s", "89 s", "2 min", "90 min", "2.0 h"]
 
 
 class TestConcepts:
