@@ -12,7 +12,6 @@ float32.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ember_widgets.training.ranks import Ranks
+from ember_widgets.util import quiet
 
 FEATURES = 512
 """Features whose codes are computed at a time, on a CPU."""
@@ -35,6 +35,13 @@ ERROR = 2 * ROUNDING * (1 + 8 * ROUNDING)
 LONG = 256
 """One patch of so many may be so long that rounding could hide any of its codes. With more of them, the full
 product in float32 is faster."""
+
+# PyTorch warns at the first of these tensors, and only then, that they are in beta. Filters of warnings
+# belong to all threads, so they are not changed at every step.
+with quiet.ignoring(UserWarning):
+    torch.sparse_csr_tensor(
+        torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0), (0, 1)
+    )
 
 
 @dataclass(frozen=True)
@@ -231,11 +238,9 @@ def dots(a: Tensor, b: Tensor, starts: Tensor, columns: Tensor) -> Tensor:
         starts: (n_a + 1,) int64: row i of a has the pairs starts[i]..starts[i + 1].
         columns: (n,) int64, j of each.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-        pairs = torch.sparse_csr_tensor(
-            starts, columns, a.new_zeros(len(columns)), (len(a), len(b)), check_invariants=False
-        )
+    pairs = torch.sparse_csr_tensor(
+        starts, columns, a.new_zeros(len(columns)), (len(a), len(b)), check_invariants=False
+    )
     products: Tensor = torch.sparse.sampled_addmm(pairs, a, b.T, beta=0.0)
     return products.values()
 

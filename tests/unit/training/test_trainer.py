@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -259,3 +261,18 @@ def test_a_trainer_goes_on_from_a_state_bit_by_bit() -> None:
         assert one.step(batch) == other.step(batch)
     for name, value in one.state().items():
         assert torch.equal(value, other.state()[name]), name
+
+
+def test_the_filters_of_warnings_are_left_alone() -> None:
+    """They belong to all threads; yet PyTorch's warning of sparse tensors in beta is not shown."""
+    code = """
+import warnings, torch
+from ember_widgets.training import batchtopk
+def change(*args, **options): raise AssertionError
+warnings.simplefilter("error")
+warnings.catch_warnings = change
+ones = torch.ones(2, 3)
+print(batchtopk.dots(ones, ones, torch.tensor([0, 1, 2]), torch.tensor([0, 1])).tolist())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("[3.0, 3.0]\n", "")
