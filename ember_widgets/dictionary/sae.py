@@ -107,7 +107,8 @@ class SAE:
             )
         # Plain integers, also where numpy's were given: they are written as JSON.
         if self.k is not None:
-            object.__setattr__(self, "k", checks.whole("k", self.k, 1, n_features))
+            k = checks.whole_number("k", self.k, hint=f"give an int 1..{n_features}")
+            object.__setattr__(self, "k", k)
         positional = tuple(checks.feature_index(feature, n_features) for feature in self.positional)
         object.__setattr__(self, "positional", positional)
         if self.threshold is not None:

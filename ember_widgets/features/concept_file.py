@@ -63,7 +63,10 @@ def opened(path: Path) -> Iterator[dict[str, Any]]:
         facts = files.parsed(file["facts"].tobytes().decode("utf-8"), MAX_FACTS)
         if facts["format"] != "ember-concepts" or facts["version"] != 1:
             raise ValueError("it is not a bank of concepts")
-        n, n_features = (checks.whole("shape", size, 1, MAX_VALUES) for size in facts["shape"])
+        n, n_features = (
+            checks.integer("shape", size, 1, MAX_VALUES, hint="it is what the basis has")
+            for size in facts["shape"]
+        )
         if n * n_features > MAX_VALUES:
             raise ValueError(f"its basis would have {n} × {n_features} numbers")
         values, stability, strengths = file["values"], file["stability"], file["strengths"]
@@ -87,6 +90,9 @@ def opened(path: Path) -> Iterator[dict[str, Any]]:
 
 def _hit(values: list[Any]) -> Hit:
     index, prompt, seed, row, col, activation = values
-    index, row, col = (checks.whole("a hit", value, 0, 2**31) for value in (index, row, col))
+    index, row, col = (
+        checks.integer("a hit", value, 0, 2**31, hint="pictures and patches count from 0")
+        for value in (index, row, col)
+    )
     strength = checks.number("a hit", activation, hint="give a number")
     return Hit(index, checks.text("a prompt", prompt), checks.seed(seed), row, col, strength)

@@ -254,11 +254,15 @@ def _line(found: Any) -> Line:
         is_refused=bool(found.get("is_refused")),
         is_cut_off=bool(found.get("is_cut_off")),
         truth=tuple(truth),
-        tokens_in=max(0, checks.whole("tokens_in", found.get("tokens_in", 0), 0, 2**53)),
-        tokens_out=max(0, checks.whole("tokens_out", found.get("tokens_out", 0), 0, 2**53)),
+        tokens_in=max(0, _count("tokens_in", found)),
+        tokens_out=max(0, _count("tokens_out", found)),
         seconds=numbers[1],
         wall_seconds=numbers[2],
     )
+
+
+def _count(name: str, found: dict[str, Any]) -> int:
+    return checks.whole_number(name, found.get(name, 0), hint="give a number of tokens")
 
 
 def kept(text: str) -> str:

@@ -174,7 +174,7 @@ def _factor_counts(model: SteeredModel, n_factors: int | Mapping[str, int]) -> d
 
 def _fitted(codes: NDArray[np.float32], n_factors: int, sae: SAE) -> Factors:
     n_patches = codes.shape[0] * codes.shape[1]
-    count = checks.whole("n_factors", n_factors, 1, n_patches)
+    count = checks.whole_number("n_factors", n_factors, hint=f"give an int 1..{n_patches}")
     energy = np.square(codes).sum((0, 1))
     seen = set(np.flatnonzero(energy > VISIBLE_SHARE * energy.sum()).tolist()) - set(sae.positional)
     # A plain picture has few visible features: as many factors as there are distinct ones among them.

@@ -49,7 +49,8 @@ def record(
 ) -> None:
     """See `Painter.record`."""
     form, ms = checked_form(path), checked_ms(ms, 80)
-    wanted = list(scenes)
+    files.check_place(Path(path))
+    wanted = checks.listed("scenes", scenes, hint="give scenes, e.g. scene.tween(other, 25)")
     if not wanted:
         raise ValueError("scenes holds no scene; give one or more, e.g. scene.tween(other, 25)")
     pictures = [painter.render(scene) for scene in tqdm(wanted, desc="pictures", disable=not progress)]

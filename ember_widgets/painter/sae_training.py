@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import operator
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 from torch import Tensor
 
@@ -19,9 +20,9 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.placement import free
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene import site_names
-from ember_widgets.training.config import TrainConfig
+from ember_widgets.training.config import LARGEST, TrainConfig
 from ember_widgets.training.evaluation import Quality, completed
-from ember_widgets.training.forecast import Forecast, Size, step_seconds, volume, what_is_left
+from ember_widgets.training.forecast import Forecast, Size, step_seconds, what_is_left
 from ember_widgets.training.history import Reporter
 from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.report import reporters, trackers
@@ -30,6 +31,7 @@ from ember_widgets.training.shards import Shards, n_bytes
 from ember_widgets.training.stream import AT_ONCE, PictureBatches, Prompts, Source
 from ember_widgets.training.trainer import Trainer
 from ember_widgets.util import checks
+from ember_widgets.util.words import volume
 
 HELD_OUT = 32
 """Pictures that SAEs are measured on."""
@@ -71,8 +73,7 @@ def default_patches(backbone: Any, sites: Sequence[str], expansion: Several, bat
         10,000 for each feature of the largest dictionary, and at least 1000 batches; whole batches.
     """
     model = cut_at(backbone, sites)
-    most = max([expansion] if isinstance(expansion, int) else expansion)
-    n_features = most * max(model.width(site) for site in model.sites)
+    n_features = max(several("expansion", expansion)) * max(model.width(site) for site in model.sites)
     return batch * max(LEAST_STEPS, math.ceil(PATCHES_PER_FEATURE * n_features / batch))
 
 
@@ -82,12 +83,30 @@ def parts_of(sites: Sequence[str], config: TrainConfig, k: Several, expansion: S
     Returns:
         {name: dictionary}; a name says what differs, such as "up.0.1-k10-x8"; a single one is called "sae".
     """
-    ks, expansions = ([n] if isinstance(n, int) else list(n) for n in (k, expansion))
+    ks, expansions = several("k", k), several("expansion", expansion)
     found = {}
     for site, one_k, one_expansion in product(sites, ks, expansions):
         changed = dataclasses.replace(config, k=one_k, expansion=one_expansion)
         found[f"{site_names.short(site)}-k{one_k}-x{one_expansion}"] = Part(site, changed)
     return {"sae": next(iter(found.values()))} if len(found) == 1 else found
+
+
+def several(name: str, value: Several) -> list[int]:
+    """A number above 0, or several different ones, as a list."""
+    try:
+        given = [operator.index(cast(SupportsIndex, value))]
+    except TypeError:
+        given = checks.listed(name, value, hint="give a number above 0, or several")
+    return distinct(
+        name, [checks.integer(name, n, 1, LARGEST[name], hint="give a number above 0") for n in given]
+    )
+
+
+def distinct(name: str, values: list[int]) -> list[int]:
+    """The values, if there are some and each is there once."""
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"{name}={checks.shown(values)}; give one or more, each once")
+    return values
 
 
 def cut_at(backbone: Any, sites: Sequence[str]) -> SDXL:
@@ -140,7 +159,7 @@ def train_on(
         lock: Held while pictures go through the model, a few at a time.
         identity: What says that a folder is of the same model; None = its weights.
     """
-    sites = [site_names.full(checks.text("site", one)) for one in ([site] if isinstance(site, str) else site)]
+    sites = [site_names.full(checks.text("site", one)) for one in _sites(site)]
     if len(set(sites)) < len(sites) or not sites:
         raise ValueError(f"site={checks.shown(site)}; give one site, or several, each once")
     if target not in ("update", "output"):
@@ -148,11 +167,7 @@ def train_on(
             f"target={checks.shown(target)} is unknown; choose 'update' (output − input) or 'output'"
         )
     n_steps = checks.n_steps(n_steps, guidance)
-    chosen = (
-        tuple(range(n_steps))
-        if steps is None
-        else tuple(checks.integer("steps", step, 0, n_steps - 1, hint="steps count from 0") for step in steps)
-    )
+    chosen = tuple(range(n_steps)) if steps is None else _chosen_steps(steps, n_steps)
     given = Prompts(prompts)
     model, ranks = cut_at(backbone, sites), Ranks.now()
     source = Source(model.sites, target, n_steps, chosen, checks.guidance(guidance), checks.seed(seed))
@@ -221,6 +236,16 @@ def train_on(
         )
 
 
+def _sites(site: str | Sequence[str]) -> list[str]:
+    return [site] if isinstance(site, str) else checks.listed("site", site, hint="give one site, or several")
+
+
+def _chosen_steps(steps: Sequence[int], n_steps: int) -> tuple[int, ...]:
+    given = checks.listed("steps", steps, hint="give the steps to take patches from, such as [0]")
+    indices = [checks.integer("steps", step, 0, n_steps - 1, hint="steps count from 0") for step in given]
+    return tuple(distinct("steps", indices))
+
+
 def _forecast(
     model: SDXL, batches: PictureBatches, parts: Mapping[str, Part], n_prompts: int | None, folder: Path
 ) -> Forecast:
@@ -279,9 +304,10 @@ def train_here(
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise TypeError(f"{unknown[0]!r} is not a setting of a training; there are {', '.join(known)}")
-    sites = [site] if isinstance(site, str) else list(site)
+    sites = _sites(site)
+    batch = checks.integer("batch", batch, 1, LARGEST["batch"], hint="give the patches of a step")
     if n_patches is None:
-        n_patches = default_patches(backbone, sites, expansion, checks.whole("batch", batch, 1, 2**24))
+        n_patches = default_patches(backbone, sites, expansion, batch)
     config = TrainConfig(n_patches, batch=batch, lr=lr, seed=seed, **settings)
     place = Path(folder).expanduser()
     logger = trackers(logger, place)

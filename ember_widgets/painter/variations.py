@@ -37,8 +37,11 @@ def sweep(
     side: int = 192,
 ) -> Image.Image:
     """See `Painter.sweep`."""
+    gains = checks.listed("gains", gains, hint="give one number or more, such as [0, 1, 2]")
+    gains = [checks.number("gains", gain, hint="give numbers, such as [0, 1, 2]") for gain in gains]
     if seeds is None:
         seeds = [seed for seed in range(scene.seed, scene.seed + N_SEEDS) if seed <= checks.MAX_SEED]
+    seeds = checks.listed("seeds", seeds, hint="give one seed or more, such as [1, 2, 3]")
     side = checks.integer("side", side, 1, MAX_SIDE, hint="it is the width of each picture, in pixels")
     if not 0 < len(gains) * len(seeds) <= MAX_PICTURES:
         raise ValueError(

@@ -9,7 +9,7 @@ import math
 import operator
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any, SupportsIndex, cast
 
@@ -66,22 +66,32 @@ def is_text(value: object) -> bool:
     return True
 
 
-def whole(name: str, value: object, low: int, high: int) -> int:
-    """``value`` as an int; the range is for the message, and is not checked."""
+def whole_number(name: str, value: object, *, hint: str) -> int:
+    """``value`` as an int of any size; ``hint`` says what to give."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         return operator.index(cast(SupportsIndex, value))
     except TypeError:
-        raise TypeError(f"{name}={shown(value)} is not a whole number; give an int {low}..{high}") from None
+        raise TypeError(f"{name}={shown(value)} is not a whole number; {hint}") from None
 
 
 def integer(name: str, value: object, low: int, high: int, *, hint: str) -> int:
     """``value`` as an int in ``low..high`` (both included); ``hint`` ends the range error."""
-    result = whole(name, value, low, high)
+    result = whole_number(name, value, hint=f"give an int {low}..{high}")
     if not low <= result <= high:
         raise ValueError(f"{name}={result} is outside {low}..{high}; {hint}")
     return result
+
+
+def listed(name: str, value: object, *, hint: str) -> list[Any]:
+    """``value`` as a list, whatever gives one thing after another but text; ``hint`` says what to give."""
+    if not isinstance(value, (str, bytes)):
+        try:
+            return list(cast(Iterable[Any], value))
+        except TypeError:
+            pass
+    raise TypeError(f"{name}={shown(value)} is not a list; {hint}")
 
 
 def number(name: str, value: object, *, hint: str) -> float:
@@ -152,7 +162,7 @@ def step_range(name: str, value: object, n_steps: int) -> tuple[int, int]:
     hint = f"give (start, stop) with 0 <= start < stop <= {n_steps}, or None for all steps"
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"{name}={shown(value)} is not a pair; {hint}")
-    start, stop = (whole(name, item, 0, n_steps) for item in value)
+    start, stop = (whole_number(name, item, hint=f"give an int 0..{n_steps}") for item in value)
     if not 0 <= start < stop <= n_steps:
         raise ValueError(f"{name}={shown(value)} is not a range of the {plural(n_steps, 'step')}; {hint}")
     return start, stop
@@ -211,7 +221,7 @@ def sites(value: object, n_features: int) -> dict[str, int]:
 
 def n_factors(value: object, n_patches: int) -> int:
     """A number of factors: no more than there are patches."""
-    number = whole("n_factors", value, 1, n_patches)
+    number = whole_number("n_factors", value, hint=f"give an int 1..{n_patches}")
     if not 1 <= number <= n_patches:
         raise ValueError(
             f"n_factors={number}, but an image has {n_patches} patches; "

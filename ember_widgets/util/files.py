@@ -151,6 +151,19 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         OSError: the file cannot be written there.
     """
+    check_place(path)
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_place(path: Path) -> None:
+    """Refuse a path that no file can be written to, before there is anything to write.
+
+    Raises:
+        OSError: it is a folder, or its folder is not there.
+    """
     if path.is_dir():
         raise IsADirectoryError(
             f"cannot save to {path}: it is a folder; add a file name, for example scene.json"
@@ -159,10 +172,6 @@ def write(path: Path, data: bytes) -> None:
         raise FileNotFoundError(
             f"cannot save to {path}: the folder {path.parent} does not exist; make it first"
         )
-    with replacing(path) as temporary, temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate.tracking import GeneralTracker
 
 import ember_widgets as ember
 from ember_widgets.painter import sae_training
+from ember_widgets.training.config import TrainConfig
 
 pytestmark = pytest.mark.pipeline
 
@@ -161,6 +163,16 @@ def test_is_silent_if_asked(
         ({"logger": "tensorbord"}, ValueError, "'tensorbord' is unknown"),
         ({"n_patches": 10}, ValueError, "n_patches=10"),
         ({"steps": [1]}, ValueError, "steps"),
+        ({"steps": []}, ValueError, r"steps=\[\]; give one or more, each once"),
+        ({"steps": [0, 0]}, ValueError, r"steps=\[0, 0\]; give one or more, each once"),
+        ({"steps": 0}, TypeError, "steps=0 is not a list"),
+        ({"batch": 0}, ValueError, "batch=0 is outside 1"),
+        ({"k": []}, ValueError, r"k=\[\]; give one or more, each once"),
+        ({"k": [5, 5]}, ValueError, "k=.*each once"),
+        ({"k": 2.5}, TypeError, "k=2.5 is not a list; give a number above 0, or several"),
+        ({"expansion": [1, 0]}, ValueError, "expansion=0 is outside 1"),
+        ({"site": 3}, TypeError, "site=3 is not a list; give one site, or several"),
+        ({"site": []}, ValueError, r"site=\[\]; give one site, or several"),
     ],
 )
 def test_refuses_what_it_cannot_do(
@@ -175,3 +187,14 @@ def test_has_a_sensible_number_of_patches(painter: ember.Painter) -> None:
     default_patches, backbone = sae_training.default_patches, painter.backbone
     assert default_patches(backbone, ["up.0.1"], 8, 4096) == 3125 * 4096  # 10,000 for each of 1,280 features
     assert default_patches(backbone, ["up.0.1"], [1, 2], 4096) == 1000 * 4096
+    assert default_patches(backbone, ["up.0.1"], np.int64(8), 4096) == 3125 * 4096  # type: ignore[arg-type]
+
+
+def test_numbers_may_be_those_of_numpy() -> None:
+    parts = sae_training.parts_of(
+        ["up.0.1"],
+        TrainConfig(n_patches=4096),
+        np.int64(10),
+        np.array([4, 8]),  # type: ignore[arg-type]
+    )
+    assert list(parts) == ["up.0.1-k10-x4", "up.0.1-k10-x8"]

@@ -84,6 +84,10 @@ def test_a_sweep_of_nothing_or_of_too_much_is_refused(painter: Painter, scene: S
     for gains, seeds in (((), (1,)), ((1.0,), ()), ((1.0,) * 21, range(20))):
         with pytest.raises(ValueError, match="give at least one of each, and 400 pictures at most"):
             painter.sweep(scene, 0, gains, seeds=seeds)
+    with pytest.raises(TypeError, match=r"gains=1.5 is not a list; give one number or more"):
+        painter.sweep(scene, 0, 1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="seeds=5 is not a list; give one seed or more"):
+        painter.sweep(scene, 0, seeds=5)  # type: ignore[arg-type]
 
 
 def test_a_scene_of_another_sae_is_refused(painter: Painter, scene: Scene) -> None:

@@ -462,7 +462,7 @@ class RemotePainter:
 
 def _count(n_factors: object) -> int:
     """A number of factors; the server knows its range."""
-    return checks.whole("n_factors", n_factors, 1, 256)
+    return checks.whole_number("n_factors", n_factors, hint="give an int 1..256")
 
 
 def _icons(connection: Connection, features: Sequence[int]) -> list[Image.Image]:

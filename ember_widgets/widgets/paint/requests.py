@@ -188,7 +188,7 @@ def digits(value: object) -> object:
 
 
 def _n_factors(value: object, n_patches: int | None) -> int:
-    number = checks.whole("n_factors", value, 1, n_patches or 256)
+    number = checks.whole_number("n_factors", value, hint=f"give an int 1..{n_patches or 256}")
     if number < 1 or (n_patches is not None and number > n_patches):
         if n_patches is None:
             raise ValueError(f"n_factors={number}; choose 1 or more (3..8 reads best)")

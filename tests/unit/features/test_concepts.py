@@ -262,6 +262,13 @@ class TestTheBank:
         with pytest.raises(ValueError, match="has other pictures than this bank was made from"):
             alone.contact_sheet("lion", collection=other)
 
+    @pytest.mark.parametrize("place", ["index", "row", "col"])
+    def test_hits_count_from_0(self, bank: ConceptBank, tmp_path: Path, place: str) -> None:
+        wrong = tuple(tuple(dataclasses.replace(hit, **{place: -1}) for hit in hits) for hits in bank.hits)  # type: ignore[arg-type]
+        path = dataclasses.replace(bank, hits=wrong).save(tmp_path / "bank.npz")
+        with pytest.raises(ValueError, match="a hit=-1 is outside 0"):
+            ConceptBank.load(path)
+
     @pytest.mark.parametrize("name", ["bank.json", "bank"])
     def test_is_saved_as_npz_only(self, bank: ConceptBank, tmp_path: Path, name: str) -> None:
         with pytest.raises(ValueError, match=r"does not end in \.npz; give e\.g\. 'concepts\.npz'"):

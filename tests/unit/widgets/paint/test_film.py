@@ -137,5 +137,9 @@ def test_wrong_recordings_are_refused(painter: FakePainter, scene: Scene, tmp_pa
     ):
         with pytest.raises(ValueError, match=said):
             record(painter, **{"scenes": [scene], **arguments})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="scenes=.* is not a list; give scenes"):
+        record(painter, scene, tmp_path / "film.gif")  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match="the folder .* does not exist; make it first"):
+        record(painter, [scene], tmp_path / "missing" / "film.gif")
     assert not list(tmp_path.iterdir())
     assert not painter.rendered
