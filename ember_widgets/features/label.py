@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from ember_widgets.util import intervals
 
+PERSON = "a person"
+"""The source of labels that somebody set; "you" would mean the reader."""
+
 
 @dataclass(frozen=True)
 class Label:

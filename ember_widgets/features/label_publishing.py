@@ -11,13 +11,11 @@ from pathlib import Path
 from statistics import median
 
 from ember_widgets.features import label_file
-from ember_widgets.features.label import Label
+from ember_widgets.features.label import PERSON, Label
 from ember_widgets.scene import site_names
 from ember_widgets.util import cards, checks, uploads
 from ember_widgets.util.hub import Hub
 
-PERSON = "a person"
-"""The source of labels that the author set; "you" would mean the reader."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 MOST_LISTED = 12
 """Categories, models and sources that the page lists."""
@@ -115,7 +113,7 @@ def _as_published(label: Label, is_own: bool) -> Label:
     model = label.model
     if os.path.isabs(model) or model.startswith((".", "~")) or "\\" in model:
         model = model.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return replace(label, model=model, source=PERSON if is_own or label.source == "you" else label.source)
+    return replace(label, model=model, source=PERSON if is_own else label.source)
 
 
 def _what(upload: LabelUpload, labels: Mapping[int, Label]) -> str:

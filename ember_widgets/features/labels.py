@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.features import label_file, label_source, meaning
-from ember_widgets.features.label import Label
+from ember_widgets.features.label import PERSON, Label
 from ember_widgets.features.meaning import Meaning
 from ember_widgets.util import checks, files
 from ember_widgets.util.hub import Hub
@@ -21,7 +21,7 @@ __all__ = ["OWN_SOURCE", "Label", "LabelHit", "Labels"]
 
 M = TypeVar("M")
 OWN_SOURCE = "you"
-"""The source of labels that the user set; they take precedence over all others."""
+"""The source of labels that the user set, and of no others; they take precedence over all others."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,14 @@ class Labels(Mapping[int, str]):
         if isinstance(texts, Labels):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts is not None:
-            self._given = {
-                checks.whole("feature", feature, 0, 2**31 - 1): (
-                    text if isinstance(text, Label) else Label(checks.text("a label", text))
-                )
-                for feature, text in checked(texts).items()
-            }
+            self._given = _given(
+                {
+                    checks.integer("feature", feature, 0, 2**31 - 1, hint="features count from 0"): (
+                        text if isinstance(text, Label) else Label(checks.text("a label", text))
+                    )
+                    for feature, text in checked(texts).items()
+                }
+            )
         self._check_features(self._given)
         if self._own_file is not None and self._own_file.exists():
             self._own |= label_file.read(self._own_file)
@@ -123,7 +125,7 @@ class Labels(Mapping[int, str]):
         """
         labels = cls()
         hub = Hub(Path(cache_dir) if cache_dir else None, token, local_files_only, "dataset")
-        labels._given = label_source.read(path, hub, site=site, revision=revision)
+        labels._given = _given(label_source.read(path, hub, site=site, revision=revision))
         return labels
 
     def __getitem__(self, feature: int) -> str:
@@ -162,8 +164,7 @@ class Labels(Mapping[int, str]):
         """
         if feature in self._own:
             return "labelled by you"
-        label = self.entry(feature)
-        return (replace(label, source="a person") if label.source == OWN_SOURCE else label).origin
+        return self._given[feature].origin
 
     def is_own(self, feature: int) -> bool:
         """Whether the user set the label of this feature."""
@@ -237,6 +238,8 @@ class Labels(Mapping[int, str]):
     ) -> None:
         """Add labels. They replace earlier ones, except those that the user set.
 
+        They do not become the user's own: what says "you" as its source is from here on a person's.
+
         Args:
             labels: Labels, or where `load` reads them from.
             site: Of which site, as for `load`.
@@ -247,13 +250,13 @@ class Labels(Mapping[int, str]):
         if isinstance(labels, (str, os.PathLike)):
             labels = Labels.load(labels, site=site)
         more = labels if isinstance(labels, Labels) else Labels(labels)
-        new = {feature: more.entry(feature) for feature in more}
+        new = _given({feature: more.entry(feature) for feature in more})
         self._check_features(new)
         self._given = new | {f: label for f, label in self._given.items() if f not in new}
         self._index = None
 
     def export(self, path: str | os.PathLike[str]) -> Path:
-        """Write all labels with their sources and scores; `load` reads them back.
+        """Write all labels with their sources and scores; `load` reads them back, yours as a person's.
 
         Args:
             path: ends in .json, .jsonl or .tsv.
@@ -267,7 +270,7 @@ class Labels(Mapping[int, str]):
     def moved(self, by: int) -> Labels:
         """The same labels with `by` added to every feature, as for a second site."""
         labels = Labels()
-        labels._given = {feature + by: self.entry(feature) for feature in self}
+        labels._given = _given({feature + by: self.entry(feature) for feature in self})
         return labels
 
     def push_to_hub(
@@ -410,6 +413,14 @@ def checked(labels: M) -> M:
             "ember.Labels.load(path)"
         )
     return labels
+
+
+def _given(labels: Mapping[int, Label]) -> dict[int, Label]:
+    """Labels from elsewhere: who is "you" in them is another person here."""
+    return {
+        feature: replace(label, source=PERSON) if label.source == OWN_SOURCE else label
+        for feature, label in labels.items()
+    }
 
 
 def _changed(labels: Mapping[int, Label], changes: Mapping[int, Label | None]) -> dict[int, Label]:

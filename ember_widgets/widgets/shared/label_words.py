@@ -12,7 +12,7 @@ _SAYS = {"causal": "painting shows it", "detection": "recognised in pictures"}
 
 
 def is_own(label: Label) -> bool:
-    """Whether the user gave it."""
+    """Whether the user gave it; `Labels` sees to it that no other label has this source."""
     return label.source == OWN_SOURCE
 
 

@@ -127,7 +127,9 @@ class TestFiles:
         labels = Labels.load(file)
         labels.set(3, "mine")
         again = Labels.load(labels.export(tmp_path / name))
-        assert [again.entry(f) for f in again] == [labels.entry(f) for f in labels]
+        assert again.entry(3) == Label("mine", "a person")
+        assert list(again) == list(labels)
+        assert [again.entry(f) for f in (2, 7)] == [labels.entry(f) for f in (2, 7)]
         assert list(again) == [3, 7, 2]
 
     def test_of_other_forms_are_read(self, tmp_path: Path) -> None:
@@ -284,6 +286,17 @@ class TestAutomaticLabels:
         someone = Labels.load(labels.export(tmp_path / "labels.json"))
         assert someone.origin(7) == "labelled by a person"
 
+    def test_of_somebody_else_do_not_become_the_users_own(self, tmp_path: Path) -> None:
+        theirs = Labels()
+        theirs.set(7, "cat")
+        labels = Labels()
+        for given in (theirs, theirs.export(tmp_path / "labels.json")):
+            labels.add(given)
+            assert (labels.entry(7).source, labels.is_own(7)) == ("a person", False)
+        assert Labels({7: Label("cat", "you")}).entry(7).source == "a person"
+        assert theirs.moved(3).entry(10).source == "a person"
+        assert Labels(theirs).is_own(7)  # a copy of all
+
     def test_are_chosen_by_score_and_category(self, tmp_path: Path) -> None:
         label_file.write(
             tmp_path / "run.json",
@@ -425,6 +438,14 @@ def test_a_hit_by_a_word_says_so(labels: Labels) -> None:
 def test_labels_say_what_they_are(labels: Labels) -> None:
     assert repr(labels) == "Labels(4 features: 3: 'tree', 1: 'palm tree', 8: 'Tree at night', ...)"
     assert repr(Labels()) == "Labels(no features)"
+
+
+@pytest.mark.parametrize("n_features", [None, 10])
+def test_features_count_from_0(n_features: int | None) -> None:
+    with pytest.raises(ValueError, match="feature=-1 is outside 0"):
+        Labels({-1: "cat"}, n_features=n_features)
+    with pytest.raises(ValueError, match="feature=-3 is outside 0"):
+        Labels(n_features=n_features).add({-3: "dog"})
 
 
 def test_what_is_no_label_is_refused(labels: Labels) -> None:
