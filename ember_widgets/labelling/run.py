@@ -18,12 +18,13 @@ from ember_widgets.features import label_file
 from ember_widgets.features.labels import Label, Labels
 from ember_widgets.labelling import journal as journals
 from ember_widgets.labelling import scores as score
-from ember_widgets.labelling.forecast import amount, cost, duration, label_forecast, price_of
+from ember_widgets.labelling.forecast import amount, cost, label_forecast, price_of
 from ember_widgets.labelling.journal import Asked, Journal, Line, Standing
 from ember_widgets.labelling.question import Failed, LabelClient, Price, Question, Refused, Unusable
 from ember_widgets.labelling.questions import SCHEMAS, Named, printable, prompt_hash
 from ember_widgets.util import checks
 from ember_widgets.util.checks import plural
+from ember_widgets.util.words import duration
 
 LABELS = "labels.json"
 MOST_FAILURES = 5
@@ -34,8 +35,14 @@ POLL_S = 0.1
 T = TypeVar("T")
 
 
+class SourceChanged(RuntimeError):
+    """What draws the sheets is no longer what it was, so no more can be drawn; the run ends with this."""
+
+
 class Source(Protocol):
     """Draws what questions show. Called in worker threads, one call at a time.
+
+    It may raise `SourceChanged`; any other error is one of this sheet.
 
     The order on the sheets of scores is random, but the same for the same identity and feature. What a score
     is measured against is kept in the journal beside the answer, so that a resumed run draws nothing again.
@@ -173,6 +180,8 @@ def label_features(
         ConnectionError: The server cannot be reached or does not know the key or the model; what was answered
             before is kept.
         BlockingIOError: Another process labels into this folder.
+        SourceChanged: The source says so; what was answered before is kept.
+        Exception: Whatever the source raised when no sheet could be drawn.
     """
     price_of(client, price)  # a wrong price is said before anything is asked
     features = list(dict.fromkeys(checks.feature_index(feature, 2**31) for feature in features))
@@ -203,7 +212,9 @@ def label_features(
             )
             _run_in_thread(asking)
     run = asking.result(price_of(client, price))
-    if asking.stopped and not asking.lines:
+    if asking.stopped_by is not None and not asking.lines:
+        if not isinstance(asking.stopped_by, Failed):
+            raise asking.stopped_by
         raise ConnectionError(asking.stopped) from asking.stopped_by
     if progress:
         print(run, flush=True)
@@ -238,7 +249,7 @@ class _Asking:
     lines: list[Line] = field(default_factory=list)
     n_done: int = 0
     stopped: str = ""
-    stopped_by: BaseException | None = None
+    stopped_by: Exception | None = None
     error: BaseException | None = None
     begin: float = field(default_factory=time.monotonic)
     last: float = field(default_factory=time.monotonic)
@@ -398,7 +409,7 @@ class _Asking:
         self._go_on()
         try:
             drawn = await asyncio.get_running_loop().run_in_executor(self._drawing, draw)
-        except _Stopped:
+        except (_Stopped, SourceChanged):
             raise
         except Exception as fault:
             text = f"its sheet cannot be drawn ({type(fault).__name__}: {fault})"

@@ -29,11 +29,11 @@ from PIL import Image, ImageChops
 
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.hit import Hit
-from ember_widgets.features.labels import OWN_SOURCE, Labels
+from ember_widgets.features.labels import Labels
 from ember_widgets.labelling import sheet
 from ember_widgets.labelling.forecast import LabelForecast, label_forecast
 from ember_widgets.labelling.question import LabelClient, Price, check_client
-from ember_widgets.labelling.run import LabelProgress, LabelRun, label_features
+from ember_widgets.labelling.run import LabelProgress, LabelRun, SourceChanged, label_features
 from ember_widgets.labelling.sheet import Tile
 from ember_widgets.model.runs import Run
 from ember_widgets.painter.painted_pictures import draw_canvas, draw_painted
@@ -192,7 +192,7 @@ class FeatureSheets:
         """The start of a run. Called with the model's lock held, before anything is drawn.
 
         Raises:
-            RuntimeError: The pipeline was changed since sheets were first drawn.
+            SourceChanged: The pipeline was changed since sheets were first drawn.
         """
         model = self._model
         if self._version is None:
@@ -204,7 +204,7 @@ class FeatureSheets:
         else:
             changed = model.version != self._version
         if changed or self._version is None:
-            raise RuntimeError(
+            raise SourceChanged(
                 "the pipeline was changed since this labelling began; change it back, or begin again"
             )
         try:
@@ -331,7 +331,7 @@ def chosen(
     """The features to label: those given, each once; None = live ones that the user has not labelled."""
     if features is None:
         live = np.flatnonzero(collection.statistics.frequency).tolist()
-        return [f for f in live if f not in labels or labels.entry(f).source != OWN_SOURCE]
+        return [f for f in live if not labels.is_own(f)]
     if isinstance(features, (str, bytes)):
         raise TypeError(
             f"features={checks.shown(features)} is text; give numbers, such as painter.labels.search(text)"

@@ -284,6 +284,28 @@ def test_a_change_of_the_pipeline_is_noticed(pictures: Collection, feature: int)
             draw(feature)
 
 
+def test_a_change_of_the_pipeline_ends_a_labelling(
+    pictures: Collection, feature: int, tmp_path: Path
+) -> None:
+    changed = ember.Painter.embedded()
+    live: list[int] = np.flatnonzero(pictures.statistics.frequency).tolist()[:6]
+
+    def change(done: object) -> None:
+        changed.pipeline.unet.conv_out.bias.data = changed.pipeline.unet.conv_out.bias.data + 1
+
+    with pytest.raises(RuntimeError, match="the pipeline was changed since this labelling began"):
+        changed.label(
+            live,
+            collection=pictures,
+            client=Judge(),
+            folder=tmp_path,
+            progress=False,
+            scores=False,
+            on_label=change,
+        )
+    assert len(ember.Labels.load(tmp_path / "labels.json")) in range(1, 6)
+
+
 def test_the_command_labels(
     pictures: Collection, feature: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

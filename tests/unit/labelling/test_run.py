@@ -17,7 +17,7 @@ import pytest
 from ember_widgets.features.labels import Labels
 from ember_widgets.labelling import questions
 from ember_widgets.labelling.question import Price
-from ember_widgets.labelling.run import LabelProgress
+from ember_widgets.labelling.run import LabelProgress, SourceChanged
 from tests.unit.labelling.bench import (
     ANSWERS,
     Drawings,
@@ -317,8 +317,25 @@ class TestAFailure:
             run = labelled(range(5), server, tmp_path, source=Torn(silent=(2,)))
             assert set(run.labels) == {0, 1, 3, 4}
             assert "picture 7 is missing" in run.faults[2]
-            with pytest.raises(ConnectionError, match="picture 7 is missing"):
+            with pytest.raises(OSError, match="^picture 7 is missing") as raised:
                 labelled(range(10, 40), server, tmp_path, source=Torn(silent=tuple(range(10, 40))))
+            assert not isinstance(raised.value, ConnectionError)  # the server is well
+
+    @pytest.mark.parametrize("first", [1, 3])
+    def test_of_a_source_that_changed_ends_the_run_and_keeps_what_was_answered(
+        self, first: int, tmp_path: Path
+    ) -> None:
+        class Changed(Drawings):
+            def label_sheet(self, feature: int) -> bytes | None:
+                if feature >= first:
+                    raise SourceChanged("another model")
+                return super().label_sheet(feature)
+
+        with serving() as server:
+            with pytest.raises(SourceChanged, match="another model"):
+                labelled(range(1, 5), server, tmp_path, source=Changed())
+            assert server.kinds["label"] == first - 1
+        assert set(Labels.load(tmp_path / "labels.json") if first > 1 else ()) == set(range(1, first))
 
 
 class TestAStop:
