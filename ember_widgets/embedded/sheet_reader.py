@@ -25,9 +25,11 @@ from ember_widgets.embedded import scenes, vocabulary
 from ember_widgets.embedded.oracle import Oracle, load_oracle
 from ember_widgets.labelling import questions, sheet
 from ember_widgets.labelling.question import Kind
+from ember_widgets.scene.grid import Grid
 
 Array = NDArray[Any]
 CELL, GRID = scenes.CELL, scenes.GRID
+MIDDLE = Grid(GRID, GRID).areas["centre"]  # where features are painted
 MAX_SIDE = 4096
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 SHOWN = 0.35
@@ -263,9 +265,9 @@ def named(
     if marked < 0.2:
         return unclear
     # A feature that draws the thing is not a part of it, though it may be strongest in a part.
-    drawn = [after.share(best, middle()) - before.share(best, middle()) for before, after in pairs]
+    drawn = [after.share(best, MIDDLE) - before.share(best, MIDDLE) for before, after in pairs]
     part = "" if drawn and np.mean(drawn) >= DRAWN else part_of(best, active)
-    rise = [after.evidence(best, middle()) - before.evidence(best, middle()) for before, after in pairs]
+    rise = [after.evidence(best, MIDDLE) - before.evidence(best, MIDDLE) for before, after in pairs]
     note = f"{100 * marked:.0f} % of the marked places show it"
     if rise:
         note += "; painting it shows more of it" if np.mean(rise) > 0 else "; painting it does not show it"
@@ -285,7 +287,7 @@ def most_specific(name: Name, active: Sequence[Tile]) -> Name:
 
 def part_of(name: Name, active: Sequence[Tile]) -> str:
     """ ", top left" if the marked places are there in most things; "" if they are not, or for backgrounds."""
-    if not name.attributes.isdisjoint((*vocabulary.SKIES, *vocabulary.GROUNDS)):
+    if name.attributes & vocabulary.BACKGROUNDS:
         return ""
     found = [part for tile in active if (part := tile.part(name)) is not None]
     if len(found) < 3:
@@ -302,7 +304,7 @@ def category(name: Name, part: str) -> str:
     """The category of a label."""
     if name.attributes & set(vocabulary.STATES):
         return "action"
-    if name.attributes & {*vocabulary.SKIES, *vocabulary.GROUNDS}:
+    if name.attributes & vocabulary.BACKGROUNDS:
         return "texture"
     return "part" if part else "object"
 
@@ -322,18 +324,10 @@ def more(name: Name, a: Tile | None, b: Tile | None) -> str:
     """In which of two pictures the middle shows more of a label."""
     if a is None or b is None:
         return "?"
-    difference = a.evidence(name, middle()) - b.evidence(name, middle())
+    difference = a.evidence(name, MIDDLE) - b.evidence(name, MIDDLE)
     if abs(difference) < 1e-3:
         return "?"
     return "A" if difference > 0 else "B"
-
-
-@cache
-def middle() -> Array:
-    """The patches in the middle of a picture, (16, 16) bool: a disc of half its width."""
-    rows, cols = np.mgrid[:GRID, :GRID] - (GRID - 1) / 2
-    disc: Array = rows**2 + cols**2 <= (GRID / 4) ** 2
-    return disc
 
 
 # pixels

@@ -195,6 +195,7 @@ STYLE_PHRASES = (
     ("as a blueprint", "a blueprint of"),
 )
 
+BACKGROUNDS = frozenset((*SKIES, *GROUNDS, *BACKDROPS))
 PAPER = 0
 LABELS = ("paper", *SKIES, *GROUNDS, *BACKDROPS, *(look.name for look in LOOKS))
 FIRST_SKY, FIRST_GROUND = 1, 1 + len(SKIES)
