@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_widgets.embedded.scenes import GRID, Layout, Thing, draw
+from ember_widgets.embedded.scenes import GRID, Layout, Thing
 from ember_widgets.embedded.vocabulary import (
     ANIMALS,
     BACKDROP_PHRASES,
@@ -85,36 +85,6 @@ class Spec:
     interaction: int = -1
     backdrop: int | None = None
     words: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A scene with everything that is known about it.
-
-    Attributes:
-        image: uint8 (256, 256, 3).
-        labels: int64 (16, 16) into `vocabulary.LABELS`.
-        caption: Plain English.
-        layout: What is where, in which style.
-    """
-
-    image: Array
-    labels: Array
-    caption: str
-    layout: Layout
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """Kind, attributes, box in patches and visible patches of each object, back to front."""
-        return [
-            {
-                "kind": look(t.label).attributes[0],
-                "attributes": look(t.label).attributes,
-                "row": t.row, "col": t.col, "height": t.height, "width": t.width,
-                "visible": int((self.labels == t.label).sum()),
-            }
-            for t in self.layout.things
-        ]  # fmt: skip
 
 
 def fields(noise: Array) -> Array:
@@ -299,16 +269,3 @@ def say(spec: Spec, rng: np.random.Generator) -> str:
 
 def _a(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def describe(seed: int) -> Sample:
-    """One training scene with all that is known about it; the same seed gives the same scene.
-
-    Args:
-        seed: Any non-negative integer.
-    """
-    rng = np.random.default_rng(seed)
-    spec = random_spec(rng)
-    layout, _ = caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))
-    image, labels = draw(layout)
-    return Sample(image, labels, spec.words, layout)

@@ -3,8 +3,8 @@
 Stages, in order: vae, latents, composer, settle, sides, trunk, upper, renderer, export, sae, icons, oracle,
 judge, card, fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages
 before it made; latents are made again if the vae was trained further. Of two stages that train the same part
-the later one in this order counts, whichever ran last. The stage "start" before them is not part of "all": with
-it they go on from the weights of a pipeline, and vae, trunk and upper may be left out.
+the later one in this order counts, whichever ran last. The stage "start" before them is not part of "all":
+with it they go on from the weights of a pipeline, and vae, trunk and upper may be left out.
 On a CPU, one process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all
 --threads 1`. Needs the `train` extra.
 """

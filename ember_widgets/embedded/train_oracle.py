@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from ember_widgets.util.files import replacing
 
 Array = NDArray[Any]
 Scenes = tuple[Array, Array, Array]
-Augment = Callable[[Tensor, np.random.Generator], Tensor]
 N_TEST, TEST_SEED = 300, 177
 AT_ONCE = 25
 

@@ -102,11 +102,6 @@ class Checkpoints:
         """Remove all."""
         _remove(self.folder, ALL)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there are none."""
-        return not self._steps()
-
     def _newest_steps(self) -> Tensor:
         """(4,) int64, falling; -1 where there is none."""
         found = [*reversed(self._steps()), -1, -1, -1, -1][:4]
