@@ -159,9 +159,7 @@ def train_on(
         lock: Held while pictures go through the model, a few at a time.
         identity: What says that a folder is of the same model; None = its weights.
     """
-    sites = [site_names.full(checks.text("site", one)) for one in _sites(site)]
-    if len(set(sites)) < len(sites) or not sites:
-        raise ValueError(f"site={checks.shown(site)}; give one site, or several, each once")
+    sites = _sites(site)
     if target not in ("update", "output"):
         raise ValueError(
             f"target={checks.shown(target)} is unknown; choose 'update' (output − input) or 'output'"
@@ -237,7 +235,13 @@ def train_on(
 
 
 def _sites(site: str | Sequence[str]) -> list[str]:
-    return [site] if isinstance(site, str) else checks.listed("site", site, hint="give one site, or several")
+    """The module paths of one site or several."""
+    hint = "give one site, or several, each once"
+    given = [site] if isinstance(site, str) else checks.listed("site", site, hint=hint)
+    sites = [site_names.full(checks.text("site", one)) for one in given]
+    if len(set(sites)) < len(sites) or not sites:
+        raise ValueError(f"site={checks.shown(site)}; {hint}")
+    return sites
 
 
 def _chosen_steps(steps: Sequence[int], n_steps: int) -> tuple[int, ...]:

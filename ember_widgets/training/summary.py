@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ember_widgets.training.evaluation import Quality
-from ember_widgets.training.forecast import duration
 from ember_widgets.training.history import Row
 from ember_widgets.training.report import aligned, as_html
+from ember_widgets.util.words import duration
 
 COLUMNS = ("dictionary", "features", "FVU", "L0", "dead", "positional", "patches", "time")
 

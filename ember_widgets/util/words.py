@@ -17,8 +17,8 @@ def duration(seconds: float) -> str:
 
 
 def volume(n_bytes: float) -> str:
-    """Bytes in words: "3.9 MB", "12 GB"."""
+    """Bytes in words: "0 B", "3.9 MB", "12 GB"."""
     for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if n_bytes >= one:
             return f"{n_bytes / one:.1f} {unit}" if n_bytes < 10 * one else f"{n_bytes / one:.0f} {unit}"
-    return f"{math.ceil(n_bytes / 1e3)} kB"
+    return f"{math.ceil(n_bytes / 1e3)} kB" if n_bytes >= 1e3 else f"{n_bytes:.0f} B"

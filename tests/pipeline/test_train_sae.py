@@ -187,7 +187,7 @@ def test_has_a_sensible_number_of_patches(painter: ember.Painter) -> None:
     default_patches, backbone = sae_training.default_patches, painter.backbone
     assert default_patches(backbone, ["up.0.1"], 8, 4096) == 3125 * 4096  # 10,000 for each of 1,280 features
     assert default_patches(backbone, ["up.0.1"], [1, 2], 4096) == 1000 * 4096
-    assert default_patches(backbone, ["up.0.1"], np.int64(8), 4096) == 3125 * 4096  # type: ignore[arg-type]
+    assert default_patches(backbone, ["up.0.1"], np.int64(8), 4096) == 3125 * 4096
 
 
 def test_numbers_may_be_those_of_numpy() -> None:

@@ -19,7 +19,7 @@ def test_times(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "text"), [(1, "1 kB"), (3.9e6, "3.9 MB"), (6.94e9, "6.9 GB"), (1.2e10, "12 GB")]
+    ("n", "text"), [(0, "0 B"), (1001, "2 kB"), (3.9e6, "3.9 MB"), (6.94e9, "6.9 GB"), (1.2e10, "12 GB")]
 )
 def test_sizes(n: float, text: str) -> None:
     assert volume(n) == text
