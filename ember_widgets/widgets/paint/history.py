@@ -147,16 +147,21 @@ class History:
             return
         if replaces and self.current.is_edited:
             self._replaced[self._count] = self._step
-        self._line = [*self._line[: self._line.index(self._step) + 1][-LIMIT:], self._count]
+        self._line = [*self._done(), self._count]
         self._states[self._count] = state
         self._step = self._count
         self._count += 1
         self._forget()
 
     def go(self, step: int) -> State:
-        """Go to an existing state. One that is not on the line becomes its end, so that undo leads back."""
+        """Go to an existing state.
+
+        One that is not on the line follows the current one, so that undo leads back; what was undone before
+        is forgotten.
+        """
         if step not in self._line:
-            self._line.append(step)
+            self._line = [*self._done(), step]
+            self._forget()
         self._step = step
         return self.current
 
@@ -198,6 +203,10 @@ class History:
         else:
             self._names.pop(step, None)
             self._forget()
+
+    def _done(self) -> list[int]:
+        """The numbers of the states up to the current one, as far back as is kept."""
+        return self._line[: self._line.index(self._step) + 1][-LIMIT:]
 
     def _forget(self) -> None:
         kept = {*self._line, *self._names}

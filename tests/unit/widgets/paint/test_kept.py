@@ -65,6 +65,24 @@ def test_undo_goes_along_the_line_and_leads_back_from_a_kept_step(
     assert widget.scene == scenes[2]
 
 
+def test_a_kept_step_follows_the_current_one_and_not_what_was_undone(
+    widget: PaintWidget, browser: Browser, scenes: list[Scene]
+) -> None:
+    browser.edit(scenes[1])
+    widget.keep("x")
+    widget.undo()
+    browser.edit(scenes[2])
+    browser.edit(scenes[3])
+    widget.undo()
+    browser.ask("go", step=1)
+    assert widget.scene == scenes[1]
+    assert steps(browser) == [(0, ""), (1, "x"), (2, "")]
+    widget.undo()
+    assert widget.scene == scenes[2]
+    widget.redo()
+    assert widget.scene == scenes[1]
+
+
 def test_a_name_that_is_taken_back_lets_the_step_go(
     widget: PaintWidget, browser: Browser, scenes: list[Scene]
 ) -> None:
