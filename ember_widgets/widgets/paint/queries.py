@@ -88,7 +88,9 @@ class Snapshot:
 
     Args:
         picture: the last picture.
-        shown: the state that it was drawn from; not ``state`` if a newer one waits or there is a ``fault``.
+        shown: the state that the last full picture was drawn from; not ``state`` if a newer one waits, or
+            could not be drawn.
+        fault: why something could not be drawn last: ``state``, or a new scene.
     """
 
     painter: PainterProtocol
@@ -449,16 +451,16 @@ class Queries:
             data = pictures.png(swept(now.painter, scene, factor))
         elif form in animation.FORMS:
             data = self.animation(form)
+        elif now.shown is now.state and not now.picture.reduced:
+            data = scene.to_bytes(now.picture.image)
         elif now.fault is not None:
             raise RuntimeError(
                 f"there is no picture to export ({last_line(now.fault)}); "
                 "export the scene without it, as .json"
             )
-        elif now.shown is not now.state:
+        else:
             self.export(form, factor, sender)  # it was painted on meanwhile
             return
-        else:
-            data = scene.to_bytes(now.picture.image)
         self._send_bytes(data, form, sender, "sweep" if form == "sweep" else "")
 
     def _send_bytes(self, data: bytes, form: str, sender: Sender, kind: str) -> None:

@@ -68,13 +68,19 @@ Why = Literal["hello", "edit", "refused", "scene", "kept"]
 
 @dataclass(frozen=True)
 class Job:
-    """A task of the worker: draw a state, or make another scene first."""
+    """A task of the worker: draw a state, or make another scene first.
+
+    Args:
+        after_failure: a new scene could not be made, and this draws what was painted meanwhile. The failure
+            stays what Retry repeats.
+    """
 
     sender: Sender
     revision: int
     state: State
     final: bool
     request: NewScene | Variation | None = None
+    after_failure: bool = False
     since: float = field(default_factory=time.perf_counter)
 
 
@@ -106,6 +112,8 @@ class Session:
         self._lock = threading.RLock()
         self._state = self._new_state(scene, asked)
         self._revision = 0
+        # Edits of older revisions do not fit: they have other factors, or strengths that are gone.
+        self._compatible_from = 0
         self._picture = picture
         self._pictured = self._state
         self._shown: Kind = "final"
@@ -302,9 +310,13 @@ class Session:
     # Edits
 
     def painted_at(self, revision: int, sender: Sender) -> Scene | None:
-        """The scene to edit; None if the revision is outdated, and then the sender gets the current state."""
+        """The scene to edit; None if the revision is outdated, and then the sender gets the current state.
+
+        A browser paints on while it waits for the answer to an edit of the palette. So revisions that differ
+        only in names, colours, weights and the like are not outdated.
+        """
         with self._lock:
-            if revision == self._revision:
+            if self._compatible_from <= revision <= self._revision:
                 return self._state.painted
             # The scene was replaced during an edit (by undo, or a new one); the browser continues from it.
             self._send_state("refused", sender)
@@ -397,11 +409,11 @@ class Session:
             state = edit.apply(self._state, lender, bank)
             lines = edit.lines(before, self._state, state, lender, code, bank)
             program = to_python.bounded((*before.code, *lines), state.painted, self.history.oldest)
-            self._adopt(replace(state, code=program))
+            self._amend(replace(state, code=program), keeps_layout=edit.keeps_layout)
             if commit:
                 self.history.commit(self._state)
             self._send_state("scene", NO_SENDER)
-            self._submit(sender, final=commit)
+            self._draw(sender, final=commit)
         self.audience.scene_changed()
         return state.painted
 
@@ -451,7 +463,7 @@ class Session:
             lines = (*before.code, *to_python.changed(before.painted, now.painted), line)
             ids = zip(now.painted.factor_ids or (), now.gains.tolist(), strict=True)
             gains = dict(ids)
-            self._adopt(
+            self._amend(
                 replace(
                     now,
                     painted=done.scene,
@@ -465,7 +477,7 @@ class Session:
             added = [f"{', '.join(done.added)} added"] if done.added else []
             says = "; ".join((f"Pasted {copied}", *added, *done.notes))
             self._notice(sender, f"{says}.", copied.patches)
-            self._submit(NO_SENDER, final=True)
+            self._draw(NO_SENDER, final=True)
         self.audience.scene_changed()
 
     def _notice(self, sender: Sender, text: str, patches: Mask | None = None, link: str = "") -> None:
@@ -628,13 +640,17 @@ class Session:
             with self._lock:
                 if self.painter is None:
                     return  # closed meanwhile
-                self._picture, self._fault, self._failed, self.last_error = picture, None, None, None
+                self._picture = picture
+                if not job.after_failure:
+                    self._fault = self._failed = self.last_error = None
                 self._drawn = current
                 if not picture.reduced:
                     self._full_ms = picture.ms
                     self._pictured = current.state
                     self.queries.settled(current.state, picture)
             self._show(picture, kind, data, job.sender, waited_s)
+            if job.after_failure:
+                self._repeat_error()
             if kind == "final":
                 previews(painter, scene)  # when it is asked, a painter may prepare them for the next stroke
         except Cancelled:
@@ -642,6 +658,9 @@ class Session:
         except BaseException as fault:  # SystemExit too: a browser waits for the answer
             self._fail(job, fault)
         finally:
+            with self._lock:
+                if self._analysis is job:  # it was cancelled
+                    self._analysis = None
             if job.request is not None and self._revision != revision:
                 self.audience.scene_changed()
             self._free_since = time.perf_counter()
@@ -651,33 +670,43 @@ class Session:
         with self._lock:
             if self._closed:
                 return
-            self._fault, self._failed = as_exception(fault), job
+            is_awaited = job is not None and job is self._analysis
+            if job is not None and is_awaited:
+                self._analysis = None
+                job = replace(job, revision=self._revision)  # the palette may have been edited meanwhile
+            self._fault = as_exception(fault)
+            if job is None or not job.after_failure:
+                self._failed = job
             self.report(fault, sender, retry=True)
             self.acknowledge(sender)
+            if is_awaited and (self._state is not self._pictured or self._shown != "final"):
+                # What was painted before and while the new scene was being made has not been drawn.
+                self._put(Job(NO_SENDER, self._revision, self._state, final=True, after_failure=True))
+
+    def _repeat_error(self) -> None:
+        """Send an error again: browsers take it away when a picture comes."""
+        with self._lock:
+            if self._analysis is None and self._fault is not None:
+                self.send(ErrorReply.of(self._fault, retry=True))
 
     def _with_new_scene(self, painter: PainterProtocol, job: Job) -> Job | None:
         """The job to draw, with its new scene adopted if it asks for one; None if it is outdated."""
         if job.request is None:
             return job if job.revision == self._revision else None
-        try:
-            while True:
-                before = self.state
-                state = self._made(painter, job.request, before)
-                with self._lock:
-                    if job.revision != self._revision:
-                        return None  # another scene was assigned meanwhile, which is the newer request
-                    # Compared and adopted under one lock: an edit in between would be lost.
-                    if isinstance(job.request, Variation) and self._state is not before:
-                        continue
-                    self._adopt(state)
-                    self.history.commit(self._state, replaces=isinstance(job.request, NewScene))
-                    self._send_state("scene", NO_SENDER)
-                    self._announce("render")
-                    return Job(job.sender, self._revision, self._state, final=True)
-        finally:
+        while True:
+            before = self.state
+            state = self._made(painter, job.request, before)
             with self._lock:
-                if self._analysis is job:
-                    self._analysis = None
+                if self._analysis is not job:
+                    return None  # another scene was assigned or requested meanwhile
+                # Compared and adopted under one lock: an edit in between would be lost.
+                if isinstance(job.request, Variation) and self._state is not before:
+                    continue
+                self._adopt(state)
+                self.history.commit(self._state, replaces=isinstance(job.request, NewScene))
+                self._send_state("scene", NO_SENDER)
+                self._announce("render")
+                return Job(job.sender, self._revision, self._state, final=True)
 
     def _made(self, painter: PainterProtocol, request: NewScene | Variation, before: State) -> State:
         if isinstance(request, NewScene):
@@ -752,9 +781,28 @@ class Session:
     # Called with the lock held
 
     def _adopt(self, state: State) -> None:
+        """Go on from another scene; one that is being made is not awaited any more."""
+        self._amend(state)
+        self._analysis = None
+
+    def _amend(self, state: State, *, keeps_layout: bool = False) -> None:
+        """Change the palette, or paste; a new scene that is being made is still awaited.
+
+        Args:
+            state: the state from now on.
+            keeps_layout: it has the same factors in the same order, and the same strengths.
+        """
         self._state = state
         self._revision += 1
-        self._analysis = None
+        if not keeps_layout:
+            self._compatible_from = self._revision
+
+    def _draw(self, sender: Sender, *, final: bool) -> None:
+        """Draw the state, unless a new scene is being made: a picture of this one would come too late."""
+        if self._analysis is None:
+            self._submit(sender, final=final)
+        else:
+            self.acknowledge(sender)
 
     def _request(self, request: NewScene | Variation, sender: Sender) -> None:
         with self._lock:

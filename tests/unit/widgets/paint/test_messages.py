@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.paint import messages
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter, FullPainter
 
 STATIC = Path(__file__).parents[4] / "ember_widgets" / "widgets" / "static"
 
@@ -275,6 +276,75 @@ def test_an_edit_of_a_scene_that_is_gone_is_refused_and_answered_with_the_one_th
     assert {"type": "ack", "client": "page", "seq": seq} in browser.of("ack")
 
 
+PALETTE_EDITS: dict[str, dict[str, Any]] = {
+    "rename": {"factor": 2, "name": "sea"},
+    "recolor": {"factor": 2, "color": "#123456"},
+    "set_weight": {"factor": 2, "feature": 1, "weight": 0.5},
+    "reset_weights": {"factor": 2},
+    "set_steps": {"factor": 2, "steps": [0, 1]},
+}
+
+
+@pytest.mark.parametrize("verb", PALETTE_EDITS)
+def test_strokes_that_arrive_before_the_answer_to_a_palette_edit_are_painted(
+    verb: str, widget: PaintWidget, browser: Browser, scene: Scene
+) -> None:
+    browser.ask("hello")
+    browser.ask("palette", revision=0, commit=True, verb=verb, arguments=PALETTE_EDITS[verb])
+    changed = widget.scene
+    painted = scene
+    for patch in ((1, 1), (2, 2), (3, 3)):
+        painted = painted.paint(0, [patch], 2.0)
+        browser.edit(painted, revision=0)
+    browser.edit(painted.scale(1, 0.5), revision=0, commit=False)
+    assert [state["why"] for state in browser.of("state")] == ["hello", "scene", "edit", "edit", "edit"]
+    widget.wait(SOON_S)
+    painted = painted.scale(1, 0.5)
+    assert widget.scene == changed.replace(strengths=painted.strengths, remainder=painted.remainder)
+    assert browser.state()["revision"] == 1
+
+
+def test_strokes_of_another_list_of_factors_or_after_undo_are_refused(
+    widget: PaintWidget, browser: Browser, scene: Scene
+) -> None:
+    browser.ask("hello")
+    browser.edit(scene.scale(0, 0.5))
+
+    def palette(verb: str, **arguments: Any) -> Callable[[], object]:
+        def ask() -> object:
+            revision = browser.state()["revision"]
+            return browser.ask("palette", revision=revision, commit=True, verb=verb, arguments=arguments)
+
+        return ask
+
+    changes: dict[str, Callable[[], object]] = {
+        "undo": lambda: browser.ask("undo"),
+        "go": lambda: browser.ask("go", step=0),
+        "reorder": palette("reorder", order=[2, 0, 1, 4, 3]),
+        "duplicate": palette("duplicate", factor=0),
+        "remove": palette("remove", factor=5),
+        "add": palette("add_factor", features={"1": 1.0}, name="more"),
+    }
+    for name, change in changes.items():
+        before = browser.state()["revision"]
+        change()
+        palette("rename", factor=0, name=f"after {name}")()  # which leaves open what is outdated
+        now = widget.scene
+        browser.edit(now.scale(0, 0.1), revision=before)
+        assert browser.state()["why"] == "refused", name
+        assert widget.scene is now
+        assert browser.state()["revision"] == before + 2
+
+
+def test_a_revision_that_is_yet_to_come_is_refused(
+    widget: PaintWidget, browser: Browser, scene: Scene
+) -> None:
+    browser.ask("hello")
+    browser.edit(scene.scale(0, 0.5), revision=1)
+    assert browser.state()["why"] == "refused"
+    assert widget.scene is scene
+
+
 def test_a_committed_edit_is_told_to_the_other_pages(browser: Browser, scene: Scene) -> None:
     painted = scene.paint(1, [(0, 0)])
     browser.edit(painted, commit=False)
@@ -328,6 +398,106 @@ def test_an_edit_during_an_analysis_does_not_push_it_out(
     widget.wait(SOON_S)
     assert widget.scene.prompt == "a boat"
     assert {"type": "ack", "client": "page", "seq": seq} in browser.of("ack")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_palette_edit_or_a_paste_during_an_analysis_changes_the_scene_and_does_not_push_it_out(
+    fails: bool, widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    browser.ask("hello")
+    browser.ask("copy", patches=[17])
+    painter.hold()
+    browser.ask("analyze", prompt="a lion", seed=9, n_steps=1, n_factors=3)
+    assert painter.entered.wait(SOON_S)
+    rename = {"verb": "rename", "arguments": {"factor": 0, "name": "sea"}}
+    seq = browser.ask("palette", revision=0, commit=True, **rename)
+    assert {"type": "ack", "client": "page", "seq": seq} in browser.of("ack")
+    assert widget.scene == scene.rename(0, "sea")
+    browser.ask("paste", revision=1)
+    before = widget.scene
+    assert before != scene.rename(0, "sea")
+    assert browser.of("status")[-1]["task"] == "draw"
+    painter.fault = OSError("out of paint") if fails else None
+    painter.gate.set()
+    if fails:
+        with pytest.raises(RuntimeError):
+            widget.wait(SOON_S)
+        assert widget.scene == before
+        painter.fault = None
+        browser.ask("retry")
+    widget.wait(SOON_S)
+    assert (widget.scene.prompt, widget.scene.seed) == ("a lion", 9)
+    assert browser.of("status")[-1]["task"] == ""
+    widget.undo()
+    assert widget.scene == before
+
+
+def test_a_palette_edit_while_a_variation_is_made_is_in_the_variation(scene: Scene) -> None:
+    painter = FullPainter()
+    widget = PaintWidget(painter, scene)
+    browser = Browser(widget)
+    painter.hold()
+    browser.ask("vary", verb="reseed", value=9)
+    assert painter.entered.wait(SOON_S)
+    rename = {"verb": "rename", "arguments": {"factor": 0, "name": "sea"}}
+    browser.ask("palette", revision=0, commit=True, **rename)
+    painter.gate.set()
+    widget.wait(SOON_S)
+    assert (widget.scene.seed, widget.scene.names[0]) == (9, "sea")
+    widget.close()
+
+
+def test_of_two_new_scenes_that_are_requested_the_newer_one_counts(
+    widget: PaintWidget, browser: Browser, painter: FakePainter
+) -> None:
+    painter.hold()
+    browser.ask("analyze", prompt="a boat", seed=1, n_steps=1, n_factors=3)
+    assert painter.entered.wait(SOON_S)
+    browser.ask("analyze", prompt="a lion", seed=1, n_steps=1, n_factors=3)
+    painter.gate.set()
+    widget.wait(SOON_S)
+    assert widget.scene.prompt == "a lion"
+
+
+@pytest.mark.parametrize("commit", [False, True])
+def test_what_was_painted_during_an_analysis_that_fails_is_drawn(
+    commit: bool, widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene
+) -> None:
+    browser.ask("hello")
+    painter.hold()
+    painter.fault = OSError("out of paint")
+    analyze = painter.analyze
+
+    def fails_once(*given: Any, **more: Any) -> Scene:
+        try:
+            return analyze(*given, **more)
+        finally:
+            painter.fault = None
+
+    painter.analyze = fails_once  # type: ignore[method-assign]
+    browser.ask("analyze", prompt="a boat", seed=1, n_steps=1, n_factors=3)
+    assert painter.entered.wait(SOON_S)
+    painted = scene.paint(0, [(1, 1)], 2.0)
+    browser.edit(painted, [1.0, 0.5, 1.0, 1.0, 1.0], commit=commit)
+    painter.gate.set()
+    with pytest.raises(RuntimeError, match="out of paint"):  # the new scene could not be made
+        widget.wait(SOON_S)
+    shown = painted.scale(1, 0.5)
+    assert widget.scene == shown
+    assert painter.rendered[-1] == shown
+    assert Scene.from_bytes(widget.image) == shown
+    # The picture takes the error away in the browser, so it comes once more.
+    assert browser.kinds().index("frame") < len(browser.kinds()) - 1 - browser.kinds()[::-1].index("error")
+    assert browser.of("error")[-1]["message"] == "OSError: out of paint"
+    assert browser.of("error")[-1]["retry"]
+    browser.ask("export", form="png", factor=0)
+    assert widget._open.idle.wait(SOON_S)
+    assert len(browser.of("file")) == 1
+
+    browser.ask("retry")
+    widget.wait(SOON_S)
+    assert widget.scene.prompt == "a boat"
+    assert widget.last_error is None
 
 
 def test_a_retry_during_an_analysis_does_not_push_it_out(
