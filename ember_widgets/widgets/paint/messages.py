@@ -138,7 +138,7 @@ class Request(ABC):
     """A message from a browser: its sender, and the number that the answer repeats."""
 
     type: ClassVar[str]
-    # A session that rests is woken first by requests that need its painter.
+    # A session that rests is woken first by requests that need its painter; then they wait for it.
     needs_painter: ClassVar[bool] = True
     client: str = read(client_name)
     seq: int = read(count)
@@ -545,13 +545,29 @@ def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
     """Handle a message from a browser; a wrong one changes nothing, and all viewers receive the error."""
     try:
         request = parse(content)
+    except BaseException as fault:
+        _refuse(session, sender_of(content), fault)
+        return
+    if request.needs_painter and session.rests:
+        copied = [bytes(buffer) for buffer in buffers]  # the comm may overwrite its own
+        session.wake_for(f"request {request.client} {request.seq}", lambda: _handle(session, request, copied))
+    else:
+        _handle(session, request, buffers)
+
+
+def _handle(session: Session, request: Request, buffers: Sequence[Any]) -> None:
+    try:
         if request.needs_painter:
             session.wake()
         request.handle(session, buffers)
     except BaseException as fault:  # the comm would swallow what escapes from here, and a browser waits
-        sender = sender_of(content)
-        session.report(fault, sender)
-        session.acknowledge(sender)
+        _refuse(session, request.sender, fault)
+
+
+def _refuse(session: Session, sender: Sender, fault: BaseException) -> None:
+    # Without a painter, it could not be opened again; another try may.
+    session.report(fault, sender, retry=session.rests)
+    session.acknowledge(sender)
 
 
 def parse(content: object) -> Request:

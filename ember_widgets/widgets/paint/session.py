@@ -136,6 +136,7 @@ class Session:
         self.queries = Queries(self._snapshot, self.send, self.idle, lambda: self.worker.busy)
         self._views = Views(lambda: self.send(ViewsReply()), self.rest)
         self._edited_by = NO_SENDER
+        self._greeted_at_rest: dict[str, Sender] = {}
         self._connection = PainterConnection(self._connection_changed)
         self._connection.follow(painter)
 
@@ -176,16 +177,21 @@ class Session:
             self.send(StatusReply.of(self._task))
 
     def greet(self, sender: Sender) -> None:
-        """Send everything to a browser page that has opened the widget."""
+        """Send everything to a browser page that has opened the widget; at rest, when it wakes."""
         with self._lock:
             self.send_status()
             if self.painter is None:
-                return  # it rests; the page shows its last picture
-            if self._connection.exists:
-                self.send(ConnectionReply(state=self._connection.state))
-            self._send_state("hello", sender)
-            if self.last_error is not None:
-                self.send(ErrorReply.of(self.last_error, retry=self.last_error is self._fault))
+                # It rests; the page shows its last picture, and says hello only once.
+                self._greeted_at_rest[sender.client] = sender
+            else:
+                self._send_all(sender)
+
+    def _send_all(self, sender: Sender) -> None:
+        if self._connection.exists:
+            self.send(ConnectionReply(state=self._connection.state))
+        self._send_state("hello", sender)
+        if self.last_error is not None:
+            self.send(ErrorReply.of(self.last_error, retry=self.last_error is self._fault))
 
     def show(self) -> None:
         """Send the last picture."""
@@ -197,9 +203,8 @@ class Session:
         """Note that a page shows the session in so many views."""
         self._views.count(sender.client, n)
         with self._lock:
-            if n and self.painter is None and not self._closed:
-                self.send(StatusReply.of("draw"))
-                self.idle.put("wake", self._wake_shown)
+            if n and self.rests:
+                self.wake_for("wake", self._wake_shown)
 
     def rest(self) -> bool:
         """Release the painter, the history and all pictures but the last; ``wake`` takes the painter back.
@@ -224,22 +229,46 @@ class Session:
             RuntimeError: the painter is gone, and nothing can open it again.
             Exception: what opening it raised.
         """
+        self._take_painter()
+        with self._lock:
+            if not self._closed:
+                greeted, self._greeted_at_rest = self._greeted_at_rest, {}
+                for sender in greeted.values():
+                    self._send_all(sender)
+
+    @property
+    def rests(self) -> bool:
+        """Whether the painter was released, and ``wake`` may take it back."""
+        return self.painter is None and not self._closed
+
+    def wake_for(self, key: str, act: Callable[[], None]) -> None:
+        """Do something that wakes the session in the background: to open the painter may take long.
+
+        Args:
+            key: names it; another one of the same name that waits is replaced.
+            act: calls ``wake``.
+        """
+        self.send(StatusReply.of("draw"))
+        self.idle.put(key, act, first=True)
+
+    def _take_painter(self) -> None:
         if self.painter is not None or self._closed:
             return
-        painter = self._lent.get()
+        try:
+            painter = self._lent.get()
+        finally:
+            self.send_status()  # browsers were told that it is being opened
         with self._lock:
             if not self._closed:
                 self.painter = painter
                 self._connection.follow(painter)
 
     def _wake_shown(self) -> None:
-        try:
-            self.wake()
-        finally:
-            self.send_status()
+        self._take_painter()
         with self._lock:
             if self._closed:
                 return
+            self._greeted_at_rest = {}
             self._send_state("scene", NO_SENDER)
             if self._pictured is not self._state:  # it could not be drawn before
                 self._submit(NO_SENDER, final=True)

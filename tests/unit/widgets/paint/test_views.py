@@ -271,6 +271,7 @@ def test_what_python_asks_for_wakes_it(model: str, painter: FakePainter, scene: 
         show(model, 0)
         soon(lambda: rests(model))
         act()
+        soon(lambda: not rests(model))  # what a browser asks for wakes it in the background
         assert session_of(model).painter is painter
         found(model).wait(SOON_S)
         assert found(model).last_error is None
@@ -323,6 +324,98 @@ def test_a_painter_that_is_gone_is_one_message_and_the_scene_is_kept() -> None:
     assert again.scene is scene
     again.close()
     found(model).close()
+
+
+class Opener:
+    """Opens painters; not while there is a ``fault``, or before the gate is open."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.n_opened = 0
+
+    def __call__(self) -> FakePainter:
+        assert self.gate.wait(SOON_S)
+        if self.fault is not None:
+            raise self.fault
+        self.n_opened += 1
+        return FakePainter()
+
+
+@pytest.fixture
+def opener() -> Iterator[Opener]:
+    opener = Opener()
+    yield opener
+    opener.gate.set()
+
+
+@pytest.fixture
+def resting(opener: Opener) -> Iterator[str]:
+    """The name of a widget that rests, and whose painter has to be opened again."""
+    widget = PaintWidget(opener)
+    widget.wait(SOON_S)
+    model = widget.model_id
+    del widget
+    show(model, 0)
+    soon(lambda: rests(model))
+    gc.collect()
+    yield model
+    opener.gate.set()
+    found(model).close()
+
+
+def heard_of(model: str) -> list[dict[str, Any]]:
+    heard: list[dict[str, Any]] = []
+    found(model).send = lambda content, buffers=None: heard.append(content)
+    return heard
+
+
+def test_after_a_reopening_that_failed_a_retry_brings_palette_and_picture(
+    resting: str, opener: Opener
+) -> None:
+    opener.fault = OSError("the disk is away")
+    heard = heard_of(resting)
+    say(resting, "hello")
+    show(resting, 1)
+
+    def errors() -> list[tuple[str, bool]]:
+        return [(message["message"], message["retry"]) for message in heard if message["type"] == "error"]
+
+    soon(lambda: errors() == [("OSError: the disk is away", True)])
+    say(resting, "retry")
+    soon(lambda: errors() == 2 * [("OSError: the disk is away", True)])
+    opener.fault = None
+    say(resting, "retry")
+    soon(lambda: "frame" in [message["type"] for message in heard])
+    (state,) = (message for message in heard if message["type"] == "state")
+    assert (state["why"], state["client"], len(state["names"])) == ("hello", "page", 5)
+    found(resting).wait(SOON_S)
+    assert found(resting).last_error is None
+
+
+def test_a_page_that_loads_a_widget_at_rest_hears_all_when_python_wakes_it(resting: str) -> None:
+    heard = heard_of(resting)
+    say(resting, "hello")
+    assert found(resting).painter is not None
+    assert [message["type"] for message in heard] == ["status", "status", "state"]
+    assert (heard[-1]["why"], heard[-1]["client"]) == ("hello", "page")
+    show(resting, 1)
+    assert found(resting).painter is not None
+    assert len(heard) == 3
+
+
+def test_a_request_that_wakes_a_widget_does_not_wait_for_its_painter(resting: str, opener: Opener) -> None:
+    heard = heard_of(resting)
+    scene = found(resting).scene
+    opener.gate.clear()
+    say(resting, "analyze", prompt="a boat", seed=9, n_steps=1, n_factors=5)
+    say(resting, "ping")
+    assert heard[0] == {"type": "status", "busy": True, "task": "draw"}
+    assert found(resting).scene is scene
+    opener.gate.set()
+    soon(lambda: found(resting).scene.prompt == "a boat")
+    found(resting).wait(SOON_S)
 
 
 def test_a_widget_that_rests_can_be_closed(model: str) -> None:
