@@ -26,6 +26,7 @@ class Film:
         sender: the browser page that asked for it.
         scenes: what it shows; computed when the first is drawn, because that takes a moment.
         images: what was drawn of it.
+        is_sent: whether the page has got the file.
     """
 
     ends: tuple[State, State]
@@ -33,6 +34,7 @@ class Film:
     sender: Sender
     scenes: list[Scene] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
+    is_sent: bool = False
 
     @property
     def n(self) -> int:

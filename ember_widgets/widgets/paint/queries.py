@@ -137,14 +137,15 @@ class Queries:
         self._original: tuple[str, Picture] | None = None
         self._films: dict[str, Film] = {}
         self._concepts: dict[str, Concept] = {}  # those that the last search found, by their thumbnails
-        self._trying: dict[str, Sender | None] = {}
+        self._trying: dict[str, Sender] = {}
         self.source: BorrowSource | None = None
 
     def clear(self) -> None:
-        """Forget all pictures."""
+        """Forget all pictures, and draw no more of them."""
         self._thumbnails = Thumbnails()
         self._original = None
         self._films = {}
+        self._trying = {}
 
     def search(self, text: str, site: str, sender: Sender, *, concepts: bool = False) -> None:
         """Send the features that match a text, and the concepts if they are asked for."""
@@ -232,8 +233,10 @@ class Queries:
 
     def robustness(self, sender: Sender | None, client: str) -> None:
         """Send the edit on other seeds, one by one; None = stop what this client asked for."""
-        self._trying[client] = sender
-        if sender is not None:
+        if sender is None:
+            self._trying.pop(client, None)
+        else:
+            self._trying[client] = sender
             self._idle.put(f"robustness {client}", lambda: self._try_seeds(sender))
 
     def find_source(self, prompt: str, sender: Sender) -> None:
@@ -403,9 +406,17 @@ class Queries:
             self._send(FilmReply(client=client, seq=film.sender.seq, n_drawn=len(film.images), n=film.n))
             if scene is None:
                 self._send_bytes(film.encoded(), film.form, film.sender, "film")
+                self._keep_only(film)
         except BaseException:
             self.stop_film(film.sender)
             raise
+
+    def _keep_only(self, film: Film) -> None:
+        """Keep one film that was sent, for another form of it: a page that is gone does not stop its own."""
+        film.is_sent = True
+        for client, other in list(self._films.items()):
+            if other.is_sent and other is not film:
+                self._films.pop(client, None)
 
     def _try_seeds(self, sender: Sender) -> None:
         now = self._snapshot()
@@ -437,6 +448,9 @@ class Queries:
         except BaseException:
             reply(outdated=True)
             raise
+        finally:
+            if self._trying.get(sender.client) is sender:
+                self._trying.pop(sender.client, None)
 
     def _send_file(self, form: str, factor: int, sender: Sender) -> None:
         now = self._snapshot()

@@ -328,12 +328,13 @@ class Session:
         return [state, PanelsReply.of(NO_SENDER), *self.queries.page()]
 
     def close(self) -> None:
-        """Stop the worker; release the painter, and the errors whose frames refer to it."""
+        """Stop the worker; release the painter, all pictures but the last, and errors that refer to them."""
         self.worker.close()
         self.idle.close()
         with self._lock:
             self._closed = True
             self._lent.close()
+            self.queries.clear()
             self._release()
 
     # Edits

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,24 @@ def test_another_form_of_the_same_film_is_not_drawn_again(
     browser.ask("stop_film")
     made(browser, 0, "gif")
     assert len(painter.rendered) == n + N_SCENES
+
+
+def test_pages_that_are_reloaded_leave_no_films_and_a_closed_widget_keeps_none(
+    widget: PaintWidget, browser: Browser, scene: Scene
+) -> None:
+    browser.edit(scene.paint(0, PATCHES))
+    widget.wait(SOON_S)
+    for page in ("first", "second", "third"):
+        browser.client = page
+        made(browser, 0)
+    session = widget._open
+    assert session.idle.wait(SOON_S)
+    assert list(session.queries._films) == ["third"]
+    pictures = [weakref.ref(image) for image in session.queries._films["third"].images]
+    assert len(pictures) == N_SCENES
+    widget.close()
+    gc.collect()
+    assert [picture() for picture in pictures] == N_SCENES * [None]
 
 
 def test_a_film_that_is_stopped_is_not_drawn_on(
