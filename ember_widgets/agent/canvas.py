@@ -104,11 +104,12 @@ class Canvas:
             scene = painter.analyze(
                 _text("prompt", prompt), seed=seed, n_factors=n_factors, n_steps=n_steps, **more
             )
+            picture = self._drawn(scene)
             self._take(scene)
             notes = offered(painter, NotesPrompts)
             note = str(notes.prompt_notes(prompt) or "") if notes is not None else ""
             said_of_prompt = f"\nOf the prompt, {note}." if note else ""
-            return Answer(self.palette().text + said_of_prompt, self._drawn())
+            return Answer(self.palette().text + said_of_prompt, picture)
 
     def render(self, grid: bool = False) -> Answer:
         """The picture; with `grid`, larger and with the numbers of rows and columns."""
@@ -250,34 +251,41 @@ class Canvas:
         return self._step(1, "Done again.", "there is nothing to redo")
 
     def save(self, path: str) -> Answer:
-        """Write the scene as .json, or the picture with the scene inside as .png."""
+        """Write the scene as .json, or the picture with the scene inside as .png.
+
+        It replaces scenes that were saved before, and no other file.
+        """
         with self._lock:
             target = self._file(path)
+            _check_replaceable(target, path)
             self.scene.save(target, self._drawn() if target.suffix == ".png" else None)
             return Answer(f"Saved {target}.")
 
     def load(self, path: str) -> Answer:
         """Go on with a scene that was saved."""
         with self._lock:
-            self._take(Scene.load(self._file(path)))
-            return Answer(self.palette().text, self._drawn())
+            scene = Scene.load(self._file(path))
+            picture = self._drawn(scene)
+            self._take(scene)
+            return Answer(self.palette().text, picture)
 
     def _step(self, by: int, done: str, nothing: str) -> Answer:
         with self._lock:
             if not 0 <= self._now + by < len(self._scenes):
                 raise ValueError(nothing)
+            picture = self._drawn(self._scenes[self._now + by])
             self._now += by
-            return Answer(f"{done}\n{self.palette().text}", small(self._drawn()))
+            return Answer(f"{done}\n{self.palette().text}", small(picture))
 
     def _take(self, scene: Scene) -> None:
-        """The next step of the history."""
+        """The next step of the history. It is drawn before: what cannot be drawn changes nothing."""
         self._scenes = [*self._scenes[: self._now + 1], scene][-MOST_STEPS_BACK:]
         self._now = len(self._scenes) - 1
 
     def _edited(self, scene: Scene, done: str) -> Answer:
         if scene == self.scene:
             return Answer(f"Nothing changed: {done}, and it was so before.")
-        picture = self._drawn(scene)  # before it is taken: what cannot be drawn changes nothing
+        picture = self._drawn(scene)
         self._take(scene)
         return Answer(f"{done[0].upper()}{done[1:]}.", small(picture))
 
@@ -353,6 +361,22 @@ def small(picture: Image.Image) -> Image.Image:
     found = picture.copy()
     found.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
     return found
+
+
+def _check_replaceable(target: Path, path: str) -> None:
+    """Refuse to write over a file that is not a saved scene.
+
+    Raises:
+        ValueError: There is such a file.
+    """
+    if not target.exists():
+        return
+    try:
+        Scene.load(target)
+    except (OSError, ValueError):
+        raise ValueError(
+            f"path={shown(path)}: this file is there already, and is not a saved scene; give another name"
+        ) from None
 
 
 def _text(name: str, text: str) -> str:

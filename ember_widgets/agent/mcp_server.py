@@ -205,7 +205,10 @@ def make_server(canvas: Canvas) -> MCPServer:
     async def save(
         path: Annotated[str, Field(description="name.png (picture with the scene inside) or name.json")],
     ) -> list[Any]:
-        """Save the picture with its scene, or the scene alone, into the server's folder."""
+        """Save the picture with its scene, or the scene alone, into the server's folder.
+
+        A scene that was saved under this name is replaced; another file is not.
+        """
         return await answered(lambda: canvas.save(path))
 
     @tool(title="Load")

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ember_widgets.agent.canvas import Canvas, with_grid
 from ember_widgets.features.labels import Labels
 from ember_widgets.scene.scene import Scene
+from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import FakePainter
 
 
@@ -91,6 +93,50 @@ def test_a_scene_that_cannot_be_drawn_is_not_taken(canvas: Canvas, painter: Labe
     assert canvas.scene == before
 
 
+class OneSae(Labelled):
+    """Draws scenes of its own SAE only."""
+
+    def render(self, scene: Scene) -> Image.Image:
+        if scene.n_features != 8:
+            raise ValueError("this scene was made with another SAE")
+        return super().render(scene)
+
+
+def test_a_loaded_scene_that_cannot_be_drawn_is_not_taken(tmp_path: Path) -> None:
+    canvas = Canvas(OneSae, tmp_path)
+    make_scene(3, 9).save(tmp_path / "other.json")
+    with pytest.raises(ValueError, match="another SAE"):
+        canvas.load("other.json")
+    with pytest.raises(ValueError, match="call analyze"):
+        canvas.palette()
+    canvas.analyze("a meadow", n_factors=3)
+    before = canvas.scene
+    with pytest.raises(ValueError, match="another SAE"):
+        canvas.load("other.json")
+    assert canvas.scene is before
+    canvas.paint(0, "left")
+
+
+def test_an_analysis_or_a_step_that_cannot_be_drawn_changes_nothing(
+    canvas: Canvas, painter: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas.paint(0, "left")
+    before = canvas.scene
+
+    def fail(scene: Scene) -> Image.Image:
+        raise FloatingPointError("values are not finite")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(painter, "render", fail)
+        for verb in (lambda: canvas.analyze("a lion"), canvas.undo):
+            with pytest.raises(FloatingPointError):
+                verb()
+            assert canvas.scene is before
+    canvas.undo()
+    canvas.redo()
+    assert canvas.scene is before
+
+
 def test_what_changes_nothing_says_so(canvas: Canvas) -> None:
     assert canvas.move(0, 0, 1).text.startswith("Nothing changed")
     with pytest.raises(ValueError, match="nothing to redo"):
@@ -111,6 +157,28 @@ def test_files_stay_in_the_folder(canvas: Canvas, tmp_path: Path) -> None:
     canvas.paint(0, "left")
     canvas.load("lion.json")
     assert canvas.scene == painted
+
+
+@pytest.mark.parametrize("name", ["package.json", "photo.png", "folder.json"])
+def test_files_that_are_no_scenes_are_not_replaced(canvas: Canvas, tmp_path: Path, name: str) -> None:
+    if name.startswith("folder"):
+        (tmp_path / name).mkdir()
+    elif name.endswith(".png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    else:
+        (tmp_path / name).write_text('{"name": "ours"}')
+    before = None if (tmp_path / name).is_dir() else (tmp_path / name).read_bytes()
+    with pytest.raises(ValueError, match=f"path='{name}': this file is there already, and is not a"):
+        canvas.save(name)
+    assert before is None or (tmp_path / name).read_bytes() == before
+
+
+def test_a_scene_that_was_saved_is_replaced(canvas: Canvas, tmp_path: Path) -> None:
+    for name in ("lion.json", "lion.png"):
+        canvas.save(name)
+        canvas.scale(0, 0.5)
+        canvas.save(name)
+        assert Scene.load(tmp_path / name) == canvas.scene
 
 
 def test_searches_and_long_texts(canvas: Canvas) -> None:
