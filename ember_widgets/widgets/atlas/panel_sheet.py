@@ -16,6 +16,7 @@ from PIL import Image
 from ember_widgets.widgets.atlas.catalogue import OF_CATEGORY, Catalogue
 from ember_widgets.widgets.atlas.colors import modes
 from ember_widgets.widgets.atlas.panel import Panel
+from ember_widgets.widgets.paint.requests import last_line
 
 SHOWN = 96
 """Tiles of the sheet; more are counted."""
@@ -113,12 +114,9 @@ class Sheet:
             part = "in view"
         self._panel.title = title if n_seen == n else f"{n_seen:,} of {n:,} {part}"
 
-    def open_card(self, feature: int | None) -> None:
-        """Open a feature's card; None closes it."""
+    def open_card(self, feature: int) -> None:
+        """Open a feature's card."""
         self._feature = feature
-        if feature is None:
-            self._panel.details = None
-            return
         self.want_icons([feature])
         with self._panel.hold_sync():
             self._panel.details = {**self._all.details(feature), **self._pictures(feature)}
@@ -176,15 +174,16 @@ class Sheet:
                 self._panel.icons = sent
 
     def _pictures(self, feature: int) -> dict[str, Any]:
-        """The pictures in which it is strongest, framed."""
-        collection = self._all.collection
+        """The pictures in which it is strongest, framed; or why there are none, or not all."""
+        collection, pictures = self._all.collection, list[str]()
         if collection is None:
             return {"pictures": [], "advice": ""}
-        hits = collection.top(feature, PICTURES)
         try:
-            pictures = [_jpeg(collection.marked(hit, 128)) for hit in hits]
-        except ValueError:  # collected without pictures
-            pictures = []
+            hits = collection.top(feature, PICTURES)
+            for hit in hits:
+                pictures.append(_jpeg(collection.marked(hit, 128)))
+        except (OSError, ValueError) as fault:  # without pictures, damaged, or moved; the rest is here
+            return {"pictures": pictures, "advice": f"Pictures could not be read: {last_line(fault)}"}
         advice = "" if hits else f"Active in none of the {len(collection)} pictures collected."
         return {"pictures": pictures, "advice": advice}
 

@@ -6,7 +6,8 @@ import base64
 import io
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
@@ -358,7 +359,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _show(self) -> None:
         self._sheet.show(self.selected, self._passing)
 
-    def _open_card(self, feature: int | None) -> None:
+    def _open_card(self, feature: int) -> None:
         self.feature = feature
         self._sheet.open_card(feature)
 
@@ -370,10 +371,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     # Events of the browser; an exception that escapes from these would not be shown anywhere
 
     def _hovered(self, feature: int) -> None:
-        self._sheet.want_icons([feature])
+        with self._reporting():
+            self._sheet.want_icons([feature])
 
     def _selected_in_browser(self, features: tuple[int, ...]) -> None:
-        with self._lock:
+        with self._reporting(), self._lock:
             self._forget_query()
             self.selected = tuple(self._all.labelled_first(features))
             self._show()
@@ -381,11 +383,17 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 self._open_card(features[0])
 
     def _query_changed(self, change: Any) -> None:
-        with self._lock:
-            if change["new"].strip() == self._query:
+        with self._reporting(), self._lock:
+            text = change["new"].strip()
+            if text == self._query:
                 return
-            self._query = change["new"].strip()
-            found, notes = self._all.search(self._query)
+            try:
+                found, notes = self._all.search(text)
+            except ValueError:  # a text that is too long, for instance
+                self._forget_query()
+                self._show()
+                raise
+            self._query, self._panel.notice = text, ""
             self._sheet.notes = notes
             self._sheet.show_concepts()
             passing = self._passing
@@ -398,29 +406,25 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._sheet.show_concepts()
 
     def _colors_changed(self, change: Any) -> None:
-        try:
+        with self._reporting():
             if change["name"] == "ground" and change["new"]:
                 self._scatter.background(change["new"])
             self._recolor()
-        except (KeyError, ValueError) as fault:
-            self._report(fault)
 
     def _filters_changed(self, change: Any) -> None:
-        with self._lock:
+        with self._reporting(), self._lock:
             self._scatter.only(self._passing)
             self._show()
             self._saved.changed()
 
     def _received(self, content: Any) -> None:
-        try:
+        with self._reporting():
             if isinstance(content, Mapping) and content.get("do") == "view":
                 self._scatter.seen(content.get("x"), content.get("y"))
                 self._sheet.count()
                 return
             self._panel.notice = ""
             self._do(content)
-        except Exception as fault:
-            self._report(fault)
 
     def _do(self, content: Any) -> None:
         if not isinstance(content, Mapping):
@@ -492,6 +496,14 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 f"the paint widget's scene is of SAE {theirs!r} ({scene.n_features} features), but this "
                 f"atlas shows {ours!r} ({self._all.n_features} features); give a widget of the same painter"
             )
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Show what goes wrong here."""
+        try:
+            yield
+        except Exception as fault:
+            self._report(fault)
 
     def _report(self, fault: BaseException) -> None:
         self.last_error = as_exception(fault)

@@ -24,7 +24,7 @@ from ember_widgets.widgets.atlas import arrangement
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import MODES, coloring
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.atlas.atlas_bench import DEAD, POSITIONAL, N, Painter, make_sae
+from tests.unit.widgets.atlas.atlas_bench import DEAD, POSITIONAL, N, Painter, make_collection, make_sae
 from tests.unit.widgets.paint.paint_bench import FakePainter
 
 
@@ -448,6 +448,60 @@ class TestRefusals:
         for content, notice in nonsense:
             atlas._received(content)
             assert atlas._panel.notice.startswith(notice)
+
+
+class TestWhatGoesWrong:
+    def test_a_card_opens_without_the_pictures_that_cannot_be_read(
+        self, source: Painter, tmp_path: Path
+    ) -> None:
+        collection = make_collection(tmp_path / "pictures")
+        atlas = FeatureAtlas(source, collection, method="pca", cache=tmp_path)
+        atlas.select([20])
+        (tmp_path / "pictures").rename(tmp_path / "moved")
+        atlas._scatter._selected({"new": np.array([7])})
+        assert (atlas.selected, atlas.feature) == ((7,), 7)
+        details = atlas._panel.details
+        assert (details["label"], details["pictures"]) == ("cat", [])
+        assert details["advice"].startswith("Pictures could not be read: ")
+        tell(atlas, do="look", feature=9)
+        assert atlas._panel.details["label"] == "cat asleep"
+        assert atlas._panel.notice == ""
+        (tmp_path / "moved").rename(tmp_path / "pictures")
+        tell(atlas, do="look", feature=7)
+        assert len(atlas._panel.details["pictures"]) == 2
+        assert atlas._panel.details["advice"] == ""
+        atlas.close()
+
+    def test_a_text_that_is_too_long_is_an_error_and_forgotten(self, atlas: FeatureAtlas) -> None:
+        atlas._panel.query = "cat"
+        atlas._panel.query = "x" * 10_001
+        assert "10,001 characters" in atlas._panel.notice
+        assert isinstance(atlas.last_error, ValueError)
+        assert atlas._panel.query == ""
+        atlas._panel.query = "cat"
+        assert tiles(atlas) == [7, 9]
+        assert atlas._panel.notice == ""
+
+    @pytest.mark.parametrize("event", ["selection", "hovering", "query", "filters", "color_by"])
+    def test_what_escapes_from_an_event_is_shown(
+        self, event: str, atlas: FeatureAtlas, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*given: object, **more: object) -> None:
+            raise OSError("the disk is away")
+
+        for name in ("want_icons", "show", "show_concepts"):
+            monkeypatch.setattr(atlas._sheet, name, fail)
+        monkeypatch.setattr(atlas, "_recolor", fail)
+        events = {
+            "selection": lambda: atlas._scatter._selected({"new": np.array([7])}),
+            "hovering": lambda: atlas._scatter._hovered({"new": 7}),
+            "query": lambda: setattr(atlas._panel, "query", "cat"),
+            "filters": lambda: setattr(atlas._panel, "filters", ["labelled"]),
+            "color_by": lambda: setattr(atlas._panel, "color_by", "positional"),
+        }
+        events[event]()
+        assert atlas._panel.notice == "OSError: the disk is away"
+        assert isinstance(atlas.last_error, OSError)
 
 
 def test_a_closed_atlas_lets_go_of_everything(tmp_path: Path) -> None:
