@@ -45,53 +45,72 @@ class Arrangement:
         cache: str | os.PathLike[str] | None,
         on_made: Callable[[BaseException | None], None],
     ) -> None:
-        self._features, self._cache, self._on_made = features, cache, on_made
+        self._cache, self._on_made = cache, on_made
         self._wanted = method or best_method()
-        known = [self._known(i, method) for i in range(len(features.saes))]
-        self._missing = [] if self._wanted == "pca" else [i for i, one in enumerate(known) if one is None]
+        known = [_known(features, i, method, cache) for i in range(len(features.saes))]
+        missing = [] if self._wanted == "pca" else [i for i, one in enumerate(known) if one is None]
         self._maps = [one or make_map(features.directions[i], method="pca") for i, one in enumerate(known)]
+        self._sites = features.sites
+        self._n_features = features.n_features
+        # A map takes minutes, and must not keep the painter meanwhile.
+        self._to_make = {i: (features.directions[i], _key(features, i)) for i in missing}
         self._worker = Worker("ember-atlas")
         self.map: FeatureMap = side_by_side(self._maps)
 
     def start(self) -> None:
         """Begin to make the maps that are missing."""
-        if self._missing:
+        if self._to_make:
             self._worker.put("make", self._make)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until all is laid out; False if that took longer than `timeout` seconds."""
         return self._worker.wait(timeout)
 
+    def close(self) -> None:
+        """Tell nobody any more, and begin no other map; one that is being made is finished and kept."""
+        self._on_made = _ignore
+        self._worker.close()
+
     @property
     def status(self) -> str:
         """How many features there are, and how they were laid out."""
         titles = " and ".join(dict.fromkeys(one.title for one in self._maps))
-        where = f" of {', '.join(self._features.sites)}" if len(self._maps) > 1 else ""
-        text = f"{self._features.n_features:,} features{where} · {titles}"
-        return f"{text} for now; {METHODS[self._wanted]} is under way…" if self._missing else text
+        where = f" of {', '.join(self._sites)}" if len(self._maps) > 1 else ""
+        text = f"{self._n_features:,} features{where} · {titles}"
+        return f"{text} for now; {METHODS[self._wanted]} is under way…" if self._to_make else text
 
     def _make(self) -> None:
         fault: BaseException | None = None
         try:
-            for i in self._missing:
-                rows, key = self._features.directions[i], self._key(i)
+            for i, (rows, key) in self._to_make.items():
+                if self._worker.closed:
+                    break
                 self._maps[i] = make_map(rows, key, method=self._wanted, cache=self._cache)
             self.map = side_by_side(self._maps)
         except BaseException as error:  # SystemExit too: the widget has to show it
             fault = error
-        self._missing = []
+        self._to_make = {}
         self._on_made(fault)
 
-    def _known(self, site: int, method: str | None) -> FeatureMap | None:
-        source = Path(self._sae(site).source or "nowhere")
-        shipped = (source if source.is_dir() else source.parent) / FILE
-        known = known_map(self._key(site), method=method, shipped=shipped, cache=self._cache)
-        fits = known is not None and len(known.positions) == self._sae(site).n_features
-        return known if fits else None
 
-    def _key(self, site: int) -> str:
-        known: str = self._sae(site).key
-        return known or hashlib.sha256(self._features.directions[site].tobytes()).hexdigest()
+def _known(
+    features: Catalogue, site: int, method: str | None, cache: str | os.PathLike[str] | None
+) -> FeatureMap | None:
+    sae = _sae(features, site)
+    source = Path(sae.source or "nowhere")
+    shipped = (source if source.is_dir() else source.parent) / FILE
+    known = known_map(_key(features, site), method=method, shipped=shipped, cache=cache)
+    return known if known is not None and len(known.positions) == sae.n_features else None
 
-    def _sae(self, site: int) -> Any:
-        return list(self._features.saes.values())[site]
+
+def _key(features: Catalogue, site: int) -> str:
+    known: str = _sae(features, site).key
+    return known or hashlib.sha256(features.directions[site].tobytes()).hexdigest()
+
+
+def _sae(features: Catalogue, site: int) -> Any:
+    return list(features.saes.values())[site]
+
+
+def _ignore(_: object) -> None:
+    """Nobody listens any more."""

@@ -86,6 +86,12 @@ class Catalogue:
             if measured.n_images and (not self.statistics or measured.n_images > self.statistics.n_images):
                 self.statistics = measured
 
+    def close(self) -> None:
+        """Let go of the painter, its SAEs and its icons."""
+        self._source, self.saes, self.collection = None, {}, None
+        self.icons = Icons(self.n_features)
+        self.__dict__.pop("directions", None)
+
     @cached_property
     def sites(self) -> list[str]:
         """The sites by their short names."""

@@ -156,11 +156,16 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
         Returns:
             Feature numbers, best first, whatever filters are set; none for an empty text.
+
+        Raises:
+            RuntimeError: the atlas is closed, as of all methods but ``wait`` and ``stop_labelling``.
         """
+        self._check_open()
         return self._all.search(checks.text("text", text))[0]
 
     def like(self, feature: int, n: int = 24) -> list[tuple[int, float]]:
         """The n features most like one: (feature, cosine of the decoder directions), nearest first."""
+        self._check_open()
         return self._all.like(feature, checks.integer("n", n, 1, 10_000, hint="say how many"))
 
     def select(self, features: Iterable[int]) -> None:
@@ -169,6 +174,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         Raises:
             TypeError, ValueError: no such feature.
         """
+        self._check_open()
         chosen = numbers(features, self._all.n_features)
         hidden = [feature for feature in chosen if not self._passing[feature]]
         with self._lock:
@@ -186,6 +192,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             TypeError, ValueError: no such feature.
             RuntimeError: no PaintWidget is linked, or it is closed.
         """
+        self._check_open()
         feature = checks.feature_index(feature, self._all.n_features)
         if self._paint is None:
             raise RuntimeError(
@@ -202,6 +209,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             TypeError: it is not a PaintWidget.
             ValueError: its scene is of another SAE.
         """
+        self._check_open()
         if paint is not None:
             self._check_paint(paint)
         self._paint = paint
@@ -221,6 +229,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             ValueError: no such feature, or none.
             RuntimeError: features are being labelled already.
         """
+        self._check_open()
         if self._batch is None:
             raise TypeError(
                 "this atlas cannot label; make it with FeatureAtlas(painter, collection, client=client), "
@@ -242,18 +251,22 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def picture(self, side: int = 900) -> Image.Image:
         """The map as a picture, with the icons of labelled features; what a saved notebook shows."""
+        self._check_open()
         return map_picture(self._all, self.map.positions, self._passing, self._coloring(dark=False), side)
 
     def close(self) -> None:
-        """Close the widget in every view and release the painter."""
+        """Close the widget in every view and release the painter; what was selected stays readable."""
         if self._closed:
             return
         with self._lock:
             self._closed = True
         self._end_listening()
+        self._end_listening = lambda: None
         if self._batch is not None:
             self._batch.close()
-        self._paint = None
+        self._places.close()
+        self._all.close()
+        self._batch = self._paint = None
         self._panel.unobserve_all()
         self._scatter.close()
         close_tree(*self.children)
@@ -261,6 +274,10 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
         if self._own_layout:
             self.layout.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this atlas is closed; make a new one: FeatureAtlas(painter)")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if closed := closed_bundle(self, "FeatureAtlas(painter)"):

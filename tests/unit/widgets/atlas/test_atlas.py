@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,16 @@ from ember_widgets.widgets.atlas import arrangement
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import MODES, coloring
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.atlas.atlas_bench import DEAD, POSITIONAL, N, Painter, make_collection, make_sae
+from tests.unit.widgets.atlas.atlas_bench import (
+    DEAD,
+    POSITIONAL,
+    Client,
+    LabellingPainter,
+    N,
+    Painter,
+    make_collection,
+    make_sae,
+)
 from tests.unit.widgets.paint.paint_bench import FakePainter
 
 
@@ -514,6 +524,59 @@ def test_a_closed_atlas_lets_go_of_everything(tmp_path: Path) -> None:
     del atlas, source
     gc.collect()
     assert held() is None
+
+
+def test_a_closed_atlas_that_is_kept_lets_go_of_its_painter_and_says_so(tmp_path: Path) -> None:
+    source = LabellingPainter()
+    collection = make_collection(tmp_path / "pictures")
+    atlas = FeatureAtlas(source, collection, client=Client(), method="pca", cache=tmp_path)
+    atlas.select([7])
+    source.icons.wait(10)
+    atlas.close()
+    held = weakref.ref(source), weakref.ref(source.saes[next(iter(source.saes))])
+    del source
+    gc.collect()
+    assert [one() for one in held] == [None, None]
+    assert (atlas.selected, atlas.feature) == ((7,), 7)
+    assert atlas.wait(1)
+    atlas.stop_labelling()
+    for act in (
+        lambda: atlas.search("cat"),
+        lambda: atlas.like(7),
+        lambda: atlas.select([7]),
+        lambda: atlas.brush(7),
+        lambda: atlas.link(None),
+        lambda: atlas.label([7]),
+        lambda: atlas.picture(),
+    ):
+        with pytest.raises(RuntimeError, match="this atlas is closed; make a new one: FeatureAtlas"):
+            act()
+
+
+def test_a_map_that_is_still_being_made_keeps_no_closed_atlas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*args: Any, method: str, **kwargs: Any) -> Any:
+        if method == "tsne":
+            begun.set()
+            assert go.wait(10)
+        return make_map(*args, method="pca", **kwargs)
+
+    monkeypatch.setattr(arrangement, "make_map", slow)
+    source = Painter()
+    atlas = FeatureAtlas(source, method="tsne", cache=tmp_path)
+    assert begun.wait(10)
+    source.icons.wait(10)
+    worker = atlas._places._worker
+    atlas.close()
+    held = weakref.ref(source), weakref.ref(atlas)
+    del atlas, source
+    gc.collect()
+    assert [one() for one in held] == [None, None]
+    go.set()
+    assert worker.wait(10)
 
 
 def test_paint_is_brush_as_in_0_1(source: Painter, tmp_path: Path) -> None:
