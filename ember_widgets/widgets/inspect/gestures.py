@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.inspect.canvas import Box, Patch
 from ember_widgets.widgets.inspect.layout import Parts
 
 MOVES = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRight": (0, 1)}
+SHIFT_S = 2.0
+"""For how long after Shift was pressed a click is one with Shift.
+
+ipycanvas reports no modifiers with a click, and does not report that a key is released. On most systems a key
+that is held is reported again and again; then it counts until it is released.
+"""
 
 
 class Gestures:
@@ -24,6 +31,8 @@ class Gestures:
 
     def __init__(self, inspector: Any) -> None:
         self._inspector = inspector
+        self._by_shift = False  # whether Shift has turned "Compare" on
+        self._later = Worker("ember-shift")
 
     def point(self, patch: Patch | None) -> None:
         """Handle a move: to a patch, or (None) away from the picture."""
@@ -32,7 +41,7 @@ class Gestures:
     def click(self, patch: Patch) -> None:
         """Handle a click: pin, unpin or compare."""
         inspector = self._inspector
-        compares, self.parts.compare.value = self.parts.compare.value, False
+        compares, self.parts.compare.value, self._by_shift = self.parts.compare.value, False, False
         if compares and inspector.patch is not None:
             inspector.compared = None if patch == inspector.patch else patch
         else:
@@ -58,6 +67,8 @@ class Gestures:
     def key(self, key: str, shift: bool) -> None:
         """Handle a key."""
         inspector, parts = self._inspector, self.parts
+        if not shift and key != "Shift":
+            self._end_shift()
         if key in MOVES:
             rows, cols = inspector.inspection.grid.shape
             row, col = inspector.hovered or inspector.patch or (rows // 2, cols // 2)
@@ -69,13 +80,20 @@ class Gestures:
             parts.compare.value = False
             self._release()
         elif key == "Shift":
-            # ipycanvas does not report modifiers with a click, only that the key was pressed.
-            parts.compare.value = inspector.patch is not None
-        elif key.isdecimal() and key != "0":
-            self.pick(int(key) - 1)
+            if inspector.patch is not None and not parts.compare.value:
+                parts.compare.value = self._by_shift = True
+            if self._by_shift:
+                self._later.put("end", self._end_shift, after_s=SHIFT_S)
+        elif key.isdecimal():
+            self.pick((int(key) or 10) - 1)
         elif key == "Tab":
             # ipycanvas swallows every key, so Tab would never leave the canvas.
             (parts.layers if shift else parts.find).focus()
+
+    def _end_shift(self) -> None:
+        """Shift is up again: turn "Compare" off, unless its button has turned it on."""
+        if self._by_shift:
+            self._by_shift = self.parts.compare.value = False
 
     def _release(self) -> None:
         self._inspector.region = self._inspector.compared = self._inspector.patch = None

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 ROWS = 10
 ROW_HEIGHT = 32
-HEAD_HEIGHT = 56
-FOOT_HEIGHT = 24
 
 Entry = Callable[[int], "Label | None"]
 """A feature's label with its source and scores, if it has one."""
@@ -37,7 +35,7 @@ HELP = """<ul>
 <li><b>Shift-click</b> a second patch to compare the two.</li>
 <li><b>Drag</b> over patches to see their mean.</li>
 <li><b>Click a feature</b> to see where it is active.</li>
-<li>Arrow keys, Enter and 1…9 do the same.</li>
+<li>Arrow keys, Enter, and 1…9 and 0 do the same.</li>
 </ul>"""
 
 
@@ -136,7 +134,7 @@ def list_html(
     icon: Icon,
     selected: int | None,
 ) -> str:
-    """The list as HTML; rows of ``ROW_HEIGHT`` pixels below a head of ``HEAD_HEIGHT``.
+    """The list as HTML; rows of ``ROW_HEIGHT`` pixels below a head, whose height is in inspect.css.
 
     Args:
         shown: the features; None = of no patch.

@@ -18,6 +18,7 @@ from ipywidgets.widgets.widget import _instances
 from ember_widgets import PaintWidget, PatchInspector, Scene
 from ember_widgets.features.labels import Label, Labels
 from ember_widgets.scene.grid import Grid
+from ember_widgets.widgets.inspect import gestures
 from ember_widgets.widgets.inspect.canvas import SIDE
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.patch_list import ROW_HEIGHT
@@ -163,6 +164,41 @@ class TestPinning:
         assert f"Patch (3, 5) against (8, 8) similarity {cosine:.2f} " in read(inspector)
         click(inspector, 1, 1)
         assert (inspector.patch, inspector.compared) == ((1, 1), None)
+
+    @pytest.mark.parametrize("released", ["time", "key"])
+    def test_a_click_after_shift_was_released_pins(
+        self, released: str, inspector: PatchInspector, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gestures, "SHIFT_S", 0.05 if released == "time" else 60.0)
+        compare = inspector._parts.compare  # type: ignore[union-attr]
+        click(inspector, 3, 5)
+        press(inspector, "Shift", shift=True)
+        assert compare.value
+        if released == "key":
+            press(inspector, "ArrowDown")
+        end = time.monotonic() + 10
+        while compare.value and time.monotonic() < end:
+            time.sleep(0.01)
+        click(inspector, 8, 8)
+        assert (inspector.patch, inspector.compared) == ((8, 8), None)
+
+    def test_the_compare_button_stays_on_until_the_click(self, inspector: PatchInspector) -> None:
+        click(inspector, 3, 5)
+        inspector._parts.compare.value = True  # type: ignore[union-attr]
+        press(inspector, "Shift", shift=True)
+        press(inspector, "ArrowDown")
+        click(inspector, 8, 8)
+        assert (inspector.patch, inspector.compared) == ((3, 5), (8, 8))
+        assert inspector._parts.compare.value is False  # type: ignore[union-attr]
+
+    def test_0_picks_the_tenth_feature(self, inspector: PatchInspector) -> None:
+        picked: list[int] = []
+        keys = gestures.Gestures(inspector)
+        keys.parts = inspector._parts  # type: ignore[assignment]
+        keys.pick = picked.append  # type: ignore[method-assign]
+        for key in "190":
+            keys.key(key, False)
+        assert picked == [0, 8, 9]
 
     def test_dragging_takes_the_mean_of_a_region(self, inspector: PatchInspector) -> None:
         hand(inspector, "mouse_move", 6, 7)
