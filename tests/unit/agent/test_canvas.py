@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ def test_an_analysis_or_a_step_that_cannot_be_drawn_changes_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(painter, "render", fail)
-        for verb in (lambda: canvas.analyze("a lion"), canvas.undo):
+        verbs: list[Callable[[], object]] = [lambda: canvas.analyze("a lion"), canvas.undo]
+        for verb in verbs:
             with pytest.raises(FloatingPointError):
                 verb()
             assert canvas.scene is before

@@ -191,11 +191,13 @@ class TestPinning:
         assert (inspector.patch, inspector.compared) == ((3, 5), (8, 8))
         assert inspector._parts.compare.value is False  # type: ignore[union-attr]
 
-    def test_0_picks_the_tenth_feature(self, inspector: PatchInspector) -> None:
+    def test_0_picks_the_tenth_feature(
+        self, inspector: PatchInspector, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         picked: list[int] = []
         keys = gestures.Gestures(inspector)
         keys.parts = inspector._parts  # type: ignore[assignment]
-        keys.pick = picked.append  # type: ignore[method-assign]
+        monkeypatch.setattr(keys, "pick", picked.append)
         for key in "190":
             keys.key(key, False)
         assert picked == [0, 8, 9]
