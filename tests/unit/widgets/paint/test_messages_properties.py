@@ -31,9 +31,9 @@ def sliders(studio: Studio) -> dict[int, float]:
 
 def send(studio: Studio, kind: str, data: st.DataObject) -> None:
     message, client = data.draw(MESSAGES[REQUESTS[kind]](studio.session)), data.draw(clients)
-    revision = studio.session._revision
+    newest, oldest = studio.session._revision, studio.session._compatible_from
     studio.say(kind, message, client)
-    if message.fields.get("revision", revision) != revision:
+    if not oldest <= message.fields.get("revision", newest) <= newest:
         assert studio.last("state")["why"] == "refused"
         assert studio.last("state")["client"] == client
 
