@@ -33,8 +33,6 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "borrow": ("factor",),
     "set_steps": ("factor", "steps"),
 }
-KEEPS_LAYOUT = ("rename", "recolor", "set_weight", "reset_weights", "restyle", "set_steps")
-"""The verbs that leave all strengths, and the list of factors and their order."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,6 @@ class PaletteEdit:
             if isinstance(value, str):
                 checks.text(name, value)
         return cls(str(verb), given)
-
-    @property
-    def keeps_layout(self) -> bool:
-        """Whether strokes on the scene before fit the scene after it too; see ``KEEPS_LAYOUT``."""
-        return self.verb in KEEPS_LAYOUT
 
     def apply(self, state: State, source: Scene | None = None, bank: ConceptBank | None = None) -> State:
         """The state it leads to, with each slider still at its factor.

@@ -142,10 +142,11 @@ class Queries:
 
     def clear(self) -> None:
         """Forget all pictures, and draw no more of them."""
-        self._thumbnails = Thumbnails()
+        # Nothing new is made here: a widget may be closed while Python ends.
+        self._thumbnails.clear()
+        self._films.clear()
+        self._trying.clear()
         self._original = None
-        self._films = {}
-        self._trying = {}
 
     def search(self, text: str, site: str, sender: Sender, *, concepts: bool = False) -> None:
         """Send the features that match a text, and the concepts if they are asked for."""

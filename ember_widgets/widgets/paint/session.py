@@ -439,7 +439,7 @@ class Session:
             state = edit.apply(self._state, lender, bank)
             lines = edit.lines(before, self._state, state, lender, code, bank)
             program = to_python.bounded((*before.code, *lines), state.painted, self.history.oldest)
-            self._amend(replace(state, code=program), keeps_layout=edit.keeps_layout)
+            self._amend(replace(state, code=program))
             if commit:
                 self.history.commit(self._state)
             self._send_state("scene", NO_SENDER)
@@ -813,18 +813,14 @@ class Session:
     def _adopt(self, state: State) -> None:
         """Go on from another scene; one that is being made is not awaited any more."""
         self._amend(state)
+        self._compatible_from = self._revision
         self._analysis = None
 
-    def _amend(self, state: State, *, keeps_layout: bool = False) -> None:
-        """Change the palette, or paste; a new scene that is being made is still awaited.
-
-        Args:
-            state: the state from now on.
-            keeps_layout: it has the same factors in the same order, and the same strengths.
-        """
-        self._state = state
+    def _amend(self, state: State) -> None:
+        """Change the palette, or paste; a new scene that is being made is still awaited."""
+        before, self._state = self._state, state
         self._revision += 1
-        if not keeps_layout:
+        if not _is_laid_out_alike(before.painted, state.painted):
             self._compatible_from = self._revision
 
     def _draw(self, sender: Sender, *, final: bool) -> None:
@@ -862,3 +858,12 @@ class Session:
         self.wake()
         if self.painter is None:
             raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
+
+
+def _is_laid_out_alike(one: Scene, other: Scene) -> bool:
+    """Whether strokes on one scene fit the other: the same factors in the same order, equally strong."""
+    return (
+        one.factor_ids == other.factor_ids
+        and np.array_equal(one.strengths, other.strengths)
+        and np.array_equal(one.remainder, other.remainder)
+    )

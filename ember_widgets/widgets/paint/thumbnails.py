@@ -46,6 +46,10 @@ class Thumbnails:
     def __init__(self) -> None:
         self._urls: dict[str, str] = {}
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._urls.clear()
+
     def get(self, key: str) -> str | None:
         """A thumbnail's JPEG as a data URL."""
         return self._urls.get(key)

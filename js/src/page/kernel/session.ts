@@ -347,7 +347,7 @@ export class Session {
       for (;;) {
         const before = this.state;
         const state = await this.made(request, before);
-        if (job.revision !== this.revision) return null; // another scene was assigned meanwhile
+        if (this.analysis !== job) return null; // another scene was assigned or requested meanwhile
         if (request instanceof Variation && this.state !== before) continue; // an edit in between would be lost
         this.adopt(state);
         this.history.commit(this.state, request instanceof NewScene);

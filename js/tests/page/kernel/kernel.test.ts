@@ -248,6 +248,27 @@ test("changes of the palette and pastes during an analysis are applied, and the 
   assert.deepEqual([bench.state.prompt, bench.state.names[0]], ["a lion", "sky"]);
 });
 
+test("of two new scenes that are asked for, the newer one comes", async () => {
+  const bench = await Bench.open();
+  const { analyze } = bench.painter;
+  let go = () => {};
+  bench.painter.analyze = async (...given) => {
+    bench.painter.analyze = analyze;
+    await new Promise<void>((resolve) => (go = resolve));
+    return analyze.apply(bench.painter, given);
+  };
+  const asked = { style: "", seed: "9", n_steps: 1, n_factors: 2 };
+  bench.say("analyze", { prompt: "a tree", ...asked });
+  await new Promise((resolve) => setTimeout(resolve)); // the first one is being made
+  bench.say("analyze", { prompt: "a boat", ...asked });
+  go();
+  await bench.quiet();
+  assert.equal(bench.state.prompt, "a boat");
+  bench.say("undo");
+  await bench.quiet();
+  assert.equal(bench.state.prompt, "a lion", "the first one was never taken");
+});
+
 test("a variation is made of what was changed while it was awaited", async () => {
   const bench = await Bench.open();
   bench.painter.isHeld = true;
