@@ -40,7 +40,7 @@ class TestWhatIsShipped:
         drawn = Icons(10_000, lambda features: [painter.icon(f) for f in features])
         drawn.make([feature], progress=False)
         difference = np.abs(np.asarray(drawn[feature], float) - np.asarray(painter.icons[feature], float))
-        assert difference.mean() < 2
+        assert difference.mean() < 3  # they are compressed
         assert len(packed(painter.icon(feature))) < 4000
 
     def test_typical_activation_is_near_the_saes_unit(self, painter: ember.Painter) -> None:
