@@ -108,6 +108,7 @@ export class MockModel implements Model {
         most_steps: 4,
         sites: [],
         site_names: [],
+        film_from: [],
         factor_steps: this.options.steps ?? [],
         seeds: [],
         capabilities: this.options.capabilities ?? ["styles", "refit", "reseed", "sweep", "labels", "draw_icons"],

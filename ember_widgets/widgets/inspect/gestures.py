@@ -86,9 +86,6 @@ class Gestures:
                 self._later.put("end", self._end_shift, after_s=SHIFT_S)
         elif key.isdecimal():
             self.pick((int(key) or 10) - 1)
-        elif key == "Tab":
-            # ipycanvas swallows every key, so Tab would never leave the canvas.
-            (parts.layers if shift else parts.find).focus()
 
     def _end_shift(self) -> None:
         """Shift is up again: turn "Compare" off, unless its button has turned it on."""

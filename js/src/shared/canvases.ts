@@ -9,7 +9,7 @@ const PICTURE = "canvas.ember-canvas";
 const ROWS = "canvas.ember-clickable";
 const NAMES = {
   [PICTURE]: "Picture: arrow keys go from patch to patch, Enter pins one, Escape unpins it",
-  [ROWS]: "Features of the patch, the strongest first: the keys 1 to 9 choose one",
+  [ROWS]: "Features of the patch, the strongest first: the keys 1 to 9 and 0 choose one",
 };
 /** What is chosen, in words. */
 const CHOSEN = ".ember-chosen .widget-html";

@@ -228,7 +228,6 @@ class TestPinning:
         assert inspector.selected_feature == inspector.features[0]
         press(inspector, "Escape")
         assert inspector.patch is None
-        press(inspector, "Tab")  # the focus leaves the canvas
         assert inspector.last_error is None
 
     def test_python_pins_too_and_what_is_outside_is_refused(self, inspector: PatchInspector) -> None:
