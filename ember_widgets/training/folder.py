@@ -64,7 +64,7 @@ class RunFolder:
             yield Checkpoints(self.path / CHECKPOINTS, self._ranks)
 
     def _claim(self, settings: Mapping[str, Any], resume: bool, stack: contextlib.ExitStack) -> None:
-        if (self.path / SHARDS).exists():  # their files could not be told from a dictionary
+        if (self.path / SHARDS).exists():  # their files look like a dictionary
             raise ValueError(f"{self.path} holds shards; give the training and its shards two folders")
         there = self.settings()
         if there is not None and resume:

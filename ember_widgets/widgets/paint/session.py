@@ -257,7 +257,7 @@ class Session:
         try:
             painter = self._lent.get()
         finally:
-            self.send_status()  # browsers were told that it is being opened
+            self.send_status()  # browsers show that it is being opened
         with self._lock:
             if not self._closed:
                 self.painter = painter
