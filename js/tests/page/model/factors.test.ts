@@ -6,14 +6,23 @@ import { distance, filled, floats, parity } from "./parity.ts";
 
 const peak = (values: Float32Array): number => values.reduce((a, b) => Math.max(a, b), 0);
 
+/**
+ * Of the largest value. scikit-learn starts from a randomized SVD, the page from a converged one: with `scipy.linalg.svd`
+ * as its start, scikit-learn's own factors of picture 2 move by 2e-5.
+ */
+const TOLERANCE = 1e-4;
+
 for (const [i, { n_features, n_factors, positional, ...picture }] of parity.pictures.entries())
   test(`picture ${i} has the factors that Python finds`, () => {
     const values = filled(picture.codes);
     const codes = { values, n_features, n_patches: values.length / n_features };
     const found = analysis(codes, n_factors, new Set(positional), new Float32Array(n_features).fill(1), new Map());
     const [strengths, basis] = [floats(picture.strengths), filled(picture.basis)];
-    assert.ok(distance(found.strengths, strengths) < 2e-5 * peak(strengths), `${distance(found.strengths, strengths)}`);
-    assert.ok(distance(found.basis, basis) < 2e-5 * peak(basis), `${distance(found.basis, basis)}`);
+    assert.ok(
+      distance(found.strengths, strengths) < TOLERANCE * peak(strengths),
+      `${distance(found.strengths, strengths)}`,
+    );
+    assert.ok(distance(found.basis, basis) < TOLERANCE * peak(basis), `${distance(found.basis, basis)}`);
     assert.equal(new Set(found.names).size, found.names.length);
   });
 
