@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ember_widgets.util.shared_block import SharedBlock
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-_lock = threading.Lock()
-_n_blocks = 0
-_limit = contextlib.ExitStack()
-"""Puts back what BLAS had before the first block."""
 
-
-@contextlib.contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> SharedBlock:
     """A block in which BLAS uses one thread.
 
     Threads that wait for each other cost more than small matrices are worth, and on a busy machine (a
     browser, a render) up to forty times more. The number belongs to the whole process, so blocks of several
     threads at once count as one: what was there before comes back when the last of them ends.
     """
-    global _n_blocks
-    with _lock:
-        if not _n_blocks:
-            _limit.enter_context(_threads().limit(limits=1, user_api="blas"))
-        _n_blocks += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _n_blocks -= 1
-            if not _n_blocks:
-                _limit.close()
+    return _block
 
 
 @functools.cache
@@ -45,3 +28,11 @@ def _threads() -> ThreadpoolController:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def _limit() -> contextlib.AbstractContextManager[Any]:
+    limit: contextlib.AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
+    return limit
+
+
+_block = SharedBlock(_limit)

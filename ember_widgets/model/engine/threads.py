@@ -7,35 +7,36 @@ the user chose comes back when the last of them ends.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import torch
 
-_lock = threading.Lock()
-_n_blocks = 0
-_n_chosen = 0
+from ember_widgets.util.shared_block import SharedBlock
+
+_n_chosen: int | None = None  # within a block
 
 
 def n_threads() -> int:
     """How many threads PyTorch has outside of such blocks."""
-    with _lock:
-        return _n_chosen if _n_blocks else torch.get_num_threads()
+    with _block.lock:
+        return torch.get_num_threads() if _n_chosen is None else _n_chosen
+
+
+def one_thread() -> SharedBlock:
+    """A block in which PyTorch has one thread: others would spin while another runtime computes."""
+    return _block
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """A block in which PyTorch has one thread: others would spin while another runtime computes."""
-    global _n_blocks, _n_chosen
-    with _lock:
-        if not _n_blocks:
-            _n_chosen = torch.get_num_threads()
-            torch.set_num_threads(1)
-        _n_blocks += 1
+def _one_thread() -> Iterator[None]:
+    global _n_chosen
+    _n_chosen = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        with _lock:
-            _n_blocks -= 1
-            if not _n_blocks:
-                torch.set_num_threads(_n_chosen)
+        torch.set_num_threads(_n_chosen)
+        _n_chosen = None
+
+
+_block = SharedBlock(_one_thread)
