@@ -342,6 +342,32 @@ class TestHeal:
         hole = Grid().mask([(row, col) for row in range(8, 16) for col in range(8)])
         assert Grid().heal(strengths, hole)[hole][:, 1].max() < 0.1
 
+    def test_does_not_take_a_thing_at_a_side_for_background(self) -> None:
+        """A house that reached the right border in one patch filled the gap that a lion left with houses."""
+        strengths = filled(0, 16, 16, 3)
+        strengths[:8], strengths[8:] = [1, 0, 0], [0, 1, 0]
+        strengths[8:13, 12:15] = strengths[10:13, 11:16] = [0, 0, 1]
+        for rows, cols in ((range(10, 15), range(8)), (range(9, 16), range(8)), (range(8, 16), range(6))):
+            hole = Grid().mask([(row, col) for row in rows for col in cols])
+            healed = Grid().heal(strengths, hole)[hole]
+            assert healed[:, 2].max() < 0.05
+            assert healed[:, 1].min() > 0.9
+
+    def test_takes_what_is_left_of_the_ground_at_the_sides_for_background(self) -> None:
+        strengths = filled(0, 16, 16, 3)
+        strengths[:9], strengths[9:] = [1, 0, 0], [0, 1, 0]
+        strengths[6:9, 0] = [0, 1, 0]  # the ground rises at the left
+        strengths[9:13, 4:7] = [0, 0, 1]
+        for cols in (range(1, 15), range(1, 16), range(15)):
+            hole = Grid().mask([(row, col) for row in range(8, 16) for col in cols])
+            assert Grid().heal(strengths, hole)[10:, :, 1].min() > 0.9
+
+    def test_of_the_narrower_of_two_grounds_side_by_side_is_still_that_ground(self) -> None:
+        strengths = filled(0, 16, 16, 3)
+        strengths[:8], strengths[8:, :7], strengths[8:, 7:] = np.eye(3, dtype=np.float32)
+        hole = Grid().mask([(row, 1) for row in range(10, 14)])
+        assert Grid().heal(strengths, hole)[hole][:, 1].min() > 0.5
+
     def test_of_a_whole_row_is_what_is_above_and_below(self) -> None:
         strengths = filled(1, 16, 16, 1)
         strengths[8:] = 3

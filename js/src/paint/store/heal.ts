@@ -3,7 +3,7 @@
  * order, so that both get the same bits (tests/unit/scene/parity.json).
  */
 
-import { abs, clamp, floor, max } from "../../shared/numbers.ts";
+import { abs, clamp, floor, max, min } from "../../shared/numbers.ts";
 
 /** The strength that counts as one more factor, so that an empty patch is a background too. */
 const NOTHING = 0.1;
@@ -12,17 +12,14 @@ const NOTHING = 0.1;
 const ROWS_APART = 3;
 const COLS_APART = 4;
 
-/**
- * A factor that is found in fewer of the columns than the first share, and makes up less than it of every patch at the
- * left and right border, is a thing; from the second share on, it is background.
- */
-const [NARROW, WIDE] = [0.4, 0.7];
+/** Up to the first width a factor is a thing; from the second on, it is background. */
+const [NARROW, WIDE] = [0.5, 0.7];
 /** How much a thing counts, compared with background. */
 const LEAST = 1e-3;
 
 /**
  * A patch outside counts the more, the closer its row and its column are (far columns still count), and the more of what
- * it is made of spreads over its row and is found in most columns, or at the sides.
+ * it is made of spreads over its row and is found in most columns, or at the sides with nothing wider around it.
  */
 export function heal(
   { rows, cols }: { readonly rows: number; readonly cols: number },
@@ -35,12 +32,15 @@ export function heal(
   const n = nFactors + 1;
   // For each patch the weighted strength of every factor, then the weight itself; both are zero in the hole.
   const weighted = new Float64Array(rows * cols * n);
-  // What each patch is made of, for each row the mean of it, and how wide each factor is.
+  // What each patch is made of, for each row the mean and the maximum of it, and how many columns each factor is found in.
   const mixes: Float64Array[] = [];
   const spreads: Float64Array[] = [];
+  const reaches: Float64Array[] = [];
   const width = new Float64Array(n);
+  const sides = new Float64Array(n);
   for (let row = 0; row < rows; row++) {
     const spread = new Float64Array(n);
+    const reach = new Float64Array(n);
     let known = 0;
     for (let col = 0; col < cols; col++) {
       const p = row * cols + col;
@@ -55,10 +55,16 @@ export function heal(
       }
       const mix = sizes.map((size) => size / total);
       mixes[p] = mix;
-      for (let f = 0; f < n; f++) spread[f] = value(spread, f) + value(mix, f);
+      for (let f = 0; f < n; f++) {
+        spread[f] = value(spread, f) + value(mix, f);
+        reach[f] = max(value(reach, f), value(mix, f));
+        if (col === 0 || col === cols - 1) sides[f] = max(value(sides, f), value(mix, f));
+      }
     }
     spreads.push(spread.map((sum) => sum / max(known, 1)));
+    reaches.push(reach);
   }
+  const mosts: Float64Array[] = [];
   let nColumns = 0;
   for (let col = 0; col < cols; col++) {
     const most = new Float64Array(n);
@@ -66,11 +72,22 @@ export function heal(
     if (found.length) nColumns++;
     for (const mix of found) for (let f = 0; f < n; f++) most[f] = max(value(most, f), value(mix, f));
     for (let f = 0; f < n; f++) width[f] = value(width, f) + value(most, f);
+    mosts.push(most);
   }
-  const counts = width.map((sum, f) => {
-    let share = sum / max(nColumns, 1);
-    for (let p = 0; p < rows * cols; p++)
-      if (p % cols === 0 || p % cols === cols - 1) share = max(share, mixes[p]?.[f] ?? 0);
+  const columns = width.map((sum) => sum / max(nColumns, 1));
+  // What reaches a side goes on behind the hole; unless a factor in more columns is around it, in its rows and columns.
+  const counts = columns.map((own, f) => {
+    let total = 0;
+    let stands = 0;
+    mixes.forEach((mix, p) => {
+      const [reach = mix, most = mix] = [reaches[floor(p / cols)], mosts[p % cols]];
+      const around = columns.map((other, g) =>
+        other > own ? min(value(reach, g), value(most, g)) * max(other, value(sides, g)) : 0,
+      );
+      total += value(mix, f);
+      stands += value(mix, f) * max(...around);
+    });
+    const share = max(own, min(value(sides, f), 1 - (total && stands / total)));
     return clamp((share - NARROW) / (WIDE - NARROW), LEAST, 1);
   });
   for (let p = 0; p < rows * cols; p++) {
@@ -84,14 +101,15 @@ export function heal(
     for (let f = 0; f < nFactors; f++)
       if (f !== exclude) weighted[p * n + f] = value(filled, p * nFactors + f) * weight;
   }
-  const columns = new Float64Array(cols * n);
+  const columnSums = new Float64Array(cols * n);
   const sums = new Float64Array(n);
   for (let row = 0; row < rows; row++) {
     if (!hole.subarray(row * cols, (row + 1) * cols).includes(1)) continue;
-    columns.fill(0);
+    columnSums.fill(0);
     for (let other = 0; other < rows; other++) {
       const level = 1 / square(1 + square(ROWS_APART * (row - other)));
-      for (let i = 0; i < cols * n; i++) columns[i] = value(columns, i) + level * value(weighted, other * cols * n + i);
+      for (let i = 0; i < cols * n; i++)
+        columnSums[i] = value(columnSums, i) + level * value(weighted, other * cols * n + i);
     }
     for (let col = 0; col < cols; col++) {
       const p = row * cols + col;
@@ -99,7 +117,7 @@ export function heal(
       sums.fill(0);
       for (let other = 0; other < cols; other++) {
         const nearby = 1 / (1 + square((COLS_APART * (other - col)) / cols));
-        for (let f = 0; f < n; f++) sums[f] = value(sums, f) + nearby * value(columns, other * n + f);
+        for (let f = 0; f < n; f++) sums[f] = value(sums, f) + nearby * value(columnSums, other * n + f);
       }
       const weight = value(sums, nFactors);
       for (let f = 0; f < nFactors; f++) filled[p * nFactors + f] = weight && value(sums, f) / weight;
