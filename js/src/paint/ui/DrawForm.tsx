@@ -45,6 +45,11 @@ export function DrawForm({ view: { store } }: { view: View }) {
       onSubmit={(event) => {
         event.preventDefault();
         if (drawing || !info) return;
+        if (draft.onlyRestyles(info)) {
+          // Some browsers leave the field only now, or not at all.
+          if (store.palette.isIdle) restyle();
+          return;
+        }
         // Enter in a field may just have changed the draft, so it is compared again.
         if (!draft.differsFrom(info) && !held) draft.nextSeed();
         store.draw();
@@ -155,6 +160,7 @@ export function DrawForm({ view: { store } }: { view: View }) {
         class={isChanged ? "e-primary" : "e-primary e-quiet"}
         data-testid="draw"
         aria-disabled={drawing || info === null}
+        onPointerDown={() => draft.press(info)}
         title={`Draw a new scene (Enter). ${held ? "The seed is held" : "If nothing in the form has changed, the next seed is used"}${loses(store)}`}
       >
         {drawing ? "Drawing…" : "Draw"}

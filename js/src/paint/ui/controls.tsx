@@ -181,6 +181,7 @@ export class Field extends Component<FieldProps> {
           if (event.key !== "Escape" || this.typed === null) return;
           if (wrong) event.stopPropagation();
           this.type(null);
+          onText?.(`${this.before ?? ""}`);
         }}
       />
     );

@@ -47,6 +47,27 @@ test("a draft follows what is new in a scene and keeps what was typed", () => {
   assert.deepEqual([draft.fields.value.prompt, draft.fields.value.style], ["a lion", "sepia"]);
 });
 
+test("Draw only restyles if nothing but the style is new, also if leaving its field has restyled the painting", () => {
+  const draft = new Draft();
+  draft.follow(null, INFO);
+  assert.equal(draft.onlyRestyles(INFO), false);
+  draft.set({ style: "sepia" });
+  assert.equal(draft.onlyRestyles(INFO), true);
+  // The field is left by the press on Draw, and the kernel answers before the button is released.
+  draft.press(INFO);
+  const restyled = { ...INFO, style: "sepia" };
+  draft.follow(INFO, restyled);
+  assert.deepEqual([draft.onlyRestyles(restyled), draft.onlyRestyles(restyled)], [true, false]);
+  draft.set({ style: "pixel art", prompt: "a lion" });
+  draft.press(restyled);
+  assert.equal(draft.onlyRestyles(restyled), false);
+  draft.set({ prompt: INFO.prompt });
+  draft.press(restyled);
+  draft.set({ style: "sepia" });
+  draft.press(restyled);
+  assert.equal(draft.onlyRestyles(restyled), false);
+});
+
 test("after the largest seed comes 0", () => {
   const draft = new Draft();
   draft.set({ seed: String(2n ** 63n - 1n) });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cover } from "../../../src/paint/ui/controls.tsx";
+import { cover, Field } from "../../../src/paint/ui/controls.tsx";
 
 test("under a sheet nothing can be reached, and only the sheet on top can be used", () => {
   const part = (isSheet = false) => ({ matches: () => isSheet, inert: false });
@@ -13,4 +13,28 @@ test("under a sheet nothing can be reached, and only the sheet on top can be use
   assert.deepEqual(inert([form, body, program, keys]), [[true, true, true, false], keys]);
   assert.deepEqual(inert([form, body, program, keys], keys), [[true, true, false, true], program]);
   assert.deepEqual(inert([form, body, program], program), [[false, false, false, true], undefined]);
+});
+
+test("Escape in a field restores what was in force before it was typed in, and leaving the field then enters nothing", () => {
+  const done: string[] = [];
+  const props = {
+    testid: "style",
+    value: "sepia",
+    onText: (text: string) => {
+      done.push(`text ${text}`);
+      props.value = text;
+    },
+    onEnter: (text: string) => done.push(`enter ${text}`),
+  };
+  const field = new Field(props);
+  const input = () => (field.render() as { props: Record<string, (event: object) => void> }[])[0]?.props ?? {};
+  const type = (value: string) => input().onInput?.({ currentTarget: { value } });
+  type("p");
+  type("pi");
+  input().onKeyDown?.({ key: "Escape" });
+  input().onBlur?.({});
+  assert.deepEqual([done, input().value], [["text p", "text pi", "text sepia"], "sepia"]);
+  type("oil");
+  input().onBlur?.({});
+  assert.equal(done.at(-1), "enter oil");
 });
