@@ -3,8 +3,12 @@
 import { batch, computed, signal } from "@preact/signals-core";
 import type { Call } from "../tools/tool.ts";
 import type { Edit, SceneInfo } from "../transport/messages.ts";
+import type { Clock } from "../transport/transport.ts";
 import { carried, type Painted } from "./carried.ts";
 import { changeOf, emptyLayers, type Grid, type Layers, peaksOf } from "./grid.ts";
+
+/** Changes of one slider that follow within this time are one step of the history, in ms. */
+const SLIDE_MS = 600;
 
 /** Sends edits to the kernel. */
 export interface EditSender {
@@ -38,6 +42,8 @@ export class Painting {
   /** The painting without a stroke in progress: as the last step that was sent, or the last scene that came. */
   settled: Painted = this.now;
   private sent: readonly Sent[] = [];
+  /** The slider whose last change is not a step of the history yet, and what will make it one. */
+  private slid: { readonly factor: number; readonly timer: unknown } | null = null;
   private lastPeaks: readonly number[] = [];
   /** For each factor its largest strength. While no number changes, it is the same array as before. */
   readonly peaks = computed(() => {
@@ -46,7 +52,10 @@ export class Painting {
     return this.lastPeaks;
   });
 
-  constructor(private readonly sender: EditSender) {}
+  constructor(
+    private readonly sender: EditSender,
+    private readonly clock: Clock,
+  ) {}
 
   get grid(): Grid {
     return this.layers.value.grid;
@@ -107,10 +116,21 @@ export class Painting {
     return true;
   }
 
+  /** Moves a slider; `commit` once it is let go. */
   setGain(factor: number, gain: number, commit: boolean): void {
+    if (this.slid?.factor !== factor) this.commitSlid();
+    else this.clock.clearTimeout(this.slid.timer);
     this.gains.value = this.gains.value.map((g, f) => (f === factor ? gain : g));
-    if (commit) this.commit();
-    else this.stream();
+    this.stream();
+    if (commit) this.slid = { factor, timer: this.clock.setTimeout(() => this.commitSlid(), SLIDE_MS) };
+  }
+
+  /** Makes a step of what a slider has changed. Everything else that is done comes after it. */
+  commitSlid(): void {
+    if (!this.slid) return;
+    this.clock.clearTimeout(this.slid.timer);
+    this.slid = null;
+    if (this.gains.value !== this.settled.gains) this.commit();
   }
 
   /** Sends the painting as soon as the kernel has time for it. */

@@ -7,6 +7,8 @@ import type { BrushSettings } from "../tools/tool.ts";
 import type { Layers, Mask, PaintMode } from "./grid.ts";
 
 export const MAX_BRUSH = 8;
+/** The end of a strength slider. */
+export const MAX_GAIN = 2;
 
 export class Settings {
   readonly tool = signal<ToolName>("paint");

@@ -85,7 +85,7 @@ export class Store {
     const ask = (request: Request, buffers?: ArrayBuffer[]) => this.ask(request, buffers);
     this.panel = (model.get("_panel") as Store["panel"]) || "all";
     this.transport = new Transport(model, client, (...how) => this.onLost(...how), clock);
-    this.painting = new Painting(this.transport);
+    this.painting = new Painting(this.transport, clock);
     this.stroke = new Stroke(this.painting, settings, factors, () => this.isEditable, say);
     this.history = new History(ask, () => this.stroke.cancel());
     this.variations = new Variations(ask, () => {
@@ -105,7 +105,7 @@ export class Store {
 
   /** Starts to listen, and requests the scene from the kernel. */
   open(): void {
-    const { model, painting, pictures } = this;
+    const { model, painting, pictures, factors, settings, status, stroke } = this;
     model.on("msg:custom", this.onMessage);
     // The widget manager sends this when a kernel restarts; the ping finds out whether this widget still exists there.
     model.on("comm_live_update", this.onConnection);
@@ -113,12 +113,18 @@ export class Store {
     const image = model.get("image");
     if (ArrayBuffer.isView(image) && image.byteLength) void pictures.show(image, null);
     this.ask({ type: "hello" });
-    takeLeft(this.settings, this.left);
+    takeLeft(settings, this.left);
     this.stops.push(
       effect(() => this.sendSelected()),
       effect(() => this.sendLeft()),
       effect(() => this.wantThumbnails()),
       effect(() => this.wantNotes()),
+      effect(() => {
+        // Why a stroke did nothing may be so no longer.
+        const { locked, hidden } = factors;
+        void [locked.value, hidden.value, settings.selection.value, painting.gains.value, painting.info.value?.run];
+        untracked(() => status.said.value === stroke.said && status.say(""));
+      }),
       effect(() => {
         // An edit ends a comparison, which was made with what was there before.
         void [painting.layers.value, painting.gains.value];
@@ -129,6 +135,7 @@ export class Store {
   }
 
   close(): void {
+    this.painting.commitSlid();
     this.model.off("msg:custom", this.onMessage);
     this.model.off("comm_live_update", this.onConnection);
     this.model.off("change:selected_factor", this.onSelected);
@@ -183,6 +190,7 @@ export class Store {
   }
 
   private ask(request: Request, buffers?: ArrayBuffer[]): number {
+    this.painting.commitSlid();
     const seq = this.transport.request(request, buffers);
     if (request.type === "analyze" || request.type === "vary") this.drawSeq = seq;
     return seq;

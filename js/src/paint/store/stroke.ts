@@ -13,10 +13,13 @@ import type { Settings } from "./settings.ts";
 /** The tools that paint with the picked factor. */
 const USE_FACTOR: readonly ToolName[] = ["paint", "fill", "gain"];
 
+const OUTSIDE = "Outside the selection, which Esc removes";
+
 export class Stroke {
   /** Outlines of what is moved. */
   readonly outlines = signal<Change["outlines"] | null>(null);
-  private said = "";
+  /** The last words on why a tool did nothing that is seen. */
+  said = "";
   private current: { tool: Tool; start: StrokeStart; call: Call | null } | null = null;
 
   constructor(
@@ -43,7 +46,12 @@ export class Stroke {
     this.sayWhyUnseen(name);
     const current = { tool: TOOLS[name].start(), start: this.start(shape), call: null };
     const change = current.tool.down(current.start, at);
-    if (!change) return false;
+    if (!change) {
+      const { before, selection } = current.start;
+      if (USE_FACTOR.includes(name) && !before.nFactors) this.saySo("The palette is empty");
+      if (name === "move" && selection) this.saySo(OUTSIDE);
+      return false;
+    }
     this.current = current;
     this.apply(change);
     return true;
@@ -117,13 +125,26 @@ export class Stroke {
       return factors.hidden.value.has(factor) ? " is hidden on the grid" : "";
     };
     const text = why();
-    this.said = text && `${info?.names[factor]}${text}`;
-    this.say(this.said);
+    this.saySo(text && `${info?.names[factor]}${text}`);
+  }
+
+  /** Says why a stroke has changed nothing. */
+  private sayWhyNothing({ verb, shares }: Call, { before, brush }: StrokeStart): void {
+    const { strengths, nFactors } = before;
+    if (!shares.some(Boolean)) this.saySo(OUTSIDE);
+    else if (verb === "scale" && !shares.some((share, p) => share && strengths[p * nFactors + brush.factor]))
+      this.saySo(`${this.painting.info.value?.names[brush.factor]} is not there`);
+  }
+
+  private saySo(text: string): void {
+    this.said = text;
+    this.say(text);
   }
 
   private start(shape: Shape): StrokeStart {
     const { painting, settings, factors } = this;
     const { floating } = settings;
+    painting.commitSlid();
     const [before, selection] = [painting.layers.value, settings.selection.value];
     return {
       before,
@@ -156,10 +177,11 @@ export class Stroke {
   }
 
   private finish(isDone: boolean): void {
-    const call = this.current?.call;
+    const { call, start } = this.current ?? {};
     this.drop();
     // Once more, so that it is there for some seconds after a long stroke too.
     this.say(this.said);
+    if (isDone && call && start) this.sayWhyNothing(call, start);
     // What was streamed before a stroke was cancelled has to be undone in the kernel too.
     if (call) this.painting.commit(isDone ? call : undefined);
   }

@@ -3,6 +3,7 @@
 import { max } from "../../shared/numbers.ts";
 import { put } from "../../shared/signals.ts";
 import { siteOf } from "../store/factors.ts";
+import { MAX_GAIN } from "../store/settings.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
 import { Button, IconButton, pickFile, Slider, Swatch } from "./controls.tsx";
@@ -123,7 +124,7 @@ function Row({ view, name, factor }: { view: View; name: string; factor: number 
         testid={`strength-${factor}`}
         value={gain}
         min={0}
-        max={2}
+        max={MAX_GAIN}
         step={0.01}
         resetTo={1}
         text={gain.toFixed(2)}

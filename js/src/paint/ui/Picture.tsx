@@ -166,6 +166,7 @@ async function copyPicture(store: Store): Promise<void> {
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
   try {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": canvas.convertToBlob() })]);
+    store.status.say("Copied");
   } catch {
     store.status.fail("This browser cannot copy pictures; save the picture instead.");
   }

@@ -14,7 +14,9 @@ export function Stage({ view }: { view: View }) {
   const { store } = view;
   const drawing = store.status.task.value === "draw";
   const tag = tagOf(view);
-  const said = tag ? "" : store.status.said.value;
+  const { making, stepsForm } = store.files;
+  const recording = making.value === stepsForm && "Recording…";
+  const said = tag ? "" : store.status.said.value || recording || "";
   const tip = tag || said ? "" : tipOf(view);
   const { rows, cols } = store.painting.info.value ?? SQUARE;
   return (

@@ -42,14 +42,14 @@ export function ViewControls({ view }: { view: View }) {
         Side by side
       </IconButton>
       <Slider
-        label="Width of the picture in pixels"
+        label="Largest width of the picture in pixels"
         testid="zoom"
         value={view.zoom.value ?? 512}
         min={256}
         max={1024}
         step={16}
         resetTo={512}
-        text={`${view.zoom.value ?? 512} px`}
+        text={`≤ ${view.zoom.value ?? 512}`}
         disabled={view.sideBySide.value}
         onInput={(value) => {
           view.zoom.value = value === 512 ? null : value;

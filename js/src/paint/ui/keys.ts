@@ -3,10 +3,9 @@
 import { keepKeysFromNotebook } from "../../shared/notebook_keys.ts";
 import { clamp } from "../../shared/numbers.ts";
 import { put } from "../../shared/signals.ts";
-import { MAX_BRUSH } from "../store/settings.ts";
+import { MAX_BRUSH, MAX_GAIN } from "../store/settings.ts";
 import type { View } from "../store/view.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
-import { areasOf } from "../tools/shapes.ts";
 import { shapeOf } from "../tools/tool.ts";
 
 const ARROWS: Record<string, readonly [number, number]> = {
@@ -58,8 +57,13 @@ export function actionOf(
   const { size, selection, tool: currentTool } = store.settings;
   const { factors } = store;
   const factor = factors.picked.value;
-  const everywhere = selection.value ?? areasOf(store.painting.grid).everything;
-  const scale = (gain: number) => () => everywhere && store.stroke.useOn(everywhere, "gain", { gain });
+  const scale = (by: number) => () => {
+    const { painting, stroke } = store;
+    const gain = painting.gains.value[factor];
+    if (selection.value) stroke.useOn(selection.value, "gain", { gain: by });
+    else if (gain !== undefined && store.isEditable && !stroke.isActive)
+      painting.setGain(factor, clamp(gain * by, 0, MAX_GAIN), true);
+  };
   const resize = (by: number) => put(size, clamp(size.value + by, 1, MAX_BRUSH));
   if (key === "Escape") {
     if (store.stroke.isActive) return () => store.stroke.cancel();

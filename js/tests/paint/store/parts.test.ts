@@ -198,7 +198,10 @@ test("an edit on other seeds: its pictures come one by one, and a change of the 
 
 test("a stroke needs a painting, settings and factors, and no store", () => {
   const edits: Edit[] = [];
-  const painting = new Painting({ stream: (snapshot) => edits.push(snapshot()), commit: (edit) => edits.push(edit) });
+  const painting = new Painting(
+    { stream: (snapshot) => edits.push(snapshot()), commit: (edit) => edits.push(edit) },
+    { now: () => 0, setTimeout: () => 0, clearTimeout: () => {} },
+  );
   const [settings, factors] = [new Settings(), new Factors()];
   let isEditable = false;
   const stroke = new Stroke(

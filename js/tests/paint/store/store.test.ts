@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { emptyMask } from "../../../src/paint/store/grid.ts";
 import { Status } from "../../../src/paint/store/status.ts";
 import { FakeBitmap, FakeKernel, openStore } from "../fake_kernel.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
 const middle = (row: number, col: number) => ({ row: row + 0.5, col: col + 0.5 });
+const GRID = { rows: 16, cols: 16 };
 const byteOf = (bitmap: ImageBitmap | undefined) => (bitmap as unknown as FakeBitmap | undefined)?.byte;
 
 test("a store requests the scene as soon as it opens", () => {
@@ -215,18 +217,36 @@ test("a typed prompt stays while only the painting changes, and follows another 
   });
 });
 
-test("sliders stream and commit", () => {
-  const { kernel, store } = openStore();
+test("a slider streams, and its changes that follow each other are one step", () => {
+  const timers: (() => void)[] = [];
+  const { kernel, store } = openStore(undefined, undefined, (callback) => timers.push(callback));
   kernel.state();
-  store.painting.setGain(1, 1.5, false);
-  store.painting.setGain(1, 1.6, true);
-  assert.deepEqual(
-    kernel.of("edit").map(({ gains, commit }) => [gains, commit]),
-    [
-      [[1, 1.5], false],
-      [[1, 1.6], true],
-    ],
-  );
+  const commits = () => kernel.of("edit").flatMap(({ gains, commit }) => (commit ? [gains] : []));
+  const slide = (factor: number, ...gains: number[]) => {
+    for (const gain of gains) {
+      store.painting.setGain(factor, gain, false);
+      store.painting.setGain(factor, gain, true);
+    }
+  };
+  slide(1, 1.5, 1.6);
+  assert.deepEqual(kernel.of("edit")[0]?.gains, [1, 1.5]);
+  assert.deepEqual(commits(), []);
+  timers.at(-1)?.();
+  assert.deepEqual(commits(), [[1, 1.6]]);
+  // Another slider, a stroke, a request and the end of the page come after it.
+  slide(1, 0.5);
+  slide(0, 0.5);
+  assert.deepEqual(commits().at(-1), [1, 0.5]);
+  store.stroke.begin({ row: 5.5, col: 5.5 });
+  assert.deepEqual(commits().at(-1), [0.5, 0.5]);
+  store.stroke.end();
+  assert.equal(commits().length, 4);
+  slide(1, 0.7);
+  store.draw();
+  assert.deepEqual([commits().at(-1), kernel.sent.at(-1).type], [[0.5, 0.7], "analyze"]);
+  slide(1, 0.8);
+  store.close();
+  assert.equal(commits().length, 6);
 });
 
 test("nothing can be painted while a new scene is drawn", () => {
@@ -663,6 +683,53 @@ test("a stroke that is not seen says why", () => {
   assert.equal(saidOf({}), "sky is locked");
   store.factors.pick(1);
   assert.equal(saidOf({ gains: [0, 1] }), "");
+});
+
+test("a tool that changes nothing says why", () => {
+  const { kernel, store } = openStore();
+  const { status, settings, stroke } = store;
+  const saidAt = (row: number) => {
+    stroke.begin({ row, col: 0.5 });
+    stroke.end();
+    return status.said.value;
+  };
+  kernel.state({}, 0);
+  settings.size.value = 1;
+  settings.selection.value = emptyMask(GRID).fill(1, 0, 16);
+  for (const tool of ["paint", "erase", "move", "gain"] as const) {
+    settings.tool.value = tool;
+    assert.equal(saidAt(8.5), "Outside the selection, which Esc removes", tool);
+    assert.equal(saidAt(0.5), tool === "gain" ? "sky is not there" : "", tool);
+    settings.selection.value = emptyMask(GRID).fill(1, 0, 16);
+  }
+  settings.tool.value = "paint";
+  saidAt(8.5);
+  settings.selection.value = null;
+  assert.equal(status.said.value, "");
+  kernel.state({ names: [] });
+  assert.equal(saidAt(8.5), "The palette is empty");
+});
+
+test("why a stroke did nothing is said no longer than it is so", () => {
+  const { kernel, store } = openStore();
+  const { said } = store.status;
+  const paint = () => {
+    store.stroke.begin({ row: 5.5, col: 5.5 });
+    store.stroke.end();
+    return said.value;
+  };
+  kernel.state();
+  store.factors.toggle("locked", 0);
+  assert.equal(paint(), "sky is locked");
+  store.factors.toggle("locked", 0);
+  assert.equal(said.value, "");
+  store.factors.toggle("locked", 0);
+  assert.equal(paint(), "sky is locked");
+  kernel.state({ run: "another", revision: 2 });
+  assert.equal(said.value, "");
+  store.status.say("Copied.");
+  store.factors.toggle("hidden", 0);
+  assert.equal(said.value, "Copied.");
 });
 
 test("words on the picture go away by themselves, the newest last", () => {

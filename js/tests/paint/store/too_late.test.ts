@@ -36,6 +36,7 @@ function refuse(
 test("a stroke that comes after an undo is put on what undo brought back, and sent again", () => {
   const { kernel, store, dab, strengths } = setUp();
   store.painting.setGain(1, 1.5, true);
+  store.painting.commitSlid();
   kernel.state({ why: "edit", client: "me", can_undo: true });
   store.history.undo();
   dab(0);

@@ -193,8 +193,24 @@ test("plus and minus scale the picked factor in the selection, Delete erases all
   assert.deepEqual(strengths(), [0, 0, 0.25, 0.25]);
   press("Escape");
   assert.equal(store.settings.selection.value, null);
+});
+
+test("without a selection plus and minus move the picked factor's slider, up to its ends", () => {
+  const { kernel, store, press } = setUp();
+  store.factors.pick(1);
   press("+");
-  assert.deepEqual(strengths(), [0, 0, 0.275, 0.25]);
+  assert.deepEqual(
+    store.painting.gains.value.map((gain) => gain.toFixed(2)),
+    ["1.00", "1.10"],
+  );
+  press("-");
+  press("-");
+  assert.equal(store.painting.gains.value[1]?.toFixed(2), "0.91");
+  for (let i = 0; i < 20; i++) press("+");
+  assert.equal(store.painting.gains.value[1], 2);
+  assert.deepEqual([...store.painting.layers.value.strengths.slice(0, 2)], [0.25, 0.25]);
+  kernel.state({ names: [] });
+  assert.ok(press("+"));
 });
 
 test("H, S and K hide, show alone and lock the picked factor; a second press undoes it", () => {
@@ -254,6 +270,4 @@ for (const { rows, cols } of [
     assert.equal(view.cursor.value, rows * cols - 1);
     press(" ");
     assert.equal(store.painting.layers.value.strengths.at(-2), 1);
-    press("+");
-    assert.equal(store.painting.layers.value.strengths[0]?.toFixed(3), "0.275");
   });
