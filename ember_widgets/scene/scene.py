@@ -721,8 +721,10 @@ class Scene:
     def __sub__(self, before: Scene) -> SceneEdit:
         """What was done to a scene of this picture: ``edit = after - before``, for ``apply``.
 
-        ``scene - scene.original()`` is all that was done to its factors. ``style`` and ``edit_steps`` belong
-        to the whole picture and are not in an edit.
+        It holds what differs in the factors (strengths, weights, names, colours, steps and order), in the
+        remainder, ``style`` and ``edit_steps``. ``scene - scene.original()`` is all that was painted,
+        weighted, added and removed: ``original`` keeps the style, ``edit_steps``, and the names and colours
+        of analysed factors, so a change of those is not in that edit.
 
         Raises:
             ValueError: the two scenes are of two pictures.
@@ -927,9 +929,10 @@ class Scene:
         return cls(**fields)
 
     def original(self) -> Scene:
-        """The scene with its factors as they were analysed.
+        """The scene with the strengths, weights and order of its factors as they were analysed.
 
-        ``style`` and ``edit_steps`` stay: it renders as the unedited picture in the scene's style.
+        It renders as the unedited picture in the scene's style. ``style``, ``edit_steps``, and the names and
+        colours of factors that are still there stay as they are now.
         """
         n_base = len(self.base_basis)
         names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))

@@ -295,6 +295,12 @@ def test_the_original_is_what_was_analysed(scene: Scene) -> None:
     assert original.origins == (0, 1, 2)
 
 
+def test_an_edit_since_the_original_has_no_names_colours_and_style(scene: Scene) -> None:
+    edited = scene.rename("lion", "cat").recolor("sky", "#123456").restyle("pixel art")
+    assert not edited - edited.original()
+    assert scene.apply(edited - scene) == edited
+
+
 def test_rename_changes_one_name(scene: Scene) -> None:
     renamed = scene.rename(1, "cat")
     assert renamed.names == ("sky", "cat", "meadow")
