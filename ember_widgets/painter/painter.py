@@ -584,7 +584,8 @@ class Painter:
         seeds: int | Iterable[int] = robust.N_SEEDS,
         *,
         threshold: float = robust.VISIBLE,
-        progress: Callable[[SeedTrial], None] | None = None,
+        progress: bool = True,
+        on_seed: Callable[[SeedTrial], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Robustness:
         """Try an edit on other seeds: draw each seed's own picture and that with the edit, and compare them.
@@ -597,7 +598,8 @@ class Painter:
             scene: As painted.
             seeds: How many, 2..32: the next ones after the scene's; or the seeds themselves.
             threshold: A patch counts as changed if its mean absolute difference, 0..1, is larger.
-            progress: Called with each seed's pictures as soon as they are drawn.
+            progress: Show a progress bar.
+            on_seed: Called with each seed's pictures as soon as they are drawn.
             cancelled: Asked before every step of every picture; if it returns True, the work stops.
 
         Returns:
@@ -631,6 +633,7 @@ class Painter:
                 draw=draw,
                 threshold=threshold,
                 progress=progress,
+                on_seed=on_seed,
                 cancelled=cancelled,
             )
         finally:

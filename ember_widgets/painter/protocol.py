@@ -179,7 +179,8 @@ class TriesSeeds(Protocol):
         scene: Scene,
         seeds: int | Iterable[int] = 8,
         *,
-        progress: Callable[[SeedTrial], None] | None = None,
+        progress: bool = True,
+        on_seed: Callable[[SeedTrial], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Robustness:
         """How much the edit changes the pictures of other seeds; see `Painter.robustness`.

@@ -247,28 +247,31 @@ def robustness(
     carry: Callable[[int], Scene],
     draw: Callable[[Scene], Image.Image],
     threshold: float = VISIBLE,
-    progress: Callable[[SeedTrial], None] | None = None,
+    progress: bool = False,
+    on_seed: Callable[[SeedTrial], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Robustness:
     """Try an edit on other seeds; see `Painter.robustness`.
 
     Args:
-        scene, seeds, threshold, progress, cancelled: As there.
+        scene, seeds, threshold, progress, on_seed, cancelled: As there.
         carry: Gives the edit on another seed's picture.
         draw: Draws a scene.
     """
+    from tqdm.auto import tqdm
+
     numbers = seeds_to_try(scene, seeds)
     threshold = checks.share("threshold", threshold)
     check_edited(scene)
     trials = []
-    for seed in numbers:
+    for seed in tqdm(numbers, desc="seeds", disable=not progress):
         raise_if_cancelled(cancelled)
         edited = carry(seed)
         before, after = draw(without_edit(edited)), draw(edited)
         trial = SeedTrial(edited, before, after, _change(before, after, scene.grid.shape))
         trials.append(trial)
-        if progress is not None:
-            progress(trial)
+        if on_seed is not None:
+            on_seed(trial)
     return Robustness.of(trials, threshold)
 
 

@@ -119,7 +119,7 @@ def test_it_is_cancelled_between_pictures(painter: Painter, scene: Scene) -> Non
     with pytest.raises(Cancelled):
         painter.robustness(
             scene.paint("castle", HILL),
-            progress=lambda trial: told.append(trial.scene.seed),
+            on_seed=lambda trial: told.append(trial.scene.seed),
             cancelled=lambda: len(told) == 2,
         )
     assert told == [4, 5]

@@ -383,7 +383,8 @@ class RemotePainter:
         seeds: int | Iterable[int] = robust.N_SEEDS,
         *,
         threshold: float = robust.VISIBLE,
-        progress: Callable[[SeedTrial], None] | None = None,
+        progress: bool = True,
+        on_seed: Callable[[SeedTrial], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Robustness:
         """Try an edit on other seeds; see `Painter.robustness`."""
@@ -394,6 +395,7 @@ class RemotePainter:
             draw=lambda one: self.render(one, cancelled=cancelled),
             threshold=threshold,
             progress=progress,
+            on_seed=on_seed,
             cancelled=cancelled,
         )
 

@@ -434,13 +434,15 @@ class Queries:
 
         trials = SeedTrials(N_SEEDS)
 
-        def progress(trial: SeedTrial) -> None:
+        def on_seed(trial: SeedTrial) -> None:
             if not cancelled():
                 reply(pair=trials.add(trial), map=trials.map_url())
 
         try:
             painter = needed(now.painter, TriesSeeds, "robustness")
-            result = painter.robustness(now.state.scene, N_SEEDS, progress=progress, cancelled=cancelled)
+            result = painter.robustness(
+                now.state.scene, N_SEEDS, progress=False, on_seed=on_seed, cancelled=cancelled
+            )
             reply(text=result.summary)
         except Cancelled:
             reply(outdated=True)

@@ -264,12 +264,19 @@ def test_a_threshold_outside_0_to_1_is_refused(painted: Scene) -> None:
 def test_every_seed_is_told_as_soon_as_it_is_drawn(painted: Scene) -> None:
     seeds, told = Seeds(), []
 
-    def progress(trial: SeedTrial) -> None:
+    def on_seed(trial: SeedTrial) -> None:
         told.append((trial.scene.seed, len(seeds.drawn)))
 
-    result = seeds.robustness(painted, progress=progress)
+    result = seeds.robustness(painted, on_seed=on_seed)
     assert told == [(4, 2), (5, 4), (6, 6), (7, 8)]
     assert len(result.scenes) == 4
+
+
+def test_progress_shows_a_bar(painted: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    Seeds().robustness(painted, 2)
+    assert capfd.readouterr().err == ""
+    Seeds().robustness(painted, 2, progress=True)
+    assert "seeds: 100%" in capfd.readouterr().err
 
 
 def test_it_stops_when_it_is_cancelled(painted: Scene) -> None:
