@@ -222,6 +222,6 @@ def feature_mask(ignore: Iterable[int] | NDArray[np.bool_] | None, n_features: i
         if ignore.shape != mask.shape:
             raise ValueError(f"ignore has shape {ignore.shape}; give indices, or bool ({n_features},)")
         return ignore
-    for feature in ignore:
+    for feature in checks.listed("ignore", ignore, hint=f"give indices, or bool ({n_features},)"):
         mask[checks.feature_index(feature, n_features)] = True
     return mask

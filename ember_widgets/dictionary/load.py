@@ -23,6 +23,7 @@ from ember_widgets.dictionary.sae import ACTIVATIONS, SAE
 from ember_widgets.dictionary.source import weights_file
 from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE as DEFAULT_SITE
+from ember_widgets.util import checks
 from ember_widgets.util.hub import Hub
 
 
@@ -81,6 +82,7 @@ def load_sae(
         checkpoint = Checkpoint.of_state_dict(source)
     else:
         hub = Hub(None if cache_dir is None else Path(cache_dir), token, local_files_only)
+        checks.path("source", source)
         file = weights_file(source, site, hub, revision)
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
@@ -119,6 +121,8 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
         ValueError: An unknown format, or an SAE that SAELens cannot store.
         OSError: It cannot be written there; an SAE that was there before is whole.
     """
+    if not isinstance(sae, SAE):
+        raise TypeError(f"sae={checks.shown(sae)} is not an SAE; load one with ember.load_sae")
     return sae.save(folder, format=format)
 
 

@@ -188,6 +188,7 @@ class SAE:
         Returns:
             (..., n_features) float32, ≥ 0, mostly 0.
         """
+        _check_tensor("x", x)
         if x.shape[-1] != self.d_model:
             raise ValueError(
                 f"x has {x.shape[-1]} channels, but this SAE encodes {self.d_model}; give site activations"
@@ -217,6 +218,7 @@ class SAE:
         Returns:
             (..., d_model) float32.
         """
+        _check_tensor("codes", codes)
         if codes.shape[-1] != self.n_features:
             raise ValueError(f"codes have {codes.shape[-1]} features, but this SAE has {self.n_features}")
         return codes.float() @ self.W_dec + self.b_dec
@@ -245,7 +247,7 @@ class SAE:
         if format not in writable or (write := writable[format].write) is None:
             listed = " or ".join(f"{name!r}{' (exact)' if name == 'ember' else ''}" for name in writable)
             raise ValueError(f"format={format!r} cannot be written; choose {listed}")
-        place = Path(folder)
+        place = checks.path("folder", folder)
         files.make_folder(place)
         written = write(self, place)
         for name, entry in writable.items():
@@ -301,6 +303,11 @@ class SAE:
         """
         upload = Upload(repo, licence, licence_link, model, data, evaluation, private, token, format, message)
         return push(upload, {"": self})
+
+
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}={checks.shown(value)} is not a tensor; give torch.as_tensor({name})")
 
 
 def _is_finite(values: Tensor) -> bool:

@@ -88,7 +88,7 @@ class Collection:
             FileNotFoundError: The folder holds no collection.
             ValueError: It is damaged.
         """
-        path = Path(folder)
+        path = checks.path("folder", folder)
         if not (path / _MANIFEST).exists():
             raise FileNotFoundError(
                 f"there is no collection in {path}; make one with painter.collect(prompts, folder)"
@@ -249,6 +249,7 @@ class Collection:
 
         Each shard is opened once, so this is faster than `picture` for pictures of the same shard.
         """
+        indices = checks.listed("indices", indices, hint="give the pictures' indices, such as [0, 3]")
         wanted: dict[Path, list[tuple[int, int]]] = {}
         for position, index in enumerate(indices):
             shard, place = self._find(index)
@@ -325,6 +326,9 @@ class Collection:
             hit: from `top`.
             side: of the picture, in pixels.
         """
+        if not isinstance(hit, Hit):
+            raise TypeError(f"hit={checks.shown(hit)} is not a hit; take one from collection.top(feature)")
+        side = checks.side(side)
         picture = self.picture(hit.index).resize((side, side), Image.Resampling.LANCZOS)
         down, right = side / self.grid.rows, side / self.grid.cols
         box = (hit.col * right, hit.row * down, (hit.col + 1) * right, (hit.row + 1) * down)
@@ -345,13 +349,14 @@ class Collection:
         Raises:
             ValueError: the feature is active in no picture.
         """
+        columns = checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
         hits = self.top(feature, n)
+        side = checks.side(side, len(hits))
         if not hits:
             raise ValueError(
                 f"feature {feature} is active in none of the {len(self)} pictures of {self.folder}; "
                 "choose another feature, or collect more prompts"
             )
-        columns = checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
         pictures = [self.marked(hit, side) for hit in hits]
         return contact_sheet([pictures[i : i + columns] for i in range(0, len(hits), columns)], side=side)
 

@@ -259,11 +259,12 @@ class ConceptBank:
         Raises:
             ValueError: The concept is strong in no picture, the collection is needed, or it is another one.
         """
+        columns = checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
         hits = self.top(concept, n)
+        side = checks.side(side, len(hits))
         if not hits:
             raise ValueError(f"concept {concept!r} is in no picture of the collection; choose another")
         pictures = self._pictures(collection, hits)
-        columns = checks.integer("columns", columns, 1, 1000, hint="say how many side by side")
         marked = [pictures.marked(hit, side) for hit in hits]
         return contact_sheet([marked[i : i + columns] for i in range(0, len(hits), columns)], side=side)
 
@@ -361,7 +362,7 @@ class ConceptBank:
             OSError: The file cannot be written.
         """
         return concept_file.write(
-            Path(path),
+            checks.path("path", path),
             basis=self.basis,
             strengths=self.strengths,
             stability=self.stability,
@@ -390,9 +391,10 @@ class ConceptBank:
         """
         if collection is not None:
             _check_pictures(collection)
-        if not Path(path).exists():
-            raise FileNotFoundError(f"cannot load {os.fspath(path)}: there is no such file")
-        with concept_file.opened(Path(path)) as found:
+        source = checks.path("path", path)
+        if not source.exists():
+            raise FileNotFoundError(f"cannot load {source}: there is no such file")
+        with concept_file.opened(source) as found:
             return cls(**found, collection=collection)
 
     def __repr__(self) -> str:

@@ -191,7 +191,8 @@ class Icons(Mapping[int, Image.Image]):
             self._unsaved, self._save_at = 0, SAVE_EVERY
 
     def _missing(self, features: Iterable[int]) -> list[int]:
-        checked = [checks.feature_index(feature, self._n_features) for feature in features]
+        given = checks.listed("features", features, hint="give feature indices, such as [3, 7]")
+        checked = [checks.feature_index(feature, self._n_features) for feature in given]
         missing = [feature for feature in dict.fromkeys(checked) if feature not in self._pictures]
         if missing and self._draw is None:
             raise RuntimeError("these icons cannot be made here: there is no painter; use painter.icons")

@@ -123,6 +123,7 @@ class Labels(Mapping[int, str]):
         Example:
             >>> Labels.load("hammamiomar/sdxl-turbo-sae-labels", site="down.2.1")      # doctest: +SKIP
         """
+        checks.path("path", path)
         labels = cls()
         hub = Hub(Path(cache_dir) if cache_dir else None, token, local_files_only, "dataset")
         labels._given = _given(label_source.read(path, hub, site=site, revision=revision))
@@ -187,17 +188,27 @@ class Labels(Mapping[int, str]):
             Feature indices.
 
         Raises:
-            TypeError, ValueError: `min_scores` does not give a number for each score.
+            TypeError, ValueError: `min_scores` does not give a number for each score, or no label has such a
+                score or category.
         """
         if not isinstance(min_scores, (Mapping, type(None))):
             raise TypeError(
                 f"min_scores={checks.shown(min_scores)} does not say which score; give e.g. {{'causal': 0.8}}"
             )
-        wanted = {category} if isinstance(category, str) else None if category is None else set(category)
+        wanted: set[str] | None = None
+        if isinstance(category, str):
+            wanted = {category}
+        elif category is not None:
+            wanted = set(checks.listed("category", category, hint="give one category, or a list of them"))
         lowest = {
             name: checks.number(f"min_scores[{name!r}]", least, hint="give the lowest score, such as 0.8")
             for name, least in (min_scores or {}).items()
         }
+
+        entries = [self.entry(feature) for feature in self]
+        _check_known("score", lowest, {name for label in entries for name in label.scores})
+        # "" is the category of labels without one.
+        _check_known("category", (wanted or set()) - {""}, {label.category for label in entries} - {""})
 
         def passes(feature: int) -> bool:
             label = self.entry(feature)
@@ -264,8 +275,9 @@ class Labels(Mapping[int, str]):
         Returns:
             The file written.
         """
-        label_file.write(Path(path), {feature: self.entry(feature) for feature in self})
-        return Path(path)
+        file = checks.path("path", path)
+        label_file.write(file, {feature: self.entry(feature) for feature in self})
+        return file
 
     def moved(self, by: int) -> Labels:
         """The same labels with `by` added to every feature, as for a second site."""
@@ -413,6 +425,13 @@ def checked(labels: M) -> M:
             "ember.Labels.load(path)"
         )
     return labels
+
+
+def _check_known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse the name of a score or category that no label has: nothing would be found."""
+    if unknown := [name for name in given if name not in known]:
+        have = ", ".join(sorted(known)) or "none"
+        raise ValueError(f"no label has the {kind} {checks.shown(unknown[0])}; there are: {have}")
 
 
 def _given(labels: Mapping[int, Label]) -> dict[int, Label]:

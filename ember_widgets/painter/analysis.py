@@ -165,9 +165,9 @@ def _factor_counts(model: SteeredModel, n_factors: int | Mapping[str, int]) -> d
         return dict.fromkeys(model.saes, n_factors)
     given = {site_names.full(site): n for site, n in n_factors.items()}
     if given.keys() != model.saes.keys():
+        named, steered = ", ".join(given) or "no site", ", ".join(model.saes)
         raise ValueError(
-            f"n_factors names {', '.join(given)}, but this painter steers {', '.join(model.saes)}; "
-            "give a number for each of these"
+            f"n_factors names {named}, but this painter steers {steered}; give a number for each of these"
         )
     return given
 

@@ -89,7 +89,9 @@ def collect(
     """See `Painter.collect`."""
     if isinstance(prompts, str):
         raise TypeError(f"prompts={checks.shown(prompts)} is one text; give a list of them")
-    texts, numbers = list(prompts), [checks.seed(seed) for seed in seeds]
+    texts = checks.listed("prompts", prompts, hint="give texts, such as ['a lion', 'a castle']")
+    seeds = checks.listed("seeds", seeds, hint="give one seed or more, such as [0, 1]")
+    numbers = [checks.seed(seed) for seed in seeds]
     runs = [(checks.text("prompts", text), seed) for text in texts for seed in numbers]
     if not runs:
         raise ValueError("prompts and seeds make no pictures; give at least one of each")
@@ -98,7 +100,7 @@ def collect(
         folder = _cached_collection(model, key)
     sizes = dict(zip(model.space.sites, model.space.sizes, strict=True))
     collection = Collection.create(
-        Path(folder),
+        checks.path("folder", folder),
         model.space.n_features,
         {**model.identity, "key": key},
         model.grid,

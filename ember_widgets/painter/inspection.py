@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.checks import FloatArray
+from ember_widgets.util.checks import FloatArray, shown
 
 if TYPE_CHECKING:  # an inspection that came from a server is read without torch
     from torch import Tensor
@@ -196,6 +196,8 @@ class Inspection:
 
     def change(self, before: Inspection) -> FloatArray:
         """(rows, cols), how much the codes differ from another run's: ‖codes − before‖ / the larger norm."""
+        if not isinstance(before, Inspection):
+            raise TypeError(f"before={shown(before)} is not an Inspection; give painter.inspect(scene)")
         difference = np.linalg.norm(self.codes - before.codes, axis=2)
         lengths = np.maximum(np.linalg.norm(self.codes, axis=2), np.linalg.norm(before.codes, axis=2))
         share: FloatArray = np.divide(difference, lengths, out=np.zeros_like(difference), where=lengths > 0)

@@ -19,9 +19,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -336,7 +336,8 @@ def chosen(
         raise TypeError(
             f"features={checks.shown(features)} is text; give numbers, such as painter.labels.search(text)"
         )
-    given: Sequence[Any] = [features] if isinstance(features, (int, np.integer)) else list(features)
+    is_one = isinstance(features, (int, np.integer))
+    given = [features] if is_one else checks.listed("features", features, hint="give numbers")
     return list(dict.fromkeys(checks.feature_index(feature, model.space.n_features) for feature in given))
 
 

@@ -97,7 +97,8 @@ def open_embedded(*, sites: str | Sequence[str] = "down.2.1", dtype: str = "auto
     """See `Painter.embedded`."""
     if not (ASSETS / "pipeline" / "model_index.json").exists():
         raise FileNotFoundError(f"the embedded model is missing from {ASSETS}; install ember_widgets again")
-    wanted = [site_names.full(site) for site in ([sites] if isinstance(sites, str) else sites)]
+    given = [sites] if isinstance(sites, str) else checks.listed("sites", sites, hint="give site names")
+    wanted = [site_names.full(checks.text("sites", site)) for site in given]
     if not wanted or set(wanted) - set(EMBEDDED_SAES):
         have = ", ".join(map(site_names.short, EMBEDDED_SAES))
         raise ValueError(f"sites={sites!r}, but the embedded model has SAEs of {have}; choose among these")
@@ -157,6 +158,7 @@ def open_pretrained(
             "compile=True and cpu_offload=True exclude each other: compiled code needs the "
             "weights to stay where they are, and offloading moves them; choose one"
         )
+    checks.path("model", model)
     guidance = checks.guidance(guidance)  # before anything is downloaded
     place = loading.pick_device(device)
     kind = loading.pick_dtype(dtype, place)

@@ -162,7 +162,7 @@ class Painter:
             sites: Which of its SAEs to steer with: "down.2.1", a supervised SAE; "up.0.1", an unsupervised
                 SAE; or both.
             dtype: "float32", "bfloat16" (half the time if the CPU has matrix units for it; the pictures look
-                the same), or "auto": what is fastest here.
+                the same), "float16", or "auto": what is fastest here of the first two.
             finals: "exact": pictures that are not previews are drawn by PyTorch, so that an unedited one is
                 the pipeline's bit by bit. "fast": the runtime of previews (OpenVINO, on a CPU) draws them
                 too, once it is ready; in float32 they differ by 1 of 255 at most.
@@ -409,6 +409,7 @@ class Painter:
 
         With several sites, features are in the scene's order, see `space`.
         """
+        self.model.check(scene)
         return self._codes_of(scene, scene.seed)
 
     def inspect(
@@ -518,6 +519,7 @@ class Painter:
 
         The first call has the runtime of previews prepared in the background, if there is one.
         """
+        self.model.check(scene)
         return (
             self._is_runtime_ready(scene)
             or self.backbone.has_preview_decoder
@@ -573,6 +575,7 @@ class Painter:
         Raises:
             TypeError, ValueError: An invalid seed, or a scene of another model, site or SAE.
         """
+        self.model.check(scene)
         seed = checks.seed(seed)
         if seed == scene.seed:
             return scene
@@ -714,6 +717,7 @@ class Painter:
 
     def draw_icons(self, features: Sequence[int]) -> list[Image.Image]:
         """`icon` for several features, run through the model as one batch: features -> pictures."""
+        features = checks.listed("features", features, hint="give feature indices, such as [3, 7]")
         if len(self.model.saes) > 1 or self.guidance:
             return [self.icon(feature) for feature in features]
         return feature_data.draw_icons(self.model, features)
@@ -1033,7 +1037,6 @@ class Painter:
 
     def _codes_of(self, scene: Scene, seed: int, *, keep: bool = True) -> NDArray[np.float32]:
         """SAE codes of a scene's unedited run with another seed."""
-        self.model.check(scene)
         return self.model.codes(self.model.start(steering.run_of(scene.replace(seed=seed)), keep=keep))
 
     def _encoded(self, image: Any) -> NDArray[np.float32]:

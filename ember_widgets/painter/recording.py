@@ -23,7 +23,7 @@ def checked_form(path: str | os.PathLike[str]) -> str:
         ValueError: None of them.
         ImportError: MP4, and PyAV is not installed.
     """
-    form = Path(path).suffix.lower().removeprefix(".")
+    form = checks.path("path", path).suffix.lower().removeprefix(".")
     if form not in animation.FORMS:
         raise ValueError(
             f"path={shown(str(path))} is not a .gif, .webp or .mp4 file; choose one of them, e.g. 'film.webp'"

@@ -153,8 +153,12 @@ def evaluate_sae(
     Example:
         >>> print(ember.evaluate_sae(painter, sae, ["a lion in a meadow"]))      # doctest: +SKIP
     """
+    from ember_widgets.painter.painter import Painter
+
+    if not isinstance(painter, Painter):
+        raise TypeError(f"painter={checks.shown(painter)} is not an ember.Painter, whose model is here")
     if not isinstance(sae, SAE):
-        raise TypeError(f"sae={checks.shown(sae)} is no SAE; load a file with ember.load_sae")
+        raise TypeError(f"sae={checks.shown(sae)} is not an SAE; load a file with ember.load_sae")
     n_pictures = checks.integer("n_pictures", n_pictures, 2, 4096, hint="16 to 64 are enough")
     n_features = checks.integer("n_features", n_features, 1, 4096, hint="32 are enough")
     seed = checks.seed(seed)

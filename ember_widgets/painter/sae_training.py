@@ -313,7 +313,7 @@ def train_here(
     if n_patches is None:
         n_patches = default_patches(backbone, sites, expansion, batch)
     config = TrainConfig(n_patches, batch=batch, lr=lr, seed=seed, **settings)
-    place = Path(folder).expanduser()
+    place = checks.path("folder", folder).expanduser()
     logger = trackers(logger, place)
 
     def shown() -> Iterator[Reporter]:

@@ -24,7 +24,7 @@ from ember_widgets.painter.starts import Starts
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
-from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.scene import Scene, checked_scene
 from ember_widgets.util import checks
 
 CALIBRATION_RUN = Run("a garden with a house and a tree", 0, 1)
@@ -170,11 +170,7 @@ class SteeredModel:
             TypeError: It is not a scene.
             ValueError: The scene cannot be drawn here.
         """
-        if not isinstance(scene, Scene):
-            raise TypeError(
-                f"scene={checks.shown(scene)} is not a Scene; make one with painter.analyze or "
-                "painter.blank, or load one with ember.Scene.load"
-            )
+        checked_scene(scene)
         for key, noun in (("sae", "SAE"), ("site", "site"), ("id", "model")):
             theirs, ours = scene.model.get(key, ""), self._facts[key]
             if not theirs or theirs == ours:

@@ -7,14 +7,13 @@ from typing import Protocol
 
 from PIL import Image
 
-from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.scene import Scene, checked_scene
 from ember_widgets.util import checks
 from ember_widgets.util.contact_sheet import contact_sheet
 
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 N_SEEDS = 3
 MAX_PICTURES = 400
-MAX_SIDE = 8192
 
 
 class Draws(Protocol):
@@ -37,17 +36,16 @@ def sweep(
     side: int = 192,
 ) -> Image.Image:
     """See `Painter.sweep`."""
+    checked_scene(scene)
     gains = checks.listed("gains", gains, hint="give one number or more, such as [0, 1, 2]")
     gains = [checks.number("gains", gain, hint="give numbers, such as [0, 1, 2]") for gain in gains]
     if seeds is None:
         seeds = [seed for seed in range(scene.seed, scene.seed + N_SEEDS) if seed <= checks.MAX_SEED]
     seeds = checks.listed("seeds", seeds, hint="give one seed or more, such as [1, 2, 3]")
-    side = checks.integer("side", side, 1, MAX_SIDE, hint="it is the width of each picture, in pixels")
     if not 0 < len(gains) * len(seeds) <= MAX_PICTURES:
-        raise ValueError(
-            f"{len(gains)} gains × {len(seeds)} seeds: give at least one of each, "
-            f"and {MAX_PICTURES} pictures at most"
-        )
+        given = f"{checks.plural(len(gains), 'gain')} × {checks.plural(len(seeds), 'seed')}"
+        raise ValueError(f"{given}: give at least one of each, and {MAX_PICTURES} pictures at most")
+    side = checks.side(side, len(gains) * len(seeds))
     name = scene.names[checks.factor_index(factor, scene.names)]
     rows = [painter.reseed(scene, seed) for seed in seeds]
     pictures = [[painter.render(row.scale(factor, gain)) for gain in gains] for row in rows]

@@ -22,6 +22,7 @@ from ember_widgets.plots.canvas import (
     show_picture,
 )
 from ember_widgets.scene.grid import Patches
+from ember_widgets.scene.scene import checked_scene
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def plot_features(
         step: sampling step, 0..n_steps-1.
         site: one of ``painter.saes``; None = the steered one.
     """
+    checked_scene(scene)
     seen = painter.inspect(scene, step=step, site=site)
     given: Any = patch
     single = isinstance(given, tuple) and len(given) == 2 and all(np.ndim(i) == 0 for i in given)
@@ -84,6 +86,7 @@ def plot_feature_map(
 
     ``feature`` is an index into the SAE of the site; step and site as in `plot_features`.
     """
+    checked_scene(scene)
     seen = painter.inspect(scene, step=step, site=site)
     feature = checks.feature_index(feature, seen.n_features)
     ax = one(ax, (4.2, 3.6))
@@ -100,6 +103,7 @@ def plot_feature_count(
     painter: Inspects, scene: Scene, *, step: int = 0, site: str | None = None, ax: Any = None
 ) -> Any:
     """How many features are active in each patch; step and site as in `plot_features`."""
+    checked_scene(scene)
     counts = painter.inspect(scene, step=step, site=site).counts
     ax = one(ax, (4.2, 3.6))
     image = show_map(ax, counts, cmap=AMOUNT)

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ember_widgets.painter.robustness import Robustness
 from ember_widgets.plots.canvas import AMOUNT, FIRST, QUIET, bare, ramp, several, show_map, show_picture
+from ember_widgets.util.checks import shown
 
 if TYPE_CHECKING:
-    from ember_widgets.painter.robustness import Interval, Robustness
+    from ember_widgets.painter.robustness import Interval
 
 SIZE = 1.15
 """Inches of a small picture."""
@@ -29,6 +31,8 @@ def plot_robustness(result: Robustness, *, ax: Any = None) -> NDArray[Any]:
         map of counts, outlined where the edit was made in any seed; and the effects. There a dot is a seed,
         and a line is the 95 % interval.
     """
+    if not isinstance(result, Robustness):
+        raise TypeError(f"result={shown(result)} is not a Robustness; give painter.robustness(scene)")
     n = len(result.seeds)
     axes = _new_axes(n) if ax is None else several(ax, 1, 2 * n + 2, (1, 1))
     grid = result.scenes[0].grid

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.plots.canvas import FIRST, QUIET, SECOND, several
-from ember_widgets.util.checks import shown
+from ember_widgets.scene.scene import checked_scene
+from ember_widgets.util.checks import listed, shown
 
 if TYPE_CHECKING:
     from ember_widgets.painter.protocol import Inspects
@@ -32,9 +33,10 @@ def plot_sae_report(
         (4,) Axes: the share explained in each picture, L0 (active features per patch), how often each live
         feature is active, and how many are dead on these pictures.
     """
-    runs = [painter.inspect(scene, step=step, site=site, edited=False) for scene in scenes]
-    if not runs:
+    given = [checked_scene(scene) for scene in listed("scenes", scenes, hint="give scenes of this painter")]
+    if not given:
         raise ValueError(f"scenes={shown(scenes)} is empty; give at least one scene")
+    runs = [painter.inspect(scene, step=step, site=site, edited=False) for scene in given]
     axes = several(ax, 1, 4, (3.0, 2.8))
     energy, missed = sum(r.energy.sum() for r in runs), sum(r.missed.sum() for r in runs)
     counts = np.concatenate([run.counts.ravel() for run in runs])

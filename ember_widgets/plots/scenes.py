@@ -24,6 +24,7 @@ from ember_widgets.plots.canvas import (
     show_picture,
 )
 from ember_widgets.scene.difference import edited_patches, pixel_change
+from ember_widgets.scene.scene import checked_scene
 from ember_widgets.util import checks
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: An
     Returns:
         (1 + n_factors,) Axes, the picture's first.
     """
+    checked_scene(scene)
     labels = labels_of(painter)
     axes = several(ax, 1, 1 + scene.n_factors, (2.3, 3.0))
     show_picture(axes[0], painter.render(scene), scene.grid)
@@ -89,6 +91,8 @@ def plot_sweep(
     Returns:
         (len(gains),) Axes.
     """
+    checked_scene(scene)
+    gains = checks.listed("gains", gains, hint="give one number or more, such as (0, 1, 2)")
     name = scene.names[checks.factor_index(factor, scene.names)]
     if not gains:
         raise ValueError("gains is empty; give at least one, e.g. (0, 0.5, 1, 2)")
@@ -113,6 +117,8 @@ def plot_difference(painter: PainterProtocol, before: Scene, after: Scene, *, ax
         `before` is the unedited scene of `after` (`after.original()`), its title says how far the picture
         changed inside the edited patches, and how far beyond them and their rim of one patch.
     """
+    checked_scene(before, "before")
+    checked_scene(after, "after")
     axes = several(ax, 1, 3, (3.0, 3.0))
     pictures = [painter.render(scene).convert("RGB") for scene in (before, after)]
     for axis, picture, title in zip(axes, pictures, ("before", "after"), strict=False):
@@ -146,6 +152,7 @@ def plot_basis(scene: Scene, painter: object = None, *, top: int = 4, ax: Any = 
     Returns:
         The Axes; a row per feature, a column per factor. 1.0 = the feature's typical activation.
     """
+    checked_scene(scene)
     chosen = list(dict.fromkeys(f for k in range(scene.n_factors) for f in scene.weights(k, top)))
     ax = one(ax, (2.2 + 0.6 * max(2, scene.n_factors), 1.2 + 0.26 * max(3, len(chosen))))
     if not chosen:
@@ -183,6 +190,7 @@ def contact_sheet(
     Example:
         >>> contact_sheet([painter.icon(f) for f in (3, 7)], ["sky", "lion"])      # doctest: +SKIP
     """
+    pictures = checks.listed("pictures", pictures, hint="give PIL images")
     if not pictures:
         raise ValueError("pictures is empty; give at least one PIL image")
     if titles and len(titles) != len(pictures):

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -487,7 +486,8 @@ class Scene:
         Raises:
             TypeError, ValueError: an unknown factor, one that is missing, or one given twice.
         """
-        indices = [self._factor(factor) for factor in order]
+        given = checks.listed("order", order, hint="give every factor once, by index or name")
+        indices = [self._factor(factor) for factor in given]
         if sorted(indices) != list(range(self.n_factors)):
             raise ValueError(
                 f"order={checks.shown(indices)} is not every factor once; "
@@ -860,7 +860,7 @@ class Scene:
             OSError: the file cannot be written there.
             ValueError: a PNG without a picture, or a picture for a file that is not a PNG.
         """
-        path = Path(path)
+        path = checks.path("path", path)
         if (path.suffix.lower() == ".png") != (picture is not None):
             raise ValueError(
                 f"cannot save to {path}: a .png, and nothing else, holds a picture; "
@@ -870,6 +870,8 @@ class Scene:
 
     def to_bytes(self, picture: Picture | None = None) -> bytes:
         """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture."""
+        if picture is not None and not hasattr(picture, "save"):
+            raise TypeError(f"picture={checks.shown(picture)} is not a picture; give painter.render(scene)")
         text = scene_file.text(self.plain_fields())
         if picture is None:
             return text.encode()
@@ -908,7 +910,7 @@ class Scene:
             ValueError: the file is foreign, damaged or of a newer version; the message says what is wrong
                 with it.
         """
-        source = Path(path)
+        source = checks.path("path", path)
         try:
             return cls.from_bytes(scene_file.load(source))
         except (TypeError, ValueError) as error:
@@ -921,7 +923,9 @@ class Scene:
         Raises:
             ValueError: it is foreign, damaged or of a newer version.
         """
-        fields = scene_file.read(data)
+        if not isinstance(data, (bytes, bytearray)):
+            raise TypeError(f"data={checks.shown(data)} is not bytes; give what scene.to_bytes() gave")
+        fields = scene_file.read(bytes(data))
         n_base, n_factors = (len(np.atleast_1d(fields[name])) for name in ("base_basis", "basis"))
         # Version 0.1 left origins out also where the last of the analysed factors were removed.
         if n_base > n_factors:
@@ -1092,6 +1096,20 @@ class Scene:
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def checked_scene(value: object, name: str = "scene") -> Scene:
+    """``value`` if it is a scene.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, Scene):
+        raise TypeError(
+            f"{name}={checks.shown(value)} is not a Scene; make one with painter.analyze or painter.blank, "
+            "or load one with ember.Scene.load"
+        )
+    return value
 
 
 def _grid_of(strengths: object) -> tuple[int | str, int | str]:

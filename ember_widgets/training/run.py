@@ -207,13 +207,19 @@ def train_sae(
         >>> run = train_sae(patches, TrainConfig(n_patches=1_000_000, k=10))      # doctest: +SKIP
         >>> run.sae.save("my-sae")                                                # doctest: +SKIP
     """
+    if not isinstance(stream, Iterable):
+        raise TypeError(f"stream={checks.shown(stream)} is not a stream; give tensors (n, d_model)")
+    if not isinstance(config, TrainConfig):
+        raise TypeError(
+            f"config={checks.shown(config)} is not a configuration; give ember.TrainConfig(n_patches=...)"
+        )
     ranks = Ranks.now()
     full = site_names.full(checks.text("site", site))
     return train(
         {"sae": Part(full, config)},
         TensorBatches(stream, full, config.batch // ranks.world),
         target=target,
-        folder=None if folder is None else Path(folder),
+        folder=None if folder is None else checks.path("folder", folder),
         resume=resume,
         device=device,
         reporters=reporters,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from pathlib import Path
 from typing import Any, SupportsIndex, cast
 
 import numpy as np
@@ -25,6 +27,10 @@ MAX_TEXT = 10_000
 """Characters of a prompt, a style, a name or a label."""
 MAX_FACTORS = 4096
 MAX_SITES = 256
+MAX_SIDE = 8192
+"""Pixels of a picture's side."""
+MAX_PIXELS = 2**28
+"""Pixels of all pictures of a sheet together: 800 MB."""
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 _repr = reprlib.Repr()
@@ -92,6 +98,20 @@ def listed(name: str, value: object, *, hint: str) -> list[Any]:
         except TypeError:
             pass
     raise TypeError(f"{name}={shown(value)} is not a list; {hint}")
+
+
+def path(name: str, value: object) -> Path:
+    """``value`` as a path, of a file or folder."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}={shown(value)} is not a path; give a str or a pathlib.Path")
+    return Path(value)
+
+
+def side(value: object, n_pictures: int = 1) -> int:
+    """Width and height of each of several pictures, in pixels: no more than memory has room for."""
+    most = min(MAX_SIDE, math.isqrt(MAX_PIXELS // max(1, n_pictures)))
+    what = "the picture" if n_pictures == 1 else f"each of {n_pictures} pictures"
+    return integer("side", value, 1, most, hint=f"it is the width of {what}, in pixels")
 
 
 def number(name: str, value: object, *, hint: str) -> float:
@@ -364,7 +384,7 @@ def frozen_array(name: str, value: object, shape: tuple[int | str, ...]) -> Floa
         The array itself where it is already all that (scenes share what an edit did not touch), else a copy.
     """
     try:
-        array = np.asarray(value)
+        array = given = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} is ragged; give an array of shape {_form(shape)}") from None
     if array.dtype.kind not in "biuf":
@@ -379,6 +399,10 @@ def frozen_array(name: str, value: object, shape: tuple[int | str, ...]) -> Floa
         array.flags.writeable = False
     if not np.isfinite(array).all():
         spot = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        if np.isfinite(given[spot]):
+            raise ValueError(
+                f"{name} holds {given[spot]:g} at {spot}, too large for float32; give smaller numbers"
+            )
         raise ValueError(f"{name} holds {array[spot]} at {spot}; give finite numbers only")
     return array
 

@@ -25,9 +25,11 @@ def opened(path: Path) -> BinaryIO:
 
     Raises:
         OSError: It is not there, or cannot be read.
-        ValueError: It is a pipe or a device, which could be waited for without end.
+        ValueError: It is a folder; or a pipe or a device, which could be waited for without end.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give a file")
+    if path.exists() and not path.is_file():
         raise ValueError(f"{path} is not a regular file, but a pipe or a device; give a file")
     return path.open("rb")
 
@@ -37,7 +39,7 @@ def read(path: Path, limit: int) -> bytes:
 
     Raises:
         OSError: It is not there, or cannot be read.
-        ValueError: It has more bytes than the limit, or is a pipe or a device.
+        ValueError: It has more bytes than the limit, or is a folder, a pipe or a device.
     """
     with opened(path) as stream:
         data = stream.read(limit + 1)
