@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ember_widgets.serve.client.remote_painter import RemotePainter
     from ember_widgets.training.config import TrainConfig
     from ember_widgets.training.run import TrainingRun, train_sae
+    from ember_widgets.util.cancelled import Cancelled
     from ember_widgets.widgets.atlas.widget import FeatureAtlas
     from ember_widgets.widgets.inspect.widget import PatchInspector
     from ember_widgets.widgets.paint.parts import FactorSliders, Picture
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SAE",
+    "Cancelled",
     "Collection",
     "ConceptBank",
     "FactorSliders",
@@ -71,6 +73,7 @@ __all__ = [
 
 _HOME = {
     "SAE": "dictionary.sae",
+    "Cancelled": "util.cancelled",
     "FactorSliders": "widgets.paint.parts",
     "Collection": "features.collection",
     "ConceptBank": "features.concepts",

@@ -480,7 +480,7 @@ class Painter:
             ValueError: The scene belongs to another model, site or SAE.
             FloatingPointError: Values overflowed, even in float32; the message says what to change.
             MemoryError: The device ran out of memory; the painter still works.
-            Cancelled: `cancelled` returned True.
+            ember.Cancelled: `cancelled` returned True.
         """
         cancelled = stale if cancelled is None else cancelled
         return self._drawn(scene, preview=preview, cancelled=cancelled)
@@ -613,7 +613,7 @@ class Painter:
         Raises:
             TypeError, ValueError: Nothing is painted in the scene, invalid seeds or threshold, or a scene of
                 another model, site or SAE.
-            Cancelled: `cancelled` returned True.
+            ember.Cancelled: `cancelled` returned True.
 
         Example:
             >>> painter.robustness(scene.paint("castle", "centre"))              # doctest: +SKIP
