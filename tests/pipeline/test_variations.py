@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,5 +96,46 @@ def test_a_scene_of_another_sae_is_refused(painter: Painter, scene: Scene) -> No
     foreign = dataclasses.replace(scene, model={**scene.model, "sae": "other"})
     with pytest.raises(ValueError, match="this scene was made with SAE 'other'"):
         painter.refit(foreign, 3)
-    with pytest.raises(ValueError, match="this scene was made with SAE 'other'"):
-        painter.reseed(foreign, 1)
+    for seed in (1, foreign.seed):
+        with pytest.raises(ValueError, match="this scene was made with SAE 'other'"):
+            painter.reseed(foreign, seed)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda painter, scene: painter.previews(scene),
+        lambda painter, scene: painter.activations(scene),
+        lambda painter, scene: painter.reseed(scene, 1),
+        lambda painter, scene: painter.sweep(scene, 0),
+        lambda painter, scene: painter.refit(scene, 3),
+        lambda painter, scene: painter.render(scene),
+    ],
+)
+def test_no_scene_is_refused(painter: Painter, call: Callable[[Painter, object], object]) -> None:
+    with pytest.raises(TypeError, match="^scene=None is not a Scene; make one with painter.analyze"):
+        call(painter, None)
+
+
+def test_icons_are_drawn_of_a_list_and_a_result_is_compared_with_another(
+    painter: Painter, scene: Scene
+) -> None:
+    nothing: Any = None
+    with pytest.raises(TypeError, match="^features=5 is not a list; give feature indices"):
+        painter.draw_icons(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^before=None is not an Inspection; give painter.inspect\(scene\)"):
+        painter.inspect(scene).change(nothing)
+    with pytest.raises(ValueError, match="^n_factors names no site, but this painter steers down_blocks.2"):
+        painter.analyze("a sun", n_factors={})
+    with pytest.raises(ValueError, match="^1 gain × no seeds: give at least one of each, and 400 pictures"):
+        painter.sweep(scene, 0, [1.0], seeds=[])
+    with pytest.raises(ValueError, match=r"^side=900 is outside 1\.\.819; it is the width of each of 400"):
+        painter.sweep(scene, 0, [1.0] * 20, seeds=range(20), side=900)
+
+
+def test_float16_draws_the_same_picture(painter: Painter, scene: Scene) -> None:
+    half = Painter.embedded(dtype="float16")
+    difference = np.abs(
+        pixels(half.render(half.analyze(scene.prompt, seed=30))) - pixels(painter.render(scene))
+    )
+    assert difference.mean() < 1

@@ -120,6 +120,18 @@ class TestPictures:
         fifth = collection.marked(collection.top(3, 6)[4], 80)
         assert np.array_equal(np.asarray(sheet.crop((8, 96, 88, 176))), np.asarray(fifth))
 
+    def test_are_refused_of_no_hit_and_without_a_size(self, collection: Collection) -> None:
+        with pytest.raises(
+            TypeError, match=r"^hit=None is not a hit; take one from collection.top"
+        ):
+            collection.marked(None)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="^indices=5 is not a list; give the pictures' indices"):
+            collection.pictures(5)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"^side=0 is outside 1\.\.8192; it is the width of the picture"):
+            collection.marked(collection.top(3, 1)[0], 0)
+        with pytest.raises(ValueError, match=r"^side=80000 is outside 1\.\.6688; .* each of 6 pictures"):
+            collection.contact_sheet(3, 6, side=80_000)
+
     def test_may_be_left_out(self, tmp_path: Path) -> None:
         made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
         collect(made, RUNS[:1], lambda *run: (codes_of(*run), None), progress=False)

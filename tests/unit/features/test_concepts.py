@@ -238,6 +238,10 @@ class TestTheBank:
         marked = np.asarray(collection.marked(hit, 64))
         assert np.array_equal(sheet[8:72, 8:72], marked)
         assert np.unique(marked).size > 2  # the frame
+        with pytest.raises(ValueError, match=r"^side=80000 is outside 1\.\."):
+            bank.contact_sheet("lion", side=80_000)
+        with pytest.raises(TypeError, match="^path=None is not a path; give a str or a pathlib.Path$"):
+            bank.save(None)  # type: ignore[arg-type]
 
     def test_is_the_same_from_a_file(self, bank: ConceptBank, collection: Collection, tmp_path: Path) -> None:
         loaded = ConceptBank.load(bank.save(tmp_path / "bank.npz"))

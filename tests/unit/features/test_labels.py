@@ -315,6 +315,15 @@ class TestAutomaticLabels:
         assert labels.features(min_scores={"detection": 0.8}, category=["object", "texture"]) == [1, 2]
         labels.set(4, "my sky")
         assert labels.features(min_scores={"detection": 0.99}) == [4]
+        assert labels.features(category="") == [4]
+        with pytest.raises(
+            ValueError, match="no label has the score 'detecton'; there are: causal, detection$"
+        ):
+            labels.features(min_scores={"detection": 0.8, "detecton": 0.8})
+        with pytest.raises(ValueError, match="no label has the category 'part'; there are: object, texture$"):
+            labels.features(category=["object", "part"])
+        with pytest.raises(ValueError, match="^no label has the score 'causal'; there are: none$"):
+            Labels({1: "cat"}).features(min_scores={"causal": 0.8})
 
     def test_with_impossible_counts_lose_these(self, tmp_path: Path) -> None:
         file = tmp_path / "labels.json"
