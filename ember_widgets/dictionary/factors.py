@@ -144,6 +144,12 @@ def n_distinct(maps: NDArray[np.float32], *, alike: float = 0.9) -> int:
     return len(first)
 
 
+def unit_rows(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """The rows (n, m) at length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12))
+
+
 def _factorise(codes: NDArray[Any], n_factors: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """NMF: (n, m) -> (n, n_factors), (n_factors, m)."""
     # sklearn and scipy are loaded here and below because they take longer to import than all the rest.

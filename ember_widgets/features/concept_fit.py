@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ember_widgets.dictionary import non_negative
 from ember_widgets.dictionary.factor_names import free_factor_name, label_of
+from ember_widgets.dictionary.factors import unit_rows
 from ember_widgets.dictionary.threads import one_blas_thread
 from ember_widgets.features.hit import Hit
 from ember_widgets.scene.grid import Grid
@@ -165,7 +166,7 @@ def matched(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[np.intp]
     """
     from scipy.optimize import linear_sum_assignment
 
-    cosines = _unit(first) @ _unit(second).T
+    cosines = unit_rows(first) @ unit_rows(second).T
     partner, cosine = np.full(len(first), -1), np.zeros(len(first))
     rows, others = linear_sum_assignment(-cosines)
     partner[rows], cosine[rows] = others, cosines[rows, others]
@@ -176,13 +177,8 @@ def agreement(rows: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> 
     """How alike each concept is in two halves: the cosine between its partners there, 0 if it has none."""
     partners = [matched(rows, half)[0] for half in (first, second)]
     both = (partners[0] >= 0) & (partners[1] >= 0)
-    cosines = (_unit(first)[partners[0]] * _unit(second)[partners[1]]).sum(axis=1)
+    cosines = (unit_rows(first)[partners[0]] * unit_rows(second)[partners[1]]).sum(axis=1)
     return np.where(both, cosines, 0.0)
-
-
-def _unit(rows: NDArray[Any]) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12))
 
 
 def _sample(collection: Codes, columns: slice, size: int, seed: int, bar: Any) -> Sample:

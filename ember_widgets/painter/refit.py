@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.dictionary.factor_names import free_factor_name
-from ember_widgets.dictionary.factors import Factors
+from ember_widgets.dictionary.factors import Factors, unit_rows
 from ember_widgets.scene.palette import free_name, next_color
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.steps import said
@@ -157,7 +157,7 @@ def _codes(strengths: FloatArray, basis: FloatArray) -> NDArray[np.float32]:
 def _same_as(scene: Scene, kept: list[int], factors: Factors) -> dict[int, int]:
     """{new factor: the scene's factor that it resembles}, each of the scene's at most once."""
     old = [f for f, origin in enumerate(scene.origins or ()) if origin >= 0 and f not in kept]
-    alike = _unit(factors.basis) @ _unit(scene.basis[old]).T
+    alike = unit_rows(factors.basis) @ unit_rows(scene.basis[old]).T
     found: dict[int, int] = {}
     while alike.size and alike.max() >= ALIKE:
         new, which = divmod(int(alike.argmax()), len(old))
@@ -178,8 +178,3 @@ def _names_and_colors(
             colors[i] = next_color([*colors.values(), *after[1]])
     order = range(len(names))
     return (*(found[f] for f in order), *after[0]), (*(colors[f] for f in order), *after[1])
-
-
-def _unit(rows: FloatArray) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
-from typing import Any, SupportsIndex, cast
+from typing import Any, SupportsIndex, TypeVar, cast
 
 from torch import Tensor
 
@@ -40,6 +40,7 @@ PATCHES_PER_FEATURE = 10_000
 LEAST_STEPS = 1000
 
 Several = int | Sequence[int]
+T = TypeVar("T")
 
 
 class Turns:
@@ -102,7 +103,7 @@ def several(name: str, value: Several) -> list[int]:
     )
 
 
-def distinct(name: str, values: list[int]) -> list[int]:
+def distinct(name: str, values: list[T]) -> list[T]:
     """The values, if there are some and each is there once."""
     if not values or len(set(values)) < len(values):
         raise ValueError(f"{name}={checks.shown(values)}; give one or more, each once")
@@ -236,12 +237,8 @@ def train_on(
 
 def _sites(site: str | Sequence[str]) -> list[str]:
     """The module paths of one site or several."""
-    hint = "give one site, or several, each once"
-    given = [site] if isinstance(site, str) else checks.listed("site", site, hint=hint)
-    sites = [site_names.full(checks.text("site", one)) for one in given]
-    if len(set(sites)) < len(sites) or not sites:
-        raise ValueError(f"site={checks.shown(site)}; {hint}")
-    return sites
+    given = [site] if isinstance(site, str) else checks.listed("site", site, hint="give one site, or several")
+    return distinct("site", [site_names.full(checks.text("site", one)) for one in given])
 
 
 def _chosen_steps(steps: Sequence[int], n_steps: int) -> tuple[int, ...]:

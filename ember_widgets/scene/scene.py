@@ -25,7 +25,7 @@ from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
 from ember_widgets.scene.scene_edit import SceneEdit, check_same_picture
-from ember_widgets.scene.steps import Drawn, Layers, Steps, includes, said
+from ember_widgets.scene.steps import Drawn, Layers, Maps, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
 
@@ -561,7 +561,8 @@ class Scene:
         scene = self
         if steps is not None:
             scene, f = self._with_layer(f, checks.step_range("steps", steps, self.n_steps), mode == "add")
-        return scene._edited(patch_edits.paint(scene._layers(f), f, where, strength, shares, mode == "over"))
+        over = mode == "over"
+        return scene._edited(patch_edits.paint(scene._editable(f), f, where, strength, shares, over))
 
     def erase(self, patches: Patches, factor: int | str | None = None, *, heal: bool = False) -> Scene:
         """Take everything, or one factor, out of patches.
@@ -580,7 +581,7 @@ class Scene:
             TypeError, ValueError: an unknown factor, or patches outside the grid.
         """
         f, where = None if factor is None else self._factor(factor), self.grid.mask(patches)
-        return self._edited(patch_edits.erase(self._layers(f), f, where, heal))
+        return self._edited(patch_edits.erase(self._editable(f), f, where, heal))
 
     def scale(self, factor: int | str, gain: float, patches: Patches | None = None) -> Scene:
         """Multiply a factor's strength.
@@ -645,7 +646,7 @@ class Scene:
             raise TypeError("factor=None moves everything in some patches; say which with patches=")
         if d_row == d_col == 0:
             return self
-        return self._edited(patch_edits.move(self._layers(f), f, source, (d_row, d_col), heal))
+        return self._edited(patch_edits.move(self._editable(f), f, source, (d_row, d_col), heal))
 
     # Edits of when factors act
 
@@ -1040,7 +1041,7 @@ class Scene:
         ]
         return tuple(factor_edits.site(row, self.space) for row in rows)
 
-    def _layers(self, f: int | None) -> patch_edits.Layers:
+    def _editable(self, f: int | None) -> patch_edits.Editable:
         """What an edit of a factor (None = of all) works on."""
         sites, first = self._factor_sites, self.space.sites[0]
         steps = self.factor_steps or (None,) * self.n_factors
@@ -1052,7 +1053,7 @@ class Scene:
             np.bool_,
         )
         masks_remainder = f is None or (sites[f] == first and steps[f] is None)
-        return patch_edits.Layers(self.strengths, self.remainder, same_site, masks_remainder)
+        return patch_edits.Editable(self.strengths, self.remainder, same_site, masks_remainder)
 
     def _with_layer(self, f: int, steps: tuple[int, int], is_added: bool) -> tuple[Scene, int]:
         """The scene with a factor of the same weights that acts at some steps, and its index."""
@@ -1067,8 +1068,8 @@ class Scene:
         scene = self._append(self.basis[f], name, next_color(self.colors))
         return scene.replace(factor_steps=(*now, wanted)), self.n_factors
 
-    def _edited(self, layers: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Scene:
-        strengths, remainder = layers
+    def _edited(self, maps: Maps) -> Scene:
+        strengths, remainder = maps
         return self.replace(strengths=strengths, remainder=remainder)
 
     def _append(self, row: NDArray[Any], name: str, color: str, origin: int = -1) -> Scene:

@@ -455,5 +455,4 @@ def _sentences(edit: SceneEdit) -> list[str]:
 
 
 def _count(mask: Mask) -> str:
-    n = int(mask.sum())
-    return f"{n} patch{'' if n == 1 else 'es'}"
+    return plural(int(mask.sum()), "patch", "patches")

@@ -137,6 +137,6 @@ class TrainConfig:
 
 def _positive(name: str, value: object, *, zero: bool) -> float:
     number = checks.number(name, value, hint="give a number above 0")
-    if not (number >= 0 if zero else number > 0) or math.isinf(number):
+    if not (number >= 0 if zero else number > 0):
         raise ValueError(f"{name}={checks.shown(value)} must be {'at least' if zero else 'above'} 0")
     return number

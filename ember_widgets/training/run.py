@@ -31,6 +31,7 @@ from ember_widgets.training.ranks import Ranks
 from ember_widgets.training.stream import Batches, TensorBatches
 from ember_widgets.training.trainer import StepLoss, Trainer
 from ember_widgets.util import checks
+from ember_widgets.util.words import first_line
 
 ROWS = 200
 """About so many rows a history has."""
@@ -474,7 +475,7 @@ def memory_explained(device: str | torch.device) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as fault:
-        text = (str(fault).strip().splitlines() or ["out of memory"])[0][:160]
+        text = first_line(fault, "out of memory")
         is_known = isinstance(fault, (torch.OutOfMemoryError, MemoryError))
         if not is_known and "can't allocate memory" not in text and "not enough memory" not in text:
             raise

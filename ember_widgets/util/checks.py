@@ -42,9 +42,9 @@ def shown(value: object) -> str:
     return _repr.repr(value).replace("\n", " ")
 
 
-def plural(count: int, noun: str) -> str:
-    """The count in words: 1 factor, 5 factors, no factors."""
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """The count in words: 1 factor, 5 factors, no factors; ``nouns`` is the plural if it is not noun + s."""
+    return f"{count or 'no'} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def text(name: str, value: object) -> str:

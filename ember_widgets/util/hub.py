@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ember_widgets.util.words import first_line
+
 log = logging.getLogger("ember_widgets")
 
 DOWNLOAD = "ember-widgets download"
@@ -252,20 +254,18 @@ def _one_error(repo: str, revision: str | None) -> Iterator[None]:
     except errors.EntryNotFoundError as error:
         if isinstance(error, errors.LocalEntryNotFoundError):
             raise _cut(repo, error) from None
-        raise FileNotFoundError(
-            f"{repo}{_at(revision)} lacks a file it lists: {_first_line(error)}"
-        ) from None
+        raise FileNotFoundError(f"{repo}{_at(revision)} lacks a file it lists: {first_line(error)}") from None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         if status in (401, 403):
             raise _forbidden(repo) from None
         raise ConnectionError(f"the hub answered {status} for {repo}; try again later") from None
     except (errors.HFValidationError, errors.OfflineModeIsEnabled) as error:
-        raise ValueError(f"{repo}: {_first_line(error)}") from None
+        raise ValueError(f"{repo}: {first_line(error)}") from None
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:
-        text = _first_line(error)
+        text = first_line(error)
         if isinstance(error, OSError) and ("No space" in text or getattr(error, "errno", None) == 28):
             raise OSError(f"the disk is full while fetching {repo}; give cache_dir= with more room") from None
         if _is_transport(error):
@@ -293,7 +293,7 @@ def _of_upload(repo: str, error: Exception) -> Exception | None:
 
     if isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", None)
-        said = getattr(error, "server_message", None) or _first_line(error)
+        said = getattr(error, "server_message", None) or first_line(error)
         if status in (401, 403, 404):  # the hub does not tell the uninvited what there is
             return PermissionError(
                 f"the hub does not let this token write to {repo} ({status}); give token= with permission to "
@@ -303,10 +303,10 @@ def _of_upload(repo: str, error: Exception) -> Exception | None:
             return ValueError(f"the hub refuses the upload to {repo}: {said[:200]}")
         return ConnectionError(f"the hub answered {status} for {repo}; try again later")
     if isinstance(error, errors.HFValidationError):
-        return ValueError(f"{repo}: {_first_line(error)}")
+        return ValueError(f"{repo}: {first_line(error)}")
     if _is_transport(error):
         return ConnectionError(
-            f"the connection to the hub broke while uploading to {repo} ({_first_line(error)}); run it "
+            f"the connection to the hub broke while uploading to {repo} ({first_line(error)}); run it "
             "again: the repository has not changed, and files that arrived are not sent twice"
         )
     return None
@@ -320,7 +320,7 @@ def _is_transport(error: Exception) -> bool:
 
 def _cut(repo: str, error: Exception) -> ConnectionError:
     return ConnectionError(
-        f"the connection to the hub broke while asking for {repo} ({_first_line(error)}); "
+        f"the connection to the hub broke while asking for {repo} ({first_line(error)}); "
         "run it again: every file that has arrived is kept; or give local_files_only=True to use the cache"
     )
 
@@ -334,7 +334,3 @@ def _forbidden(repo: str) -> PermissionError:
 
 def _at(revision: str | None) -> str:
     return f" at revision {revision!r}" if revision else ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -1,4 +1,4 @@
-"""Times and sizes in words."""
+"""Times, sizes and errors in words."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def volume(n_bytes: float) -> str:
         if n_bytes >= one:
             return f"{n_bytes / one:.1f} {unit}" if n_bytes < 10 * one else f"{n_bytes / one:.0f} {unit}"
     return f"{math.ceil(n_bytes / 1e3)} kB" if n_bytes >= 1e3 else f"{n_bytes:.0f} B"
+
+
+def first_line(error: BaseException, otherwise: str = "") -> str:
+    """The first line of an error's message, shortened; ``otherwise``, or the error's type, if it has none."""
+    return (str(error).strip().splitlines() or [otherwise or type(error).__name__])[0][:160]

@@ -51,7 +51,7 @@ def fails(
         (("--buffer", "100"), "buffer=100 is outside 128.."),
         (("--steps", "1"), "steps=1 is outside 0..0"),
         (("--guidance", "99"), "guidance=99.0 is outside 0..50"),
-        (("--site", "up.0.1", "--site", "up.0.1"), "give one site, or several, each once"),
+        (("--site", "up.0.1", "--site", "up.0.1"), "; give one or more, each once"),
     ],
 )
 def test_wrong_settings_are_one_line(

@@ -150,7 +150,9 @@ def test_no_bytes_and_no_picture(data: Any, tmp_path: Path) -> None:
 
 
 def test_what_becomes_infinite_was_too_large() -> None:
-    with pytest.raises(ValueError, match=r"^strengths holds \S*e\+\d+ at .*, too large for float32; give smaller"):
+    with pytest.raises(
+        ValueError, match=r"^strengths holds \S*e\+\d+ at .*, too large for float32; give smaller"
+    ):
         make_scene().scale(0, 3e38).scale(0, 3e38)
 
 

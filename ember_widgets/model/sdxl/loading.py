@@ -19,6 +19,7 @@ from ember_widgets.model.sdxl import layout, weights_check
 from ember_widgets.model.sdxl.staged_unet import latent_side
 from ember_widgets.util import quiet
 from ember_widgets.util.hub import DOWNLOAD, Hub, Listing, repo_in
+from ember_widgets.util.words import first_line
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 LIBRARIES = ("diffusers", "transformers")
@@ -300,7 +301,7 @@ def _single_file(
             pipeline = StableDiffusionXLPipeline.from_single_file(str(path), **options, **parts)
         except (KeyError, SingleFileComponentError) as error:
             raise ValueError(
-                f"{path} lacks weights of an SDXL model ({_line(error)}); {_again(str(path))}"
+                f"{path} lacks weights of an SDXL model ({first_line(error)}); {_again(str(path))}"
             ) from None
     encoders = {part: getattr(pipeline, part) for part in ("text_encoder", "text_encoder_2")}
     weights_check.check_single(path, encoders, dtype)
@@ -338,21 +339,18 @@ def _damage(source: str, part: str = "") -> Iterator[None]:
         if not any(words in str(error) for words in _WRONG_SHAPE):
             raise
         raise ValueError(
-            f"{where}: the weights have other shapes than the configuration states ({_line(error)}); {again}"
+            f"{where}: the weights have other shapes than the configuration states ({first_line(error)}); "
+            f"{again}"
         ) from None
     except OSError as error:
         if any(word in str(error).lower() for word in _UNREADABLE):
-            raise ValueError(f"{where}: a weights file is damaged ({_line(error)}); {again}") from None
+            raise ValueError(f"{where}: a weights file is damaged ({first_line(error)}); {again}") from None
         raise
 
 
 # What libraries say of files that are wrong.
 _WRONG_SHAPE = ("expected shape", "size mismatch", "ignore_mismatched_sizes")
 _UNREADABLE = ("deserializ", "corrupt", "incomplete", "unable to load weights")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def _again(source: str) -> str:
@@ -376,7 +374,7 @@ def memory(device: torch.device, doing: str, *caches: Any) -> Iterator[None]:
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-        text = (str(error).strip().splitlines() or ["out of memory"])[0][:160]
+        text = first_line(error, "out of memory")
         # Its frames would keep every tensor in them alive for as long as anyone holds the error.
         traceback.clear_frames(error.__traceback__)
     for cache in caches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ember_widgets.util.words import duration, volume
+from ember_widgets.util.words import duration, first_line, volume
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,10 @@ def test_times(seconds: float, text: str) -> None:
 )
 def test_sizes(n: float, text: str) -> None:
     assert volume(n) == text
+
+
+def test_the_first_line_of_an_error() -> None:
+    assert first_line(ValueError("\n one \ntwo")) == "one"
+    assert first_line(ValueError(300 * "x")) == 160 * "x"
+    assert first_line(ValueError()) == "ValueError"
+    assert first_line(RuntimeError(" "), "out of memory") == "out of memory"
