@@ -121,9 +121,7 @@ class TestPictures:
         assert np.array_equal(np.asarray(sheet.crop((8, 96, 88, 176))), np.asarray(fifth))
 
     def test_are_refused_of_no_hit_and_without_a_size(self, collection: Collection) -> None:
-        with pytest.raises(
-            TypeError, match=r"^hit=None is not a hit; take one from collection.top"
-        ):
+        with pytest.raises(TypeError, match=r"^hit=None is not a hit; take one from collection.top"):
             collection.marked(None)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="^indices=5 is not a list; give the pictures' indices"):
             collection.pictures(5)  # type: ignore[arg-type]

@@ -335,7 +335,7 @@ WRONG_FIELDS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         "strengths beyond float32",
         {"strengths": np.full((16, 16, 3), -1e39)},
         ValueError,
-        "strengths holds -inf at (0, 0, 0); give finite numbers only",
+        "strengths holds -1e+39 at (0, 0, 0), too large for float32; give smaller numbers",
     ),
     (
         "strengths complex",

@@ -26,7 +26,7 @@ def test_sizes(n: float, text: str) -> None:
 
 
 def test_the_first_line_of_an_error() -> None:
-    assert first_line(ValueError("\n one \ntwo")) == "one"
+    assert first_line(ValueError("\n one\ntwo")) == "one"
     assert first_line(ValueError(300 * "x")) == 160 * "x"
     assert first_line(ValueError()) == "ValueError"
     assert first_line(RuntimeError(" "), "out of memory") == "out of memory"
