@@ -184,6 +184,18 @@ def test_without_a_command_it_prints_its_help(capsys: pytest.CaptureFixture[str]
     assert "draw a saved scene with the embedded model" in printed.err
 
 
+def test_python_m_runs_it_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ember_widgets", "render", "no_such_file.json", "-o", "a.png"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("ember-widgets: cannot load no_such_file.json")
+
+
 def test_render_to_a_folder(fails: Fails, scene_path: Path) -> None:
     folder = scene_path.parent
 
