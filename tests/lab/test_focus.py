@@ -78,6 +78,7 @@ def test_a_sheet_opens_in_view_takes_the_focus_and_gives_it_back(
     assert in_view(button)
     view.page.keyboard.press("Enter")
     expect(dialog).to_be_focused()
+    expect(dialog).to_have_css("outline-style", "none")
     view.page.keyboard.press("Tab")
     expect(view.part(f"{sheet}-close")).to_be_focused()
     view.page.keyboard.press("Enter")

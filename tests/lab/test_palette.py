@@ -39,6 +39,26 @@ def test_a_name_that_is_taken_is_refused_in_place_and_does_not_stay(view: PaintV
     assert view.notebook.ask("widget.scene == before")
 
 
+def test_a_name_of_two_words_is_not_cut_off(view: PaintView) -> None:
+    view.notebook.tell("widget.scene = before.rename(0, 'lion with mouth open')")
+    name = view.part("factor-0").locator(".e-label")
+    expect(name).to_have_text("lion with mouth open")
+    assert name.evaluate("label => label.scrollWidth <= label.clientWidth")
+
+
+def test_the_focus_ring_of_every_slider_is_all_in_view(view: PaintView) -> None:
+    n_pixels = 4  # the ring and its distance
+    for factor in (0, 4):
+        room = view.part(f"strength-{factor}").evaluate(
+            """slider => {
+              const inner = slider.getBoundingClientRect();
+              const outer = slider.closest('.e-palette').getBoundingClientRect();
+              return Math.min(inner.top - outer.top, outer.bottom - inner.bottom);
+            }"""
+        )
+        assert room >= n_pixels, factor
+
+
 def test_text_of_a_name_is_shown_as_text(view: PaintView) -> None:
     view.notebook.tell("widget.scene = before.rename(0, '<img src=x onerror=alert(1)>')")
     expect(view.part("factor-0")).to_contain_text("<img src=x onerror=alert(1)>")
