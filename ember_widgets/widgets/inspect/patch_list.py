@@ -30,13 +30,17 @@ Icon = Callable[[int], "str | None"]
 """A feature's thumbnail as a data URL, where it was drawn."""
 
 HELP = """<ul>
-<li><b>Point</b> at a patch to see its features.</li>
-<li><b>Click</b> pins it; click again, or Esc, unpins it.</li>
-<li><b>Shift-click</b> a second patch to compare the two.</li>
+<li class='ember-for-mouse'><b>Point</b> at a patch to see its features.</li>
+<li class='ember-for-mouse'><b>Click</b> pins it; click again, or Esc, unpins it.</li>
+<li class='ember-for-mouse'><b>Shift-click</b> a second patch to compare the two.</li>
+<li class='ember-for-touch'><b>Tap</b> a patch to see its features; tap again to let it go.</li>
+<li class='ember-for-touch'><b>Compare</b>, below, and a second tap compare two patches.</li>
 <li><b>Drag</b> over patches to see their mean.</li>
-<li><b>Click a feature</b> to see where it is active.</li>
-<li>Arrow keys, Enter, and 1…9 and 0 do the same.</li>
+<li class='ember-for-mouse'><b>Click a feature</b> to see where it is active.</li>
+<li class='ember-for-touch'><b>Tap a feature</b> to see where it is active.</li>
+<li class='ember-for-mouse'>Arrow keys, Enter, and 1…9 and 0 do the same.</li>
 </ul>"""
+"""Shown until there is a patch; inspect.css hides the lines that are not for this device."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class PatchFeatures:
         facts: a line of figures.
         features: those listed, strongest first.
         first: their activations.
+        first_is: what these are of, where they are compared.
         second: their activations in what it is compared with; None = with nothing.
         second_is: what that is.
         more: how many are active and not listed.
@@ -59,6 +64,7 @@ class PatchFeatures:
     facts: str
     features: tuple[int, ...]
     first: tuple[float, ...]
+    first_is: str
     second: tuple[float, ...] | None
     second_is: str
     more: int
@@ -84,12 +90,14 @@ def features_of(
             f"{len(rows)} patches",
             f"mean of rows {rows[0]}–{rows[-1]}, columns {cols[0]}–{cols[-1]}",
         )
-    first, second, second_is = now.mean(patches), None, ""
+    first, first_is, second, second_is = now.mean(patches), "", None, ""
     if compared is not None:
+        first_is = title[0].lower() + title[1:]
         second, second_is = now.mean([compared]), f"patch ({compared[0]}, {compared[1]})"
         title = f"{title} against ({compared[0]}, {compared[1]})"
         note = f"similarity {now.similarity(patches)[compared]:.2f}"
     elif now is not before:
+        first_is = "edited"
         second, second_is = before.mean(patches), "unedited"
     size = first if second is None else np.maximum(first, second)
     active = np.flatnonzero(size)
@@ -101,6 +109,7 @@ def features_of(
         facts=figures,
         features=listed,
         first=tuple(float(first[feature]) for feature in listed),
+        first_is=first_is,
         second=None if second is None else tuple(float(second[feature]) for feature in listed),
         second_is=second_is,
         more=len(order) - len(listed),
@@ -151,23 +160,24 @@ def list_html(
     head = f"<div class='ember-head'><b>{escape(shown.title)}</b>{note}<div>{escape(shown.facts)}</div></div>"
     rows = []
     for i, feature in enumerate(shown.features):
-        first = shown.first[i]
-        bars = _bar(first / most, "ember-first")
+        bars = _bar(shown.first[i] / most, "ember-first")
+        values = _value(shown.first[i], unit[feature])
         if shown.second is not None:
             bars += _bar(shown.second[i] / most, "ember-second")
+            values += _value(shown.second[i], unit[feature])
         typical = f"<u style='left:{100 * min(1, unit[feature] / most):.1f}%'></u>"
-        times = escape(times_typical(first / unit[feature]))
         on = " ember-on" if feature == selected else ""
         rows.append(
             f"<div class='ember-row{on}'>{icon_html(feature, icon(feature), 26)}"
             f"<span class='ember-name'>{name_html(feature, names)}{_mark_html(entry(feature))}</span>"
             f"<span class='ember-bars'>{bars}{typical}</span>"
-            f"<span class='ember-value'>{amount(first)}<small>{times}</small></span></div>"
+            f"<span class='ember-values'>{values}</span></div>"
         )
     if not rows:
         rows.append("<div class='ember-none'>no feature is active here</div>")
     foot = [f"+ {shown.more} more"] if shown.more else []
     if shown.second is not None:
+        foot.append(f"<i class='ember-chip ember-first'></i>{escape(shown.first_is)}")
         foot.append(f"<i class='ember-chip ember-second'></i>{escape(shown.second_is)}")
     if shown.features:
         foot.append("<u></u> typical activation (1×)")
@@ -256,6 +266,11 @@ def amount(activation: float) -> str:
 def times_typical(times: float) -> str:
     """How many times the typical activation."""
     return "<0.1×" if 0 < times < 0.05 else f"{times:.1f}×"
+
+
+def _value(activation: float, unit: float) -> str:
+    times = escape(times_typical(activation / unit))
+    return f"<span class='ember-value'>{amount(activation)}<small>{times}</small></span>"
 
 
 def _bar(share: float, kind: str) -> str:

@@ -161,7 +161,16 @@ class TestPinning:
 
         assert (inspector.patch, inspector.compared) == ((3, 5), (8, 8))
         assert set(inspector.features) == set(np.flatnonzero(a + b))
-        assert f"Patch (3, 5) against (8, 8) similarity {cosine:.2f} " in read(inspector)
+        text = read(inspector)
+        assert f"Patch (3, 5) against (8, 8) similarity {cosine:.2f} " in text
+        unit = inspector.inspection.unit
+        for feature in inspector.features:
+            values = [
+                f"{codes[at][feature]:.2f} {codes[at][feature] / unit[feature]:.1f}×"
+                for at in ((3, 5), (8, 8))
+            ]
+            assert " ".join(values) in text
+        assert "patch (3, 5) patch (8, 8) typical activation" in text
         click(inspector, 1, 1)
         assert (inspector.patch, inspector.compared) == ((1, 1), None)
 
@@ -323,7 +332,7 @@ class TestPartners:
         inspector._parts.use.click()  # type: ignore[union-attr]
         assert brush.scene.names == (*scene.names, "lion")
         assert brush.scene.weights("lion") == {1: pytest.approx(1.0)}
-        assert "“lion” is in the palette" in read(inspector, "status")
+        assert "“lion” is your brush now" in read(inspector, "status")
         inspector._parts.use.click()  # type: ignore[union-attr]
         assert brush.scene.names[-1] == "lion 2"
         brush.undo()
@@ -385,7 +394,7 @@ class TestScenes:
         now = inspector.inspection.codes[5, 5]
 
         assert set(inspector.features) == set(np.flatnonzero(before + now))
-        assert "unedited" in read(inspector)
+        assert "edited unedited typical activation" in read(inspector)
         widths = re.findall(r"ember-second' style='width:([\d.]+)%", html(inspector, "list"))
         assert [float(w) > 0 for w in widths] == [before[f] > 0 for f in inspector.features]
         inspector.layer = "change"
