@@ -94,7 +94,10 @@ def test_the_view_follows_what_is_found_or_selected(open_notebook: OpenNotebook)
     assert notebook.ask("atlas._scatter.in_view(atlas.selected)") == notebook.ask("len(atlas.selected)")
 
     # Nothing is searched any more: the view that was moved for it goes back.
-    search.fill("")
+    search.fill("nothing of the kind")
+    expect(title).to_have_text("Nothing found", timeout=LIMIT_MS)
+    panel.get_by_role("button", name="Clear search").click()
+    expect(search).to_have_value("")
     expect(title).to_have_text(f"All {n_live} features", timeout=LIMIT_MS)
 
 
@@ -124,10 +127,10 @@ def test_the_view_stays_where_the_user_put_it_also_after_a_reload(open_notebook:
     at_rest(page)
     expect(title).to_have_text(seen)
     assert view_of(notebook) == pytest.approx(mine, abs=0.02)
-    show_all = panel.get_by_role("button", name="Show all", exact=True)
-    show_all.click()
+    whole_map = panel.get_by_role("button", name="Whole map", exact=True)
+    whole_map.click()
     expect(title).to_have_text(f"All {n_live} features", timeout=LIMIT_MS)
-    expect(show_all).to_be_focused()
+    expect(whole_map).to_be_focused()
 
 
 def test_it_fits_a_narrow_page_and_a_finger(browser: Browser, server: LabServer, screenshots: Path) -> None:

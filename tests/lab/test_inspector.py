@@ -89,7 +89,7 @@ def test_clicks_pin_compare_and_pick_a_feature(view: InspectorView) -> None:
     assert changes[on].mean() > changes[~on].mean()
 
     view.button("Use as brush")
-    expect(view.root.locator(".ember-said")).to_contain_text("is in the palette")
+    expect(view.root.locator(".ember-said")).to_contain_text("is your brush now")
     assert view.ask("list(brush.scene.weights(brush.scene.n_factors - 1))") == [feature]
     view.button("Close")
     expect(view.card).to_be_hidden()

@@ -81,7 +81,7 @@ def test_the_notebook_about_patches(page: Page, server: LabServer, screenshots: 
         assert view.ask("follower.scene == brush.scene")
         point_and_pick(view, 13, 4)
         view.button("Use as brush")
-        expect(view.root.locator(".ember-said")).to_contain_text("is in the palette")
+        expect(view.root.locator(".ember-said")).to_contain_text("is your brush now")
         page.screenshot(path=screenshots / "02-follower.png")
         assert view.ask("brush.scene.n_factors") == view.ask("shown.n_factors") + 1
 

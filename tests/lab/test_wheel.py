@@ -89,7 +89,7 @@ def test_the_map_zooms_with_ctrl_or_after_a_click_until_the_pointer_leaves(noteb
     page = notebook.page
     title = page.get_by_test_id("ember-atlas").get_by_test_id("title")
     point_at(notebook, "atlas = ", ".ember-map canvas")
-    page.get_by_test_id("show-all").click()
+    page.get_by_test_id("whole-map").click()
     point_at(notebook, "atlas = ", ".ember-map canvas")
     expect(title).to_contain_text("All", timeout=LIMIT_MS)
 
@@ -106,7 +106,7 @@ def test_the_map_zooms_with_ctrl_or_after_a_click_until_the_pointer_leaves(noteb
     assert scrolled_by(notebook, zoom_in) == 0
     page.keyboard.up("Control")
     expect(title).to_contain_text("in view", timeout=LIMIT_MS)
-    page.get_by_test_id("show-all").click()
+    page.get_by_test_id("whole-map").click()
     expect(title).to_contain_text("All", timeout=LIMIT_MS)
 
     point_at(notebook, "atlas = ", ".ember-map canvas")

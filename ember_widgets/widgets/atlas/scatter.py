@@ -23,6 +23,8 @@ BUTTONS = ["pan_zoom", "lasso", "lasso_type", "divider", "full_screen", "downloa
 OPACITY, FADED = 0.9, 0.55
 """Opacity of all points; and the factor for those that are not selected."""
 SELECTED = "#e4572e"
+DARK_TOOLTIP = (0.2, 0.2, 0.2, 1.0)
+"""Lighter than a dark theme, so that it stands out; in a light theme its shadow does that."""
 LARGER = 2.0
 """How many pixels larger selected points are."""
 MOVING_MS = 1200
@@ -87,6 +89,7 @@ class Scatter:
         )
         scatter.axes(False)
         scatter.legend(False)
+        scatter.reticle(False)
         # White until the browser has sent its background. Not transparent: faint points would vanish in it.
         scatter.background("#ffffff")
         scatter.color(by="shade", map=["#999999"] * (STEPS + 1), norm=(0.0, 1.0))
@@ -131,10 +134,11 @@ class Scatter:
 
         # Not by jscatter's background(): it sets the axes' and the legend's colours too, and these then show.
         background = to_rgba(color)
-        ink = (1, 1, 1, 1) if sum(background[:3]) < 1.5 else (0, 0, 0, 1)
+        is_dark = sum(background[:3]) < 1.5
         with self.widget.hold_sync():
             self.widget.background_color = list(background)
-            self.widget.tooltip_color = self.widget.reticle_color = list(ink)
+            # The box's own colour; jscatter writes in black or white on it.
+            self.widget.tooltip_color = list(DARK_TOOLTIP if is_dark else background)
 
     def only(self, mask: NDArray[np.bool_]) -> None:
         """Hide all points but these."""

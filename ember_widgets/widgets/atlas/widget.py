@@ -469,7 +469,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
                 self._open_card(feature)
             elif action == "brush":
                 name = self.brush(feature)
-                self._panel.notice = f"“{name}” is in the palette now: pick it there and paint."
+                self._panel.notice = f"“{name}” is your brush now: paint on the picture."
             elif action == "like":
                 self._panel.query = f"like {feature}"
             elif action == "show":

@@ -393,7 +393,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if not self._view_state.own_site:
             raise ValueError(f"this feature belongs to {self.site}, where the brush does not paint")
         name = self._brush.add_feature(self._now.space.index(self.selected_feature, self._now.site))
-        self._say(f"“{name}” is in the palette: pick it there and paint")
+        self._say(f"“{name}” is your brush now: paint on the picture")
 
     def _find_in_atlas(self) -> None:
         if self._atlas is not None and self.selected_feature is not None:

@@ -169,19 +169,18 @@ function Panel({ model, el }: { model: Model; el: HTMLElement }) {
       <div class="a-title">
         <strong data-testid="title">{get("title")}</strong>
         <div class="a-row">
-          {get("query") === "" && get("title").includes("selected") && (
+          {(get("query") !== "" || get("title").includes("selected")) && (
             <button type="button" class="a-chip" data-testid="clear" onClick={() => ask({ do: "clear" })}>
-              Clear
+              {get("query") === "" ? "Clear" : "Clear search"}
             </button>
           )}
-          <button
-            type="button"
-            class="a-chip"
-            data-testid="show-all"
-            title="Show the whole map"
-            onClick={() => ask({ do: "all" })}
-          >
-            Show all
+          {!get("tiles").length && filters.length > 0 && (
+            <button type="button" class="a-chip" data-testid="clear-filters" onClick={() => set("filters", [])}>
+              Clear filters
+            </button>
+          )}
+          <button type="button" class="a-chip" data-testid="whole-map" onClick={() => ask({ do: "all" })}>
+            Whole map
           </button>
         </div>
       </div>
@@ -376,7 +375,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
           }
           onClick={() => ask({ do: "brush", feature })}
         >
-          → brush
+          Use as brush
         </button>
         <button type="button" data-testid="like" onClick={() => ask({ do: "like", feature })}>
           Like this

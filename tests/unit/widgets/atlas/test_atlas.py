@@ -259,6 +259,14 @@ class TestColors:
         assert atlas._panel.legend != dark
         assert not atlas._scatter.widget.axes
         assert not atlas._scatter.widget.legend
+        assert not atlas._scatter.widget.reticle
+
+    @pytest.mark.parametrize(("ground", "is_dark"), [("#ffffff", False), ("#111111", True)])
+    def test_the_box_at_a_point_is_dark_only_in_a_dark_theme(
+        self, atlas: FeatureAtlas, ground: str, is_dark: bool
+    ) -> None:
+        atlas._panel.ground = ground
+        assert (max(atlas._scatter.widget.tooltip_color[:3]) < 0.5) == is_dark
 
 
 class TestLabels:
@@ -293,7 +301,8 @@ class TestBrush:
         atlas = FeatureAtlas(source, brush=widget, method="pca", cache=tmp_path)
         before = widget.scene
         tell(atlas, do="brush", feature=9)
-        assert "in the palette now" in atlas._panel.notice
+        name = widget.scene.names[-1]
+        assert atlas._panel.notice == f"“{name}” is your brush now: paint on the picture."
         assert widget.scene == before.add_factor({9: 1.0}, name=widget.scene.names[-1])
         assert atlas.brush(7) == widget.scene.names[-1]
         atlas.close()
