@@ -154,6 +154,9 @@ def test_on_a_phone_fingers_hit_every_control(phone: tuple[PaintView, str], scre
     hint = view.root.locator(".e-hint")
     expect(hint).to_contain_text("Drag to paint.")
     assert "Shift" not in hint.inner_text()  # there is no such key
+    from_top = ["undo", "tool-paint", "factor-0", "brush-size", "compare-now"]
+    tops = [view.part(part).evaluate("part => part.getBoundingClientRect().top") for part in from_top]
+    assert tops == sorted(tops)
     check_every_part(view, FINGER_PIXELS)
     shoot(view, screenshots / f"phone-{theme}.png")
 
