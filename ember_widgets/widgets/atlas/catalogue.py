@@ -303,6 +303,11 @@ class Catalogue:
         return self.labels.entry(feature) if feature in self.labels else None
 
     def _check(self, collection: Collection) -> None:
+        if not isinstance(collection, Collection):
+            raise TypeError(
+                f"collection={checks.shown(collection)} is not a Collection; make one with "
+                "painter.collect(prompts), or leave it out"
+            )
         theirs = collection.model.get("sae", "")
         if collection.n_features != self.n_features or self.sae != theirs:
             raise ValueError(

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw
 
+from ember_widgets.util import checks
 from ember_widgets.widgets.atlas.catalogue import Catalogue
 from ember_widgets.widgets.atlas.colors import STEPS, Coloring
 
 ICON = 34
 MARGIN = 24
+MIN_SIDE = 2 * MARGIN + ICON
+"""Room for one icon between the margins."""
+MAX_SIDE = 8192
+"""As of a painter's pictures: the largest take 200 MB."""
 
 
 def map_picture(
@@ -22,7 +27,12 @@ def map_picture(
     colors: Coloring,
     side: int,
 ) -> Image.Image:
-    """Draw it, ``side`` pixels wide and as high as the map needs."""
+    """Draw it, ``side`` pixels wide and as high as the map needs.
+
+    Raises:
+        TypeError, ValueError: ``side`` is not a whole number of pixels, ``MIN_SIDE`` to ``MAX_SIDE``.
+    """
+    side = checks.integer("side", side, MIN_SIDE, MAX_SIDE, hint="it is the width of the picture, in pixels")
     visible = np.flatnonzero(shown)
     low, high = (
         (positions[visible].min(0), positions[visible].max(0)) if len(visible) else (np.zeros(2), np.ones(2))

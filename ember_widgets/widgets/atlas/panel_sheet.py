@@ -114,9 +114,12 @@ class Sheet:
             part = "in view"
         self._panel.title = title if n_seen == n else f"{n_seen:,} of {n:,} {part}"
 
-    def open_card(self, feature: int) -> None:
-        """Open a feature's card."""
+    def open_card(self, feature: int | None) -> None:
+        """Open a feature's card; None closes the one that is open."""
         self._feature = feature
+        if feature is None:
+            self._panel.details = None
+            return
         self.want_icons([feature])
         with self._panel.hold_sync():
             self._panel.details = {**self._all.details(feature), **self._pictures(feature)}

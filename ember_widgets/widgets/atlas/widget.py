@@ -68,11 +68,15 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         >>> atlas.observe(print, "selected")                    # doctest: +SKIP
     """
 
-    selected = traitlets.Tuple(help="Numbers of the selected features.")
-    feature = traitlets.Int(None, allow_none=True, help="The feature whose card is open.")
+    selected = traitlets.Tuple(help="Numbers of the selected features; set it as ``select`` does.")
+    feature = traitlets.Int(
+        None, allow_none=True, help="The feature whose card is open; set it to open another (None = none)."
+    )
 
     # True until it is constructed: ipywidgets closes a widget that it could not construct.
     _closed = True
+    # While the atlas itself sets ``selected``: what belongs to it is shown then, or will be.
+    _is_choosing = False
 
     def __init__(
         self,
@@ -175,15 +179,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             TypeError, ValueError: no such feature.
         """
         self._check_open()
-        chosen = numbers(features, self._all.n_features)
-        hidden = [feature for feature in chosen if not self._passing[feature]]
-        with self._lock:
-            if hidden:  # features asked for by number must be visible
-                self._panel.filters = []
-            self._forget_query()
-            self._choose(chosen)
-            if chosen:
-                self._open_card(chosen[0])
+        self._select(numbers(features, self._all.n_features))
 
     def brush(self, feature: int) -> str:
         """Send a feature to the linked PaintWidget as a factor of its own; returns the factor's name.
@@ -250,7 +246,14 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         return self._places.wait(timeout)
 
     def picture(self, side: int = 900) -> Image.Image:
-        """The map as a picture, with the icons of labelled features; what a saved notebook shows."""
+        """The map as a picture, with the icons of labelled features; what a saved notebook shows.
+
+        Args:
+            side: width in pixels, 82..8192.
+
+        Raises:
+            TypeError, ValueError: it is something else.
+        """
         self._check_open()
         return map_picture(self._all, self.map.positions, self._passing, self._coloring(dark=False), side)
 
@@ -368,17 +371,60 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _passing(self) -> Any:
         return self._all.passing(self._panel.filters)
 
+    def _select(self, features: tuple[int, ...]) -> None:
+        with self._lock:
+            if not self._passing[list(features)].all():  # features asked for by number must be visible
+                self._panel.filters = []
+            self._forget_query()
+            self._choose(features)
+            if features:
+                self._open_card(features[0])
+
     def _choose(self, features: tuple[int, ...]) -> None:
-        self.selected = features
-        self._scatter.select(features)
-        self._show()
+        with self._lock:
+            self._note_selected(features)
+            self._scatter.select(self.selected)
+            self._show()
+
+    def _note_selected(self, features: tuple[int, ...]) -> None:
+        self._is_choosing = True
+        try:
+            self.selected = features
+        finally:
+            self._is_choosing = False
 
     def _show(self) -> None:
         self._sheet.show(self.selected, self._passing)
 
     def _open_card(self, feature: int) -> None:
-        self.feature = feature
-        self._sheet.open_card(feature)
+        if feature == self.feature:
+            self._sheet.open_card(feature)  # again: its label may have changed
+        else:
+            self.feature = feature
+
+    # Traits, set in the browser or from Python
+
+    @traitlets.validate("selected")
+    def _known_features(self, proposal: Any) -> tuple[int, ...]:
+        self._check_open()
+        return numbers(proposal.value, self._all.n_features)
+
+    @traitlets.validate("feature")
+    def _known_feature(self, proposal: Any) -> int | None:
+        self._check_open()
+        value = proposal.value
+        return None if value is None else checks.feature_index(value, self._all.n_features)
+
+    @traitlets.observe("selected")
+    def _selected_changed(self, change: Any) -> None:
+        with self._lock:
+            if not self._is_choosing:
+                self._select(change.new)
+
+    @traitlets.observe("feature")
+    def _feature_changed(self, change: Any) -> None:
+        with self._lock:
+            self._sheet.open_card(change.new)
 
     def _icons_made(self, features: list[int]) -> None:
         for feature in features:
@@ -394,7 +440,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _selected_in_browser(self, features: tuple[int, ...]) -> None:
         with self._reporting(), self._lock:
             self._forget_query()
-            self.selected = tuple(self._all.labelled_first(features))
+            self._note_selected(tuple(self._all.labelled_first(features)))
             self._show()
             if len(features) == 1:
                 self._open_card(features[0])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import traitlets
 from ipywidgets.widgets.widget import _instances
 
 from ember_widgets import FeatureAtlas, PaintWidget
@@ -181,6 +182,47 @@ class TestSelection:
         assert tiles(atlas) == [3]
         assert atlas._panel.tiles[0]["dead"]
         assert ("active in", "no patch: dead") in atlas._panel.details["facts"]
+
+    def test_by_the_trait_is_as_by_the_method(self, atlas: FeatureAtlas) -> None:
+        atlas.select([5])
+        atlas._panel.query = "cat"
+        atlas.selected = (8, 20)
+        assert (atlas.selected, atlas._panel.query) == ((8, 20), "")
+        assert (tiles(atlas), marked(atlas)) == ([8, 20], [8, 20])
+        assert (atlas.feature, atlas._panel.details["feature"]) == (8, 8)
+        atlas.selected = (3,)  # a dead one, which a filter hides
+        assert (atlas._panel.filters, tiles(atlas), marked(atlas)) == ([], [3], [3])
+        atlas.selected = ()
+        assert (marked(atlas), len(tiles(atlas))) == ([], N)
+
+    def test_of_an_observer_is_shown_too(self, atlas: FeatureAtlas) -> None:
+        atlas.observe(lambda change: setattr(atlas, "selected", (9,)), "selected")
+        atlas.select([7, 20])
+        assert (atlas.selected, tiles(atlas), marked(atlas)) == ((9,), [9], [9])
+
+    def test_can_be_linked(self, source: Painter, atlas: FeatureAtlas, tmp_path: Path) -> None:
+        other = FeatureAtlas(source, method="pca", cache=tmp_path)
+        traitlets.link((atlas, "selected"), (other, "selected"))
+        atlas._scatter.widget.selection = np.array([40, 9], np.uint32)
+        assert (other.selected, marked(other)) == ((9, 40), [9, 40])
+        other.select([8])
+        assert (atlas.selected, marked(atlas), tiles(atlas)) == ((8,), [8], [8])
+        other.close()
+
+    def test_of_a_card_by_the_trait_opens_and_closes_it(self, atlas: FeatureAtlas) -> None:
+        atlas.feature = 20
+        assert (atlas._panel.details["label"], atlas.selected) == ("<b>dog</b>", ())
+        atlas.feature = None
+        assert atlas._panel.details is None
+        with pytest.raises(ValueError, match=r"is outside 0\.\.59; the SAE has 60 features"):
+            atlas.feature = N
+        assert atlas.feature is None
+
+    def test_by_the_trait_of_features_that_there_are_not_is_refused(self, atlas: FeatureAtlas) -> None:
+        atlas.selected = (5,)
+        with pytest.raises(ValueError, match=r"is outside 0\.\.59; the SAE has 60 features"):
+            atlas.selected = (99,)
+        assert (atlas.selected, tiles(atlas)) == ((5,), [5])
 
     @pytest.mark.parametrize("features", [[60], [-1]])
     def test_of_features_that_there_are_not_is_refused(
@@ -450,6 +492,18 @@ class TestRefusals:
         with pytest.raises(ValueError, match="was made with SAE 'other', but this atlas shows 'abab"):
             FeatureAtlas(source, other)
 
+    def test_of_what_is_no_collection(self, source: Painter) -> None:
+        with pytest.raises(TypeError, match=r"collection=5 is not a Collection; make one with painter\.coll"):
+            FeatureAtlas(source, 5)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(("side", "error"), [(0, ValueError), (100_000, ValueError), (9.5, TypeError)])
+    def test_of_pictures_too_small_or_too_large(
+        self, atlas: FeatureAtlas, side: Any, error: type[Exception]
+    ) -> None:
+        with pytest.raises(error, match=r"side=.* 82\.\.8192"):
+            atlas.picture(side)
+        assert atlas.picture(82).width == 82
+
     def test_of_messages_that_make_no_sense(self, atlas: FeatureAtlas) -> None:
         nonsense: list[tuple[Any, str]] = [
             ({}, "feature=None is not a whole number"),
@@ -557,6 +611,8 @@ def test_a_closed_atlas_that_is_kept_lets_go_of_its_painter_and_says_so(tmp_path
         lambda: atlas.link(None),
         lambda: atlas.label([7]),
         lambda: atlas.picture(),
+        lambda: setattr(atlas, "selected", (8,)),
+        lambda: setattr(atlas, "feature", 8),
     ):
         with pytest.raises(RuntimeError, match="this atlas is closed; make a new one: FeatureAtlas"):
             act()
