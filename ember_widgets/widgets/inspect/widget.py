@@ -21,7 +21,14 @@ from ember_widgets.widgets.inspect.gestures import Gestures
 from ember_widgets.widgets.inspect.layers import LAYERS
 from ember_widgets.widgets.inspect.layout import Parts
 from ember_widgets.widgets.inspect.view import View, ViewState
-from ember_widgets.widgets.paint.requests import as_exception, check_scene, rendered, sentence
+from ember_widgets.widgets.paint.requests import (
+    as_exception,
+    check_keywords,
+    check_no_class,
+    check_scene,
+    rendered,
+    sentence,
+)
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
@@ -44,9 +51,10 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         scene: the scene to inspect; None = the brush's, followed as it is painted.
         brush: a PaintWidget to whose palette features can be added.
         atlas: anything with ``select([feature])``, such as a FeatureAtlas of the same SAE.
+        layout: an ipywidgets layout.
 
     Attributes:
-        scene: the scene. Like all that follow, it may be set, observed and linked.
+        scene: the scene. Like all that follow but ``last_error``, it may be set, observed and linked.
         step: the sampling step inspected, 0..n_steps-1.
         site: the site inspected, one of ``painter.saes``.
         patch: (row, col) that is pinned, or None.
@@ -56,7 +64,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         selected_feature: the feature whose card is shown, or None.
         layer: what lies over the picture: "picture" (nothing), "count", "strongest", "factors",
             "unexplained", "unexplained_by_factors", "similarity", "change" or "feature".
-        last_error: what went wrong last, or None.
+        last_error: what went wrong last, or None; it may be observed, and not set.
 
     Raises:
         TypeError: the painter cannot inspect, there is no scene, or brush or atlas is something else.
@@ -67,7 +75,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         >>> inspector.observe(print, "selected_feature")                        # doctest: +SKIP
     """
 
-    scene = traitlets.Instance(Scene, allow_none=True)
+    scene = traitlets.Instance(Scene)
     step = traitlets.Int(0)
     site = traitlets.Unicode(None, allow_none=True)
     patch: Any = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True)
@@ -76,6 +84,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     region: Any = traitlets.Tuple(*[traitlets.Int()] * 4, default_value=None, allow_none=True)
     selected_feature: Any = traitlets.Int(None, allow_none=True)
     layer = traitlets.Enum(tuple(LAYERS), "picture")
+    last_error: Any = traitlets.Instance(Exception, allow_none=True, read_only=True)
 
     # None until the constructor has finished: ipywidgets closes a widget that it could not construct.
     _parts: Parts | None = None
@@ -91,13 +100,14 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         *,
         brush: PaintWidget | None = None,
         atlas: Any = None,
+        **kwargs: Any,
     ) -> None:
+        check_keywords(kwargs, ("layout",), "PatchInspector")
         inspects = _checked(painter, brush, atlas)
         if scene is None and brush is None:
             raise TypeError("there is no scene to inspect; give scene=, or brush= to follow what is painted")
         if scene is not None:
             check_scene(scene)
-        self.last_error: Exception | None = None
         self._painter: Any = inspects
         self._brush, self._atlas = brush, atlas
         self._lock = threading.RLock()
@@ -108,7 +118,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self._icons = FeatureIcons(
             painter, wanted=self._is_shown, drawn=self._safely(self._icon_drawn), on_error=self._report
         )
-        super().__init__()
+        self._own_layout = kwargs.get("layout") is None
+        super().__init__(**kwargs)
         self.scene = brush.scene if scene is None and brush is not None else scene
         self._parts = self._built()
         self._view = View(self._parts, self._icons.get)
@@ -140,7 +151,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
             super().close()
             self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
-            self.layout.close()
+            if self._own_layout:
+                self.layout.close()
 
     def __repr__(self) -> str:
         where = f"region={self.region}" if self.region else f"patch={self.patch}"
@@ -203,11 +215,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         """The run that is shown and the unedited one, inspected again if they were released."""
         with self._lock:
             if self._shown is None:
+                self._check_open()
                 scene = self.scene
-                if self._painter is None or scene is None:
-                    raise RuntimeError(
-                        "this inspector is closed; make a new one: PatchInspector(painter, scene)"
-                    )
                 kinds = {scene != scene.original(), False}
                 runs = {
                     kind: self._painter.inspect(scene, step=self.step, site=self.site, edited=kind)
@@ -215,6 +224,10 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
                 }
                 self._shown = runs[max(kinds)], runs[False]
             return self._shown
+
+    def _check_open(self) -> None:
+        if self._painter is None:
+            raise RuntimeError("this inspector is closed; make a new one: PatchInspector(painter, scene)")
 
     def _release_runs(self) -> bool:
         """Release what can be computed again: nobody sees the widget."""
@@ -227,15 +240,14 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     @traitlets.validate("scene", "step", "site")
     def _look(self, proposal: Any) -> Any:
         """Inspect before the trait changes: if the painter refuses, everything stays as it was."""
+        self._check_open()
         name, value = proposal.trait.name, proposal.value
-        scene, runs = self.scene, self._runs
         wanted = {"step": self.step, "site": self.site, name: value}
         if name == "scene":
-            check_scene(value)
             scene, runs = value, {}
             wanted["step"] = min(self.step, scene.n_steps - 1)
-        if scene is None:
-            return value
+        else:
+            scene, runs = self.scene, self._runs
         edited = scene != scene.original()
         for kind in {edited, False}:
             key = wanted["step"], wanted["site"], kind
@@ -254,7 +266,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     @traitlets.observe("scene", "step", "site")
     def _adopt(self, _: Any = None) -> None:
         parts, scene = self._parts, self.scene
-        if parts is None or scene is None:
+        if parts is None:
             return
         with self._lock:
             if self.step != self._now.step or self.site != self._now.site:
@@ -403,7 +415,6 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
 
     @property
     def _view_state(self) -> ViewState:
-        assert self.scene is not None  # or nothing was built
         return ViewState(
             scene=self.scene,
             picture=self._picture.image,
@@ -461,8 +472,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         return handler
 
     def _report(self, fault: BaseException) -> None:
-        self.last_error = as_exception(fault)
         self._say(sentence(fault), wrong=True)
+        self.set_trait("last_error", as_exception(fault))
 
 
 def _holds(grid: Grid, row: int, col: int) -> bool:
@@ -483,6 +494,7 @@ def _checked(painter: object, brush: object, atlas: object) -> Inspects:
             f"painter={shown(painter)} has no inspect(), or no saes; PatchInspector needs both: "
             "give a Painter, e.g. ember.Painter.embedded()"
         )
+    check_no_class(painter)
     if brush is not None and not isinstance(brush, PaintWidget):
         raise TypeError(f"brush={shown(brush)} is not a PaintWidget; give one to paint with, or leave it out")
     if atlas is not None and not callable(getattr(atlas, "select", None)):

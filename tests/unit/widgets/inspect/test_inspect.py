@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import traitlets
+from ipywidgets import Layout
 from ipywidgets.widgets.widget import _instances
 
 from ember_widgets import PaintWidget, PatchInspector, Scene
@@ -495,6 +496,37 @@ def test_closing_ends_its_parts_and_lets_go_of_the_painter(painter: StillPainter
     assert parts.find.comm is None
     assert inspector._painter is None
     inspector.close()  # again
+    for name, value in (("scene", scene), ("step", 1), ("site", BEHIND)):
+        with pytest.raises(RuntimeError, match="this inspector is closed; make a new one: PatchInspector"):
+            setattr(inspector, name, value)
+
+
+def test_no_scene_is_refused_and_the_one_before_stays(inspector: PatchInspector, scene: Scene) -> None:
+    with pytest.raises(traitlets.TraitError, match="expected a Scene, not the NoneType None"):
+        inspector.scene = None
+    inspector.patch = (1, 1)
+    assert (inspector.scene, inspector.patch) == (scene, (1, 1))
+
+
+def test_what_went_wrong_can_be_observed_and_not_set(inspector: PatchInspector) -> None:
+    seen: list[Any] = []
+    inspector.observe(lambda change: seen.append(change["new"]), "last_error")
+    inspector._parts.find.value = "no such label"  # type: ignore[union-attr]
+    assert seen == [inspector.last_error]
+    assert "no feature is called 'no such label'" in str(inspector.last_error)
+    with pytest.raises(traitlets.TraitError, match="read-only"):
+        inspector.last_error = None
+
+
+def test_a_layout_is_taken_as_by_the_other_widgets(painter: StillPainter, scene: Scene) -> None:
+    layout = Layout(width="300px")
+    inspector = PatchInspector(painter, scene, layout=layout)
+    assert inspector.layout is layout
+    inspector.close()
+    assert layout.comm is not None  # it is the user's
+    layout.close()
+    with pytest.raises(TypeError, match="PatchInspector has no keyword layuot=; did you mean layout="):
+        PatchInspector(painter, scene, layuot=layout)
 
 
 def test_a_saved_notebook_keeps_a_picture(inspector: PatchInspector) -> None:
@@ -552,6 +584,11 @@ def test_a_painter_that_cannot_inspect_is_refused(painter: StillPainter, scene: 
 
     with pytest.raises(TypeError, match=r"has no inspect\(\), or no saes; PatchInspector needs both"):
         PatchInspector(Minimal(), scene)  # type: ignore[arg-type]
+
+
+def test_a_class_of_painters_is_refused(scene: Scene) -> None:
+    with pytest.raises(TypeError, match=r"StillPainter.* is a class; give a painter that is made of it"):
+        PatchInspector(StillPainter, scene)  # type: ignore[arg-type]
 
 
 def test_a_closed_inspector_leaves_no_widget(painter: StillPainter, scene: Scene) -> None:
