@@ -1,10 +1,12 @@
 """Grid: the patches of a picture. It turns patches into masks, finds regions and fills holes.
 
-js/src/paint/store/grid.ts does the same in the browser; tests/unit/scene/parity.json checks that both agree.
+js/src/paint/store/grid.ts does the same in the browser, and tools/brush.ts draws discs and lines there.
+tests/unit/scene/parity.json checks that both agree on edits; test_grid.py has the same cases for the rest.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,10 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ember_widgets.scene.heal import heal
-from ember_widgets.util.checks import FloatArray, share, shown
+from ember_widgets.util.checks import FloatArray, integer, share, shown
 
 REGION_SHARE = 0.25
 """A factor's region: the patches where it is stronger than this share of its strongest patch."""
+
+FAINT = 1e-6
+"""A factor that is not stronger is not there."""
+
+MAX_BRUSH = 1024
 
 Patches = NDArray[np.bool_] | Iterable[tuple[int, int]] | str
 """What an edit accepts as patches: a bool array (rows, cols), (row, col) pairs, or the name of an area."""
@@ -145,6 +152,98 @@ class Grid:
         self._check("strengths", strengths)
         size = np.abs(strengths.astype(np.float64))
         mask: Mask = size > REGION_SHARE * size.max()
+        return mask
+
+    def strongest(self, strengths: FloatArray) -> NDArray[np.intp]:
+        """The factor that is strongest in each patch; negative strengths count by their size.
+
+        Args:
+            strengths: (rows, cols, n_factors), such as those of a scene.
+
+        Returns:
+            (rows, cols) factors; the first of several that are equally strong, -1 where none is there.
+
+        Raises:
+            ValueError: strengths of another grid.
+        """
+        self._check("strengths", strengths)
+        size = np.abs(strengths.astype(np.float64))
+        if not size.shape[2]:
+            return np.full(self.shape, -1)
+        factors: NDArray[np.intp] = np.where(size.max(axis=2) > FAINT, size.argmax(axis=2), -1)
+        return factors
+
+    def connected(self, patches: Patches, patch: tuple[int, int]) -> Mask:
+        """The part of some patches that is connected to one of them, for example one of two trees.
+
+        Patches that touch at a corner are connected.
+
+        Args:
+            patches: which; see `mask`.
+            patch: (row, col) of one of them; if it is not one of them, there is no such part.
+
+        Returns:
+            bool array (rows, cols).
+
+        Raises:
+            TypeError, ValueError: not patches, or outside the grid.
+
+        Example:
+            >>> grid = Grid(16, 16)
+            >>> grid.connected([(1, 1), (2, 2), (9, 9)], (1, 1)).sum()
+            np.int64(2)
+        """
+        # A border of patches that are left out, so that every patch has eight neighbours.
+        left = np.pad(self.mask(patches), 1)
+        part = np.zeros_like(left)
+        row, col = self._patch(patch)
+        waiting = [(row + 1, col + 1)]
+        while waiting:
+            row, col = waiting.pop()
+            if left[row, col]:
+                left[row, col], part[row, col] = False, True
+                waiting += [(row + i, col + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        return part[1:-1, 1:-1]
+
+    def disc(self, patch: tuple[int, int], size: int) -> Mask:
+        """The patches under a round brush with a hard edge.
+
+        Args:
+            patch: (row, col) where it is; the middle of an even size is this patch's lower right corner.
+            size: how many patches across, 1 or more.
+
+        Returns:
+            bool array (rows, cols); what lies outside the grid is left out.
+
+        Raises:
+            TypeError, ValueError: a patch outside the grid, or a size that is not a whole number from 1 on.
+        """
+        return self.line(patch, patch, size)
+
+    def line(self, start: tuple[int, int], stop: tuple[int, int], size: int = 1) -> Mask:
+        """The patches under a straight stroke of a round brush, both ends included.
+
+        Args:
+            start: (row, col).
+            stop: (row, col).
+            size: of the brush, see `disc`.
+
+        Returns:
+            bool array (rows, cols).
+
+        Raises:
+            TypeError, ValueError: as `disc`.
+        """
+        size = integer("size", size, 1, MAX_BRUSH, hint="it is the width of the brush, in patches")
+        first, last = np.array(self._patch(start)) + 0.5, np.array(self._patch(stop)) + 0.5
+        middles = np.moveaxis(np.indices(self.shape), 0, -1) + 0.5
+        mask = np.zeros(self.shape, np.bool_)
+        # With a stop every half patch, a line misses at most the corner of a patch.
+        n_stops = max(1, math.ceil(2 * math.dist(first, last)))
+        for i in range(n_stops + 1):
+            at = first + (last - first) * (i / n_stops)
+            at = np.floor(at) + 0.5 if size % 2 else np.floor(at + 0.5)
+            mask |= np.hypot(*np.moveaxis(middles - at, -1, 0)) <= size / 2 + 1e-9
         return mask
 
     def heal(self, strengths: FloatArray, hole: Mask, exclude: int | None = None) -> FloatArray:

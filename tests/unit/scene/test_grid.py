@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.grid import Grid, Mask
 from ember_widgets.scene.scene import Scene
 from tests.unit.scene.scenes import make_scene
 
@@ -100,3 +100,136 @@ def test_areas_are_computed_once_and_read_only() -> None:
     areas = make_scene(grid=Grid(24, 24)).grid.areas
     assert areas is make_scene(grid=Grid(24, 24)).grid.areas
     assert not areas["floor"].flags.writeable
+
+
+# The same cases as in js/tests/paint/store/grid.test.ts
+
+
+def listed(mask: Mask) -> list[tuple[int, int]]:
+    return [(int(row), int(col)) for row, col in np.argwhere(mask)]
+
+
+def test_patches_that_touch_at_a_corner_are_connected_and_separate_regions_are_not() -> None:
+    grid, patches = Grid(), [(1, 1), (2, 2), (2, 3), (9, 9)]
+    assert listed(grid.connected(patches, (1, 1))) == [(1, 1), (2, 2), (2, 3)]
+    assert not grid.connected(patches, (0, 0)).any()
+    assert grid.connected("everything", (7, 7)).all()
+
+
+def test_a_region_does_not_continue_at_the_opposite_border_of_the_grid() -> None:
+    assert listed(Grid().connected([(4, 15), (5, 0)], (4, 15))) == [(4, 15)]
+
+
+def test_the_strongest_factor_is_found_and_negative_strengths_count_by_their_size() -> None:
+    grid, strengths = Grid(), np.zeros((16, 16, 3), np.float32)
+    strengths[0, 7] = 0.5, 1, -0.8
+    strengths[0, 9] = 2, -2, 1
+    strengths[0, 10] = 1e-6, 1e-7, 0
+    assert grid.strongest(strengths)[0, 7:11].tolist() == [1, -1, 0, -1]
+    assert grid.strongest(strengths * np.float32([1, 0.2, 1]))[0, 7] == 2
+    assert (grid.strongest(np.zeros((16, 16, 0), np.float32)) == -1).all()
+
+
+def test_the_area_of_fill_is_what_is_connected_where_the_same_factor_is_the_strongest() -> None:
+    grid, strengths = Grid(4, 5), np.zeros((4, 5, 2), np.float32)
+    strengths[:, :2, 0], strengths[:, 1:4, 1], strengths[3, 4, 0] = 1, 2, 1
+    top = grid.strongest(strengths)
+    assert listed(grid.connected(top == top[0, 0], (0, 0))) == [(row, 0) for row in range(4)]
+    assert listed(grid.connected(top == top[0, 4], (0, 4))) == [(row, 4) for row in range(3)]  # no factor
+
+
+@pytest.mark.parametrize("patch", [(16, 0), (0, -1)])
+def test_a_part_from_outside_the_grid_is_refused(patch: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="is outside the grid; rows and columns go 0..15"):
+        Grid().connected("floor", patch)
+    with pytest.raises(ValueError, match=r"strengths has shape \(4, 4, 2\); the grid is \(16, 16\)"):
+        Grid().strongest(np.zeros((4, 4, 2), np.float32))
+
+
+BRUSHED = {
+    # start, stop, size: the patches that js/src/paint/tools/brush.ts marks on a grid of 9×12
+    ((4, 5), (4, 5), 2): (
+        "............"
+        "............"
+        "............"
+        "............"
+        ".....##....."
+        ".....##....."
+        "............"
+        "............"
+        "............"
+    ),
+    ((4, 5), (4, 5), 4): (
+        "............"
+        "............"
+        "............"
+        ".....##....."
+        "....####...."
+        "....####...."
+        ".....##....."
+        "............"
+        "............"
+    ),
+    ((0, 11), (0, 11), 5): (
+        ".........###"
+        ".........###"
+        "..........##"
+        "............"
+        "............"
+        "............"
+        "............"
+        "............"
+        "............"
+    ),
+    ((8, 0), (8, 0), 2): (
+        "............"
+        "............"
+        "............"
+        "............"
+        "............"
+        "............"
+        "............"
+        "............"
+        "##.........."
+    ),
+    ((1, 1), (6, 10), 1): (
+        "............"
+        ".##........."
+        "..###......."
+        "....##......"
+        "......##...."
+        ".......###.."
+        ".........##."
+        "............"
+        "............"
+    ),
+    ((7, 2), (0, 4), 2): (
+        "...###......"
+        "...###......"
+        "...##......."
+        "..###......."
+        "..###......."
+        "..##........"
+        "..##........"
+        "..##........"
+        "..##........"
+    ),
+}
+
+
+@pytest.mark.parametrize(("start", "stop", "size"), BRUSHED)
+def test_a_brush_covers_the_patches_that_it_covers_in_the_browser(
+    start: tuple[int, int], stop: tuple[int, int], size: int
+) -> None:
+    grid = Grid(9, 12)
+    covered = np.array(list(BRUSHED[start, stop, size])).reshape(grid.shape) == "#"
+    np.testing.assert_array_equal(grid.line(start, stop, size), covered)
+    if start == stop:
+        np.testing.assert_array_equal(grid.disc(start, size), covered)
+
+
+def test_a_brush_beyond_its_limits_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"size=0 is outside 1\.\.1024; it is the width of the brush"):
+        Grid().disc((1, 1), 0)
+    with pytest.raises(ValueError, match=r"patch \(1, 16\) is outside the grid"):
+        Grid().line((1, 1), (1, 16))
