@@ -28,7 +28,7 @@ from ember_widgets.widgets.atlas.map_picture import map_picture
 from ember_widgets.widgets.atlas.panel import Panel
 from ember_widgets.widgets.atlas.panel_sheet import Sheet
 from ember_widgets.widgets.atlas.scatter import Scatter
-from ember_widgets.widgets.paint.requests import as_exception, check_keywords, sentence
+from ember_widgets.widgets.paint.requests import as_exception, check_keywords, check_no_class, sentence
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared.close_tree import close_tree
 from ember_widgets.widgets.shared.closed import closed_bundle
@@ -104,6 +104,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             )
         if client is not None:
             check_client(client)
+        check_no_class(painter)
         self._all = Catalogue(painter, collection)
         self._paint: PaintWidget | None = None
         self._query = ""

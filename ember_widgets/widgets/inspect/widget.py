@@ -487,6 +487,7 @@ def _ranges(grid: Grid) -> str:
 
 
 def _checked(painter: object, brush: object, atlas: object) -> Inspects:
+    check_no_class(painter)
     inspects = offered(painter, Inspects)
     if inspects is None:
         check_painter(painter)
@@ -494,7 +495,6 @@ def _checked(painter: object, brush: object, atlas: object) -> Inspects:
             f"painter={shown(painter)} has no inspect(), or no saes; PatchInspector needs both: "
             "give a Painter, e.g. ember.Painter.embedded()"
         )
-    check_no_class(painter)
     if brush is not None and not isinstance(brush, PaintWidget):
         raise TypeError(f"brush={shown(brush)} is not a PaintWidget; give one to paint with, or leave it out")
     if atlas is not None and not callable(getattr(atlas, "select", None)):

@@ -19,13 +19,13 @@ class Viewer(Protocol):
     def send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Send a message to every browser that shows the widget."""
 
-    def on_scene(self) -> None:
+    def _on_scene(self) -> None:
         """The scene has changed."""
 
-    def on_final(self, png: bytes) -> None:
+    def _on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
 
-    def own_references(self) -> int:
+    def _own_references(self) -> int:
         """How many references to the widget its own parts hold, this audience included."""
 
 
@@ -33,7 +33,7 @@ class Audience:
     """The widgets that show a scene; all of them receive every reply, in the same order.
 
     Args:
-        on_error: called with what a widget's ``on_scene`` or ``on_final`` raised, where observers of
+        on_error: called with what a widget's ``_on_scene`` or ``_on_final`` raised, where observers of
             traits run.
     """
 
@@ -72,12 +72,12 @@ class Audience:
     def scene_changed(self) -> None:
         """Notify all that the scene has changed. Never call it with a lock held: it runs foreign code."""
         for viewer in self._viewers:
-            self.call(viewer.on_scene)
+            self.call(viewer._on_scene)
 
     def picture_settled(self, png: bytes) -> None:
         """Give all the final picture. Never call it with a lock held."""
         for viewer in self._viewers:
-            self.call(lambda viewer=viewer: viewer.on_final(png))  # type: ignore[misc]
+            self.call(lambda viewer=viewer: viewer._on_final(png))  # type: ignore[misc]
 
     def call(self, callback: Callable[[], None]) -> None:
         """Call foreign code; an error in it is reported and stops nothing else."""
@@ -89,4 +89,4 @@ class Audience:
 
 def _n_own(widget: weakref.ref[Viewer]) -> int:
     viewer = widget()
-    return 0 if viewer is None else viewer.own_references()
+    return 0 if viewer is None else viewer._own_references()

@@ -69,6 +69,23 @@ class State:
         return self is other or (np.array_equal(self.gains, other.gains) and self.painted == other.painted)
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of the history, as Python sees it.
+
+    Args:
+        step: its number; numbers are never used again.
+        name: the name that it was given; "" if it has none.
+        is_current: whether it is the one that is shown.
+        scene: the scene of this step.
+    """
+
+    step: int
+    name: str
+    is_current: bool
+    scene: Scene
+
+
 class History:
     """The committed states, and which of them is current.
 
@@ -103,6 +120,13 @@ class History:
     def steps(self) -> list[int]:
         """The numbers of all states, in the order in which they were made."""
         return sorted(self._states)
+
+    def listed(self) -> list[Step]:
+        """All states, in the order in which they were made."""
+        return [
+            Step(step, self._names.get(step, ""), step == self._step, self._states[step].scene)
+            for step in self.steps
+        ]
 
     @property
     def names(self) -> dict[int, str]:

@@ -25,7 +25,7 @@ from ember_widgets.widgets.paint import strength_buffers, to_python
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
 from ember_widgets.widgets.paint.queries import MIME, BorrowSource
 from ember_widgets.widgets.paint.replies import PanelsReply, Sender
-from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene, digits
+from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene
 from ember_widgets.widgets.paint.session import Session
 
 MAX_TEXT = 200
@@ -121,6 +121,13 @@ def given(name: str, value: object) -> Any:
 def anything(name: str, value: object) -> object:
     """A value that is checked elsewhere."""
     return value
+
+
+def digits(name: str, value: object) -> object:
+    """Any value but None, as ``given``; text of digits is a number, since browsers hold none beyond 2**53."""
+    value = given(name, value)
+    readable = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
+    return int(str(value)) if readable else value
 
 
 def client_name(name: str, value: object) -> str:
@@ -271,14 +278,13 @@ class Analyze(Request):
 
     prompt: str = read(given)
     style: str = read(given, "")
-    seed: object = read(given)
+    seed: object = read(digits)
     n_steps: int = read(given)
     n_factors: int = read(given)
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         scene = session.state.painted
-        wanted = {name: getattr(self, name) for name in ("prompt", "style", "n_steps", "n_factors")}
-        wanted["seed"] = digits(self.seed)
+        wanted = {name: getattr(self, name) for name in ("prompt", "style", "seed", "n_steps", "n_factors")}
         new = _checked(self.type, lambda: NewScene.checked(wanted, scene.guidance, scene.remainder.size))
         session.analyze(new, self.sender)
 
@@ -430,7 +436,7 @@ class Vary(Request):
     """Go on from a variation of the scene."""
 
     verb: object = read(anything)
-    value: object = read(anything)
+    value: object = read(digits)
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
         n_patches = session.state.painted.remainder.size

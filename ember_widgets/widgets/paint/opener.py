@@ -11,7 +11,13 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import messages
 from ember_widgets.widgets.paint.replies import ErrorReply, PanelsReply, Reply, StatusReply
-from ember_widgets.widgets.paint.requests import NewScene, guidance_of, last_line, rendered
+from ember_widgets.widgets.paint.requests import (
+    NewScene,
+    check_no_class,
+    guidance_of,
+    last_line,
+    rendered,
+)
 from ember_widgets.widgets.paint.session import Session
 
 Send = Callable[[Reply], None]
@@ -37,6 +43,7 @@ def new_session(
         opens: opens the painter again.
     """
     check_painter(painter)
+    check_no_class(painter)
     asked = None
     if scene is None:
         new = NewScene.checked(wanted, guidance_of(painter))
@@ -86,6 +93,14 @@ class Opener:
                 return
         messages.receive(self._session, content, buffers)
 
+    def retry(self) -> None:
+        """Open the painter again, if that failed."""
+        with self._lock:
+            if self.fault is not None:
+                self.fault = None
+                self._worker.put("open", self._run)
+            self._send_status()
+
     def close(self) -> None:
         """Give up the session; if it is opened later, it is closed at once."""
         with self._lock:
@@ -116,10 +131,10 @@ class Opener:
             self._hellos[sender.client] = content
         if kind == "panels":
             self._send(PanelsReply.of(sender))
-        if kind == "retry" and self.fault is not None:
-            self.fault = None
-            self._worker.put("open", self._run)
-        self._send_status()
+        if kind == "retry":
+            self.retry()
+        else:
+            self._send_status()
 
     def _send_status(self) -> None:
         self._send(StatusReply.of("draw" if self.fault is None else ""))

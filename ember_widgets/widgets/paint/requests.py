@@ -116,7 +116,7 @@ class Variation:
         if verb not in VARIATIONS:
             raise ValueError(f"verb={shown(verb)} is unknown; choose one of {', '.join(VARIATIONS)}")
         is_refit = verb == "refit"
-        return cls(str(verb), _n_factors(value, n_patches) if is_refit else checks.seed(digits(value)))
+        return cls(str(verb), _n_factors(value, n_patches) if is_refit else checks.seed(value))
 
     @property
     def line(self) -> str:
@@ -179,12 +179,6 @@ def check_styles(painter: PainterProtocol) -> None:
     """
     if offered(painter, Styles) is None:
         raise TypeError("this painter has no styles; ember.Painter has")
-
-
-def digits(value: object) -> object:
-    """Text of digits as a number: a seed goes up to 2**63 - 1, and a browser's numbers do not."""
-    readable = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
-    return int(str(value)) if readable else value
 
 
 def _n_factors(value: object, n_patches: int | None) -> int:
@@ -260,6 +254,15 @@ def previews(painter: PainterProtocol, scene: Scene) -> bool:
     """Whether a painter draws a reduced picture of a scene faster than the full one."""
     previewer = offered(painter, Previews)
     return previewer is not None and previewer.previews(scene)
+
+
+def check_no_class(painter: object) -> None:
+    """Refuse a class in the place of a painter: it has the same methods, but nothing to call them on."""
+    if isinstance(painter, type):
+        raise TypeError(
+            f"painter={shown(painter)} is a class; give a painter that is made of it, "
+            "e.g. ember.Painter.embedded()"
+        )
 
 
 def check_scene(scene: object) -> Scene:

@@ -25,7 +25,7 @@ from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
 from ember_widgets.widgets.paint.clipboard import CLIPBOARD, Copied, changes_nothing
-from ember_widgets.widgets.paint.history import History, State
+from ember_widgets.widgets.paint.history import History, State, Step
 from ember_widgets.widgets.paint.painter_connection import PainterConnection
 from ember_widgets.widgets.paint.painter_source import PainterSource
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
@@ -236,6 +236,18 @@ class Session:
                 for sender in greeted.values():
                     self._send_all(sender)
 
+    def need_painter(self) -> PainterProtocol:
+        """The painter, taken back if the session rests.
+
+        Raises:
+            RuntimeError: the session is closed.
+            Exception: see ``wake``.
+        """
+        self.wake()
+        if (painter := self.painter) is None:
+            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
+        return painter
+
     @property
     def rests(self) -> bool:
         """Whether the painter was released, and ``wake`` may take it back."""
@@ -300,6 +312,12 @@ class Session:
             named = [(name, self.history.state(step)) for step, name in self.history.names.items()]
             return {name: state.scene for name, state in named if state is not None}
 
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the history, in the order in which they were made."""
+        with self._lock:
+            return self.history.listed()
+
     def wait(self, timeout: float | None) -> None:
         """Block until the picture shows the scene; see ``PaintWidget.wait``."""
         if not self.worker.wait(timeout):
@@ -316,12 +334,12 @@ class Session:
 
     def animation(self, form: str, ms: int) -> bytes:
         """See ``PaintWidget.record``."""
-        self._need_painter()
+        self.need_painter()
         return self.queries.animation(form, ms)
 
     def page(self) -> list[Reply]:
         """All that a browser needs to show the scene without a kernel."""
-        self._need_painter()
+        self.need_painter()
         self.wait(None)
         with self._lock:
             state = self._state_reply("hello", NO_SENDER)
@@ -427,7 +445,7 @@ class Session:
         Raises:
             TypeError, ValueError: what the scene's verb says.
         """
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             if revision is not None and self.painted_at(revision, sender) is None:
                 return None
@@ -471,7 +489,7 @@ class Session:
 
         An edit that does not fit is refused in words too: nothing broke that could be tried again.
         """
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             if revision is not None and self.painted_at(revision, sender) is None:
                 return
@@ -516,15 +534,10 @@ class Session:
 
     def share(self, title: str) -> str:
         """Show the scene in the server's gallery; returns the gallery's address. Waits for the server."""
-        self._need_painter()
-        with self._lock:
-            painter, scene = self.painter, self._state.scene
-        if painter is None:
-            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
-        shares = offered(painter, Shares)
+        shares = offered(self.need_painter(), Shares)
         if shares is None:
             raise TypeError("this painter has no gallery; servers have one that run with --gallery")
-        return shares.share(scene, title)
+        return shares.share(self.state.scene, title)
 
     def share_for(self, title: str, sender: Sender) -> None:
         """Share the scene in the background, and tell the sender what came of it."""
@@ -541,7 +554,7 @@ class Session:
 
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
-        self._need_painter()
+        self.need_painter()
         label = labels_of(self.painter).get(feature)
         name = label.split(" (")[0] if label else f"feature {feature}"
         # A plain number, because it is written into the program.
@@ -553,7 +566,7 @@ class Session:
 
     def assign(self, scene: Scene, sender: Sender = NO_SENDER) -> None:
         """Continue with another scene."""
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             state = self._new_state(scene)
             # How many factors were asked for is not known; the number asked for here does not shrink.
@@ -570,7 +583,7 @@ class Session:
 
     def analyze(self, new_scene: NewScene, sender: Sender = NO_SENDER) -> None:
         """Make a new scene with the guidance of this one, and continue with it when it is made."""
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             painter = self.painter
             if painter is not None:
@@ -578,11 +591,12 @@ class Session:
 
     def vary(self, variation: Variation, sender: Sender = NO_SENDER) -> None:
         """Make a variation of the scene, and continue with it when it is made."""
-        self._need_painter()
+        self.need_painter()
         self._request(variation, sender)
 
-    def retry(self, sender: Sender) -> None:
-        """Repeat what failed."""
+    def retry(self, sender: Sender = NO_SENDER) -> None:
+        """Repeat what failed; if nothing did, draw the scene again."""
+        self.need_painter()
         with self._lock:
             failed = self._failed
             if self._analysis is not None:
@@ -596,7 +610,7 @@ class Session:
 
     def step(self, by: int, sender: Sender = NO_SENDER) -> bool:
         """Undo (-1) or redo (1); False if there is nothing to undo or redo."""
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             step: int | None
             if self._state.same(self.history.current):
@@ -607,7 +621,7 @@ class Session:
 
     def go(self, step: int | None, sender: Sender = NO_SENDER) -> bool:
         """Go to a step of the history; False if there is none of that number."""
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             if step is None or self.history.state(step) is None:
                 self.acknowledge(sender)
@@ -620,14 +634,14 @@ class Session:
 
     def keep(self, name: str, step: int | None = None) -> None:
         """Give a step (None = the current one) a name, under which it is kept; "" removes the name."""
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             self.history.keep(self.history.step if step is None else step, name)
             self._send_state("kept", NO_SENDER)
 
     def forget(self, step: int | None, sender: Sender = NO_SENDER) -> None:
         """Forget a step, or (None) all steps but the current one and those that have a name."""
-        self._need_painter()
+        self.need_painter()
         with self._lock:
             before = self.history.current
             if step is None:
@@ -853,11 +867,6 @@ class Session:
 
     def _state_reply(self, why: Why, sender: Sender) -> StateReply:
         return StateReply.of(why, sender.client, self._revision, self._state, self.history, self.painter)
-
-    def _need_painter(self) -> None:
-        self.wake()
-        if self.painter is None:
-            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
 
 
 def _is_laid_out_alike(one: Scene, other: Scene) -> bool:

@@ -20,6 +20,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.util import checks, files
 from ember_widgets.util.checks import shown
 from ember_widgets.widgets.paint import cells, messages, to_html
+from ember_widgets.widgets.paint.history import Step
 from ember_widgets.widgets.paint.opener import Opener, new_session, opens_a_painter
 from ember_widgets.widgets.paint.requests import (
     DEFAULT_N_FACTORS,
@@ -40,6 +41,7 @@ __all__ = ["PaintWidget"]
 _STATIC = Path(__file__).parents[1] / "static"
 _KEYWORDS = ("prompt", "style", "seed", "n_steps", "n_factors", "layout")
 _FACTS = ("prompt", "style", "seed", "n_steps", "n_factors")
+_STEPS = "choose one of widget.steps"
 
 
 class _SceneTrait(traitlets.TraitType[Scene, Scene]):
@@ -101,7 +103,8 @@ class PaintWidget(anywidget.AnyWidget):
     selected_factor = traitlets.Int(
         0,
         min=0,
-        help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky.",
+        help="Index of the factor that is picked to paint with; of a new scene the first thing, not the sky. "
+        "An index beyond the last factor picks the last one.",
     ).tag(sync=True)
     _panel = traitlets.Unicode("all").tag(sync=True)
     # How the user left the tools; only browsers read it.
@@ -190,7 +193,7 @@ class PaintWidget(anywidget.AnyWidget):
             self._picked_in = session.state.scene
         session.join(self)
         # The picture itself follows; observers of the traits that raise must not prevent it.
-        session.audience.call(self.on_scene)
+        session.audience.call(self._on_scene)
 
     @property
     def painter(self) -> PainterProtocol | None:
@@ -306,6 +309,7 @@ class PaintWidget(anywidget.AnyWidget):
                 replaced.
 
         Raises:
+            RuntimeError: the widget is closed.
             ImportError: the extra packages are not installed: ``pip install 'ember-widgets[page]'``.
             TypeError: the painter is not a ``Painter``; a remote one's model is elsewhere.
             ValueError: a page cannot paint with this painter; the text says why.
@@ -314,7 +318,7 @@ class PaintWidget(anywidget.AnyWidget):
         """
         from ember_widgets.page.folder import write_page
 
-        write_page(self.painter, self.scene, folder)
+        write_page(self._open.need_painter(), self.scene, folder)
 
     def to_python(self) -> str:
         """The edits since the scene was new, as a program in the scene's own verbs.
@@ -350,6 +354,54 @@ class PaintWidget(anywidget.AnyWidget):
     def redo(self) -> bool:
         """Go one step forward again; False if there is none."""
         return self._open.step(1)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the history in the order in which they were made; the one shown ``is_current``.
+
+        Each has its number ``step``, the ``name`` that it was given (or ""), and its ``scene``.
+        """
+        return self._open.steps
+
+    def go(self, step: int) -> None:
+        """Go to a step of the history, as a click on the film does; undo leads back.
+
+        Args:
+            step: its number, see ``steps``.
+
+        Raises:
+            TypeError: not a whole number.
+            ValueError: it is not in the history.
+        """
+        step = checks.whole_number("step", step, hint=_STEPS)
+        if not self._open.go(step):
+            raise ValueError(f"step={step} is not in the history; {_STEPS}")
+
+    def forget(self, step: int | None = None) -> None:
+        """Delete a step of the history; of the current one, the step before it is shown then.
+
+        Args:
+            step: its number, see ``steps``; None = all but the current one and those that have a name.
+
+        Raises:
+            TypeError: not a whole number.
+            ValueError: it is not in the history, or it is the only one.
+        """
+        self._open.forget(None if step is None else checks.whole_number("step", step, hint=_STEPS))
+
+    def retry(self) -> None:
+        """Try again what failed (see ``last_error``), in the background; ``wait()`` waits for it.
+
+        That is to open the painter, to make a new scene, or to draw; if nothing failed, the scene is drawn
+        again.
+
+        Raises:
+            RuntimeError: the widget is closed.
+        """
+        if (opener := self._pending) is not None:
+            opener.retry()
+        else:
+            self._open.retry()
 
     def keep(self, name: str) -> None:
         """Give the current step of the history a name, under which it stays: see ``kept``.
@@ -435,15 +487,15 @@ class PaintWidget(anywidget.AnyWidget):
             raise RuntimeError("this widget could not be constructed")
         return self._session
 
-    # Called by the session
+    # Called by the session; see ``Viewer``
 
-    def on_final(self, png: bytes) -> None:
+    def _on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
         if self._saved is not None:
             self._saved.changed()
 
-    def own_references(self) -> int:
+    def _own_references(self) -> int:
         """How many references to this widget its own parts hold."""
         viewers = self._open.audience.viewers
         links = [viewer._link for viewer in viewers if isinstance(viewer, PaintWidget)]
@@ -451,7 +503,7 @@ class PaintWidget(anywidget.AnyWidget):
         by_opener = 2 if self._opener is not None else 0  # its callbacks
         return 1 + by_opener + sum(end is self for end in ends)
 
-    def on_scene(self) -> None:
+    def _on_scene(self) -> None:
         """The scene has changed; called by any thread."""
         # One thread at a time, each with the newest scene: whichever comes last leaves the newest values.
         with self._mirroring:
@@ -463,8 +515,20 @@ class PaintWidget(anywidget.AnyWidget):
             if self._picked_in is None or not is_same_picture(self._picked_in, self._seen):
                 self._picked_in = self._seen
                 self.selected_factor = first_thing(self._seen)
+            else:
+                self.selected_factor = self._within(self.selected_factor)  # factors may be gone
             if self._seen is not old:
                 self._notify_trait("scene", old, self._seen)
+
+    def _within(self, factor: int) -> int:
+        """The index of a factor that there is, the nearest; as browsers do."""
+        if self._session is None:
+            return factor
+        return min(factor, max(0, self._session.state.scene.n_factors - 1))
+
+    @traitlets.validate("selected_factor")
+    def _of_the_scene(self, proposal: Any) -> int:
+        return self._within(proposal.value)
 
     @traitlets.observe("selected_factor")
     def _note_picked(self, change: Any) -> None:

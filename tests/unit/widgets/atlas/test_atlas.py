@@ -492,6 +492,10 @@ class TestRefusals:
         with pytest.raises(ValueError, match="was made with SAE 'other', but this atlas shows 'abab"):
             FeatureAtlas(source, other)
 
+    def test_of_a_class(self) -> None:
+        with pytest.raises(TypeError, match=r"Painter.* is a class; give a painter that is made of it"):
+            FeatureAtlas(Painter)
+
     def test_of_what_is_no_collection(self, source: Painter) -> None:
         with pytest.raises(TypeError, match=r"collection=5 is not a Collection; make one with painter\.coll"):
             FeatureAtlas(source, 5)  # type: ignore[arg-type]

@@ -162,13 +162,13 @@ class Viewer:
     def send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         self.heard.append((copy.deepcopy(content), list(buffers)))
 
-    def on_scene(self) -> None:
+    def _on_scene(self) -> None:
         pass
 
-    def on_final(self, png: bytes) -> None:
+    def _on_final(self, png: bytes) -> None:
         pass
 
-    def own_references(self) -> int:
+    def _own_references(self) -> int:
         return 1
 
 

@@ -182,3 +182,47 @@ class TestForget:
         browser.ask("forget", step=0)
         browser.ask("forget", step=1)
         assert widget.to_python() == before
+
+
+class TestSteps:
+    def test_are_listed_and_python_goes_to_them(
+        self, widget: PaintWidget, browser: Browser, scenes: list[Scene]
+    ) -> None:
+        browser.edit(scenes[1])
+        widget.keep("half")
+        browser.edit(scenes[2])
+        assert [(one.step, one.name, one.is_current, one.scene) for one in widget.steps] == [
+            (0, "", False, scenes[0]),
+            (1, "half", False, scenes[1]),
+            (2, "", True, scenes[2]),
+        ]
+        widget.go(0)
+        widget.wait(SOON_S)
+        assert widget.scene == scenes[0]
+        assert [one.is_current for one in widget.steps] == [True, False, False]
+        widget.go(2)
+        assert widget.scene == scenes[2]
+
+    def test_are_forgotten_by_python(
+        self, widget: PaintWidget, browser: Browser, scenes: list[Scene]
+    ) -> None:
+        for scene in scenes[1:4]:
+            browser.edit(scene)
+        widget.forget(1)
+        assert [one.step for one in widget.steps] == [0, 2, 3]
+        widget.keep("the best")
+        widget.go(0)
+        widget.forget()
+        assert [(one.step, one.name) for one in widget.steps] == [(0, ""), (3, "the best")]
+        widget.wait(SOON_S)
+
+    def test_that_there_are_not_are_refused(self, widget: PaintWidget) -> None:
+        with pytest.raises(ValueError, match=r"step=9 is not in the history; choose one of widget\.steps"):
+            widget.go(9)
+        with pytest.raises(ValueError, match="step 9 is not in the history any more; choose one that is"):
+            widget.forget(9)
+        with pytest.raises(ValueError, match="step 0 is the only one; it cannot be deleted"):
+            widget.forget(0)
+        for act in (widget.go, widget.forget):
+            with pytest.raises(TypeError, match=r"step='0' is not a whole number; choose one of widget\."):
+                act("0")  # type: ignore[arg-type]

@@ -130,6 +130,19 @@ def test_a_painter_that_cannot_be_opened_says_why_and_is_tried_again(
     widget.close()
 
 
+def test_python_tries_again_to_open_a_painter(shop: Shop) -> None:
+    widget = PaintWidget(shop)
+    shop.fault = OSError("no such model")
+    shop.open.set()
+    with pytest.raises(RuntimeError, match="no such model"):
+        widget.wait(SOON_S)
+    shop.fault = None
+    widget.retry()
+    widget.wait(SOON_S)
+    assert widget.painter is shop.painter
+    widget.close()
+
+
 def test_what_opens_no_painter_is_refused() -> None:
     widget = PaintWidget(lambda: "a painter")  # type: ignore[arg-type,return-value]
     with pytest.raises(RuntimeError, match="painter='a painter' has no analyze\\(\\); give a Painter"):

@@ -38,17 +38,17 @@ class Viewer:
         if self.fault is not None:
             raise self.fault
 
-    def on_scene(self) -> None:
+    def _on_scene(self) -> None:
         self.heard.append("on_scene")
         if self.fault is not None:
             raise self.fault
 
-    def on_final(self, png: bytes) -> None:
+    def _on_final(self, png: bytes) -> None:
         self.heard.append("on_final")
         if self.fault is not None:
             raise self.fault
 
-    def own_references(self) -> int:
+    def _own_references(self) -> int:
         return 1
 
 

@@ -360,7 +360,14 @@ def test_a_closed_widget_keeps_its_scene_and_nothing_else(
     widget.close()
     assert widget.painter is None
     assert widget.scene is scene
-    for act in (widget.undo, widget.analyze, lambda: setattr(widget, "scene", scene)):
+    for act in (
+        widget.undo,
+        widget.analyze,
+        widget.retry,
+        lambda: widget.go(0),
+        lambda: setattr(widget, "scene", scene),
+        lambda: widget.to_page("site"),
+    ):
         with pytest.raises(RuntimeError) as error:
             act()
         assert str(error.value) == "this widget is closed; make a new one: PaintWidget(painter, widget.scene)"
@@ -504,3 +511,65 @@ def test_a_painter_that_is_opened_later_selects_the_first_thing_unless_the_user_
             assert widget.selected_factor == (2 if own is None else own)
         finally:
             widget.close()
+
+
+def test_a_factor_beyond_the_last_picks_the_last(widget: PaintWidget, scene: Scene) -> None:
+    widget.selected_factor = 99
+    assert widget.selected_factor == 2
+    with pytest.raises(traitlets.TraitError):
+        widget.selected_factor = -1
+    widget.scene = scene.remove(2)  # the same picture, so no other factor is picked
+    assert widget.selected_factor == 1
+
+
+def test_what_could_not_be_drawn_is_tried_again(
+    widget: PaintWidget, scene: Scene, painter: FakePainter
+) -> None:
+    painter.fault = OSError("out of paint")
+    widget.scene = painted = scene.scale(0, 0.5)
+    with pytest.raises(RuntimeError, match="out of paint"):
+        widget.wait(SOON_S)
+    painter.fault = None
+    widget.retry()
+    widget.wait(SOON_S)
+    assert widget.last_error is None
+    np.testing.assert_array_equal(np.asarray(picture(widget)), np.asarray(painter.render(painted)))
+
+
+def test_a_new_scene_that_could_not_be_made_is_tried_again(widget: PaintWidget, painter: FakePainter) -> None:
+    painter.fault = OSError("out of paint")
+    widget.analyze("a boat", seed=7)
+    with pytest.raises(RuntimeError, match="out of paint"):
+        widget.wait(SOON_S)
+    painter.fault = None
+    widget.retry()
+    widget.wait(SOON_S)
+    assert (widget.prompt, widget.seed) == ("a boat", 7)
+
+
+def test_a_seed_as_text_is_refused(widget: PaintWidget) -> None:
+    for act in (lambda: widget.reseed("7"), lambda: widget.analyze(seed="7")):  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="seed='7' is not a whole number"):
+            act()
+
+
+def test_a_class_of_painters_is_refused() -> None:
+    for act in (lambda: PaintWidget(FakePainter), lambda: PaintWidget(FakePainter, make_scene())):
+        with pytest.raises(TypeError, match=r"FakePainter.*is a class; give a painter that is made of it"):
+            act()
+
+
+def test_a_page_is_written_of_the_painter_and_the_scene(
+    widget: PaintWidget, scene: Scene, painter: FakePainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("ember_widgets.page.folder.write_page", lambda *given: written.append(given))
+    widget.scene = painted = scene.scale(0, 0.5)
+    widget.to_page("site")
+    assert written == [(painter, painted, "site")]
+
+
+def test_a_page_of_another_kind_of_painter_is_refused(widget: PaintWidget, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="FakePainter"):
+        widget.to_page(tmp_path / "site")
+    assert not (tmp_path / "site").exists()
