@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.scene_edit import SceneEdit
 from ember_widgets.util.checks import FloatArray, plural
 from ember_widgets.widgets.paint import to_python
+from ember_widgets.widgets.paint.history import State
 
 SEEN = 0.05
 """A strength that changes by less is hardly seen in the picture."""
@@ -83,7 +84,65 @@ class Copied:
         return f"{count_of(self.patches)} of {', '.join(names)}" if names else count_of(self.patches)
 
 
-def changes_nothing(before: Scene, after: Scene) -> bool:
+def copied(scene: Scene, patches: Sequence[int]) -> Copied:
+    """What patches hold, by their numbers; without any, all that was done to the scene.
+
+    Raises:
+        ValueError: a patch outside the grid.
+    """
+    where = np.zeros(scene.grid.shape, np.bool_)
+    if max(patches, default=0) >= where.size:
+        raise ValueError(f"patch {max(patches)} is outside the grid; patches go 0..{where.size - 1}")
+    where.flat[list(patches)] = True
+    return Copied.region(scene, where) if where.any() else Copied.all_of(scene)
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """What a paste leads to.
+
+    Args:
+        state: the state with what was copied on it.
+        patches: those that are selected now; None = none.
+        words: what was pasted, which factors were added, and what was decided.
+    """
+
+    state: State
+    patches: Mask | None
+    words: str
+
+
+def pasted(copied: Copied, now: State, committed: State, oldest: State) -> Pasted:
+    """Put what was copied on a state; beside where it was, if nothing would be seen of it there.
+
+    Args:
+        copied: what was copied.
+        now: the state.
+        committed: the last step of the history, whose program goes on.
+        oldest: the first step that can be undone to; see ``to_python.bounded``.
+
+    Raises:
+        TypeError, ValueError: the edit does not fit the scene.
+    """
+    done = now.painted.transfer(copied.edit)
+    if _changes_nothing(now.painted, done.scene):
+        copied = copied.beside(now.painted)
+        done = now.painted.transfer(copied.edit)
+    line = f"scene = scene.apply({copied.code})"
+    lines = (*committed.code, *to_python.changed(committed.painted, now.painted), line)
+    gains = dict(zip(now.painted.factor_ids or (), now.gains.tolist(), strict=True))
+    state = replace(
+        now,
+        painted=done.scene,
+        # Each slider stays at its factor.
+        gains=np.array([gains.get(i, 1.0) for i in done.scene.factor_ids or ()], np.float32),
+        code=to_python.bounded(lines, done.scene, oldest),
+    )
+    added = [f"{', '.join(done.added)} added"] if done.added else []
+    return Pasted(state, copied.patches, "; ".join((f"Pasted {copied}", *added, *done.notes)))
+
+
+def _changes_nothing(before: Scene, after: Scene) -> bool:
     """Whether nobody sees what a paste has changed: what no factor explains is not looked at."""
     return before.n_factors == after.n_factors and not _differ(before.strengths, after.strengths)
 

@@ -22,9 +22,9 @@ from ember_widgets.util import memory
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.util.worker import Worker
-from ember_widgets.widgets.paint import to_python
+from ember_widgets.widgets.paint import clipboard, to_python
 from ember_widgets.widgets.paint.audience import Audience, Viewer
-from ember_widgets.widgets.paint.clipboard import CLIPBOARD, Copied, changes_nothing
+from ember_widgets.widgets.paint.clipboard import CLIPBOARD
 from ember_widgets.widgets.paint.history import History, State, Step
 from ember_widgets.widgets.paint.painter_connection import PainterConnection
 from ember_widgets.widgets.paint.painter_source import PainterSource
@@ -471,13 +471,7 @@ class Session:
         Raises:
             ValueError: a patch outside the grid.
         """
-        with self._lock:
-            scene = self._state.scene
-        where = np.zeros(scene.grid.shape, np.bool_)
-        if max(patches, default=0) >= where.size:
-            raise ValueError(f"patch {max(patches)} is outside the grid; patches go 0..{where.size - 1}")
-        where.flat[list(patches)] = True
-        copied = Copied.region(scene, where) if where.any() else Copied.all_of(scene)
+        copied = clipboard.copied(self.state.scene, patches)
         if copied.edit:
             CLIPBOARD.copied = copied
             self._notice(sender, f"Copied {copied}. Ready to paste, here or in another widget.")
@@ -493,38 +487,21 @@ class Session:
         with self._lock:
             if revision is not None and self.painted_at(revision, sender) is None:
                 return
-            copied, before, now = CLIPBOARD.copied, self.history.current, self._state
+            copied, history = CLIPBOARD.copied, self.history
             if copied is None:
                 self._notice(sender, "Nothing was copied yet: select patches and copy them first.")
                 return
             try:
                 if copied.edit.style[1] != copied.edit.style[0] and self.painter is not None:
                     check_styles(self.painter)
-                done = now.painted.transfer(copied.edit)
-                if changes_nothing(now.painted, done.scene):
-                    copied = copied.beside(now.painted)
-                    done = now.painted.transfer(copied.edit)
+                pasted = clipboard.pasted(copied, self._state, history.current, history.oldest)
             except (TypeError, ValueError) as refused:
                 self._notice(sender, f"Not pasted: {refused}.")
                 return
-            line = f"scene = scene.apply({copied.code})"
-            lines = (*before.code, *to_python.changed(before.painted, now.painted), line)
-            ids = zip(now.painted.factor_ids or (), now.gains.tolist(), strict=True)
-            gains = dict(ids)
-            self._amend(
-                replace(
-                    now,
-                    painted=done.scene,
-                    # Each slider stays at its factor.
-                    gains=np.array([gains.get(i, 1.0) for i in done.scene.factor_ids or ()], np.float32),
-                    code=to_python.bounded(lines, done.scene, self.history.oldest),
-                )
-            )
-            self.history.commit(self._state)
+            self._amend(pasted.state)
+            history.commit(self._state)
             self._send_state("scene", NO_SENDER)
-            added = [f"{', '.join(done.added)} added"] if done.added else []
-            says = "; ".join((f"Pasted {copied}", *added, *done.notes))
-            self._notice(sender, f"{says}.", copied.patches)
+            self._notice(sender, f"{pasted.words}.", pasted.patches)
             self._draw(NO_SENDER, final=True)
         self.audience.scene_changed()
 
@@ -561,8 +538,7 @@ class Session:
         number = feature if isinstance(feature, bool) or not hasattr(feature, "__index__") else int(feature)
         edit = PaletteEdit("add_factor", {"features": {number: 1.0}, "name": name})
         painted = self.change_palette(edit)
-        assert painted is not None, "only edits of a revision are refused"
-        return painted.names[-1]
+        return painted.names[-1] if painted is not None else ""  # only edits of a revision are refused
 
     def assign(self, scene: Scene, sender: Sender = NO_SENDER) -> None:
         """Continue with another scene."""

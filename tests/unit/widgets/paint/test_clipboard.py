@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint import clipboard
 from ember_widgets.widgets.paint.clipboard import CLIPBOARD
+from ember_widgets.widgets.paint.history import State
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter, two_sites
@@ -208,3 +210,23 @@ def test_a_paste_on_an_outdated_scene_is_refused(source: Page, target: Page) -> 
     target.browser.ask("paste", revision=99)
     assert target.browser.state()["why"] == "refused"
     assert target.scene == before
+
+
+class TestWithoutASession:
+    def test_what_was_copied_is_put_on_a_state(self) -> None:
+        edit = clipboard.copied(things("sky", "lion").paint("lion", HERE, 0.7), NUMBERS)
+        first = State.of(things("sky", "meadow", seed=4), ("scene = first",))
+        now = first.edited(first.painted.strengths, first.painted.remainder, np.float32([0.5, 2]))
+        pasted = clipboard.pasted(edit, now, first, first)
+        assert pasted.state.painted == first.painted.apply(edit.edit)
+        assert pasted.state.gains.tolist() == [0.5, 2, 1]
+        assert pasted.state.code == ("scene = first", f"scene = scene.apply({edit.code})")
+        assert pasted.words.startswith("Pasted 2 patches of lion; lion added")
+        assert pasted.patches is not None
+        assert np.flatnonzero(pasted.patches).tolist() == NUMBERS
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        edit = clipboard.copied(things("sky", "lion").paint("lion", HERE), NUMBERS)
+        state = State.of(two_sites())
+        with pytest.raises(ValueError, match="the edit steers"):
+            clipboard.pasted(edit, state, state, state)
