@@ -21,13 +21,13 @@ from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
 from ember_widgets.widgets.shared import label_words
 from ember_widgets.widgets.shared.concept_rows import bank_of, features_of, hint, search_concepts
+from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 if TYPE_CHECKING:
     from ember_widgets.features.concepts import Concept, ConceptBank
 
 ALIKE = 24
 OF_CATEGORY = "category:"
-_NUMBER = re.compile(r"#?\s*(\d{1,9})")
 _CONCEPT = re.compile(r"concept\s+(.+)", re.IGNORECASE)
 _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
@@ -184,10 +184,10 @@ class Catalogue:
                 return [], {}
             alike = self.like(feature)
             return [feature, *(f for f, _ in alike)], {f: f"{cosine:.2f}" for f, cosine in alike}
-        match = _NUMBER.fullmatch(text.strip())
-        numbered = [int(match[1])] if match else []
+        number = typed_feature(text)
+        numbered = [] if number is None else [number]
         # A number means nothing else.
-        hits = self.labels.find(text, by_meaning=not numbered)
+        hits = self.labels.find(text, by_meaning=number is None)
         features = dict.fromkeys([*numbered, *(hit.feature for hit in hits)])
         notes = {hit.feature: "similar" for hit in hits if hit.reason == "meaning"}
         return [feature for feature in features if feature < self.n_features], notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 import threading
@@ -30,8 +29,8 @@ from ember_widgets.widgets.atlas.panel_sheet import Sheet
 from ember_widgets.widgets.atlas.scatter import Scatter
 from ember_widgets.widgets.paint.requests import as_exception, check_keywords, check_no_class, sentence
 from ember_widgets.widgets.paint.widget import PaintWidget
+from ember_widgets.widgets.shared import closed
 from ember_widgets.widgets.shared.close_tree import close_tree
-from ember_widgets.widgets.shared.closed import closed_bundle
 from ember_widgets.widgets.shared.notebook_keys import NotebookKeys
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
@@ -275,28 +274,17 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._scatter.close()
         close_tree(*self.children)
         super().close()
-        self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
-        if self._own_layout:
-            self.layout.close()
+        closed.end(self, owns_layout=self._own_layout)
 
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("this atlas is closed; make a new one: FeatureAtlas(painter)")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        if closed := closed_bundle(self, "FeatureAtlas(painter)"):
-            return closed
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            # Notebooks do not keep a widget's state by default; with this a saved one shows the map.
-            data = bundle[0] if isinstance(bundle, tuple) else bundle
-            data["image/png"] = base64.b64encode(self._last_picture()).decode("ascii")
-        return bundle
+        return self._saved.bundle(self, super()._repr_mimebundle_, "FeatureAtlas(painter)", **kwargs)
 
     def _ipython_display_(self) -> None:
-        bundle = self._repr_mimebundle_()
-        if bundle is not None:
-            self._saved.display(bundle)
+        self._saved.display(self._repr_mimebundle_())
 
     def _last_picture(self) -> bytes:
         stream = io.BytesIO()

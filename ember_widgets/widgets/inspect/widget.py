@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -30,10 +29,11 @@ from ember_widgets.widgets.paint.requests import (
     sentence,
 )
 from ember_widgets.widgets.paint.widget import PaintWidget
-from ember_widgets.widgets.shared.closed import closed_bundle
+from ember_widgets.widgets.shared import closed
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
 from ember_widgets.widgets.shared.pictures import Picture
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
+from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 if TYPE_CHECKING:
     from ember_widgets.painter.inspection import Inspection
@@ -150,27 +150,18 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
             self._parts.close()
             self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None
             super().close()
-            self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
-            if self._own_layout:
-                self.layout.close()
+            closed.end(self, owns_layout=self._own_layout)
 
     def __repr__(self) -> str:
         where = f"region={self.region}" if self.region else f"patch={self.patch}"
         return f"PatchInspector({self.scene!r}, {where}, selected_feature={self.selected_feature})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        if closed := closed_bundle(self, "PatchInspector(painter, inspector.scene)"):
-            return closed
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if isinstance(bundle, dict):
-            # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
-            bundle["image/png"] = base64.b64encode(self._last_picture()).decode("ascii")
-        return bundle
+        again = "PatchInspector(painter, inspector.scene)"
+        return self._saved.bundle(self, super()._repr_mimebundle_, again, **kwargs)
 
     def _ipython_display_(self) -> None:
-        bundle = self._repr_mimebundle_()
-        if bundle is not None:
-            self._saved.display(bundle)
+        self._saved.display(self._repr_mimebundle_())
 
     def _last_picture(self) -> bytes:
         return self._picture.encoded("final")
@@ -387,8 +378,8 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if not text.strip():
             return
         n_features, space, site = self._now.n_features, self._now.space, self._now.site
-        number = text.strip().removeprefix("#")
-        hits = [int(number)] if number.isdecimal() and len(number) < 10 and int(number) < n_features else []
+        number = typed_feature(text)
+        hits = [] if number is None or number >= n_features else [number]
         for feature in labels_of(self._painter).search(text) if site in space.sites else ():
             if feature < space.n_features and space.site(feature) == site:
                 hits.append(space.locate(feature)[1])

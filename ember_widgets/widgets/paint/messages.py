@@ -184,13 +184,12 @@ class Request(ABC):
 AnyRequest = TypeVar("AnyRequest", bound=type[Request])
 
 
-def request(*types: str) -> Callable[[AnyRequest], AnyRequest]:
+def request(type_: str) -> Callable[[AnyRequest], AnyRequest]:
     """Register a class in ``REQUESTS``."""
 
     def enter(cls: AnyRequest) -> AnyRequest:
-        for name in types:
-            REQUESTS[name] = cls
-        cls.type = types[0]
+        REQUESTS[type_] = cls
+        cls.type = type_
         return cls
 
     return enter

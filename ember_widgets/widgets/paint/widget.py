@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 import time
@@ -33,7 +32,7 @@ from ember_widgets.widgets.paint.requests import (
 )
 from ember_widgets.widgets.paint.run_key import is_same_picture
 from ember_widgets.widgets.paint.session import Session
-from ember_widgets.widgets.shared.closed import closed_bundle
+from ember_widgets.widgets.shared import closed
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
 __all__ = ["PaintWidget"]
@@ -126,7 +125,7 @@ class PaintWidget(anywidget.AnyWidget):
     _picked_early = False  # by the user, before there was a scene
     _link: traitlets.link | None = None
     _own_layout = False
-    _saved: SavedPicture | None = None
+    _saved: SavedPicture
 
     def __init__(
         self,
@@ -452,23 +451,14 @@ class PaintWidget(anywidget.AnyWidget):
         if self._session is not None:
             self._session.leave(self)
         super().close()
-        self.__dict__.pop("_repr_mimebundle_", None)  # see closed_bundle
-        if self._own_layout:
-            self.layout.close()
+        closed.end(self, owns_layout=self._own_layout)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        if closed := closed_bundle(self, f"{type(self).__name__}(painter, widget.scene)"):
-            return closed
-        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None and self.image:
-            # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
-            bundle[0]["image/png"] = base64.b64encode(self.image).decode("ascii")
-        return bundle
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        again = f"{type(self).__name__}(painter, widget.scene)"
+        return self._saved.bundle(self, super()._repr_mimebundle_, again, **kwargs)
 
     def _ipython_display_(self) -> None:
-        bundle = self._repr_mimebundle_()
-        if bundle is not None and self._saved is not None:
-            self._saved.display(bundle)
+        self._saved.display(self._repr_mimebundle_())
 
     def _last_picture(self) -> bytes:
         png: bytes = self.image
@@ -492,8 +482,7 @@ class PaintWidget(anywidget.AnyWidget):
     def _on_final(self, png: bytes) -> None:
         """The final picture of the scene is there."""
         self.image = png
-        if self._saved is not None:
-            self._saved.changed()
+        self._saved.changed()
 
     def _own_references(self) -> int:
         """How many references to this widget its own parts hold."""

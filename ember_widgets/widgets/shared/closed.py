@@ -7,10 +7,19 @@ from typing import Any
 import ipywidgets
 
 
+def end(widget: ipywidgets.Widget, *, owns_layout: bool) -> None:
+    """The last step of a widget's ``close``: its layout is closed too, unless it is the user's.
+
+    ipywidgets puts None in the place of a closed widget's ``_repr_mimebundle_``; here it is put back, so that
+    the widget can say that it is closed.
+    """
+    widget.__dict__.pop("_repr_mimebundle_", None)
+    if owns_layout:
+        widget.layout.close()
+
+
 def closed_bundle(widget: ipywidgets.Widget, again: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """What a closed widget shows; None if it is open.
-
-    ipywidgets puts None in the place of a closed widget's ``_repr_mimebundle_``; ``close`` has to remove it.
 
     Args:
         widget: the widget.

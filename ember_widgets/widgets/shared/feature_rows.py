@@ -13,6 +13,7 @@ from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared import label_words
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
+from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 SHOWN = 12
 MAX_HITS = 30
@@ -54,11 +55,11 @@ def search_features(
         sites: how many of them each site has, if there are several.
         site: short name of the only site to search; "" = all sites.
     """
-    number = text.strip().removeprefix("#")
-    numbered = [int(number)] if number.isdecimal() and len(number) < 10 else []
+    number = typed_feature(text)
+    numbered = [] if number is None else [number]
     space = FeatureSpace.of(sites) if sites else None
     # A number means nothing else.
-    found = labels.find(text, by_meaning=not numbered)
+    found = labels.find(text, by_meaning=number is None)
     similar = {hit.feature for hit in found if hit.reason == "meaning"}
     hits: list[dict[str, Any]] = []
     for f in dict.fromkeys([*numbered, *(hit.feature for hit in found)]):

@@ -16,7 +16,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ipywidgets import Widget
+
 from ember_widgets.util.worker import Worker
+from ember_widgets.widgets.shared.closed import closed_bundle
 
 SETTLED_S = 1.0
 """How long the picture must stay the same before it is sent."""
@@ -40,8 +43,29 @@ class SavedPicture:
         self._id = f"ember-{uuid.uuid4().hex}"
         self._sent: bytes | None = None
 
+    def bundle(self, widget: Widget, made: Callable[..., Any], again: str, **kwargs: Any) -> Any:
+        """What a widget shows, with its picture; of a closed one, a message.
+
+        Args:
+            widget: the widget.
+            made: the ``_repr_mimebundle_`` of ipywidgets.
+            again: the call that makes a new one.
+            kwargs: passed to ``made``.
+        """
+        if closed := closed_bundle(widget, again):
+            return closed
+        bundle, draw = made(**kwargs), self._picture()
+        png = draw() if bundle is not None and draw is not None else b""
+        if png:
+            # Notebooks do not keep a widget's state by default; with this a saved one shows the picture.
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data["image/png"] = base64.b64encode(png).decode("ascii")
+        return bundle
+
     def display(self, bundle: Any) -> None:
-        """Display what ``_repr_mimebundle_`` made."""
+        """Display what ``_repr_mimebundle_`` made; None = nothing."""
+        if bundle is None:
+            return
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         # Not in Colab, whose own code for widgets does not know such a view.
         if VIEW not in data or "google.colab" in sys.modules:
