@@ -22,7 +22,7 @@ from ember_widgets.util import checks
 from ember_widgets.widgets.atlas.arrangement import Arrangement
 from ember_widgets.widgets.atlas.batch_labelling import BatchLabelling, Progress
 from ember_widgets.widgets.atlas.catalogue import Catalogue, numbers
-from ember_widgets.widgets.atlas.colors import coloring
+from ember_widgets.widgets.atlas.colors import coloring, modes
 from ember_widgets.widgets.atlas.map_picture import map_picture
 from ember_widgets.widgets.atlas.panel import Panel
 from ember_widgets.widgets.atlas.panel_sheet import Sheet
@@ -180,6 +180,56 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         """
         self._check_open()
         self._select(numbers(features, self._all.n_features))
+
+    def zoom(self, feature: int | None = None) -> None:
+        """Bring a feature's surroundings near on the map; None = show the whole map.
+
+        Raises:
+            TypeError, ValueError: no such feature.
+        """
+        self._check_open()
+        if feature is None:
+            self._scatter.show_all()
+        else:
+            self._scatter.zoom(checks.feature_index(feature, self._all.n_features))
+        self._sheet.count()
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The filters that are on; a feature has to pass all. Set them to names such as "live" or "labelled".
+
+        "placeless" hides positional features, "trusted" shows trusted labels; of sites (by their short names)
+        and of categories of labels ("category:object"), any one of those named suffices.
+        """
+        return tuple(self._panel.filters)
+
+    @filters.setter
+    def filters(self, names: Iterable[str]) -> None:
+        self._check_open()
+        self._sheet.show_choices()  # labels may have been set since
+        known = [choice["key"] for choice in self._panel.filter_choices]
+        known += [name for name, _, _ in self._panel.categories]
+        wanted = checks.listed("filters", names, hint=f"give a list of {', '.join(known)}")
+        for name in wanted:
+            if name not in known:
+                raise ValueError(
+                    f"filters holds {checks.shown(name)}, which is unknown; choose from {', '.join(known)}"
+                )
+        self._panel.filters = wanted
+
+    @property
+    def color_by(self) -> str:
+        """What the colours show, such as "frequency" or "source"; set it to another one."""
+        color_by: str = self._panel.color_by
+        return color_by
+
+    @color_by.setter
+    def color_by(self, mode: str) -> None:
+        self._check_open()
+        known = modes(self._all)
+        if not isinstance(mode, str) or mode not in known:
+            raise ValueError(f"color_by={checks.shown(mode)} is unknown; choose one of {', '.join(known)}")
+        self._panel.color_by = mode
 
     def brush(self, feature: int) -> str:
         """Send a feature to the linked PaintWidget as a factor of its own; returns the factor's name.
@@ -489,8 +539,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._choose(())
             return
         if action == "all":
-            self._scatter.show_all()
-            self._sheet.count()
+            self.zoom()
             return
         if action in ("forecast", "start_labels", "stop_labels", "dismiss"):
             self._batch_asked(action)
@@ -508,8 +557,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             elif action == "like":
                 self._panel.query = f"like {feature}"
             elif action == "show":
-                self._scatter.zoom(feature)
-                self._sheet.count()
+                self.zoom(feature)
             elif action == "label":
                 self._label(feature, content.get("text"))
             else:

@@ -324,6 +324,38 @@ class TestLabels:
         assert source.labels.entry(7).source == ""
 
 
+class TestPanelFromPython:
+    def test_filters_are_set(self, atlas: FeatureAtlas, source: Painter) -> None:
+        assert atlas.filters == ("live",)
+        atlas.filters = ("live", "labelled")
+        assert (atlas._panel.filters, sorted(tiles(atlas))) == (["live", "labelled"], [7, 9, 20])
+        atlas.filters = ()
+        assert len(tiles(atlas)) == N
+        with pytest.raises(
+            ValueError, match="filters holds 'alive', which is unknown; choose from live, lab"
+        ):
+            atlas.filters = ["alive"]
+        with pytest.raises(TypeError, match="filters='live' is not a list; give a list of live, labelled"):
+            atlas.filters = "live"
+        assert atlas.filters == ()
+
+    def test_colours_are_chosen(self, atlas: FeatureAtlas) -> None:
+        atlas.color_by = "source"
+        assert (atlas.color_by, atlas._panel.color_by) == ("source", "source")
+        assert atlas._panel.legend["kinds"]
+        with pytest.raises(ValueError, match="color_by='site' is unknown; choose one of frequency, typical"):
+            atlas.color_by = "site"  # there is one only
+
+    def test_the_map_is_zoomed(self, atlas: FeatureAtlas) -> None:
+        everything = atlas._panel.title
+        atlas.zoom(12)
+        assert "in view" in atlas._panel.title
+        atlas.zoom()
+        assert atlas._panel.title == everything
+        with pytest.raises(ValueError, match="the SAE has 60 features"):
+            atlas.zoom(N)
+
+
 class TestIcons:
     def test_of_the_sheet_are_made_and_sent(self, atlas: FeatureAtlas, source: Painter) -> None:
         atlas.select([7, 9])
@@ -617,6 +649,9 @@ def test_a_closed_atlas_that_is_kept_lets_go_of_its_painter_and_says_so(tmp_path
         lambda: atlas.picture(),
         lambda: setattr(atlas, "selected", (8,)),
         lambda: setattr(atlas, "feature", 8),
+        lambda: setattr(atlas, "filters", []),
+        lambda: setattr(atlas, "color_by", "source"),
+        lambda: atlas.zoom(7),
     ):
         with pytest.raises(RuntimeError, match="this atlas is closed; make a new one: FeatureAtlas"):
             act()
