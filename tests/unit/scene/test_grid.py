@@ -126,7 +126,7 @@ def test_the_strongest_factor_is_found_and_negative_strengths_count_by_their_siz
     strengths[0, 9] = 2, -2, 1
     strengths[0, 10] = 1e-6, 1e-7, 0
     assert grid.strongest(strengths)[0, 7:11].tolist() == [1, -1, 0, -1]
-    assert grid.strongest(strengths * np.float32([1, 0.2, 1]))[0, 7] == 2
+    assert grid.strongest(strengths * np.array([1, 0.2, 1], np.float32))[0, 7] == 2
     assert (grid.strongest(np.zeros((16, 16, 0), np.float32)) == -1).all()
 
 

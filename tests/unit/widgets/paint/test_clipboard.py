@@ -216,7 +216,7 @@ class TestWithoutASession:
     def test_what_was_copied_is_put_on_a_state(self) -> None:
         edit = clipboard.copied(things("sky", "lion").paint("lion", HERE, 0.7), NUMBERS)
         first = State.of(things("sky", "meadow", seed=4), ("scene = first",))
-        now = first.edited(first.painted.strengths, first.painted.remainder, np.float32([0.5, 2]))
+        now = first.edited(first.painted.strengths, first.painted.remainder, np.array([0.5, 2], np.float32))
         pasted = clipboard.pasted(edit, now, first, first)
         assert pasted.state.painted == first.painted.apply(edit.edit)
         assert pasted.state.gains.tolist() == [0.5, 2, 1]
