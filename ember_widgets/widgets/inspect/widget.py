@@ -104,10 +104,12 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
     ) -> None:
         check_keywords(kwargs, ("layout",), "PatchInspector")
         inspects = _checked(painter, brush, atlas)
-        if scene is None and brush is None:
-            raise TypeError("there is no scene to inspect; give scene=, or brush= to follow what is painted")
         if scene is not None:
-            check_scene(scene)
+            first = check_scene(scene)
+        elif brush is not None:
+            first = brush.scene
+        else:
+            raise TypeError("there is no scene to inspect; give scene=, or brush= to follow what is painted")
         self._painter: Any = inspects
         self._brush, self._atlas = brush, atlas
         self._lock = threading.RLock()
@@ -120,7 +122,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         )
         self._own_layout = kwargs.get("layout") is None
         super().__init__(**kwargs)
-        self.scene = brush.scene if scene is None and brush is not None else scene
+        self.scene = first
         self._parts = self._built()
         self._view = View(self._parts, self._icons.get)
         self._adopt()

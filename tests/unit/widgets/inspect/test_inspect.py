@@ -503,7 +503,7 @@ def test_closing_ends_its_parts_and_lets_go_of_the_painter(painter: StillPainter
 
 def test_no_scene_is_refused_and_the_one_before_stays(inspector: PatchInspector, scene: Scene) -> None:
     with pytest.raises(traitlets.TraitError, match="expected a Scene, not the NoneType None"):
-        inspector.scene = None
+        inspector.scene = None  # type: ignore[assignment]
     inspector.patch = (1, 1)
     assert (inspector.scene, inspector.patch) == (scene, (1, 1))
 

@@ -73,7 +73,7 @@ def test_it_is_there_before_its_painter_is(shop: Shop, monkeypatch: pytest.Monke
     page = Page(widget, monkeypatch)
     assert is_busy(widget)
     assert widget.image == b""
-    assert "image/png" not in widget._repr_mimebundle_()[0]  # type: ignore[index]
+    assert "image/png" not in widget._repr_mimebundle_()[0]
     page.say("hello")
     page.say("ping")
     assert page.heard == 2 * [{"type": "status", "busy": True, "task": "draw"}]

@@ -548,15 +548,16 @@ def test_a_new_scene_that_could_not_be_made_is_tried_again(widget: PaintWidget, 
 
 
 def test_a_seed_as_text_is_refused(widget: PaintWidget) -> None:
-    for act in (lambda: widget.reseed("7"), lambda: widget.analyze(seed="7")):  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="seed='7' is not a whole number"):
-            act()
+    with pytest.raises(TypeError, match="seed='7' is not a whole number"):
+        widget.reseed("7")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="seed='7' is not a whole number"):
+        widget.analyze(seed="7")  # type: ignore[arg-type]
 
 
 def test_a_class_of_painters_is_refused() -> None:
-    for act in (lambda: PaintWidget(FakePainter), lambda: PaintWidget(FakePainter, make_scene())):
+    for scene in (None, make_scene()):
         with pytest.raises(TypeError, match=r"FakePainter.*is a class; give a painter that is made of it"):
-            act()
+            PaintWidget(FakePainter, scene)
 
 
 def test_a_page_is_written_of_the_painter_and_the_scene(
