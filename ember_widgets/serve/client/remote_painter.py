@@ -46,9 +46,9 @@ NEEDS_THE_MODEL = {
     "label_forecast": "painter.label_forecast",
     "label_sheet": "painter.label_sheet",
     "train_sae": "painter.train_sae",
-    "evaluate_sae": "ember.evaluate_sae",
     "pipeline": "painter.pipeline",
-    "backbone": "painter.backbone",
+    # What `ember.evaluate_sae` asks a painter for first.
+    "backbone": "painter.backbone or ember.evaluate_sae",
     "model": "painter.model",
     "forget": "painter.forget",
 }
@@ -60,8 +60,9 @@ class RemotePainter:
     """A painter whose model is on a server; make one with `ember.connect`.
 
     It has the methods of `Painter`, with the same results, as far as the server offers them; `capabilities`
-    says which. If the connection breaks, it comes back by itself, and calls wait for it. Methods may be
-    called from several threads. It is closed by `close`, or when nothing refers to it any more.
+    says which. `analyze` takes no `basis`, and `render` only knows `cancelled`, not its old name. If the
+    connection breaks, it comes back by itself, and calls wait for it. Methods may be called from several
+    threads. It is closed by `close`, or when nothing refers to it any more.
 
     Args:
         connection: The connection; the painter closes it.
@@ -234,16 +235,15 @@ class RemotePainter:
             image: As there. Its middle square is sent to the server, in the size that the model takes.
         """
         args = self._run(prompt, seed, n_steps, guidance, edit_steps)
-        if isinstance(n_factors, Mapping):
-            args["n_factors"] = {str(site): _count(n) for site, n in n_factors.items()}
-        elif n_factors is not None:
-            args["n_factors"] = _count(n_factors)
-        if style:
+        image_strength = checks.image_strength(image_strength)
+        if n_factors is not None:
+            args["n_factors"] = self._counts(n_factors)
+        if checks.text("style", style):
             args["style"] = style
         buffers = []
         if image is not None:
             buffers.append(values.encoded(photo.square(image, self._welcome.picture_side), "png"))
-            args |= {"photo": 0, "image_strength": checks.image_strength(image_strength)}
+            args |= {"photo": 0, "image_strength": image_strength}
         return self._scene(self._connection.call("analyze", args, buffers))
 
     def blank(
@@ -274,13 +274,14 @@ class RemotePainter:
 
     def activations(self, scene: Scene) -> FloatArray:
         """SAE codes of the scene's unedited run, (rows, cols, n_features); see `Painter.activations`."""
-        answer = self._connection.call("activations", scene=scene)
+        answer = self._connection.call("activations", scene=_checked(scene))
         return _read(lambda: values.unpacked_codes(answer.value, answer.buffers))
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
     ) -> Inspection:
         """How the SAE and the scene's factors explain every patch of a run; see `Painter.inspect`."""
+        scene = _checked(scene)
         step = checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
         args: dict[str, Any] = {"step": step, "edited": bool(edited)}
         if site is not None:
@@ -314,7 +315,9 @@ class RemotePainter:
         args = {"preview": True, "form": PREVIEW_FORM} if preview else {"form": "exact"}
         # One slot for each thread: what it gave up is not drawn any more when it asks for the next picture.
         slot = f"render {threading.get_ident()}"
-        return _picture(self._connection.call("render", args, scene=scene, slot=slot, cancelled=cancelled))
+        return _picture(
+            self._connection.call("render", args, scene=_checked(scene), slot=slot, cancelled=cancelled)
+        )
 
     def previews(self, scene: Scene) -> bool:
         """True: a preview is compressed to a fraction of its picture, so it is here earlier.
@@ -357,21 +360,26 @@ class RemotePainter:
         """
         # Sent twice, the picture would be there twice.
         answer = self._connection.call(
-            "share", {"title": checks.text("title", title)}, scene=scene, again=False
+            "share", {"title": checks.text("title", title)}, scene=_checked(scene), again=False
         )
         return _read(lambda: self.url + str(answer.value["path"]))
 
     # Scenes to scenes
 
-    def refit(self, scene: Scene, n_factors: int) -> Scene:
-        """Find another number of factors, and keep what was painted; see `Painter.refit`."""
-        return self._scene(
-            self._connection.call("refit", {"n_factors": _count(n_factors)}, scene=scene), scene
-        )
+    def refit(self, scene: Scene, n_factors: int | Mapping[str, int]) -> Scene:
+        """Find another number of factors, and keep what was painted; see `Painter.refit`.
+
+        Args:
+            scene: As painted.
+            n_factors: How many, see `analyze`.
+        """
+        scene = _checked(scene)
+        args = {"n_factors": self._counts(n_factors)}
+        return self._scene(self._connection.call("refit", args, scene=scene), scene)
 
     def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
         """Apply the same painting to the noise of another seed; see `Painter.reseed`."""
-        seed = checks.seed(seed)
+        scene, seed = _checked(scene), checks.seed(seed)
         if seed == scene.seed:
             return scene
         args = {"seed": seed, "edit_only": bool(edit_only)}
@@ -389,7 +397,7 @@ class RemotePainter:
     ) -> Robustness:
         """Try an edit on other seeds; see `Painter.robustness`."""
         return robust.robustness(
-            scene,
+            _checked(scene),
             seeds,
             carry=lambda seed: self.reseed(scene, seed, edit_only=True),
             draw=lambda one: self.render(one, cancelled=cancelled),
@@ -453,18 +461,34 @@ class RemotePainter:
         }
         if guidance is not None:
             args["guidance"] = scale
-        if edit_steps is not None:
-            start, stop = edit_steps
-            args["edit_steps"] = [int(start), int(stop)]
+        steps = checks.edit_steps(edit_steps, args["n_steps"])
+        if steps is not None:
+            args["edit_steps"] = list(steps)
         return args
+
+    def _counts(self, n_factors: object) -> int | dict[str, int]:
+        """How many factors, or how many of each site."""
+        n_patches = self.grid.n_patches
+        if isinstance(n_factors, Mapping):
+            return {str(site): checks.n_factors(n, n_patches) for site, n in n_factors.items()}
+        return checks.n_factors(n_factors, n_patches)
 
     def _scene(self, answer: Answer, sent: Scene | None = None) -> Scene:
         return _read(lambda: self._connection.scene(answer, sent))
 
 
-def _count(n_factors: object) -> int:
-    """A number of factors; the server knows its range."""
-    return checks.whole_number("n_factors", n_factors, hint="give an int 1..256")
+def _checked(scene: object) -> Scene:
+    """A scene; whether it is of the server's model is found out there.
+
+    Raises:
+        TypeError: It is not a scene.
+    """
+    if not isinstance(scene, Scene):
+        raise TypeError(
+            f"scene={checks.shown(scene)} is not a Scene; make one with painter.analyze or painter.blank, "
+            "or load one with ember.Scene.load"
+        )
+    return scene
 
 
 def _icons(connection: Connection, features: Sequence[int]) -> list[Image.Image]:

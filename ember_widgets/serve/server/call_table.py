@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.wire import inspections, scenes, values
@@ -236,8 +237,9 @@ def _activations(request: Request) -> Answer:
 
 
 def _inspect(request: Request) -> Answer:
-    given = request.given("step", "site", "edited")
-    found = request.replica.painter.inspect(request.scene(), **given)
+    given = request.given("step", "edited")
+    site = checked_site(request.replica, request.args.get("site"))
+    found = request.replica.painter.inspect(request.scene(), site=site, **given)
     return Answer(found, lambda buffers: inspections.packed(found, buffers))
 
 
@@ -292,6 +294,18 @@ HANDLERS: Mapping[str, Callable[[Request], Answer]] = {
     "share": _share,
 }
 """How each of `CALLS` is answered. They run in the scheduler's thread."""
+
+
+def checked_site(replica: Replica, site: str | None) -> str | None:
+    """A site with an SAE; None stays.
+
+    Raises:
+        ValueError: It has none. The painter's own error says how to add one, which a client cannot.
+    """
+    saes = replica.painter.saes
+    if site is not None and site_names.full(site) not in saes:
+        raise ValueError(f"site={shown(site)} has no SAE on this server; choose one of {', '.join(saes)}")
+    return site
 
 
 def _edit_steps(request: Request) -> dict[str, Any]:

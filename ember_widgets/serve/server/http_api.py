@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ember_widgets.painter.protocol import labels_of
 from ember_widgets.scene.scene import Scene
-from ember_widgets.serve.server.call_table import HANDLERS, Failure, Request, failure
+from ember_widgets.serve.server.call_table import HANDLERS, Failure, Request, checked_site, failure
 from ember_widgets.serve.server.person import address_of, person_of_request
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import Bucket
@@ -175,9 +175,8 @@ def routes(replica: Replica) -> APIRouter:
         """The features that are active in each patch, the strongest first, and how much they explain."""
 
         def work(cancelled: Callable[[], bool]) -> dict[str, Any]:
-            found = replica.painter.inspect(
-                scene_of(body.scene), step=body.step, site=body.site, edited=body.edited
-            )
+            scene, site = scene_of(body.scene), checked_site(replica, body.site)
+            found = replica.painter.inspect(scene, step=body.step, site=site, edited=body.edited)
             rows, cols = found.grid.shape
             where = body.patches or [(row, col) for row in range(rows) for col in range(cols)]
             labels, counts = labels_of(replica.painter), found.counts

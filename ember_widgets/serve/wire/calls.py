@@ -75,7 +75,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "blank": Call(_RUN, "scene"),
     "render": Call({"scene": "scene", "preview?": "bool", "form?": "str"}, "picture"),
-    "refit": Call({"scene": "scene", "n_factors": "int"}, "scene", "refit"),
+    "refit": Call({"scene": "scene", "n_factors": "int or dict"}, "scene", "refit"),
     "reseed": Call({"scene": "scene", "seed": "int", "edit_only?": "bool"}, "scene", "reseed"),
     "activations": Call({"scene": "scene"}, "codes", "inspect"),
     "inspect": Call(

@@ -133,6 +133,66 @@ class TestVerbs:
         with pytest.raises(TypeError, match="n_factors=2.5 is not a whole number"):
             remote.analyze("a", n_factors=2.5)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"edit_steps": (0.7, 1.2)},
+            {"edit_steps": "01"},
+            {"edit_steps": ("0", "1")},
+            {"edit_steps": 5},
+            {"edit_steps": (0,)},
+            {"edit_steps": (1, 1)},
+            {"style": []},
+            {"image_strength": float("nan")},
+            {"n_factors": 300},
+            {"n_factors": 0},
+            {"n_factors": {"down.2.1": True}},
+            {"n_factors": {"up.0.1": 3}},
+        ],
+    )
+    def test_what_is_wrong_is_told_as_by_the_local_painter(
+        self, painter: ember.Painter, remote: ember.RemotePainter, wrong: dict[str, Any]
+    ) -> None:
+        verbs = ["analyze", "blank"] if "edit_steps" in wrong else ["analyze"]
+        for verb in verbs:
+            with pytest.raises((TypeError, ValueError)) as local:
+                getattr(painter, verb)("a tree", **wrong)
+            with pytest.raises(local.type) as found:
+                getattr(remote, verb)("a tree", **wrong)
+            assert str(found.value) == str(local.value)
+
+    @pytest.mark.parametrize(
+        "verb",
+        [
+            lambda painter: painter.render(None),
+            lambda painter: painter.inspect(None),
+            lambda painter: painter.refit(None, 3),
+            lambda painter: painter.robustness(None),
+        ],
+    )
+    def test_what_is_not_a_scene_is_told_as_by_the_local_painter(
+        self, painter: ember.Painter, remote: ember.RemotePainter, verb: Callable[[Any], Any]
+    ) -> None:
+        for one in (painter, remote):
+            with pytest.raises(TypeError, match="^scene=None is not a Scene; make one with painter.analyze"):
+                verb(one)
+
+    def test_factors_of_each_site_are_refitted(
+        self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
+    ) -> None:
+        each = {"down.2.1": 3}
+        assert remote.refit(painted, each) == painter.refit(painted, each)  # type: ignore[arg-type]
+
+    def test_what_needs_the_model_says_so(
+        self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
+    ) -> None:
+        sae = next(iter(painter.saes.values()))
+        with pytest.raises(AttributeError, match="needs the model.*ember.evaluate_sae with a Painter there"):
+            ember.evaluate_sae(remote, sae, ["a tree"])  # type: ignore[arg-type]
+        # The local painter's advice, to add an SAE, does not help here.
+        with pytest.raises(ValueError, match=r"^site='x' has no SAE on this server; choose one of down\S+$"):
+            remote.inspect(painted, site="x")
+
     def test_eight_threads_at_once(
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
     ) -> None:
