@@ -9,15 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ember_widgets.cli import model_options
 from ember_widgets.cli.errors import UserError
-from ember_widgets.cli.loading_options import add_loading_options
 
 if TYPE_CHECKING:
     from ember_widgets.labelling.question import LabelClient, Price
     from ember_widgets.labelling.run import LabelProgress, LabelRun
     from ember_widgets.painter.painter import Painter
 
-EMBEDDED = "embedded"
 INTERRUPTED = 130
 """Exit status of a run that was interrupted; the same command goes on with it."""
 MOST_FEATURES = 2**22
@@ -65,10 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Let a vision-language model name the features of an SAE, and measure how well the names fit."
     )
     parser.epilog = EXAMPLE
-    need = parser.add_argument_group("what is labelled")
-    need.add_argument("--model", required=True, help="hub id, folder or file of SDXL's family; or 'embedded'")
-    need.add_argument("--sae", help="hub id, folder or file of the SAE; not with the embedded model")
-    need.add_argument("--site", help="block of the SAE (default: what its file says, and else down.2.1)")
+    need = model_options.add(parser, "what is labelled")
     need.add_argument("--collection", required=True, metavar="FOLDER", help="pictures, see painter.collect")
     need.add_argument(
         "--features", type=feature_list, metavar="LIST", help="such as 1,2,10-20 (default: all live ones)"
@@ -93,7 +89,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--price-in", type=price_of_tokens, help="of a million tokens in")
     how.add_argument("--price-out", type=price_of_tokens, help="of a million tokens out")
     how.add_argument("--currency", default="USD", help="of these prices (default: USD)")
-    add_loading_options(parser)
 
 
 def label(options: argparse.Namespace) -> int:
@@ -127,10 +122,7 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("give either --vlm, a model on a server, or --transformers, a model loaded here")
     if options.transformers and options.base_url:
         raise UserError("--base-url is of a server, but --transformers asks none; give one of them")
-    if options.model == EMBEDDED and options.sae:
-        raise UserError("the embedded model has its own SAEs; leave out --sae, and choose one with --site")
-    if options.model != EMBEDDED and not options.sae:
-        raise UserError("--sae is missing; give the hub id, folder or file of the SAE")
+    model_options.check(options, device_serves_another=bool(options.transformers))
     if (options.price_in is None) != (options.price_out is None):
         raise UserError("give --price-in and --price-out together, or neither")
 
@@ -140,7 +132,7 @@ def _label(options: argparse.Namespace) -> LabelRun | None:
     from ember_widgets.features.collection import Collection
 
     collection, client = Collection.open(Path(options.collection).expanduser()), make_client(options)
-    painter = make_painter(options)
+    painter = model_options.open_painter(options)
     asked = {
         "collection": collection,
         "client": client,
@@ -189,26 +181,6 @@ def make_client(options: argparse.Namespace) -> LabelClient:
             "nobody is named to ask: give --base-url of your own server, or set OPENAI_API_KEY for OpenAI's"
         )
     return OpenAIClient(options.vlm, base_url=options.base_url, in_flight=options.in_flight)
-
-
-def make_painter(options: argparse.Namespace) -> Painter:
-    """The painter whose features are labelled."""
-    from ember_widgets.painter.painter import Painter
-
-    if options.model == EMBEDDED:
-        return Painter.embedded(sites=options.site or "down.2.1", dtype=options.dtype)
-    return Painter.from_pretrained(
-        options.model,
-        sae=options.sae,
-        site=options.site,
-        device=options.device,
-        dtype=options.dtype,
-        revision=options.revision,
-        variant=None if options.variant == "none" else options.variant,
-        cache_dir=options.cache_dir,
-        token=options.token,
-        local_files_only=options.local_files_only,
-    )
 
 
 def _price(options: argparse.Namespace) -> Price | None:

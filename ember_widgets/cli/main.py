@@ -21,6 +21,7 @@ from ember_widgets.cli.label import add_arguments as add_label_arguments
 from ember_widgets.cli.label import label
 from ember_widgets.cli.mcp import add_arguments as add_mcp_arguments
 from ember_widgets.cli.mcp import mcp
+from ember_widgets.cli.model_options import text_or_none
 from ember_widgets.cli.page import add_arguments as add_page_arguments
 from ember_widgets.cli.page import page
 from ember_widgets.cli.render import render
@@ -68,8 +69,8 @@ def _run(options: argparse.Namespace) -> int:
             sae=options.sae,
             sites=options.site or ["down.2.1"],
             vae=options.vae,
-            preview_vae=_unless_none(options.preview_vae),
-            variant=_unless_none(options.variant),
+            preview_vae=options.preview_vae,
+            variant=options.variant,
             revision=options.revision,
             cache_dir=options.cache_dir,
             token=options.token,
@@ -92,10 +93,6 @@ def _run(options: argparse.Namespace) -> int:
         for line in info():
             print(line, flush=True)
     return 0
-
-
-def _unless_none(value: str) -> str | None:
-    return None if value == "none" else value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,10 +119,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument("--vae", help="hub id of another VAE, such as madebyollin/sdxl-vae-fp16-fix")
     fetch.add_argument(
-        "--preview-vae", default="madebyollin/taesdxl", help="hub id or 'none' (default: %(default)s)"
+        "--preview-vae",
+        type=text_or_none,
+        default="madebyollin/taesdxl",
+        help="hub id or 'none' (default: %(default)s)",
     )
     fetch.add_argument(
-        "--variant", default="fp16", help="weights for a GPU: fp16; for a CPU: none (default: %(default)s)"
+        "--variant",
+        type=text_or_none,
+        default="fp16",
+        help="weights for a GPU: fp16; for a CPU: none (default: %(default)s)",
     )
     fetch.add_argument(
         "--meaning",

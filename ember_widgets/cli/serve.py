@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ember_widgets._version import __version__
+from ember_widgets.cli import model_options
 from ember_widgets.cli.errors import UserError
-from ember_widgets.cli.loading_options import add_loading_options
+from ember_widgets.cli.model_options import EMBEDDED
 from ember_widgets.cli.token_file import MOST_TOKENS, fill, people_of
 from ember_widgets.serve.wire.loopback import is_loopback
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from ember_widgets.serve.server.options import ServeOptions
 
-EMBEDDED = "embedded"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:i?B)?", re.IGNORECASE)
 EXAMPLE = """\
 examples:
@@ -49,13 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = "Serve a painter, which notebooks elsewhere use with ember.connect(...)."
     parser.epilog = EXAMPLE
-    what = parser.add_argument_group("what is served")
-    what.add_argument("--model", help="hub id, folder or file of SDXL's family; or 'embedded'")
-    what.add_argument("--embedded", action="store_true", help="the tiny model inside this package")
-    what.add_argument("--sae", help="hub id, folder or file of the SAE; not with the embedded model")
-    what.add_argument(
-        "--site", action="append", metavar="SITE", help="of the SAE; may be repeated (default: down.2.1)"
-    )
+    what = model_options.add(parser, "what is served", site="append")
     what.add_argument("--vae", help="hub id or folder of another VAE")
     what.add_argument("--preview-vae", help="hub id or folder of a small decoder for previews")
     what.add_argument("--labels", help="file, folder or hub id of labels")
@@ -93,7 +87,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--idle-minutes", type=float, metavar="N", help="until a session ends (default: 60)")
     limits.add_argument("--sessions", type=int, metavar="N", help="open at once, per replica (default: 200)")
     limits.add_argument("--sessions-per-token", type=int, metavar="N", help="open at once (default: 8)")
-    add_loading_options(parser)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -139,23 +132,17 @@ def serve_options(options: argparse.Namespace) -> ServeOptions:
             raise UserError("--class-size serves nobody else; leave out --token-file and --host")
         # All painters of the test come from one address.
         limits |= {"sessions": 1000, "sessions_per_token": 1000}
-    if options.model is None and not options.embedded:
-        raise UserError("no model is given; give --model and --sae, or --embedded")
-    if options.model not in (None, EMBEDDED) and options.embedded:
-        raise UserError("--model and --embedded exclude each other; give one of them")
+    model_options.check(options)
+    loading = model_options.loading(options)
+    del loading["token"]  # see `_serve`
     threads = os.environ.get("OMP_NUM_THREADS", "")
     return ServeOptions(
-        model=options.model or EMBEDDED,
+        model=model_options.name_of(options),
         sae=options.sae,
         site=tuple(options.site or ()),
-        device=options.device,
-        dtype=options.dtype,
+        **loading,
         vae=options.vae,
         preview_vae=options.preview_vae,
-        revision=options.revision,
-        variant=None if options.variant == "none" else options.variant,
-        cache_dir=options.cache_dir,
-        local_files_only=options.local_files_only,
         labels=options.labels,
         concepts=_absolute(options.concepts),
         gallery=_absolute(options.gallery),
@@ -205,7 +192,7 @@ def announcement(options: argparse.Namespace, port: int, people: list[tuple[str,
     token = ', token="..."' if options.token_file else ""
     lines = [
         "",
-        f"ember-widgets {__version__} serves {named(options.model or EMBEDDED)} at {url}",
+        f"ember-widgets {__version__} serves {named(model_options.name_of(options))} at {url}",
         "",
         "In a notebook:",
         "    import ember_widgets as ember",

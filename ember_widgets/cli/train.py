@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import math
 import re
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ember_widgets.cli import model_options
 from ember_widgets.cli.errors import UserError
-from ember_widgets.cli.loading_options import add_loading_options
+from ember_widgets.cli.model_options import EMBEDDED
 
 if TYPE_CHECKING:
     from ember_widgets.training.run import TrainingRun
 
-EMBEDDED = "embedded"
 COUNT = re.compile(r"(\d+(?:[_,]\d+)*(?:\.\d+)?)\s*([kMBG]?)", re.IGNORECASE)
 FACTORS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 INTERRUPTED = 130
@@ -46,18 +47,25 @@ def count(text: str) -> int:
     )
 
 
+def minutes(text: str) -> float:
+    """A time in minutes, 0 or more."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give minutes, 0 or more, such as 10")
+    return found
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command is given."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLE
-    need = parser.add_argument_group("what is trained on what")
-    need.add_argument("--model", required=True, help="hub id, folder or file of SDXL's family; or 'embedded'")
+    need = model_options.add(parser, "what is trained on what", sae=False, site="append")
     need.add_argument("--prompts", required=True, help="a text file with one prompt in each line")
     need.add_argument("--patches", required=True, type=count, help="patches to see in all, such as 300M")
     need.add_argument("--out", required=True, help="folder of the run: checkpoints, history.csv, the SAE")
-    need.add_argument(
-        "--site", action="append", metavar="SITE", help="block; may be repeated (default: down.2.1)"
-    )
     need.add_argument(
         "--expansion", action="append", type=count, metavar="N", help="features / channels; repeatable (8)"
     )
@@ -74,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--buffer", type=count, help="patches that are mixed (default: 16 batches)")
     how.add_argument("--shards", metavar="FOLDER", help="keep activations there, for several passes")
     how.add_argument(
-        "--checkpoint-minutes", type=float, default=10.0, help="between checkpoints (default: 10)"
+        "--checkpoint-minutes", type=minutes, default=10.0, help="between checkpoints (default: 10)"
     )
     how.add_argument(
         "--no-resume", action="store_true", help="begin anew, and overwrite the run in the folder"
@@ -87,7 +95,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=int, nargs="+", metavar="STEP", help="which are looked at, from 0 (default: all)"
     )
     drawn.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance (default: 0)")
-    add_loading_options(parser)
 
 
 def train(options: argparse.Namespace) -> int:
@@ -96,6 +103,7 @@ def train(options: argparse.Namespace) -> int:
     Raises:
         UserError: Something that the user can put right.
     """
+    model_options.check(options)
     prompts = Path(options.prompts).expanduser()
     if not prompts.is_file():  # checked first, because loading a model takes long
         raise UserError(
@@ -169,7 +177,7 @@ def load_model(options: argparse.Namespace) -> Any:
     from ember_widgets.training.ranks import Ranks
     from ember_widgets.util.hub import Hub
 
-    is_embedded = options.model == EMBEDDED
+    is_embedded = model_options.name_of(options) == EMBEDDED
     place = loading.pick_device("cpu" if is_embedded else options.device)
     if place.type == "cuda" and Ranks.now().world > 1:
         place = torch.device("cuda", torch.cuda.current_device())
@@ -188,7 +196,7 @@ def load_model(options: argparse.Namespace) -> Any:
             device=place,
             hub=hub,
             revision=options.revision,
-            variant=None if options.variant == "none" else options.variant,
+            variant=options.variant,
         )
     return SDXL(loaded.pipeline, *map(site_names.full, options.site or ["down.2.1"]))
 

@@ -51,7 +51,7 @@ def fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., s
         ((), "give either --vlm, a model on a server, or --transformers, a model loaded here"),
         (("--vlm", "a", "--transformers", "b"), "give either --vlm"),
         (("--transformers", "b", "--base-url", "http://x"), "--base-url is of a server, but --transformers"),
-        (("--vlm", "a", "--sae", "b"), "the embedded model has its own SAEs; leave out --sae"),
+        (("--vlm", "a", "--sae", "b"), "--sae does not go with the embedded model, which has its own"),
         (("--vlm", "a", "--price-in", "1"), "give --price-in and --price-out together, or neither"),
         (("--vlm", "a"), "there is no collection in"),
     ],
@@ -60,7 +60,14 @@ def test_a_mistake_is_one_line(fails: Callable[..., str], arguments: tuple[str, 
     assert message in fails("--model", "embedded", *arguments)
 
 
+def test_the_embedded_model_leaves_the_device_to_who_is_asked(fails: Callable[..., str]) -> None:
+    usual = ("--embedded", "--device", "cuda")
+    assert "the embedded model runs on the CPU" in fails(*usual, "--vlm", "a")
+    assert "there is no collection" in fails(*usual, "--transformers", "a")
+
+
 def test_another_model_needs_an_sae(fails: Callable[..., str]) -> None:
+    assert fails("--vlm", "a") == "no model is given; give --model and --sae, or --embedded"
     assert fails("--model", "some/model", "--vlm", "a").startswith("--sae is missing; give the hub id")
 
 

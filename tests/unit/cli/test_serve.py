@@ -54,9 +54,11 @@ def test_sizes_are_read_as_people_write_them() -> None:
     ("arguments", "message"),
     [
         ((), "no model is given; give --model and --sae, or --embedded"),
-        (("--model", "x"), "model 'x' needs an SAE"),
+        (("--model", "x"), "--sae is missing; give the hub id, folder or file of the SAE"),
         (("--embedded", "--model", "x"), "--model and --embedded exclude each other"),
-        (("--embedded", "--sae", "x"), "the embedded model has its own; leave out sae"),
+        (("--embedded", "--sae", "x"), "--sae does not go with the embedded model, which has its own"),
+        (("--model", "embedded", "--preview-vae", "x"), "--preview-vae does not go with the embedded model"),
+        (("--embedded", "--device", "cuda"), "--device cuda: the embedded model runs on the CPU"),
         (("--embedded", "--host", "0.0.0.0"), "there are no tokens; give --token-file"),
         (("--embedded", "--host", "example.org"), "there are no tokens; give --token-file"),
         (("--embedded", "--token-file", "/none"), "--token-file:"),

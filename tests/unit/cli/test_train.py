@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ember_widgets.cli import main
-from ember_widgets.cli.train import count
+from ember_widgets.cli.errors import UserError
+from ember_widgets.cli.train import count, minutes, train
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,24 @@ def test_a_mistake_is_one_line(fails: Callable[..., str], tmp_path: Path) -> Non
     assert "latin.txt is not a text file in UTF-8" in fails("--prompts", str(tmp_path / "latin.txt"))
     (tmp_path / "empty.txt").write_text("\n\n")
     assert fails("--prompts", str(tmp_path / "empty.txt")).startswith("prompts is empty; give at least one")
+
+
+def test_a_model_is_needed_and_no_sae(fails: Callable[..., str], tmp_path: Path) -> None:
+    usual = ("train", "--prompts", "nope.txt", "--patches", "1k", "--out", str(tmp_path / "run"))
+    with pytest.raises(UserError, match="^no model is given; give --model, or --embedded$"):
+        train(parsed(*usual))
+    assert "--revision does not go with the embedded model" in fails("--revision", "main")
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    return main._parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "soon"])
+def test_what_is_no_time_between_checkpoints_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"{text!r} is not a time; give minutes, 0 or more"):
+        minutes(text)
+    assert minutes("2.5") == 2.5
 
 
 def test_a_wrong_count_shows_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
