@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import webbrowser
 from importlib import metadata
 from importlib.util import find_spec
@@ -30,7 +31,9 @@ SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"
 
 
 def demo(folder: Path, *, browser: bool) -> int:
-    """Open JupyterLab on the first notebook and stay until it ends; always prints the address.
+    """Open JupyterLab on the first notebook and stay until it ends.
+
+    The address is always printed, as soon as it can be opened.
 
     In a checkout the notebooks are opened where they are, else they are copied to ``folder``.
     """
@@ -50,9 +53,7 @@ def demo(folder: Path, *, browser: bool) -> int:
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]
     address = f"http://127.0.0.1:{port}/lab/tree/{FIRST_NOTEBOOK}?token={token}"
-    print(f"Notebooks: {notebooks}")
-    print(f"{'Opening' if browser else 'Open this address in a browser:'} {address}")
-    print("Ctrl-C stops the server.", flush=True)
+    print(f"Notebooks: {notebooks}", flush=True)
     # Whoever ends the demo ends its server: as Ctrl-C does, so does a plain kill.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
@@ -63,6 +64,9 @@ def demo(folder: Path, *, browser: bool) -> int:
         ) as server,
     ):
         try:
+            if _is_up(server, port):
+                print(f"{'Opening' if browser else 'Open this address in a browser:'} {address}")
+                print("Ctrl-C stops the server.", flush=True)
             return server.wait()
         except KeyboardInterrupt:  # The server got it too, and may take its time to ask about its kernels.
             server.terminate()
@@ -155,10 +159,23 @@ def _has_browser() -> bool:
     return True
 
 
+def _is_up(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server listens; False if it ends before."""
+    while not _is_listening(port):
+        if server.poll() is not None:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _free_port() -> int:
     """Jupyter's usual port or the next free one: we print the address, so we must know it beforehand."""
     for port in range(FIRST_PORT, FIRST_PORT + 100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+        if not _is_listening(port):
+            return port
     raise UserError(f"no free port in {FIRST_PORT}..{FIRST_PORT + 99}; stop a server you no longer need")

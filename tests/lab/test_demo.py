@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Page
 
 from tests.lab import leash
 from tests.lab.server import REPOSITORY
@@ -40,12 +39,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_the_demo_prints_an_address_that_opens_the_first_notebook(address: str, page: Page) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/lab/tree/01_paint\.ipynb\?token=\w+", address)
 
-    # The page may come before the server is ready: the address is printed first.
-    for _ in range(100):
-        with contextlib.suppress(Error):
-            page.goto(address, wait_until="domcontentloaded")
-            break
-        page.wait_for_timeout(200)
+    page.goto(address, wait_until="domcontentloaded")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
 
     assert page.locator(".jp-Notebook").is_visible()

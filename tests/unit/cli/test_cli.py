@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -409,6 +411,51 @@ def test_demo_asks_uv_for_what_was_installed(
     monkeypatch.setattr(metadata, "distribution", lambda name: Distribution(came_from))
 
     assert demo.requirement() == f"ember-widgets[atlas,lab,labels] @ {asked_for}"
+
+
+@pytest.fixture
+def jupyterlab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Has a demo start a script in place of JupyterLab."""
+
+    def stand_in(script: str) -> None:
+        program = tmp_path / "python"
+        program.write_text(f"#!{sys.executable}\nimport socket, sys, time\n{script}")
+        program.chmod(0o755)
+        monkeypatch.setattr(demo.sys, "executable", str(program))
+
+    monkeypatch.setattr(demo, "find_spec", lambda name: sys)
+    monkeypatch.setattr(demo, "write_settings", lambda folder: folder)
+    monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
+    return stand_in
+
+
+def test_the_demos_address_can_be_opened_when_it_is_printed(
+    jupyterlab: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    jupyterlab("""
+port = next(int(word.split("=")[1]) for word in sys.argv if word.startswith("--ServerApp.port="))
+time.sleep(0.3)
+with socket.create_server(("127.0.0.1", port)) as server:
+    time.sleep(1)
+""")
+    answers = []
+
+    def printed(*texts: str, **_: object) -> None:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)/lab/tree/01_paint\.ipynb\?token=", texts[0]):
+            with socket.socket() as probe:
+                answers.append(probe.connect_ex(("127.0.0.1", int(found[1]))))
+
+    monkeypatch.setattr("builtins.print", printed)
+    assert demo.demo(tmp_path, browser=False) == 0
+    assert answers == [0]
+
+
+def test_a_demo_that_does_not_start_prints_no_address(
+    jupyterlab: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jupyterlab("sys.exit(3)")
+    assert demo.demo(tmp_path, browser=False) == 3
+    assert "http" not in capsys.readouterr().out
 
 
 def test_demo_copies_the_packaged_notebooks_and_keeps_what_the_user_changed(
