@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Response
 from fastapi import Request as HTTPRequest
 from pydantic import BaseModel, ConfigDict, Field
 
+from ember_widgets.painter.painter import N_FACTORS
 from ember_widgets.painter.protocol import labels_of
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.server.call_table import HANDLERS, Failure, Request, checked_site, failure
@@ -44,7 +45,7 @@ class AnalyzeBody(Body):
     prompt: str = Field("", description="what to generate; may be empty")
     seed: int = Field(0, description="seed of the noise, 0..2**63-1")
     n_steps: int = Field(1, description="denoising steps, 1..4")
-    n_factors: int = Field(5, description="how many factors, 1..256; 3 to 8 read best")
+    n_factors: int = Field(N_FACTORS, description="how many factors, 1..256; 3 to 8 read best")
     style: str = Field("", description="how things look, not where they are; may be empty")
     guidance: float | None = Field(None, description="scale of guidance; left out: the painter's own")
 
