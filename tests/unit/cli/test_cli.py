@@ -421,11 +421,11 @@ def jupyterlab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str
         program = tmp_path / "python"
         program.write_text(f"#!{sys.executable}\nimport socket, sys, time\n{script}")
         program.chmod(0o755)
-        monkeypatch.setattr(demo.sys, "executable", str(program))
+        monkeypatch.setattr(sys, "executable", str(program))
 
     monkeypatch.setattr(demo, "find_spec", lambda name: sys)
     monkeypatch.setattr(demo, "write_settings", lambda folder: folder)
-    monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     return stand_in
 
 
@@ -438,7 +438,7 @@ time.sleep(0.3)
 with socket.create_server(("127.0.0.1", port)) as server:
     time.sleep(1)
 """)
-    answers = []
+    answers: list[int] = []
 
     def printed(*texts: str, **_: object) -> None:
         if found := re.search(r"http://127\.0\.0\.1:(\d+)/lab/tree/01_paint\.ipynb\?token=", texts[0]):
