@@ -14,6 +14,7 @@ from typing import Any, Literal
 from PIL import Image, ImageDraw
 
 from ember_widgets.agent.where import Where, mask_of, said
+from ember_widgets.features.typed_number import number_in
 from ember_widgets.painter.protocol import (
     Inspects,
     NotesPrompts,
@@ -311,9 +312,10 @@ class Canvas:
 
     def _feature(self, feature: int | str) -> int:
         """A feature by its number, or by a text that its label has."""
-        text = str(feature).strip().removeprefix("#")
-        if text.isascii() and text.isdigit() and len(text) < 10:
-            return checks.feature_index(int(text), self.scene.n_features)
+        text = str(feature)
+        number = number_in(text)
+        if number is not None:
+            return checks.feature_index(number, self.scene.n_features)
         found = labels_of(self.painter).search(_text("feature", text))
         if not found:
             raise ValueError(

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from ember_widgets._version import __version__
 from ember_widgets.cli import model_options
 from ember_widgets.cli.errors import UserError
-from ember_widgets.cli.model_options import EMBEDDED
 from ember_widgets.cli.token_file import MOST_TOKENS, fill, people_of
+from ember_widgets.serve.server.options import EMBEDDED
 from ember_widgets.serve.wire.loopback import is_loopback
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ember_widgets.cli import model_options
 from ember_widgets.cli.errors import UserError
-from ember_widgets.cli.model_options import EMBEDDED
+from ember_widgets.serve.server.options import EMBEDDED
 
 if TYPE_CHECKING:
     from ember_widgets.training.run import TrainingRun

@@ -23,7 +23,7 @@ from ember_widgets.painter.protocol import Connection as ConnectionState
 from ember_widgets.painter.robustness import Robustness, SeedTrial
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
-from ember_widgets.scene.scene import Scene
+from ember_widgets.scene.scene import Scene, checked_scene
 from ember_widgets.serve.client.connection import Answer, Connection
 from ember_widgets.serve.client.remote_files import RemoteModel
 from ember_widgets.serve.wire import inspections, values
@@ -274,14 +274,14 @@ class RemotePainter:
 
     def activations(self, scene: Scene) -> FloatArray:
         """SAE codes of the scene's unedited run, (rows, cols, n_features); see `Painter.activations`."""
-        answer = self._connection.call("activations", scene=_checked(scene))
+        answer = self._connection.call("activations", scene=checked_scene(scene))
         return _read(lambda: values.unpacked_codes(answer.value, answer.buffers))
 
     def inspect(
         self, scene: Scene, *, step: int = 0, site: str | None = None, edited: bool = True
     ) -> Inspection:
         """How the SAE and the scene's factors explain every patch of a run; see `Painter.inspect`."""
-        scene = _checked(scene)
+        scene = checked_scene(scene)
         step = checks.integer("step", step, 0, scene.n_steps - 1, hint="steps count from 0")
         args: dict[str, Any] = {"step": step, "edited": bool(edited)}
         if site is not None:
@@ -316,7 +316,7 @@ class RemotePainter:
         # One slot for each thread: what it gave up is not drawn any more when it asks for the next picture.
         slot = f"render {threading.get_ident()}"
         return _picture(
-            self._connection.call("render", args, scene=_checked(scene), slot=slot, cancelled=cancelled)
+            self._connection.call("render", args, scene=checked_scene(scene), slot=slot, cancelled=cancelled)
         )
 
     def previews(self, scene: Scene) -> bool:
@@ -360,7 +360,7 @@ class RemotePainter:
         """
         # Sent twice, the picture would be there twice.
         answer = self._connection.call(
-            "share", {"title": checks.text("title", title)}, scene=_checked(scene), again=False
+            "share", {"title": checks.text("title", title)}, scene=checked_scene(scene), again=False
         )
         return _read(lambda: self.url + str(answer.value["path"]))
 
@@ -373,16 +373,14 @@ class RemotePainter:
             scene: As painted.
             n_factors: How many, see `analyze`.
         """
-        scene = _checked(scene)
+        scene = checked_scene(scene)
         args = {"n_factors": self._counts(n_factors)}
         return self._scene(self._connection.call("refit", args, scene=scene), scene)
 
     def reseed(self, scene: Scene, seed: int, *, edit_only: bool = False) -> Scene:
         """Apply the same painting to the noise of another seed; see `Painter.reseed`."""
-        scene, seed = _checked(scene), checks.seed(seed)
-        if seed == scene.seed:
-            return scene
-        args = {"seed": seed, "edit_only": bool(edit_only)}
+        scene = checked_scene(scene)
+        args = {"seed": checks.seed(seed), "edit_only": bool(edit_only)}
         return self._scene(self._connection.call("reseed", args, scene=scene), scene)
 
     def robustness(
@@ -397,7 +395,7 @@ class RemotePainter:
     ) -> Robustness:
         """Try an edit on other seeds; see `Painter.robustness`."""
         return robust.robustness(
-            _checked(scene),
+            checked_scene(scene),
             seeds,
             carry=lambda seed: self.reseed(scene, seed, edit_only=True),
             draw=lambda one: self.render(one, cancelled=cancelled),
@@ -475,20 +473,6 @@ class RemotePainter:
 
     def _scene(self, answer: Answer, sent: Scene | None = None) -> Scene:
         return _read(lambda: self._connection.scene(answer, sent))
-
-
-def _checked(scene: object) -> Scene:
-    """A scene; whether it is of the server's model is found out there.
-
-    Raises:
-        TypeError: It is not a scene.
-    """
-    if not isinstance(scene, Scene):
-        raise TypeError(
-            f"scene={checks.shown(scene)} is not a Scene; make one with painter.analyze or painter.blank, "
-            "or load one with ember.Scene.load"
-        )
-    return scene
 
 
 def _icons(connection: Connection, features: Sequence[int]) -> list[Image.Image]:

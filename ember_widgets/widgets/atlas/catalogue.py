@@ -15,13 +15,13 @@ from ember_widgets.features.collection import Collection
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Label
 from ember_widgets.features.statistics import Statistics
+from ember_widgets.features.typed_number import number_in
 from ember_widgets.painter.protocol import DrawsManyIcons, HasIcons, HasStatistics, labels_of, offered
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.util import checks
 from ember_widgets.widgets.shared import label_words
 from ember_widgets.widgets.shared.concept_rows import bank_of, features_of, hint, search_concepts
-from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 if TYPE_CHECKING:
     from ember_widgets.features.concepts import Concept, ConceptBank
@@ -184,7 +184,7 @@ class Catalogue:
                 return [], {}
             alike = self.like(feature)
             return [feature, *(f for f, _ in alike)], {f: f"{cosine:.2f}" for f, cosine in alike}
-        number = typed_feature(text)
+        number = number_in(text)
         numbered = [] if number is None else [number]
         # A number means nothing else.
         hits = self.labels.find(text, by_meaning=number is None)

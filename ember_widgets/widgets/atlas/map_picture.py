@@ -16,8 +16,6 @@ ICON = 34
 MARGIN = 24
 MIN_SIDE = 2 * MARGIN + ICON
 """Room for one icon between the margins."""
-MAX_SIDE = 8192
-"""As of a painter's pictures: the largest take 200 MB."""
 
 
 def map_picture(
@@ -30,9 +28,11 @@ def map_picture(
     """Draw it, ``side`` pixels wide and as high as the map needs.
 
     Raises:
-        TypeError, ValueError: ``side`` is not a whole number of pixels, ``MIN_SIDE`` to ``MAX_SIDE``.
+        TypeError, ValueError: ``side`` is not a whole number of pixels, ``MIN_SIDE`` to 8192.
     """
-    side = checks.integer("side", side, MIN_SIDE, MAX_SIDE, hint="it is the width of the picture, in pixels")
+    side = checks.integer(
+        "side", side, MIN_SIDE, checks.MAX_SIDE, hint="it is the width of the picture, in pixels"
+    )
     visible = np.flatnonzero(shown)
     low, high = (
         (positions[visible].min(0), positions[visible].max(0)) if len(visible) else (np.zeros(2), np.ones(2))

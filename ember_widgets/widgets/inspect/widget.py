@@ -10,6 +10,7 @@ import ipywidgets
 import traitlets
 
 from ember_widgets.features.labels import Label
+from ember_widgets.features.typed_number import number_in
 from ember_widgets.painter.protocol import Inspects, check_painter, labels_of, offered
 from ember_widgets.scene.grid import Grid
 from ember_widgets.scene.scene import Scene
@@ -33,7 +34,6 @@ from ember_widgets.widgets.shared import closed
 from ember_widgets.widgets.shared.feature_icons import FeatureIcons
 from ember_widgets.widgets.shared.pictures import Picture
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
-from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 if TYPE_CHECKING:
     from ember_widgets.painter.inspection import Inspection
@@ -380,7 +380,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if not text.strip():
             return
         n_features, space, site = self._now.n_features, self._now.space, self._now.site
-        number = typed_feature(text)
+        number = number_in(text)
         hits = [] if number is None or number >= n_features else [number]
         for feature in labels_of(self._painter).search(text) if site in space.sites else ():
             if feature < space.n_features and space.site(feature) == site:

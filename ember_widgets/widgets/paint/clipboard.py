@@ -166,7 +166,7 @@ def _moves(patches: Mask) -> Iterator[tuple[int, int]]:
 
 def count_of(patches: Mask) -> str:
     """How many patches there are, in words."""
-    return plural(int(patches.sum()), "patch").replace("patchs", "patches")
+    return plural(int(patches.sum()), "patch", "patches")
 
 
 class Clipboard:

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ember_widgets.features.labels import Labels
+from ember_widgets.features.typed_number import number_in
 from ember_widgets.painter.protocol import HasConcepts, offered
 from ember_widgets.scene.feature_space import FeatureSpace
-from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 if TYPE_CHECKING:
     from ember_widgets.features.concepts import Concept, ConceptBank
@@ -41,7 +41,7 @@ def bank_of(painter: object) -> ConceptBank | None:
 
 def search_concepts(text: str, bank: ConceptBank | None) -> list[FoundConcept]:
     """Concepts for a text, those with its words in their names first."""
-    if bank is None or typed_feature(text) is not None:
+    if bank is None or number_in(text) is not None:
         return []
     hits = bank.find(text)[:MAX_HITS]
     return [FoundConcept(bank[hit.feature], hit.reason == "meaning") for hit in hits]

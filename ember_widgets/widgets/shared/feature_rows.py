@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ember_widgets.features.labels import Labels
+from ember_widgets.features.typed_number import number_in
 from ember_widgets.scene import factor_edits, site_names
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
 from ember_widgets.widgets.shared import label_words
 from ember_widgets.widgets.shared.feature_icons import key_of_feature
-from ember_widgets.widgets.shared.typed_feature import typed_feature
 
 SHOWN = 12
 MAX_HITS = 30
@@ -55,7 +55,7 @@ def search_features(
         sites: how many of them each site has, if there are several.
         site: short name of the only site to search; "" = all sites.
     """
-    number = typed_feature(text)
+    number = number_in(text)
     numbered = [] if number is None else [number]
     space = FeatureSpace.of(sites) if sites else None
     # A number means nothing else.

@@ -35,7 +35,7 @@ GLOBAL_WRITE = r"\b(?:window|globalThis|self|top|parent)(?:\.[\w$]+|\[[^\]]*\])\
 
 
 # The text of paint.js is saved in a notebook once per widget.
-MOST_BYTES = 67_584
+MOST_BYTES = 69_632
 # paint.js imports panels.js, which the kernel sends as text, from a blob. So does anywidget with paint.js:
 # no front end that shows the widget forbids it.
 IMPORT_OF_A_BLOB = re.compile(

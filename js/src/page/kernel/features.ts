@@ -36,7 +36,7 @@ export function featureOf(key: string): number | null {
 
 /** Features for a text: the one of that number first, then those whose label holds all its words. */
 export function searchFeatures(text: string, nFeatures: number, labels: Labels): FeatureInfo[] {
-  const number = /^#?(\d{1,9})$/.exec(text.trim());
+  const number = /^#?\s*(\d{1,9})$/.exec(text.trim());
   const found = [...(number ? [Number(number[1])] : []), ...searchLabels(text, labels)];
   return [...new Set(found)]
     .filter((feature) => feature < nFeatures)

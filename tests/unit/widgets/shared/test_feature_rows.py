@@ -7,7 +7,6 @@ import pytest
 
 from ember_widgets.features.labels import Labels
 from ember_widgets.widgets.shared.feature_rows import made_of, search_features
-from ember_widgets.widgets.shared.typed_feature import typed_feature
 from tests.unit.scene.scenes import filled, make_scene
 
 
@@ -20,12 +19,7 @@ def test_shares_of_the_largest_weights_are_numbers() -> None:
     assert [row["share"] for row in made_of(scene, 0, Labels())] == pytest.approx([0.25] * 4)
 
 
-@pytest.mark.parametrize(
-    ("text", "feature"),
-    [("12", 12), (" #12 ", 12), ("# 7", 7), ("007", 7), ("999999999", 999_999_999), ("1234567890", None)]
-    + [(text, None) for text in ("", "#", "12 cats", "-1", "1.5", "##3", "²")],
-)
+@pytest.mark.parametrize(("text", "feature"), [(" #12 ", 12), ("999999999", 999_999_999), ("12 cats", None)])
 def test_a_typed_number_is_a_feature(text: str, feature: int | None) -> None:
-    assert typed_feature(text) == feature
     found = [] if feature is None else [feature]
     assert [row["feature"] for row in search_features(text, 1_000_000_000, Labels())] == found
