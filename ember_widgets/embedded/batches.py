@@ -19,7 +19,6 @@ from ember_widgets.embedded.training_loop import rank
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 N_CONTEXTS = 48
-COMPOSED = 0.3  # share of the batches with outlines as the composer gives them
 N_LAYOUTS = 8
 LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
 HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
@@ -111,12 +110,12 @@ class Batches:
     def __init__(self, model: Model, folder: Path | None, batch: int, seed: int) -> None:
         self.model, self.batch, self.seed = model, batch, seed
         self.encoded: dict[str, Any] = {} if folder is None else load_latents(folder, model.device_name)
-        self.composed: dict[str, Any] = {}
-        if folder is not None and (folder.parent / "composed").exists():
-            self.composed = load_latents(folder.parent / "composed", model.device_name)
         self.directions = architecture.site_directions().to(model.device_name)
         self.has = architecture.label_attributes().to(model.device_name)
         self._contexts: dict[int, Context] = {}
+        if self.encoded:
+            styles = self.encoded["styles"]
+            self._of_style = {int(s): np.flatnonzero(styles == s) for s in np.unique(styles)}
 
     def context(self, n: int, rng: np.random.Generator) -> Context:
         """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
@@ -151,13 +150,11 @@ class Batches:
 
     def painted(self, styles: list[int], rng: np.random.Generator) -> Painted:
         """Encoded scenes in these styles."""
-        source = self.composed if self.composed and rng.random() < COMPOSED else self.encoded
-        of_style = {s: np.flatnonzero(source["styles"] == s) for s in set(styles)}
-        chosen = torch.from_numpy(np.array([rng.choice(of_style[s]) for s in styles]))
+        chosen = torch.from_numpy(np.array([rng.choice(self._of_style[s]) for s in styles]))
         chosen = chosen.to(self.model.device_name)
-        labels, below = (source[k][chosen].long() for k in ("labels", "below"))
-        latents, opacity = (source[k][chosen].float() for k in ("latents", "opacity"))
-        sides = source["sides"][chosen].long()
+        labels, below = (self.encoded[k][chosen].long() for k in ("labels", "below"))
+        latents, opacity = (self.encoded[k][chosen].float() for k in ("latents", "opacity"))
+        sides = self.encoded["sides"][chosen].long()
         return Painted(latents, self.perturbed(labels, below, opacity), object_weight(labels), sides)
 
     def perturbed(self, labels: Tensor, below: Tensor, opacity: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
@@ -28,7 +26,7 @@ from ember_widgets.embedded.train_vae import load_vae
 Array = NDArray[Any]
 STYLED = 0.3  # share of the scenes that are drawn in a style
 FADED = 0.3  # share of the things in free layouts that are transparent
-MADE_BY = "weights.sha256"  # in the folder: hash of the weights that made what is in it
+VAE_HASH = "vae.sha256"  # in the folder: of the encoder that made the latents
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
@@ -95,8 +93,6 @@ def build_latents(
 ) -> None:
     """Draw and encode scenes of free layouts and of captions into the folder `out/latents`.
 
-    Does nothing where the same encoder made them before.
-
     Args:
         out: Folder of the run.
         n_random: Scenes with anything anywhere, half of them crowded.
@@ -107,66 +103,49 @@ def build_latents(
     """
     vae = load_vae(out)
     made_by = encoder_hash(vae)
-    if are_latents_current(out / "latents", made_by):
-        return
     vae.to(device, memory_format=torch.channels_last)
     workers = os.cpu_count() or 1 if workers is None else workers
     drawn = Drawn(n_random, n_captioned, batch)
     parts = Ahead(drawn, device, workers)
-    made = (
-        with_latents(vae, parts[i], device) for i in tqdm(range(len(drawn)), desc="latents", mininterval=10)
-    )
-    save_latents(out / "latents", made, n_random, made_by)
-
-
-def with_latents(vae: AutoencoderTiny, part: dict[str, Any], device: str) -> dict[str, Any]:
-    """Some scenes, with their "latents" (B, 4, 64, 64) instead of their "pictures" (B, 256, 256, 3)."""
-    rest = dict(part)
-    pixels = rest.pop("pictures").to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
-        latents = vae.encoder(pixels.contiguous(memory_format=torch.channels_last))
-    return {name: value.cpu().numpy() for name, value in (rest | {"latents": latents.half()}).items()}
-
-
-def save_latents(folder: Path, parts: Iterable[dict[str, Any]], n_random: int, made_by: str) -> None:
-    """Write arrays, part after part, for `load_latents`; `made_by`: hash of the weights that made them."""
-    temporary = folder.with_name(folder.name + ".tmp")
+    folder, temporary = out / "latents", out / "latents.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    files: list[Path] = []
-    for part in parts:  # kept on the disk: in memory, what is kept and what is freed would lie in turns
-        files.append(temporary / f"{len(files)}.npz")
-        np.savez(files[-1], **part)
-    for name in np.load(files[0]).files:
+    files = []
+    for i in tqdm(range(len(drawn)), desc="latents", mininterval=10):
+        part = parts[i]
+        pixels = part.pop("pictures").permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
+            latents = vae.encoder(pixels.contiguous(memory_format=torch.channels_last))
+        part["latents"] = latents.half()
+        # To the disk at once: kept between pictures that are freed, 18,000 scenes took 20 GB of memory.
+        files.append(temporary / f"{i}.npz")
+        np.savez(files[-1], **{name: value.cpu().numpy() for name, value in part.items()})
+    for name in part:
         np.save(temporary / f"{name}.npy", np.concatenate([np.load(file)[name] for file in files]))
-    np.save(temporary / "n_random.npy", np.array([n_random]))
-    (temporary / MADE_BY).write_text(made_by + "\n", "utf-8")
     for file in files:
         file.unlink()
+    np.save(temporary / "n_random.npy", np.array([n_random]))
+    (temporary / VAE_HASH).write_text(made_by + "\n", "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
 
 
-def are_latents_current(folder: Path, made_by: str) -> bool:
-    """Whether a folder that `save_latents` wrote is there, and made by these weights.
+def are_latents_current(out: Path) -> bool:
+    """Whether a run's latents are there and made by its autoencoder as it is now.
 
     Folders without a hash were made before it was kept, and count as current.
     """
-    if not (folder / MADE_BY).exists():
+    folder = out / "latents"
+    if not (folder / VAE_HASH).exists():
         return folder.exists()
-    return (folder / MADE_BY).read_text("utf-8").strip() == made_by
+    return (folder / VAE_HASH).read_text("utf-8").strip() == encoder_hash(load_vae(out))
 
 
 def encoder_hash(vae: AutoencoderTiny) -> str:
     """SHA-256 of the weights of an autoencoder's encoder."""
-    return weights_hash(vae.encoder.state_dict())
-
-
-def weights_hash(weights: dict[str, Tensor]) -> str:
-    """SHA-256 of weights and their names."""
     found = hashlib.sha256()
-    for name, weight in sorted(weights.items()):
-        found.update(name.encode() + weight.cpu().contiguous().numpy().tobytes())
+    for name, weight in sorted(vae.encoder.state_dict().items()):
+        found.update(name.encode() + weight.contiguous().numpy().tobytes())
     return found.hexdigest()
 
 

@@ -1,11 +1,10 @@
 """Make the embedded model: `python -m ember_widgets.embedded.train all --out runs/embedded`.
 
-Stages, in order: vae, latents, composer, settle, composed, sides, trunk, upper, renderer, export, sae, icons,
-oracle, judge, card, fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the
-stages before it made; latents and composed scenes are made again if what made them was trained further. Of
-two stages that train the same part the later one in this order counts, whichever ran last. The stage "start"
-before them is not part of "all": with it they go on from the weights of a pipeline, and vae, trunk and upper
-may be left out.
+Stages, in order: vae, latents, composer, settle, sides, trunk, upper, renderer, export, sae, icons, oracle,
+judge, card, fingerprint. Each resumes from its checkpoint in the run's folder, and needs what the stages
+before it made; latents are made again if the vae was trained further. Of two stages that train the same part
+the later one in this order counts, whichever ran last. The stage "start" before them is not part of "all":
+with it they go on from the weights of a pipeline, and vae, trunk and upper may be left out.
 On a CPU, one process per core is fastest: `torchrun --nproc-per-node 2 -m ember_widgets.embedded.train all
 --threads 1`. Needs the `train` extra.
 """
@@ -23,10 +22,9 @@ import torch
 import torch.distributed as dist
 
 from ember_widgets.embedded.card import make_card
-from ember_widgets.embedded.composed import build_composed
 from ember_widgets.embedded.export import ASSETS, export
 from ember_widgets.embedded.fingerprint import make_fingerprint
-from ember_widgets.embedded.latents import build_latents
+from ember_widgets.embedded.latents import are_latents_current, build_latents
 from ember_widgets.embedded.make_icons import make_icons
 from ember_widgets.embedded.train_oracle import train_oracle
 from ember_widgets.embedded.train_sae import build_saes
@@ -60,7 +58,6 @@ STAGES = (
     "latents",
     "composer",
     "settle",
-    "composed",
     "sides",
     "trunk",
     "upper",
@@ -128,9 +125,8 @@ def copy_start(source: Path, out: Path) -> None:
 def _finish(stage: str, out: Path, device: str) -> None:
     """The stages that one process runs."""
     if stage == "latents":
-        build_latents(out, n_random=40_000, n_captioned=6_000, device=device)
-    elif stage == "composed":
-        build_composed(out, n=14_000, device=device)
+        if not are_latents_current(out):
+            build_latents(out, n_random=40_000, n_captioned=6_000, device=device)
     elif stage == "export":
         export(out)
     elif stage == "sae":

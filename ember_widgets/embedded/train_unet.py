@@ -271,7 +271,7 @@ def train_renderer(
     *,
     device: str = "cpu",
     batch: int = 16,
-    later: float = 0.4,
+    later: float = 0.3,
     compile: bool = False,
 ) -> None:
     """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step.

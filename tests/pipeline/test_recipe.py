@@ -13,14 +13,11 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from ember_widgets.embedded import oracle, train_unet
-from ember_widgets.embedded.composed import build_composed
-from ember_widgets.embedded.export import ASSETS, export
-from ember_widgets.embedded.latents import MADE_BY, build_latents, load_latents
+from ember_widgets.embedded import train_unet
+from ember_widgets.embedded.export import export
+from ember_widgets.embedded.latents import VAE_HASH, are_latents_current, build_latents, load_latents
 from ember_widgets.embedded.model import PARTS, Model, load_trained
-from ember_widgets.embedded.train import copy_start
 from ember_widgets.embedded.train_vae import load_vae, train_vae
-from ember_widgets.embedded.vocabulary import FIRST_THING
 
 STEPS, BATCH = 2, 2
 
@@ -85,45 +82,15 @@ def test_what_a_gpu_trained_opens_without_one(run: Path, monkeypatch: pytest.Mon
 
 def test_latents_of_an_earlier_autoencoder_are_made_again(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
+    assert not are_latents_current(out)
     shutil.copytree(run, out)
-
-    def is_made_again() -> bool:
-        np.save(out / "latents" / "n_random.npy", np.array([1]))
-        build_latents(out, n_random=2, n_captioned=1, workers=0)
-        return bool(load_latents(out / "latents", "cpu")["n_random"] == 2)
-
-    assert not is_made_again()
+    assert are_latents_current(out)
     saved = torch.load(out / "vae.pt", weights_only=True)
     next(v for k, v in saved["averages"]["vae"].items() if k.startswith("encoder")).add_(0.1)
     torch.save(saved, out / "vae.pt")
-    assert is_made_again()
-    (out / "latents" / MADE_BY).unlink()  # made before the hash was kept
-    assert not is_made_again()
-
-
-def test_composed_scenes_have_the_composers_outlines_and_the_nearest_picture(tmp_path: Path) -> None:
-    copy_start(ASSETS / "pipeline", tmp_path)
-    build_composed(tmp_path, n=32, batch=16)
-    made = load_latents(tmp_path / "composed", "cpu")
-    labels = made["labels"]
-    assert 20 <= len(labels) <= 32
-    things, inside = labels >= FIRST_THING, (made["sides"] < 16).all(1)
-    overlap = (things & inside).sum() / (things | inside).sum()
-    assert 0.6 < overlap < 1  # the outline is the composer's own
-    with torch.no_grad():
-        drawn = load_vae(tmp_path).decoder(made["latents"].float())
-    pictures = ((drawn + 1) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    read = oracle.load_oracle(ASSETS / oracle.WEIGHTS.name).read(pictures)[0]
-    plain = made["styles"] < 0
-    assert (read == labels.numpy())[plain][things[plain].numpy()].mean() > 0.5
-    np.save(tmp_path / "composed" / "n_random.npy", np.array([1]))
-    build_composed(tmp_path, n=1)
-    assert load_latents(tmp_path / "composed", "cpu")["n_random"] == 1  # not made again
-
-
-def test_a_composer_that_shows_nothing_is_refused(run: Path) -> None:
-    with pytest.raises(ValueError, match="of none of 4 captions; train the stage composer longer"):
-        build_composed(run, n=4, batch=4)
+    assert not are_latents_current(out)
+    (out / "latents" / VAE_HASH).unlink()  # made before the hash was kept
+    assert are_latents_current(out)
 
 
 def test_encoded_scenes_know_where_their_sprites_stand(run: Path) -> None:
