@@ -156,7 +156,9 @@ def evaluate_sae(
     from ember_widgets.painter.painter import Painter
 
     if not isinstance(painter, Painter):
-        raise TypeError(f"painter={checks.shown(painter)} is not an ember.Painter, whose model is here")
+        raise TypeError(
+            f"painter={checks.shown(painter)} is not an ember.Painter; evaluate an SAE where the model is"
+        )
     if not isinstance(sae, SAE):
         raise TypeError(f"sae={checks.shown(sae)} is not an SAE; load a file with ember.load_sae")
     n_pictures = checks.integer("n_pictures", n_pictures, 2, 4096, hint="16 to 64 are enough")

@@ -172,7 +172,7 @@ def test_is_silent_if_asked(
         ({"k": 2.5}, TypeError, "k=2.5 is not a list; give a number above 0, or several"),
         ({"expansion": [1, 0]}, ValueError, "expansion=0 is outside 1"),
         ({"site": 3}, TypeError, "site=3 is not a list; give one site, or several"),
-        ({"site": []}, ValueError, r"site=\[\]; give one site, or several"),
+        ({"site": []}, ValueError, r"site=\[\]; give one or more, each once"),
     ],
 )
 def test_refuses_what_it_cannot_do(

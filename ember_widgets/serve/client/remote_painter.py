@@ -47,8 +47,7 @@ NEEDS_THE_MODEL = {
     "label_sheet": "painter.label_sheet",
     "train_sae": "painter.train_sae",
     "pipeline": "painter.pipeline",
-    # What `ember.evaluate_sae` asks a painter for first.
-    "backbone": "painter.backbone or ember.evaluate_sae",
+    "backbone": "painter.backbone",
     "model": "painter.model",
     "forget": "painter.forget",
 }

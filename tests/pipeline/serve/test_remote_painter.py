@@ -187,7 +187,7 @@ class TestVerbs:
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
     ) -> None:
         sae = next(iter(painter.saes.values()))
-        with pytest.raises(AttributeError, match="needs the model.*ember.evaluate_sae with a Painter there"):
+        with pytest.raises(TypeError, match="is not an ember.Painter; evaluate an SAE where the model is"):
             ember.evaluate_sae(remote, sae, ["a tree"])  # type: ignore[arg-type]
         # The local painter's advice, to add an SAE, does not help here.
         with pytest.raises(ValueError, match=r"^site='x' has no SAE on this server; choose one of down\S+$"):
