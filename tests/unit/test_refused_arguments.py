@@ -129,7 +129,7 @@ def test_no_sae_and_no_tensor(tmp_path: Path) -> None:
         sae().encode(codes)
     with pytest.raises(TypeError, match=r"is not a tensor; give torch.as_tensor\(codes\)$"):
         sae().decode(codes)
-    with pytest.raises(TypeError, match=r"^painter=None is not an ember.Painter, whose model is here$"):
+    with pytest.raises(TypeError, match=r"^painter=None is not an ember\.Painter; evaluate an SAE where"):
         evaluate_sae(NOTHING, sae(), ["a lion"])
 
 
