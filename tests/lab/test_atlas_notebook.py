@@ -93,7 +93,7 @@ def test_the_atlas_is_searched_selected_in_and_painted_from(
     page.screenshot(path=screenshots / "atlas-card.png")
     before = notebook.ask("widget.scene.n_factors")
     card.get_by_test_id("brush").click()
-    expect(panel.get_by_test_id("notice")).to_contain_text("in the palette now", timeout=SOON_MS)
+    expect(panel.get_by_test_id("notice")).to_contain_text("is your brush now", timeout=SOON_MS)
     assert notebook.ask(
         f"[widget.scene.n_factors, widget.scene.weights(widget.scene.n_factors - 1)[{castle}]]"
     ) == [before + 1, 1.0]
