@@ -117,6 +117,8 @@ def test_nothing_scrolls_sideways_however_large_the_picture(view: PaintView, wid
     view.part("zoom").fill("1024")
     view.page.set_viewport_size({"width": width, "height": 800})
     try:
+        # What is measured by observers of sizes is drawn in the frame after.
+        view.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         wide = view.root.evaluate(
             """root => {
               const wide = [];
