@@ -193,17 +193,12 @@ class Grid:
             >>> grid.connected([(1, 1), (2, 2), (9, 9)], (1, 1)).sum()
             np.int64(2)
         """
-        # A border of patches that are left out, so that every patch has eight neighbours.
-        left = np.pad(self.mask(patches), 1)
-        part = np.zeros_like(left)
-        row, col = self._patch(patch)
-        waiting = [(row + 1, col + 1)]
-        while waiting:
-            row, col = waiting.pop()
-            if left[row, col]:
-                left[row, col], part[row, col] = False, True
-                waiting += [(row + i, col + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-        return part[1:-1, 1:-1]
+        from scipy import ndimage
+
+        parts, _ = ndimage.label(self.mask(patches), np.ones((3, 3)))
+        part = parts[self._patch(patch)]
+        mask: Mask = (parts == part) & (part > 0)
+        return mask
 
     def disc(self, patch: tuple[int, int], size: int) -> Mask:
         """The patches under a round brush with a hard edge.
