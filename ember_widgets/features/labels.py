@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -67,6 +67,7 @@ class Labels(Mapping[int, str]):
         self._own: dict[int, Label] = {}
         # Set by the user, and not in the file: writing it failed.
         self._unkept: dict[int, Label | None] = {}
+        self._listeners: list[Callable[[list[int]], None]] = []
         if isinstance(texts, Labels):
             self._given, self._own = dict(texts._given), dict(texts._own)
         elif texts is not None:
@@ -237,12 +238,15 @@ class Labels(Mapping[int, str]):
         self._unkept[feature] = Label(text, OWN_SOURCE) if text else None
         self._own = _changed(self._own, self._unkept)
         self._index = None
-        if self._own_file is not None:
-            with files.locked(self._own_file):
-                if self._own_file.exists():  # another notebook may have set some meanwhile
-                    self._own = _changed(label_file.read(self._own_file), self._unkept)
-                label_file.write(self._own_file, self._own)
-        self._unkept = {}
+        try:
+            if self._own_file is not None:
+                with files.locked(self._own_file):
+                    if self._own_file.exists():  # another notebook may have set some meanwhile
+                        self._own = _changed(label_file.read(self._own_file), self._unkept)
+                    label_file.write(self._own_file, self._own)
+            self._unkept = {}
+        finally:
+            self._tell([feature])
 
     def add(
         self, labels: Labels | Mapping[int, str] | str | os.PathLike[str], *, site: str | None = None
@@ -265,6 +269,25 @@ class Labels(Mapping[int, str]):
         self._check_features(new)
         self._given = new | {f: label for f, label in self._given.items() if f not in new}
         self._index = None
+        self._tell(list(new))
+
+    def on_changed(self, listener: Callable[[list[int]], None]) -> Callable[[], None]:
+        """Call the listener with the features that got other labels, after `set` and `add`, in their thread.
+
+        Returns:
+            A function that ends the calls.
+        """
+        self._listeners.append(listener)
+
+        def end() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return end
+
+    def _tell(self, features: list[int]) -> None:
+        for listener in list(self._listeners):
+            listener(features)
 
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Write all labels with their sources and scores; `load` reads them back, yours as a person's.

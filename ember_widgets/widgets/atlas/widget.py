@@ -127,7 +127,10 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         )
         left.add_class("ember-map")
         self._scatter.widget.layout.width = "100%"
-        self._end_listening = self._all.icons.on_made(self._icons_made)
+        self._ends = [
+            self._all.icons.on_made(self._icons_made),
+            self._all.labels.on_changed(self._labels_changed),
+        ]
         self._closed = False
         self._own_layout = kwargs.get("layout") is None
         layout = kwargs.pop("layout", None) or ipywidgets.Layout(
@@ -313,8 +316,9 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             return
         with self._lock:
             self._closed = True
-        self._end_listening()
-        self._end_listening = lambda: None
+        for end_listening in self._ends:
+            end_listening()
+        self._ends = []
         if self._batch is not None:
             self._batch.close()
         self._places.close()
@@ -369,9 +373,12 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             if self._closed:
                 return
             self._all.labels.add(Labels(labels))
-            for feature in labels:
+
+    def _labels_changed(self, features: Iterable[int]) -> None:
+        with self._reporting(), self._lock:
+            for feature in features:
                 self._scatter.refresh(feature)
-            self._sheet.labels_came(labels)
+            self._sheet.labels_came(features)
             if self._panel.color_by in ("source", "score"):
                 self._recolor()
             if set(self._panel.filters) - {"live", "placeless", *self._all.sites}:
@@ -578,13 +585,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def _label(self, feature: int, text: Any) -> None:
         if " ".join(checks.text("text", text).split()) == self._all.labels.get(feature, ""):
             return
-        self._all.labels.set(feature, text)
-        self._scatter.refresh(feature)
-        self._sheet.show_choices()
-        self._show()
-        self._open_card(feature)
-        if self._panel.color_by in ("source", "score"):
-            self._recolor()
+        try:
+            self._all.labels.set(feature, text)
+        finally:
+            self._show()
+            self._open_card(feature)
 
     def _check_paint(self, paint: object) -> None:
         if not isinstance(paint, PaintWidget):

@@ -129,6 +129,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self.add_class("ember-inspect")
         self.add_class("ember-paint")  # the colours of all widgets are given to this class
         self.children = self._parts.children
+        self._end_listening = labels_of(painter).on_changed(lambda _: self._safely(self._draw_all)())
         self._followed = brush if scene is None else None
         if self._followed is not None:
             self._followed.observe(self._follow, "image")
@@ -148,6 +149,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         if self._parts is not None:
             if self._followed is not None:
                 self._followed.unobserve(self._follow, "image")
+            self._end_listening()
             self._icons.close()
             self._parts.close()
             self._parts = self._view = self._brush = self._atlas = self._painter = self._followed = None

@@ -65,6 +65,18 @@ def marked(atlas: FeatureAtlas) -> list[int]:
     return sorted(int(point) for point in atlas._scatter.widget.selection)
 
 
+def test_a_label_set_from_python_shows_at_once(atlas: FeatureAtlas, source: Painter) -> None:
+    atlas.search("cat")
+    atlas._panel.query = "cat"
+    atlas.feature = 7
+    source.labels.set(7, "a tabby")
+    shown = {tile["feature"]: tile["label"] for tile in atlas._panel.tiles}
+    assert shown[7] == atlas._panel.details["label"] == "a tabby"
+    atlas.close()
+    source.labels.set(7, "a tomcat")  # a closed atlas is not told
+    assert atlas.last_error is None
+
+
 class TestSearch:
     def test_finds_labels_numbers_and_likenesses(self, atlas: FeatureAtlas, source: Painter) -> None:
         assert atlas.search("cat") == [7, 9, 3]

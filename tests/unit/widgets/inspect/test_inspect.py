@@ -457,6 +457,16 @@ class TestScenes:
         assert "or a fir" in card
         inspector.close()
 
+    def test_a_label_set_from_python_shows_at_once(self, painter: StillPainter, scene: Scene) -> None:
+        inspector = PatchInspector(painter, scene)
+        click(inspector, 4, 9)
+        feature = inspector.features[0]
+        painter.labels.set(feature, "a lighthouse")
+        assert f"a lighthouse #{feature}" in read(inspector)
+        inspector.close()
+        painter.labels.set(feature, "a pier")
+        assert inspector.last_error is None
+
     def test_an_sae_without_labels_shows_numbers(self, painter: StillPainter, scene: Scene) -> None:
         del painter.labels
         inspector = PatchInspector(painter, scene)
