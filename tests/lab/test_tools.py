@@ -27,6 +27,15 @@ def select(view: PaintView, first: tuple[int, int], last: tuple[int, int]) -> No
     expect(view.part("deselect")).to_be_visible()
 
 
+def test_what_is_below_the_settings_stays_where_it_is_whatever_the_tool(view: PaintView) -> None:
+    palette = view.part("factor-0")
+    places = set()
+    for tool in ("paint", "erase", "fill", "move", "rect", "lasso", "gain"):
+        view.use(tool)
+        places.add(round((palette.bounding_box() or {})["y"]))
+    assert len(places) == 1
+
+
 def test_opacity_and_a_soft_edge_let_through_what_was_there(view: PaintView) -> None:
     view.pick(0)
     view.use("paint", size=1)
