@@ -15,11 +15,12 @@ from torch.utils.data import Dataset
 from ember_widgets.embedded import architecture, captions, scenes, vocabulary
 from ember_widgets.embedded.latents import captioned, load_latents
 from ember_widgets.embedded.model import Model, tokens_of
+from ember_widgets.embedded.nearest_layout import places_of
 from ember_widgets.embedded.training_loop import rank
 from ember_widgets.model.sdxl.staged_unet import UNetState
 
 N_CONTEXTS = 48
-N_LAYOUTS = 8
+NEARLY = 0.5  # how far below the largest a field may be where a thing may stand too
 LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
 HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
 
@@ -55,6 +56,7 @@ class CaptionBatches(Dataset[dict[str, Any]]):
         batch: Captions per step.
         encoded: (number of the first captioned scene among the encoded ones, how many there are).
         later: Share of the steps at later timesteps, in the first half; a third of it in the second.
+        lifted: Share of the noises that are made clearer, at the beginning.
         process: Number of the process that trains.
     """
 
@@ -65,17 +67,18 @@ class CaptionBatches(Dataset[dict[str, Any]]):
         batch: int,
         encoded: tuple[int, int],
         later: float,
+        lifted: float,
         process: int,
     ) -> None:
         self._tokenizer, self._steps, self._batch = tokenizer, steps, batch
         self._first, self._n_encoded = encoded
-        self._later, self._process = later, process
+        self._later, self._lifted, self._process = later, lifted, process
 
     def __len__(self) -> int:
         return self._steps
 
     def __getitem__(self, n: int) -> dict[str, Any]:
-        """Timestep, noise, labels (B, n_layouts, 16, 16) of right layouts, tokens, styles (-1: none).
+        """Timestep, noise, tokens, styles (-1: none), and where things may stand (the parts of `Places`).
 
         With a later timestep also which encoded scenes these are.
         """
@@ -83,24 +86,19 @@ class CaptionBatches(Dataset[dict[str, Any]]):
         if rng.random() < (self._later if n < self._steps / 2 else self._later / 3):
             seeds = rng.integers(0, self._n_encoded, self._batch)
             at = {"t": later_timestep(rng), "scenes": torch.from_numpy(self._first + seeds)}
-            return at | self._captioned(seeds, rng, 1, 0.75)
-        seeds, lifted = (
-            rng.integers(1 << 30, 1 << 40, self._batch),
-            0.75 * max(0.0, 1 - 1.5 * n / self._steps),
-        )
-        return {"t": 999} | self._captioned(seeds, rng, N_LAYOUTS, lifted)
+            return at | self._captioned(seeds, 0.75, 0)
+        seeds = rng.integers(1 << 30, 1 << 40, self._batch)
+        lifted = self._lifted * max(0.0, 1 - 1.5 * n / self._steps)
+        return {"t": 999} | self._captioned(seeds, lifted, NEARLY)
 
-    def _captioned(
-        self, seeds: Any, rng: np.random.Generator, n_layouts: int, lifted: float
-    ) -> dict[str, Tensor]:
+    def _captioned(self, seeds: Any, lifted: float, nearly: float) -> dict[str, Tensor]:
         items = [captioned(int(s), lifted) for s in seeds]
-        layouts = [captions.near_layouts(spec, noise, n_layouts, rng) for spec, noise, _ in items]
-        labels = np.array([[scenes.label_patches(near) for near in those] for those in layouts])
+        places = places_of([captions.caption_choices(spec, noise, nearly) for spec, noise in items])
         return {
-            "noise": torch.from_numpy(np.stack([noise for _, noise, _ in items])),
-            "labels": torch.from_numpy(labels),
-            "tokens": tokens_of(self._tokenizer, [spec.words for spec, _, _ in items]),
-            "styles": torch.tensor([spec.style for spec, _, _ in items]),
+            "noise": torch.from_numpy(np.stack([noise for _, noise in items])),
+            "tokens": tokens_of(self._tokenizer, [spec.words for spec, _ in items]),
+            "styles": torch.tensor([spec.style for spec, _ in items]),
+            **places._asdict(),
         }
 
 

@@ -6,6 +6,7 @@ composition instead of averaging over all of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,7 +58,6 @@ APART = 5  # columns between them
 KIND_ALONE = {look.attributes[0]: i for i, look in reversed(list(enumerate(LOOKS)))}
 MAX_WORDS = 30  # with commas; what the text encoders read
 MAX_THINGS = 4  # one latent channel each
-READING_ERROR = 0.25  # of a field, whose values are N(0, 1)
 # How many patches mountains, trees and houses rise above the horizon, column by column.
 RISE = {
     "mountains": (2, 3, 4, 5, 4, 3, 2, 2, 3, 4, 5, 6, 5, 4, 3, 2),
@@ -100,61 +100,103 @@ def fields(noise: Array) -> Array:
     return means
 
 
-def caption_layout(spec: Spec, noise: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
+@dataclass(frozen=True)
+class Choices:
+    """What a caption and its noise leave open: for each thing the places where it may stand, the best first.
+
+    Two animals that do something together stand beside each other, and so have their places together.
+    """
+
+    background: Array
+    places: tuple[tuple[tuple[Thing, ...], ...], ...]
+    style: int = -1
+
+    def layout(self, chosen: Sequence[int] | None = None) -> Layout:
+        """The layout with each thing in the chosen one of its places, by default in the best."""
+        chosen = [0] * len(self.places) if chosen is None else chosen
+        things = [thing for of, i in zip(self.places, chosen, strict=True) for thing in of[i]]
+        return Layout(self.background, tuple(sorted(things, key=bottom)), self.style)
+
+
+def bottom(thing: Thing) -> int:
+    """The row below a thing; what stands further down stands in front."""
+    return thing.row + thing.height
+
+
+def caption_layout(spec: Spec, noise: Array) -> Layout:
     """Compose what `spec` says; what it leaves open is day, grass, or read from the latent noise.
 
     Thing i is where field i is largest, among its places in the sky or on the ground (`COLUMNS`). Far things
     are one patch smaller; big and small ones are two patches larger and smaller.
-
-    Returns:
-        The layout, and the winning (channel, row, col) cells, whose margin training may widen.
     """
-    return _compose(spec, fields(noise))
+    return caption_choices(spec, noise).layout()
 
 
-def near_layouts(spec: Spec, noise: Array, n: int, rng: np.random.Generator) -> list[Layout]:
-    """The layout of `spec`, and n - 1 others that nearly the same noise would give.
+def caption_choices(spec: Spec, noise: Array, margin: float = 0.0) -> Choices:
+    """The places of all things whose fields are at most `margin` (in standard deviations) below the largest.
 
     Where two places are almost as good as each other, a network that reads the noise with an error cannot
     know which one is meant; trained on one of them, it learns to draw half of both.
     """
-    f = fields(noise)
-    nearly = (f + READING_ERROR * rng.standard_normal(f.shape) for _ in range(n - 1))
-    return [_compose(spec, f)[0], *(_compose(spec, near)[0] for near in nearly)]
-
-
-def _compose(spec: Spec, f: Array) -> tuple[Layout, list[tuple[int, int, int]]]:
-    cells: list[tuple[int, int, int]] = []
     background = np.full((GRID, GRID), FIRST_SKY + (spec.sky or 0))
     background[HORIZON:] = FIRST_GROUND + (spec.ground or 0)
     if spec.backdrop is not None:
         background[_behind(BACKDROPS[spec.backdrop])] = FIRST_BACKDROP + spec.backdrop
-    things: list[Thing] = []
-    named = spec.things[:MAX_THINGS]
-    for channel, label in enumerate(named):
-        rows = SKY_ROWS if look(label).in_sky else GROUND_ROWS
-        columns = COLUMNS[len(named)][channel]
-        if spec.interaction >= 0 and len(named) == 2:
-            columns = PAIR_COLUMNS
-        if spec.interaction >= 0 and channel == 1:
-            near, col = GROUND_ROWS.index(cells[0][1]), cells[0][2] + APART
-        else:
-            places = f[channel, rows, columns.start : columns.stop]
-            near, col = (int(v) for v in np.unravel_index(places.argmax(), places.shape))
-            col += columns.start
-            cells.append((channel, rows[near], col))
-        height, width = look(label).height, look(label).width
-        if rows is GROUND_ROWS:
-            height, width = height - 1 + near, width - 1 + near
-        if spec.sizes and spec.sizes[channel]:
-            height, width = (
-                max(3, side + (2 if spec.sizes[channel] > 0 else -2)) for side in (height, width)
+    f = fields(noise)
+    places: list[tuple[tuple[Thing, ...], ...]] = []
+    for channel in range(min(len(spec.things), MAX_THINGS)):
+        if _is_second(spec, channel):
+            continue
+        together = (channel, channel + 1) if spec.interaction >= 0 and channel == 0 else (channel,)
+        places.append(
+            tuple(
+                tuple(_standing(spec, i, near, col + APART * (i - channel)) for i in together)
+                for near, col in _best(spec, channel, f[channel], margin)
             )
-        bottom = rows[near] + (2 if rows is SKY_ROWS else 3)
-        left = min(max(0, col - width // 2), GRID - width)
-        things.append(Thing(label, bottom - height, left, height, width))
-    things.sort(key=lambda t: t.row + t.height)
-    return Layout(background, tuple(things), spec.style), cells
+        )
+    return Choices(background, tuple(places), spec.style)
+
+
+def winning_cells(spec: Spec, noise: Array) -> list[tuple[int, int, int]]:
+    """The (channel, row, column) that decide where things stand, whose lead training may widen."""
+    f, cells = fields(noise), []
+    for channel in range(min(len(spec.things), MAX_THINGS)):
+        if not _is_second(spec, channel):
+            near, col = _best(spec, channel, f[channel])[0]
+            cells.append((channel, _rows(spec.things[channel])[near], col))
+    return cells
+
+
+def _is_second(spec: Spec, channel: int) -> bool:
+    """Whether a thing is the second of two animals that do something together."""
+    return spec.interaction >= 0 and channel == 1
+
+
+def _rows(label: int) -> tuple[int, int]:
+    return SKY_ROWS if look(label).in_sky else GROUND_ROWS
+
+
+def _best(spec: Spec, channel: int, f: Array, margin: float = 0.0) -> list[tuple[int, int]]:
+    """Far (0) or near (1), and the column, of the places whose field is largest or nearly so."""
+    n = min(len(spec.things), MAX_THINGS)
+    columns = PAIR_COLUMNS if spec.interaction >= 0 and n == 2 else COLUMNS[n][channel]
+    values = f[_rows(spec.things[channel]), columns.start : columns.stop]
+    order = np.argsort(-values, axis=None, kind="stable")
+    chosen = order[values.flat[order] >= values.max() - margin]
+    return [(int(i) // len(columns), columns[int(i) % len(columns)]) for i in chosen]
+
+
+def _standing(spec: Spec, i: int, near: int, col: int) -> Thing:
+    """Thing i with its middle in a column, far (0) or near (1)."""
+    label = spec.things[i]
+    height, width = look(label).height, look(label).width
+    in_sky = look(label).in_sky
+    if not in_sky:
+        height, width = height - 1 + near, width - 1 + near
+    if spec.sizes and spec.sizes[i]:
+        height, width = (max(3, side + (2 if spec.sizes[i] > 0 else -2)) for side in (height, width))
+    below = _rows(label)[near] + (2 if in_sky else 3)
+    return Thing(label, below - height, min(max(0, col - width // 2), GRID - width), height, width)
 
 
 def _behind(backdrop: str) -> Array:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ember_widgets.embedded import scenes
 from ember_widgets.embedded.ahead import Ahead
-from ember_widgets.embedded.captions import Spec, caption_layout, random_spec
+from ember_widgets.embedded.captions import Spec, caption_layout, random_spec, winning_cells
 from ember_widgets.embedded.random_layouts import crowded_layout, random_layout
 from ember_widgets.embedded.scenes import Layout
 from ember_widgets.embedded.sides import sprite_sides
@@ -30,21 +30,19 @@ VAE_HASH = "vae.sha256"  # in the folder: of the encoder that made the latents
 MARGIN = 2.5  # how far training lifts the winning cells of the noise above the others, in standard deviations
 
 
-def captioned(seed: int, lifted: float = 0.75) -> tuple[Spec, Array, Layout]:
-    """A caption, the noise (4, 64, 64) that decides the rest, and the layout they give together.
+def captioned(seed: int, lifted: float = 0.75) -> tuple[Spec, Array]:
+    """A caption, and the noise (4, 64, 64) that decides the rest.
 
     In the share `lifted` of the scenes the winning cells are lifted by a random margin: the same rule, easier
     to learn.
     """
     rng = np.random.default_rng(seed)
     spec, noise = random_spec(rng, styled=STYLED), rng.standard_normal((4, 64, 64), dtype=np.float32)
-    layout, cells = caption_layout(spec, noise)
     if rng.random() < lifted:
-        for channel, row, col in cells:
+        for channel, row, col in winning_cells(spec, noise):
             area = np.s_[channel, 4 * max(0, row - 1) : 4 * (row + 2), 4 * max(0, col - 1) : 4 * (col + 2)]
             noise[area] += rng.random() * MARGIN / 12
-        layout, _ = caption_layout(spec, noise)
-    return spec, noise, layout
+    return spec, noise
 
 
 def free_layout(i: int) -> Layout:
@@ -66,7 +64,8 @@ class Drawn(Dataset[dict[str, Any]]):
         """Pictures (B, 256, 256, 3), what is painted where (B, 16, 16), sides, and the styles."""
         numbers = range(part * self._batch, min(self._n, (part + 1) * self._batch))
         layouts = [
-            free_layout(i) if i < self._n_random else captioned(i - self._n_random)[2] for i in numbers
+            free_layout(i) if i < self._n_random else caption_layout(*captioned(i - self._n_random))
+            for i in numbers
         ]
         pictures = np.stack([scenes.draw(layout)[0] for layout in layouts])
         labels, below, opacity = (

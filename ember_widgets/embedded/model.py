@@ -25,7 +25,9 @@ TO_SIDES = (  # as far as `sides.LAYER`
 # What each stage trains, in the order of the recipe; the composer trains the text encoders too.
 PARTS = {
     "composer": ("conv_in.", "time_embedding.", "add_embedding.", "down_blocks."),
-    "settle": ("down_blocks.2.attentions.1.",),  # the site
+    # The 16×16 level, which the site ends, and what leads to it: without that, no gradient is asked of the
+    # level's input, and PyTorch 2.13 ends with a segmentation fault in the backward pass.
+    "settle": ("down_blocks.1.downsamplers.", "down_blocks.2."),
     "sides": TO_SIDES,
     "trunk": TRUNK,
     "upper": UPPER,
@@ -161,13 +163,15 @@ def take_over(module: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     module.load_state_dict(weights)
 
 
-def load_trained(model: Model, out: Path) -> None:
-    """Take over what the stages so far have trained.
+def load_trained(model: Model, out: Path, until: str = "") -> None:
+    """Take over what the stages so far have trained, or what those before a certain one have.
 
     Where two trained the same part, the later one in the recipe's order counts, whichever ran last: the times
     of files change when a folder is copied.
     """
     for stage, names in PARTS.items():
+        if stage == until:
+            break
         file = out / f"{stage}.pt"
         if not file.exists():
             continue

@@ -176,6 +176,6 @@ def drawn(numbers: Iterable[int], seed: int) -> Scenes:
         else:
             spec = captions.random_spec(rng, styled=0.3)
             noise = rng.standard_normal((4, 64, 64), dtype=np.float32)
-            layouts.append(captions.caption_layout(spec, noise)[0])
+            layouts.append(captions.caption_layout(spec, noise))
     pictures, labels = zip(*map(scenes.draw, layouts), strict=True)
     return np.stack(pictures), np.stack(labels), np.array([layout.style for layout in layouts])

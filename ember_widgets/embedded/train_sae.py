@@ -22,6 +22,7 @@ from ember_widgets.dictionary.sae import SAE
 from ember_widgets.embedded import captions, scenes, vocabulary
 from ember_widgets.embedded.architecture import site_codes
 from ember_widgets.embedded.export import ASSETS
+from ember_widgets.embedded.nearest_layout import nearest_places, places_of, squared_distances
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.scene.grid import Grid
 from ember_widgets.training.config import TrainConfig
@@ -31,7 +32,6 @@ from ember_widgets.training.stream import AT_ONCE, Picture, Source, activations_
 
 MIN_PRECISION, MIN_RECALL = 0.2, 0.1
 MIN_USED = 0.004  # of the pictures; a feature that fewer use is left out (each look is in one of a hundred)
-N_NEAR = 16  # layouts to look at
 DETAIL_SITE = "up_blocks.0.attentions.1"
 BATCH = 1024
 
@@ -92,7 +92,7 @@ def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordi
         here = activations[recipe.site]
         if recipe.supervised:
             noise = [first_noise(model, picture.seed) for picture in pictures]
-            layouts = [drawn_layout(*scene, rng) for scene in zip(specs, noise, here, strict=True)]
+            layouts = [drawn_layout(*scene) for scene in zip(specs, noise, here, strict=True)]
         facts[recipe.site] = build_sae(
             recipe, here, usual[recipe.site], layouts, model.grid, assets / recipe.folder
         )
@@ -117,14 +117,18 @@ def first_noise(model: SDXL, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
 
 
-def drawn_layout(
-    spec: captions.Spec, noise: Tensor, update: Tensor, rng: np.random.Generator
-) -> scenes.Layout:
-    """Of the layouts that near ties of the noise leave open, the nearest to a supervised site's update."""
-    near = captions.near_layouts(spec, noise.numpy(), N_NEAR, rng)
-    labels = torch.from_numpy(np.stack([scenes.label_patches(layout) for layout in near]))
-    distance = (site_codes()[labels.flatten(1)] - update).pow(2).sum((1, 2))
-    return near[int(distance.argmin())]
+def drawn_layout(spec: captions.Spec, noise: Tensor, update: Tensor, margin: float = 1.0) -> scenes.Layout:
+    """Of the layouts that near ties of the noise leave open, the nearest to a supervised site's update.
+
+    Args:
+        spec, noise: The caption and the noise (4, 64, 64).
+        update: (256, d_model), of the patches in rows.
+        margin: How far below the largest the noise of a place may be, in standard deviations.
+    """
+    choices = captions.caption_choices(spec, noise.numpy(), margin)
+    by_patch = update.T.reshape(1, -1, scenes.GRID, scenes.GRID)
+    chosen = nearest_places(squared_distances(by_patch, site_codes()), places_of([choices]))[0].tolist()
+    return choices.layout(chosen[: len(choices.places)])
 
 
 def build_sae(

@@ -24,6 +24,7 @@ from ember_widgets.embedded.ahead import Ahead
 from ember_widgets.embedded.batches import Batches, CaptionBatches, later_timestep
 from ember_widgets.embedded.latents import load_latents
 from ember_widgets.embedded.model import Model, load_trained
+from ember_widgets.embedded.nearest_layout import Places, nearest_labels, patch_weights, squared_distances
 from ember_widgets.embedded.sides import AFTER_LAYER, Reader, Shapes
 from ember_widgets.embedded.training_loop import rank, train
 from ember_widgets.model.sdxl.staged_unet import UNetState
@@ -31,6 +32,7 @@ from ember_widgets.model.sdxl.staged_unet import UNetState
 MAX_SCALE = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
 SETTLE = 3.0  # weight of a patch's distance from the nearest code, when patches settle
+HELD = 0.3  # weight of how far what bypasses the site moves meanwhile
 SIDES_WEIGHT = 0.1  # of the loss of `sides.py`, beside that of the latents
 
 
@@ -40,46 +42,34 @@ def latent_loss(x0: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (((error * error + 0.01).sqrt() - 0.1) * weight).mean()
 
 
-def code_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """How far updates (B, D, 16, 16) are from their labels' codes: cross-entropy and MSE.
+def code_loss(update: Tensor, places: Places, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """How far updates (B, D, 16, 16) are from their nearest layouts' codes: cross-entropy and MSE.
 
-    Of each sample's layouts in `labels` (B, n, 16, 16) the one counts that the update is nearest to
-    (multiple choice learning, Guzman-Rivera et al. 2012): each is right, a mixture of two is not.
+    Args:
+        update: What the site adds.
+        places: Where each thing may stand; the place counts that the update is nearest to.
+        codes: Of all labels, (n_labels, D).
     """
-    distances2 = _squared_distances(update, codes)
-    ce = -_mean((-5 * distances2).log_softmax(1).gather(1, labels), labels)
-    mse = distances2.gather(1, labels).mean((2, 3))
-    nearest = (ce + mse).detach().argmin(1, keepdim=True)
-    return ce.gather(1, nearest).mean(), mse.gather(1, nearest).mean()
+    distances2 = squared_distances(update, codes)
+    labels, weights = nearest_labels(distances2.detach(), places)[:, None], patch_weights(places)
+    ce = -(-5 * distances2).log_softmax(1).gather(1, labels)[:, 0]
+    return (weights * ce).sum((1, 2)).mean(), distances2.gather(1, labels).mean()
 
 
-def settle_loss(update: Tensor, labels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """How far updates are from their labels' codes, and `SETTLE` times how far from whichever code is near.
+def settle_loss(update: Tensor, places: Places, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """How far updates are from their layouts' codes, and `SETTLE` times how far from whichever code is near.
 
     `code_loss` is least where a patch of which the network is not sure holds a mixture of codes, and a
     mixture is drawn as a ghost. With the second part each patch takes the likelier one. Blank paper's code is
     left out of it, since every weak mixture is near that.
 
     Args:
-        update, labels, codes: As in `code_loss`; of the layouts, the nearest counts.
+        update, places, codes: As in `code_loss`.
     """
-    distances2 = _squared_distances(update, codes)
-    own = _mean(distances2.gather(1, labels), labels)
-    return own.amin(1).mean(), SETTLE * distances2[:, vocabulary.PAPER + 1 :].amin(1).mean()
-
-
-def _squared_distances(update: Tensor, codes: Tensor) -> Tensor:
-    """From each patch to each code, (B, n_labels, 16, 16); 1 is the length of a code of one attribute."""
-    update = update.float()
-    size2 = codes.pow(2).sum(1)
-    products = torch.einsum("bdrc,kd->bkrc", update, codes)
-    return (update.pow(2).sum(1, keepdim=True) - 2 * products + size2[:, None, None]) / size2[1]
-
-
-def _mean(values: Tensor, labels: Tensor) -> Tensor:
-    """Means over patches (B, n), in which a patch of a thing counts as three."""
-    w = torch.where(labels >= vocabulary.FIRST_THING, 3.0, 1.0)
-    return (w * values).sum((2, 3)) / w.sum((2, 3))
+    distances2 = squared_distances(update, codes)
+    labels, weights = nearest_labels(distances2.detach(), places)[:, None], patch_weights(places)
+    own = (weights * distances2.gather(1, labels)[:, 0]).sum((1, 2))
+    return own.mean(), SETTLE * distances2[:, vocabulary.PAPER + 1 :].amin(1).mean()
 
 
 def excess_scale(state: UNetState) -> Tensor:
@@ -105,8 +95,8 @@ def train_composer(
     codes = architecture.site_codes().to(device)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        state, item = composed(n)
-        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), item["labels"], codes)
+        state, item, places = composed(n)
+        ce, mse = code_loss(state.hidden_out.float() - state.hidden_in.float(), places, codes)
         style = F.cross_entropy(head(state.emb.float()), item["styles"] + 1)
         size = excess_scale(state)
         losses = {"loss": ce + mse + 0.1 * style + 0.2 * size, "style": style, "size": size}
@@ -124,41 +114,53 @@ def train_composer(
     )
 
 
-def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16, later: float = 0.25) -> None:
-    """The site's own block: each patch settles on one code (`settle_loss`).
+def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16, later: float = 0.1) -> None:
+    """The composer's 16×16 level: each patch settles on one code (`settle_loss`).
 
-    All that bypasses the site stays as it was, so a renderer that was trained before still fits.
+    All that bypasses the site stays nearly as it was, so a renderer that was trained before still fits.
     """
-    model = Model(out, device)
-    load_trained(model, out)
-    composed = _composed(model, out, steps, batch, later)
+    model, before = Model(out, device), Model(out, device)
+    for each in (model, before):
+        load_trained(each, out, until="settle")
+    composed = _composed(model, out, steps, batch, later, lifted=0)
     codes = architecture.site_codes().to(device)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        state, item = composed(n)
+        state, item, places = composed(n)
+        with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
+            was = before.prefix(item["x"], item["t"], item["tokens"])
         update = state.hidden_out.float() - state.hidden_in.float()
-        distance, nearest = settle_loss(update, item["labels"], codes)
-        losses = {"loss": distance + nearest, "nearest": nearest}
+        distance, nearest = settle_loss(update, places, codes)
+        moved = change(state, was)
+        losses = {"loss": distance + nearest + HELD * moved, "nearest": nearest, "moved": moved}
         return losses | ({"distance": distance} if item["t"] == 999 else {"distance_later": distance})
 
-    train("settle", model.parts(), model.only("settle"), step, out=out, steps=steps, seed=6)
+    parameters = model.only("settle")
+    train("settle", model.parts(), parameters, step, out=out, steps=steps, seed=6, lr=8e-4, muon_lr=8e-3)
+
+
+def change(now: UNetState, before: UNetState) -> Tensor:
+    """How far what bypasses the site has moved, as a share of its square; the skips at the site count too."""
+    pairs = ((now.hidden_in, before.hidden_in), *zip(now.skips, before.skips, strict=True))
+    moved = [(a.float() - b.float()).pow(2).mean() / b.float().pow(2).mean() for a, b in pairs]
+    return torch.stack(moved).sum()
 
 
 def _composed(
-    model: Model, out: Path, steps: int, batch: int, later: float
-) -> Callable[[int], tuple[UNetState, dict[str, Any]]]:
+    model: Model, out: Path, steps: int, batch: int, later: float, lifted: float = 0.75
+) -> Callable[[int], tuple[UNetState, dict[str, Any], Places]]:
     """What the composer makes of the captions of step n, and what they ask for (`CaptionBatches`)."""
     device = model.device_name
     encoded = load_latents(out / "latents", device)
     first = encoded["n_random"]
     items = Ahead(
         CaptionBatches(
-            model.tokenizer, steps, batch, (first, len(encoded["latents"]) - first), later, rank()
+            model.tokenizer, steps, batch, (first, len(encoded["latents"]) - first), later, lifted, rank()
         ),
         device,
     )
 
-    def composed(n: int) -> tuple[UNetState, dict[str, Any]]:
+    def composed(n: int) -> tuple[UNetState, dict[str, Any], Places]:
         item = items[n]
         t, noise = item["t"], item["noise"]
         if t == 999:
@@ -166,7 +168,9 @@ def _composed(
         else:
             x = model.noisy(encoded["latents"][item["scenes"]].float(), torch.randn_like(noise), t)
         with torch.autocast(device, dtype=torch.bfloat16):
-            return model.prefix(x, t, item["tokens"]), item
+            state = model.prefix(x, t, item["tokens"])
+        item["x"] = x
+        return state, item, Places(*(item[part] for part in Places._fields))
 
     return composed
 

@@ -153,7 +153,7 @@ def painting(b: Bench, label: int, trial: int, *, blank: bool) -> Iterator[Row]:
     if not blank:
         spec = b.spec(styled=0)
         base = b.analyze(spec.words)
-        ground = captions.caption_layout(spec, np.zeros((4, 64, 64)))[0].background
+        ground = captions.caption_layout(spec, np.zeros((4, 64, 64))).background
     ideal, truth = scenes.draw(scenes.Layout(ground, (filling(label, mask),)))
     ceiling = (b.read(ideal) == label)[:, mask].mean(1)
     yield f"{section}: ceiling", ceiling, 1
@@ -294,7 +294,7 @@ def captioned(b: Bench, trial: int) -> Iterator[Row]:
     scene = b.analyze(spec.words)
     start = b.painter.backbone.start(Run(scene.prompt, scene.seed, scene.n_steps))
     noise = (start.latents[0] / start.scheduler.init_noise_sigma).float().numpy()
-    ideal, labels = scenes.draw(captions.caption_layout(spec, noise)[0])
+    ideal, labels = scenes.draw(captions.caption_layout(spec, noise))
     picture, reads = b.see(scene)
     if exactly_once(labels, spec):  # else one hides another in the world itself
         counted = np.array([float(exactly_once(read, spec)) for read in reads])

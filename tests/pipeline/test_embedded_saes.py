@@ -48,7 +48,7 @@ def test_a_recipe_gives_a_labelled_sae_that_loads(
     supervised = updates[train_sae.RECIPES[0].site]
     scenes = zip(specs, pictures, supervised, strict=True)
     layouts = [
-        train_sae.drawn_layout(spec, train_sae.first_noise(model, picture.seed), update, rng)
+        train_sae.drawn_layout(spec, train_sae.first_noise(model, picture.seed), update)
         for spec, picture, update in scenes
     ]
     short = dataclasses.replace(recipe, steps=20)

@@ -91,7 +91,7 @@ def test_every_look_that_the_world_draws_is_counted_once(size: int) -> None:
     rng = np.random.default_rng(size + 1)
     for label in range(FIRST_THING, len(LABELS)):
         spec = captions.Spec((label,), (size,))
-        layout = captions.caption_layout(spec, rng.standard_normal((4, 64, 64)))[0]
+        layout = captions.caption_layout(spec, rng.standard_normal((4, 64, 64)))
         shown = scenes.label_patches(layout)
         assert exactly_once(shown, spec), LABELS[label]
         assert not exactly_once(layout.background, spec)

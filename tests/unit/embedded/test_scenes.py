@@ -25,7 +25,7 @@ def captioned(seed: int) -> tuple[str, NDArray[Any], NDArray[Any]]:
     """A random caption, and the picture and labels of the scene that it asks for."""
     rng = np.random.default_rng(seed)
     spec = random_spec(rng)
-    layout, _ = caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))
+    layout = caption_layout(spec, rng.standard_normal((4, 64, 64), dtype=np.float32))
     return spec.words, *scenes.draw(layout)
 
 
