@@ -28,11 +28,10 @@ def select(view: PaintView, first: tuple[int, int], last: tuple[int, int]) -> No
 
 
 def test_what_is_below_the_settings_stays_where_it_is_whatever_the_tool(view: PaintView) -> None:
-    palette = view.part("factor-0")
-    places = set()
+    palette, places = view.part("factor-0"), set()
     for tool in ("paint", "erase", "fill", "move", "rect", "lasso", "gain"):
         view.use(tool)
-        places.add(round((palette.bounding_box() or {})["y"]))
+        places.add(palette.evaluate("element => Math.round(element.getBoundingClientRect().top)"))
     assert len(places) == 1
 
 

@@ -72,9 +72,7 @@ def test_where_a_thing_stands_depends_on_no_other() -> None:
     spec = Spec(tuple(label(name) for name in ("castle", "tulip", "cat")))
     others = noise(0)
     others[1] = noise(1)[1]
-    before, after = (
-        {t.label: t for t in caption_layout(spec, given).things} for given in (noise(0), others)
-    )
+    before, after = ({t.label: t for t in caption_layout(spec, given).things} for given in (noise(0), others))
     moved = [name for name in ("castle", "tulip", "cat") if before[label(name)] != after[label(name)]]
     assert moved == ["tulip"]
 
