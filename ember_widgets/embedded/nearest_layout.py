@@ -22,7 +22,10 @@ WEIGHT = 3.0  # of a patch that a thing may be in
 
 
 class Places(NamedTuple):
-    """The choices of captions as patches; of unused places, which repeat the first, and of unused things too.
+    """Where the things of captions may stand, as patches.
+
+    A thing with fewer places than others has its first one several times; captions with fewer things have
+    some that are nowhere.
 
     Attributes:
         background: int64 labels (B, 16, 16).
@@ -33,9 +36,6 @@ class Places(NamedTuple):
     background: Tensor
     labels: Tensor
     front: Tensor
-
-    def to(self, device: str) -> Places:
-        return Places(*(part.to(device) for part in self))
 
 
 def places_of(captions: Sequence[Choices]) -> Places:
