@@ -131,7 +131,7 @@ def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16,
             was = before.prefix(item["x"], item["t"], item["tokens"])
         update = state.hidden_out.float() - state.hidden_in.float()
         distance, nearest = settle_loss(update, places, codes)
-        moved = change(state, was)
+        moved = bypass_change(state, was)
         losses = {"loss": distance + nearest + HELD * moved, "nearest": nearest, "moved": moved}
         return losses | ({"distance": distance} if item["t"] == 999 else {"distance_later": distance})
 
@@ -139,8 +139,8 @@ def train_settle(out: Path, steps: int, *, device: str = "cpu", batch: int = 16,
     train("settle", model.parts(), parameters, step, out=out, steps=steps, seed=6, lr=8e-4, muon_lr=8e-3)
 
 
-def change(now: UNetState, before: UNetState) -> Tensor:
-    """How far what bypasses the site has moved, as a share of its square; the skips at the site count too."""
+def bypass_change(now: UNetState, before: UNetState) -> Tensor:
+    """How far the site's input and the skips have moved: sum of squared distances over mean squares."""
     pairs = ((now.hidden_in, before.hidden_in), *zip(now.skips, before.skips, strict=True))
     moved = [(a.float() - b.float()).pow(2).mean() / b.float().pow(2).mean() for a, b in pairs]
     return torch.stack(moved).sum()

@@ -83,7 +83,7 @@ class Sheet:
         kept = seen & ~self._all.own
         return [feature for feature in self._listed if kept[feature]]
 
-    def labels_came(self, features: Iterable[int]) -> None:
+    def labels_changed(self, features: Iterable[int]) -> None:
         """Show new labels where their features are listed, and count again."""
         new = set(features)
         with self._panel.hold_sync():

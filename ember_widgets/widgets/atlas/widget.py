@@ -376,9 +376,11 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
 
     def _labels_changed(self, features: Iterable[int]) -> None:
         with self._reporting(), self._lock:
+            if self._closed:
+                return
             for feature in features:
                 self._scatter.refresh(feature)
-            self._sheet.labels_came(features)
+            self._sheet.labels_changed(features)
             if self._panel.color_by in ("source", "score"):
                 self._recolor()
             if set(self._panel.filters) - {"live", "placeless", *self._all.sites}:

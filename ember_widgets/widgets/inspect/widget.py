@@ -129,7 +129,7 @@ class PatchInspector(ipywidgets.VBox):  # type: ignore[misc]
         self.add_class("ember-inspect")
         self.add_class("ember-paint")  # the colours of all widgets are given to this class
         self.children = self._parts.children
-        self._end_listening = labels_of(painter).on_changed(lambda _: self._safely(self._draw_all)())
+        self._end_listening = labels_of(painter).on_changed(self._safely(lambda _: self._draw_all()))
         self._followed = brush if scene is None else None
         if self._followed is not None:
             self._followed.observe(self._follow, "image")

@@ -94,24 +94,24 @@ class TestOwnLabels:
         two.set(2, "b")
         assert dict(Labels(own_file=file)) == {1: "a", 2: "b"}
 
-    def test_are_told_to_listeners_until_they_end(self, labels: Labels) -> None:
-        told: list[list[int]] = []
-        end = labels.on_changed(told.append)
+    def test_call_listeners_until_these_end(self, labels: Labels) -> None:
+        changed: list[list[int]] = []
+        end = labels.on_changed(changed.append)
         labels.set(3, "oak")
         labels.add({8: "dune", 20: "sea"})
         end()
         end()
         labels.set(3, "")
-        assert told == [[3], [8, 20]]
+        assert changed == [[3], [8, 20]]
 
-    def test_that_cannot_be_kept_are_told_too(self, tmp_path: Path) -> None:
-        told: list[list[int]] = []
+    def test_that_cannot_be_kept_call_listeners_too(self, tmp_path: Path) -> None:
+        changed: list[list[int]] = []
         (tmp_path / "in the way").touch()
         labels = Labels({3: "tree"}, own_file=tmp_path / "in the way" / "own.json")
-        labels.on_changed(told.append)
+        labels.on_changed(changed.append)
         with pytest.raises(OSError):
             labels.set(3, "oak")
-        assert (labels[3], told) == ("oak", [[3]])
+        assert (labels[3], changed) == ("oak", [[3]])
 
     def test_stay_when_labels_are_added(self, labels: Labels) -> None:
         labels.set(3, "oak")
