@@ -241,11 +241,11 @@ class Collection:
             first += len(seeds)
 
     def picture(self, index: int) -> Image.Image:
-        """A picture as the model drew it, 256×256 pixels."""
+        """A picture, kept at 256×256 pixels whatever size the model drew."""
         return self.pictures([index])[0]
 
     def pictures(self, indices: Sequence[int]) -> list[Image.Image]:
-        """Pictures as the model drew them, 256×256 pixels, in the order of the indices.
+        """Pictures, kept at 256×256 pixels whatever size the model drew, in the order of the indices.
 
         Each shard is opened once, so this is faster than `picture` for pictures of the same shard.
         """
@@ -308,7 +308,7 @@ class Collection:
     def silent(self, feature: int, n: int = 3, skip: int = 0) -> list[int]:
         """The indices of pictures in which a feature is active nowhere; the same call gives the same ones.
 
-        They are in an order by chance, each feature in its own.
+        Their order is random, and another one for each feature.
 
         Args:
             feature: the feature.

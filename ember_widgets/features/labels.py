@@ -182,7 +182,7 @@ class Labels(Mapping[int, str]):
 
         Args:
             min_scores: {score: its lowest value}, such as {"detection": 0.8, "causal": 0.7}. A label without
-                one of these scores is left out; but those that the user set pass, whoever doubts them.
+                one of these scores is left out; but those that the user set always pass.
             category: Only labels of this category, or of one of several.
 
         Returns:

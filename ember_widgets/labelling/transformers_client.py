@@ -18,7 +18,7 @@ class TransformersClient:
     """Asks an image-text-to-text model that `transformers` loads; one question at a time.
 
     The model is loaded, and downloaded if `model` is an id, with the first question. It answers without
-    chance: the same question has the same answer.
+    sampling: the same question has the same answer.
 
     Args:
         model: Hub id such as "Qwen/Qwen2.5-VL-3B-Instruct", or a folder. Its weights have to be safetensors,

@@ -110,7 +110,7 @@ class Painter:
         grid: Rows and columns of patches.
         labels: {feature: text}, may be empty. Those that the user sets are kept.
         guidance: As given.
-        styles: `analyze` takes `style=`.
+        styles: True: `analyze` takes `style=`.
         known_words: The words that the model knows; empty = any.
     """
 

@@ -137,8 +137,8 @@ def evaluate_sae(
         prompts: A list, a text file with one prompt in each line, or an iterable such as a data set's
             column. The first `n_pictures` are used; fewer are gone through again with other seeds.
         n_pictures: How many pictures, 2..4096.
-        seed: Of the first picture; each has the next one. Training does not come to the seeds from the
-            default on.
+        seed: Of the first picture; each has the next one. The default is beyond the seeds
+            that training uses.
         n_features: How many features are painted, 1..4096; fewer if fewer are alive and not positional.
         n_steps: Denoising steps of each picture; all are measured.
         guidance: Scale of classifier-free guidance; None = the painter's.

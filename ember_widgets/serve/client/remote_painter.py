@@ -67,7 +67,7 @@ class RemotePainter:
         connection: The connection; the painter closes it.
 
     Attributes:
-        styles: `analyze` takes `style=`, if `capabilities` says so.
+        styles: True: `analyze` takes `style=`, if `capabilities` says so.
     """
 
     styles = True

@@ -165,7 +165,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             Feature numbers, best first, whatever filters are set; none for an empty text.
 
         Raises:
-            RuntimeError: the atlas is closed, as of all methods but ``wait`` and ``stop_labelling``.
+            RuntimeError: the atlas is closed. Only ``wait``, ``stop_labelling`` and ``close`` work then.
         """
         self._check_open()
         return self._all.search(checks.text("text", text))[0]
@@ -185,7 +185,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._select(numbers(features, self._all.n_features))
 
     def zoom(self, feature: int | None = None) -> None:
-        """Bring a feature's surroundings near on the map; None = show the whole map.
+        """Zoom the map to a feature and what lies around it; None = show the whole map.
 
         Raises:
             TypeError, ValueError: no such feature.
@@ -290,7 +290,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         self._batch.start(chosen)
 
     def stop_labelling(self) -> None:
-        """Ask nothing more; open calls are finished, and every answer is kept. None runs: no effect."""
+        """Ask nothing more; open calls are finished, and every answer is kept. No effect if none runs."""
         if self._batch is not None:
             self._batch.stop()
 
@@ -305,7 +305,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             side: width in pixels, 82..8192.
 
         Raises:
-            TypeError, ValueError: it is something else.
+            TypeError, ValueError: ``side`` is not a whole number in this range.
         """
         self._check_open()
         return map_picture(self._all, self.map.positions, self._passing, self._coloring(dark=False), side)

@@ -377,7 +377,7 @@ class PaintWidget(anywidget.AnyWidget):
             raise ValueError(f"step={step} is not in the history; {_STEPS}")
 
     def forget(self, step: int | None = None) -> None:
-        """Delete a step of the history; of the current one, the step before it is shown then.
+        """Delete a step of the history; if it is the current one, the step before it is shown.
 
         Args:
             step: its number, see ``steps``; None = all but the current one and those that have a name.
