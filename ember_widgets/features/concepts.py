@@ -403,6 +403,27 @@ class ConceptBank:
         return f"ConceptBank({checks.plural(len(self), 'concept')} of {pictures}: {names})"
 
 
+def most_factors(n_factors: object, bank: ConceptBank) -> int:
+    """How many concepts of a bank a picture that is taken apart in it keeps at most.
+
+    Args:
+        n_factors: As `Painter.analyze` takes it with a basis; None = all.
+        bank: The basis.
+
+    Raises:
+        TypeError, ValueError: There is no such number.
+    """
+    if n_factors is None:
+        return len(bank)
+    if isinstance(n_factors, Mapping):
+        raise TypeError(
+            f"n_factors={checks.shown(n_factors)} with a basis, whose concepts are all of one site; "
+            "give one number, or leave it out"
+        )
+    hint = "leave it out for all that are seen"
+    return min(len(bank), checks.integer("n_factors", n_factors, 1, 10**6, hint=hint))
+
+
 def _check_pictures(collection: object) -> None:
     if not hasattr(collection, "runs") or not hasattr(collection, "marked"):
         raise TypeError(

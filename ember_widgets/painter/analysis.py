@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ember_widgets.dictionary.factor_names import free_factor_name, label_of
 from ember_widgets.dictionary.factors import Factors, n_distinct
 from ember_widgets.dictionary.sae import SAE
-from ember_widgets.features.concepts import ConceptBank
+from ember_widgets.features.concepts import ConceptBank, most_factors
 from ember_widgets.model.runs import Run
 from ember_widgets.painter.steered_model import SteeredModel
 from ember_widgets.scene import site_names
@@ -56,7 +56,7 @@ def factors_of(
 
 
 def concepts_of(
-    model: SteeredModel, bank: ConceptBank, run: Run, n_factors: int | None
+    model: SteeredModel, bank: ConceptBank, run: Run, n_factors: int | Mapping[str, int] | None
 ) -> tuple[Factors, list[str]]:
     """How strong each concept of a bank is in a run's unedited picture; the bank's basis stays as it is.
 
@@ -76,9 +76,7 @@ def concepts_of(
         TypeError, ValueError: Concepts of another site or SAE, or no such number.
     """
     site = check_bank(model, bank)
-    most = len(bank)
-    if n_factors is not None:
-        most = checks.integer("n_factors", n_factors, 1, 10**6, hint="leave it out for all that are seen")
+    most = most_factors(n_factors, bank)
     codes = model.site_codes(model.start(run), site)
     strengths = bank.transform(codes)
     energy = np.square(strengths).sum((0, 1)) * np.square(bank.basis).sum(1)

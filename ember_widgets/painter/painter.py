@@ -346,11 +346,6 @@ class Painter:
         if basis is None:
             count = N_FACTORS if n_factors is None else n_factors
             factors, names = analysis.factors_of(self.model, self.labels, run, count)
-        elif isinstance(n_factors, Mapping):
-            raise TypeError(
-                f"n_factors={checks.shown(n_factors)} with a basis, whose concepts are all of one site; "
-                "give one number, or leave it out"
-            )
         else:
             factors, names = analysis.concepts_of(self.model, basis, run, n_factors)
         return analysis.scene_of(

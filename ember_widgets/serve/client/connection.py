@@ -24,13 +24,14 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_socket
 
 from ember_widgets._version import __version__
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.painter.protocol import Connection as State
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.client import faults
 from ember_widgets.serve.client.address import Address
 from ember_widgets.serve.client.array_names import ArrayNames
 from ember_widgets.serve.client.faults import Busy
-from ember_widgets.serve.wire import arrays, calls, scenes
+from ember_widgets.serve.wire import arrays, calls, concepts, scenes
 from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.calls import Welcome
 from ember_widgets.serve.wire.frames import MAX_FRAME_BYTES, PROTOCOL, BadFrame, Frame, pack, unpack
@@ -195,6 +196,7 @@ class Connection:
         buffers: Iterable[bytes] = (),
         *,
         scene: Scene | None = None,
+        basis: ConceptBank | None = None,
         slot: str = "",
         cancelled: Callable[[], bool] | None = None,
         again: bool = True,
@@ -203,9 +205,10 @@ class Connection:
 
         Args:
             name: One of `wire.calls.CALLS`.
-            args: Its arguments, without the scene.
+            args: Its arguments, without the scene and the basis.
             buffers: That they refer to.
             scene: Its scene.
+            basis: The concepts that it takes a picture apart in.
             slot: Of the calls with the same slot that wait on the server, only the newest is answered; "" =
                 none.
             cancelled: Asked while waiting; if it returns True, the server stops.
@@ -220,7 +223,10 @@ class Connection:
         kept: dict[str, FloatArray] = {}
         if scene is not None:
             content["scene"] = scenes.packed(scene, data, self._names)
-            kept = scenes.kept_arrays(scene, self._names)
+            kept |= scenes.kept_arrays(scene, self._names)
+        if basis is not None:
+            content["basis"] = concepts.packed(basis, self._names)
+            kept |= concepts.kept_arrays(basis, self._names)
         until = time.monotonic() + self.timeout_s
         while True:
             number = next(self._ids)
@@ -338,7 +344,7 @@ class Connection:
                 if len(data) > PUT_BYTES:
                     raise ValueError(
                         f"an array of shape {array.shape} takes {len(data):,} bytes, and a server takes "
-                        f"{PUT_BYTES:,}; use fewer factors"
+                        f"{PUT_BYTES:,}; use fewer factors or concepts"
                     )
                 if buffers and sum(map(len, buffers)) + len(data) > PUT_BYTES:
                     break
@@ -488,7 +494,7 @@ class Connection:
         one.n_needs += 1
         if one.n_needs > MAX_NEEDS or not set(names) <= one.arrays.keys():
             self._finish(
-                one.id, fault=ConnectionError("the server does not keep the arrays of this scene; try again")
+                one.id, fault=ConnectionError("the server does not keep the arrays of this call; try again")
             )
             return
         with self._sending:

@@ -273,16 +273,22 @@ class RemoteModel:
         with self._lock:
             if self._concepts is None:
                 path = self._files.fetch(CONCEPTS)
-                self._concepts = (None if path is None else self._checked(ConceptBank.load(path)),)
+                self._concepts = (None if path is None else self.checked_bank(ConceptBank.load(path)),)
             return self._concepts[0]
 
     @concepts.setter
     def concepts(self, bank: ConceptBank | None) -> None:
-        checked = None if bank is None else self._checked(bank)
+        checked = None if bank is None else self.checked_bank(bank)
         with self._lock:
             self._concepts = (checked,)
 
-    def _checked(self, bank: object) -> ConceptBank:
+    def checked_bank(self, bank: object) -> ConceptBank:
+        """Concepts of one of the server's SAEs.
+
+        Raises:
+            TypeError: It is not a bank.
+            ValueError: It is of another site or SAE.
+        """
         if not isinstance(bank, ConceptBank):
             raise TypeError(
                 f"{checks.shown(bank)} is not a bank of concepts; load one with ember.ConceptBank.load(path)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from PIL import Image
 
-from ember_widgets.features.concepts import ConceptBank
+from ember_widgets.features.concepts import ConceptBank, most_factors
 from ember_widgets.features.icons import Icons
 from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
@@ -59,9 +59,8 @@ class RemotePainter:
     """A painter whose model is on a server; make one with `ember.connect`.
 
     It has the methods of `Painter`, with the same results, as far as the server offers them; `capabilities`
-    says which. `analyze` takes no `basis`, and `render` only knows `cancelled`, not its old name. If the
-    connection breaks, it comes back by itself, and calls wait for it. Methods may be called from several
-    threads. It is closed by `close`, or when nothing refers to it any more.
+    says which. If the connection breaks, it comes back by itself, and calls wait for it. Methods may be
+    called from several threads. It is closed by `close`, or when nothing refers to it any more.
 
     Args:
         connection: The connection; the painter closes it.
@@ -221,6 +220,7 @@ class RemotePainter:
         seed: int = 0,
         n_steps: int = 1,
         n_factors: int | Mapping[str, int] | None = None,
+        basis: ConceptBank | None = None,
         image: Any = None,
         image_strength: float = 0.5,
         guidance: float | None = None,
@@ -231,19 +231,23 @@ class RemotePainter:
 
         Args:
             prompt, seed, n_steps, n_factors, image_strength, guidance, edit_steps, style: As there.
+            basis: As there. It is sent once; a server takes as many concepts as it allows factors,
+                `limits["n_factors"]`.
             image: As there. Its middle square is sent to the server, in the size that the model takes.
         """
         args = self._run(prompt, seed, n_steps, guidance, edit_steps)
         image_strength = checks.image_strength(image_strength)
+        if basis is not None:
+            basis = self._model.checked_bank(basis)
         if n_factors is not None:
-            args["n_factors"] = self._counts(n_factors)
+            args["n_factors"] = self._counts(n_factors) if basis is None else most_factors(n_factors, basis)
         if checks.text("style", style):
             args["style"] = style
         buffers = []
         if image is not None:
             buffers.append(values.encoded(photo.square(image, self._welcome.picture_side), "png"))
             args |= {"photo": 0, "image_strength": image_strength}
-        return self._scene(self._connection.call("analyze", args, buffers))
+        return self._scene(self._connection.call("analyze", args, buffers, basis=basis))
 
     def blank(
         self,
@@ -296,6 +300,7 @@ class RemotePainter:
         *,
         preview: bool = False,
         cancelled: Callable[[], bool] | None = None,
+        stale: Callable[[], bool] | None = None,
     ) -> Image.Image:
         """Draw a scene.
 
@@ -304,6 +309,7 @@ class RemotePainter:
             preview: As fast as possible: as `Painter.render` does it, and compressed with a loss. Without it
                 the picture is the server's, bit by bit.
             cancelled: Asked every 10 ms; if it returns True, the server stops drawing.
+            stale: The old name of `cancelled`.
 
         Raises:
             ValueError: The scene belongs to another model, site or SAE.
@@ -311,6 +317,7 @@ class RemotePainter:
             ConnectionError: There was no connection for too long.
             Cancelled: `cancelled` returned True.
         """
+        cancelled = stale if cancelled is None else cancelled
         args = {"preview": True, "form": PREVIEW_FORM} if preview else {"form": "exact"}
         # One slot for each thread: what it gave up is not drawn any more when it asks for the next picture.
         slot = f"render {threading.get_ident()}"

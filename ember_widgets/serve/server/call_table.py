@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.server.replica import Replica
-from ember_widgets.serve.wire import inspections, scenes, values
+from ember_widgets.serve.wire import concepts, inspections, scenes, values
 from ember_widgets.serve.wire.calls import CALLS, ERRORS
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import shown
@@ -54,7 +54,7 @@ class Request:
         Raises:
             TypeError, ValueError: There is no such call, or an argument is missing, unknown, of another type
                 or beyond the limits.
-            MissingArrays: A scene names arrays that are not here.
+            MissingArrays: A scene or a basis names arrays that are not here.
         """
         call = CALLS.get(self.name) if isinstance(self.name, str) else None
         if call is None:
@@ -73,10 +73,11 @@ class Request:
             if not _is(known[name], value):
                 raise TypeError(f"{self.name}: {name}={shown(value)} is not of type {known[name]}")
         _check_limits(self)
-        if "scene" in self.args:
-            names = scenes.names_in(self.args["scene"])
-            if absent := [name for name in names if self.replica.arrays.get(name) is None]:
-                raise scenes.MissingArrays(absent)
+        names = scenes.names_in(self.args["scene"]) if "scene" in self.args else []
+        if "basis" in self.args:
+            names.append(concepts.name_in(self.args["basis"]))
+        if absent := [name for name in names if self.replica.arrays.get(name) is None]:
+            raise scenes.MissingArrays(absent)
 
     def scene(self) -> Scene:
         """The scene among the arguments, once it was found to be one of this painter.
@@ -164,7 +165,8 @@ def _is(kind: str, value: object) -> bool:
         return type(value) in (int, float)
     if kind == "int or dict":
         return type(value) in (int, dict)
-    return type(value) is {"str": str, "int": int, "bool": bool, "list": list, "scene": dict}[kind]
+    types = {"str": str, "int": int, "bool": bool, "list": list, "scene": dict, "concepts": dict}
+    return type(value) is types[kind]
 
 
 def _check_limits(request: Request) -> None:
@@ -181,9 +183,9 @@ def _check_limits(request: Request) -> None:
     counts = args.get("n_factors")
     for count in counts.values() if isinstance(counts, dict) else [counts]:
         _check_number("n_factors", count, limits.n_factors)
-    names = scene.get("names")
-    if isinstance(names, list):
-        _check_number("the number of factors", len(names), limits.n_factors)
+    for what, names in (("factors", scene.get("names")), ("concepts", args.get("basis", {}).get("names"))):
+        if isinstance(names, list):
+            _check_number(f"the number of {what}", len(names), limits.n_factors)
     features = args.get("features")
     if features is not None:
         _check_number("the number of features", len(features), limits.n_icons)
@@ -204,6 +206,8 @@ def _analyze(request: Request) -> Answer:
         if not 0 <= index < len(request.buffers):
             raise ValueError(f"photo={index} is not a buffer of the call")
         given["image"] = values.decoded(request.buffers[index])
+    if "basis" in request.args:
+        given["basis"] = concepts.unpacked(request.args["basis"], request.replica.arrays.get)
     return _scene(request, request.replica.painter.analyze(**given, **_edit_steps(request)))
 
 

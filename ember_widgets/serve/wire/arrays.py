@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import threading
 import zlib
 from collections import OrderedDict
@@ -23,12 +24,18 @@ MAX_ARRAY_BYTES = 2**26
 """Of one array, unpacked."""
 LEVEL = 1
 """Of zlib: higher ones save a few percent and take several times as long."""
+_NAME = re.compile("[0-9a-f]{32}")
 
 
 def name_of(array: FloatArray) -> str:
     """The name of an array: a hash of its shape and its bits."""
     shape = ",".join(str(n) for n in array.shape)
     return hashlib.sha256(shape.encode() + b";" + _bits(array).tobytes()).hexdigest()[:32]
+
+
+def is_name(value: object) -> bool:
+    """Whether a value, as it came, may be the name of an array."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def deflated(array: FloatArray, base: FloatArray | None = None) -> bytes:

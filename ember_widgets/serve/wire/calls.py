@@ -51,8 +51,8 @@ class Call:
     """One call.
 
     Args:
-        args: {argument: its JSON type}; a scene is "scene", see `wire.scenes`. Those that end in "?" may be
-            left out.
+        args: {argument: its JSON type}; a scene is "scene", see `wire.scenes`, and what a picture is taken
+            apart in is "concepts", see `wire.concepts`. Those that end in "?" may be left out.
         gives: What the value of the answer is: a scene, a picture (form, width, height, buffer; `ms` is how
             long drawing took), pictures, codes, or JSON.
         capability: What the painter must offer, see `painter.protocol`; "" = every painter has it.
@@ -70,7 +70,14 @@ _RUN = {"prompt": "str", "seed": "int", "n_steps": "int", "guidance?": "float", 
 CALLS: Mapping[str, Call] = {
     # `photo` is the index of a buffer with a lossless square picture.
     "analyze": Call(
-        _RUN | {"n_factors?": "int or dict", "style?": "str", "photo?": "int", "image_strength?": "float"},
+        _RUN
+        | {
+            "n_factors?": "int or dict",
+            "basis?": "concepts",
+            "style?": "str",
+            "photo?": "int",
+            "image_strength?": "float",
+        },
         "scene",
     ),
     "blank": Call(_RUN, "scene"),

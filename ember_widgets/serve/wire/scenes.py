@@ -13,7 +13,6 @@ that patches that nobody painted take almost no space. A final picture must be e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ from ember_widgets.serve.wire import arrays
 from ember_widgets.serve.wire.frames import BadFrame
 from ember_widgets.util.checks import FloatArray, shown
 
-_NAME = re.compile("[0-9a-f]{32}")
 PAINTED = ("strengths", "remainder")
 """The arrays that a stroke changes."""
 
@@ -119,7 +117,7 @@ def names_in(content: object) -> list[str]:
         if not isinstance(entry, Mapping):
             raise BadFrame(f"array {field} is not a JSON object")
         for key in entry.keys() & {"name", "base"}:
-            if not isinstance(entry[key], str) or not _NAME.fullmatch(entry[key]):
+            if not arrays.is_name(entry[key]):
                 raise BadFrame(f"the {key} of array {field} is not the name of an array")
             found[entry[key]] = None
     return list(found)

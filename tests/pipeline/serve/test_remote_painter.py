@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+import inspect
 import subprocess
 import sys
 import threading
@@ -22,7 +24,9 @@ from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.painter.protocol import Connects, LabelsFeatures, Previews, Shares, Sweeps, offered
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.tokens import Tokens
+from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.util.cancelled import Cancelled
+from ember_widgets.widgets.paint.to_python import creation
 from tests.serving import running, serving
 
 PROMPT = "a castle on a hill"
@@ -43,6 +47,30 @@ def remote(url: str) -> Iterator[ember.RemotePainter]:
 @pytest.fixture(scope="module")
 def painted(painter: ember.Painter) -> ember.Scene:
     return painter.analyze(PROMPT, seed=3, n_factors=4).paint(0, "centre", 1.3).erase("floor")
+
+
+@pytest.fixture(scope="module")
+def bank(painter: ember.Painter) -> ConceptBank:
+    return bank_of(painter, 6)
+
+
+def bank_of(painter: ember.Painter, n: int) -> ConceptBank:
+    """Concepts of features that are seen in the picture of `PROMPT`: n of them, some of the same features."""
+    seen = np.argsort(-painter.activations(painter.analyze(PROMPT, seed=3)).sum((0, 1)))[:12]
+    rows = np.zeros((n, painter.n_features), np.float32)
+    for k in range(n):
+        rows[k, seen[k % 12]], rows[k, seen[(k + 1) % 12]] = 1.5, 0.25 + k / 1000
+    site = next(iter(painter.saes))
+    return ConceptBank(
+        basis=rows,
+        names=tuple(f"concept {k}" for k in range(n)),
+        strengths=np.ones((1, n), np.float32),
+        stability=np.ones(n, np.float32),
+        hits=((),) * n,
+        site=site,
+        sae=painter.saes[site].sha256[:16],
+        model=painter.model.facts,
+    )
 
 
 def same(one: Any, other: Any) -> bool:
@@ -69,6 +97,86 @@ class TestVerbs:
         assert remote.analyze() == painter.analyze()
         assert remote.blank("a tree", seed=2) == painter.blank("a tree", seed=2)
 
+    def test_a_picture_is_taken_apart_in_concepts(
+        self, painter: ember.Painter, remote: ember.RemotePainter, bank: ConceptBank
+    ) -> None:
+        runs: list[dict[str, Any]] = [{"n_factors": 2}, {"n_factors": 1000}, {"style": "pixel art"}]
+        for run in runs:
+            found = remote.analyze(PROMPT, seed=3, n_steps=2, basis=bank, **run)
+            assert found == painter.analyze(PROMPT, seed=3, n_steps=2, basis=bank, **run)
+            assert found.model["concepts"] == bank.key
+            assert (found.n_factors == 2) == (run.get("n_factors") == 2)
+        assert same(remote.render(found), painter.render(found))
+
+    def test_a_basis_is_sent_once_and_again_if_the_server_forgot_it(self, painter: ember.Painter) -> None:
+        bank = bank_of(painter, 200)
+        local = painter.analyze(PROMPT, seed=3, basis=bank)
+        replica = Replica(painter)
+        with serving(replica) as url, ember.connect(url) as remote:
+            puts = list[int]()
+            keep = replica.check_shape
+
+            def counted(shape: tuple[int, ...]) -> None:
+                puts.append(shape[0])
+                keep(shape)
+
+            replica.check_shape = counted  # type: ignore[method-assign]
+            for _ in range(2):
+                assert remote.analyze(PROMPT, seed=3, basis=bank) == local
+            assert puts == [200]
+            replica.arrays = ArrayStore()
+            assert remote.analyze(PROMPT, seed=3, basis=bank) == local
+            assert puts == [200, 200]
+        replica.close()
+
+    def test_other_concepts_are_refused_as_by_the_local_painter(
+        self, painter: ember.Painter, remote: ember.RemotePainter, bank: ConceptBank
+    ) -> None:
+        wrong: list[dict[str, Any]] = [
+            {"basis": dataclasses.replace(bank, sae="0" * 16)},
+            {"basis": dataclasses.replace(bank, site="up_blocks.0.attentions.1")},
+            {"basis": dataclasses.replace(bank, basis=bank.basis[:, :-1])},
+            *({"basis": bank, "n_factors": n} for n in ({"down.2.1": 2}, 0, 10**7, 2.5, True)),
+        ]
+        for one in wrong:
+            with pytest.raises((TypeError, ValueError)) as local:
+                painter.analyze("a tree", **one)
+            with pytest.raises(local.type) as found:
+                remote.analyze("a tree", **one)
+            assert str(found.value) == str(local.value)
+        for each in (painter, remote):
+            with pytest.raises(TypeError, match="^3 is not a bank of concepts; .*load"):
+                each.analyze("a tree", basis=3)  # type: ignore[arg-type]
+
+    def test_too_many_concepts_are_refused(self, painter: ember.Painter, remote: ember.RemotePainter) -> None:
+        with pytest.raises(ValueError, match=r"the number of concepts is 257; this server takes up to 256"):
+            remote.analyze("a tree", basis=bank_of(painter, 257))
+        assert remote.analyze("a tree", basis=bank_of(painter, 256)).n_factors > 0
+
+    def test_what_the_widget_writes_as_python_runs(
+        self, remote: ember.RemotePainter, bank: ConceptBank
+    ) -> None:
+        scene = remote.analyze(PROMPT, seed=3, basis=bank)
+        remote.concepts = bank
+        try:
+            (line,) = creation(scene, remote, analyzed_here=True)
+            there: dict[str, Any] = {"painter": remote}
+            exec(line, there)
+        finally:
+            remote.concepts = None
+        assert "basis=painter.concepts" in line
+        assert there["scene"] == scene
+
+    def test_verbs_take_the_same_arguments(self) -> None:
+        for name, verb in inspect.getmembers(ember.RemotePainter, inspect.isfunction):
+            if not name.startswith("_") and hasattr(ember.Painter, name):
+                found, local = (inspect.signature(one) for one in (verb, getattr(ember.Painter, name)))
+                arguments = [
+                    [(one.name, one.kind, one.default) for one in signature.parameters.values()]
+                    for signature in (found, local)
+                ]
+                assert arguments[0] == arguments[1], name
+
     def test_a_photograph_is_squared_here(
         self, painter: ember.Painter, remote: ember.RemotePainter, tmp_path: Path
     ) -> None:
@@ -83,6 +191,11 @@ class TestVerbs:
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
     ) -> None:
         assert same(remote.render(painted), painter.render(painted))
+
+    def test_the_old_name_of_cancelled(self, remote: ember.RemotePainter, painted: ember.Scene) -> None:
+        with pytest.raises(Cancelled):
+            remote.render(painted, stale=lambda: True)
+        assert remote.render(painted, stale=lambda: False).size == (256, 256)
 
     def test_previews_are_near(self, remote: ember.RemotePainter, painted: ember.Scene) -> None:
         assert remote.previews(painted)
@@ -268,25 +381,12 @@ class TestTheModel:
         assert same(found.typical, local.typical)
         assert same(found.positional, local.positional)
 
-    def test_concepts_come_over(self, painter: ember.Painter) -> None:
-        ones = np.zeros((1, painter.n_features), np.float32)
-        ones[0, 3] = 1
-        site = next(iter(painter.saes))
-        bank = ConceptBank(
-            basis=ones,
-            names=("tree",),
-            strengths=np.ones((1, 1), np.float32),
-            stability=np.ones(1, np.float32),
-            hits=((),),
-            site=site,
-            sae=painter.saes[site].sha256[:16],
-            model=painter.model.facts,
-        )
+    def test_concepts_come_over(self, painter: ember.Painter, bank: ConceptBank) -> None:
         painter.concepts = bank
         try:
             with running(painter) as url, ember.connect(url) as remote:
                 assert remote.concepts is not None
-                assert remote.concepts.names == ("tree",)
+                assert remote.concepts.names == bank.names
                 remote.concepts = None
                 assert remote.concepts is None
         finally:

@@ -268,6 +268,9 @@ def hostile_frames(scene: ember.Scene, n: int) -> Iterator[Any]:
     chance = random.Random(0)
     buffers: list[bytes] = []
     content = scenes.packed(scene, buffers)
+    run = {"prompt": "", "seed": 1, "n_steps": 1}
+    # A scene's array, which is on the server, and is not a basis.
+    concepts = {"site": "", "sae": "", "names": ["a"], "basis": content["arrays"]["unit"]["name"]}
     wide = {**content["arrays"], "strengths": {"shape": [16, 16, 2**18], "buffer": 0}}
 
     def call(given: list[bytes] = buffers, **changes: Any) -> bytes:
@@ -287,6 +290,9 @@ def hostile_frames(scene: ember.Scene, n: int) -> Iterator[Any]:
         lambda: call(args={"scene": content | {"seed": 10**30}}),
         lambda: call(args={"scene": content | {"arrays": wide}}),
         lambda: call([bytes(2**20), b"x"]),
+        lambda: call([], call="analyze", args=run | {"basis": {"basis": "../x"}}),
+        lambda: call([], call="analyze", args=run | {"basis": concepts | {"names": ["a"] * 10_000}}),
+        lambda: call([], call="analyze", args=run | {"basis": concepts}),
         lambda: put([2**24], b"x"),
         lambda: put([16, 16, 5], bytes(2**20)),
         lambda: pack({"type": "launch"}),

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
-from ember_widgets.serve.wire import arrays, inspections, scenes, values
+from ember_widgets.serve.wire import arrays, concepts, inspections, scenes, values
 from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.calls import CALLS, Welcome
 from ember_widgets.serve.wire.frames import MAX_BUFFERS, BadFrame, pack, unpack
@@ -239,6 +240,60 @@ class TestScenes:
         buffers[:] = [b"not even zlib"] * len(buffers)
         with pytest.raises(BadFrame, match=r"array strengths has shape \[16, 16, 3\]"):
             scenes.unpacked(content, buffers, store.get, largest)
+
+
+class TestConcepts:
+    @pytest.fixture
+    def bank(self) -> ConceptBank:
+        return ConceptBank(
+            basis=np.array([[0.5, 0, 0.1], [0, 3, 0]], np.float32),
+            names=("lion", "sky"),
+            strengths=np.ones((4, 2), np.float32),
+            stability=np.ones(2, np.float32),
+            hits=((), ()),
+            site="down",
+            sae="abc",
+            model={"id": "x"},
+        )
+
+    def test_come_back_bit_by_bit(self, bank: ConceptBank) -> None:
+        kept = concepts.kept_arrays(bank)
+        content = json.loads(json.dumps(concepts.packed(bank)))
+        assert [concepts.name_in(content)] == list(kept)
+        found = concepts.unpacked(content, kept.get)
+        assert (found.key, found.names, found.site, found.sae) == (bank.key, bank.names, "down", "abc")
+        assert found.basis.tobytes() == bank.basis.tobytes()
+        with pytest.raises(scenes.MissingArrays) as caught:
+            concepts.unpacked(content, ArrayStore().get)
+        assert list(caught.value.names) == list(kept)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"extra": 1}, "not a JSON object with site, sae, names, basis"),
+            ({"basis": "x" * 10**6}, "not the name of an array"),
+            ({"basis": ["a"]}, "not the name of an array"),
+            ({"names": 3}, "names"),
+            ({"names": ["lion"]}, "names"),
+            ({"names": ["lion", "lion"]}, "twice"),
+            ({"site": 3}, "site"),
+            ({"sae": None}, "sae"),
+        ],
+    )
+    def test_hostile_ones_are_refused(self, bank: ConceptBank, changes: dict[str, Any], message: str) -> None:
+        kept = concepts.kept_arrays(bank)
+        with pytest.raises((ValueError, TypeError), match=message):
+            concepts.unpacked(concepts.packed(bank) | changes, kept.get)
+
+    @pytest.mark.parametrize("array", [np.ones(2), np.ones((2, 2, 2)), np.ones((0, 3)), -np.ones((2, 3))])
+    def test_hostile_bases_are_refused(self, bank: ConceptBank, array: Any) -> None:
+        with pytest.raises(ValueError, match="^basis has"):
+            concepts.unpacked(concepts.packed(bank), lambda name: array)
+
+    @given(content=JSON)
+    def test_anything_else_is_refused(self, content: object) -> None:
+        with pytest.raises(BadFrame):
+            concepts.unpacked(content, ArrayStore().get)
 
 
 class TestValues:
