@@ -311,8 +311,8 @@ class Catalogue:
         theirs = collection.model.get("sae", "")
         if collection.n_features != self.n_features or self.sae != theirs:
             raise ValueError(
-                f"{collection} was made with SAE {theirs!r}, but this atlas shows {self.sae!r}; "
-                "collect with this painter"
+                f"{collection} was made with SAE {theirs!r} ({collection.n_features} features), but this "
+                f"atlas shows {self.sae!r} ({self.n_features} features); collect with this painter"
             )
 
 

@@ -533,8 +533,15 @@ class TestRefusals:
 
     def test_of_a_collection_of_another_sae(self, source: Painter, tmp_path: Path) -> None:
         other = Collection.create(tmp_path / "c", N, {"id": "x", "sae": "other"})
-        with pytest.raises(ValueError, match="was made with SAE 'other', but this atlas shows 'abab"):
+        with pytest.raises(ValueError, match=r"SAE 'other' \(60 features\), but this atlas shows 'abab"):
             FeatureAtlas(source, other)
+        # Neither SAE has a name: the numbers of features say what is wrong.
+        nameless = dataclasses.replace(make_sae(), sha256="")
+        fewer = Collection.create(tmp_path / "d", N - 1, {"id": "x", "sae": ""})
+        with pytest.raises(
+            ValueError, match=r"SAE '' \(59 features\), but this atlas shows '' \(60 features\)"
+        ):
+            FeatureAtlas(nameless, fewer)
 
     def test_of_a_class(self) -> None:
         with pytest.raises(TypeError, match=r"Painter.* is a class; give a painter that is made of it"):
