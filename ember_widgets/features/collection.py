@@ -31,6 +31,7 @@ from ember_widgets.features.hit import Hit
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid
+from ember_widgets.scene.site_sae import sae_at
 from ember_widgets.util import checks, files
 from ember_widgets.util.contact_sheet import contact_sheet
 
@@ -405,7 +406,7 @@ class Collection:
 
         n = checks.integer("n", n, 1, MAX_CONCEPTS, hint="say how many concepts")
         texts = {} if labels is None else checked(labels)
-        site, columns, place = self._site(site)
+        site, columns, space = self._site(site)
         if not len(self):
             raise ValueError(f"{self.folder} holds no pictures yet; add some with painter.collect")
         if ignore is None:
@@ -419,15 +420,15 @@ class Collection:
             **vars(found),
             names=concept_fit.named(found.basis, here),
             site=site,
-            sae=[*self.model.get("sae", "").split(","), *[""] * place][place],
+            sae=sae_at(site, self.model, space),
             model=self.model,
             folder=str(self.folder),
             ignore=tuple(np.flatnonzero(ignored).tolist()),
             collection=self,
         )
 
-    def _site(self, site: str | None) -> tuple[str, slice, int]:
-        """A site's name, its features, and its place among the sites."""
+    def _site(self, site: str | None) -> tuple[str, slice, FeatureSpace]:
+        """A site's name, its features, and the features of all sites."""
         if self.space is None:
             raise ValueError(
                 f"the collection in {self.folder} is of several sites ({self.model['site']}), and was begun "
@@ -439,7 +440,7 @@ class Collection:
                 + " or ".join(repr(name) for name in self.space.sites[1:])
             )
         full = self.space.full(site)
-        return full, self.space.columns(full), self.space.sites.index(full)
+        return full, self.space.columns(full), self.space
 
     # adding
 

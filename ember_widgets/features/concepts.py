@@ -24,8 +24,8 @@ from ember_widgets.dictionary import non_negative
 from ember_widgets.features import concept_file, concept_fit
 from ember_widgets.features.hit import Hit
 from ember_widgets.features.labels import LabelHit, Labels, checked
-from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.site_sae import check_site_sae
 from ember_widgets.util import checks
 from ember_widgets.util.contact_sheet import contact_sheet
 
@@ -302,20 +302,14 @@ class ConceptBank:
         Raises:
             ValueError: Another site or SAE.
         """
-        if self.site not in space.sites:
-            raise ValueError(
-                f"these concepts are of site {site_names.short(self.site)!r}, but {whose} steers "
-                f"{', '.join(map(site_names.short, space.sites))}; make concepts of that site"
-            )
-        saes = model.get("sae", "").split(",")
-        place = space.sites.index(self.site)
-        theirs = saes[place] if place < len(saes) else ""
-        if theirs != self.sae or space.size(self.site) != self.n_features:
-            raise ValueError(
-                f"these concepts are of the SAE {self.sae!r} with {self.n_features} features, but {whose} "
-                f"has {theirs!r} with {space.size(self.site)}; make concepts with this SAE: "
-                "painter.collect(prompts).concepts()"
-            )
+        check_site_sae(
+            "these concepts are",
+            (self.site, self.sae, self.n_features),
+            whose,
+            model,
+            space,
+            f"make concepts with the SAE of {whose}: painter.collect(prompts).concepts()",
+        )
         return self.site
 
     # strengths

@@ -25,6 +25,7 @@ from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.palette import free_name, next_color, palette
 from ember_widgets.scene.scene_edit import SceneEdit, check_same_picture
+from ember_widgets.scene.site_sae import check_site_sae
 from ember_widgets.scene.steps import Drawn, Layers, Maps, Steps, includes, said
 from ember_widgets.util import checks, files, png
 from ember_widgets.util.checks import FloatArray
@@ -346,21 +347,14 @@ class Scene:
         Raises:
             ValueError: it is of another site or SAE.
         """
-        sites = self.space.sites
-        if factor.site not in sites:
-            raise ValueError(
-                f"{checks.shown(factor.name)} is of site {factor.site!r}, but this scene's are "
-                f"{' and '.join(map(repr, sites))}; analyse the picture with a painter of that site"
-            )
-        place = sites.index(factor.site)
-        saes = self.model.get("sae", "").split(",")
-        ours = saes[place] if place < len(saes) else ""
-        if factor.sae != ours or len(factor.row) != self.space.sizes[place]:
-            raise ValueError(
-                f"{checks.shown(factor.name)} is of the SAE {factor.sae!r} with {len(factor.row)} features, "
-                f"but this scene's is {ours!r} with {self.space.sizes[place]}; their features mean different "
-                "things, so make concepts with this scene's SAE"
-            )
+        check_site_sae(
+            f"{checks.shown(factor.name)} is",
+            (factor.site, factor.sae, len(factor.row)),
+            "this scene",
+            self.model,
+            self.space,
+            "make concepts with this scene's SAE, or analyse the picture with a painter of theirs",
+        )
         row = np.zeros(self.n_features, np.float32)
         row[self.space.columns(factor.site)] = factor.row
         return row

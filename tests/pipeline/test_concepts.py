@@ -114,7 +114,7 @@ def test_other_banks_are_refused(bank: ember.ConceptBank) -> None:
         other.concepts = bank
     with pytest.raises(TypeError, match=r"3 is not a bank of concepts; make one with painter\.collect"):
         other.analyze("a lion", basis=3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="'castle' is of site 'down_blocks"):
+    with pytest.raises(ValueError, match=r"'castle' is of site 'down\.2\.1', but this scene steers up"):
         other.blank().add_factor(bank["castle"])
 
 

@@ -24,6 +24,7 @@ from ember_widgets.features.labels import Labels
 from ember_widgets.features.statistics import Statistics
 from ember_widgets.scene import site_names
 from ember_widgets.scene.feature_space import FeatureSpace
+from ember_widgets.scene.site_sae import sae_at
 from ember_widgets.serve.client.address import Address
 from ember_widgets.serve.wire.calls import Welcome
 from ember_widgets.util import checks, files
@@ -143,13 +144,13 @@ class RemoteSAEs(Mapping[str, "SAE"]):
     Args:
         fetched: Fetches files.
         space: The sites.
-        hashes: What the SAEs' hashes begin with, in the order of sites.
+        model: Its "sae" says what the SAEs' hashes begin with, see `sae_at`.
     """
 
-    def __init__(self, fetched: RemoteFiles, space: FeatureSpace, hashes: Sequence[str]) -> None:
+    def __init__(self, fetched: RemoteFiles, space: FeatureSpace, model: Mapping[str, str]) -> None:
         self._files = fetched
         self._space = space
-        self._hashes = hashes
+        self._model = model
         self._loading = threading.Lock()
         self._loaded: dict[str, SAE] = {}
 
@@ -179,7 +180,7 @@ class RemoteSAEs(Mapping[str, "SAE"]):
             raise ValueError(f"the server does not give away its SAE of {site_names.short(site)}")
         try:
             sae = load_sae(path, site=site)
-            expected = self._hashes[index] if index < len(self._hashes) else ""
+            expected = sae_at(site, self._model, self._space)
             if sae.n_features != self._space.size(site) or not sae.sha256.startswith(expected):
                 raise ValueError(f"{path} holds another SAE than the server said")
         except ValueError:
@@ -221,8 +222,7 @@ class RemoteModel:
         )
         self._files = RemoteFiles(address, welcome.key, welcome.files, ssl_context)
         self._draw = draw
-        self._hashes = self.facts.get("sae", "").split(",")
-        self.saes = RemoteSAEs(self._files, self.space, self._hashes)
+        self.saes = RemoteSAEs(self._files, self.space, self.facts)
         self._lock = threading.RLock()
         self._labels: Labels | None = None
         self._icons: Icons | None = None
@@ -298,13 +298,13 @@ class RemoteModel:
 
     def _own_labels(self) -> Path | None:
         """The file of the user's own labels: that of the local painter with the same SAE, if there is one."""
-        folder = data_folder() / "labels"
-        if not all(re.fullmatch(r"[0-9a-f]{8,64}", one) for one in self._hashes):
+        folder, hashes = data_folder() / "labels", self.facts.get("sae", "").split(",")
+        if not all(re.fullmatch(r"[0-9a-f]{8,64}", one) for one in hashes):
             return None  # the SAEs have no hashes: nothing says which feature is which
-        if len(self._hashes) > 1:
-            return folder / f"{hashlib.sha256(','.join(self._hashes).encode()).hexdigest()}.json"
-        found = sorted(folder.glob(f"{self._hashes[0]}*.json"))
-        return found[0] if found else folder / f"{self._hashes[0]}.json"
+        if len(hashes) > 1:
+            return folder / f"{hashlib.sha256(','.join(hashes).encode()).hexdigest()}.json"
+        found = sorted(folder.glob(f"{hashes[0]}*.json"))
+        return found[0] if found else folder / f"{hashes[0]}.json"
 
 
 def _size(path: Path) -> int | None:
