@@ -226,7 +226,7 @@ class Queries:
         is_known = known is not None and all(a is b for a, b in zip(known.ends, ends, strict=True))
         film = known.in_form(form, sender) if known and is_known else Film(ends, form, sender)
         self._films[sender.client] = film
-        self._idle.put(f"film {sender.client}", lambda: self._draw_film(film))
+        self._idle.put(f"film {sender.client}", lambda: self._draw_film(sender.client))
 
     def stop_film(self, sender: Sender) -> None:
         """Draw no more of a film, and forget it."""
@@ -395,21 +395,26 @@ class Queries:
             data = picture.encoded("final")
             self._send(TopReply(client=sender.client, seq=sender.seq, buffers=(data,)))
 
-    def _draw_film(self, film: Film) -> None:
-        """Draw one picture, or send the file. In between, the painter is free for a stroke."""
-        now, client = self._snapshot(), film.sender.client
-        if now is None or self._films.get(client) is not film:
+    def _draw_film(self, client: str) -> None:
+        """Draw one picture of the film that a page wants, or send the file.
+
+        In between, the painter is free for a stroke.
+        """
+        # Asked for now: another film may have taken the place of the one whose picture was drawn last.
+        now, film = self._snapshot(), self._films.get(client)
+        if now is None or film is None:
             return
         try:
             if (scene := film.next()) is not None:
                 film.images.append(rendered(now.painter, scene).image)
-                self._idle.put(f"film {client}", lambda: self._draw_film(film))
+                self._idle.put(f"film {client}", lambda: self._draw_film(client))
             self._send(FilmReply(client=client, seq=film.sender.seq, n_drawn=len(film.images), n=film.n))
             if scene is None:
                 self._send_bytes(film.encoded(), film.form, film.sender, "film")
                 self._keep_only(film)
         except BaseException:
-            self.stop_film(film.sender)
+            if self._films.get(client) is film:
+                self.stop_film(film.sender)
             raise
 
     def _keep_only(self, film: Film) -> None:

@@ -106,6 +106,48 @@ def test_a_film_that_is_stopped_is_not_drawn_on(
     assert not browser.of("file")
 
 
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_film_that_is_asked_for_while_another_is_drawn_comes(
+    widget: PaintWidget, browser: Browser, painter: FakePainter, scene: Scene, is_stopped: bool
+) -> None:
+    browser.edit(scene.paint(0, PATCHES))
+    widget.wait(SOON_S)
+    painter.hold()
+    browser.ask("film", step=0, form="webp")
+    assert painter.entered.wait(SOON_S)
+    if is_stopped:
+        browser.ask("stop_film")
+    seq = browser.ask("film", step=0, form="gif")
+    painter.gate.set()
+    soon(lambda: browser.of("file"))
+    assert [message["seq"] for message in browser.of("file")] == [seq]
+
+
+def test_a_film_that_fails_does_not_stop_the_one_that_was_asked_for_meanwhile(
+    widget: PaintWidget,
+    browser: Browser,
+    painter: FakePainter,
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    browser.edit(scene.paint(0, PATCHES))
+    widget.wait(SOON_S)
+    render = painter.render
+    asked: list[int] = []
+
+    def fails_once(scene: Scene) -> Image.Image:
+        if not asked:
+            asked.append(browser.ask("film", step=0, form="gif"))
+            raise OSError("the disk is full")
+        return render(scene)
+
+    monkeypatch.setattr(painter, "render", fails_once)
+    browser.ask("film", step=0, form="webp")
+    soon(lambda: browser.of("file"))
+    assert [message["seq"] for message in browser.of("file")] == asked
+    assert browser.of("error")[-1]["message"] == "OSError: the disk is full"
+
+
 def test_a_step_that_is_another_picture_is_refused(
     widget: PaintWidget, browser: Browser, scene: Scene
 ) -> None:
