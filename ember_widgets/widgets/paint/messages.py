@@ -553,9 +553,9 @@ def receive(session: Session, content: object, buffers: Sequence[Any]) -> None:
     except BaseException as fault:
         _refuse(session, sender_of(content), fault)
         return
-    if request.needs_painter and session.rests:
+    if request.needs_painter and session.is_waking:
         copied = [bytes(buffer) for buffer in buffers]  # the comm may overwrite its own
-        session.wake_for(f"request {request.client} {request.seq}", lambda: _handle(session, request, copied))
+        session.wake_for(lambda: _handle(session, request, copied))
     else:
         _handle(session, request, buffers)
 

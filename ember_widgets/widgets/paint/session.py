@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -136,6 +137,7 @@ class Session:
         self.queries = Queries(self._snapshot, self.send, self.idle, lambda: self.worker.busy)
         self._views = Views(lambda: self.send(ViewsReply()), self.rest)
         self._edited_by = NO_SENDER
+        self._waiting: deque[Callable[[], None]] = deque()
         self._greeted_at_rest: dict[str, Sender] = {}
         self._connection = PainterConnection(self._connection_changed)
         self._connection.follow(painter)
@@ -204,7 +206,8 @@ class Session:
         self._views.count(sender.client, n)
         with self._lock:
             if n and self.rests:
-                self.wake_for("wake", self._wake_shown)
+                self.send(StatusReply.of("draw"))
+                self.idle.put("wake", self._wake_shown, first=True)
 
     def rest(self) -> bool:
         """Release the painter, the history and all pictures but the last; ``wake`` takes the painter back.
@@ -253,15 +256,37 @@ class Session:
         """Whether the painter was released, and ``wake`` may take it back."""
         return self.painter is None and not self._closed
 
-    def wake_for(self, key: str, act: Callable[[], None]) -> None:
+    @property
+    def is_waking(self) -> bool:
+        """Whether a request has to wait, for the painter or for those that came before it."""
+        with self._lock:
+            return self.rests or bool(self._waiting)
+
+    def wake_for(self, act: Callable[[], None]) -> None:
         """Do something that wakes the session in the background: to open the painter may take long.
 
+        All such things are done in the order in which they came.
+
         Args:
-            key: names it; another one of the same name that waits is replaced.
             act: calls ``wake``.
         """
-        self.send(StatusReply.of("draw"))
-        self.idle.put(key, act, first=True)
+        with self._lock:
+            self._waiting.append(act)
+            if self.rests:
+                self.send(StatusReply.of("draw"))
+        self.idle.put("wake for", self._act, first=True)
+
+    def _act(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    return
+                act = self._waiting[0]
+            self.audience.call(act)
+            with self._lock:
+                # It counts as waiting until it is done, so that nothing overtakes it.
+                if not self._closed:
+                    self._waiting.popleft()
 
     def _take_painter(self) -> None:
         if self.painter is not None or self._closed:
@@ -351,6 +376,7 @@ class Session:
         self.idle.close()
         with self._lock:
             self._closed = True
+            self._waiting.clear()
             self._lent.close()
             self.queries.clear()
             self._release()

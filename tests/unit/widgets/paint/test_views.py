@@ -19,7 +19,7 @@ from ember_widgets.widgets.paint.session import Session
 from ember_widgets.widgets.paint.widget import PaintWidget
 from ember_widgets.widgets.shared import views
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.paint.paint_bench import SOON_S, FakePainter
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
 
 REST_S = 0.05
 
@@ -416,6 +416,26 @@ def test_a_request_that_wakes_a_widget_does_not_wait_for_its_painter(resting: st
     opener.gate.set()
     soon(lambda: found(resting).scene.prompt == "a boat")
     found(resting).wait(SOON_S)
+
+
+def test_what_is_painted_while_a_widget_wakes_is_done_in_the_order_in_which_it_came(
+    resting: str, opener: Opener
+) -> None:
+    browser, session = Browser(found(resting)), session_of(resting)
+    opener.gate.clear()
+    browser.ask("views", n=1)
+    scene = found(resting).scene
+    strokes = [scene := scene.paint(0, [(row, 1)], 5.0) for row in (1, 5, 9)]
+    for stroke in strokes[:2]:
+        browser.edit(stroke)
+    assert session.rests
+    opener.gate.set()
+    soon(lambda: not session.rests)
+    browser.edit(strokes[2])  # the others may wait still
+    soon(lambda: len(session.history.steps) == 4)
+    found(resting).wait(SOON_S)
+    assert [step.scene for step in found(resting).steps[1:]] == strokes
+    assert found(resting).scene == strokes[2]
 
 
 def test_a_widget_that_rests_can_be_closed(model: str) -> None:
