@@ -16,6 +16,7 @@ from ember_widgets.scene.difference import NOTABLE, edited_patches
 from ember_widgets.scene.palette import free_name, next_color
 from ember_widgets.scene.scene_edit import PER_FACTOR, FactorEdit, SceneEdit, fields_of, picture_of
 from ember_widgets.scene.scene_fields import SceneFields
+from ember_widgets.scene.steps import said
 from ember_widgets.util.checks import plural, shown
 
 SAME_FACTOR = 0.8
@@ -98,6 +99,7 @@ def transfer(edit: SceneEdit, scene: AnyScene) -> Transfer[AnyScene]:
             notes.append(f"{shown(factor.state.name)} is not there, so it is left as it is")
     _name(columns, notes)
     added = tuple(column.fields["names"] for column in columns[n_kept:])
+    notes += _beyond_the_last_step(columns, n_kept, edit, scene)
     if edit.reorders:
         columns = _ordered(columns, edit)
     changes: dict[str, Any] = {
@@ -214,6 +216,21 @@ def _name(columns: list[_Column], notes: list[str]) -> None:
             taken.append(name)
             if name != wanted:
                 notes.append(f"the name {shown(wanted)} is taken, so it is called {shown(name)}")
+
+
+def _beyond_the_last_step(
+    columns: list[_Column], n_kept: int, edit: SceneEdit, scene: SceneFields
+) -> list[str]:
+    """Which factors cannot be seen: the edit lets them act at steps that the picture does not have."""
+    found = []
+    for i, column in enumerate(columns):
+        steps = column.fields["factor_steps"]
+        edited = None if column.edited_by is None else edit.factors[column.edited_by]
+        is_from_edit = i >= n_kept or (edited is not None and "factor_steps" in edited.changed_fields)
+        if is_from_edit and steps is not None and steps[0] >= scene.n_steps:
+            name = shown(column.fields["names"])
+            found.append(f"{name} acts at {said(steps)}, which this picture does not have")
+    return found
 
 
 def _ordered(columns: list[_Column], edit: SceneEdit) -> list[_Column]:

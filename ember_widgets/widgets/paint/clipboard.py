@@ -198,4 +198,5 @@ def _part(scene: Scene, factors: range | list[int]) -> Scene:
         image_strength=0.5,
         factor_ids=tuple(ids[f] for f in keep),
         next_factor_id=scene.next_factor_id,
+        factor_steps=scene.factor_steps and tuple(scene.factor_steps[f] for f in keep),
     )

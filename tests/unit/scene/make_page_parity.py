@@ -208,36 +208,42 @@ def transfers(rng: np.random.Generator) -> list[dict[str, Any]]:
     for i in range(24):
         before = edited(start(i % 4), rng, i % 3)
         after = edited(before, rng, 3)
-        edit: SceneEdit
+        patches = None
         if i % 4 == 3:
             patches = rng.random(GRID.shape) < 0.3
             patches[2, 3] = True
-            edit, where = after.copy_patches(patches), np.flatnonzero(patches).tolist()
-        else:
-            edit, where = after - before, None
         to = before if i % 3 == 0 else edited(start((i + i // 4) % 4).replace(unit=after.unit), rng, 2)
-        try:
-            result = to.transfer(edit)
-        except ValueError as error:
-            gives: dict[str, Any] = {"error": str(error)}
-        else:
-            gives = {
-                "scene": text_of(result.scene),
-                "added": list(result.added),
-                "notes": list(result.notes),
-            }
-        found.append(
-            {
-                "before": text_of(before),
-                "after": text_of(after),
-                "patches": where,
-                "to": text_of(to),
-                "description": list(edit.describe()),
-                "changed": np.flatnonzero(edit.patches).tolist(),
-                **gives,
-            }
-        )
+        found.append(transferred(before, after, patches, to))
+    # A layer of four steps, on a picture of one step.
+    before, to = start(0), start(1).replace(unit=start(0).unit)
+    after = before.set_steps(0, (2, 4)).paint(0, [(1, 2), (1, 3)], 2.0)
+    found.append(transferred(before, after, None, to))
+    found.append(transferred(before, after, after.grid.mask([(1, 2), (4, 4)]), to))
     return found
+
+
+def transferred(before: Scene, after: Scene, patches: NDArray[np.bool_] | None, to: Scene) -> dict[str, Any]:
+    """One edit, or what some patches hold, put on a scene."""
+    edit: SceneEdit = after - before if patches is None else after.copy_patches(patches)
+    try:
+        result = to.transfer(edit)
+    except ValueError as error:
+        gives: dict[str, Any] = {"error": str(error)}
+    else:
+        gives = {
+            "scene": text_of(result.scene),
+            "added": list(result.added),
+            "notes": list(result.notes),
+        }
+    return {
+        "before": text_of(before),
+        "after": text_of(after),
+        "patches": None if patches is None else np.flatnonzero(patches).tolist(),
+        "to": text_of(to),
+        "description": list(edit.describe()),
+        "changed": np.flatnonzero(edit.patches).tolist(),
+        **gives,
+    }
 
 
 def films(rng: np.random.Generator) -> list[dict[str, Any]]:

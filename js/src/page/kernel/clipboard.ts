@@ -131,5 +131,6 @@ function partOf(scene: Scene, factors: readonly number[]): Scene {
     image_strength: 0.5,
     factor_ids: pick(scene.factor_ids),
     next_factor_id: scene.next_factor_id,
+    factor_steps: scene.factor_steps && pick(scene.factor_steps),
   });
 }

@@ -6,6 +6,7 @@ import { type FactorEdit, type PerFactor, patchesIn, perFactor, pictureOf, type 
 import { freeName, nextColor } from "./palette.ts";
 import { plural, shown } from "./python.ts";
 import type { Scene, SceneFields } from "./scene.ts";
+import { said } from "./steps.ts";
 
 /** Two factors are the same if the cosine of their weights is at least this. */
 const SAME_FACTOR = 0.8;
@@ -62,6 +63,7 @@ export function transfer(edit: SceneEdit, scene: Scene): Transfer {
   }
   columns = named(columns, notes);
   const added = columns.slice(nKept).map(({ name }) => name);
+  notes.push(...beyondTheLastStep(columns, nKept, edit, scene));
   if (edit.reorders) columns = ordered(columns, edit);
   const changes: Partial<SceneFields> = {
     strengths: stacked(
@@ -191,6 +193,16 @@ function named(columns: readonly Column[], notes: string[]): Column[] {
     taken.push(name);
     if (name !== column.name) notes.push(`the name ${shown(column.name)} is taken, so it is called ${shown(name)}`);
     return { ...column, name };
+  });
+}
+
+/** Which factors cannot be seen, because the edit lets them act at steps that the picture does not have. */
+function beyondTheLastStep(columns: readonly Column[], nKept: number, edit: SceneEdit, scene: Scene): string[] {
+  return columns.flatMap(({ name, steps, editedBy }, i) => {
+    const edited = editedBy === undefined ? undefined : edit.is.factors[editedBy];
+    const isFromEdit = i >= nKept || edited?.changed.steps !== undefined;
+    if (!isFromEdit || !steps || steps[0] < scene.n_steps) return [];
+    return [`${shown(name)} acts at ${said(steps)}, which this picture does not have`];
   });
 }
 

@@ -89,6 +89,34 @@ def test_patches_copied_in_one_widget_are_pasted_in_another(source: Page, target
     assert target.scene == before
 
 
+@pytest.mark.parametrize("numbers", [NUMBERS, []])
+def test_what_acts_at_some_steps_only_is_pasted_so(source: Page, target: Page, numbers: list[int]) -> None:
+    before = target.widget.scene = target.scene.replace(n_steps=4).scale("sky", 0.5)
+    analysed = source.widget.scene = source.scene.replace(n_steps=4)
+    drawn = source.widget.scene = analysed.set_steps("lion", (2, 4)).paint("lion", HERE, 3.0)
+    edit = drawn.copy_patches(HERE) if numbers else drawn - analysed
+
+    source.copy(numbers)
+    target.paste()
+
+    assert target.scene == before.apply(edit)
+    assert target.scene.factor_steps == (None, None, (2, 4))
+    assert run(target.widget) == target.scene
+    if not numbers:
+        source.widget.scene = analysed
+        source.paste()
+        assert source.scene == drawn
+
+
+def test_a_paste_says_what_acts_only_at_steps_that_the_picture_does_not_have(
+    source: Page, target: Page
+) -> None:
+    source.widget.scene = source.scene.replace(n_steps=4).set_steps("lion", (2, 4)).paint("lion", HERE)
+    source.copy(NUMBERS)
+    says = target.paste()["text"]
+    assert says.endswith("lion added; 'lion' acts at steps 3-4, which this picture does not have.")
+
+
 def test_patches_are_pasted_in_the_same_widget_too(source: Page) -> None:
     source.copy(NUMBERS)
     source.widget.scene = source.scene.paint("sky", HERE)
