@@ -62,12 +62,7 @@ def patch_change(
     """
     difference = np.abs(after.astype(np.int16) - before.astype(np.int16))
     difference[difference <= rounding] = 0
-    change = difference.mean(axis=2, dtype=np.float64)
-    for axis, n in enumerate(shape):
-        edges = np.linspace(0, change.shape[axis], n + 1).astype(int)
-        sizes = np.diff(edges).reshape((-1, 1) if axis == 0 else (1, -1))
-        change = np.add.reduceat(change, edges[:-1], axis=axis) / sizes
-    return np.asarray(change / 255, np.float32)
+    return np.asarray(_means(difference.mean(axis=2, dtype=np.float64), shape) / 255, np.float32)
 
 
 def beyond_patches(edited: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -90,11 +85,22 @@ def pixel_change(
     Returns:
         Two means of absolute differences, 0..255; None if there is no patch of one of the two kinds.
     """
-    rows, cols = edited.shape
     outside = beyond_patches(edited)
     if not edited.any() or not outside.any():
         return None
     change = np.abs(after.astype(np.float32) - before.astype(np.float32)).mean(axis=2)
-    height, width = change.shape
-    means = change.reshape(rows, height // rows, cols, width // cols).mean(axis=(1, 3))
+    means = _means(change, edited.shape)
     return float(means[edited].mean()), float(means[outside].mean())
+
+
+def _means(pixels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The mean of each patch's pixels, (height, width) -> (rows, cols).
+
+    Sides need not be multiples of rows and columns: then some patches have a pixel more than others.
+    """
+    for axis, n in enumerate(shape):
+        edges = np.linspace(0, pixels.shape[axis], n + 1).astype(int)
+        # Where there are more patches than pixels, those without one get the next pixel.
+        sizes = np.diff(edges).clip(min=1).reshape((-1, 1) if axis == 0 else (1, -1))
+        pixels = np.add.reduceat(pixels, edges[:-1], axis=axis) / sizes
+    return pixels

@@ -83,6 +83,17 @@ def test_pixels_are_compared_on_a_grid_that_is_not_square() -> None:
     assert pixel_change(before, after, edited) == (30, 0)
 
 
+def test_pixels_are_compared_where_patches_are_of_different_sizes() -> None:
+    before = np.zeros((16, 25, 3), np.uint8)
+    after = before.copy()
+    after[6:9, 7:10] = 30  # patch (2, 2) of 5 x 8: rows 0, 3, 6, 9, 12 and columns 0, 3, 6, 9, ... begin
+    edited = Grid(5, 8).mask([(2, 2)])
+    assert pixel_change(before, after, edited) == (20, 0)
+    few = np.full((3, 3, 3), 7, np.uint8)
+    assert pixel_change(few, np.zeros_like(few), HERE) == (7, 7)
+    np.testing.assert_allclose(patch_change(few, np.zeros_like(few), (16, 16)), 7 / 255)
+
+
 def test_a_copy_that_comes_first_is_not_taken_for_the_analysed_factor() -> None:
     scene = make_scene()
     copied = scene.duplicate("sky").reorder(["sky 2", "lion", "meadow", "sky"])
