@@ -48,7 +48,7 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
 
 
 def text(name: str, value: object) -> str:
-    """``value`` if it is a str of up to ``MAX_TEXT`` characters that UTF-8 can hold."""
+    """``value`` as a plain str of up to ``MAX_TEXT`` characters that UTF-8 can hold."""
     if not isinstance(value, str):
         raise TypeError(f"{name}={shown(value)} is not text; give a str")
     if len(value) > MAX_TEXT:
@@ -60,7 +60,7 @@ def text(name: str, value: object) -> str:
             f"{name} holds {value[fault.start]!a} at {fault.start}, half of a surrogate pair, "
             "which no file can hold; leave it out"
         ) from None
-    return value
+    return str.__str__(value)  # a subclass, such as NumPy's, writes itself otherwise into programs
 
 
 def is_text(value: object) -> bool:
@@ -309,13 +309,12 @@ def color(name: str, value: object) -> str:
 def _texts(name: str, value: object, count: int) -> tuple[str, ...]:
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{name}={shown(value)} is not a tuple; give one str per factor")
-    for item in value:
-        text(name, item)
-    if len(value) != count:
+    texts = tuple(text(name, item) for item in value)
+    if len(texts) != count:
         raise ValueError(
-            f"{name} holds {len(value)}, but basis has {plural(count, 'row')}; give one per factor"
+            f"{name} holds {len(texts)}, but basis has {plural(count, 'row')}; give one per factor"
         )
-    return tuple(value)
+    return texts
 
 
 def factor_rows(name: str, value: object, n_features: int | str) -> FloatArray:

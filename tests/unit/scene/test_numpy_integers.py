@@ -1,4 +1,4 @@
-"""Every whole number may be a numpy integer, and a scene made with them can be saved."""
+"""Numbers and texts may be numpy's, and a scene made with them can be saved."""
 
 from __future__ import annotations
 
@@ -63,6 +63,17 @@ def test_a_field_takes_numpy_integers(name: str) -> None:
     scene = make_scene(**{**fields, name: as_numpy(FIELDS[name])})
     assert scene == make_scene(**fields)
     assert getattr(Scene.from_bytes(scene.to_bytes()), name) == FIELDS[name]
+
+
+def test_texts_of_numpy_become_plain_ones() -> None:
+    S = np.str_
+    scene = make_scene(prompt=S("a boat"), style=S("ink"), names=tuple(np.array(["sky", "sea", "boat"])))
+    scene = scene.rename(0, S("air")).add_factor({1: 1.0}, S("wind")).restyle(S("oil"))
+    assert repr(scene) == (
+        "Scene(prompt='a boat', style='oil', seed=3, n_steps=1, names=('air', 'sea', 'boat', 'wind'), "
+        "n_features=8)"
+    )
+    assert {type(text) for text in (scene.prompt, scene.style, *scene.names, *scene.colors)} == {str}
 
 
 def test_reading_takes_numpy_integers() -> None:
