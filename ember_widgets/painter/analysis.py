@@ -161,7 +161,12 @@ def scene_of(
 def _factor_counts(model: SteeredModel, n_factors: int | Mapping[str, int]) -> dict[str, int]:
     if not isinstance(n_factors, Mapping):
         return dict.fromkeys(model.saes, n_factors)
-    given = {site_names.full(site): n for site, n in n_factors.items()}
+    given: dict[str, int] = {}
+    for name, n in n_factors.items():
+        site = site_names.full(checks.text("a site of n_factors", name))
+        if site in given:
+            raise ValueError(f"n_factors names {site} twice; give one number for each site")
+        given[site] = n
     if given.keys() != model.saes.keys():
         named, steered = ", ".join(given) or "no site", ", ".join(model.saes)
         raise ValueError(

@@ -127,6 +127,10 @@ def test_icons_are_drawn_of_a_list_and_a_result_is_compared_with_another(
         painter.inspect(scene).change(nothing)
     with pytest.raises(ValueError, match="^n_factors names no site, but this painter steers down_blocks.2"):
         painter.analyze("a sun", n_factors={})
+    with pytest.raises(ValueError, match="^n_factors names down_blocks.2.attentions.1 twice; give one"):
+        painter.analyze("a sun", n_factors={"down.2.1": 5, "down_blocks.2.attentions.1": 2})
+    with pytest.raises(TypeError, match="^a site of n_factors=0 is not text; give a str"):
+        painter.analyze("a sun", n_factors={0: 5})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="^1 gain × no seeds: give at least one of each, and 400 pictures"):
         painter.sweep(scene, 0, [1.0], seeds=[])
     with pytest.raises(ValueError, match=r"^side=900 is outside 1\.\.819; it is the width of each of 400"):

@@ -19,7 +19,7 @@ import numpy as np
 from ember_widgets.painter.protocol import Connection, PainterProtocol, Shares, labels_of, offered
 from ember_widgets.scene.grid import Mask
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util import memory
+from ember_widgets.util import checks, memory
 from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.util.checks import FloatArray
 from ember_widgets.util.worker import Worker
@@ -63,6 +63,8 @@ from ember_widgets.widgets.shared.views import Views
 
 PREVIEW_ABOVE_MS = 16.0
 """During a stroke, pictures are previews if full ones take longer than this: one frame of a display."""
+
+CLOSED = "this widget is closed; make a new one: PaintWidget(painter, widget.scene)"
 
 Why = Literal["hello", "edit", "refused", "scene", "kept"]
 
@@ -248,8 +250,13 @@ class Session:
         """
         self.wake()
         if (painter := self.painter) is None:
-            raise RuntimeError("this widget is closed; make a new one: PaintWidget(painter, widget.scene)")
+            raise RuntimeError(CLOSED)
         return painter
+
+    @property
+    def closed(self) -> bool:
+        """Whether the painter was released for good."""
+        return self._closed
 
     @property
     def rests(self) -> bool:
@@ -558,11 +565,11 @@ class Session:
     def add_feature(self, feature: int) -> str:
         """Add a feature to the palette as a factor of its own; returns the factor's name."""
         self.need_painter()
+        # A plain number, because it is written into the program.
+        feature = checks.feature_index(feature, self.state.painted.n_features)
         label = labels_of(self.painter).get(feature)
         name = label.split(" (")[0] if label else f"feature {feature}"
-        # A plain number, because it is written into the program.
-        number = feature if isinstance(feature, bool) or not hasattr(feature, "__index__") else int(feature)
-        edit = PaletteEdit("add_factor", {"features": {number: 1.0}, "name": name})
+        edit = PaletteEdit("add_factor", {"features": {feature: 1.0}, "name": name})
         painted = self.change_palette(edit)
         return painted.names[-1] if painted is not None else ""  # only edits of a revision are refused
 

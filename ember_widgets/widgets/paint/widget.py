@@ -31,7 +31,7 @@ from ember_widgets.widgets.paint.requests import (
     facts,
 )
 from ember_widgets.widgets.paint.run_key import is_same_picture
-from ember_widgets.widgets.paint.session import Session
+from ember_widgets.widgets.paint.session import CLOSED, Session
 from ember_widgets.widgets.shared import closed
 from ember_widgets.widgets.shared.saved_picture import SavedPicture
 
@@ -84,6 +84,7 @@ class PaintWidget(anywidget.AnyWidget):
         TypeError: no painter, no scene, an unknown keyword, a scene and keywords for a new one, or one of
             them together with another widget, which has a scene.
         ValueError: a keyword out of range.
+        RuntimeError: the widget that was given is closed.
 
     Example:
         >>> widget = PaintWidget(ember.Painter.embedded(), seed=3)                       # doctest: +SKIP
@@ -154,7 +155,10 @@ class PaintWidget(anywidget.AnyWidget):
                     f"{name} shows the scene of the widget it was given, so {[*given, 'scene'][0]}= has "
                     "no effect; leave it out, or give a painter"
                 )
-            self._construct(painter._open, painter.image, kwargs)
+            session = painter._open
+            if session.closed:
+                raise RuntimeError(CLOSED)
+            self._construct(session, painter.image, kwargs)
             self._link = traitlets.link((painter, "selected_factor"), (self, "selected_factor"))
             return
         if scene is not None:

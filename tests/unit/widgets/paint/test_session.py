@@ -378,6 +378,12 @@ def test_a_variation_of_a_python_number_of_numpy_is_written_as_a_number(widget: 
     assert "{5: 1.0}" in widget.to_python()
 
 
+@pytest.mark.parametrize("feature", [[3], {3: 1.0}, "3", 3.0, True])
+def test_what_is_no_number_of_a_feature_is_not_added(widget: PaintWidget, feature: Any) -> None:
+    with pytest.raises(TypeError, match=r"^feature=.* is not a whole number; give an int 0\.\.7$"):
+        widget.add_feature(feature)
+
+
 def test_observers_of_an_added_feature_run_without_the_lock(widget: PaintWidget) -> None:
     free: list[bool] = []
 

@@ -18,6 +18,7 @@ import traitlets
 from PIL import Image
 
 from ember_widgets.scene.scene import Scene
+from ember_widgets.widgets.paint.parts import FactorSliders, Picture
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
 from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
@@ -372,6 +373,13 @@ def test_a_closed_widget_keeps_its_scene_and_nothing_else(
             act()
         assert str(error.value) == "this widget is closed; make a new one: PaintWidget(painter, widget.scene)"
     widget.close()
+
+
+def test_a_closed_widget_cannot_be_shown_by_another_one(widget: PaintWidget) -> None:
+    widget.close()
+    for make in (PaintWidget, FactorSliders, Picture):
+        with pytest.raises(RuntimeError, match="this widget is closed; make a new one: PaintWidget"):
+            make(widget)
 
 
 def test_a_closed_widget_that_is_kept_lets_go_of_its_painter(scene: Scene) -> None:
