@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderTiny, EulerAncestralDiscreteScheduler, UNet2DConditionModel
+from diffusers import AutoencoderTiny, EulerDiscreteScheduler, UNet2DConditionModel
 from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -41,7 +41,7 @@ def build_vae() -> AutoencoderTiny:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """A 7M-parameter SDXL-style UNet: text cross-attention only at 16×16, v-prediction."""
+    """A 7M-parameter SDXL-style UNet: text cross-attention only at 16×16; predicts the clean latents."""
     return UNet2DConditionModel(
         sample_size=64,
         in_channels=4,
@@ -63,14 +63,19 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
-def build_scheduler() -> EulerAncestralDiscreteScheduler:
-    """SDXL-Turbo's scheduler; v-prediction, since at t=999 the input holds nothing to predict noise from."""
-    return EulerAncestralDiscreteScheduler(
+def build_scheduler() -> EulerDiscreteScheduler:
+    """SDXL-Turbo's timesteps and noise, for a network that predicts the clean latents.
+
+    A prediction of noise or v has to hold the input's noise exactly, or some of it stays in the picture; so
+    small a network passes on 6 % of it at t=249. The clean latents it can draw from the codes at every
+    timestep. SDXL-Turbo's own scheduler, the ancestral one, is not made for that prediction.
+    """
+    return EulerDiscreteScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
+        prediction_type="sample",
         timestep_spacing="trailing",
     )
 

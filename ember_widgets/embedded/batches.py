@@ -24,7 +24,7 @@ NEARLY = 0.5  # how far below the largest a field may be where a thing may stand
 LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
 HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
 
-Context = tuple[Tensor, UNetState, list[int]]
+Context = tuple[UNetState, list[int]]
 
 
 def later_timestep(rng: np.random.Generator) -> int:
@@ -116,7 +116,7 @@ class Batches:
             self._of_style = {int(s): np.flatnonzero(styles == s) for s in np.unique(styles)}
 
     def context(self, n: int, rng: np.random.Generator) -> Context:
-        """Pure noise, what of it reaches the renderer beside the codes, and the style each caption asks for.
+        """What of pure noise reaches the renderer beside the codes, and the style each caption asks for.
 
         Noise and words other than the style have to be ignored, so that a few contexts serve many steps:
         every tenth step a new one joins the last `N_CONTEXTS`, of which step n takes one.
@@ -138,7 +138,7 @@ class Batches:
         x = self.model.noisy(None, noise, 999)
         with torch.no_grad(), torch.autocast(self.model.device_name, dtype=torch.bfloat16):
             state = self.model.prefix(x, 999, self.tokens_of(styles, rng))
-        return x, state, styles
+        return state, styles
 
     def tokens_of(self, styles: list[int], rng: np.random.Generator) -> Tensor:
         """Tokens of random captions that ask for these styles."""

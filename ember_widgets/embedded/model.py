@@ -82,10 +82,6 @@ class Model(nn.Module):
         x = s * noise if x0 is None else a * x0 + s * noise
         return x.contiguous(memory_format=torch.channels_last)
 
-    def clean(self, v: Tensor, x: Tensor, t: int) -> Tensor:
-        """The latents that a v-prediction stands for."""
-        return self.alphas[t].sqrt() * x - (1 - self.alphas[t]).sqrt() * v
-
     def prefix(self, x: Tensor, t: int, tokens: Tensor) -> UNetState:
         first = self.text_encoder(tokens, output_hidden_states=True).hidden_states[-2]
         second = self.text_encoder_2(tokens, output_hidden_states=True)
@@ -96,7 +92,7 @@ class Model(nn.Module):
         return self.staged.prefix(x, torch.tensor(t, device=x.device), text, added)
 
     def suffix(self, state: UNetState, update: Tensor) -> Tensor:
-        """The prediction when `update` is what the site adds to its input."""
+        """The clean latents that are predicted when `update` is what the site adds to its input."""
         hidden_out = state.hidden_in + update.to(state.hidden_in.dtype)
         return self.staged.suffix(state, hidden_out)
 

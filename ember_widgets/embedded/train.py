@@ -12,6 +12,7 @@ On a CPU, one process per core is fastest: `torchrun --nproc-per-node 2 -m ember
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from ember_widgets.embedded import architecture
 from ember_widgets.embedded.card import make_card
 from ember_widgets.embedded.export import ASSETS, export
 from ember_widgets.embedded.fingerprint import make_fingerprint
@@ -117,6 +119,12 @@ def copy_start(source: Path, out: Path) -> None:
     """Copy the pipeline to start from into the run's folder; an export may replace the original."""
     if not (source / "unet").is_dir():
         raise ValueError(f"{source} holds no pipeline; give the folder that model_index.json is in")
+    config = json.loads((source / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+    if config["prediction_type"] != (wanted := architecture.build_scheduler().config.prediction_type):
+        raise ValueError(
+            f"the UNet in {source} predicts {config['prediction_type']!r}, but this recipe trains one that "
+            f"predicts {wanted!r}; start from another pipeline, or from nothing"
+        )
     target = out / "start"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)

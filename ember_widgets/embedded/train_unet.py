@@ -33,6 +33,7 @@ MAX_SCALE = 1.5
 UPSAMPLER = "up_blocks.0.upsamplers.0"  # where the 16×16 level ends
 SETTLE = 3.0  # weight of a patch's distance from the nearest code, when patches settle
 HELD = 0.3  # weight of how far what bypasses the site moves meanwhile
+OWN_PICTURE = 0.75  # share of the later steps that see the first step's picture instead of the true one
 SIDES_WEIGHT = 0.1  # of the loss of `sides.py`, beside that of the latents
 
 
@@ -184,7 +185,7 @@ def train_sides(out: Path, steps: int, *, device: str = "cpu", batch: int = 16) 
     items = Ahead(Shapes(steps, batch, rank()), device)
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        _, state, _ = batches.context(n, rng)
+        state, _ = batches.context(n, rng)
         item = items[n]
         codes = batches.perturbed(item["labels"], item["below"], item["opacity"])
         with torch.autocast(device, dtype=torch.bfloat16):
@@ -227,7 +228,7 @@ def train_trunk(
     run = torch.compile(forward) if compile else forward
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        _, state, styles = batches.context(n, rng)
+        state, styles = batches.context(n, rng)
         latents, codes, weight, sides = batches.painted(styles, rng)
         with torch.autocast(device, dtype=torch.bfloat16):
             hidden_out = state.hidden_in + codes.to(state.hidden_in.dtype)
@@ -260,11 +261,11 @@ def train_upper(
     parameters = model.only("upper")
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        x, state, styles = batches.context(n, rng)
+        state, styles = batches.context(n, rng)
         latents, codes, weight, _ = batches.painted(styles, rng)
         with torch.autocast(device, dtype=torch.bfloat16):
-            v = model.suffix(state, codes)
-        return {"loss": latent_loss(model.clean(v.float(), x, 999), latents, weight)}
+            x0 = model.suffix(state, codes)
+        return {"loss": latent_loss(x0.float(), latents, weight)}
 
     train("upper", model.parts(), parameters, step, out=out, steps=steps, seed=2)
 
@@ -275,12 +276,12 @@ def train_renderer(
     *,
     device: str = "cpu",
     batch: int = 16,
-    later: float = 0.3,
+    later: float = 0.5,
     compile: bool = False,
 ) -> None:
     """All of the renderer; a share `later` of the steps at the timesteps of the second to fourth step.
 
-    Half of these see the renderer's own first picture instead of the true one, so that later steps learn to
+    Most of these see the renderer's own first picture instead of the true one, so that later steps learn to
     clean up what the first one really gives.
     """
     model = Model(out, device, compile=compile)
@@ -290,22 +291,21 @@ def train_renderer(
     parameters = [*model.only("renderer"), *reader.parameters()]
 
     def step(n: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        x, state, styles = batches.context(n, rng)
+        state, styles = batches.context(n, rng)
         latents, codes, weight, sides = batches.painted(styles, rng)
-        t = 999
-        if rng.random() < later:
+        is_later = rng.random() < later
+        if is_later:
             t = later_timestep(rng)
             with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
-                seen = latents
-                if rng.random() < 0.5:
-                    seen = model.clean(model.suffix(state, codes).float(), x, 999)
+                seen = model.suffix(state, codes).float() if rng.random() < OWN_PICTURE else latents
                 x = model.noisy(seen, torch.randn_like(latents), t)
                 state = model.prefix(x, t, batches.tokens_of(styles, rng))
         with torch.autocast(device, dtype=torch.bfloat16):
-            v = model.suffix(state, codes)
+            x0 = model.suffix(state, codes)
             off, right = reader(sides)
-        error = latent_loss(model.clean(v.float(), x, t), latents, weight)
-        return {"loss": error + SIDES_WEIGHT * off, "latents": error, "right": right}
+        error = latent_loss(x0.float(), latents, weight)
+        losses = {"loss": error + SIDES_WEIGHT * off, "right": right}
+        return losses | ({"latents_later": error} if is_later else {"latents": error})
 
     train(
         "renderer",

@@ -102,8 +102,7 @@ def train(
             torch.save(state, temporary)
 
     begun_at, last_save = n, seconds
-    sums: dict[str, Tensor | int] = {}
-    summed = 0
+    seen: dict[str, list[Tensor]] = {}  # since the last line of the log; not all steps have all losses
     with tqdm(total=steps, initial=n, unit="step", desc=name, mininterval=10, disable=not first) as bar:
         while n < steps:
             started = time.monotonic()
@@ -128,12 +127,11 @@ def train(
                     torch._foreach_lerp_(list(averages[k].values()), list(named.values()), 1 - decay)
             n += 1
             for key, loss in losses.items():  # tensors: a number would wait for the device
-                sums[key] = sums.get(key, 0) + loss.detach()
-            summed += 1
+                seen.setdefault(key, []).append(loss.detach())
             seconds += time.monotonic() - started
             if n % 100 == 0 and first:
-                means = {k: round(float(v) / summed, 5) for k, v in sums.items()}
-                sums, summed = {}, 0
+                means = {k: round(float(torch.stack(v).mean()), 5) for k, v in seen.items()}
+                seen = {}
                 with log.open("a") as f:
                     f.write(json.dumps({"step": n, "minutes": round(seconds / 60, 3), **means}) + "\n")
                 bar.set_postfix(means)

@@ -29,11 +29,15 @@ from ember_widgets.util import checks, files
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SMALLEST_HALF = 1024
 """Weights of fewer numbers stay in float32: they take no space."""
-SCHEDULER = "EulerAncestralDiscreteScheduler"
+# What a page can sample with, and what the UNet may predict for it.
+PREDICTIONS = {
+    "EulerDiscreteScheduler": ("epsilon", "v_prediction", "sample"),
+    "EulerAncestralDiscreteScheduler": ("epsilon", "v_prediction"),
+}
 
 
 def export_model(painter: Painter, folder: Path) -> dict[str, int]:
@@ -87,12 +91,14 @@ def _check(painter: Painter) -> None:
     pipe = backbone.pipeline
     scheduler, config = type(pipe.scheduler).__name__, pipe.scheduler.config
     dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in pipe.unet.parameters()})
+    known = " or ".join(f"{name} ({', '.join(kinds)})" for name, kinds in PREDICTIONS.items())
     faults = {
         f"steers {len(painter.model.saes)} sites; open it with one": len(painter.model.saes) != 1,
         f"computes in {', '.join(dtypes)}; load it with dtype='float32'": dtypes != ["float32"],
         f"has guidance={painter.guidance:g}; a page has none": painter.guidance > 1,
-        f"samples with {scheduler} for {config.prediction_type}; a page does so with {SCHEDULER} for "
-        "v_prediction": (scheduler, config.prediction_type) != (SCHEDULER, "v_prediction"),
+        f"samples with {scheduler} for {config.prediction_type}; a page does so with {known}": (
+            config.prediction_type not in PREDICTIONS.get(scheduler, ())
+        ),
         "has an SAE of another kind than topk and batchtopk": any(
             sae.activation not in ("topk", "batchtopk") for sae in painter.model.saes.values()
         ),
@@ -239,7 +245,7 @@ def _facts(painter: Painter, sae: SAE) -> dict[str, Any]:
         "side": backbone.picture_side,
         "latents": [1, pipe.unet.config.in_channels, *[latent_side(pipe.unet)] * 2],
         "time_ids": _time_ids(pipe),
-        "schedules": [_schedule(pipe.scheduler, n_steps) for n_steps in range(1, most_steps + 1)],
+        "schedules": [schedule_of(pipe.scheduler, n_steps) for n_steps in range(1, most_steps + 1)],
         "sae": {
             "d_model": sae.d_model,
             "n_features": sae.n_features,
@@ -253,11 +259,13 @@ def _facts(painter: Painter, sae: SAE) -> dict[str, Any]:
     }
 
 
-def _schedule(scheduler: Any, n_steps: int) -> dict[str, Any]:
-    """Timesteps and levels of noise for a number of steps."""
+def schedule_of(scheduler: Any, n_steps: int) -> dict[str, Any]:
+    """How a page samples as a scheduler does, in a number of steps."""
     scheduler = copy.deepcopy(scheduler)
     scheduler.set_timesteps(n_steps)
     return {
+        "ancestral": type(scheduler).__name__ == "EulerAncestralDiscreteScheduler",
+        "prediction_type": scheduler.config.prediction_type,
         "timesteps": scheduler.timesteps.tolist(),
         "sigmas": scheduler.sigmas.tolist(),
         "init_noise_sigma": float(scheduler.init_noise_sigma),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,8 +166,7 @@ def test_a_context_depends_on_its_number_alone(tmp_path: Path) -> None:
             batches.context(n, np.random.default_rng(n))
         torch.manual_seed(7)
         made.append((*batches.context(38, np.random.default_rng(1)), torch.rand(1)))
-    (x, state, styles, after), (x2, state2, styles2, after2) = made
-    assert torch.equal(x, x2)
+    (state, styles, after), (state2, styles2, after2) = made
     assert torch.equal(state.hidden_in, state2.hidden_in)
     assert styles == styles2
     torch.manual_seed(7)
@@ -190,6 +190,16 @@ def test_a_start_gives_each_word_what_the_pipeline_knew_of_it(
         assert torch.equal(table[now[token]], rows[before[token]])
     assert float(table[now["aardvark</w>"]].detach().std()) == pytest.approx(float(rows.std()), rel=0.6)
     assert model.text_encoder.config.eos_token_id == now[architecture.EOS]
+
+
+def test_a_start_that_predicts_something_else_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(ASSETS / "pipeline", source)
+    file = source / "scheduler" / "scheduler_config.json"
+    file.write_text(file.read_text().replace('"sample"', '"epsilon"'))
+    with pytest.raises(ValueError, match="source predicts 'epsilon', but this recipe trains .* 'sample'"):
+        copy_start(source, tmp_path)
+    assert not (tmp_path / "start").exists()
 
 
 def test_a_start_of_other_shapes_is_refused() -> None:

@@ -10,12 +10,13 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
+import diffusers
 import numpy as np
 import torch
-from diffusers import EulerAncestralDiscreteScheduler
 from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from ember_widgets.dictionary.factors import Factors
 from ember_widgets.dictionary.sae import SAE
 from ember_widgets.model.runs import Run, SiteState
+from ember_widgets.page.export import PREDICTIONS, schedule_of
 from ember_widgets.painter import analysis, steering
 from ember_widgets.painter.open import ASSETS
 from ember_widgets.painter.painter import Painter
@@ -99,9 +101,12 @@ def tokens() -> dict[str, Any]:
 
 
 def schedules() -> Iterator[dict[str, Any]]:
-    """Latents after every step, for predictions that are made up."""
-    for n_steps in range(1, 5):
-        scheduler = EulerAncestralDiscreteScheduler.from_pretrained(ASSETS / "pipeline" / "scheduler")
+    """Latents after every step, for predictions that are made up, with each scheduler that a page knows."""
+    shipped = diffusers.EulerDiscreteScheduler.load_config(ASSETS / "pipeline" / "scheduler")
+    kinds = [(name, predicted) for name, known in PREDICTIONS.items() for predicted in known]
+    for (name, predicted), n_steps in product(kinds, range(1, 5)):
+        scheduler = getattr(diffusers, name).from_config(shipped, prediction_type=predicted)
+        schedule = schedule_of(scheduler, n_steps)
         scheduler.set_timesteps(n_steps)
         generator = torch.Generator("cpu").manual_seed(n_steps)
         latents = torch.randn(1, 4, 3, 3, generator=generator) * scheduler.init_noise_sigma
@@ -114,15 +119,7 @@ def schedules() -> Iterator[dict[str, Any]]:
                 {"scaled": packed(scaled.numpy()), "prediction": packed(prediction.numpy())}
                 | {"latents": packed(latents.numpy())}
             )
-        yield {
-            "seed": n_steps,
-            "schedule": {
-                "timesteps": scheduler.timesteps.tolist(),
-                "sigmas": scheduler.sigmas.tolist(),
-                "init_noise_sigma": float(scheduler.init_noise_sigma),
-            },
-            "steps": steps,
-        }
+        yield {"seed": n_steps, "scheduler": name, "schedule": schedule, "steps": steps}
 
 
 def pictures() -> Iterator[dict[str, Any]]:

@@ -142,6 +142,17 @@ def test_steps_that_a_checkpoint_does_not_hold_are_logged_once(tmp_path: Path) -
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [100]
 
 
+def test_a_loss_that_not_all_steps_have_is_averaged_over_those_that_do(tmp_path: Path) -> None:
+    weight = nn.Parameter(torch.ones(1))
+
+    def step(n: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        losses = {"loss": weight.sum()}
+        return losses | ({"rare": torch.tensor(4.0)} if n % 10 == 0 else {})
+
+    train("rare", {"all": nn.ParameterList([weight])}, [weight], step, out=tmp_path, steps=100)
+    assert json.loads((tmp_path / "rare.jsonl").read_text())["rare"] == 4
+
+
 def test_the_learning_rate_rises_stays_and_falls() -> None:
     rates = [schedule(n, 1000, 50) for n in range(1000)]
     assert rates[0] == pytest.approx(1 / 50)

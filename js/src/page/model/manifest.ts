@@ -35,4 +35,4 @@ export interface Manifest {
 }
 
 /** The version of manifest.json that this code reads. */
-export const FORMAT = 1;
+export const FORMAT = 2;

@@ -154,7 +154,7 @@ export class OnnxPainter implements Painter {
     const generator = new Generator(seed);
     const size = this.manifest.latents.reduce((product, n) => product * n, 1);
     const latents = initialLatents(schedule, generator.randn(size));
-    const noises = Array.from({ length: n_steps - 1 }, () => generator.randn(size));
+    const noises = Array.from({ length: schedule.ancestral ? n_steps - 1 : 0 }, () => generator.randn(size));
     const text = await this.text(prompt);
     const state = await this.prefix(schedule, 0, latents, text);
     return { schedule, text, latents, state, noises, codes: null };

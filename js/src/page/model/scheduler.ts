@@ -1,7 +1,11 @@
-/** The sampling steps of diffusers' EulerAncestralDiscreteScheduler for a model that predicts v. */
+/** The sampling steps of diffusers' EulerDiscreteScheduler and EulerAncestralDiscreteScheduler. */
 
 /** The schedule for one number of steps, as `set_timesteps` makes it. */
 export interface Schedule {
+  /** Whether each step but the last adds new noise. */
+  readonly ancestral: boolean;
+  /** What the model predicts; "sample" are the clean latents. */
+  readonly prediction_type: "epsilon" | "v_prediction" | "sample";
   /** One per step. */
   readonly timesteps: readonly number[];
   /** One more than steps; the last is 0. */
@@ -26,7 +30,8 @@ export function scaledInput(schedule: Schedule, step: number, latents: Float32Ar
 /**
  * The latents after a step.
  *
- * `noise`: what is drawn for this step, as long as the latents; after the last step there is none.
+ * `noise`: what is drawn for this step, as long as the latents; there is none after the last step, and only an ancestral
+ * schedule adds it.
  */
 export function nextLatents(
   schedule: Schedule,
@@ -37,12 +42,23 @@ export function nextLatents(
 ): Float32Array<ArrayBuffer> {
   const from = sigmaAt(schedule, step);
   const to = sigmaAt(schedule, step + 1);
-  const up = Math.sqrt((to ** 2 * (from ** 2 - to ** 2)) / from ** 2);
+  const up = schedule.ancestral ? Math.sqrt((to ** 2 * (from ** 2 - to ** 2)) / from ** 2) : 0;
   const down = Math.sqrt(to ** 2 - up ** 2);
-  const ofPrediction = -from / Math.sqrt(from ** 2 + 1);
-  const ofLatents = 1 / (from ** 2 + 1);
+  const [ofPrediction, ofLatents] = partsOfClean(schedule, from);
   return latents.map((latent, i) => {
     const clean = (prediction[i] as number) * ofPrediction + latent * ofLatents;
     return latent + ((latent - clean) / from) * (down - from) + (noise?.[i] ?? 0) * up;
   }) as Float32Array<ArrayBuffer>;
+}
+
+/** How much of the prediction and of the latents make up the clean latents. */
+function partsOfClean({ prediction_type }: Schedule, sigma: number): readonly [prediction: number, latents: number] {
+  switch (prediction_type) {
+    case "sample":
+      return [1, 0];
+    case "epsilon":
+      return [-sigma, 1];
+    case "v_prediction":
+      return [-sigma / Math.sqrt(sigma ** 2 + 1), 1 / (sigma ** 2 + 1)];
+  }
 }
