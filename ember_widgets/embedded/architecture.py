@@ -41,7 +41,7 @@ def build_vae() -> AutoencoderTiny:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """A 7M-parameter SDXL-style UNet: text cross-attention only at 16×16; predicts the clean latents."""
+    """A UNet as SDXL's with 9M parameters: text cross-attention only at 16×16; predicts the clean latents."""
     return UNet2DConditionModel(
         sample_size=64,
         in_channels=4,
@@ -68,7 +68,7 @@ def build_scheduler() -> EulerDiscreteScheduler:
 
     A prediction of noise or v has to hold the input's noise exactly, or some of it stays in the picture; so
     small a network passes on 6 % of it at t=249. The clean latents it can draw from the codes at every
-    timestep. SDXL-Turbo's own scheduler, the ancestral one, is not made for that prediction.
+    timestep. SDXL-Turbo's own scheduler, the ancestral one, refuses that prediction.
     """
     return EulerDiscreteScheduler(
         num_train_timesteps=1000,

@@ -281,9 +281,9 @@ class Session:
             self._waiting.append(act)
             if self.rests:
                 self.send(StatusReply.of("draw"))
-        self.idle.put("wake for", self._act, first=True)
+        self.idle.put("waiting", self._do_waiting, first=True)
 
-    def _act(self) -> None:
+    def _do_waiting(self) -> None:
         while True:
             with self._lock:
                 if not self._waiting:
