@@ -22,7 +22,7 @@ from ember_widgets.model.sdxl.staged_unet import UNetState
 N_CONTEXTS = 48
 NEARLY = 0.5  # how far below the largest a field may be where a thing may stand too
 LATER = (749, 665, 499, 332, 249)  # the timesteps after the first one when a picture takes 2 to 4 steps
-HIDDEN, FULL = 0.1, 0.7  # strengths at which a thing begins to show, and at which it is opaque
+HIDDEN, FULL = 0.1, 0.9  # strengths at which a thing begins to show, and at which it is opaque
 
 Context = tuple[UNetState, list[int]]
 

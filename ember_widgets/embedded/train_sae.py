@@ -41,7 +41,8 @@ class Recipe:
     """How the SAE of one site is trained.
 
     At a supervised site, a trained direction must not be split over ten features, and paper, whose code is 0,
-    must not become a feature. Elsewhere neither holds.
+    must not become a feature. Rare things are shown more often there: a look is in one of a thousand patches,
+    and as long as its features are not settled, several share its direction. Elsewhere none of this holds.
 
     Args:
         supervised: Whether the composer was trained to put given directions there.
@@ -74,7 +75,7 @@ RECIPES = (
 )
 
 
-def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 1500, n_ordinary: int = 400) -> None:
+def build_saes(out: Path, assets: Path = ASSETS, *, n_scenes: int = 3000, n_ordinary: int = 400) -> None:
     """Collect, train, measure on held-out scenes, label, and write the SAE of every recipe under `assets`.
 
     The scenes are crowded, so that everything is in many of them. Strength 1 is that of an ordinary scene,
@@ -150,17 +151,22 @@ def build_sae(
     """
     n_train = len(activations) * 9 // 10
     config = recipe.config
-    stream = shuffled(activations[:n_train].flatten(0, 1), config.batch, config.seed)
+    shown = torch.from_numpy(np.stack([places(layout) for layout in layouts]))
+    patches = activations[:n_train].flatten(0, 1)
+    if recipe.supervised:
+        labels = shown[:n_train].flatten() // (NOWHERE + 1)
+        stream = balanced(patches, labels, config.batch, config.seed)
+    else:
+        stream = shuffled(patches, config.batch, config.seed)
     trained = train_sae(stream, config, site=recipe.site).sae
     sae = with_features(trained, used(trained, activations[:n_train]) >= MIN_USED)
     sae.unit.copy_(typical_activations(sae, usual.flatten(0, 1)))
     sae, quality = completed(sae, activations[n_train:], grid)
     save_sae(sae, folder)
-    shown = torch.from_numpy(np.stack([places(layout) for layout in layouts]))
-    labels, scores = label_features(sae, activations, shown, parts=not recipe.supervised)
+    texts, scores = label_features(sae, activations, shown, parts=not recipe.supervised)
     content = {
         "source": "precision and recall of a feature's activation against the scenes' own patch labels",
-        "labels": labels,
+        "labels": texts,
         "scores": scores,
     }
     (folder / "labels.json").write_text(json.dumps(content, indent=0) + "\n", "utf-8")
@@ -169,7 +175,7 @@ def build_sae(
         "n_features": sae.n_features,
         "n_trained": trained.n_features,
         "positional": len(sae.positional),
-        "labelled": len(labels),
+        "labelled": len(texts),
     }
 
 
@@ -199,6 +205,21 @@ def shuffled(patches: Tensor, n: int, seed: int) -> Iterator[Tensor]:
     while True:
         for batch in torch.split(torch.randperm(len(patches), generator=generator), n):
             yield patches[batch]
+
+
+def balanced(patches: Tensor, labels: Tensor, n: int, seed: int) -> Iterator[Tensor]:
+    """Batches (n, d_model) of patches (n_patches, d_model), rare ones more often.
+
+    Args:
+        labels: What each patch shows, int (n_patches,). One that a quarter as many patches have is shown half
+            as often.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    # Not `torch.multinomial`: on a CPU it adds up all chances again for each batch.
+    chances = labels.bincount().double().clamp(min=1).rsqrt()[labels].cumsum(0)
+    while True:
+        at = torch.rand(n, generator=generator, dtype=torch.float64) * chances[-1]
+        yield patches[torch.searchsorted(chances, at)]
 
 
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")

@@ -258,13 +258,14 @@ def reweighting(b: Bench, variants: tuple[str, str], trial: int) -> Iterator[Row
 
 
 def action(b: Bench, label: int, trial: int) -> Iterator[Row]:
-    """A state painted over an animal."""
+    """A state added to an animal; a feature that is the whole animal in that state is painted over it."""
     kind, state = vocabulary.look(label).attributes
     features, found = b.painter.labels.search(state), b.analyzed(LABELS.index(kind))
     share = np.zeros(len(b.readers))
     if found is not None and features:
         scene, _, seen = found
-        painted = scene.add_factor({features[0]: 1.0}).paint(scene.n_factors, seen, 1.0, mode="add")
+        mode = "over" if kind in b.painter.labels[features[0]] else "add"
+        painted = scene.add_factor({features[0]: 1.0}).paint(scene.n_factors, seen, 1.0, mode=mode)
         read = b.see(painted)[1][:, seen]
         acts, rests = (read == label).mean(1), (read == LABELS.index(kind)).mean(1)
         share = ((acts > rests) & (acts > 0.4)).astype(float)
@@ -366,7 +367,7 @@ def trials(b: Bench, n: int, every: int = 1, *, brief: bool = False) -> list[Tri
     states = [label for label in looks if vocabulary.look(label).attributes[-1] in STATES]
     found += [(action, (label, k)) for label in states for k in range(n)]
     found += [(styles, (s, k)) for s in range(len(vocabulary.STYLES)) for k in range(5 * n)]
-    return [*found, *((own_accuracy, (k,)) for k in range(8)), (sae_quality, (120,))]
+    return [*found, *((own_accuracy, (k,)) for k in range(8)), (sae_quality, (480,))]
 
 
 _bench: list[Bench] = []  # what each worker process has opened

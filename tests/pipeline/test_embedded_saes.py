@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ember_widgets as ember
-from ember_widgets.embedded import captions, train_sae
+from ember_widgets.embedded import architecture, captions, train_sae, vocabulary
 from ember_widgets.model.runs import Run
 from ember_widgets.model.sdxl.backbone import SDXL
 from ember_widgets.training.stream import Picture
@@ -61,3 +61,30 @@ def test_a_recipe_gives_a_labelled_sae_that_loads(
     assert 0 < sae.n_features <= 8 * here.shape[-1]
     assert bool(sae.b_dec.any()) != recipe.supervised
     assert facts["labelled"] == len(json.loads((tmp_path / "sae" / "labels.json").read_text())["labels"]) > 5
+
+
+def test_rare_patches_are_shown_more_often_but_not_as_often_as_others() -> None:
+    labels = torch.tensor([0] * 900 + [1] * 100)
+    stream = train_sae.balanced(labels[:, None].float(), labels, 4000, seed=0)
+    share = float(torch.cat([next(stream) for _ in range(5)]).mean())
+    assert share == pytest.approx(0.25, abs=0.02)  # 10 of 30 + 10
+
+
+def test_at_the_supervised_site_no_two_features_share_a_direction() -> None:
+    """Painted alone, each of two would show the thing as pale as if it were half as strong."""
+    sae = next(iter(ember.Painter.embedded().saes.values()))
+    rows = torch.nn.functional.normalize(sae.W_dec, dim=1)
+    assert float((rows @ rows.T - torch.eye(len(rows))).max()) < 0.9
+
+
+@pytest.mark.parametrize("name", ["sailboat", "cat mouth open", "cat eyes closed", "bicycle", "asleep"])
+def test_one_feature_alone_is_nearly_the_code_that_was_trained(name: str) -> None:
+    sae = next(iter(ember.Painter.embedded().saes.values()))
+    rows = sae.W_dec * sae.unit[:, None]  # painted with strength 1
+    if name in vocabulary.LABELS:
+        code = architecture.site_codes()[vocabulary.LABELS.index(name)]
+    else:
+        code = architecture.site_directions()[vocabulary.ATTRIBUTES.index(name)]
+    along = rows @ code / code.pow(2).sum()
+    aside = (rows - along[:, None] * code).norm(dim=1) / code.norm()
+    assert bool(((along > 0.85) & (aside < 0.2)).any())
