@@ -76,6 +76,15 @@ def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text("utf-8").split()) <= 450
 
 
+def test_the_readme_has_six_lines_of_code_and_a_row_of_five_links() -> None:
+    text = (REPOSITORY / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) == 6
+    (row,) = re.findall(r"(?:^\[[^\n]*\) ·\n)+.*", text, re.MULTILINE)
+    names = re.findall(r"\[([^\]]+)\]", row)
+    assert names == ["In the browser", "Tutorials", "User guide", "SDXL-Turbo", "Gallery"]
+
+
 def test_the_guide_for_contributors_is_short_and_names_every_folder() -> None:
     text = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
     assert len(text.splitlines()) <= 80
