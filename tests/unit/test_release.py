@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -80,6 +81,31 @@ def test_a_workflow_may_only_read_and_names_its_actions_by_major_version(workflo
     assert parsed(workflow)["permissions"] == {"contents": "read"}
     actions = [action for action in steps(workflow, "uses") if not action.startswith("./")]
     assert [action for action in actions if not re.fullmatch(r"[\w./-]+@(release/)?v\d+", action)] == []
+
+
+def test_the_readme_on_pypi_leads_to_the_repository_and_shows_its_pictures() -> None:
+    spec = importlib.util.spec_from_file_location("readme", REPOSITORY / ".github" / "readme_for_pypi.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.with_addresses(read("README.md"), "me/ember", "v1.2")
+    code, pictures = (
+        "https://github.com/me/ember/blob/v1.2",
+        "https://raw.githubusercontent.com/me/ember/v1.2",
+    )
+    assert f"]({code}/docs/limits.md#what-was-not-tested)" in text
+    assert f'srcset="{pictures}/notebooks/images/paint-dark.webp"' in text
+    assert f'src="{pictures}/notebooks/images/paint-light.webp"' in text
+    assert "](https://arxiv.org/abs/2410.22366)" in text
+    targets = [a + b for a, b in re.findall(r"\]\(([^)\s]+)\)|\bsrc(?:set)?=\"([^\"\s]+)\"", text)]
+    assert targets
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert module.with_addresses(text, "me/ember", "v1.2") == text
+    (release,) = [path for path in WORKFLOWS if path.name == "release.yml"]
+    commands = list(steps(release, "run"))
+    rewritten = 'python .github/readme_for_pypi.py "$GITHUB_REPOSITORY" "$GITHUB_REF_NAME"'
+    assert commands.index(rewritten) < commands.index("python -m build")
 
 
 def test_only_the_job_that_publishes_may_prove_who_it_is() -> None:
