@@ -186,8 +186,9 @@ def paint_and_check(page: Page, frame: Frame | Page) -> None:
     assert frame.evaluate("() => violations") == []
 
 
-def test_it_paints_under_the_policy_of_vs_code(page: Page, told: str) -> None:
-    serve(page, told)
+@pytest.mark.parametrize("policy", [VS_CODE, VS_CODE.replace(" 'unsafe-eval'", "")], ids=["", "no eval"])
+def test_it_paints_under_the_policy_of_vs_code(page: Page, told: str, policy: str) -> None:
+    serve(page, told, policy=policy)
     page.goto(f"{ORIGIN}/widget")
     paint_and_check(page, page)
     root = page.get_by_test_id("ember-paint")
