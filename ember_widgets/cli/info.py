@@ -14,8 +14,11 @@ from ember_widgets.cli.package import PACKAGE
 MODEL_CARD = PACKAGE / "embedded" / "assets" / "MODEL_CARD.md"
 ADVICE = "run `pip install --force-reinstall ember-widgets`; if that does not help, report all of this output"
 LIBRARIES = (
-    *("torch", "diffusers", "transformers", "safetensors", "scikit-learn", "numpy"),
-    *("anywidget", "ipywidgets", "ipycanvas", "jupyterlab"),
+    *("torch", "diffusers", "transformers", "huggingface-hub", "safetensors"),
+    *("numpy", "scipy", "scikit-learn", "pillow"),
+    *("anywidget", "ipywidgets", "ipycanvas", "jupyterlab", "notebook", "marimo"),
+    # Of the extras.
+    *("openvino", "jupyter-scatter", "umap-learn", "openai", "ray", "mcp", "onnx"),
 )
 
 
@@ -28,7 +31,7 @@ def info() -> Iterator[str]:
     yield f"ember_widgets {__version__} in {PACKAGE}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
     for library in LIBRARIES:
-        yield f"  {library:<13} {_version(library)}"
+        yield f"  {library:<15} {_version(library)}"
     yield from _compute()
     yield from _embedded_model()
     yield from _pictures()

@@ -82,6 +82,25 @@ def test_info_tells_versions_threads_and_the_model(
         assert library in printed
 
 
+def test_info_tells_the_versions_of_the_extras_and_which_are_missing(
+    drawn: Callable[[int], None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn(1)
+    there = {"openvino": "2026.4.1", "jupyter-scatter": "1.0.1"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    main.main(["info"])
+
+    lines = capsys.readouterr().out.splitlines()
+    for line in ("  openvino        2026.4.1", "  jupyter-scatter 1.0.1", "  ray             not installed"):
+        assert line in lines
+
+
 def test_info_tells_the_model_cards_first_paragraph(
     monkeypatch: pytest.MonkeyPatch,
     drawn: Callable[[int], None],
