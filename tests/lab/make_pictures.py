@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import tempfile
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from tests.lab.notebook import Notebook
 from tests.lab.server import LabServer
 from tests.lab.view import PaintView
 
-IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
+REPOSITORY = Path(__file__).parents[2]
+IMAGES = REPOSITORY / "notebooks" / "images"
 CELLS = [
     "import ember_widgets as ember\n\npainter = ember.Painter.embedded()",
     """scene = painter.analyze("a sun and a pine in the snow", seed=13)
@@ -71,8 +74,22 @@ def draw(folder: Path) -> None:
     )
 
 
+def draw_gallery() -> None:
+    """The twelve paintings of docs/site/gallery.md on one sheet: the page has no others in the repository."""
+    spec = importlib.util.spec_from_file_location("build", REPOSITORY / "docs" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    _, pictures = build.gallery((REPOSITORY / "docs" / "site" / "gallery.md").read_text("utf-8"))
+    paintings = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures.values()]
+    rows = [paintings[start : start + 4] for start in range(0, len(paintings), 4)]
+    contact_sheet(rows, side=192).save(IMAGES / "gallery.jpg", quality=88)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as light, tempfile.TemporaryDirectory() as dark:
         shoot(Path(light), dark=False)
         shoot(Path(dark), dark=True)
         draw(Path(light))
+    draw_gallery()

@@ -13,6 +13,7 @@ PAGES = [
     *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
+SITE = sorted((REPOSITORY / "docs" / "site").glob("*.md"))
 TOP = "ember_widgets|js|tests|docs|notebooks"
 
 
@@ -52,7 +53,7 @@ def missing_paths(text: str) -> list[str]:
     return [path for path in paths(text) if not any(REPOSITORY.glob(path))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *SITE], ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken_links(page, page.read_text("utf-8")) == []
 

@@ -36,7 +36,9 @@ def test_a_notebook_ends_with_three_things_to_try(cells: list[tuple[str, str]]) 
 def test_a_notebook_links_only_to_the_web_and_to_other_notebooks(cells: list[tuple[str, str]]) -> None:
     """`ember-widgets demo` opens the folder of the notebooks; what is above it cannot be opened there."""
     names = {path.name for path in NOTEBOOKS}
-    links = [link for kind, text in cells if kind == "markdown" for link in re.findall(r"\]\(([^)]+)\)", text)]
+    links = [
+        link for kind, text in cells if kind == "markdown" for link in re.findall(r"\]\(([^)]+)\)", text)
+    ]
     assert [link for link in links if link not in names and not link.startswith("https://")] == []
 
 
