@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util.checks import FloatArray, shown
+from ember_widgets.util.checks import FloatArray, count, shown
 
 if TYPE_CHECKING:  # an inspection that came from a server is read without torch
     from torch import Tensor
@@ -179,7 +179,20 @@ class Inspection:
         return codes
 
     def top(self, patches: Patches, n: int | None = None) -> dict[int, float]:
-        """{feature: mean activation} of the features that are active in patches, strongest first."""
+        """The features that are active in patches, strongest first.
+
+        Args:
+            patches: Bool (rows, cols), (row, col) pairs, or the name of an area.
+            n: How many at most, 1 or more; None = all.
+
+        Returns:
+            {feature: mean activation}.
+
+        Raises:
+            TypeError, ValueError: Not patches, or not such a number.
+        """
+        if n is not None:
+            n = count("n", n, hint="leave it out for all features")
         codes = self.mean(patches)
         active = np.flatnonzero(codes)
         order = active[np.argsort(-codes[active], kind="stable")][:n]

@@ -44,11 +44,12 @@ def plot_features(
 
     Args:
         patch: (row, col); or patches: bool (rows, cols), pairs, or the name of an area.
-        top: how many features at most.
+        top: how many features at most, 1 or more.
         step: sampling step, 0..n_steps-1.
         site: one of ``painter.saes``; None = the steered one.
     """
     checked_scene(scene)
+    top = checks.count("top", top, hint="10 are easy to read")
     seen = painter.inspect(scene, step=step, site=site)
     given: Any = patch
     single = isinstance(given, tuple) and len(given) == 2 and all(np.ndim(i) == 0 for i in given)

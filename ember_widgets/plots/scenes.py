@@ -49,6 +49,7 @@ def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: An
         (1 + n_factors,) Axes, the picture's first.
     """
     checked_scene(scene)
+    top = checks.integer("top", top, 0, scene.n_features, hint="give 0 to name no feature")
     labels = labels_of(painter)
     axes = several(ax, 1, 1 + scene.n_factors, (2.3, 3.0))
     show_picture(axes[0], painter.render(scene), scene.grid)
@@ -153,6 +154,7 @@ def plot_basis(scene: Scene, painter: object = None, *, top: int = 4, ax: Any = 
         The Axes; a row per feature, a column per factor. 1.0 = the feature's typical activation.
     """
     checked_scene(scene)
+    top = checks.integer("top", top, 1, scene.n_features, hint="4 are easy to read")
     chosen = list(dict.fromkeys(f for k in range(scene.n_factors) for f in scene.weights(k, top)))
     ax = one(ax, (2.2 + 0.6 * max(2, scene.n_factors), 1.2 + 0.26 * max(3, len(chosen))))
     if not chosen:

@@ -90,6 +90,14 @@ def integer(name: str, value: object, low: int, high: int, *, hint: str) -> int:
     return result
 
 
+def count(name: str, value: object, *, hint: str) -> int:
+    """``value`` as an int from 1 on; ``hint`` ends the message."""
+    result = whole_number(name, value, hint=f"give an int, 1 or more; {hint}")
+    if result < 1:
+        raise ValueError(f"{name}={result} is too small; give 1 or more; {hint}")
+    return result
+
+
 def listed(name: str, value: object, *, hint: str) -> list[Any]:
     """``value`` as a list, whatever gives one thing after another but text; ``hint`` says what to give."""
     if not isinstance(value, (str, bytes)):

@@ -239,6 +239,27 @@ def test_empty_states_say_what_is_missing(painter: StillPainter) -> None:
         plots.plot_sweep(painter, painter.analyze(), 0, gains=())
 
 
+@pytest.mark.parametrize(
+    ("plot", "least"),
+    [
+        (lambda painter, scene, top: plots.plot_features(painter, scene, (3, 4), top=top), 1),
+        (lambda painter, scene, top: plots.plot_factors(painter, scene, top=top), 0),
+        (lambda painter, scene, top: plots.plot_factors(painter, painter.blank(), top=top), 0),
+        (lambda painter, scene, top: plots.plot_basis(scene, top=top), 1),
+        (lambda painter, scene, top: plots.plot_basis(painter.blank(), top=top), 1),
+    ],
+)
+def test_how_many_features_is_checked_before_a_figure_is_begun(
+    painter: StillPainter, scene: Scene, plot: Callable[[Any, Any, Any], object], least: int
+) -> None:
+    with pytest.raises(ValueError, match=f"^top={least - 1} is .*{least}"):
+        plot(painter, scene, least - 1)
+    for wrong in ("3", 2.5, None):
+        with pytest.raises(TypeError, match=r"^top=.* is not a whole number; give an int"):
+            plot(painter, scene, wrong)
+    assert not plt.get_fignums(), "a figure was begun"
+
+
 def test_figures_of_another_grid() -> None:
     painter = StillPainter(grid=Grid(24, 24))
     scene = painter.analyze("a lion")
