@@ -7,16 +7,20 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Response
 from fastapi import Request as HTTPRequest
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ember_widgets.painter.painter import N_FACTORS
 from ember_widgets.painter.protocol import labels_of
+from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
-from ember_widgets.serve.server.call_table import HANDLERS, Failure, Request, checked_site, failure
+from ember_widgets.serve.server.call_table import HANDLERS, Answer, Failure, Request, checked_site, failure
 from ember_widgets.serve.server.person import address_of, person_of_request
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import Bucket
@@ -39,13 +43,33 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ConceptsBody(Body):
+    """Concepts, as a `ConceptBank` has them: what a picture is taken apart in."""
+
+    site: str = Field(description="module path or short name of the site")
+    sae: str = Field(description="which SAE the features are of, as in a scene's model")
+    names: list[str] = Field(description="a name per concept, all different")
+    basis: list[dict[int, float]] = Field(
+        description="per concept {feature of the site: its code at strength 1.0}, codes above 0"
+    )
+
+
 class AnalyzeBody(Body):
     """What to generate."""
 
     prompt: str = Field("", description="what to generate; may be empty")
     seed: int = Field(0, description="seed of the noise, 0..2**63-1")
     n_steps: int = Field(1, description="denoising steps, 1..4")
-    n_factors: int = Field(N_FACTORS, description="how many factors, 1..256; 3 to 8 read best")
+    n_factors: int | None = Field(
+        None,
+        description=f"how many factors, 1..256; 3 to 8 read best; left out: {N_FACTORS}, "
+        "or with a basis all of its concepts that can be seen",
+    )
+    basis: ConceptsBody | None = Field(
+        None,
+        description="concepts to take the picture apart in: {site, sae, names, basis}, where basis is, "
+        "per concept, {feature of the site: its code at strength 1.0}; left out: factors of its own",
+    )
     style: str = Field("", description="how things look, not where they are; may be empty")
     guidance: float | None = Field(None, description="scale of guidance; left out: the painter's own")
 
@@ -144,14 +168,21 @@ def routes(replica: Replica) -> APIRouter:
     async def analyze(body: AnalyzeBody, caller: Caller = Depends(asks)) -> Response:  # noqa: B008
         """Generate a picture and find its factors. Gives the scene, as Scene.load reads it from a file."""
         args = body.model_dump(exclude_none=True)
-        request = Request(replica, "analyze", args)
+        basis = body.basis
+
+        def work(cancelled: Callable[[], bool]) -> Answer:
+            # Others may have put so many arrays meanwhile that the basis was forgotten.
+            if basis is not None and replica.arrays.get(args["basis"]["basis"]) is None:
+                replica.arrays.put(rows_of(replica, basis))
+            return HANDLERS["analyze"](Request(replica, "analyze", args, (), cancelled))
+
         try:
-            request.check()
+            if basis is not None:
+                args["basis"] = await encoded(partial(named_concepts, replica, basis))
+            Request(replica, "analyze", args).check()
         except Exception as fault:
             raise refused(failure(fault), fault) from fault
-        answer = await done(
-            caller, lambda cancelled: HANDLERS["analyze"](Request(replica, "analyze", args, (), cancelled))
-        )
+        answer = await done(caller, work)
         return Response(await encoded(answer.result.to_bytes), media_type="application/json")
 
     @router.post("/render", response_class=Response, responses=PICTURE)
@@ -211,6 +242,34 @@ def routes(replica: Replica) -> APIRouter:
         return await done(caller, work)
 
     return router
+
+
+def named_concepts(replica: Replica, body: ConceptsBody) -> dict[str, Any]:
+    """Concepts as the calls of sessions have them: their basis is kept with the replica's arrays, and named."""
+    rows = rows_of(replica, body)
+    site = site_names.full(body.site)
+    return {"site": site, "sae": body.sae, "names": body.names, "basis": replica.arrays.put(rows)}
+
+
+def rows_of(replica: Replica, body: ConceptsBody) -> NDArray[np.float32]:
+    """The basis of concepts, (n, n_features) float32.
+
+    Raises:
+        ValueError: More concepts than the server allows, not a row for each name, or no such site or feature.
+    """
+    n, most = len(body.basis), replica.limits.n_factors
+    if n > most:
+        raise ValueError(f"the number of concepts is {n}; this server takes up to {most}")
+    if n != len(body.names):
+        raise ValueError(f"basis has {checks.plural(n, 'row')}, but there are {len(body.names)} names")
+    checked_site(replica, body.site)
+    n_features = replica.painter.saes[site_names.full(body.site)].n_features
+    rows, hint = np.zeros((n, n_features), np.float32), "give the feature's code at strength 1.0"
+    for row, codes in zip(rows, body.basis, strict=True):
+        for feature, code in codes.items():
+            row[checks.feature_index(feature, n_features)] = checks.number("a code", code, hint=hint)
+    rows.flags.writeable = False
+    return rows
 
 
 def refused(why: Failure | None, fault: BaseException) -> HTTPException:

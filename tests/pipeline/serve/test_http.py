@@ -18,10 +18,12 @@ from PIL import Image
 
 import ember_widgets as ember
 from ember_widgets import Painter, Scene
+from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.serve.server.gallery import Gallery
 from ember_widgets.serve.server.limits import Limits
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.tokens import Tokens
+from ember_widgets.serve.wire.arrays import ArrayStore
 from tests.serving import running, serving
 
 ADA, BEN, TEACHER, NAMELESS = "a" * 20, "b" * 20, "t" * 20, "n" * 20
@@ -72,6 +74,95 @@ def test_a_scene_is_analysed_drawn_and_inspected_as_the_painter_does(
     top = {one["feature"]: one["activation"] for one in patch["features"]}
     assert top == pytest.approx(expected.top([(row, col)], 2), abs=1e-5)
     assert "pine" in patch["features"][0]["label"]
+
+
+@pytest.fixture(scope="module")
+def bank(painter: Painter) -> ConceptBank:
+    """Three concepts of features that are seen in the picture."""
+    codes = painter.activations(painter.analyze("a sun and a pine in the snow", seed=30)).sum((0, 1))
+    rows = np.zeros((3, painter.n_features), np.float32)
+    for k, feature in enumerate(np.argsort(-codes)[:3]):
+        rows[k, feature], rows[k, 7 + k] = 1.7, 0.1
+    site = next(iter(painter.saes))
+    return ConceptBank(
+        basis=rows,
+        names=("a", "b", "c"),
+        strengths=np.ones((1, 3), np.float32),
+        stability=np.ones(3, np.float32),
+        hits=((),) * 3,
+        site=site,
+        sae=painter.saes[site].sha256[:16],
+        model=painter.model.facts,
+    )
+
+
+def basis_of(bank: ConceptBank) -> dict[str, Any]:
+    return {
+        "site": bank.site,
+        "sae": bank.sae,
+        "names": list(bank.names),
+        "basis": [concept.weights for concept in bank],
+    }
+
+
+def test_a_picture_is_taken_apart_in_concepts_as_the_painter_does(
+    client: httpx.Client, painter: Painter, bank: ConceptBank
+) -> None:
+    run: dict[str, Any] = {"prompt": "a sun and a pine in the snow", "seed": 30}
+    counts: list[dict[str, Any]] = [{}, {"n_factors": 1}, {"n_factors": 200}]
+    for given in counts:
+        local = painter.analyze(**run, **given, basis=bank)
+        answer = client.post("/v1/analyze", json=run | given | {"basis": basis_of(bank)})
+        assert Scene.from_bytes(answer.raise_for_status().content) == local
+        assert local.n_factors == min(3, given.get("n_factors", 3))
+    short = basis_of(bank) | {"site": "down.2.1"}
+    answer = client.post("/v1/analyze", json=run | {"basis": short})
+    assert Scene.from_bytes(answer.content) == painter.analyze(**run, basis=bank)
+
+
+def test_a_basis_that_was_forgotten_while_the_call_waited_is_put_again(
+    painter: Painter, bank: ConceptBank
+) -> None:
+    replica = Replica(painter)
+    opened = threading.Event()
+    body = {"prompt": "a sun", "basis": basis_of(bank)}
+    try:
+        with serving(replica) as url, ThreadPoolExecutor(1) as threads:
+            replica.scheduler.submit("gate", lambda _: opened.wait(20))
+            call = threads.submit(httpx.post, f"{url}/v1/analyze", json=body, timeout=60, trust_env=False)
+            until(lambda: replica.scheduler.n_waiting == 1)
+            replica.arrays = ArrayStore()
+            opened.set()
+            found = call.result()
+        assert Scene.from_bytes(found.content) == painter.analyze("a sun", basis=bank)
+    finally:
+        opened.set()
+        replica.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"sae": "0" * 16}, "SAE"),
+        ({"site": "mid_block.attentions.0"}, "choose one of down_blocks.2.attentions.1"),
+        ({"names": ["a", "b"]}, "basis has 3 rows, but there are 2 names"),
+        ({"names": ["a", "a", "c"]}, "'a' twice"),
+        ({"names": ["n"] * 257, "basis": [{}] * 257}, "concepts is 257; this server takes up to 256"),
+        ({"basis": [{}] * 100_000}, "concepts is 100000; this server takes up to 256"),
+        ({"names": [], "basis": []}, "0 rows; give 1"),
+        ({"basis": [{}, {}, {}]}, "a row without a feature"),
+        ({"basis": [{1: -1.0}, {2: 1.0}, {3: 1.0}]}, "values below 0"),
+        ({"basis": [{10**6: 1.0}, {2: 1.0}, {3: 1.0}]}, "feature=1000000 is outside 0.."),
+        ({"basis": [{1: 1e300}, {2: 1.0}, {3: 1.0}]}, "a code=1e+300 is too large for float32"),
+        ({"basis": "a name"}, "basis.basis"),
+        ({"more": 1}, "basis.more"),
+    ],
+)
+def test_a_wrong_basis_is_told_in_words(
+    client: httpx.Client, bank: ConceptBank, change: dict[str, Any], says: str
+) -> None:
+    answer = client.post("/v1/analyze", json={"prompt": "x", "basis": basis_of(bank) | change})
+    assert (answer.status_code, says in answer.json()["message"]) == (400, True), answer.text
 
 
 @pytest.mark.parametrize(
@@ -213,7 +304,7 @@ def test_without_a_gallery_it_says_so(painter: Painter) -> None:
 def test_the_description_of_the_calls_is_whole(client: httpx.Client) -> None:
     api = client.get("/openapi.json").json()
     assert {"/v1/analyze", "/v1/render", "/v1/inspect"} <= api["paths"].keys()
-    for name in ("AnalyzeBody", "RenderBody", "InspectBody"):
+    for name in ("AnalyzeBody", "ConceptsBody", "RenderBody", "InspectBody"):
         fields = api["components"]["schemas"][name]["properties"]
         assert all(field.get("description") for field in fields.values())
 

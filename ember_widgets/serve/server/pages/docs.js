@@ -9,7 +9,11 @@ jq '{scene: .}' lion.json | curl ${base}/v1/render${header} \\
   -H "Content-Type: application/json" -d @- > lion.png`;
 
 const typeOf = (schema) =>
-  schema.enum?.join(", ") ?? schema.type ?? schema.anyOf?.map(typeOf).filter((type) => type !== "null").join(" or ") ?? "";
+  schema.enum?.join(", ") ??
+  (schema.$ref && "object") ??
+  schema.type ??
+  schema.anyOf?.map(typeOf).filter((type) => type !== "null").join(" or ") ??
+  "";
 
 const calls = document.getElementById("calls");
 try {
