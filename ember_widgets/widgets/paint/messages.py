@@ -23,7 +23,7 @@ from ember_widgets.util import animation, checks
 from ember_widgets.util.checks import plural, shown
 from ember_widgets.widgets.paint import strength_buffers, to_python
 from ember_widgets.widgets.paint.palette_edits import PaletteEdit
-from ember_widgets.widgets.paint.queries import MIME, BorrowSource
+from ember_widgets.widgets.paint.queries import MIME, SWEEP, BorrowSource, FactorOf
 from ember_widgets.widgets.paint.replies import PanelsReply, Sender
 from ember_widgets.widgets.paint.requests import NewScene, Variation, check_scene
 from ember_widgets.widgets.paint.session import Session
@@ -381,21 +381,28 @@ class Top(Request):
     """Send the picture with only one factor's strongest feature in it."""
 
     factor: int = read(count)
+    revision: int = read(count)
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
-        session.queries.top(self.factor, self.sender)
+        scene = session.painted_at(self.revision, self.sender)
+        if scene is not None:
+            session.queries.top(_checked(self.type, lambda: FactorOf(scene, self.factor)), self.sender)
 
 
 @request("export")
 @dataclass(frozen=True, kw_only=True)
 class Export(Request):
-    """Send the scene as a file; ``factor`` is that of a sweep."""
+    """Send the scene as a file; ``factor``, and the ``revision`` that it is an index of, are those of a sweep."""
 
     form: str = read(file_form)
     factor: int = read(count, 0)
+    revision: int = read(count, 0)
 
     def handle(self, session: Session, buffers: Sequence[Any]) -> None:
-        session.queries.export(self.form, self.factor, self.sender)
+        if self.form != SWEEP:
+            session.queries.export(self.form, self.sender)
+        elif (scene := session.painted_at(self.revision, self.sender)) is not None:
+            session.queries.sweep(_checked(self.type, lambda: FactorOf(scene, self.factor)), self.sender)
 
 
 @request("film")

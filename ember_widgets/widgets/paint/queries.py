@@ -21,8 +21,9 @@ from ember_widgets.painter.protocol import (
 from ember_widgets.painter.robustness import N_SEEDS, SeedTrial
 from ember_widgets.scene.difference import edited_patches, pixel_change
 from ember_widgets.scene.scene import Scene
-from ember_widgets.util import animation
+from ember_widgets.util import animation, checks
 from ember_widgets.util.cancelled import Cancelled
+from ember_widgets.util.checks import shown
 from ember_widgets.util.worker import Worker
 from ember_widgets.widgets.paint import to_python
 from ember_widgets.widgets.paint.film import Film
@@ -36,6 +37,7 @@ from ember_widgets.widgets.paint.replies import (
     FrameReply,
     IconReply,
     NotesReply,
+    NoticeReply,
     OriginalReply,
     Reply,
     RobustnessReply,
@@ -52,7 +54,7 @@ from ember_widgets.widgets.paint.requests import (
     sentence,
     swept,
 )
-from ember_widgets.widgets.paint.run_key import run_key
+from ember_widgets.widgets.paint.run_key import is_same_picture, run_key
 from ember_widgets.widgets.paint.seed_trials import SeedTrials
 from ember_widgets.widgets.paint.thumbnails import (
     Thumbnails,
@@ -70,11 +72,12 @@ from ember_widgets.widgets.shared.pictures import Picture
 if TYPE_CHECKING:
     from ember_widgets.features.concepts import Concept
 
+SWEEP = "sweep"
 MIME = {
     "png": "image/png",
     "json": "application/json",
     "py": "text/x-python",
-    "sweep": "image/png",
+    SWEEP: "image/png",
     "gif": "image/gif",
     "webp": "image/webp",
     "mp4": "video/mp4",
@@ -99,6 +102,26 @@ class Snapshot:
     picture: Picture
     shown: State
     fault: Exception | None
+
+
+@dataclass(frozen=True)
+class FactorOf:
+    """A factor of a scene, which may have another place, or none, in the scene that there is later.
+
+    Raises:
+        ValueError: the scene has no such factor.
+    """
+
+    scene: Scene
+    factor: int
+
+    def __post_init__(self) -> None:
+        checks.factor_index(self.factor, self.scene.names)
+
+    def index_in(self, scene: Scene) -> int | None:
+        """Its index in a later scene; None if it was removed, or if the scene is of another picture."""
+        one, ids = (self.scene.factor_ids or ())[self.factor], scene.factor_ids or ()
+        return ids.index(one) if one in ids and is_same_picture(self.scene, scene) else None
 
 
 @dataclass(frozen=True)
@@ -199,13 +222,17 @@ class Queries:
         """Send the unedited picture."""
         self._idle.put(f"original {sender.client}", lambda: self._send_original(sender))
 
-    def top(self, factor: int, sender: Sender) -> None:
+    def top(self, factor: FactorOf, sender: Sender) -> None:
         """Send the picture with only one factor's strongest feature in it."""
         self._idle.put(f"top {sender.client}", lambda: self._send_top(factor, sender))
 
-    def export(self, form: str, factor: int, sender: Sender) -> None:
-        """Send the scene as a file; ``form`` is one of ``MIME``, ``factor`` that of a sweep."""
-        self._idle.put(f"export {form} {sender.client}", lambda: self._send_file(form, factor, sender))
+    def sweep(self, factor: FactorOf, sender: Sender) -> None:
+        """Send a sheet of a factor's strengths and seeds."""
+        self._idle.put(f"export {SWEEP} {sender.client}", lambda: self._send_sweep(factor, sender))
+
+    def export(self, form: str, sender: Sender) -> None:
+        """Send the scene as a file; ``form`` is one of ``MIME``, but no sweep."""
+        self._idle.put(f"export {form} {sender.client}", lambda: self._send_file(form, sender))
 
     def film(self, step: int, form: str, sender: Sender) -> None:
         """Draw the way from a step of the history to the current one, and send it as a file.
@@ -389,11 +416,24 @@ class Queries:
                 NotesReply(client=sender.client, seq=sender.seq, prompt=prompt, style=style, words=words)
             )
 
-    def _send_top(self, factor: int, sender: Sender) -> None:
-        if now := self._snapshot():
-            picture = rendered(now.painter, now.state.scene.keep_top(factor))
+    def _send_top(self, factor: FactorOf, sender: Sender) -> None:
+        if (now := self._snapshot()) and (index := self._index(factor, now, sender)) is not None:
+            picture = rendered(now.painter, now.state.scene.keep_top(index))
             data = picture.encoded("final")
             self._send(TopReply(client=sender.client, seq=sender.seq, buffers=(data,)))
+
+    def _send_sweep(self, factor: FactorOf, sender: Sender) -> None:
+        if (now := self._snapshot()) and (index := self._index(factor, now, sender)) is not None:
+            sheet = pictures.png(swept(now.painter, now.state.scene, index))
+            self._send_bytes(sheet, SWEEP, sender, "sweep")
+
+    def _index(self, factor: FactorOf, now: Snapshot, sender: Sender) -> int | None:
+        """The index that a factor has now; None if it has none, and then the sender is told."""
+        index = factor.index_in(now.state.painted)
+        if index is None:
+            text = f"{shown(factor.scene.names[factor.factor])} is not in the picture any more."
+            self._send(NoticeReply(client=sender.client, seq=sender.seq, text=text, patches=None, link=""))
+        return index
 
     def _draw_film(self, client: str) -> None:
         """Draw one picture of the film that a page wants, or send the file.
@@ -460,7 +500,7 @@ class Queries:
             if self._trying.get(sender.client) is sender:
                 self._trying.pop(sender.client, None)
 
-    def _send_file(self, form: str, factor: int, sender: Sender) -> None:
+    def _send_file(self, form: str, sender: Sender) -> None:
         now = self._snapshot()
         if now is None:
             return
@@ -469,8 +509,6 @@ class Queries:
             data = to_python.program(now.state, now.history.current).encode()
         elif form == "json":
             data = scene.to_bytes()
-        elif form == "sweep":
-            data = pictures.png(swept(now.painter, scene, factor))
         elif form in animation.FORMS:
             data = self.animation(form)
         elif now.shown is now.state and not now.picture.reduced:
@@ -481,9 +519,9 @@ class Queries:
                 "export the scene without it, as .json"
             )
         else:
-            self.export(form, factor, sender)  # it was painted on meanwhile
+            self.export(form, sender)  # it was painted on meanwhile
             return
-        self._send_bytes(data, form, sender, "sweep" if form == "sweep" else "")
+        self._send_bytes(data, form, sender, "")
 
     def _send_bytes(self, data: bytes, form: str, sender: Sender, kind: str) -> None:
         if (now := self._snapshot()) is None:
@@ -491,6 +529,6 @@ class Queries:
         scene = now.state.scene
         words = re.findall(r"\w+", scene.prompt)[:6] or ["scene"]
         parts = ["-".join(words)[:60], str(scene.seed), *([kind] if kind else [])]
-        name = f"{'-'.join(parts)}.{'png' if form == 'sweep' else form}"
+        name = f"{'-'.join(parts)}.{'png' if form == SWEEP else form}"
         reply = FileReply(client=sender.client, seq=sender.seq, name=name, mime=MIME[form], buffers=(data,))
         self._send(reply)

@@ -6,6 +6,7 @@ import type { Bytes } from "../scene/bytes.ts";
 import { editedPatches, pixelChange } from "../scene/difference.ts";
 import { checkSamePicture } from "../scene/edit.ts";
 import { toJson } from "../scene/file.ts";
+import { shown } from "../scene/python.ts";
 import type { Scene } from "../scene/scene.ts";
 import { analyzed, type Line, program } from "../scene/to_python.ts";
 import { featureOf, hasUnknown, labelled, searchFeatures } from "./features.ts";
@@ -16,7 +17,7 @@ import { dataUrl, mimeOf, Picture } from "./pictures.ts";
 import type { Transform } from "./refit.ts";
 import { lastLine, nFound, type Send, type Sender } from "./replies.ts";
 import type { IdleTasks } from "./tasks.ts";
-import { alone, keysOfFactors, keysOfSeeds, runKey, Thumbnails } from "./thumbnails.ts";
+import { alone, isSamePicture, keysOfFactors, keysOfSeeds, runKey, Thumbnails } from "./thumbnails.ts";
 
 /** The forms of files, and their media types. */
 export const MIME = {
@@ -44,6 +45,12 @@ export interface BorrowSource {
   readonly scene: Scene;
   readonly name: string;
   readonly code: Line;
+}
+
+/** A factor of a scene, which may have another place, or none, in the scene that there is later. */
+export interface FactorOf {
+  readonly painted: Scene;
+  readonly factor: number;
 }
 
 export async function rendered(painter: Painter, scene: Scene, cancelled?: () => boolean): Promise<Picture> {
@@ -130,10 +137,20 @@ export class Queries {
   }
 
   /** Sends the picture with only one factor's strongest feature in it. */
-  top(factor: number, sender: Sender): void {
+  top({ painted, factor }: FactorOf, sender: Sender): void {
     const { idle, painter, snapshot, send } = this.options;
     idle.put(`top ${sender.client}`, async () => {
-      const picture = await rendered(painter, snapshot().state.scene.keepTop(factor));
+      const { state } = snapshot();
+      const id = painted.factor_ids[factor];
+      const index = isSamePicture(painted, state.painted)
+        ? state.painted.factor_ids.findIndex((one) => one === id)
+        : -1;
+      if (index < 0) {
+        const text = `${shown(painted.names[factor])} is not in the picture any more.`;
+        send({ type: "notice", ...sender, text, patches: null, link: "" });
+        return;
+      }
+      const picture = await rendered(painter, state.scene.keepTop(index));
       send({ type: "top", ...sender }, [await picture.png()]);
     });
   }

@@ -6,7 +6,7 @@
 
 import type { EditRequest, PingRequest, Request as Sent } from "../../paint/transport/messages.ts";
 import { type Bytes, bytesOf } from "../scene/bytes.ts";
-import { text } from "../scene/checks.ts";
+import { factorIndex, text } from "../scene/checks.ts";
 import { fromBytes } from "../scene/file.ts";
 import { plural, shown } from "../scene/python.ts";
 import type { Scene } from "../scene/scene.ts";
@@ -160,7 +160,11 @@ const REQUESTS: Readonly<Record<Type, Request>> = {
     session.acknowledge(sender);
   }),
   original: request({}, (session, _, sender) => session.queries.original(sender)),
-  top: request({ factor: count }, (session, { factor }, sender) => session.queries.top(factor, sender)),
+  top: request({ factor: count, revision: count }, (session, { factor, revision }, sender) => {
+    const scene = session.paintedAt(revision, sender);
+    if (scene)
+      session.queries.top({ painted: scene, factor: named("top", () => factorIndex(factor, scene.names)) }, sender);
+  }),
   export: request({ form: fileForm }, (session, { form }, sender) => session.queries.export(form, sender)),
   film: request({ step: count, form: movingForm }, (session, { step }, sender) => session.queries.film(step, sender)),
   stop_film: request({}, (session, _, sender) => {

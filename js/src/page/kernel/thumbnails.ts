@@ -1,6 +1,7 @@
 /** Thumbnails: of each factor alone on a blank canvas, of each step of the history, and of the next seeds. */
 
 import { areasOf } from "../../paint/tools/shapes.ts";
+import { equal } from "../scene/arrays.ts";
 import { hashOf } from "../scene/bytes.ts";
 import { MAX_SEED } from "../scene/checks.ts";
 import type { Scene } from "../scene/scene.ts";
@@ -13,6 +14,14 @@ const LIMIT = 512;
 /** Equal for two scenes if and only if their unedited pictures are the same. */
 export const runKey = ({ prompt, style, seed, n_steps }: Scene): string =>
   hashOf(JSON.stringify([prompt, style, String(seed), n_steps]));
+
+/**
+ * Whether two scenes were made from one picture, or of the same factors, so that a factor of one is that with the same id in
+ * the other.
+ */
+export const isSamePicture = (one: Scene, other: Scene): boolean =>
+  (one.base_basis.length > 0 && equal(one.base_basis, other.base_basis)) ||
+  runKey(one.restyle("")) === runKey(other.restyle(""));
 
 /** The key of each factor's thumbnail; another one as soon as the factor is. It is drawn in no style. */
 export function keysOfFactors(scene: Scene): string[] {

@@ -33,6 +33,7 @@ export class Files {
   constructor(
     private readonly ask: (request: Request) => number,
     private readonly save: (name: string, mime: string, bytes: Uint8Array) => void,
+    private readonly revision: () => number,
     /** Whether moving pictures are animated PNG files. */
     private readonly isApng: () => boolean,
   ) {}
@@ -49,7 +50,7 @@ export class Files {
 
   want(form: FileForm, factor = 0): void {
     this.making.value = form;
-    this.fileSeq = this.ask({ type: "export", form, factor });
+    this.fileSeq = this.ask({ type: "export", form, factor, revision: this.revision() });
   }
 
   wantFilm(step: number, form: FilmForm = this.filmForms[0]): void {

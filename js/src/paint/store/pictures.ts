@@ -14,6 +14,7 @@ export interface PicturesOptions {
   readonly client: string;
   readonly decode: (bytes: Uint8Array) => Promise<ImageBitmap>;
   readonly ask: (request: Request) => number;
+  readonly revision: () => number;
   readonly onError: (message: string) => void;
 }
 
@@ -110,7 +111,8 @@ export class Pictures {
   /** Requests the picture with only the strongest feature of a factor; null ends the comparison. */
   compare(factor: number | null): void {
     this.comparison.peek()?.bitmap?.close();
-    const seq = factor === null ? 0 : this.options.ask({ type: "top", factor });
+    const { ask, revision } = this.options;
+    const seq = factor === null ? 0 : ask({ type: "top", factor, revision: revision() });
     this.comparison.value = factor === null ? null : { factor, seq, bitmap: null };
   }
 

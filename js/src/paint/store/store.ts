@@ -93,12 +93,13 @@ export class Store {
       status.task.value = "draw";
     });
     this.robustness = new Robustness(ask, (seed) => this.variations.reseedEdit(seed));
-    this.palette = new Palette(ask, settings, () => this.painting.revision);
+    const revision = () => this.painting.revision;
+    this.palette = new Palette(ask, settings, revision);
     this.search = new FeatureSearch(ask);
     this.notes = new PromptNotes(ask);
     this.thumbnails = new Thumbnails(ask);
-    this.pictures = new Pictures({ client, decode, ask, onError: (message) => status.fail(message) });
-    this.files = new Files(ask, save, () => this.offers("apng"));
+    this.pictures = new Pictures({ client, decode, ask, revision, onError: (message) => status.fail(message) });
+    this.files = new Files(ask, save, revision, () => this.offers("apng"));
     this.panels = new Panels(ask, loadPanels);
     this.clipboard = new Clipboard(ask, this.painting, settings, () => this.stroke.cancel(), say);
   }
@@ -276,6 +277,8 @@ export class Store {
     else if (message.type === "connection") this.onServer(message.state);
     else if (message.type === "views") this.sendViews();
     else if (isMine) this.onAnswer(message, buffers);
+    // A request for a file has another answer, unless its factor is not there any more.
+    if (isMine && (message.type === "ack" || message.type === "notice")) this.files.fail((seq) => seq === message.seq);
     // The transport comes last, so that the next edit contains what this message changed.
     if (!isMine || !("seq" in message)) return;
     if (!this.painting.answered(message.seq)) this.onTooLate();

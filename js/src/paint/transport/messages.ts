@@ -338,8 +338,8 @@ export type Request =
   | { readonly type: "forget"; readonly step: number | null }
   | { readonly type: "vary"; readonly verb: "refit" | "reseed" | "reseed_edit"; readonly value: number | string }
   | { readonly type: "borrow_source"; readonly prompt: string; readonly file: string }
-  | { readonly type: "export"; readonly form: FileForm; readonly factor: number }
-  | { readonly type: "top"; readonly factor: number }
+  | { readonly type: "export"; readonly form: FileForm; readonly factor: number; readonly revision: number }
+  | { readonly type: "top"; readonly factor: number; readonly revision: number }
   | { readonly type: "notes"; readonly prompt: string; readonly style: string }
   | { readonly type: "copy"; readonly patches: readonly number[] }
   | { readonly type: "share"; readonly title: string }

@@ -532,9 +532,62 @@ test("the unedited picture comes with how far the picture is from it", async () 
   assert.equal(original.seq, seq);
   assert.ok(original.change && original.change[0] > 0 && original.change[1] > 0);
   assert.deepEqual(bench.last("frame").change ?? original.change, original.change);
-  bench.say("top", { factor: 0 });
+  bench.say("top", { factor: 0, revision: bench.state.revision });
   await bench.quiet();
   assert.equal(bench.bytes("top")[1], 0x50);
+});
+
+test("a comparison is that of the factor that was asked for, wherever it is by then", async () => {
+  const bench = await Bench.open();
+  const { revision } = bench.state;
+  bench.painter.isHeld = true;
+  bench.paint(0.5, true);
+  await bench.quiet();
+  const seq = bench.say("top", { factor: 0, revision });
+  bench.palette("reorder", { order: [1, 2, 0] });
+  bench.painter.isHeld = false;
+  bench.painter.held.shift()?.();
+  await bench.quiet();
+  assert.equal(bench.last("top").seq, seq);
+  const rows = bench.painter.drawn.at(-1)?.at(0)?.basis ?? assert.fail("nothing was drawn");
+  const counts = [0, 1, 2].map((f) => rows.slice(f * 12, f * 12 + 12).filter(Boolean).length);
+  assert.deepEqual(counts, [4, 4, 1]);
+});
+
+const GONE: Record<string, (bench: Bench) => void> = {
+  "was removed": (bench) => bench.palette("remove", { factor: 0 }),
+  "is of another picture": (bench) =>
+    bench.say("analyze", { prompt: "a boat", style: "", seed: 1, n_steps: 1, n_factors: 2 }),
+};
+
+for (const [what, go] of Object.entries(GONE))
+  test(`no other factor is compared in the place of one that ${what} meanwhile`, async () => {
+    const bench = await Bench.open();
+    bench.painter.isHeld = true;
+    bench.paint(0.5, true);
+    await bench.quiet();
+    const seq = bench.say("top", { factor: 0, revision: bench.state.revision });
+    go(bench);
+    bench.painter.isHeld = false;
+    bench.painter.held.shift()?.();
+    await bench.quiet();
+    assert.deepEqual(bench.of("top"), []);
+    const { text, ...notice } = bench.last("notice");
+    assert.deepEqual(notice, { type: "notice", client: "me", seq, patches: null, link: "" });
+    assert.equal(text, "'factor 1' is not in the picture any more.");
+  });
+
+test("a comparison of a scene that was replaced is answered with the scene that there is", async () => {
+  const bench = await Bench.open();
+  const { revision } = bench.state;
+  bench.palette("remove", { factor: 0 });
+  await bench.quiet();
+  bench.heard.length = 0;
+  const seq = bench.say("top", { factor: 0, revision });
+  await bench.quiet();
+  assert.equal(bench.state.why, "refused");
+  assert.equal(bench.last("ack").seq, seq);
+  assert.deepEqual(bench.of("top"), []);
 });
 
 test("a film leads from a kept step to the current one, picture by picture, as an animated PNG", async () => {

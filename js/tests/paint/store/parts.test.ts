@@ -109,6 +109,7 @@ test("a film says which of its pictures is being drawn", () => {
   const files = new Files(
     () => 1,
     () => {},
+    () => 1,
     () => false,
   );
   const said = () => files.film.value && saidOf(files.film.value);
@@ -126,6 +127,7 @@ test("films and steps are in the forms that the kernel writes", () => {
   const files = new Files(
     (request) => asked.push(request),
     () => {},
+    () => 1,
     () => isApng,
   );
   files.wantFilm(0);

@@ -166,6 +166,23 @@ test("a requested file is saved as it is, and Python is shown", () => {
   assert.equal(kernel.saved.length, 1);
 });
 
+test("a sheet names the scene that its factor is an index of, and another can be asked for if the factor is gone", () => {
+  const { kernel, store } = setUp();
+  kernel.state({ revision: 4 });
+  for (const answer of [
+    { type: "ack" },
+    { type: "notice", text: "'sky' is not in the picture any more.", patches: null, link: "" },
+  ]) {
+    store.files.want("sweep", 1);
+    const { seq, factor, revision } = kernel.of("export").at(-1);
+    assert.deepEqual([factor, revision], [1, 4]);
+    kernel.say({ client: "me", seq: seq - 1, ...answer });
+    assert.equal(store.files.making.value, "sweep", "the answer is to something else");
+    kernel.say({ client: "me", seq, ...answer });
+    assert.equal(store.files.making.value, null, answer.type);
+  }
+});
+
 test("a file is opened by the kernel, which gets its bytes", () => {
   const { kernel, store } = setUp();
   store.openFile(new Uint8Array([1, 2, 3]).buffer);
@@ -176,7 +193,8 @@ test("a file is opened by the kernel, which gets its bytes", () => {
 test("a comparison with a factor's top feature is shown until it ends, and changes nothing", async () => {
   const { kernel, store, answer } = setUp();
   store.pictures.compare(1);
-  assert.deepEqual([kernel.of("top").length, kernel.of("top")[0].factor], [1, 1]);
+  assert.equal(kernel.of("top").length, 1);
+  assert.deepEqual([kernel.of("top")[0].factor, kernel.of("top")[0].revision], [1, 1]);
   assert.equal(store.pictures.comparison.value?.bitmap, null, "it is on its way");
   answer({ type: "top" }, 7);
   await tick();

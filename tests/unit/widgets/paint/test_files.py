@@ -322,7 +322,7 @@ def test_undone_strokes_are_not_in_the_program(widget: PaintWidget, browser: Bro
     ("kind", "fields", "answer"),
     [
         ("original", {}, "original"),
-        ("top", {"factor": 0}, "top"),
+        ("top", {"factor": 0, "revision": 0}, "top"),
         ("export", {"form": "py"}, "file"),
         ("borrow_source", {"prompt": "a boat", "file": ""}, "borrow_source"),
     ],

@@ -144,7 +144,7 @@ def test_any_scene_can_be_opened_and_shown_and_saved(scene: Scene) -> None:
         studio.say("open", opened(scene))
         assert studio.widget.scene == scene
         for form in ("json", "png", "py"):
-            studio.say("export", Message({"form": form, "factor": 0}))
+            studio.say("export", Message({"form": form, "factor": 0, "revision": 0}))
         studio.say("icons", Message({"keys": studio.browser.state()["icons"]}))
         studio.say("original", Message())
         assert studio.browser.of("error") == []

@@ -17,7 +17,7 @@ from ember_widgets.util.cancelled import Cancelled
 from ember_widgets.widgets.paint import session
 from ember_widgets.widgets.paint.widget import PaintWidget
 from tests.unit.scene.scenes import make_scene
-from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter
+from tests.unit.widgets.paint.paint_bench import SOON_S, Browser, FakePainter, FullPainter
 
 DOWN, UP = "down_blocks.2.attentions.1", "up_blocks.0.attentions.1"
 
@@ -209,7 +209,7 @@ class TestTopFeature:
         painter = FakePainter()
         widget, browser = opened(painter, make_scene())
         scene = widget.scene
-        seq = browser.ask("top", factor=1)
+        seq = browser.ask("top", factor=1, revision=0)
         widget._open.idle.wait(SOON_S)
         assert [message["seq"] for message in browser.of("top")] == [seq]
         drawn = painter.rendered[-1]
@@ -225,3 +225,79 @@ class TestTopFeature:
         assert scene.keep_top(0).weights(1) == scene.weights(1)
         with pytest.raises(ValueError, match="top=0"):
             scene.keep_top(0, 0)
+
+
+ASKED = {"top": {}, "export": {"form": "sweep"}}
+
+
+def drawn_for(kind: str, painter: FakePainter) -> object:
+    """The index of the factor that was drawn at last."""
+    if kind == "export":
+        return next(factor for name, factor in reversed(painter.calls) if name == "sweep")
+    return next(f for f, row in enumerate(painter.rendered[-1].basis) if np.count_nonzero(row) == 1)
+
+
+@pytest.mark.parametrize("kind", ASKED)
+class TestAskedForAFactor:
+    """The palette may be another one by the time that a factor's pictures are drawn."""
+
+    def asked(
+        self, kind: str, then: Callable[[PaintWidget, Browser], object]
+    ) -> tuple[FullPainter, Browser, int]:
+        """Ask for factor 1 of 3 while a picture is drawn, and do something before it is ready."""
+        painter = FullPainter()
+        widget, browser = opened(painter, make_scene(3))
+        painter.hold()
+        browser.edit(widget.scene.scale(0, 0.5))
+        assert painter.entered.wait(SOON_S)
+        seq = browser.ask(kind, factor=1, revision=0, **ASKED[kind])
+        then(widget, browser)
+        painter.gate.set()
+        widget.wait(SOON_S)
+        assert widget._open.idle.wait(SOON_S)
+        widget.close()
+        return painter, browser, seq
+
+    def test_it_is_drawn_wherever_it_is_by_then(self, kind: str) -> None:
+        def reorder(widget: PaintWidget, browser: Browser) -> None:
+            order = {"order": [1, 2, 0]}
+            browser.ask("palette", revision=0, verb="reorder", arguments=order, commit=True)
+
+        painter, browser, seq = self.asked(kind, reorder)
+        assert drawn_for(kind, painter) == 0
+        (answer,) = browser.of("top" if kind == "top" else "file")
+        assert answer["seq"] == seq
+
+    def test_no_other_is_drawn_if_it_was_removed(self, kind: str) -> None:
+        def remove(widget: PaintWidget, browser: Browser) -> None:
+            browser.ask("palette", revision=0, verb="remove", arguments={"factor": 1}, commit=True)
+
+        self.check_none(*self.asked(kind, remove))
+
+    def test_no_other_is_drawn_if_the_picture_is_another(self, kind: str) -> None:
+        def replace(widget: PaintWidget, browser: Browser) -> None:
+            widget.scene = make_scene(4, prompt="a boat")
+
+        self.check_none(*self.asked(kind, replace))
+
+    def check_none(self, painter: FullPainter, browser: Browser, seq: int) -> None:
+        assert not browser.of("top") + browser.of("file") + browser.of("error")
+        (notice,) = browser.of("notice")
+        assert (notice["seq"], notice["text"]) == (seq, "'lion' is not in the picture any more.")
+
+    def test_an_index_of_an_earlier_scene_is_answered_with_the_scene(self, kind: str) -> None:
+        widget, browser = opened(FullPainter(), make_scene(3))
+        widget.scene = widget.scene.remove(0)
+        seq = browser.ask(kind, factor=0, revision=0, **ASKED[kind])
+        assert browser.of("state")[-1]["why"] == "refused"
+        assert browser.of("ack")[-1]["seq"] == seq
+        assert widget._open.idle.wait(SOON_S)
+        assert not browser.of("top") + browser.of("file") + browser.of("error")
+        widget.close()
+
+    def test_an_index_that_no_factor_has_is_refused_in_words(self, kind: str) -> None:
+        widget, browser = opened(FullPainter(), make_scene(3))
+        browser.ask(kind, factor=3, revision=0, **ASKED[kind])
+        (error,) = browser.of("error")
+        assert error["message"].startswith(f"{kind}: factor=3, but this scene has 3 factors; choose 0..2")
+        widget.close()

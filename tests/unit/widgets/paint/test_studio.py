@@ -68,8 +68,9 @@ def soon(found: Callable[[], Any]) -> Any:
 
 
 def file(browser: Browser, form: str, factor: int = 0) -> tuple[dict[str, Any], bytes]:
+    revision = browser.state()["revision"]
     browser.heard.clear()
-    browser.ask("export", form=form, factor=factor)
+    browser.ask("export", form=form, factor=factor, revision=revision)
     found: list[tuple[dict[str, Any], bytes]]
     found = soon(lambda: [(m, b[0]) for m, b in list(browser.heard) if m["type"] == "file"])
     return found[0]

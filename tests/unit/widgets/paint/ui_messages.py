@@ -274,8 +274,10 @@ MESSAGES: dict[type[messages.Request], Callable[[Session], st.SearchStrategy[Mes
     ),
     messages.Icons: icons,
     messages.Original: lambda now: nothing,
-    messages.Top: lambda now: of(factor=factors(now)),
-    messages.Export: lambda now: of(form=st.sampled_from(tuple(MIME)), factor=factors(now)),
+    messages.Top: lambda now: of(factor=factors(now), revision=revisions(now)),
+    messages.Export: lambda now: of(
+        form=st.sampled_from(tuple(MIME)), factor=factors(now), revision=revisions(now)
+    ),
     messages.MakeFilm: lambda now: of(step=steps(now), form=st.sampled_from(("gif", "webp"))),
     messages.StopFilm: lambda now: nothing,
     messages.Open: lambda now: scenes(now.state.painted.grid).map(opened),
