@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ember_widgets.dictionary.factor_names import free_factor_name
 from ember_widgets.dictionary.factors import Factors, unit_rows
-from ember_widgets.scene.palette import free_name, next_color
+from ember_widgets.scene.palette import free_name, next_color, with_ending
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.steps import said
 from ember_widgets.util.checks import FloatArray
@@ -100,7 +100,7 @@ def _only_added_layers(scene: Scene) -> Scene:
         is_reweighted = not np.array_equal(row, scene.base_basis[origin])
         painted = now if is_reweighted else now - before
         name, color = (
-            free_name(f"{scene.names[f]} ({said(when)})", scene.names),
+            free_name(with_ending(scene.names[f], f" ({said(when)})"), scene.names),
             next_color(scene.colors),
         )
         strengths, basis = scene.strengths.copy(), scene.basis.copy()

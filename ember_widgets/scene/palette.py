@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ember_widgets.util.checks import MAX_TEXT
+
 PALETTE = (
     "#e69f00",  # orange
     "#56b4e9",  # sky blue
@@ -34,5 +36,10 @@ def free_name(name: str, taken: Collection[str]) -> str:
     candidate, count = name, 1
     while candidate in taken:
         count += 1
-        candidate = f"{name} {count}"
+        candidate = with_ending(name, f" {count}")
     return candidate
+
+
+def with_ending(name: str, ending: str) -> str:
+    """A name and what tells it apart from others; a name that is too long with it is cut."""
+    return name[: MAX_TEXT - len(ending)] + ending

@@ -23,7 +23,7 @@ from ember_widgets.scene.edit_transfer import Transfer, transfer
 from ember_widgets.scene.factor_rows import FactorRow
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.grid import Grid, Patches
-from ember_widgets.scene.palette import free_name, next_color, palette
+from ember_widgets.scene.palette import free_name, next_color, palette, with_ending
 from ember_widgets.scene.scene_edit import SceneEdit, check_same_picture
 from ember_widgets.scene.site_sae import check_site_sae
 from ember_widgets.scene.steps import Drawn, Layers, Maps, Steps, includes, said
@@ -1058,7 +1058,7 @@ class Scene:
         for other, theirs in enumerate(now):
             if theirs == wanted and np.array_equal(self.basis[other], self.basis[f]):
                 return self, other
-        name = f"{self.names[f]} ({said(wanted)})"
+        name = with_ending(self.names[f], f" ({said(wanted)})")
         scene = self._append(self.basis[f], name, next_color(self.colors))
         return scene.replace(factor_steps=(*now, wanted)), self.n_factors
 

@@ -3,7 +3,7 @@
 import type { Analysis } from "../model/painter.ts";
 import { column, columns, equal, joined, setColumn, some, value } from "../scene/arrays.ts";
 import { SceneEdit } from "../scene/edit.ts";
-import { freeFactorName, freeName, nextColor } from "../scene/palette.ts";
+import { freeFactorName, freeName, nextColor, withEnding } from "../scene/palette.ts";
 import type { Scene } from "../scene/scene.ts";
 import { said } from "../scene/steps.ts";
 import { transfer } from "../scene/transfer.ts";
@@ -137,7 +137,7 @@ function onlyAddedLayers(given: Scene): Scene {
     const isReweighted = !equal(row, scene.baseRow(origin));
     const now = column(scene.strengths, scene.nFactors, f);
     const painted = isReweighted ? now : now.map((s, p) => s - value(before, p));
-    const name = freeName(`${scene.names[f]} (${said(when)})`, scene.names);
+    const name = freeName(withEnding(scene.names[f] ?? "", ` (${said(when)})`), scene.names);
     const color = nextColor(scene.colors);
     const strengths = scene.strengths.slice();
     setColumn(strengths, scene.nFactors, f, before);

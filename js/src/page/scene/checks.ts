@@ -8,7 +8,7 @@ import { LONE_SURROGATE, plural, repr, reprText, shown } from "./python.ts";
 export const MAX_SEED = 2n ** 63n - 1n;
 export const MAX_STEPS = 4;
 export const MAX_GUIDED_STEPS = 100;
-const MAX_TEXT = 10_000;
+export const MAX_TEXT = 10_000;
 const MAX_FACTORS = 4096;
 const MAX_FLOAT32 = 3.4028234663852886e38;
 

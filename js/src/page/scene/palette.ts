@@ -1,5 +1,7 @@
 /** Default names and colours of factors, as ember_widgets/scene/palette.py gives them. */
 
+import { MAX_TEXT } from "./checks.ts";
+
 export const PALETTE = [
   "#e69f00",
   "#56b4e9",
@@ -23,9 +25,13 @@ export const nextColor = (taken: readonly string[]): string =>
 /** `name`, or "name 2", "name 3", ... if that is taken. */
 export function freeName(name: string, taken: readonly string[]): string {
   let candidate = name;
-  for (let count = 2; taken.includes(candidate); count++) candidate = `${name} ${count}`;
+  for (let count = 2; taken.includes(candidate); count++) candidate = withEnding(name, ` ${count}`);
   return candidate;
 }
+
+/** A name and what tells it apart from others; a name that is too long with it is cut. */
+export const withEnding = (name: string, ending: string): string =>
+  [...name].slice(0, MAX_TEXT - ending.length).join("") + ending;
 
 /** `name`, or one like it that is not taken: "lion 2" for "lion", but "factor 6" for "factor 5". */
 export function freeFactorName(name: string, taken: readonly string[]): string {
