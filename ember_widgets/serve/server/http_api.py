@@ -245,7 +245,7 @@ def routes(replica: Replica) -> APIRouter:
 
 
 def named_concepts(replica: Replica, body: ConceptsBody) -> dict[str, Any]:
-    """Concepts as the calls of sessions have them: their basis is kept with the replica's arrays, and named."""
+    """Concepts as the calls of sessions have them: the basis is one of the replica's arrays, by its name."""
     rows = rows_of(replica, body)
     site = site_names.full(body.site)
     return {"site": site, "sae": body.sae, "names": body.names, "basis": replica.arrays.put(rows)}

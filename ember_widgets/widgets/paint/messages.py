@@ -392,7 +392,7 @@ class Top(Request):
 @request("export")
 @dataclass(frozen=True, kw_only=True)
 class Export(Request):
-    """Send the scene as a file; ``factor``, and the ``revision`` that it is an index of, are those of a sweep."""
+    """Send the scene as a file; a sweep is that of ``factor``, its index in the scene of ``revision``."""
 
     form: str = read(file_form)
     factor: int = read(count, 0)
