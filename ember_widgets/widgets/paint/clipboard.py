@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ember_widgets.scene.difference import is_blank
 from ember_widgets.scene.grid import Mask
 from ember_widgets.scene.scene import Scene
 from ember_widgets.scene.scene_edit import SceneEdit
@@ -84,8 +85,13 @@ class Copied:
         return f"{count_of(self.patches)} of {', '.join(names)}" if names else count_of(self.patches)
 
 
-def copied(scene: Scene, patches: Sequence[int]) -> Copied:
+def copied(scene: Scene, patches: Sequence[int]) -> Copied | None:
     """What patches hold, by their numbers; without any, all that was done to the scene.
+
+    On a blank canvas all that was done is what is painted: the emptiness around it is not copied.
+
+    Returns:
+        None if nothing was done.
 
     Raises:
         ValueError: a patch outside the grid.
@@ -94,7 +100,12 @@ def copied(scene: Scene, patches: Sequence[int]) -> Copied:
     if max(patches, default=0) >= where.size:
         raise ValueError(f"patch {max(patches)} is outside the grid; patches go 0..{where.size - 1}")
     where.flat[list(patches)] = True
-    return Copied.region(scene, where) if where.any() else Copied.all_of(scene)
+    if not where.any() and is_blank(scene):
+        where |= scene.strengths.any(axis=-1)
+        if not where.any():
+            return None
+    found = Copied.region(scene, where) if where.any() else Copied.all_of(scene)
+    return found if found.edit else None
 
 
 @dataclass(frozen=True)

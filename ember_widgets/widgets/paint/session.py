@@ -505,7 +505,7 @@ class Session:
             ValueError: a patch outside the grid.
         """
         copied = clipboard.copied(self.state.scene, patches)
-        if copied.edit:
+        if copied is not None:
             CLIPBOARD.copied = copied
             self._notice(sender, f"Copied {copied}. Ready to paste, here or in another widget.")
         else:

@@ -2,6 +2,7 @@
 
 import type { Mask } from "../../paint/store/grid.ts";
 import { columns, joined, value } from "../scene/arrays.ts";
+import { isBlank } from "../scene/difference.ts";
 import { patchesIn, SceneEdit } from "../scene/edit.ts";
 import type { Scene } from "../scene/scene.ts";
 import { type Line, opened, patchesOf } from "../scene/to_python.ts";
@@ -19,6 +20,21 @@ export class Copied {
     /** A scene that holds what the patches held, and nothing else; null if there are no patches. */
     private readonly part: Scene | null = null,
   ) {}
+
+  /**
+   * What patches hold, by their numbers; without any, all that was done to the scene; null if that is nothing. On a blank
+   * canvas that is what is painted: the emptiness around it is not copied.
+   */
+  static of(scene: Scene, patches: readonly number[]): Copied | null {
+    let where = new Uint8Array(scene.nPatches);
+    for (const p of patches) where[p] = 1;
+    if (!patches.length && isBlank(scene)) {
+      where = where.map((_, p) => Number(scene.names.some((_, f) => value(scene.strengths, p * scene.nFactors + f))));
+      if (!where.includes(1)) return null;
+    }
+    const found = where.includes(1) ? Copied.region(scene, where) : Copied.allOf(scene);
+    return found.edit.isSomething ? found : null;
+  }
 
   /** What some patches hold. */
   static region(scene: Scene, patches: Mask): Copied {

@@ -178,10 +178,8 @@ export class Session {
     const outside = patches.find((p) => p >= scene.nPatches);
     if (outside !== undefined)
       throw new Error(`patch ${outside} is outside the grid; patches go 0..${scene.nPatches - 1}`);
-    const where = new Uint8Array(scene.nPatches);
-    for (const p of patches) where[p] = 1;
-    const copied = patches.length ? Copied.region(scene, where) : Copied.allOf(scene);
-    if (copied.edit.isSomething) {
+    const copied = Copied.of(scene, patches);
+    if (copied) {
       this.copied = copied;
       this.notice(sender, `Copied ${copied}. Ready to paste.`);
     } else this.notice(sender, "Nothing is painted or selected here, so there is nothing to copy.");

@@ -225,6 +225,32 @@ def test_what_does_not_fit_is_refused_in_place(source: Page, scene: Scene, says:
     assert not target.widget.undo()
 
 
+def test_of_a_blank_canvas_what_is_painted_is_copied_and_not_the_emptiness(target: Page) -> None:
+    lion = np.eye(1, 8, 1, dtype=np.float32)
+    nothing = np.zeros((16, 16, 1), np.float32)
+    blank = make_scene(
+        1,
+        names=("lion",),
+        strengths=nothing,
+        remainder=np.zeros((16, 16)),
+        basis=lion,
+        base_strengths=nothing[..., :0],
+        base_basis=lion[:0],
+        origins=(-1,),
+    )
+    source = Page(blank)
+    assert source.copy([]) == "Nothing is painted or selected here, so there is nothing to copy."
+    assert CLIPBOARD.copied is None
+    source.widget.scene = painted = blank.paint("lion", HERE, 0.7)
+    assert source.copy([]) == "Copied 2 patches of lion. Ready to paste, here or in another widget."
+    before = target.widget.scene = target.scene.scale("sky", 0.5)
+    notice = target.paste()
+    assert target.scene == before.apply(painted.copy_patches(HERE))
+    assert notice["patches"] == NUMBERS
+    assert run(target.widget) == target.scene
+    assert np.delete(target.scene.remainder.ravel(), NUMBERS).all()
+
+
 def test_a_patch_outside_the_grid_is_refused(source: Page) -> None:
     source.browser.ask("copy", patches=[256])
     assert "patch 256 is outside the grid; patches go 0..255" in source.browser.of("error")[-1]["message"]
@@ -243,6 +269,7 @@ def test_a_paste_on_an_outdated_scene_is_refused(source: Page, target: Page) -> 
 class TestWithoutASession:
     def test_what_was_copied_is_put_on_a_state(self) -> None:
         edit = clipboard.copied(things("sky", "lion").paint("lion", HERE, 0.7), NUMBERS)
+        assert edit is not None
         first = State.of(things("sky", "meadow", seed=4), ("scene = first",))
         now = first.edited(first.painted.strengths, first.painted.remainder, np.array([0.5, 2], np.float32))
         pasted = clipboard.pasted(edit, now, first, first)
@@ -255,6 +282,7 @@ class TestWithoutASession:
 
     def test_what_does_not_fit_is_refused(self) -> None:
         edit = clipboard.copied(things("sky", "lion").paint("lion", HERE), NUMBERS)
+        assert edit is not None
         state = State.of(two_sites())
         with pytest.raises(ValueError, match="the edit steers"):
             clipboard.pasted(edit, state, state, state)
