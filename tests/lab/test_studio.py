@@ -58,10 +58,11 @@ def test_a_style_redraws_the_same_painting(view: PaintView) -> None:
     assert view.patch_changes(before).max() > 0
 
 
-def test_concepts_of_a_prompt_are_borrowed(view: PaintView) -> None:
+def test_factors_of_a_prompt_are_borrowed(view: PaintView) -> None:
     view.part("search-palette").fill("a pyramid at sunset")
     view.part("fetch").click()
     expect(view.part("source")).to_have_text("From a pyramid at sunset")
+    expect(view.root.get_by_role("region", name="Factors to borrow")).to_contain_text("lion")
     view.part("borrow-lion").click()
     expect(view.part("factor-5")).to_have_attribute("aria-pressed", "true")
     view.settle()

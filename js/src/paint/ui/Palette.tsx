@@ -48,7 +48,7 @@ function Source({ store: { palette, thumbnails } }: { store: Store }) {
   const source = palette.source.value;
   const fetching = palette.fetching.value;
   return (
-    <section class="e-source" aria-label="Concepts to borrow">
+    <section class="e-source" aria-label="Factors to borrow">
       <div class="e-line">
         <span class="e-name e-label" role="status" data-testid="source">
           {fetching ? `Looking at “${fetching}”…` : source ? `From ${source.name}` : "From another scene"}
