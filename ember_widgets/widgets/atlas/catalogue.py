@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ALIKE = 24
 OF_CATEGORY = "category:"
+NOT_POSITIONAL = "not positional"
 _CONCEPT = re.compile(r"concept\s+(.+)", re.IGNORECASE)
 _LIKE = re.compile(r"(?:like|~)\s*#?\s*(\d{1,9})", re.IGNORECASE)
 
@@ -236,8 +237,8 @@ class Catalogue:
         """(n_features,) bool: the features that pass these filters.
 
         Args:
-            filters: "live", "labelled", "trusted", "placeless", or short names of sites and categories of
-                labels ("category:object"), of each of which any one suffices.
+            filters: "live", "labelled", "trusted", "not positional", or short names of sites and categories
+                of labels ("category:object"), of each of which any one suffices.
         """
         mask = np.ones(self.n_features, np.bool_)
         wanted = set(filters)
@@ -253,7 +254,7 @@ class Catalogue:
             mask &= self.trusted
         if kinds := {name.removeprefix(OF_CATEGORY) for name in wanted if name.startswith(OF_CATEGORY)}:
             mask &= self._labels_that(lambda label: label.category in kinds)
-        if "placeless" in wanted:
+        if NOT_POSITIONAL in wanted:
             mask &= ~self.positional
         return mask
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ember_widgets.widgets.atlas.catalogue import OF_CATEGORY, Catalogue
+from ember_widgets.widgets.atlas.catalogue import NOT_POSITIONAL, OF_CATEGORY, Catalogue
 from ember_widgets.widgets.atlas.colors import modes
 from ember_widgets.widgets.atlas.panel import Panel
 from ember_widgets.widgets.paint.requests import last_line
@@ -137,7 +137,7 @@ class Sheet:
             ("live", "Live", live, unknown),
             ("labelled", "Labelled", labelled, _none(labelled, "labels")),
             *graded,
-            ("placeless", "Not positional", n - positional, _none(positional, "positional features")),
+            (NOT_POSITIONAL, "Not positional", n - positional, _none(positional, "positional features")),
         )
         sizes = zip(self._all.sites, self._all.space.sizes, strict=True)
         sites = [(site, site, size, "") for site, size in sizes]

@@ -21,7 +21,7 @@ from ember_widgets.painter.protocol import LabelsFeatures, offered
 from ember_widgets.util import checks
 from ember_widgets.widgets.atlas.arrangement import Arrangement
 from ember_widgets.widgets.atlas.batch_labelling import BatchLabelling, Progress
-from ember_widgets.widgets.atlas.catalogue import Catalogue, numbers
+from ember_widgets.widgets.atlas.catalogue import NOT_POSITIONAL, Catalogue, numbers
 from ember_widgets.widgets.atlas.colors import coloring, modes
 from ember_widgets.widgets.atlas.map_picture import map_picture
 from ember_widgets.widgets.atlas.panel import Panel
@@ -201,8 +201,9 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
     def filters(self) -> tuple[str, ...]:
         """The filters that are on; a feature has to pass all. Set them to names such as "live" or "labelled".
 
-        "placeless" hides positional features, "trusted" shows trusted labels; of sites (by their short names)
-        and of categories of labels ("category:object"), any one of those named suffices.
+        "not positional" hides positional features ("placeless", its old name, does too), "trusted" shows
+        trusted labels; of sites (by their short names) and of categories of labels ("category:object"), any
+        one of those named suffices.
         """
         return tuple(self._panel.filters)
 
@@ -213,6 +214,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
         known = [choice["key"] for choice in self._panel.filter_choices]
         known += [name for name, _, _ in self._panel.categories]
         wanted = checks.listed("filters", names, hint=f"give a list of {', '.join(known)}")
+        wanted = [NOT_POSITIONAL if name == "placeless" else name for name in wanted]
         for name in wanted:
             if name not in known:
                 raise ValueError(
@@ -383,7 +385,7 @@ class FeatureAtlas(ipywidgets.HBox):  # type: ignore[misc]
             self._sheet.labels_changed(features)
             if self._panel.color_by in ("source", "score"):
                 self._recolor()
-            if set(self._panel.filters) - {"live", "placeless", *self._all.sites}:
+            if set(self._panel.filters) - {"live", NOT_POSITIONAL, *self._all.sites}:
                 self._scatter.only(self._passing)
             self._saved.changed()
 

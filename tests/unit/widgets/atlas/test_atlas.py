@@ -257,8 +257,8 @@ class TestFilters:
         [
             ([], set()),
             (["live"], set(DEAD)),
-            (["placeless"], set(POSITIONAL)),
-            (["live", "placeless"], {*DEAD, *POSITIONAL}),
+            (["not positional"], set(POSITIONAL)),
+            (["live", "not positional"], {*DEAD, *POSITIONAL}),
             (["labelled"], set(range(N)) - {3, 7, 9, 20}),
         ],
     )
@@ -268,6 +268,16 @@ class TestFilters:
         assert set(tiles(atlas)) == left
         shown = atlas._scatter.widget.filter
         assert set(range(N) if shown is None else shown.tolist()) == left
+
+    def test_have_the_names_that_the_panel_shows(self, atlas: FeatureAtlas) -> None:
+        atlas.filters = ["live", "not positional"]
+        assert atlas.filters == ("live", "not positional")
+        names = {choice["key"]: choice["title"] for choice in atlas._panel.filter_choices}
+        assert all(title.lower() == name for name, title in names.items())
+
+    def test_take_the_old_name_of_one(self, atlas: FeatureAtlas) -> None:
+        atlas.filters = ["placeless"]
+        assert atlas.filters == ("not positional",)
 
     def test_say_how_many_and_why_not(self, atlas: FeatureAtlas, tmp_path: Path) -> None:
         assert [choice["count"] for choice in atlas._panel.filter_choices] == [58, 4, 58]
@@ -515,7 +525,8 @@ class TestTwoSites:
 
     def test_one_alone_has_no_site_to_choose(self, source: Painter, tmp_path: Path) -> None:
         atlas = FeatureAtlas(source, method="pca", cache=tmp_path)
-        assert [choice["key"] for choice in atlas._panel.filter_choices] == ["live", "labelled", "placeless"]
+        keys = [choice["key"] for choice in atlas._panel.filter_choices]
+        assert keys == ["live", "labelled", "not positional"]
         assert "site" not in dict(atlas._panel.color_modes)
         atlas.close()
 
