@@ -206,6 +206,8 @@ class Session:
     def shown(self, n: int, sender: Sender) -> None:
         """Note that a page shows the session in so many views."""
         self._views.count(sender.client, n)
+        if not n:
+            self.queries.robustness(None, sender.client)
         with self._lock:
             if n and self.rests:
                 self.send(StatusReply.of("draw"))

@@ -153,6 +153,26 @@ def test_it_can_be_stopped_and_asked_again(
     assert [message["seq"] for message in said if message["pair"]] == [second] * 8
 
 
+def test_it_ends_when_the_page_that_asked_shows_the_widget_no_longer(
+    widget: PaintWidget, browser: Browser, painter: FullPainter, scene: Scene
+) -> None:
+    paint(widget, browser, scene)
+    n_drawn = len(painter.rendered)
+    painter.hold()
+    browser.ask("robustness", on=True)
+    assert painter.entered.wait(SOON_S)
+    browser.say({"type": "views", "client": "another page", "seq": 1, "n": 0})
+    browser.ask("views", n=1)
+    assert widget._open.queries._trying, "this page still shows it"
+    browser.ask("views", n=0)
+    painter.gate.set()
+    said = ended(browser)
+    assert said[-1]["outdated"]
+    assert not any(message["pair"] for message in said)
+    assert widget._open.idle.wait(SOON_S)
+    assert len(painter.rendered) == n_drawn, "no seed is drawn"
+
+
 def test_an_error_is_shown_and_ends_it(
     widget: PaintWidget, browser: Browser, painter: FullPainter, scene: Scene
 ) -> None:
