@@ -531,7 +531,7 @@ class Painter:
 
     # scenes to scenes
 
-    def refit(self, scene: Scene, n_factors: int) -> Scene:
+    def refit(self, scene: Scene, n_factors: int | Mapping[str, int]) -> Scene:
         """Find another number of factors in a scene's picture, and keep what was painted.
 
         Unpainted patches stay exactly as they are. Painted ones get those strengths of the new factors that
@@ -543,10 +543,12 @@ class Painter:
 
         Args:
             scene: As painted.
-            n_factors: How many, 1..256 (3..8 reads best); a picture with fewer features gives fewer.
+            n_factors: How many, 1..256 (3..8 reads best); a picture with fewer features gives fewer. With
+                several sites, for each of them, or {"down.2.1": 5, "up.0.1": 3}.
 
         Raises:
-            TypeError, ValueError: An invalid number, or a scene of another model, site or SAE.
+            TypeError, ValueError: An invalid number, a site that is missing or unknown, or a scene of another
+                model, site or SAE.
         """
         self.model.check(scene)
         factors, names = analysis.factors_of(self.model, self.labels, steering.run_of(scene), n_factors)

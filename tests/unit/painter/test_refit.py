@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
+from ember_widgets import Painter, RemotePainter
 from ember_widgets.dictionary.factors import Factors
 from ember_widgets.painter.refit import refitted, reseeded
 from ember_widgets.scene.scene import Scene
@@ -157,3 +160,9 @@ def test_what_was_painted_with_an_analysed_factor_at_some_steps_becomes_a_factor
         )
     unpainted = reseeded(scene.replace(n_steps=4).set_steps("tree", (2, 4)), 9, activations)
     assert unpainted == reseeded(scene.replace(n_steps=4), 9, activations)
+
+
+def test_a_refit_takes_the_numbers_that_an_analysis_takes() -> None:
+    local, remote = (inspect.signature(one.refit) for one in (Painter, RemotePainter))
+    assert local.parameters["n_factors"].annotation == "int | Mapping[str, int]"
+    assert local == remote
