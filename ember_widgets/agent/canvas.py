@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from ember_widgets.agent.where import Where, mask_of, said
 from ember_widgets.features.typed_number import number_in
 from ember_widgets.painter.protocol import (
+    N_FACTORS,
     Inspects,
     NotesPrompts,
     PainterProtocol,
@@ -92,7 +93,7 @@ class Canvas:
     # Pictures
 
     def analyze(
-        self, prompt: str, seed: int = 0, n_factors: int = 5, n_steps: int = 1, style: str = ""
+        self, prompt: str, seed: int = 0, n_factors: int = N_FACTORS, n_steps: int = 1, style: str = ""
     ) -> Answer:
         """Generate a picture and find its factors."""
         with self._lock:

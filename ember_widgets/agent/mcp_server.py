@@ -16,6 +16,7 @@ from pydantic import Field
 
 from ember_widgets._version import __version__
 from ember_widgets.agent.canvas import Answer, Canvas
+from ember_widgets.painter.protocol import N_FACTORS
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def make_server(canvas: Canvas) -> MCPServer:
     async def analyze(
         prompt: Annotated[str, Field(description="what to generate, e.g. 'a sun and a pine in the snow'")],
         seed: Annotated[int, Field(description="another seed gives another composition")] = 0,
-        n_factors: Annotated[int, Field(description="3 to 8 read best")] = 5,
+        n_factors: Annotated[int, Field(description="3 to 8 read best")] = N_FACTORS,
         n_steps: Annotated[int, Field(description="denoising steps, 1 to 4")] = 1,
         style: Annotated[str, Field(description="how it looks, not where things are; may be empty")] = "",
     ) -> list[Any]:

@@ -72,7 +72,7 @@ class Factors:
                 factors than there are active patches or active features; an unknown feature in ``ignore``.
         """
         codes, grid = _codes(activations)
-        n_factors = _n_factors(n_factors, grid)
+        n_factors = checks.n_factors(n_factors, grid.n_patches)
         ignored = feature_mask(ignore, codes.shape[1])
         # Of ten thousand features a picture has a few hundred: nothing below looks at the others.
         active = np.flatnonzero(codes.max(axis=0))
@@ -173,10 +173,6 @@ def _non_negative_mix(targets: NDArray[Any], rows: NDArray[np.float64]) -> NDArr
     # Only what lies in the span of the rows can be matched: k numbers per target, however large m is.
     span, mixed = np.linalg.qr(rows.T)
     return np.array([nnls(mixed, target)[0] for target in targets @ span])
-
-
-def _n_factors(value: object, grid: Grid) -> int:
-    return checks.n_factors(value, grid.n_patches)
 
 
 def _check_there_are(n_factors: int, active: NDArray[Any], sought: NDArray[Any]) -> None:

@@ -62,6 +62,7 @@ from ember_widgets.painter import robustness as robust
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.painter.open import SAESource, as_backbone, open_embedded, open_pretrained
 from ember_widgets.painter.prompt_notes import PromptNotes
+from ember_widgets.painter.protocol import N_FACTORS
 from ember_widgets.painter.refit import edit_reseeded, refitted, reseeded
 from ember_widgets.painter.robustness import Robustness, SeedTrial
 from ember_widgets.painter.steered_model import SteeredModel, saes_by_site
@@ -77,8 +78,6 @@ from ember_widgets.util.user_folders import data_folder
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-N_FACTORS = 5
-"""How many factors `analyze` finds if it is not said."""
 FINALS = ("exact", "fast")
 
 
@@ -477,6 +476,7 @@ class Painter:
             MemoryError: The device ran out of memory; the painter still works.
             ember.Cancelled: `cancelled` returned True.
         """
+        self.model.check(scene)
         cancelled = stale if cancelled is None else cancelled
         return self._drawn(scene, preview=preview, cancelled=cancelled)
 
@@ -488,8 +488,7 @@ class Painter:
         cancelled: Callable[[], bool] | None = None,
         keep: bool = True,
     ) -> Image.Image:
-        """See `render`; `keep` is that of `Starts.of`."""
-        self.model.check(scene)
+        """See `render`, of a scene that was checked; `keep` is that of `Starts.of`."""
         if preview:
             scene = self._in_one_step(scene)
         with self.model.lock, self.model.memory("drawing"):

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ember_widgets.painter.robustness import Robustness, SeedTrial
 
 
+N_FACTORS = 5
+"""How many factors `analyze` finds if it is not said."""
+
 Connection = Literal["connected", "reconnecting", "closed"]
 """How the connection to a server is: "reconnecting" while it is broken and tried again."""
 
@@ -43,7 +46,9 @@ Connection = Literal["connected", "reconnecting", "closed"]
 class PainterProtocol(Protocol):
     """What every painter does. Its methods may be called from any thread; the painter takes care of locks."""
 
-    def analyze(self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = 5) -> Scene:
+    def analyze(
+        self, prompt: str = "", *, seed: int = 0, n_steps: int = 1, n_factors: int = N_FACTORS
+    ) -> Scene:
         """Generate a picture and take it apart into factors."""
 
     def render(self, scene: Scene) -> Image.Image:

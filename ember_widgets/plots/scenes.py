@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ember_widgets.painter.protocol import labels_of
+from ember_widgets.painter.variations import GAINS
 from ember_widgets.plots.canvas import (
     CHANGE,
     HEAT,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 WRAP = 15
 """Letters per line of a title in a contact sheet."""
-GAINS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
 def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: Any = None) -> NDArray[Any]:

@@ -247,10 +247,13 @@ def sites(value: object, n_features: int) -> dict[str, int]:
     return found
 
 
-def n_factors(value: object, n_patches: int) -> int:
-    """A number of factors: no more than there are patches."""
-    number = whole_number("n_factors", value, hint=f"give an int 1..{n_patches}")
-    if not 1 <= number <= n_patches:
+def n_factors(value: object, n_patches: int | None) -> int:
+    """A number of factors: no more than there are patches; None = how many there are is not known."""
+    number = whole_number("n_factors", value, hint=f"give an int 1..{n_patches or 256}")
+    if n_patches is None:
+        if number < 1:
+            raise ValueError(f"n_factors={number}; choose 1 or more (3..8 reads best)")
+    elif not 1 <= number <= n_patches:
         raise ValueError(
             f"n_factors={number}, but an image has {n_patches} patches; "
             f"choose 1..{n_patches} (3..8 reads best)"

@@ -16,8 +16,7 @@ from fastapi import Request as HTTPRequest
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ember_widgets.painter.painter import N_FACTORS
-from ember_widgets.painter.protocol import labels_of
+from ember_widgets.painter.protocol import N_FACTORS, labels_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.server.call_table import HANDLERS, Answer, Failure, Request, checked_site, failure

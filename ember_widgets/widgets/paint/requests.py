@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from ember_widgets.painter.protocol import (
+    N_FACTORS,
     Guides,
     PainterProtocol,
     Previews,
@@ -27,7 +28,6 @@ from ember_widgets.util import checks
 from ember_widgets.util.checks import shown
 from ember_widgets.widgets.shared.pictures import Picture
 
-DEFAULT_N_FACTORS = 5
 # No name in Python, so a sentence that is shown may write them with a capital.
 PLAIN_WORDS = tuple(f"{word} " for word in ("a", "an", "no", "nothing", "the", "there", "these", "this"))
 
@@ -59,14 +59,14 @@ class NewScene:
             TypeError: a value of the wrong type.
             ValueError: a value out of range.
         """
-        given = {"prompt": "", "seed": 0, "n_steps": 1, "n_factors": DEFAULT_N_FACTORS, "style": ""}
+        given = {"prompt": "", "seed": 0, "n_steps": 1, "n_factors": N_FACTORS, "style": ""}
         given |= {name: value for name, value in wanted.items() if value is not None}
         return cls(
             prompt=checks.text("prompt", given["prompt"]),
             style=checks.text("style", given["style"]),
             seed=checks.seed(given["seed"]),
             n_steps=checks.n_steps(given["n_steps"], guidance),
-            n_factors=_n_factors(given["n_factors"], n_patches),
+            n_factors=checks.n_factors(given["n_factors"], n_patches),
         )
 
     def guided_as(self, scene: Scene, painter: PainterProtocol) -> NewScene:
@@ -116,7 +116,7 @@ class Variation:
         if verb not in VARIATIONS:
             raise ValueError(f"verb={shown(verb)} is unknown; choose one of {', '.join(VARIATIONS)}")
         is_refit = verb == "refit"
-        return cls(str(verb), _n_factors(value, n_patches) if is_refit else checks.seed(value))
+        return cls(str(verb), checks.n_factors(value, n_patches) if is_refit else checks.seed(value))
 
     @property
     def line(self) -> str:
@@ -181,18 +181,6 @@ def check_styles(painter: PainterProtocol) -> None:
         raise TypeError("this painter has no styles; ember.Painter has")
 
 
-def _n_factors(value: object, n_patches: int | None) -> int:
-    number = checks.whole_number("n_factors", value, hint=f"give an int 1..{n_patches or 256}")
-    if number < 1 or (n_patches is not None and number > n_patches):
-        if n_patches is None:
-            raise ValueError(f"n_factors={number}; choose 1 or more (3..8 reads best)")
-        raise ValueError(
-            f"n_factors={number}, but an image has {n_patches} patches; "
-            f"choose 1..{n_patches} (3..8 reads best)"
-        )
-    return number
-
-
 def guidance_of(painter: object) -> float:
     """The guidance scale of a painter's new scenes; 0 if it has none."""
     guides = offered(painter, Guides)
@@ -207,8 +195,7 @@ def facts(scene: Scene) -> dict[str, Any]:
         "seed": scene.seed,
         "n_steps": scene.n_steps,
         # A blank canvas was not analysed, and concepts are as many as can be seen: then it is the default.
-        "n_factors": (0 if scene.model.get("concepts") else max(n_analyzed(scene).values()))
-        or DEFAULT_N_FACTORS,
+        "n_factors": (0 if scene.model.get("concepts") else max(n_analyzed(scene).values())) or N_FACTORS,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import anywidget
 import traitlets
 
-from ember_widgets.painter.protocol import PainterProtocol
+from ember_widgets.painter.protocol import N_FACTORS, PainterProtocol
 from ember_widgets.painter.recording import checked_form, checked_ms
 from ember_widgets.scene.first_thing import first_thing
 from ember_widgets.scene.scene import Scene
@@ -22,7 +22,6 @@ from ember_widgets.widgets.paint import cells, messages, to_html
 from ember_widgets.widgets.paint.history import Step
 from ember_widgets.widgets.paint.opener import Opener, new_session, opens_a_painter
 from ember_widgets.widgets.paint.requests import (
-    DEFAULT_N_FACTORS,
     NewScene,
     Variation,
     as_exception,
@@ -115,7 +114,7 @@ class PaintWidget(anywidget.AnyWidget):
     prompt = traitlets.Unicode(help="The scene's prompt; draw another one with analyze(prompt=...).")
     seed = traitlets.Int(help="The scene's seed; draw another one with analyze(seed=...).")
     n_steps = traitlets.Int(1, help="The scene's sampling steps, 1..4; with guidance 1..100.")
-    n_factors = traitlets.Int(DEFAULT_N_FACTORS, help="How many factors the picture was taken apart into.")
+    n_factors = traitlets.Int(N_FACTORS, help="How many factors the picture was taken apart into.")
 
     # None until the constructor has finished: ipywidgets closes a widget that it could not construct.
     _session: Session | None = None
