@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +155,8 @@ def test_on_a_phone_fingers_hit_every_control(phone: tuple[PaintView, str], scre
     expect(hint).to_contain_text("Drag to paint.")
     assert "Shift" not in hint.inner_text()  # there is no such key
     from_top = ["undo", "tool-paint", "factor-0", "brush-size", "compare-now"]
-    tops = [view.part(part).evaluate("part => part.getBoundingClientRect().top") for part in from_top]
-    assert tops == sorted(tops)
+    found = tops(view, from_top)
+    assert found == sorted(found)
     check_every_part(view, FINGER_PIXELS)
     shoot(view, screenshots / f"phone-{theme}.png")
 
@@ -168,3 +168,32 @@ def test_in_a_narrow_cell_nothing_sticks_out_and_all_can_be_read(
     view.root.evaluate("(root, width) => { root.style.width = `${width}px`; }", width)
     check_every_part(view, 0)
     shoot(view, screenshots / f"narrow-{width}.png")
+
+
+def tops(view: PaintView, parts: Sequence[str]) -> list[float]:
+    """How far below the top of the widget the tops of parts are, in pixels."""
+    top = "part => part.getBoundingClientRect().top"
+    return [view.part(part).evaluate(top) - view.root.evaluate(top) for part in parts]
+
+
+@pytest.mark.parametrize("width", [390, 600, 900])
+def test_a_note_in_the_form_moves_nothing(view: PaintView, width: int) -> None:
+    view.root.evaluate("(root, width) => { root.style.width = `${width}px`; }", width)
+    parts = ("style", "seed", "draw", "picture")
+    before = tops(view, parts)
+    wrong = {"prompt": "a" * 10_001, "style": "a" * 10_001, "seed": "x", "steps": "9", "n-factors": "99"}
+    for field, text in wrong.items():
+        view.part(field).fill(text)
+        note = view.part(f"{field}-note")
+        expect(note).to_be_visible()
+        assert tops(view, parts) == before, field
+        covered = note.evaluate(
+            """note => [...document.querySelectorAll('.e-form input')].filter(field => {
+                const [a, b] = [note, field].map(element => element.getBoundingClientRect());
+                const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                return across > 0.5 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
+            }).map(field => field.dataset.testid)"""
+        )
+        assert covered == [], field
+        view.part(field).press("Escape")
+        expect(note).to_be_empty()
