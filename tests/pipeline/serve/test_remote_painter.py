@@ -294,7 +294,7 @@ class TestVerbs:
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
     ) -> None:
         each = {"down.2.1": 3}
-        assert remote.refit(painted, each) == painter.refit(painted, each)  # type: ignore[arg-type]
+        assert remote.refit(painted, each) == painter.refit(painted, each)
 
     def test_what_needs_the_model_says_so(
         self, painter: ember.Painter, remote: ember.RemotePainter, painted: ember.Scene
