@@ -25,6 +25,8 @@ WIDGET = Path(__file__).parents[1] / "widgets" / "static"
 WIDGET_FILES = ("paint.js", "panels.js", "paint.css")
 TEMPLATE = "index.html"
 SCENE = "scene.png"
+MOST_MANIFEST = 2**24
+"""Bytes of a page's manifest: labels and words take most of it."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,22 @@ def check_place(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; name a folder for the page")
-    if any(folder.iterdir()) and not (folder / export.MANIFEST).is_file():
+    there = {entry.name for entry in folder.iterdir()}
+    if other := sorted(there - _names_of_page(folder)):
+        some = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise FileExistsError(
-            f"{folder} holds something else than a page, and is left as it is; name a new folder"
+            f"{folder} holds something else than a page, and is left as it is ({some}); name a new folder"
         )
+
+
+def _names_of_page(folder: Path) -> set[str]:
+    """The files of the page that is in a folder; none if what is there is not a page."""
+    try:
+        manifest = files.parsed(files.read(folder / export.MANIFEST, MOST_MANIFEST).decode(), MOST_MANIFEST)
+        model = {str(entry["file"]) for entry in manifest["files"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()  # web applications have a manifest.json too, which says other things
+    return {*model, *WIDGET_FILES, *(file.name for file in OWN.iterdir()), export.MANIFEST, SCENE}
 
 
 def _finished(folder: Path, scene: Scene, place: Path) -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,8 +40,10 @@ def scene() -> Scene:
 @pytest.fixture(autouse=True)
 def no_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     def stand_in(painter: Painter, place: Path) -> dict[str, int]:
-        (place / export.MANIFEST).write_text("{}")
-        return {export.MANIFEST: 2}
+        facts = {"format": export.FORMAT, "files": {"suffix.onnx": {"file": "suffix.onnx.gz"}}}
+        (place / "suffix.onnx.gz").write_bytes(b"a graph")
+        (place / export.MANIFEST).write_text(json.dumps(facts))
+        return {}
 
     monkeypatch.setattr(export, "export_model", stand_in)
     monkeypatch.setattr(folder, "in_float32", lambda painter: painter)
@@ -97,6 +100,26 @@ def test_something_else_is_left_as_it_is(scene: Scene, tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     with pytest.raises(FileExistsError, match="is a file; name a folder"):
         folder.write_page(Stub(), scene, tmp_path / "thesis.txt")
+
+
+def test_a_site_with_a_manifest_of_its_own_is_left_as_it_is(scene: Scene, tmp_path: Path) -> None:
+    """Every installable web page has a manifest.json."""
+    (tmp_path / export.MANIFEST).write_text('{"name": "My shop", "display": "standalone"}')
+    (tmp_path / "orders.html").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"is left as it is \(manifest.json, orders"):
+        folder.write_page(Stub(), scene, tmp_path)
+    assert (tmp_path / "orders.html").read_text() == "mine"
+
+
+def test_what_was_put_beside_a_page_is_left_as_it_is(scene: Scene, tmp_path: Path) -> None:
+    place = tmp_path / "site"
+    folder.write_page(Stub(), scene, place)
+    (place / "CNAME").write_text("paint.example.org")
+    with pytest.raises(FileExistsError, match=r"is left as it is \(CNAME\)"):
+        folder.write_page(Stub(), scene.scale(0, 2.0), place)
+    assert (place / "CNAME").read_text() == "paint.example.org"
+    (place / "CNAME").unlink()
+    folder.write_page(Stub(), scene.scale(0, 2.0), place)
 
 
 class TestTheCommand:
