@@ -14,6 +14,8 @@ from ember_widgets.util import hub as hub_access
 
 _WEIGHTS = (".safetensors", ".pth", ".pt")
 _BESIDE = {MEAN_FILE, "std.pt", UNIT_FILE}
+_OF_TRAINING = {"sparsity.safetensors", "activations_store_state.safetensors", "trainer_state.pt"}
+"""What SAELens writes beside the weights: how often features are active, and where its training goes on."""
 
 
 def weights_file(
@@ -74,7 +76,8 @@ def _chosen(files: list[str], folder: str, site: str | None, source: str) -> str
 
     If there are several, it is the one whose path names the site, or else the one in the folder itself.
     """
-    found = sorted(f for f in files if f.endswith(_WEIGHTS) and f.split("/")[-1] not in _BESIDE)
+    others = _BESIDE | _OF_TRAINING
+    found = sorted(f for f in files if f.endswith(_WEIGHTS) and f.split("/")[-1] not in others)
     if not found:
         raise ValueError(f"{source} holds no SAE checkpoint that is known; give one of: {', '.join(FORMATS)}")
     if site is None or not _at(found, site):

@@ -319,6 +319,23 @@ def test_the_site_chooses_among_several(tmp_path: Path) -> None:
         load_sae(tmp_path, site="up.0.1")
 
 
+def test_what_saelens_writes_beside_the_weights_is_not_an_sae(tmp_path: Path) -> None:
+    folder = tmp_path / "down_blocks.2.attentions.1"
+    folder.mkdir()
+    weights = {
+        "W_enc": torch.rand(D, F),
+        "b_enc": torch.rand(F),
+        "W_dec": torch.rand(F, D),
+        "b_dec": torch.rand(D),
+    }
+    save_file(weights, folder / "sae_weights.safetensors")
+    save_file({"sparsity": torch.rand(F)}, folder / "sparsity.safetensors")
+    save_file({"n_dataset_processed": torch.tensor(7)}, folder / "activations_store_state.safetensors")
+    torch.save({"optimizer": {}}, folder / "trainer_state.pt")
+    write_json(folder / "cfg.json", {"architecture": "standard", "d_in": D, "d_sae": F})
+    assert load_sae(folder).n_features == load_sae(tmp_path).n_features == F
+
+
 def test_the_folder_itself_comes_before_what_lies_below(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "up.0.1", tmp_path / "down.2.1"):
         place.mkdir(exist_ok=True)
