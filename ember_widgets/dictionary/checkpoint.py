@@ -61,13 +61,18 @@ class Checkpoint:
 
     @classmethod
     def of_state_dict(cls, state: Mapping[str, Any]) -> Checkpoint:
-        """Take tensors that are in memory.
+        """Take tensors that are in memory; as in a file, what else is there is left out.
 
         Raises:
             ValueError: They have no names.
         """
-        _check_names(state, "the state dict")
-        tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in state.items()}
+        inner = state.get("state_dict", state)
+        _check_names(inner, "the state dict")
+        tensors = {
+            name: tensor.detach().cpu()
+            for name, value in inner.items()
+            if (tensor := _as_tensor(value)) is not None
+        }
         digest = tensor_files.sha256_of_tensors(tensors)
         return cls("a state dict", _floats(tensors), digest, counters=_whole_numbers(tensors))
 
@@ -115,6 +120,14 @@ class Checkpoint:
                 "download it again, or delete it if it is something else"
             )
         return unit.float()
+
+
+def _as_tensor(value: Any) -> Tensor | None:
+    """A tensor, or what PyTorch makes one of, such as an array; None for anything else."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):  # which of them depends on what it is
+        return None
 
 
 def _check_names(content: Any, source: str) -> None:

@@ -178,6 +178,19 @@ def test_a_file_whose_tensors_have_no_names(tmp_path: Path, content: dict[object
         load_sae(tmp_path / "a.pt")
 
 
+def test_what_is_not_a_tensor_is_left_out_of_a_state_dict_as_of_a_file(unbox: Path) -> None:
+    """A training's checkpoint also holds settings, and the state of its optimiser."""
+    whole = torch.load(unbox / "state_dict.pth", weights_only=True)
+    said = load_sae(whole, format="state_dict", activation="topk", k=3)
+    assert said.n_features == F
+    more = {**whole["state_dict"], "config": {"k": 3}, "name": "mine", "optimizer": None}
+    assert torch.equal(load_sae(more, format="state_dict", activation="topk", k=3).W_enc, said.W_enc)
+    with pytest.raises(ValueError, match="a state dict holds no tensors; give one of"):
+        load_sae({"model": whole["state_dict"], "name": "mine"})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="the state dict does not hold tensors by their names"):
+        load_sae({"state_dict": 3})  # type: ignore[dict-item]
+
+
 def test_tensors_in_memory_without_names() -> None:
     with pytest.raises(ValueError, match="the state dict does not hold tensors by their names"):
         load_sae({1: torch.zeros(2)})  # type: ignore[dict-item]
