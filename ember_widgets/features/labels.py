@@ -237,7 +237,6 @@ class Labels(Mapping[int, str]):
         self._unkept.pop(feature, None)
         self._unkept[feature] = Label(text, OWN_SOURCE) if text else None
         self._own = _changed(self._own, self._unkept)
-        self._index = None
         try:
             if self._own_file is not None:
                 with files.locked(self._own_file):
@@ -268,7 +267,6 @@ class Labels(Mapping[int, str]):
         new = _given({feature: more.entry(feature) for feature in more})
         self._check_features(new)
         self._given = new | {f: label for f, label in self._given.items() if f not in new}
-        self._index = None
         self._tell(list(new))
 
     def on_changed(self, listener: Callable[[list[int]], None]) -> Callable[[], None]:
@@ -414,9 +412,7 @@ class Labels(Mapping[int, str]):
             TypeError: `query` is not text.
         """
         checks.text("query", query)
-        if self._index is None:
-            self._index = _Index({feature: self[feature] for feature in self})
-        index = self._index
+        index = self._indexed()
         words = [LabelHit(feature) for feature in index.search(query)]
         if not by_meaning or not _words(query):
             return words
@@ -426,6 +422,16 @@ class Labels(Mapping[int, str]):
         near = embedding.near(query, index.vectors(embedding, self._known))
         more = [LabelHit(features[i], "meaning", cosine) for i, cosine in near if features[i] not in known]
         return words + more
+
+    def _indexed(self) -> _Index:
+        """The index of the labels as they are now; another thread may change them while it is made."""
+        own, given, index = self._own, self._given, self._index
+        # A change makes other dicts.
+        if index is None or index.made_of[0] is not own or index.made_of[1] is not given:
+            first = own | {feature: label for feature, label in given.items() if feature not in own}
+            index = _Index({feature: label.text for feature, label in first.items()}, (own, given))
+            self._index = index
+        return index
 
     def _check_features(self, features: Iterable[int]) -> None:
         highest = max(features, default=0)
@@ -476,6 +482,7 @@ class _Index:
     """Words to features, so that a search looks at each different word once."""
 
     texts: dict[int, str]
+    made_of: tuple[Mapping[int, Label], Mapping[int, Label]]
     words: dict[str, list[int]] = field(default_factory=dict)
     embedded: tuple[Meaning, NDArray[np.float32]] | None = None
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ember_widgets.features import label_file
+from ember_widgets.features import labels as labels_module
 from ember_widgets.features.label_source import chosen
 from ember_widgets.features.labels import Label, LabelHit, Labels
 
@@ -64,6 +65,22 @@ class TestSearch:
         labels.search("tree")
         labels.set(2, "treetop")
         assert labels.search("tree") == [3, 1, 8, 2]
+
+
+def test_a_label_that_is_set_during_a_search_is_found_by_the_next(
+    labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searches and labels come from different threads."""
+    made = labels_module._words
+
+    def words(text: str) -> list[str]:
+        if text != "zebra" and not labels.is_own(8):
+            labels.set(8, "zebra")  # while the index is made
+        return made(text)
+
+    monkeypatch.setattr(labels_module, "_words", words)
+    labels.search("pine")
+    assert labels.search("zebra") == [8]
 
 
 def test_features_without_a_label_are_not_in_it(labels: Labels) -> None:
