@@ -102,8 +102,16 @@ class TensorBatches:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """See `Batches`."""
-        for _ in range(int(state["n_given"]) - self._n_given):
-            self.next()
+        n = int(state["n_given"])
+        for _ in range(n - self._n_given):
+            try:
+                self.next()
+            except StopIteration:
+                raise ValueError(
+                    f"the stream ended after {self._n_given:,} of the {n:,} batches that this training has "
+                    "taken already; give the same activations again, from their beginning: an iterator "
+                    "that was read before does not begin again"
+                ) from None
 
 
 @dataclass(frozen=True)
@@ -138,15 +146,15 @@ class Prompts:
         name: Identifies them, as far as can be told without reading a long stream.
 
     Raises:
-        ValueError: There are none.
+        ValueError: There are none; or the file is not in UTF-8.
+        OSError: The file is not there, or cannot be read.
     """
 
     SAMPLE = 64
 
     def __init__(self, given: Any) -> None:
         if isinstance(given, Path) or (isinstance(given, str) and given.endswith(".txt")):
-            lines = Path(given).expanduser().read_text("utf-8").splitlines()
-            given = [line.strip() for line in lines if line.strip()]
+            given = [line.strip() for line in _lines(Path(given).expanduser()) if line.strip()]
         if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
             raise TypeError(
                 f"prompts={checks.shown(given)}; give a list of texts, a text file (.txt) with one in each "
@@ -384,6 +392,24 @@ class PictureBatches:
             found += some
             n_found, first = sum(len(one[self.source.sites[0]]) for one in found), seeds.stop
         return {site: torch.cat([one[site].cpu() for one in found]) for site in self.source.sites}
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is not in UTF-8.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # Windows puts a mark before the first line
+    except UnicodeDecodeError as fault:
+        raise ValueError(
+            f"{path} is not in UTF-8 (byte {fault.start:,} is {fault.object[fault.start]:#04x}); "
+            "save it in that encoding"
+        ) from None
+    # Not `splitlines`: it splits at what may stand inside a caption, such as U+2028.
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def activations_of(model: SDXL, source: Source, pictures: Sequence[Picture]) -> dict[str, Tensor]:

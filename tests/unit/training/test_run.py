@@ -423,6 +423,17 @@ def test_a_stream_that_ends_too_early_or_gives_something_else_says_so() -> None:
         train_sae([torch.zeros(4)], config())
 
 
+def test_an_iterator_that_was_read_before_cannot_be_gone_on_with(tmp_path: Path) -> None:
+    stream, x = iter(Stream(activations())), activations()
+    x[200] = torch.nan
+    with pytest.raises(FloatingPointError):
+        train_sae(Stream(x), config(), folder=tmp_path, checkpoint_steps=5)
+    for _ in stream:  # as a notebook's cell leaves it that is run a second time
+        pass
+    with pytest.raises(ValueError, match=r"ended after 0 of the 10 batches .* the same activations again"):
+        train_sae(stream, config(), folder=tmp_path)
+
+
 def test_nan_stops_it_with_a_whole_checkpoint(tmp_path: Path) -> None:
     x = activations()
     x[200] = torch.nan

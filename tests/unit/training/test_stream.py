@@ -26,6 +26,15 @@ def test_prompts_come_over_and_over(tmp_path: Path) -> None:
         assert list(itertools.islice(Prompts(given), 5)) == ["one", "two", "one", "two", "one"]
 
 
+def test_a_file_has_one_prompt_in_each_line_whoever_wrote_it(tmp_path: Path) -> None:
+    file = tmp_path / "captions.txt"
+    file.write_bytes("\ufeffa café\r\na lion\u2028by the sea\ra dog\x0c\n".encode())
+    assert Prompts(file).first == ["a café", "a lion\u2028by the sea", "a dog"]
+    file.write_bytes("a lion\na café\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"captions\.txt is not in UTF-8 \(byte 12 is 0xe9\); save it in"):
+        Prompts(file)
+
+
 @pytest.mark.parametrize("given", ["a lion", 3, b"a lion"])
 def test_what_holds_no_prompts_is_refused(given: object) -> None:
     with pytest.raises(TypeError, match="give a list of texts, a text file"):
