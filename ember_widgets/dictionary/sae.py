@@ -25,7 +25,7 @@ from ember_widgets.util import checks, files
 
 ACTIVATIONS = ("topk", "batchtopk", "jumprelu", "groupmax")
 SAMPLED = 4096
-"""About how many values of each tensor `contents` looks at."""
+"""How many values of each matrix `contents` looks at, at least."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,12 +139,16 @@ class SAE:
 
     @property
     def contents(self) -> str:
-        """A hash of all that decides codes, a sample of each tensor included."""
+        """A hash of all that decides codes; of matrices a sample that has values of each row and column."""
         digest = hashlib.sha256(f"{self.activation} {self.k} {self.target}".encode())
         for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold"):
             if (value := getattr(self, name)) is not None:
-                values = torch.as_tensor(value, dtype=torch.float32).detach().flatten()
-                digest.update(values[:: max(1, len(values) // SAMPLED)].cpu().numpy().tobytes())
+                values = torch.as_tensor(value, dtype=torch.float32).detach()
+                if values.ndim == 2:
+                    # Along diagonals: whoever changes one feature changes a row or a column.
+                    places = torch.arange(max(SAMPLED, *values.shape), device=values.device)
+                    values = values[places % len(values), places % values.shape[1]]
+                digest.update(values.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     @property

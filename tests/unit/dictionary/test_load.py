@@ -126,6 +126,23 @@ def test_the_key_follows_what_decides_codes(unbox: Path) -> None:
     assert {one.sha256 for one in others} == {sae.sha256}
 
 
+def test_the_key_follows_a_change_of_any_feature() -> None:
+    """Icons and statistics of the SAE as it was are not used."""
+    g = torch.Generator().manual_seed(0)
+    n, d = 1024, 640
+    weights = {"W_enc": torch.rand(d, n, generator=g), "W_dec": torch.rand(n, d, generator=g)}
+    sae = load_sae({**weights, "b_enc": torch.zeros(n)}, activation="topk", k=3, target="update")
+    as_it_was = sae.key
+    for feature in range(0, n, 100):
+        for name, at in (("W_enc", (slice(None), feature)), ("W_dec", feature), ("b_enc", feature)):
+            whole = getattr(sae, name)
+            before = whole[at].clone()
+            whole[at] += 0.5
+            assert sae.key != as_it_was, f"{name} of feature {feature}"
+            whole[at] = before
+    assert sae.key == as_it_was
+
+
 def test_what_is_given_counts_for_our_own_format_too(unbox: Path, tmp_path: Path) -> None:
     save_sae(load_sae(unbox), tmp_path / "ours")
     sae = load_sae(tmp_path / "ours")
