@@ -453,12 +453,16 @@ class Collection:
     def flush(self) -> None:
         """Write what was added since the last shard."""
         if self._batch:
-            stream = io.BytesIO()
-            np.savez_compressed(stream, allow_pickle=False, **packed(self._batch))
             with files.locked(self.folder / _MANIFEST):
-                self._forget_shards()  # another process may have added some meanwhile
-                taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
-                files.write(self.folder / f"shard-{max(taken, default=-1) + 1:05d}.npz", stream.getvalue())
+                self._forget_shards()  # another process may have added some meanwhile, and the same ones
+                there = set(self.runs)
+                new = [record for record in self._batch if (record.prompt, record.seed) not in there]
+                if new:
+                    stream = io.BytesIO()
+                    np.savez_compressed(stream, allow_pickle=False, **packed(new))
+                    taken = [int(path.stem.removeprefix("shard-")) for path in self._shards]
+                    name = f"shard-{max(taken, default=-1) + 1:05d}.npz"
+                    files.write(self.folder / name, stream.getvalue())
             self._batch = []
             self._forget_shards()
 

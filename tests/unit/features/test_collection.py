@@ -164,6 +164,18 @@ class TestGoingOn:
         collect(made, [RUNS[0], RUNS[0]], analyse, progress=False)
         assert len(made) == 1
 
+    def test_two_processes_that_collect_the_same_add_each_picture_once(self, tmp_path: Path) -> None:
+        one, other = (Collection.create(tmp_path / "c", N_FEATURES, MODEL) for _ in range(2))
+
+        def meanwhile(prompt: str, seed: int) -> tuple[NDArray[np.float32], Image.Image]:
+            if (prompt, seed) == RUNS[3]:
+                collect(other, RUNS[:6], analyse, progress=False)
+            return analyse(prompt, seed)
+
+        collect(one, RUNS[:8], meanwhile, progress=False)
+        assert sorted(one.runs) == sorted(RUNS[:8])
+        assert one.statistics.n_images == 8
+
     def test_keeps_one_shard_in_memory(self, tmp_path: Path) -> None:
         made = Collection.create(tmp_path / "c", N_FEATURES, MODEL)
         for run in RUNS:
