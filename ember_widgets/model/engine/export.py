@@ -84,18 +84,21 @@ def folder_of(parts: Mapping[str, Part]) -> Path:
     return cache_folder() / "graphs" / digest.hash.hexdigest()[:32]
 
 
-def exported(parts: Mapping[str, Part], ended: threading.Event) -> Path:
+def exported(parts: Mapping[str, Part], ended: threading.Event, *, anew: bool = False) -> Path:
     """The folder with the exports of parts; made now if it is missing, which takes seconds.
 
     Args:
         parts: What to export.
         ended: If it is set, exporting is given up.
+        anew: Make them now even if they are there.
 
     Raises:
         ExportError: The process failed, or was given up.
         OSError: The cache cannot be written to.
     """
     folder = folder_of(parts)
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ember-") as temporary:

@@ -101,7 +101,7 @@ class Fast:
                 LOG.info("previews are drawn by PyTorch: the model has %d MB of weights", n_bytes >> 20)
                 return
             dtype = next(iter(parts.values())).given[0].dtype
-            made = loaded(export.exported(parts, self._ended), dtype)
+            made = self._loaded(parts, dtype)
         except Exception as fault:  # whatever it is, torch draws
             if not (self._has_warned or self._ended.is_set()):
                 self._has_warned = True
@@ -110,6 +110,16 @@ class Fast:
         with self._lock:
             if version == self._version:
                 self._runners = made
+
+    def _loaded(self, parts: Mapping[str, Part], dtype: torch.dtype) -> dict[str, Runner]:
+        folder = export.exported(parts, self._ended)
+        try:
+            return loaded(folder, dtype)
+        except ValueError:  # its numbers are wrong; they would be again
+            raise
+        except Exception as fault:  # a file was cut off, for instance when the power failed
+            LOG.info("%s cannot be read (%s), and is made anew", folder, _line(fault))
+        return loaded(export.exported(parts, self._ended, anew=True), dtype)
 
 
 def loaded(folder: Path, dtype: torch.dtype) -> dict[str, Runner]:

@@ -81,6 +81,21 @@ def test_runners_are_made_once_and_give_torchs_results(cache: Path, monkeypatch:
 
 
 @needs_openvino
+def test_an_export_that_was_cut_off_is_made_anew(cache: Path) -> None:
+    first = Fast()
+    first.runners(1, lambda: {"a": part()})
+    assert first.wait(120)
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    file = folder / export.CHECKS
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    again = Fast()
+    again.runners(1, lambda: {"a": part()})
+    assert again.wait(120)
+    assert len(file.read_bytes()) == len(whole)
+
+
+@needs_openvino
 def test_exporting_at_the_same_time_is_done_once(cache: Path) -> None:
     folder, request = export.folder_of({"a": part()}), cache.parent / "request.pt"
     cache.mkdir()
