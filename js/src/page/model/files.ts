@@ -21,12 +21,12 @@ export class Download {
   }
 
   /** The bytes of a file, unpacked. Throws an Error that names the file if it cannot be fetched. */
-  async fetch({ file, bytes }: ModelFile): Promise<Bytes> {
+  async fetch({ file, bytes, unpacked: length }: ModelFile): Promise<Bytes> {
     const url = new URL(file, this.folder);
     const response = await fetched(url);
     let left = bytes;
     const parts: Bytes[] = [];
-    for await (const part of chunksOf(response)) {
+    for await (const part of chunksOf(response, url)) {
       parts.push(part);
       // A host may unpack the file by itself, so that more arrives than was packed.
       const counted = Math.min(part.length, left);
@@ -36,28 +36,41 @@ export class Download {
     }
     this.here += left;
     this.onProgress(this.here, this.all);
-    return unpacked(joined(parts));
+    const data = await unpacked(joined(parts)).catch(() => {
+      throw new Error(`${url} cannot be fetched: what came is damaged or was cut off`);
+    });
+    // A host may answer with a page of its own where a file is missing.
+    if (length !== undefined && data.length !== length)
+      throw new Error(`${url} cannot be fetched: the server sends something else, or not all of it`);
+    return data;
   }
 }
 
 /** The content of a JSON file. Throws an Error that names the file if it cannot be fetched. */
 export async function fetchJson<T>(url: URL): Promise<T> {
   const response = await fetched(url);
-  return (await response.json()) as T;
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw new Error(`${url} cannot be fetched: the server sends something else, or not all of it`);
+  }
 }
 
 async function fetched(url: URL): Promise<Response> {
-  const response = await fetch(url).catch((fault: unknown) => {
-    throw new Error(`${url} cannot be fetched: ${fault instanceof Error ? fault.message : fault}`);
-  });
+  const response = await fetch(url).catch((fault: unknown) => notFetched(url, fault));
   if (!response.ok) throw new Error(`${url} cannot be fetched: the server answers ${response.status}`);
   return response;
 }
 
-async function* chunksOf({ body }: Response): AsyncGenerator<Bytes> {
+function notFetched(url: URL, fault: unknown): never {
+  throw new Error(`${url} cannot be fetched: ${fault instanceof Error ? fault.message : fault}`);
+}
+
+async function* chunksOf({ body }: Response, url: URL): AsyncGenerator<Bytes> {
   const reader = body?.getReader();
   for (;;) {
-    const { value, done } = (await reader?.read()) ?? { done: true };
+    // The connection may end in the middle of a file.
+    const { value, done } = (await reader?.read().catch((fault: unknown) => notFetched(url, fault))) ?? { done: true };
     if (done || !value) return;
     yield value;
   }

@@ -9,6 +9,8 @@ export interface ModelFile {
   readonly file: string;
   /** What is fetched. */
   readonly bytes: number;
+  /** How many bytes it has when it is unpacked, if that is known. */
+  readonly unpacked?: number;
 }
 
 export interface Manifest {
