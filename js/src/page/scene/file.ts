@@ -169,6 +169,8 @@ async function parsed(data: Bytes): Promise<unknown> {
 }
 
 const MARK = "\u0000bigint ";
+/** A whole number that may have more digits than a number of JavaScript; or digits behind a point, which are none. */
+const LONG = /\.\d+|-?\b\d{16,}\b(?![.eE])/g;
 
 /** JSON whose whole numbers may have more digits than a number of JavaScript: those become bigints. */
 function parsedText(text: string): unknown {
@@ -176,7 +178,7 @@ function parsedText(text: string): unknown {
   for (let at = 0; at < text.length; ) {
     const quote = text.indexOf('"', at);
     const start = quote < 0 ? text.length : quote;
-    marked += text.slice(at, start).replace(/-?\b\d{16,}\b(?![.eE])/g, (digits) => JSON.stringify(MARK + digits));
+    marked += text.slice(at, start).replace(LONG, (found) => (found[0] === "." ? found : JSON.stringify(MARK + found)));
     const end = quote < 0 ? text.length : endOfText(text, quote);
     marked += text.slice(start, end);
     at = end;
