@@ -35,12 +35,16 @@ def read(path: Path, *, site: str | None = None) -> dict[int, Label]:
     try:
         if suffix != ".json" and data.count(b"\n") > MAX_LINES:
             raise Unfit(f"has more than {MAX_LINES:,} lines")
-        # Read line by line where there are lines: a list of them takes many times the memory of the file.
-        lines = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
-        if suffix in (".tsv", ".csv"):
-            return label_rows.read(_table(lines, "\t" if suffix == ".tsv" else ","), site)
+        if suffix == ".tsv":
+            try:
+                return label_rows.read(_table(_lines(data), delimiter="\t", strict=True), site)
+            except csv.Error:  # written without quoting: a quotation mark is a part of the text
+                return label_rows.read(_table(_lines(data), delimiter="\t", quoting=csv.QUOTE_NONE), site)
+        if suffix == ".csv":
+            return label_rows.read(_table(_lines(data)), site)
         if suffix == ".jsonl":
-            return label_rows.read((files.parsed(line, MAX_VALUES) for line in lines if line.strip()), site)
+            rows = (files.parsed(line, MAX_VALUES) for line in _lines(data) if line.strip())
+            return label_rows.read(rows, site)
         content = files.parsed(data.decode("utf-8-sig"), MAX_VALUES)
         if isinstance(content, list):
             return label_rows.read(content, site)
@@ -139,8 +143,13 @@ def _bytes(path: Path) -> bytes:
         raise ValueError(f"{path} {fault}") from None
 
 
-def _table(lines: Iterable[str], delimiter: str) -> Iterator[dict[str, str]]:
-    table = csv.DictReader(lines, delimiter=delimiter)
+def _lines(data: bytes) -> Iterable[str]:
+    """Read one by one: a list of lines takes many times the memory of the file."""
+    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+
+
+def _table(lines: Iterable[str], **dialect: Any) -> Iterator[dict[str, str]]:
+    table = csv.DictReader(lines, **dialect)
     names = {str(name).strip().lower() for name in table.fieldnames or ()}
     if not names & set(label_rows.FEATURE_NAMES) or not names & set(label_rows.TEXT_NAMES):
         raise ValueError

@@ -192,6 +192,14 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"has no labels of up\.0\.1, only of down\.2\.1, mid\.0"):
             Labels.load(file, site="up.0.1")
 
+    def test_without_quoting_keep_quotation_marks_and_the_lines_after_them(self, tmp_path: Path) -> None:
+        """In a table with tabs a mark may be a part of the text; tools that quote double it."""
+        plain = tmp_path / "plain.tsv"
+        plain.write_text('feature\tlabel\n1\t"stop" sign\n2\t"open\n3\tcat\n4\t5" disc\n')
+        assert dict(Labels.load(plain)) == {1: '"stop" sign', 2: '"open', 3: "cat", 4: '5" disc'}
+        labels = Labels({1: '"stop" sign', 2: "a\tb", 3: '"open'})
+        assert dict(Labels.load(labels.export(tmp_path / "quoted.tsv"))) == {**labels, 2: "a b"}
+
     def test_that_are_not_there_are_missed(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="no label file at"):
             Labels.load(tmp_path / "none.json")
