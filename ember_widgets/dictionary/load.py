@@ -63,6 +63,7 @@ def load_sae(
         FileNotFoundError: Nothing is there.
         ValueError: The format is unknown, the file is damaged or would run code, or there are several SAEs;
             or its class is not supported, or it does not say which codes are kept.
+        TypeError: An argument is of another kind.
         ConnectionError, PermissionError: From the hub; the message names the argument to change.
 
     Example:
@@ -76,7 +77,8 @@ def load_sae(
         raise ValueError(f"target={target!r} is unknown; choose 'update' (output − input) or 'output'")
     if activation is not None and activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
-    site = None if site is None else site_names.full(site)
+    site = None if site is None else site_names.full(checks.text("site", site))
+    given = Given(target, k, None if threshold is None else _level(threshold), activation)
     named = None
     if isinstance(source, Mapping):
         checkpoint = Checkpoint.of_state_dict(source)
@@ -87,7 +89,6 @@ def load_sae(
         checkpoint = Checkpoint.of_file(file, str(source))
         named = site_names.named_in(file.resolve().as_posix()) or site_names.named_in(str(source))
     try:
-        given = Given(target, k, threshold, activation)
         first, *others = (
             _sae(reading, site or reading.site or named or DEFAULT_SITE, checkpoint)
             for reading in _read(checkpoint, format, given)
@@ -124,6 +125,15 @@ def save_sae(sae: SAE, folder: str | os.PathLike[str], *, format: str = "ember")
     if not isinstance(sae, SAE):
         raise TypeError(f"sae={checks.shown(sae)} is not an SAE; load one with ember.load_sae")
     return sae.save(folder, format=format)
+
+
+def _level(threshold: object) -> Tensor:
+    try:
+        return torch.as_tensor(threshold, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):  # which of them depends on what it is
+        raise TypeError(
+            f"threshold={checks.shown(threshold)} is not a number; give one, or one for each feature"
+        ) from None
 
 
 def _read(checkpoint: Checkpoint, name: str | None, given: Given) -> list[Reading]:

@@ -6,7 +6,9 @@ import dataclasses
 import json
 import os
 import pickle
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -206,6 +208,19 @@ def test_what_is_not_a_tensor_is_left_out_of_a_state_dict_as_of_a_file(unbox: Pa
         load_sae({"model": whole["state_dict"], "name": "mine"})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="the state dict does not hold tensors by their names"):
         load_sae({"state_dict": 3})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"site": 5}, "site=5 is not text; give a str"),
+        ({"threshold": "high"}, "threshold='high' is not a number; give one, or one for each feature"),
+        ({"threshold": {}}, "threshold={} is not a number"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(unbox: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        load_sae(unbox, **given)
 
 
 def test_tensors_in_memory_without_names() -> None:
