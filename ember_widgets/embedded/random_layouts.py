@@ -25,10 +25,6 @@ from ember_widgets.embedded.vocabulary import (
 
 ATTEMPTS = 100  # to place an object in a crowded layout
 SMALLEST = 3  # patches, the shorter side of a thing without a painted shape
-HARD = {"bicycle": 3.0, "elephant": 2.0, "whale": 2.0, "snowman": 2.0, "guitar": 2.0}
-"""Kinds that were drawn worst, and how much more often they are shown."""
-_weights = [chance * HARD.get(look.attributes[0], 1.0) for chance, look in zip(CHANCES, LOOKS, strict=True)]
-SHOWN = tuple(weight / sum(_weights) for weight in _weights)
 
 
 def random_layout(
@@ -100,7 +96,7 @@ def _landscape(rng: np.random.Generator) -> Array:
 
 def _thing(rng: np.random.Generator, shaped: float, faded: float) -> Thing:
     """Anything anywhere; for the shares see `random_layout`."""
-    label = FIRST_THING + int(rng.choice(len(LOOKS), p=SHOWN))
+    label = FIRST_THING + int(rng.choice(len(LOOKS), p=CHANCES))
     height, width = look(label).height, look(label).width
     shape = painted_shape(rng, *shape_size(rng)) if rng.random() < shaped else None
     if shape is not None:
@@ -118,11 +114,11 @@ def _thing(rng: np.random.Generator, shaped: float, faded: float) -> Thing:
 def shape_size(rng: np.random.Generator) -> tuple[int, int]:
     """Height and width of the box that a person paints in: mostly 4 to 9, from 2 to `GRID`; some are long."""
     kind = rng.random()
-    if kind < 0.16:
-        height, width = rng.integers(9, GRID + 1, 2)
-    elif kind < 0.26:
+    if kind < 0.08:
+        height, width = rng.integers(11, GRID + 1, 2)
+    elif kind < 0.2:
         height, width = rng.integers(2, 5, 2)
-    elif kind < 0.42:
+    elif kind < 0.36:
         height, width = rng.permutation([rng.integers(2, 6), rng.integers(6, 15)])
     else:
         height = rng.integers(4, 10)
@@ -133,8 +129,8 @@ def shape_size(rng: np.random.Generator) -> tuple[int, int]:
 def painted_shape(rng: np.random.Generator, height: int, width: int) -> Array:
     """A shape as a person paints it.
 
-    Half are compact (an ellipse, dabs of a round brush, a box), the others are a straight or curved stroke, a
-    ring, a corner, a scribble or something frayed.
+    Two of three are compact (an ellipse, dabs of a round brush, a box), the others are a straight or curved
+    stroke, a ring, a corner, a scribble or something frayed.
 
     Returns:
         Bool, in a box of at most (height, width) patches, all four sides of which it touches.
@@ -143,25 +139,25 @@ def painted_shape(rng: np.random.Generator, height: int, width: int) -> Array:
     y, x = (rows - (height - 1) / 2) / (height / 2), (cols - (width - 1) / 2) / (width / 2)
     ellipse = y**2 + x**2 <= 1.05
     kind = rng.random()
-    if kind < 0.22:
+    if kind < 0.28:
         shape = ellipse
-    elif kind < 0.42:
+    elif kind < 0.54:
         radius, shape = min(height, width) / rng.uniform(2.4, 3.6), np.zeros((height, width), bool)
         for _ in range(int(rng.integers(8, 25))):
             at_row = rng.uniform(radius - 0.5, height - 0.5 - radius)
             at_col = rng.uniform(radius - 0.5, width - 0.5 - radius)
             shape |= (rows - at_row) ** 2 + (cols - at_col) ** 2 <= radius**2
-    elif kind < 0.5:
+    elif kind < 0.66:
         shape = np.ones((height, width), bool)
-    elif kind < 0.75:
+    elif kind < 0.84:
         shape = _stroke(rng, height, width, turns=int(rng.choice([0, 1])))
-    elif kind < 0.83:
+    elif kind < 0.88:
         inner = 1 - 2 * rng.uniform(2, 3.5) / min(height, width)
         shape = ellipse & (y**2 + x**2 > max(inner, 0) * abs(inner))
-    elif kind < 0.88:
+    elif kind < 0.92:
         arm = rng.integers(2, 5)
         shape = ((rows < arm) | (cols < arm))[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
-    elif kind < 0.94:
+    elif kind < 0.96:
         shape = _stroke(rng, height, width, turns=int(rng.integers(2, 5)))
     else:
         shape = ellipse | (rng.random((height, width)) < 0.4)

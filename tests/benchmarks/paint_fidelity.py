@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -264,7 +264,7 @@ def action(b: Bench, label: int, trial: int) -> Iterator[Row]:
     share = np.zeros(len(b.readers))
     if found is not None and features:
         scene, _, seen = found
-        mode = "over" if kind in b.painter.labels[features[0]] else "add"
+        mode: Literal["over", "add"] = "over" if kind in b.painter.labels[features[0]] else "add"
         painted = scene.add_factor({features[0]: 1.0}).paint(scene.n_factors, seen, 1.0, mode=mode)
         read = b.see(painted)[1][:, seen]
         acts, rests = (read == label).mean(1), (read == LABELS.index(kind)).mean(1)

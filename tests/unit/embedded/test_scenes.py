@@ -86,7 +86,7 @@ def test_objects_cut_by_the_border_are_drawn_as_far_as_they_go() -> None:
 
 def test_free_layouts_hold_every_look_in_many_sizes() -> None:
     rng = np.random.default_rng(0)
-    things = [t for _ in range(600) for t in random_layout(rng).things]
+    things = [t for _ in range(400) for t in random_layout(rng).things]
     assert {t.label for t in things} == set(range(vocabulary.FIRST_THING, len(LABELS)))
     sides = {(t.height, t.width) for t in things}
     assert len(sides) > 20
