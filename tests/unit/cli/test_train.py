@@ -63,7 +63,7 @@ def test_a_mistake_is_one_line(fails: Callable[..., str], tmp_path: Path) -> Non
     assert "lr=-1.0 must be above 0" in fails("--lr", "-1")
     assert "dtype='int4' is unknown" in fails("--dtype", "int4")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
-    assert "latin.txt is not a text file in UTF-8" in fails("--prompts", str(tmp_path / "latin.txt"))
+    assert "latin.txt is not in UTF-8 (byte 3 is 0xe9)" in fails("--prompts", str(tmp_path / "latin.txt"))
     (tmp_path / "empty.txt").write_text("\n\n")
     assert fails("--prompts", str(tmp_path / "empty.txt")).startswith("prompts is empty; give at least one")
 

@@ -105,6 +105,8 @@ def ask(browser: Browser, kind: str, content: dict[str, Any], buffers: list[byte
         buffers = [SCENE.strengths.tobytes(), SCENE.remainder.tobytes()]
     if kind == "palette":
         content = {"revision": browser.state()["revision"], "commit": True, **content}
+    if kind == "top":
+        content = {"revision": browser.state()["revision"], **content}
     browser.seq += 1
     browser.say({"type": kind, "client": "page", "seq": browser.seq, **content}, buffers)
 
