@@ -80,6 +80,7 @@ class Collection:
         names = self.model.get("site", "").split(",")
         self.space = FeatureSpace.of(sites or {names[0]: n_features}) if sites or len(names) == 1 else None
         self._batch: list[Record] = []
+        self._runs_of: dict[Path, tuple[list[str], list[int]]] = {}  # of each shard; none is written twice
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Collection:
@@ -487,14 +488,15 @@ class Collection:
 
     @cached_property
     def _shard_runs(self) -> list[tuple[list[str], list[int]]]:
-        runs = []
         for shard in self._shards:
+            if shard in self._runs_of:
+                continue
             with load(shard) as file:
                 prompts, seeds = json.loads(file["prompts"].tobytes()), file["seeds"]
                 if seeds.shape != (len(prompts),) or not all(isinstance(prompt, str) for prompt in prompts):
                     raise ValueError("its prompts and its seeds do not fit together")
-                runs.append((prompts, indices(seeds, checks.MAX_SEED + 1).tolist()))
-        return runs
+                self._runs_of[shard] = prompts, indices(seeds, checks.MAX_SEED + 1).tolist()
+        return [self._runs_of[shard] for shard in self._shards]
 
     @cached_property
     def _firsts(self) -> list[int]:

@@ -48,7 +48,7 @@ def test_a_stroke_of_hardly_any_strength_does_not(painter: Painter, scene: Scene
 def test_a_factor_does_more_than_directions_that_are_no_feature(painter: Painter, scene: Scene) -> None:
     """As a check of the measure: all features with random weights, as long together as the castle.
 
-    The dictionary is small and fills most of its space: such a mixture shows something too, but most show less.
+    The dictionary is small and fills most of its space: such mixtures show something too, but most show less.
     """
     castle = painter.robustness(scene.paint("castle", HILL, mode="add"), 8)
     W_dec = painter.model.saes[scene.model["site"]].W_dec.cpu().numpy()

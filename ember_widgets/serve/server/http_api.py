@@ -166,8 +166,7 @@ def routes(replica: Replica) -> APIRouter:
     @router.post("/analyze", response_class=Response, responses=JSON_SCENE)
     async def analyze(body: AnalyzeBody, caller: Caller = Depends(asks)) -> Response:  # noqa: B008
         """Generate a picture and find its factors. Gives the scene, as Scene.load reads it from a file."""
-        args = body.model_dump(exclude_none=True)
-        basis = body.basis
+        args, basis = body.model_dump(exclude_none=True, exclude={"basis"}), body.basis
 
         def work(cancelled: Callable[[], bool]) -> Answer:
             # Others may have put so many arrays meanwhile that the basis was forgotten.

@@ -428,7 +428,7 @@ class Queries:
             self._send_bytes(sheet, SWEEP, sender, "sweep")
 
     def _index(self, factor: FactorOf, now: Snapshot, sender: Sender) -> int | None:
-        """The index that a factor has now; None if it has none, and then the sender is told."""
+        """The index that a factor has now; None, and a notice to the sender, if the scene has it no more."""
         index = factor.index_in(now.state.painted)
         if index is None:
             text = f"{shown(factor.scene.names[factor.factor])} is not in the picture any more."
