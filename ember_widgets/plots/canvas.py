@@ -17,6 +17,8 @@ AMOUNT = "cividis"
 HEAT = "inferno"
 CHANGE = "PuOr"
 FIRST, SECOND, QUIET = "#2b8bc6", "#e08214", "#8c8c8c"
+AS_IT_STANDS = {"parse_math": False}
+"""For prompts, names and labels: between two dollar signs, matplotlib would read a formula."""
 
 
 def one(ax: Any, size: tuple[float, float]) -> Any:

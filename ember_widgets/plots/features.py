@@ -13,6 +13,7 @@ import numpy as np
 from ember_widgets.painter.protocol import labels_of
 from ember_widgets.plots.canvas import (
     AMOUNT,
+    AS_IT_STANDS,
     FIRST,
     HEAT,
     name_of,
@@ -61,7 +62,7 @@ def plot_features(
     ax.barh(y, list(found.values()), height=0.6, color=FIRST)
     ink = ax.xaxis.label.get_color()
     ax.scatter(seen.unit[list(found)], y, marker="|", s=180, color=ink, zorder=3)
-    ax.set_yticks(y, [name_of(feature, labels) for feature in found])
+    ax.set_yticks(y, [name_of(feature, labels) for feature in found], **AS_IT_STANDS)
     ax.invert_yaxis()
     what = f"patch ({given[0]}, {given[1]})" if single else "mean of the patches"
     ax.set(
@@ -95,7 +96,7 @@ def plot_feature_map(
     codes = seen.codes[..., feature]
     image = show_map(ax, codes, cmap=HEAT, over=True)
     title = name_of(feature, seen.labels(labels_of(painter)))
-    ax.set_title(title if codes.any() else f"{title} (active nowhere)")
+    ax.set_title(title if codes.any() else f"{title} (active nowhere)", **AS_IT_STANDS)
     ramp(ax, image, "activation")
     return ax
 

@@ -52,7 +52,7 @@ def plot_sae_report(
     axes[1].axvline(counts.mean(), color=SECOND)
     axes[1].set(title=f"L0: {counts.mean():.1f}", xlabel="active features", ylabel="patches")
     if live.any():
-        low = np.floor(np.log10(frequency[live].min()))
+        low = min(-1, np.floor(np.log10(frequency[live].min())))
         axes[2].hist(frequency[live], bins=np.logspace(low, 0, 24), color=FIRST)
     axes[2].set(
         title="frequency of live features", xlabel="share of patches", ylabel="features", xscale="log"

@@ -13,6 +13,7 @@ from PIL import Image
 from ember_widgets.painter.protocol import labels_of
 from ember_widgets.painter.variations import GAINS
 from ember_widgets.plots.canvas import (
+    AS_IT_STANDS,
     CHANGE,
     HEAT,
     bare,
@@ -53,11 +54,11 @@ def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: An
     labels = labels_of(painter)
     axes = several(ax, 1, 1 + scene.n_factors, (2.3, 3.0))
     show_picture(axes[0], painter.render(scene), scene.grid)
-    axes[0].set_title(textwrap.fill(scene.prompt, 24) or "picture", fontsize="medium")
+    axes[0].set_title(textwrap.fill(scene.prompt, 24) or "picture", fontsize="medium", **AS_IT_STANDS)
     most = max(1.0, float(np.abs(scene.strengths).max())) if scene.n_factors else 1.0
     for f, axis in enumerate(axes[1:]):
         image = show_map(axis, scene.strengths[..., f], most=most, cmap=HEAT)
-        axis.set_title(scene.names[f], fontsize="medium")
+        axis.set_title(scene.names[f], fontsize="medium", **AS_IT_STANDS)
         for spine in axis.spines.values():
             spine.set(color=scene.colors[f], linewidth=3)
         weights = scene.weights(f, top) if top else {}
@@ -66,7 +67,7 @@ def plot_factors(painter: PainterProtocol, scene: Scene, *, top: int = 4, ax: An
             for feature, weight in weights.items()
             if abs(weight) >= 0.005
         ]
-        axis.set_xlabel("\n".join(lines), fontsize="small", loc="left")
+        axis.set_xlabel("\n".join(lines), fontsize="small", loc="left", **AS_IT_STANDS)
         if f == scene.n_factors - 1:
             ramp(axis, image, "strength")
     return axes
@@ -100,7 +101,7 @@ def plot_sweep(
     axes = several(ax, 1, len(gains), (2.2, 2.5))
     for axis, gain in zip(axes, gains, strict=True):
         show_picture(axis, painter.render(scene.scale(factor, gain)), scene.grid)
-        axis.set_title(f"{name} × {gain:g}", fontsize="medium")
+        axis.set_title(f"{name} × {gain:g}", fontsize="medium", **AS_IT_STANDS)
     return axes
 
 
@@ -169,8 +170,10 @@ def plot_basis(scene: Scene, painter: object = None, *, top: int = 4, ax: Any = 
             ink = "white" if abs(weight) > 0.6 * most else "black"
             ax.text(column, row, f"{weight:.2g}", ha="center", va="center", fontsize="small", color=ink)
     labels = labels_of(painter)
-    ax.set_yticks(range(len(chosen)), [name_of(feature, labels) for feature in chosen])
-    ax.set_xticks(range(scene.n_factors), scene.names, rotation=30, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(chosen)), [name_of(feature, labels) for feature in chosen], **AS_IT_STANDS)
+    ax.set_xticks(
+        range(scene.n_factors), scene.names, rotation=30, ha="right", rotation_mode="anchor", **AS_IT_STANDS
+    )
     ramp(ax, image, "weight (1 = typical)")
     return ax
 
@@ -219,9 +222,8 @@ def contact_sheet(
             interpolation="bilinear",
         )
         if titles:
-            ax.text(
-                left + 0.5, top + height / width + 0.02, titles[i], ha="center", va="top", fontsize="small"
-            )
+            place = left + 0.5, top + height / width + 0.02
+            ax.text(*place, titles[i], ha="center", va="top", fontsize="small", **AS_IT_STANDS)
     ax.set(xlim=(-0.02, 1.05 * columns - 0.03), ylim=(rows * (height / width + foot), -0.02), aspect="equal")
     ax.axis("off")
     return ax

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ember_widgets import Scene, plots
+from ember_widgets.features.labels import Labels
 from ember_widgets.painter import robustness as robust
 from ember_widgets.painter.robustness import Robustness
 from ember_widgets.scene.grid import Grid
@@ -20,6 +23,7 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +142,34 @@ def test_an_sae_report_counts_by_hand(painter: StillPainter, scene: Scene) -> No
     assert axes[1].get_title() == f"L0: {float((codes > 0).sum(1).double().mean()):.1f}"
     n_dead = int((~(codes > 0).any(0)).sum())
     assert [bar.get_width() for bar in axes[3].patches] == [40 - n_dead, n_dead]
+
+
+def test_an_sae_report_shows_features_that_are_always_active() -> None:
+    painter = StillPainter(n_features=1, k=1)
+    painter.saes[SITE] = dataclasses.replace(painter.saes[SITE], b_enc=torch.full((1,), 100.0))
+    axes = plots.plot_sae_report(painter, [painter.analyze(n_factors=1)])
+    (bar,) = [bar for bar in axes[2].patches if bar.get_height()]
+    assert bar.get_width() > 0
+
+
+@pytest.mark.parametrize("text", ["$^$", "$5 and $10"])
+def test_texts_with_dollars_are_not_formulas(scene: Scene, text: str) -> None:
+    painter = StillPainter()
+    painter.labels = Labels(dict.fromkeys(range(40), text))
+    dollars = scene.replace(prompt=text, names=(text, *scene.names[1:]))
+    axes = [
+        *plots.plot_factors(painter, dollars),
+        *plots.plot_sweep(painter, dollars, 0, gains=[1]),
+        plots.plot_basis(dollars, painter),
+        plots.plot_features(painter, dollars, (0, 0)),
+        plots.plot_feature_map(painter, dollars, 3),
+        plots.contact_sheet([painter.icon(1)], [text]),
+    ]
+    for figure in {ax.figure for ax in axes}:
+        figure.canvas.draw()
+        shown = [one for one in figure.findobj(Text) if text in one.get_text()]
+        assert shown
+        assert not any(one.get_parse_math() for one in shown)
 
 
 def tried(painter: StillPainter, scene: Scene) -> Robustness:
