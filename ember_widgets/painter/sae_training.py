@@ -165,11 +165,12 @@ def train_on(
         raise ValueError(
             f"target={checks.shown(target)} is unknown; choose 'update' (output − input) or 'output'"
         )
+    guidance = checks.guidance(guidance)
     n_steps = checks.n_steps(n_steps, guidance)
     chosen = tuple(range(n_steps)) if steps is None else _chosen_steps(steps, n_steps)
     given = Prompts(prompts)
     model, ranks = cut_at(backbone, sites), Ranks.now()
-    source = Source(model.sites, target, n_steps, chosen, checks.guidance(guidance), checks.seed(seed))
+    source = Source(model.sites, target, n_steps, chosen, guidance, checks.seed(seed))
     parts = parts_of(model.sites, config, k, expansion)
     for part in parts.values():
         part.config.n_features(model.width(part.site))  # says which k is too large
@@ -206,7 +207,7 @@ def train_on(
         def announce() -> None:
             if progress:
                 said = what_is_left(folder, config.n_steps * config.batch)
-                print(said or _forecast(model, batches, parts, given.n, folder), flush=True)
+                print(said or _forecast(model, batches, parts, given.n, kept, folder), flush=True)
                 if kept is not None and given.n is not None:
                     per_picture = model.grid.rows * model.grid.cols * len(chosen)
                     widths = [model.width(one) for one in model.sites]
@@ -248,7 +249,12 @@ def _chosen_steps(steps: Sequence[int], n_steps: int) -> tuple[int, ...]:
 
 
 def _forecast(
-    model: SDXL, batches: PictureBatches, parts: Mapping[str, Part], n_prompts: int | None, folder: Path
+    model: SDXL,
+    batches: PictureBatches,
+    parts: Mapping[str, Part],
+    n_prompts: int | None,
+    shards: Shards | None,
+    folder: Path,
 ) -> Forecast:
     """What the training takes: a few pictures are drawn, and two steps taken of each dictionary."""
     first, world = next(iter(parts.values())).config, batches.ranks.world
@@ -273,6 +279,7 @@ def _forecast(
         batch=first.batch,
         n_pictures=math.ceil(first.n_steps * first.batch / per_picture),
         n_prompts=n_prompts,
+        are_kept=shards is not None,
         buffer=batches.buffer,
         buffer_itemsize=next(iter(drawn.values())).element_size(),
         picture_s=picture_s,
@@ -313,9 +320,11 @@ def train_here(
     place = checks.path("folder", folder).expanduser()
     logger = trackers(logger, place)
 
+    told = {**config.as_dict(), "k": k, "expansion": expansion, "site": ", ".join(sites)}
+
     def shown() -> Iterator[Reporter]:
         yield from reporters(
-            config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=config.as_dict()
+            config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=told
         )
 
     return train_on(

@@ -54,6 +54,7 @@ class Forecast:
         batch: Patches in a step.
         n_pictures: Pictures for all patches.
         n_prompts: How many prompts there are; None = not known.
+        are_kept: Whether shards keep the activations: then the model draws each prompt once at most.
         buffer: Patches in a process's shuffling buffer.
         buffer_itemsize: Bytes of each number there.
         picture_s: Seconds for a picture, up to the last site.
@@ -69,6 +70,7 @@ class Forecast:
     batch: int
     n_pictures: int
     n_prompts: int | None
+    are_kept: bool
     buffer: int
     buffer_itemsize: int
     picture_s: float
@@ -79,12 +81,15 @@ class Forecast:
 
     @property
     def pictures_s(self) -> float:
-        """Seconds for the all pictures."""
-        return self.n_pictures / self.world * self.picture_s
+        """Seconds for all pictures that the model draws."""
+        n_drawn = self.n_pictures
+        if self.are_kept and self.n_prompts is not None:
+            n_drawn = min(n_drawn, self.n_prompts)
+        return n_drawn / self.world * self.picture_s
 
     @property
     def steps_s(self) -> float:
-        """Seconds for the all steps."""
+        """Seconds for all steps."""
         return (self.n_patches // self.batch) * self.step_s
 
     @property
@@ -123,7 +128,8 @@ class Forecast:
         repeated = ""
         if self.n_prompts:
             times = self.n_pictures / self.n_prompts
-            repeated = f" (each of {self.n_prompts:,} prompts {_count(times)} times, with other seeds)"
+            how = "drawn once" if self.are_kept else "with other seeds"
+            repeated = f" (each of {self.n_prompts:,} prompts {_count(times)} times, {how})"
             if times <= 1:
                 repeated = f" (of {self.n_prompts:,} prompts)"
         lines = [

@@ -47,6 +47,7 @@ class Drawing(GeneralTracker):  # type: ignore[misc]
         super().__init__(_blank=True)
         self.painter, self.scene = painter, scene
         self.drawn: list[Any] = []
+        self.told: dict[str, Any] = {}
 
     @property
     def tracker(self) -> None:
@@ -56,7 +57,7 @@ class Drawing(GeneralTracker):  # type: ignore[misc]
         pass
 
     def store_init_configuration(self, values: dict[str, Any]) -> None:
-        pass
+        self.told = values
 
     def log(self, values: dict[str, Any], step: int | None = None, **others: Any) -> None:
         other = threading.Thread(
@@ -77,6 +78,7 @@ class Trained:
     run: ember.TrainingRun
     folder: Path
     drawn: list[Any]
+    told: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def trained(painter: ember.Painter, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("runs") / "two"
     drawing = Drawing(painter, painter.analyze("a pine in the snow", seed=1))
     run = painter.train_sae(PROMPTS, folder=folder, progress=False, logger=drawing, **SETTINGS)
-    return Trained(run, folder, drawing.drawn)
+    return Trained(run, folder, drawing.drawn, drawing.told)
 
 
 def test_trains_several_dictionaries_on_one_stream(trained: Trained) -> None:
@@ -105,6 +107,12 @@ def test_trains_several_dictionaries_on_one_stream(trained: Trained) -> None:
 def test_others_use_the_painter_meanwhile(painter: ember.Painter, trained: Trained) -> None:
     scene = painter.analyze("a pine in the snow", seed=1)
     assert [picture.tobytes() for picture in trained.drawn] == [painter.render(scene).tobytes()] * 8
+
+
+def test_trackers_are_told_how_it_is_trained(trained: Trained) -> None:
+    told = {name: trained.told[name] for name in ("site", "k", "expansion", "n_patches", "batch")}
+    site = "up_blocks.0.attentions.1, down_blocks.2.attentions.1"
+    assert told == {"site": site, "k": 10, "expansion": 2, "n_patches": 2048, "batch": 256}
 
 
 def test_the_folder_is_of_one_run(painter: ember.Painter, trained: Trained) -> None:
@@ -172,6 +180,7 @@ def test_is_silent_if_asked(
         ({"k": 2.5}, TypeError, "k=2.5 is not a list; give a number above 0, or several"),
         ({"expansion": [1, 0]}, ValueError, "expansion=0 is outside 1"),
         ({"site": 3}, TypeError, "site=3 is not a list; give one site, or several"),
+        ({"guidance": "7"}, TypeError, "guidance='7' is not a number"),
         ({"site": []}, ValueError, r"site=\[\]; give one or more, each once"),
     ],
 )

@@ -180,6 +180,7 @@ def forecast(**others: Any) -> Forecast:
             "batch": 4096,
             "n_pictures": 400_000,
             "n_prompts": 100_000,
+            "are_kept": False,
             "buffer": 65_536,
             "buffer_itemsize": 2,
             "picture_s": 0.036,
@@ -220,6 +221,12 @@ class TestTheForecast:
 
     def test_of_processes_shares_the_pictures(self) -> None:
         assert forecast(world=4).pictures_s == pytest.approx(forecast().pictures_s / 4)
+
+    def test_with_shards_draws_each_prompt_once(self) -> None:
+        text = str(forecast(are_kept=True))
+        assert "each of 100,000 prompts 4.0 times, drawn once" in text
+        assert "about 3.0 h, as measured here: 60 min for the pictures" in text
+        assert forecast(are_kept=True, n_prompts=10**9).pictures_s == forecast().pictures_s
 
     def test_of_a_run_that_goes_on_is_by_its_own_speed(self, tmp_path: Path) -> None:
         assert what_is_left(tmp_path, 10_000) == ""
