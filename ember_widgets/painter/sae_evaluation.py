@@ -267,8 +267,9 @@ def change_of(
     """Effect and locality of an edit of some patches, see `Evaluation`; no locality if nothing changed."""
     change = np.abs(edited - plain).mean(axis=2)
     square = np.square(edited - plain).sum(axis=2)
-    high, wide = (n // side for n, side in zip(change.shape, patches.shape, strict=True))
-    inside = np.kron(patches, np.ones((high, wide))).astype(bool)
+    # Which patch a pixel is of; sides need not be multiples of rows and columns.
+    rows, cols = (np.arange(n) * side // n for n, side in zip(change.shape, patches.shape, strict=True))
+    inside = patches[np.ix_(rows, cols)]
     total = float(square.sum())
     return float(change[inside].mean()), float(square[inside].sum()) / total if total else None
 

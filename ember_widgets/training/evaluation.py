@@ -69,7 +69,12 @@ def measure(sae: SAE, activations: Tensor) -> Quality:
 
 
 def redundancy(W_dec: Tensor) -> float:
-    """Mean of each row's largest cosine similarity to another row: 1 if every feature has a double."""
+    """Mean of each row's largest cosine similarity to another row: 1 if every feature has a double.
+
+    0 if there is only one row.
+    """
+    if len(W_dec) == 1:
+        return 0.0
     rows = torch.nn.functional.normalize(W_dec, dim=1)
     nearest = []
     for start in range(0, len(rows), 1024):

@@ -322,7 +322,7 @@ def train(
                 report.close()
         saes = {name: t.sae(site=parts[name].site, target=target) for name, t in loop.trainers.items()}
         quality: dict[str, Quality | None] = {}
-        n_skipped = int(getattr(batches, "n_skipped", 0))
+        n_skipped = int(ranks.sum(torch.tensor(batches.n_skipped, device=ranks.device_of_messages)))
 
         def complete() -> None:
             held = None if held_out is None else held_out()

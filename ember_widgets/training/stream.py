@@ -45,7 +45,13 @@ class Picture(NamedTuple):
 
 
 class Batches(Protocol):
-    """What a training takes its batches from."""
+    """What a training takes its batches from.
+
+    Attributes:
+        n_skipped: Prompts that could not be drawn, of this process's.
+    """
+
+    n_skipped: int
 
     def next(self) -> Mapping[str, Tensor]:
         """This process's share of the next batch, {site: (n, d_model)}.
@@ -69,7 +75,12 @@ class TensorBatches:
             training is resumed, so it must give the same tensors again.
         site: Where they come from.
         n: Patches of a batch.
+
+    Attributes:
+        n_skipped: See `Batches`.
     """
+
+    n_skipped = 0
 
     def __init__(self, stream: Iterable[Tensor], site: str, n: int) -> None:
         self._stream, self._site, self._n = iter(stream), site, n
@@ -171,7 +182,7 @@ class Prompts:
             raise ValueError(
                 "prompts is empty; give at least one text, and thousands for a dictionary that covers much"
             )
-        known = given if isinstance(given, (list, tuple)) else first
+        known = given if isinstance(given, Sequence) else first
         self.n = len(given) if isinstance(given, Sequence) else None
         self.name = hashlib.sha256("\n".join(map(str, known)).encode("utf-8", "replace")).hexdigest()[:16]
         self.first = first
@@ -211,7 +222,7 @@ class PictureBatches:
 
     Attributes:
         n_pictures: Pictures taken so far, by this process.
-        n_skipped: Prompts that could not be drawn.
+        n_skipped: See `Batches`.
         buffer: Patches in the shuffling buffer.
     """
 

@@ -114,10 +114,10 @@ class Trainer:
             _geometric_median(x) if self.config.centred else torch.zeros(self.d_model, device=self.device)
         )
         length = float((x - centre).norm(dim=1).mean())
-        if not length > 0 or not math.isfinite(length):
+        if not length > 0 or not math.isfinite(length) or bool((x == x[0]).all()):
             raise ValueError(
                 "the activations are all the same, or not finite; nothing can be learned from them. Give "
-                "those of a site's block, (n, d_model)"
+                "those of a site's block, (n, d_model), and batches of more than one"
             )
         self._scale = math.sqrt(self.d_model) / length
         self._variance = float(((x - x.mean(0)) * self._scale).pow(2).sum(1).mean())

@@ -13,6 +13,7 @@ from ember_widgets.model.runs import Run
 from ember_widgets.painter import sae_evaluation
 from ember_widgets.painter.sae_evaluation import Evaluation
 from ember_widgets.painter.steered_model import SteeredModel
+from ember_widgets.scene.grid import Grid
 
 PROMPTS = ["a lion in a meadow", "a castle and a moon at night", "a boat on the sea"]
 
@@ -76,3 +77,14 @@ def test_what_is_no_sae_is_refused(painter: ember.Painter, sae: ember.SAE) -> No
         ember.evaluate_sae(painter, sae, PROMPTS, n_pictures=0)
     with pytest.raises(ValueError, match="prompts is empty"):
         ember.evaluate_sae(painter, sae, [])
+
+
+@pytest.mark.parametrize("side", [64, 70])
+def test_sides_need_not_be_multiples_of_the_grid(side: int) -> None:
+    patches = sae_evaluation.middle(Grid(16, 16))
+    plain = np.zeros((side, side, 3), np.float32)
+    edited = plain.copy()
+    edited[side // 2 - 5 : side // 2 + 5, side // 2 - 5 : side // 2 + 5] = 10
+    effect, locality = sae_evaluation.change_of(plain, edited, patches)
+    assert locality == 1
+    assert effect == pytest.approx(1000 / (side / 2) ** 2, rel=0.06)

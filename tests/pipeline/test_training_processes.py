@@ -107,6 +107,10 @@ def test_ctrl_c_in_one_process_ends_all_after_the_same_step(
         assert found["resumed"]["history"] == found["whole"]["history"]
 
 
+def test_what_each_process_skipped_is_added_up(shared: list[tuple[dict[str, Any], int, str]]) -> None:
+    assert [found["skipped"] for found, _, _ in shared] == [[5, 5], [5, 5]]
+
+
 def test_a_process_that_fails_ends_all(shared: list[tuple[dict[str, Any], int, str]]) -> None:
     (first, first_status, err), (second, second_status, _) = shared
     for when in ("first batch", "later"):

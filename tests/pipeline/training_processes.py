@@ -20,10 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ember_widgets.scene import site_names
 from ember_widgets.training import checkpoint
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.ranks import OtherProcessFailed, Ranks, joined
-from ember_widgets.training.run import TrainingRun, train_sae
+from ember_widgets.training.run import Part, TrainingRun, train, train_sae
+from ember_widgets.training.stream import TensorBatches
 
 PROMPTS = [f"a {thing} and a {other}" for thing in ("cat", "house", "lion") for other in ("car", "tree")]
 BATCH, STEPS = 64, 24
@@ -183,6 +185,13 @@ def shared(folder: Path) -> dict[str, Any]:
         stopped = train_sae(stream(ranks, 12, act), shared_config(), folder=folder / "stopped")
         found["stopped"] = [stopped.is_finished, stopped.history[-1].step]
         found["resumed"] = facts(train_sae(stream(ranks), shared_config(), folder=folder / "stopped"))
+        # Each has skipped some prompts.
+        batches = TensorBatches(stream(ranks), site_names.DEFAULT_SITE, BATCH // ranks.world)
+        batches.n_skipped = 2 + ranks.rank
+        parts = {"sae": Part(site_names.DEFAULT_SITE, shared_config())}
+        for _ in range(2):  # trained, and read
+            run = train(parts, batches, target="update", folder=folder / "skipped", ranks=ranks)
+            found.setdefault("skipped", []).append(run.n_skipped)
         # One of them fails.
         for name, at in (("first batch", 0), ("later", 7)):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import UserList
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_a_file_has_one_prompt_in_each_line_whoever_wrote_it(tmp_path: Path) -> 
         Prompts(file)
 
 
+def test_all_of_a_sequence_identifies_it() -> None:
+    """Shards of other prompts must not be read, however late these differ."""
+    texts = [f"picture {i}" for i in range(2 * Prompts.SAMPLE)]
+    other = [*texts[:-1], "another"]
+    assert Prompts(UserList(texts)).name == Prompts(texts).name
+    assert Prompts(UserList(other)).name != Prompts(UserList(texts)).name
+
+
 @pytest.mark.parametrize("given", ["a lion", 3, b"a lion"])
 def test_what_holds_no_prompts_is_refused(given: object) -> None:
     with pytest.raises(TypeError, match="give a list of texts, a text file"):
@@ -55,3 +64,4 @@ def test_a_dictionary_with_doubled_rows_is_redundant() -> None:
     rows = torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
     assert redundancy(torch.cat([rows, 2 * rows])) == pytest.approx(1, abs=1e-5)
     assert redundancy(rows) < 0.5
+    assert redundancy(rows[:1]) == 0

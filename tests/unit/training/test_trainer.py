@@ -231,10 +231,19 @@ def test_its_threshold_is_the_running_mean_of_each_batchs_smallest_code() -> Non
     assert float(sae.threshold) * trainer._scale == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("bad", [torch.zeros(8, D_MODEL), torch.full((8, D_MODEL), math.nan)])
-def test_activations_that_teach_nothing_are_refused(bad: Tensor) -> None:
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        torch.zeros(8, D_MODEL),
+        torch.ones(8, D_MODEL),
+        torch.ones(1, D_MODEL),
+        torch.full((8, D_MODEL), math.nan),
+    ],
+)
+def test_activations_that_teach_nothing_are_refused(bad: Tensor, centred: bool) -> None:
     with pytest.raises(ValueError, match="the activations are all the same, or not finite"):
-        Trainer(config(), D_MODEL).step(bad)
+        Trainer(config(centred=centred), D_MODEL).step(bad)
 
 
 def test_a_step_with_nan_is_refused_and_changes_no_weight() -> None:
