@@ -208,9 +208,20 @@ class Inspection:
         return cosine
 
     def change(self, before: Inspection) -> FloatArray:
-        """(rows, cols), how much the codes differ from another run's: ‖codes − before‖ / the larger norm."""
+        """(rows, cols), how much the codes differ from another run's: ‖codes − before‖ / the larger norm.
+
+        Raises:
+            TypeError: It is not an Inspection.
+            ValueError: It is of another site or SAE.
+        """
         if not isinstance(before, Inspection):
             raise TypeError(f"before={shown(before)} is not an Inspection; give painter.inspect(scene)")
+        if (before.site, before.codes.shape) != (self.site, self.codes.shape):
+            theirs, ours = (f"{one.n_features} features at {one.site}" for one in (before, self))
+            raise ValueError(
+                f"before has {theirs} on a grid of {before.grid}, but this one {ours} on a grid of "
+                f"{self.grid}; inspect both runs at the same site, with the same model and SAE"
+            )
         difference = np.linalg.norm(self.codes - before.codes, axis=2)
         lengths = np.maximum(np.linalg.norm(self.codes, axis=2), np.linalg.norm(before.codes, axis=2))
         share: FloatArray = np.divide(difference, lengths, out=np.zeros_like(difference), where=lengths > 0)

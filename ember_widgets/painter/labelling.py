@@ -349,7 +349,7 @@ def silent_of(collection: Collection) -> set[int]:
 def folder_of(collection: Collection, client: LabelClient, folder: str | os.PathLike[str] | None) -> Path:
     """Where a client's labels are kept; see `Painter.label`."""
     if folder is not None:
-        return Path(folder)
+        return checks.path("folder", folder)
     return collection.folder / f"labels-{re.sub(r'[^A-Za-z0-9._-]+', '-', client.model)[:80]}"
 
 

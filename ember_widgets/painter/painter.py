@@ -441,7 +441,8 @@ class Painter:
             state = self.backbone.reach(start, edits, step, site, self._style_words(scene))
         return Inspection.of(
             sae,
-            steering.target(sae, state),
+            # One that was put into `saes` later may lie elsewhere than the model.
+            steering.target(sae, state).to(sae.W_dec.device),
             site=site,
             step=step,
             space=space,
@@ -619,6 +620,8 @@ class Painter:
 
         # A seed's start serves for its codes and both pictures, and is not kept for longer.
         def carry(seed: int) -> Scene:
+            if seed == scene.seed:
+                return scene
             return edit_reseeded(scene, seed, self._codes_of(scene, seed, keep=False))
 
         def draw(one: Scene) -> Image.Image:

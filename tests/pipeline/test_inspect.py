@@ -227,6 +227,17 @@ def test_an_sae_put_in_later_is_looked_through_and_steers_nothing(painter: Paint
         del painter.saes[BEHIND]
 
 
+def test_an_sae_put_in_later_may_lie_on_another_device(
+    painter: Painter, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sae = make_sae(painter.saes[SITE].d_model, BEHIND)
+    object.__setattr__(sae, "W_dec", sae.W_dec.to("meta"))
+    monkeypatch.setitem(painter.saes, BEHIND, sae)
+    monkeypatch.setattr(Inspection, "of", lambda sae, target, **others: target.device)
+    device: Any = painter.inspect(scene, site=BEHIND)
+    assert device == torch.device("meta")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_blank_canvas_has_nothing_to_explain(dtype: str) -> None:
     painter = Painter.embedded(dtype=dtype)

@@ -199,6 +199,8 @@ def test_labels_and_scores_come_into_the_painter_and_nothing_is_asked_twice(
     forecast = painter.label_forecast([feature, dead], collection=pictures, client=judge)
     assert forecast.n_calls == 3  # nothing is asked of a feature that is active nowhere
     assert not judge.asked
+    with pytest.raises(TypeError, match="folder=5 is not a path; give a str or a pathlib.Path"):
+        painter.label(collection=pictures, client=judge, folder=5, progress=False)  # type: ignore[arg-type]
     run = painter.label(
         [feature, dead], collection=pictures, client=judge, progress=False, on_label=done.append
     )

@@ -78,6 +78,7 @@ def test_each_seed_keeps_its_own_picture_beside_the_edit(painter: Painter, scene
         pixels(painter.render(without)), pixels(painter.render(painter.analyze(scene.prompt, seed=5)))
     )
     assert painter.reseed(edited, edited.seed, edit_only=True) is edited
+    assert painter.robustness(edited, [edited.seed, 5]).scenes[0] is edited
 
 
 def test_patches_beyond_an_edit_stay_below_what_counts_as_changed(painter: Painter, scene: Scene) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ember_widgets.painter.inspection import Inspection
-from tests.unit.widgets.inspect.inspect_bench import StillPainter
+from ember_widgets.scene.grid import Grid
+from tests.unit.widgets.inspect.inspect_bench import BEHIND, SITE, StillPainter
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,16 @@ def test_fewer_than_one_feature_is_refused(inspection: Inspection, n: int) -> No
 def test_what_is_no_count_of_features_is_refused(inspection: Inspection, n: Any) -> None:
     with pytest.raises(TypeError, match=r"^n=.* is not a whole number; give an int, 1 or more; leave it out"):
         inspection.top([(3, 4)], n)
+
+
+def test_a_change_is_of_one_site_and_grid(inspection: Inspection) -> None:
+    painter, small = StillPainter(), StillPainter(grid=Grid(8, 8))
+    elsewhere = painter.inspect(painter.analyze("a lion"), site=BEHIND)
+    with pytest.raises(ValueError) as caught:
+        elsewhere.change(inspection)
+    assert str(caught.value) == (
+        f"before has 40 features at {SITE} on a grid of 16×16, but this one 40 features at {BEHIND} on a "
+        "grid of 16×16; inspect both runs at the same site, with the same model and SAE"
+    )
+    with pytest.raises(ValueError, match=r"on a grid of 8×8, but this one 40 features at .* of 16×16"):
+        inspection.change(small.inspect(small.analyze("a lion")))
