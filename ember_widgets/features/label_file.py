@@ -56,10 +56,7 @@ def read(path: Path, *, site: str | None = None) -> dict[int, Label]:
     except csv.Error as fault:
         raise ValueError(f"{path} cannot be read as a table ({fault}); mend or shorten that cell") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        raise ValueError(
-            f'{path} is not a label file; give JSON of the form {{"labels": {{"12": "tree"}}}}, '
-            "or a table with the columns feature and label"
-        ) from None
+        raise ValueError(f"{path} is not a label file; {label_rows.FORM}") from None
 
 
 def write(path: Path, labels: Mapping[int, Label]) -> None:

@@ -27,6 +27,10 @@ COUNT = "_n"
 MAX_TRIALS = 2**31
 
 
+FORM = 'give JSON of the form {"labels": {"12": "tree"}}, or a table with the columns feature and label'
+"""What a label file looks like, for messages."""
+
+
 class Unfit(Exception):
     """A file that can be read but not used; says why."""
 
@@ -161,15 +165,21 @@ def _first(named: Mapping[str, Any], names: Iterable[str], default: Any = None) 
 
 
 def feature_of(value: Any) -> int:
-    """A feature's index.
+    """A feature's index, given as a whole number or as the digits of one.
 
     Raises:
-        TypeError, ValueError: it is none.
+        Unfit: it is none.
     """
-    feature = int(value)
-    if isinstance(value, (bool, float)) or not 0 <= feature < 2**31:
-        raise ValueError
-    return feature
+    if value is None:
+        raise Unfit(f"has a label without a feature; {FORM}")
+    # Not all that `int` takes: of "2_1", a layer and a feature, it would make 21.
+    digits = value.strip() if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not re.fullmatch(r"[0-9]{1,10}", digits) or not int(digits) < 2**31:
+        raise Unfit(
+            f"has {checks.shown(value)} as a feature; features are whole numbers, 0, 1, 2, ..., written "
+            f"without a point; {FORM}"
+        )
+    return int(digits)
 
 
 def text_of(value: Any) -> str:
@@ -189,13 +199,26 @@ def text_of(value: Any) -> str:
 
 
 def scores_of(value: Any) -> dict[str, float]:
-    """Scores by name; a pair is the precision and recall that the embedded model's labels have."""
+    """Scores by name; a pair is the precision and recall that the embedded model's labels have.
+
+    Raises:
+        Unfit: a score is not a number.
+    """
     if isinstance(value, (list, tuple)):
         value = dict(zip(("precision", "recall"), value, strict=True))
     elif isinstance(value, (int, float)):
         value = {"score": value}
-    scores = {text_of(str(name)): float(number) for name, number in (value or {}).items()}
+    scores = {text_of(str(name)): _number(name, number) for name, number in (value or {}).items()}
     return {name: number for name, number in scores.items() if math.isfinite(number)}
+
+
+def _number(name: Any, score: Any) -> float:
+    try:
+        return float(score)
+    except (TypeError, ValueError, OverflowError):  # which of them depends on what it is
+        raise Unfit(
+            f"has {name}={checks.shown(score)}, which is not a number; give a number, or leave it out"
+        ) from None
 
 
 def counts_of(value: Any, scores: Mapping[str, float]) -> dict[str, int]:

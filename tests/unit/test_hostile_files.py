@@ -390,7 +390,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         a_long_cell,
         "cannot be read as a table (field larger than field limit (131072))",
     ),
-    "an infinite feature": ("labels", an_infinite_feature, "is not a label file"),
+    "an infinite feature": ("labels", an_infinite_feature, "has inf as a feature"),
     "an enormous photograph": ("photo", an_enormous_photograph, "image has 13000×13000 pixels"),
     "a photograph in a pipe": ("photo", a_pipe("photo.png"), "is not a regular file, but a pipe or a device"),
 }

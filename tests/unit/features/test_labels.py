@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,13 +205,57 @@ class TestFiles:
         with pytest.raises(FileNotFoundError, match="no label file at"):
             Labels.load(tmp_path / "none.json")
 
-    @pytest.mark.parametrize(
-        "text", ["[]", "{", '{"labels": {"a": "x"}}', '{"labels": ["x"]}', '{"names": {}}', '{"-1": "x"}']
-    )
+    @pytest.mark.parametrize("text", ["[]", "{", '{"labels": ["x"]}', '["x"]'])
     def test_of_another_kind_are_refused(self, tmp_path: Path, text: str) -> None:
         file = tmp_path / "labels.json"
         file.write_text(text)
         with pytest.raises(ValueError, match="is not a label file; give JSON of the form"):
+            Labels.load(file)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "given"),
+        [
+            ("l.csv", "feature,label\n1.0,tree\n", "'1.0'"),  # a column of pandas with gaps
+            ("l.json", '{"labels": {"1.0": "tree"}}', "'1.0'"),
+            ("l.json", '[{"feature": 1.0, "label": "tree"}]', "1.0"),
+            ("l.json", '[{"feature": true, "label": "tree"}]', "True"),
+            ("l.json", '{"-1": "tree"}', "'-1'"),
+            ("l.json", '{"names": {}}', "'names'"),
+            ("l.tsv", "feature\tlabel\n\ttree\n", "''"),
+            ("l.csv", "feature,label\n2147483648,tree\n", "'2147483648'"),
+            ("l.csv", "id,label\n2_1,tree\n", "'2_1'"),  # was feature 21
+        ],
+    )
+    def test_of_what_is_no_feature_are_refused(
+        self, tmp_path: Path, name: str, text: str, given: str
+    ) -> None:
+        file = tmp_path / name
+        file.write_text(text)
+        said = f"{file} has {given} as a feature; features are whole numbers, 0, 1, 2, ..., written without"
+        with pytest.raises(ValueError, match=re.escape(said)):
+            Labels.load(file)
+
+    def test_without_a_feature_are_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "labels.jsonl"
+        file.write_text('{"label": "tree"}\n')
+        with pytest.raises(ValueError, match="has a label without a feature; give JSON of the form"):
+            Labels.load(file)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "given"),
+        [
+            ("l.csv", "feature,label,score\n3,tree,n/a\n", "score='n/a'"),
+            ("l.csv", "feature,label,confidence\n3,tree,great\n", "confidence='great'"),
+            ("l.json", '{"labels": {"3": "tree"}, "scores": {"3": {"causal": [1]}}}', "causal=[1]"),
+        ],
+    )
+    def test_with_scores_that_are_no_numbers_are_refused(
+        self, tmp_path: Path, name: str, text: str, given: str
+    ) -> None:
+        file = tmp_path / name
+        file.write_text(text)
+        said = f"{file} has {given}, which is not a number; give a number, or leave it out"
+        with pytest.raises(ValueError, match=re.escape(said)):
             Labels.load(file)
 
     def test_without_the_columns_are_refused(self, tmp_path: Path) -> None:
