@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["OWN_SOURCE", "Label", "LabelHit", "Labels"]
 M = TypeVar("M")
 OWN_SOURCE = "you"
 """The source of labels that the user set, and of no others; they take precedence over all others."""
+_changing = threading.Lock()
+"""Of all labels, because one of each would keep them from being copied; a change takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -234,16 +237,17 @@ class Labels(Mapping[int, str]):
         """
         feature = checks.feature_index(feature, self._n_features or 2**31)
         text = " ".join(checks.text("text", text).split())
-        self._unkept.pop(feature, None)
-        self._unkept[feature] = Label(text, OWN_SOURCE) if text else None
-        self._own = _changed(self._own, self._unkept)
         try:
-            if self._own_file is not None:
-                with files.locked(self._own_file):
-                    if self._own_file.exists():  # another notebook may have set some meanwhile
-                        self._own = _changed(label_file.read(self._own_file), self._unkept)
-                    label_file.write(self._own_file, self._own)
-            self._unkept = {}
+            with _changing:
+                self._unkept.pop(feature, None)
+                self._unkept[feature] = Label(text, OWN_SOURCE) if text else None
+                self._own = _changed(self._own, self._unkept)
+                if self._own_file is not None:
+                    with files.locked(self._own_file):
+                        if self._own_file.exists():  # another notebook may have set some meanwhile
+                            self._own = _changed(label_file.read(self._own_file), self._unkept)
+                        label_file.write(self._own_file, self._own)
+                self._unkept = {}
         finally:
             self._tell([feature])
 
@@ -266,7 +270,8 @@ class Labels(Mapping[int, str]):
         more = labels if isinstance(labels, Labels) else Labels(labels)
         new = _given({feature: more.entry(feature) for feature in more})
         self._check_features(new)
-        self._given = new | {f: label for f, label in self._given.items() if f not in new}
+        with _changing:
+            self._given = new | {f: label for f, label in self._given.items() if f not in new}
         self._tell(list(new))
 
     def on_changed(self, listener: Callable[[list[int]], None]) -> Callable[[], None]:

@@ -8,6 +8,8 @@ import json
 import os
 import random
 import re
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,23 @@ class TestOwnLabels:
         again = Labels({3: "tree", 4: "sand"}, own_file=file)
         assert dict(again) == {3: "oak", 4: "sand"}
         assert again.entry(3).source == "you"
+
+    def test_of_two_threads_are_both_kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "own.json"
+        labels = Labels(own_file=file)
+        write, others = label_file.write, []
+
+        def writing(path: Path, content: Mapping[int, Label]) -> None:
+            if not others:
+                others.append(threading.Thread(target=labels.set, args=(2, "b")))
+                others[0].start()
+                others[0].join(0.5)  # it waits for this one to end
+            write(path, content)
+
+        monkeypatch.setattr(label_file, "write", writing)
+        labels.set(1, "a")
+        others[0].join()
+        assert dict(labels) == dict(Labels(own_file=file)) == {1: "a", 2: "b"}
 
     def test_of_two_notebooks_are_both_kept(self, tmp_path: Path) -> None:
         file = tmp_path / "own.json"
