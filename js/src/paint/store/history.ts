@@ -20,6 +20,8 @@ export class History {
     private readonly ask: (request: Request) => void,
     /** Cancels the stroke in progress, if there is one. */
     private readonly cancelStroke: () => boolean,
+    /** Takes back the last change that waits to be sent, if there is one. */
+    private readonly takeBack: () => boolean,
   ) {}
 
   take(
@@ -34,12 +36,14 @@ export class History {
     this.filmFrom.value = state.steps.filter(([step]) => state.film_from.includes(step));
   }
 
+  // Both are requested even if nothing is known to undo or redo: what was just done may be on its way to the kernel.
+
   undo(): void {
-    if (!this.cancelStroke() && this.canUndo.value) this.ask({ type: "undo" });
+    if (!this.cancelStroke() && !this.takeBack()) this.ask({ type: "undo" });
   }
 
   redo(): void {
-    if (this.canRedo.value) this.ask({ type: "redo" });
+    this.ask({ type: "redo" });
   }
 
   go(step: number): void {

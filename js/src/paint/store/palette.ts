@@ -2,13 +2,16 @@
 
 import { signal } from "@preact/signals-core";
 import { TOOLS } from "../tools/index.ts";
-import type { Request, SourceScene } from "../transport/messages.ts";
+import type { Request, SceneInfo, SourceScene } from "../transport/messages.ts";
+import { isSameScene } from "./factors.ts";
 import type { Settings } from "./settings.ts";
 
 interface Change {
   readonly verb: string;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly commit: boolean;
+  /** The scene that it was made for, in which its factors have their places. */
+  readonly info: SceneInfo | null;
 }
 
 export class Palette {
@@ -25,7 +28,7 @@ export class Palette {
   constructor(
     private readonly ask: (request: Request, buffers?: ArrayBuffer[]) => number,
     private readonly settings: Settings,
-    private readonly revision: () => number,
+    private readonly info: () => SceneInfo | null,
   ) {}
 
   /** Whether all changes have been answered. */
@@ -39,8 +42,13 @@ export class Palette {
    */
   change(verb: string, args: Change["arguments"], commit = true): void {
     if (this.queue.at(-1)?.commit === false) this.queue.pop();
-    this.queue.push({ verb, arguments: args, commit });
+    this.queue.push({ verb, arguments: args, commit, info: this.info() });
     this.next();
+  }
+
+  /** Takes back the last change that waits to be sent; false if none does. */
+  takeBack(): boolean {
+    return this.queue.pop() !== undefined;
   }
 
   /** Adds a factor. It is added to paint with it, so a tool that does not paint gives way to the brush. */
@@ -81,7 +89,33 @@ export class Palette {
   }
 
   private next(): void {
-    const change = this.pending === null ? this.queue.shift() : undefined;
-    if (change) this.pending = this.ask({ type: "palette", revision: this.revision(), ...change });
+    while (this.pending === null) {
+      const change = this.queue.shift();
+      if (!change) return;
+      const { verb, commit } = change;
+      const args = argumentsIn(change, this.info());
+      if (args)
+        this.pending = this.ask({
+          type: "palette",
+          revision: this.info()?.revision ?? -1,
+          verb,
+          arguments: args,
+          commit,
+        });
+    }
   }
+}
+
+/**
+ * The arguments of a change for the scene that there is now, in which factors may have other places; null if a factor is not
+ * there any more, or if factors have come that their new order does not contain.
+ */
+function argumentsIn({ arguments: args, info: was }: Change, now: SceneInfo | null): Change["arguments"] | null {
+  if (was === now || !was || !now) return args;
+  const { factor, order } = args;
+  const placeOf = (place: number) => now.ids.indexOf(was.ids[place] ?? -1);
+  const places = Array.isArray(order) ? order.map(placeOf) : typeof factor === "number" ? [placeOf(factor)] : [];
+  if (places.includes(-1) || (places.length && !isSameScene(was, now))) return null;
+  if (!order) return places.length ? { ...args, factor: places[0] } : args;
+  return places.length === now.ids.length ? { ...args, order: places } : null;
 }

@@ -87,14 +87,18 @@ export class Store {
     this.transport = new Transport(model, client, (...how) => this.onLost(...how), clock);
     this.painting = new Painting(this.transport, clock);
     this.stroke = new Stroke(this.painting, settings, factors, () => this.isEditable, say);
-    this.history = new History(ask, () => this.stroke.cancel());
+    this.history = new History(
+      ask,
+      () => this.stroke.cancel(),
+      () => this.palette.takeBack(),
+    );
     this.variations = new Variations(ask, () => {
       this.stroke.cancel();
       status.task.value = "draw";
     });
     this.robustness = new Robustness(ask, (seed) => this.variations.reseedEdit(seed));
     const revision = () => this.painting.revision;
-    this.palette = new Palette(ask, settings, revision);
+    this.palette = new Palette(ask, settings, () => this.painting.info.value);
     this.search = new FeatureSearch(ask);
     this.notes = new PromptNotes(ask);
     this.thumbnails = new Thumbnails(ask);

@@ -46,6 +46,62 @@ test("a slider sends one change at a time, then the newest, and never loses its 
   ]);
 });
 
+test("a change that had to wait is made to the factor that it was for, wherever that is now", () => {
+  const { kernel, store } = setUp();
+  const names = ["sky", "tree", "lake"];
+  const answer = (revision: number, ids: readonly number[]) => {
+    kernel.state({ revision, ids, names: ids.map((id) => names[id] ?? "new") });
+    kernel.frame(kernel.of("palette").at(-1).seq);
+  };
+  const sent = () => kernel.of("palette").map(({ verb, arguments: { factor, order } }) => [verb, factor ?? order]);
+  kernel.state({ revision: 2, ids: [0, 1, 2], names });
+  store.palette.change("remove", { factor: 1 });
+  store.palette.change("remove", { factor: 1 });
+  store.palette.change("recolor", { factor: 2, color: "#123456" });
+  answer(3, [0, 2]);
+  assert.deepEqual(sent(), [
+    ["remove", 1],
+    ["recolor", 1],
+  ]);
+  store.palette.change("reorder", { order: [1, 0] });
+  store.palette.change("duplicate", { factor: 0 });
+  store.palette.change("reorder", { order: [1, 0] });
+  answer(4, [0, 2]);
+  answer(5, [2, 0]);
+  assert.deepEqual(sent().slice(2), [
+    ["reorder", [1, 0]],
+    ["duplicate", 1],
+  ]);
+  answer(6, [2, 0, 3]);
+  assert.equal(sent().length, 4, "an order of two factors is none of three");
+});
+
+test("a change that had to wait is not made to another scene's factor", () => {
+  const { kernel, store } = setUp();
+  store.palette.change("duplicate", { factor: 0 });
+  store.palette.change("remove", { factor: 1 });
+  store.palette.change("restyle", { style: "sepia" });
+  const features = [[{ feature: 7, label: "", weight: 1, share: 1 }], []];
+  kernel.state({ revision: 2, run: "another picture", features });
+  kernel.frame(kernel.of("palette").at(-1).seq);
+  assert.deepEqual(
+    kernel.of("palette").map(({ verb }) => verb),
+    ["duplicate", "restyle"],
+  );
+});
+
+test("undo takes back a change that waits, and then what the kernel has", () => {
+  const { kernel, store, answer } = setUp();
+  store.palette.change("rename", { factor: 0, name: "air" });
+  store.palette.change("recolor", { factor: 0, color: "#123456" });
+  store.history.undo();
+  assert.equal(kernel.of("undo").length, 0);
+  store.history.undo();
+  assert.equal(kernel.of("undo").length, 1);
+  answer(2);
+  assert.equal(kernel.of("palette").length, 1);
+});
+
 test("after the kernel was lost, changes are sent again", () => {
   const { store, weights } = setUp();
   store.palette.change("set_weight", { weight: 1 });

@@ -75,16 +75,22 @@ test("after the largest seed comes 0", () => {
   assert.equal(draft.fields.value.seed, "0");
 });
 
-test("undo first cancels a stroke, and requests a step only if there is one", () => {
+test("undo first cancels a stroke, and then takes back what has not been sent", () => {
   const { requests, ask } = recorder();
   let isStroking = true;
-  const history = new History(ask, () => isStroking);
+  let nWaiting = 1;
+  const history = new History(
+    ask,
+    () => isStroking,
+    () => nWaiting-- > 0,
+  );
   history.take({ can_undo: true, can_redo: false, edited: true, replaced: false, steps: [], step: 4, film_from: [] });
   history.undo();
   assert.deepEqual(requests, []);
   isStroking = false;
   history.undo();
-  history.redo();
+  assert.deepEqual(requests, []);
+  history.undo();
   history.go(4);
   history.go(2);
   history.keep("best");
@@ -92,7 +98,11 @@ test("undo first cancels a stroke, and requests a step only if there is one", ()
 });
 
 test("a film leads from the steps that the kernel names, which are of the same picture", () => {
-  const history = new History(recorder().ask, () => false);
+  const history = new History(
+    recorder().ask,
+    () => false,
+    () => false,
+  );
   const state = { can_undo: true, can_redo: false, edited: true, replaced: false, step: 3 };
   const steps = [
     [0, "step 0", "first"],

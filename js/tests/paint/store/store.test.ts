@@ -268,6 +268,22 @@ test("nothing can be painted while a new scene is drawn", () => {
   assert.ok(store.stroke.begin(middle(0, 0)));
 });
 
+test("what was just done can be undone before the kernel has answered", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.stroke.begin(middle(0, 0));
+  store.stroke.end();
+  store.history.undo();
+  store.history.redo();
+  store.painting.setGain(0, 1.5, true);
+  store.history.undo();
+  const done = kernel.sent.filter(({ type, commit }) => commit ?? ["undo", "redo"].includes(type));
+  assert.deepEqual(
+    done.map(({ type }) => type),
+    ["edit", "undo", "redo", "edit", "undo"],
+  );
+});
+
 test("undo in the middle of a stroke cancels the stroke", () => {
   const { kernel, store } = openStore();
   kernel.state({ can_undo: true });
