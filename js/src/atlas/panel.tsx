@@ -1,6 +1,7 @@
 /** The panel beside the map: search, filters, details of one feature, and the features that were found or selected. */
 import { render as mount } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { isComposing } from "../shared/notebook_keys.ts";
 import { Batch } from "./batch.tsx";
 import { groundOf } from "./color.ts";
 import { type Ask, type Details, KEYS, type Legend, type Model, type State } from "./traits.ts";
@@ -344,6 +345,7 @@ function Card(props: { details: Details; icon: string; hasPaint: boolean; ask: (
             onBlur={rename}
             onKeyDown={(event) => {
               event.stopPropagation();
+              if (isComposing(event)) return;
               if (event.key === "Escape") setText(null);
               if (event.key === "Enter") rename(event);
             }}

@@ -9,11 +9,26 @@
 
 const SUPPRESS = "data-lm-suppress-shortcuts";
 
+/**
+ * The key that is pressed. On keyboards of another script (Cyrillic, Greek, Hebrew…) a letter is the Latin one of the same
+ * key, as in the notebook's own shortcuts; but not with Alt, which types other letters on Latin keyboards.
+ */
+export const keyOf = ({ key, code, altKey }: Pick<KeyboardEvent, "key" | "code" | "altKey">): string =>
+  /^[^ -~]$/.test(key) && code.startsWith("Key") && !altKey ? code.slice(3).toLowerCase() : key;
+
+/**
+ * Whether a key belongs to an input method, which for instance takes Enter for the word that it proposes. Safari says with
+ * its last key that nothing is being composed, but gives it the code of all such keys.
+ */
+export const isComposing = ({ isComposing, keyCode }: Pick<KeyboardEvent, "isComposing" | "keyCode">): boolean =>
+  isComposing || keyCode === 229;
+
 /** Whether a key is left to the browser and the notebook: keys that run the cell, and others with Ctrl, Cmd or Alt. */
 export function isForNotebook(
-  event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">,
+  event: Pick<KeyboardEvent, "key" | "code" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">,
 ): boolean {
-  const { key, ctrlKey, metaKey, altKey, shiftKey } = event;
+  const { ctrlKey, metaKey, altKey, shiftKey } = event;
+  const key = keyOf(event);
   if (key === "Enter") return ctrlKey || metaKey || altKey || shiftKey;
   // Undo, redo, copy and paste belong to what has the focus: the picture, or a text field.
   if (ctrlKey || metaKey) return !["z", "y", "c", "v"].includes(key.toLowerCase());

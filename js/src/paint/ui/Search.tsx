@@ -1,4 +1,5 @@
 /** Finds features by label or number, and concepts by name. */
+import { isComposing } from "../../shared/notebook_keys.ts";
 import { clamp, max, min } from "../../shared/numbers.ts";
 import type { Found } from "../store/feature_search.ts";
 import type { View } from "../store/view.ts";
@@ -43,6 +44,7 @@ export function Search(props: {
     <form
       class="e-search"
       onKeyDown={(event) => {
+        if (isComposing(event)) return;
         if (text && event.key === "Escape") search("");
         const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
         if (!by) return submitOnEnter(event);

@@ -2,6 +2,7 @@
 
 import type { Signal } from "@preact/signals-core";
 import { Component, type ComponentChildren, type ComponentProps, createRef } from "preact";
+import { isComposing } from "../../shared/notebook_keys.ts";
 import type { Store } from "../store/store.ts";
 import { Button, type ButtonProps, type PlainProps } from "./button.tsx";
 import { reveal } from "./focus.ts";
@@ -176,6 +177,7 @@ export class Field extends Component<FieldProps> {
         onChange={() => this.enter(false)}
         onBlur={() => this.enter(true)}
         onKeyDown={(event) => {
+          if (isComposing(event)) return;
           // Browsers enter nothing on Enter inside JupyterLab.
           if (event.key === "Enter") this.enter(false);
           if (event.key !== "Escape" || this.typed === null) return;
@@ -359,7 +361,7 @@ export function Choice<T extends string>(props: {
  */
 export function submitOnEnter(event: KeyboardEvent): void {
   const { key, target, currentTarget } = event;
-  if (key !== "Enter" || !(target instanceof HTMLInputElement)) return;
+  if (key !== "Enter" || isComposing(event) || !(target instanceof HTMLInputElement)) return;
   event.preventDefault();
   if (!("live" in target.dataset) && target.ariaInvalid !== "true") (currentTarget as HTMLFormElement).requestSubmit();
 }

@@ -1,6 +1,6 @@
 /** Keys: tools and history work anywhere in the widget, the cursor only on the grid. */
 
-import { keepKeysFromNotebook } from "../../shared/notebook_keys.ts";
+import { keepKeysFromNotebook, keyOf } from "../../shared/notebook_keys.ts";
 import { clamp } from "../../shared/numbers.ts";
 import { put } from "../../shared/signals.ts";
 import { MAX_BRUSH, MAX_GAIN } from "../store/settings.ts";
@@ -113,7 +113,7 @@ export function listenToKeys(root: HTMLElement, grid: HTMLElement | undefined, v
       const target = path[0];
       const command = event.ctrlKey || event.metaKey;
       const held = { command, shift: event.shiftKey, alt: event.altKey };
-      const action = actionOf(event.key, held, { onGrid: target === grid, inText: isText(target) }, view);
+      const action = actionOf(keyOf(event), held, { onGrid: target === grid, inText: isText(target) }, view);
       if (!action) return;
       // A held Space must not start and end strokes in turn.
       if (!(event.repeat && isPress(event.key))) action();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cover, Field } from "../../../src/paint/ui/controls.tsx";
+import { cover, Field, submitOnEnter } from "../../../src/paint/ui/controls.tsx";
 
 test("under a sheet nothing can be reached, and only the sheet on top can be used", () => {
   const part = (isSheet = false) => ({ matches: () => isSheet, inert: false });
@@ -13,6 +13,37 @@ test("under a sheet nothing can be reached, and only the sheet on top can be use
   assert.deepEqual(inert([form, body, program, keys]), [[true, true, true, false], keys]);
   assert.deepEqual(inert([form, body, program, keys], keys), [[true, true, false, true], program]);
   assert.deepEqual(inert([form, body, program], program), [[false, false, false, true], undefined]);
+});
+
+test("Enter that takes an input method's word enters nothing, and submits nothing", (t) => {
+  const entered: string[] = [];
+  const field = new Field({ testid: "prompt", value: "", onEnter: (text) => entered.push(text) });
+  const input = () => (field.render() as { props: Record<string, (event: object) => void> }[])[0]?.props ?? {};
+  input().onInput?.({ currentTarget: { value: "neko" } });
+  input().onKeyDown?.({ key: "Enter", isComposing: true });
+  assert.deepEqual(entered, []);
+  input().onKeyDown?.({ key: "Enter", isComposing: false });
+  assert.deepEqual(entered, ["neko"]);
+
+  class Input {
+    readonly dataset = {};
+    readonly ariaInvalid = "false";
+  }
+  t.after(() => Reflect.deleteProperty(globalThis, "HTMLInputElement"));
+  Object.assign(globalThis, { HTMLInputElement: Input });
+  let nSubmitted = 0;
+  const enter = (isComposing: boolean) =>
+    submitOnEnter({
+      key: "Enter",
+      isComposing,
+      target: new Input(),
+      currentTarget: { requestSubmit: () => nSubmitted++ },
+      preventDefault: () => {},
+    } as unknown as KeyboardEvent);
+  enter(true);
+  assert.equal(nSubmitted, 0);
+  enter(false);
+  assert.equal(nSubmitted, 1);
 });
 
 test("Escape in a field restores what was in force before it was typed in, and leaving the field then enters nothing", () => {
