@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,8 @@ SAMPLED = 4096
 @dataclass(frozen=True, eq=False, repr=False)
 class SAE:
     """A trained sparse autoencoder in canonical form, whatever file it came from.
+
+    Tensors may be given in another dtype, as arrays or as numbers; they are kept as float32 tensors.
 
     Attributes:
         W_enc: (d_model, n_features) float32.
@@ -69,6 +70,9 @@ class SAE:
     as_read: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold", "unit"):
+            if name != "threshold" or self.threshold is not None:
+                object.__setattr__(self, name, _in_float32(name, getattr(self, name)))
         if self.W_enc.ndim != 2:
             raise ValueError(f"W_enc has shape {tuple(self.W_enc.shape)}; it must be (d_model, n_features)")
         d_model, n_features = self.W_enc.shape
@@ -86,7 +90,7 @@ class SAE:
                 )
         for name in ("W_enc", *shapes, "threshold"):
             value = getattr(self, name)
-            if value is not None and not _is_finite(torch.as_tensor(value)):
+            if value is not None and not _is_finite(value):
                 raise ValueError(
                     f"{name} holds numbers that are not finite: the file is damaged, or the training failed; "
                     "give another"
@@ -112,8 +116,10 @@ class SAE:
         positional = tuple(checks.feature_index(feature, n_features) for feature in self.positional)
         object.__setattr__(self, "positional", positional)
         if self.threshold is not None:
-            levels = tuple(torch.as_tensor(self.threshold).shape)
-            if math.prod(levels) != 1 and levels != (n_features,):
+            levels = tuple(self.threshold.shape)
+            if self.threshold.numel() == 1:
+                object.__setattr__(self, "threshold", self.threshold.reshape(()))
+            elif levels != (n_features,):
                 raise ValueError(
                     f"threshold has shape {levels}, but W_enc is {(d_model, n_features)}; "
                     f"threshold must be a number or {(n_features,)}"
@@ -143,7 +149,7 @@ class SAE:
         digest = hashlib.sha256(f"{self.activation} {self.k} {self.target}".encode())
         for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold"):
             if (value := getattr(self, name)) is not None:
-                values = torch.as_tensor(value, dtype=torch.float32).detach()
+                values = value.detach()
                 if values.ndim == 2:
                     # Along diagonals: whoever changes one feature changes a row or a column.
                     places = torch.arange(max(SAMPLED, *values.shape), device=values.device)
@@ -307,6 +313,13 @@ class SAE:
         """
         upload = Upload(repo, licence, licence_link, model, data, evaluation, private, token, format, message)
         return push(upload, {"": self})
+
+
+def _in_float32(name: str, value: object) -> Tensor:
+    try:
+        return torch.as_tensor(value, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):  # which of them depends on what it is
+        raise TypeError(f"{name}={checks.shown(value)} is not a tensor; give one of real numbers") from None
 
 
 def _check_tensor(name: str, value: object) -> None:

@@ -98,8 +98,7 @@ def _of_alternative(tensors: dict[str, Tensor], i: int) -> dict[str, Tensor]:
 def _tensors(sae: Writable) -> dict[str, Tensor]:
     tensors = {name: getattr(sae, name).contiguous().cpu() for name in TENSORS[:-1]}
     if sae.threshold is not None:
-        level = torch.as_tensor(sae.threshold, dtype=torch.float32)
-        tensors["threshold"] = level.reshape(-1).contiguous().cpu()
+        tensors["threshold"] = sae.threshold.reshape(-1).contiguous().cpu()
     return tensors
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from ember_widgets import SAE
+from ember_widgets.dictionary.model_card import Card, Described
 
 
 def make(**changes: Any) -> SAE:
@@ -44,6 +46,25 @@ def test_topk_keeps_the_k_largest_of_every_patch(patches: torch.Tensor) -> None:
         expected = all_of_row.clone()
         expected[all_of_row.argsort(descending=True)[2:]] = 0
         assert torch.equal(row, expected)
+
+
+@pytest.mark.parametrize("threshold", [0.5, np.full(6, 0.5), torch.full((1, 1, 1), 0.5), torch.tensor(0.5)])
+def test_tensors_are_float32_whatever_is_given(patches: torch.Tensor, threshold: Any) -> None:
+    """`dataclasses.replace(sae, threshold=0.5)` gave an SAE that could not be published."""
+    sae, given = make(threshold=threshold), make()
+    for name in ("W_enc", "b_enc", "W_dec", "b_dec", "unit"):
+        other = make(**{name: getattr(given, name).double().numpy(), "threshold": torch.tensor(0.5)})
+        assert torch.equal(other.encode(patches), sae.encode(patches))
+        assert getattr(other, name).dtype == torch.float32
+    half = make(W_enc=given.W_enc.half(), W_dec=given.W_dec.half())
+    assert half.decode(half.encode(patches)).dtype == torch.float32
+    assert isinstance(sae.threshold, torch.Tensor)
+    assert "| threshold | " in Card("me/sae", [Described(sae)], "ember", "mit").text()
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    with pytest.raises(TypeError, match="W_enc=None is not a tensor; give one of real numbers"):
+        make(W_enc=None)
 
 
 def test_batchtopk_keeps_k_per_patch_on_average_and_more_where_there_is_more(patches: torch.Tensor) -> None:
