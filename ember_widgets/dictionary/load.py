@@ -25,6 +25,7 @@ from ember_widgets.scene import site_names
 from ember_widgets.scene.site_names import DEFAULT_SITE as DEFAULT_SITE
 from ember_widgets.util import checks
 from ember_widgets.util.hub import Hub
+from ember_widgets.util.words import first_line
 
 
 def load_sae(
@@ -149,6 +150,11 @@ def _read(checkpoint: Checkpoint, name: str | None, given: Given) -> list[Readin
     except KeyError as error:
         raise ValueError(
             f"{like}, but {error} is missing; download it again, or give format= another"
+        ) from None
+    except RuntimeError as error:  # PyTorch's, for shapes that cannot be combined
+        raise ValueError(
+            f"{like}, but its tensors do not fit together ({first_line(error)}); download it again, or give "
+            "format= another"
         ) from None
 
 

@@ -227,6 +227,25 @@ def whole(tensors: Tensors, name: str) -> int:
     return int(value)
 
 
+def kept(k: int | None, given: Given) -> int:
+    """How many codes are kept per patch.
+
+    Args:
+        k: As the checkpoint says; None = it does not.
+        given: What the caller says, which comes first.
+
+    Raises:
+        NotThisFormat: Nobody says it.
+    """
+    found = k if given.k is None else given.k
+    if found is None:
+        raise NotThisFormat(
+            "nothing says how many codes are kept per patch; give load_sae(..., k=...) as it was trained, "
+            "or put its configuration beside it"
+        )
+    return found
+
+
 def sized(reading: Reading, checkpoint: Checkpoint, d_model: int | None, n_features: int | None) -> None:
     """Check that the tensors have the sizes that the configuration says.
 

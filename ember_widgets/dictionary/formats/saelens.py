@@ -20,6 +20,7 @@ from ember_widgets.dictionary.formats.format import (
     Reading,
     Writable,
     gated,
+    kept,
     linear,
     only,
     rescaled,
@@ -67,7 +68,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     hook = (where.text(key) for where in (metadata, config) for key in ("hook_name", "hook_point"))
     ours = metadata.part("ember")
     reading = replace(
-        _encoder(checkpoint, architecture, k, config),
+        _encoder(checkpoint, architecture, k, given),
         target=ours.text("target", "output"),
         site=site_names.named_in(next(filter(None, hook), "")),
         unit=checkpoint.unit,
@@ -112,7 +113,7 @@ def _check_input(config: Config) -> None:
         )
 
 
-def _encoder(checkpoint: Checkpoint, architecture: str, k: int | None, config: Config) -> Reading:
+def _encoder(checkpoint: Checkpoint, architecture: str, k: int | None, given: Given) -> Reading:
     """Weights and activation, for an input from which b_dec is subtracted."""
     tensors = checkpoint.tensors
     if architecture == "gated":
@@ -126,10 +127,10 @@ def _encoder(checkpoint: Checkpoint, architecture: str, k: int | None, config: C
     level = tensors.get("threshold", tensors.get("topk_threshold"))
     if level is not None and not bool((level > 0).any()):
         level = None  # 0 is what its training starts with
-    if level is None and k is None:
-        raise KeyError("k")
+    if level is None:
+        k = kept(k, given)
     reading = Reading(**weights, activation="topk" if architecture == "topk" else "batchtopk", k=k)
-    if config.flag("rescale_acts_by_decoder_norm"):
+    if checkpoint.config.flag("rescale_acts_by_decoder_norm"):
         reading = rescaled(reading)
     return replace(reading, threshold=level)  # in units of codes, so not rescaled
 
@@ -170,8 +171,7 @@ def write(sae: Writable, folder: Path) -> Path:
     if sae.threshold is None:
         config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
     else:
-        level = torch.as_tensor(sae.threshold, dtype=torch.float32).cpu()
-        tensors["threshold"] = level.expand(sae.n_features).contiguous()
+        tensors["threshold"] = sae.threshold.cpu().expand(sae.n_features).contiguous()
     with contextlib.ExitStack() as together:
         # All are written before the first takes an earlier SAE's place: on a full disk that one stays whole.
         def place(name: str) -> Path:

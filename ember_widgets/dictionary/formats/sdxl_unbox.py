@@ -6,7 +6,7 @@ Its mean.pt holds each feature's mean activation where it is active: the unit of
 from __future__ import annotations
 
 from ember_widgets.dictionary.checkpoint import Checkpoint
-from ember_widgets.dictionary.formats.format import Format, Given, Reading, linear
+from ember_widgets.dictionary.formats.format import Format, Given, Reading, kept, linear
 
 NAMES = {
     "W_enc": "encoder.weight",
@@ -24,9 +24,7 @@ def recognises(checkpoint: Checkpoint) -> bool:
 def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
     """The one reading of such a checkpoint."""
     weights = linear(checkpoint.tensors, NAMES, by_torch=("W_enc", "W_dec"))
-    k = checkpoint.config.whole("k")
-    if k is None:
-        raise KeyError("k")
+    k = kept(checkpoint.config.whole("k"), given)
     reading = Reading(**weights, activation="topk", k=k, target="update", unit=checkpoint.unit)
     return [given.applied_to(reading)]
 

@@ -8,6 +8,7 @@ from ember_widgets.dictionary.formats.format import (
     Given,
     NotThisFormat,
     Reading,
+    kept,
     linear,
     only,
     sized,
@@ -35,9 +36,7 @@ def read(checkpoint: Checkpoint, given: Given) -> list[Reading]:
         raise NotThisFormat(f"{what} is not supported; give one trained with topk or groupmax")
     only(checkpoint, NAMES.values())
     weights = linear(checkpoint.tensors, NAMES, by_torch=("W_enc",))
-    k = config.whole("k") if given.k is None else given.k
-    if k is None:
-        raise KeyError("k")
+    k = kept(config.whole("k"), given)
     reading = Reading(**weights, activation=activation, k=k, unit=checkpoint.unit)
     # num_latents=0 stands for a multiple of the channels.
     features = config.whole("num_latents") if config.entries.get("num_latents") else None

@@ -402,6 +402,41 @@ def test_names_have_their_article(name: str, article: str) -> None:
         load_sae({"nothing": random(3)}, format=name)
 
 
+UNSAID = {
+    "sdxl-unbox": {
+        "encoder.weight": random(40, 8),
+        "latent_bias": random(40),
+        "decoder.weight": random(8, 40),
+        "pre_bias": random(8),
+    },
+    "sparsify": {
+        "encoder.weight": random(40, 8),
+        "encoder.bias": random(40),
+        "W_dec": random(40, 8),
+        "b_dec": random(8),
+    },
+}
+
+
+@pytest.mark.parametrize("name", UNSAID)
+def test_k_is_what_the_caller_says_where_no_configuration_does(name: str) -> None:
+    sae = load_sae(UNSAID[name], k=3)
+    assert (sae.activation, sae.k) == ("topk", 3)
+    with pytest.raises(ValueError, match=r"nothing says how many codes are kept per patch; give load_sae\("):
+        load_sae(UNSAID[name])
+
+
+def test_k_is_what_the_caller_says_where_saelens_configuration_does_not(tmp_path: Path) -> None:
+    saelens(tmp_path, "topk", k=None)
+    assert load_sae(tmp_path, k=3).k == 3
+
+
+def test_tensors_that_do_not_fit_together_are_refused() -> None:
+    gate = {name: random(40) for name in ("b_mag", "b_gate")} | {"r_mag": random(5)}
+    with pytest.raises(ValueError, match=r"an saelens SAE, but its tensors do not fit together \(The size"):
+        load_sae({"W_enc": random(8, 40), "W_dec": random(40, 8), "b_dec": random(8), **gate})
+
+
 def test_tensors_that_claim_more_than_the_file_holds_are_refused(tmp_path: Path) -> None:
     """They are refused before they are made contiguous: 16 GiB here."""
     repeated = torch.zeros(1).expand(2**20, 2**12)
@@ -423,7 +458,7 @@ DAMAGED: list[tuple[str, str, str, str]] = [
     ("saelens topk", "cfg.json", '{"k": true}', "k is True, but it must be a whole number"),
     ("saelens topk", "cfg.json", '{"k": 2.5}', r"k is 2\.5, but it must be a whole number"),
     ("saelens topk", "cfg.json", '{"k": -3}', "k is -3, but it must be a whole number"),
-    ("saelens topk", "cfg.json", '{"k": null}', "'k' is missing"),
+    ("saelens topk", "cfg.json", '{"k": null}', "nothing says how many codes are kept per"),
     ("saelens topk", "cfg.json", '{"k": 41}', "k=41"),
     ("saelens topk", "cfg.json", '{"apply_b_dec_to_input": "no"}', "is 'no', but it must be true or false"),
     ("saelens topk", "cfg.json", '{"activation_fn": "topk", "activation_fn_kwargs": 3}', "must be an object"),
