@@ -18,7 +18,8 @@ from ember_widgets.util import arrays, checks, files
 
 MAX_VALUES = 2**24
 """Numbers that a basis may have, zeros too."""
-MAX_FACTS = 2**20
+MAX_FACTS = 2**22
+"""Values in the facts, of which each hit has seven, and each comma of its prompt counts for one."""
 
 
 def write(
@@ -35,12 +36,16 @@ def write(
     if basis.size > MAX_VALUES:
         raise ValueError(f"a basis of {basis.shape} is too large for a file; make fewer concepts")
     rows, features = np.nonzero(basis)
-    facts = {"format": "ember-concepts", "version": 1, "shape": list(basis.shape), **facts}
+    text = json.dumps({"format": "ember-concepts", "version": 1, "shape": list(basis.shape), **facts})
+    try:
+        files.parsed(text, MAX_FACTS)
+    except ValueError as fault:  # it could not be read back
+        raise ValueError(f"{len(basis)} concepts are too many for a file ({fault}); make fewer") from None
     stream = io.BytesIO()
     np.savez_compressed(
         stream,
         allow_pickle=False,
-        facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
+        facts=np.frombuffer(text.encode(), np.uint8),
         rows=rows.astype(np.int32),
         features=features.astype(np.int32),
         values=basis[rows, features],

@@ -15,9 +15,10 @@ from PIL import Image
 
 import ember_widgets as ember
 from ember_widgets.dictionary.factors import Factors, typical_strength
-from ember_widgets.features import concept_fit
+from ember_widgets.features import concept_file, concept_fit
 from ember_widgets.features.collection import Collection
 from ember_widgets.features.concepts import ConceptBank
+from ember_widgets.features.hit import Hit
 from ember_widgets.scene.feature_space import FeatureSpace
 from tests.unit.scene.scenes import make_scene
 
@@ -272,6 +273,24 @@ class TestTheBank:
         path = dataclasses.replace(bank, hits=wrong).save(tmp_path / "bank.npz")
         with pytest.raises(ValueError, match="a hit=-1 is outside 0"):
             ConceptBank.load(path)
+
+    def test_that_could_not_be_read_back_is_not_saved(
+        self, bank: ConceptBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(concept_file, "MAX_FACTS", 100)
+        with pytest.raises(
+            ValueError, match=r"4 concepts are too many for a file \(it has more than 100 val"
+        ):
+            bank.save(tmp_path / "bank.npz")
+        assert not list(tmp_path.glob("bank.npz"))
+
+    def test_of_thousands_of_concepts_and_long_prompts_is_read_back(
+        self, bank: ConceptBank, tmp_path: Path
+    ) -> None:
+        """It was written, and then called damaged. Few concepts with as many hits as 3,200 have."""
+        hit = Hit(0, "a photo of a lion" + ", golden hour" * 8, 0, 0, 0, 1.0)
+        large = dataclasses.replace(bank, hits=((hit,) * (3200 * 24 // N),) * N)
+        assert ConceptBank.load(large.save(tmp_path / "bank.npz")).hits == large.hits
 
     @pytest.mark.parametrize("name", ["bank.json", "bank"])
     def test_is_saved_as_npz_only(self, bank: ConceptBank, tmp_path: Path, name: str) -> None:
