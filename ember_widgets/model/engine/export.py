@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from diffusers.configuration_utils import FrozenDict
 from filelock import FileLock
@@ -76,11 +77,12 @@ class _Digest(pickle.Pickler):
 
 
 def folder_of(parts: Mapping[str, Part]) -> Path:
-    """Where the exports of parts belong: all that is in them, and the packages that export, decide."""
+    """Where the exports of parts belong: all that is in them, and the packages that compute, decide."""
     digest = _Digest()
     shapes = [[tuple(tensor.shape) for tensor in part.given] for part in parts.values()]
     modules = [(name, part.module, part.rewrite) for name, part in parts.items()]
-    digest.dump((modules, shapes, str(torch.__version__), openvino.version()))
+    packages = (str(torch.__version__), diffusers.__version__, openvino.version())
+    digest.dump((modules, shapes, packages))
     return cache_folder() / "graphs" / digest.hash.hexdigest()[:32]
 
 
@@ -93,7 +95,7 @@ def exported(parts: Mapping[str, Part], ended: threading.Event, *, anew: bool = 
         anew: Make them now even if they are there.
 
     Raises:
-        ExportError: The process failed, or was given up.
+        ExportError: The process failed or was given up, or the parts were changed meanwhile.
         OSError: The cache cannot be written to.
     """
     folder = folder_of(parts)
@@ -103,6 +105,9 @@ def exported(parts: Mapping[str, Part], ended: threading.Event, *, anew: bool = 
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ember-") as temporary:
             torch.save(dict(parts), f"{temporary}/request.pt")
+            # This is a thread of its own. Under this name later processes would find another model's graphs.
+            if folder_of(parts) != folder:
+                raise ExportError("the model was changed while it was written")
             _in_a_process(Path(temporary), folder, ended)
     os.utime(folder)  # the newest ones are kept
     return folder

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,8 @@ def test_runners_are_made_once_and_give_torchs_results(cache: Path, monkeypatch:
     assert again.wait(60)
     assert export.folder_of({"a": part()}) == folder
     assert export.folder_of({"a": part(1.1)}) != folder
+    monkeypatch.setattr(diffusers, "__version__", "another")  # the code of the modules
+    assert export.folder_of({"a": part()}) != folder
 
 
 @needs_openvino
@@ -93,6 +96,24 @@ def test_an_export_that_was_cut_off_is_made_anew(cache: Path) -> None:
     again.runners(1, lambda: {"a": part()})
     assert again.wait(120)
     assert len(file.read_bytes()) == len(whole)
+
+
+@needs_openvino
+def test_a_model_that_is_changed_while_it_is_written_is_not_exported(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its graphs lay in the folder of the model as it was before, and drew that one's previews ever after."""
+    one, save = part(), torch.save
+
+    def saving(content: object, file: str) -> None:
+        with torch.no_grad():
+            next(one.module.parameters()).mul_(2)
+        save(content, file)
+
+    monkeypatch.setattr(torch, "save", saving)
+    with pytest.raises(ExportError, match="the model was changed while it was written"):
+        export.exported({"a": one}, threading.Event())
+    assert not list(cache.iterdir())
 
 
 @needs_openvino
