@@ -91,7 +91,7 @@ def known_map(
 
     Args:
         key: hash of the SAE.
-        method: only a map by this method; None = any, the best first.
+        method: only a map by this method; None = UMAP or t-SNE, the better one first, or what came with it.
         shipped: a map that may have come with the SAE.
         cache: folder of the cache; None = as `cache_folder` says.
     """
