@@ -29,15 +29,36 @@ def person_of(tokens: Tokens, headers: Mapping[str, str], address: str | None) -
         PermissionError: The token is wrong, or there are no tokens and it does not come from this computer.
     """
     if tokens.required:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        person = tokens.person(token.strip()) if scheme.lower() == "bearer" else None
+        person = tokens.person(_token_in(headers))
         if person is None:
             raise PermissionError(WRONG_TOKEN)
         return person
     # The names too: a web page elsewhere may send a browser's requests to this computer.
-    names = [urlsplit(f"//{headers['host']}").hostname] if "host" in headers else []
+    names = [_host_in(f"//{headers['host']}")] if "host" in headers else []
     if "origin" in headers:
-        names.append(urlsplit(headers["origin"]).hostname)
+        names.append(_host_in(headers["origin"]))
     if not is_loopback(address) or not all(is_loopback(name) for name in names):
         raise PermissionError(ONLY_HERE)
     return ""
+
+
+def account_of(tokens: Tokens, headers: Mapping[str, str], address: str | None) -> str:
+    """Whose sessions and calls are counted together: those with one token; without tokens, of one address.
+
+    Args:
+        tokens, headers, address: As for `person_of`, which has let them in.
+    """
+    # Not the header itself, which may be written in many ways.
+    return f"token {_token_in(headers)}" if tokens.required else f"address {address}"
+
+
+def _token_in(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _host_in(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

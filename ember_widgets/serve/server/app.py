@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ember_widgets._version import __version__
 from ember_widgets.serve.server import http_api, web_pages
-from ember_widgets.serve.server.access import person_of
+from ember_widgets.serve.server.access import account_of, person_of
 from ember_widgets.serve.server.body_limit import BodyLimit
 from ember_widgets.serve.server.person import Person
 from ember_widgets.serve.server.replica import Replica
@@ -114,10 +114,9 @@ async def serve(replica: Replica, socket: WebSocket) -> None:
         await last_words(socket.send_bytes, "PermissionError", str(fault))
         await _close(socket, End(CLOSE_TOKEN, "wrong token"))
         return
-    token = socket.headers.get("authorization", "") if replica.tokens.required else ""
-    who = token or f"address {address}"
+    account = account_of(replica.tokens, socket.headers, address)
     try:
-        owner = replica.enter(who)
+        owner = replica.enter(account)
     except ConnectionError as fault:
         await last_words(socket.send_bytes, "Busy", str(fault))
         await _close(socket, End(CLOSE_FULL, "full"))
@@ -129,7 +128,7 @@ async def serve(replica: Replica, socket: WebSocket) -> None:
         finally:
             await session.close()
     finally:
-        replica.leave(who)
+        replica.leave(account)
 
 
 async def _exchange(socket: WebSocket, session: Session) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ember_widgets.painter.protocol import N_FACTORS, labels_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
+from ember_widgets.serve.server.access import account_of
 from ember_widgets.serve.server.call_table import HANDLERS, Answer, Failure, Request, checked_site, failure
 from ember_widgets.serve.server.person import address_of, person_of_request
 from ember_widgets.serve.server.replica import Replica
@@ -115,16 +116,16 @@ def routes(replica: Replica) -> APIRouter:
     # In the event loop, not in threads: calls that come at once count in the same bucket.
     async def asks(request: HTTPRequest) -> Caller:
         """Who asks; refuses a wrong token, and whoever asks too often."""
-        person, address = person_of_request(request), address_of(request)
-        who = request.headers.get("authorization") or f"address {address}"
-        bucket = buckets.pop(who, None) or Bucket(replica.limits.requests_per_s)
-        buckets[who] = bucket
+        person_of_request(request)
+        account = account_of(replica.tokens, request.headers, address_of(request))
+        bucket = buckets.pop(account, None) or Bucket(replica.limits.requests_per_s)
+        buckets[account] = bucket
         while len(buckets) > MOST_BUCKETS:
             buckets.popitem(last=False)
         if wait_s := bucket.take():
             message = f"more than {replica.limits.requests_per_s:g} calls per second; wait {wait_s:.2f} s"
             raise HTTPException(429, message, {"Retry-After": str(max(1, round(wait_s)))})
-        return Caller(f"http {person} {address}", request)
+        return Caller(f"http {account}", request)
 
     async def done(caller: Caller, work: Callable[[Callable[[], bool]], T]) -> T:
         """Do something when it is the caller's turn, as the calls of sessions are done."""

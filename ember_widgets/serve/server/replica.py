@@ -87,11 +87,11 @@ class Replica:
         """How many connections are open."""
         return self._open.total()
 
-    def enter(self, who: str) -> str:
+    def enter(self, account: str) -> str:
         """Count a new session.
 
         Args:
-            who: The token's name, or an address.
+            account: Whose, see `access.account_of`.
 
         Returns:
             The name of the session, which owns its tasks.
@@ -102,18 +102,18 @@ class Replica:
         limits = self.limits
         if self.n_sessions >= limits.sessions:
             raise ConnectionError(f"{limits.sessions} sessions are open, which is the most; try again later")
-        if self._open[who] >= limits.sessions_per_token:
+        if self._open[account] >= limits.sessions_per_token:
             raise ConnectionError(
                 f"{limits.sessions_per_token} of your sessions are open, which is the most; close one"
             )
-        self._open[who] += 1
+        self._open[account] += 1
         return f"session {next(self._numbers)}"
 
-    def leave(self, who: str) -> None:
+    def leave(self, account: str) -> None:
         """Count a session that ended."""
-        self._open[who] -= 1
-        if not self._open[who]:
-            del self._open[who]
+        self._open[account] -= 1
+        if not self._open[account]:
+            del self._open[account]
 
     def welcome(self, person: str) -> Welcome:
         """What a client is told first. The first one takes a while: files are made for it."""

@@ -230,6 +230,9 @@ def test_who_asks_too_often_waits(painter: Painter) -> None:
     with running(painter, limits=Limits(requests_per_s=1)) as url, httpx.Client(trust_env=False) as client:
         statuses = [client.post(f"{url}/v1/render", json={"scene": {}}).status_code for _ in range(4)]
         assert statuses == [400, 400, 429, 429]
+        # No token is needed here, so another one is not another client.
+        again = client.post(f"{url}/v1/render", json={"scene": {}}, headers={"Authorization": "Bearer x"})
+        assert again.status_code == 429
 
 
 def test_only_so_many_calls_wait_and_those_of_who_left_are_cancelled(painter: Painter) -> None:

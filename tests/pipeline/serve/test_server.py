@@ -93,6 +93,8 @@ class TestWhoComesIn:
                 head = third.receive().head
                 assert (head["error"], "2 of your sessions" in head["message"]) == ("Busy", True)
                 assert closed_with(third) == CLOSE_FULL
+            with connected(closed, " s3cret", hello=False) as third:  # the same token, written otherwise
+                assert third.receive().head["error"] == "Busy"
             assert httpx.get(closed + "/healthz").json()["sessions"] == 3
 
     def test_no_page_of_another_site(self, url: str) -> None:

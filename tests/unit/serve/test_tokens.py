@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ember_widgets.serve.server.access import person_of
+from ember_widgets.serve.server.access import account_of, person_of
 from ember_widgets.serve.server.tokens import Tokens
 from ember_widgets.serve.wire.loopback import is_loopback
 
@@ -73,3 +73,24 @@ def test_without_tokens_only_this_computer(
 def test_loopback() -> None:
     assert all(map(is_loopback, ["127.0.0.1", "127.8.8.8", "::1", "localhost", "::ffff:127.0.0.1"]))
     assert not any(map(is_loopback, ["0.0.0.0", "10.0.0.1", "localhost.evil.example", "", None]))
+
+
+@pytest.mark.parametrize("headers", [{"host": "["}, {"host": "localhost", "origin": "http://[::1"}])
+def test_a_name_that_cannot_be_read_is_not_this_computer(headers: dict[str, str]) -> None:
+    with pytest.raises(PermissionError, match="no tokens"):
+        person_of(Tokens(), headers, "127.0.0.1")
+
+
+def test_a_token_has_one_account_however_its_header_is_written() -> None:
+    tokens, token = Tokens({"a" * 20: ""}), "a" * 20
+    headers = [{"authorization": f"{scheme}{token}"} for scheme in ("Bearer ", "bearer  ", "BEARER \t")]
+    assert [person_of(tokens, HERE | one, "8.8.8.8") for one in headers] == ["", "", ""]
+    assert {account_of(tokens, one, "8.8.8.8") for one in headers} == {f"token {token}"}
+    # A proxy gives all who come through it one address, and some tokens have no name.
+    other = account_of(tokens, {"authorization": "Bearer " + "b" * 20}, "8.8.8.8")
+    assert other != account_of(tokens, headers[0], "8.8.8.8")
+
+
+def test_without_tokens_an_address_has_one_account_whatever_token_it_sends() -> None:
+    found = {account_of(Tokens(), {"authorization": f"Bearer {n}"}, "127.0.0.1") for n in range(3)}
+    assert found == {"address 127.0.0.1"}
