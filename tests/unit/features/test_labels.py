@@ -110,7 +110,8 @@ class TestOwnLabels:
     def test_of_two_threads_are_both_kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / "own.json"
         labels = Labels(own_file=file)
-        write, others = label_file.write, []
+        write = label_file.write
+        others: list[threading.Thread] = []
 
         def writing(path: Path, content: Mapping[int, Label]) -> None:
             if not others:
