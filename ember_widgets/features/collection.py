@@ -182,8 +182,8 @@ class Collection:
         if "key" in self.model and "key" in model and self.model["key"] != model["key"]:
             raise ValueError(
                 f"the collection in {self.folder} was made with other weights of {model.get('id', '')!r} "
-                "than this painter has now, with its SAE read in another way, or with code of your own in "
-                "the pipeline; undo that, or choose another folder"
+                "than this painter has now, in another dtype, with its SAE read in another way, or with code "
+                "of your own in the pipeline; undo that, or choose another folder"
             )
 
     def __len__(self) -> int:

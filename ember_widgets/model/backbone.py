@@ -107,9 +107,10 @@ class Backbone(Protocol[S]):
         """
 
     def weights(self) -> Iterable[bytes]:
-        """Bytes that identify these weights, whatever file, device or dtype they are in.
+        """Bytes that identify these weights, whatever file they are from and whatever device they are on.
 
-        A sample that every training changes is enough; it must be quick to read.
+        A sample that every training changes is enough; it must be quick to read. A dtype that cannot hold
+        the weights makes others of them, with other bytes.
         """
 
     def version(self) -> object:

@@ -92,7 +92,8 @@ class SDXL:
         for weights in (self.pipeline.unet.parameters(), self.pipeline.vae.decoder.parameters()):
             for p in weights:
                 if p.ndim == 1:
-                    yield p.detach().bfloat16().float().cpu().numpy().tobytes()  # the same in any dtype
+                    # The same in float32 and bfloat16; float16 rounds in another way, unless they fit it.
+                    yield p.detach().bfloat16().float().cpu().numpy().tobytes()
         now = fingerprint(self.pipeline)
         if now != self._at_first or has_adapters(self.pipeline):
             yield now

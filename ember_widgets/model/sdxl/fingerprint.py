@@ -1,4 +1,4 @@
-"""What a pipeline computes with, as one hash: the same in any process, on any device, in any dtype."""
+"""What a pipeline computes with, as one hash: the same in any process and on any device."""
 
 from __future__ import annotations
 

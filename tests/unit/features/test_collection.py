@@ -197,7 +197,7 @@ class TestRefusals:
     @pytest.mark.parametrize(("there", "here"), [("weights", "others"), ("", "weights"), ("weights", "")])
     def test_other_weights_of_the_same_model(self, tmp_path: Path, there: str, here: str) -> None:
         Collection.create(tmp_path / "c", N_FEATURES, {**MODEL, "key": there})
-        with pytest.raises(ValueError, match="was made with other weights of .*; undo that, or choose"):
+        with pytest.raises(ValueError, match="weights of .*, in another dtype, .*; undo that, or choose"):
             Collection.create(tmp_path / "c", N_FEATURES, {**MODEL, "key": here})
 
     def test_collections_that_do_not_state_their_weights_can_go_on(self, collection: Collection) -> None:
