@@ -320,11 +320,11 @@ def train_here(
     place = checks.path("folder", folder).expanduser()
     logger = trackers(logger, place)
 
-    told = {**config.as_dict(), "k": k, "expansion": expansion, "site": ", ".join(sites)}
+    recorded = {**config.as_dict(), "k": k, "expansion": expansion, "site": ", ".join(sites)}
 
     def shown() -> Iterator[Reporter]:
         yield from reporters(
-            config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=told
+            config.n_steps, batch, progress=progress, logger=logger, folder=place, settings=recorded
         )
 
     return train_on(

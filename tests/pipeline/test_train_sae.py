@@ -47,7 +47,7 @@ class Drawing(GeneralTracker):  # type: ignore[misc]
         super().__init__(_blank=True)
         self.painter, self.scene = painter, scene
         self.drawn: list[Any] = []
-        self.told: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {}
 
     @property
     def tracker(self) -> None:
@@ -57,7 +57,7 @@ class Drawing(GeneralTracker):  # type: ignore[misc]
         pass
 
     def store_init_configuration(self, values: dict[str, Any]) -> None:
-        self.told = values
+        self.settings = values
 
     def log(self, values: dict[str, Any], step: int | None = None, **others: Any) -> None:
         other = threading.Thread(
@@ -78,7 +78,7 @@ class Trained:
     run: ember.TrainingRun
     folder: Path
     drawn: list[Any]
-    told: dict[str, Any]
+    settings: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def trained(painter: ember.Painter, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("runs") / "two"
     drawing = Drawing(painter, painter.analyze("a pine in the snow", seed=1))
     run = painter.train_sae(PROMPTS, folder=folder, progress=False, logger=drawing, **SETTINGS)
-    return Trained(run, folder, drawing.drawn, drawing.told)
+    return Trained(run, folder, drawing.drawn, drawing.settings)
 
 
 def test_trains_several_dictionaries_on_one_stream(trained: Trained) -> None:
@@ -109,10 +109,10 @@ def test_others_use_the_painter_meanwhile(painter: ember.Painter, trained: Train
     assert [picture.tobytes() for picture in trained.drawn] == [painter.render(scene).tobytes()] * 8
 
 
-def test_trackers_are_told_how_it_is_trained(trained: Trained) -> None:
-    told = {name: trained.told[name] for name in ("site", "k", "expansion", "n_patches", "batch")}
+def test_trackers_get_how_it_is_trained(trained: Trained) -> None:
+    settings = {name: trained.settings[name] for name in ("site", "k", "expansion", "n_patches", "batch")}
     site = "up_blocks.0.attentions.1, down_blocks.2.attentions.1"
-    assert told == {"site": site, "k": 10, "expansion": 2, "n_patches": 2048, "batch": 256}
+    assert settings == {"site": site, "k": 10, "expansion": 2, "n_patches": 2048, "batch": 256}
 
 
 def test_the_folder_is_of_one_run(painter: ember.Painter, trained: Trained) -> None:
