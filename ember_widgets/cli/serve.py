@@ -10,7 +10,7 @@ import socket
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ember_widgets._version import __version__
 from ember_widgets.cli import model_options
@@ -96,11 +96,10 @@ def serve(options: argparse.Namespace) -> int:
         UserError: Something that the user can put right.
     """
     _check_extra()
+    _check_class_size(options)
     _check_host(options)
     people = _people(options)
-    in_cluster = options.address or os.environ.get("RAY_ADDRESS")
-    # The Ray Serve of a cluster may listen there already, for us too.
-    port = options.port if in_cluster and options.port else _free_port(options.host, options.port)
+    port = _port(options)
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         wanted = serve_options(options)
@@ -128,14 +127,11 @@ def serve_options(options: argparse.Namespace) -> ServeOptions:
         "sessions_per_token": options.sessions_per_token,
     }
     if options.class_size:
-        if options.token_file or not is_loopback(options.host):
-            raise UserError("--class-size serves nobody else; leave out --token-file and --host")
         # All painters of the test come from one address.
         limits |= {"sessions": 1000, "sessions_per_token": 1000}
     model_options.check(options)
     loading = model_options.loading(options)
     del loading["token"]  # see `_serve`
-    threads = os.environ.get("OMP_NUM_THREADS", "")
     return ServeOptions(
         model=model_options.name_of(options),
         sae=options.sae,
@@ -153,7 +149,7 @@ def serve_options(options: argparse.Namespace) -> ServeOptions:
         max_replicas=options.max_replicas,
         gpus_per_replica=options.gpus_per_replica,
         cpus_per_replica=options.cpus_per_replica,
-        threads=options.threads or (int(threads) if threads.isdigit() else None),
+        threads=_threads() if options.threads is None else options.threads,
         starts_memory=options.starts_memory,
         limits={name: value for name, value in limits.items() if value is not None},
     )
@@ -170,20 +166,20 @@ def _serve(
     print(f"Loading {named(wanted.model)} ...", flush=True)
     with Served(wanted, host=options.host, port=port, address=options.address) as served:
         if options.class_size:
-            _find_class_size(port)
+            _find_class_size(_url(options.host, port))
             return
         for line in announcement(options, port, people):
             print(line, flush=True)
         served.wait()
 
 
-def _find_class_size(port: int) -> None:
+def _find_class_size(url: str) -> None:
     """Let simulated painters paint on the server, and print how it went."""
     from ember_widgets.serve.client.address import Address
     from ember_widgets.serve.client.load import class_size
 
     print("Simulated painters, of whom a third paints at a time, 3 strokes per second:", flush=True)
-    class_size(Address.of(f"http://127.0.0.1:{port}"), report=lambda line: print(line, flush=True))
+    class_size(Address.of(url), report=lambda line: print(line, flush=True))
 
 
 def announcement(options: argparse.Namespace, port: int, people: list[tuple[str, str]]) -> list[str]:
@@ -201,7 +197,7 @@ def announcement(options: argparse.Namespace, port: int, people: list[tuple[str,
         "",
     ]
     if people:
-        links = [f"    {name}: {url}/#token={token}" for name, token in people]
+        links = [f"    {name}: {url}/#token={quote(token, safe='')}" for name, token in people]
         lines += ["A link for each person, which says how to begin:", *links, ""]
     elif options.token_file:
         lines += [f"Tokens: {options.token_file}", ""]
@@ -217,9 +213,10 @@ def public_url(options: argparse.Namespace, port: int) -> str:
     """How others reach the server, without a slash at the end."""
     if options.public_url:
         return str(options.public_url).rstrip("/")
-    host = options.host
-    if host in ("0.0.0.0", "::"):
-        host = _own_address()
+    return _url(_own_address() if options.host in ("0.0.0.0", "::") else options.host, port)
+
+
+def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -248,6 +245,17 @@ def _check_extra() -> None:
         raise UserError("Ray Serve is not installed; run: pip install 'ember-widgets[serve]'")
 
 
+def _check_class_size(options: argparse.Namespace) -> None:
+    """Refuse what has no effect where nobody but simulated painters is served."""
+    if not options.class_size:
+        return
+    names = ("token_file", "make_tokens", "public_url", "sessions", "sessions_per_token")
+    idle = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
+    idle += [] if is_loopback(options.host) else ["--host"]
+    if idle:
+        raise UserError(f"--class-size serves nobody else; leave out {' and '.join(idle)}")
+
+
 def _check_host(options: argparse.Namespace) -> None:
     """Without tokens only this machine may reach the server."""
     if options.token_file or is_loopback(options.host):
@@ -258,10 +266,23 @@ def _check_host(options: argparse.Namespace) -> None:
     )
 
 
+def _threads() -> int | None:
+    """What the environment says."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return (int(given) or None) if given.isdecimal() else None
+
+
+def _port(options: argparse.Namespace) -> int:
+    """Where the server is to listen."""
+    if not 0 <= options.port < 2**16:
+        raise UserError(f"--port {options.port}: give a number from 0 to 65535")
+    in_cluster = options.address or os.environ.get("RAY_ADDRESS")
+    # The Ray Serve of a cluster may listen there already, for us too.
+    return int(options.port) if in_cluster and options.port else _free_port(options.host, options.port)
+
+
 def _free_port(host: str, port: int) -> int:
     """The port, if nobody else has it; for 0, one that is free."""
-    if not 0 <= port < 2**16:
-        raise UserError(f"--port {port}: give a number from 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

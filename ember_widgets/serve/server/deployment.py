@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import serve
 
-from ember_widgets.serve.server.options import CANNOT_PAINT, EMBEDDED, ServeOptions, load_painter
+from ember_widgets.serve.server.options import CANNOT_PAINT, ServeOptions, load_painter
+from ember_widgets.serve.server.resources import cpus_of, gpus_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -84,10 +85,11 @@ def build(args: Mapping[str, Any]) -> Application:
         TypeError, ValueError, FileNotFoundError: See `ServeOptions.from_args`.
     """
     options = ServeOptions.from_args(args)
+    there = ray.cluster_resources() if ray.is_initialized() else {}  # type: ignore[no-untyped-call]
     deployment = serve.deployment(
         name="Painter",
         **_scaling(options),
-        ray_actor_options={"num_cpus": _cpus_of(options), "num_gpus": gpus_of(options)},
+        ray_actor_options={"num_cpus": cpus_of(options, there), "num_gpus": gpus_of(options, there)},
         max_ongoing_requests=options.all_limits.sessions + SPARE_REQUESTS,
         health_check_period_s=1,
         health_check_timeout_s=30,
@@ -101,20 +103,6 @@ def build(args: Mapping[str, Any]) -> Application:
         asdict(options)
     )
     return application
-
-
-def gpus_of(options: ServeOptions) -> float:
-    """How many GPUs a replica gets."""
-    if options.model == EMBEDDED or options.device == "cpu":
-        return 0
-    if options.gpus_per_replica is not None:
-        return options.gpus_per_replica
-    return 1 if gpus_of_cluster() >= 1 else 0
-
-
-def gpus_of_cluster() -> float:
-    """How many GPUs Ray sees; 0 before it is started."""
-    return float(ray.cluster_resources().get("GPU", 0)) if ray.is_initialized() else 0  # type: ignore[no-untyped-call]
 
 
 def _scaling(options: ServeOptions) -> dict[str, Any]:
@@ -131,13 +119,6 @@ def _scaling(options: ServeOptions) -> dict[str, Any]:
             "downscale_delay_s": 600,
         }
     }
-
-
-def _cpus_of(options: ServeOptions) -> float:
-    if options.cpus_per_replica is not None:
-        return options.cpus_per_replica
-    share = (os.cpu_count() or 1) / options.most_replicas
-    return int(share) if share >= 1 else share
 
 
 def _gallery(folder: str | None) -> Shows | None:

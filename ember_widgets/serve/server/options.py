@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ember_widgets.serve.server.limits import Limits
+from ember_widgets.util import checks
 
 if TYPE_CHECKING:
     from ember_widgets.painter.painter import Painter
@@ -89,19 +90,30 @@ class ServeOptions:
         """From the `args` of a file for `serve run`.
 
         Raises:
-            TypeError: An argument is unknown.
+            TypeError: An argument is unknown, or of a wrong type.
             ValueError, FileNotFoundError: The options do not fit together, or a file is missing.
         """
         known = {one.name for one in dataclasses.fields(cls)}
         if unknown := sorted(set(args) - known):
             raise TypeError(f"unknown args {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         site = args.get("site") or ()
-        return cls(**{**args, "site": (site,) if isinstance(site, str) else tuple(site)})
+        sites = [site] if isinstance(site, str) else checks.listed("site", site, hint="give a list of sites")
+        return cls(**{**args, "site": tuple(sites)})
+
+    @property
+    def fewest_replicas(self) -> int:
+        """How many replicas there always are."""
+        return self.min_replicas or self.replicas
 
     @property
     def most_replicas(self) -> int:
         """How many replicas there can be at once."""
         return self.max_replicas or self.replicas
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether the model runs on the CPU, whatever else there is."""
+        return self.model == EMBEDDED or self.device == "cpu"
 
     @property
     def all_limits(self) -> Limits:
@@ -119,27 +131,44 @@ class ServeOptions:
             )
 
     def _check_numbers(self) -> None:
+        for name in ("replicas", "min_replicas", "max_replicas", "threads"):
+            if (value := getattr(self, name)) is not None:
+                checks.count(name, value, hint=f"it counts {name.split('_')[-1]}")
         low, high = self.min_replicas, self.max_replicas
         if (low is None) != (high is None):
             raise ValueError("give min_replicas and max_replicas together, or neither")
-        if self.replicas < 1 or (low is not None and high is not None and not 1 <= low <= high):
-            raise ValueError(
-                f"replicas={self.replicas}, min_replicas={low}, max_replicas={high}; "
-                "there must be 1 or more, and not fewer at most than at least"
-            )
+        if low is not None and high is not None:
+            if low > high:
+                raise ValueError(
+                    f"min_replicas={low}, max_replicas={high}; give not fewer at most than at least"
+                )
+            if self.replicas != 1:
+                raise ValueError(
+                    f"replicas={self.replicas} has no effect beside min_replicas and max_replicas; leave out "
+                    "one or the other"
+                )
+        hint = "give a whole number, or a share from 0 to 1"
         for name in ("gpus_per_replica", "cpus_per_replica"):
-            value = getattr(self, name)
+            if (value := getattr(self, name)) is None:
+                continue
+            value = checks.number(name, value, hint=hint)
             # Ray shares a GPU between processes, but gives none a GPU and a half.
-            if value is not None and (value < 0 or (value > 1 and value != int(value))):
-                raise ValueError(f"{name}={value}; give a whole number, or a share from 0 to 1")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads={self.threads}; give 1 or more")
-        if self.starts_memory < 0:
-            raise ValueError(f"starts_memory={self.starts_memory}; give a number of bytes")
+            if value < 0 or (value > 1 and value != int(value)):
+                raise ValueError(f"{name}={value:g}; {hint}")
+        if self.gpus_per_replica and self.is_on_cpu:
+            raise ValueError(
+                f"gpus_per_replica={self.gpus_per_replica:g}, but this model runs on the CPU; leave it out"
+            )
+        checks.integer("starts_memory", self.starts_memory, 0, 2**63 - 1, hint="it is a number of bytes")
+        for name in ("without_tokens", "local_files_only"):
+            # A text such as "no" would count as yes.
+            if not isinstance(value := getattr(self, name), bool):
+                raise TypeError(f"{name}={checks.shown(value)}; give true or false")
+        if not isinstance(self.limits, Mapping):
+            raise TypeError(f"limits={checks.shown(self.limits)} is not a mapping; give {{name: number}}")
         if unknown := sorted(set(self.limits) - {one.name for one in dataclasses.fields(Limits)}):
             raise ValueError(f"unknown limits {', '.join(unknown)}; see docs/serving.md")
-        if wrong := sorted(name for name, value in self.limits.items() if not value > 0):
-            raise ValueError(f"limits must be larger than 0, but not: {', '.join(wrong)}")
+        Limits(**self.limits)
 
 
 def load_painter(options: ServeOptions) -> Painter:

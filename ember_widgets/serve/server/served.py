@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ember_widgets.serve.server import resources
 from ember_widgets.serve.server.options import CANNOT_PAINT, ServeOptions
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Served:
 
     Raises:
         ConnectionError: There is no such cluster, or its Ray Serve listens elsewhere.
-        ValueError: The cluster has too few GPUs, or the painter cannot be loaded; the message is one line.
+        ValueError: The cluster has too few GPUs or CPU cores, or the painter cannot be loaded; the message is
+            one line.
     """
 
     def __init__(self, options: ServeOptions, *, host: str, port: int, address: str | None = None) -> None:
@@ -101,16 +103,12 @@ class Served:
             ray.init("local", namespace=APP, logging_level=logging.ERROR, include_dashboard=False)
 
     def _deploy(self) -> None:
+        import ray
         from ray import serve
 
-        from ember_widgets.serve.server.deployment import build, gpus_of, gpus_of_cluster
+        from ember_widgets.serve.server.deployment import build
 
-        needed, there = self.options.replicas * gpus_of(self.options), gpus_of_cluster()
-        if needed > there:
-            raise ValueError(
-                f"{self.options.replicas} replicas need {needed:g} GPUs, but Ray sees {there:g}; give fewer "
-                "replicas, or less than 1 GPU per replica, or 0 for a CPU"
-            )
+        resources.check(self.options, ray.cluster_resources())  # type: ignore[no-untyped-call]
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         quiet = {"log_level": "ERROR", "enable_access_log": False}
         serve.start(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import re
 import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ember_widgets.cli import main
 from ember_widgets.cli import serve as command
 from ember_widgets.cli.token_file import fill, people_of
+from ember_widgets.serve.client.address import Address
+from ember_widgets.serve.server import resources, served
 from ember_widgets.serve.server.limits import Limits
 from ember_widgets.serve.server.options import ServeOptions
 
@@ -70,9 +75,23 @@ def test_sizes_are_read_as_people_write_them() -> None:
         (("--embedded", "--max-replicas", "4"), "give min_replicas and max_replicas together"),
         (("--embedded", "--min-replicas", "5", "--max-replicas", "4"), "not fewer at most than at least"),
         (("--embedded", "--gpus-per-replica", "1.5"), "give a whole number, or a share from 0 to 1"),
-        (("--embedded", "--max-steps", "0"), "limits must be larger than 0, but not: n_steps"),
+        (("--embedded", "--max-steps", "0"), "n_steps=0 is too small; give 1 or more"),
         (("--embedded", "--concepts", "/none"), "concepts: there is no file /none"),
-        (("--embedded", "--threads", "-1"), "threads=-1; give 1 or more"),
+        (("--embedded", "--threads", "-1"), "threads=-1 is too small; give 1 or more"),
+        (("--embedded", "--threads", "0"), "threads=0 is too small; give 1 or more"),
+        (("--embedded", "--requests-per-s", "nan"), "requests_per_s=nan is not finite"),
+        (
+            ("--embedded", "--replicas", "3", "--min-replicas", "1", "--max-replicas", "2"),
+            "replicas=3 has no effect beside min_replicas and max_replicas",
+        ),
+        (("--embedded", "--gpus-per-replica", "1"), "gpus_per_replica=1, but this model runs on the CPU"),
+        (
+            ("--embedded", "--class-size", "--token-file", "x", "--make-tokens", "3"),
+            "--class-size serves nobody else; leave out --token-file and --make-tokens",
+        ),
+        (("--embedded", "--class-size", "--sessions", "9"), "serves nobody else; leave out --sessions"),
+        (("--embedded", "--class-size", "--host", "0.0.0.0"), "serves nobody else; leave out --host"),
+        (("--embedded", "--address", "auto", "--port", "70000"), "give a number from 0 to 65535"),
     ],
 )
 def test_a_mistake_is_one_line(fails: Fails, arguments: tuple[str, ...], message: str) -> None:
@@ -148,6 +167,83 @@ def test_arguments_of_a_file_are_checked() -> None:
     assert ServeOptions.from_args({"without_tokens": True, "site": "up.0.1"}).site == ("up.0.1",)
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"replicas": "2"}, "replicas='2' is not a whole number; give an int, 1 or more"),
+        ({"threads": 1.5}, "threads=1.5 is not a whole number"),
+        ({"starts_memory": "1G"}, "starts_memory='1G' is not a whole number"),
+        ({"gpus_per_replica": "half"}, "gpus_per_replica='half' is not a number; give a whole number, or a"),
+        ({"without_tokens": "no"}, "without_tokens='no'; give true or false"),
+        ({"site": 3}, "site=3 is not a list; give a list of sites"),
+        ({"limits": None}, "limits=None is not a mapping"),
+        ({"limits": {"n_steps": "4"}}, "n_steps='4' is not a whole number"),
+        ({"limits": {"n_factors": 1.5}}, "n_factors=1.5 is not a whole number"),
+        ({"limits": {"idle_minutes": 0}}, "idle_minutes=0 is too small; give a number above 0"),
+        ({"limits": {"n_icons": 65}}, "n_icons=65 is outside 1..64; an answer has no more pictures"),
+    ],
+)
+def test_values_of_a_file_are_checked(args: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}"):
+        ServeOptions.from_args({"without_tokens": True} | args)
+
+
+def test_threads_of_the_environment_count_unless_others_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, threads in (("3", 3), ("0", None), ("2,4", None), ("", None)):
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+        assert command.serve_options(parsed("--embedded")).threads == threads
+    assert command.serve_options(parsed("--embedded", "--threads", "5")).threads == 5
+
+
+class TestResources:
+    """Ray waits without end for what its cluster does not have."""
+
+    @pytest.mark.parametrize(
+        ("args", "message"),
+        [
+            ({"gpus_per_replica": 1, "replicas": 3}, "3 replicas would take 3 GPUs, but Ray sees 2"),
+            (
+                {"gpus_per_replica": 1, "min_replicas": 3, "max_replicas": 4},
+                "3 replicas would take 3 GPUs, but Ray sees 2; give fewer replicas, or less than 1 GPU",
+            ),
+            (
+                {"cpus_per_replica": 5, "gpus_per_replica": 1},
+                "1 replica would take 5 CPU cores, but Ray sees 4; give fewer replicas, or fewer cores",
+            ),
+        ],
+    )
+    def test_too_few(self, args: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            self.check(args)
+
+    def test_enough(self) -> None:
+        self.check({"gpus_per_replica": 1, "min_replicas": 1, "max_replicas": 4})
+        self.check({"gpus_per_replica": 0.5, "replicas": 4})
+        self.check({"device": "cpu", "cpus_per_replica": 2, "replicas": 2})
+
+    def test_a_share_of_the_cores_that_ray_sees(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "cpu_count", lambda: 64)
+        there = {"CPU": 8.0}  # a container with a quota
+        for n, cores in ((1, 8), (2, 4), (16, 0.5)):
+            options = ServeOptions(without_tokens=True, replicas=n)
+            assert resources.cpus_of(options, there) == cores
+            resources.check(options, there)
+        assert resources.cpus_of(ServeOptions(without_tokens=True), {"CPU": 1000.0}) == 64
+
+    def check(self, args: dict[str, Any]) -> None:
+        usual = {"without_tokens": True, "model": "m", "sae": "s", "cpus_per_replica": 1}
+        resources.check(ServeOptions.from_args(usual | args), {"CPU": 4.0, "GPU": 2.0})
+
+
+def test_the_size_of_a_class_is_found_where_the_server_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(command, "_find_class_size", found.append)
+    monkeypatch.setattr(served, "Served", lambda *_, **__: contextlib.nullcontext())
+    options = parsed("--embedded", "--class-size", "--host", "::1")
+    command._serve(options, command.serve_options(options), 7, [])
+    assert found == ["http://[::1]:7"]
+
+
 class TestTokenFile:
     def test_is_filled_and_stays_private(self, tmp_path: Path) -> None:
         path = tmp_path / "class.txt"
@@ -177,6 +273,12 @@ class TestAnnouncement:
         text = "\n".join(command.announcement(options, 8777, [("Ada", "abc")]))
         assert "    Ada: https://paint.example.org/#token=abc\n" in text
         assert 'ember.connect("https://paint.example.org", token="...")' in text
+
+    def test_links_bring_every_token_whole(self) -> None:
+        token = "ab+c/d%41&e=="
+        text = "\n".join(command.announcement(parsed("--token-file", "x"), 8777, [("Ada", token)]))
+        (link,) = (line.split()[1] for line in text.splitlines() if "Ada" in line)
+        assert Address.of(link).token == token
 
     def test_names_an_address_that_others_can_reach(self) -> None:
         assert "0.0.0.0" not in command.public_url(parsed("--host", "0.0.0.0"), 1)
