@@ -853,7 +853,8 @@ class Scene:
 
         Raises:
             OSError: the file cannot be written there.
-            ValueError: a PNG without a picture, or a picture for a file that is not a PNG.
+            ValueError: a PNG without a picture, a picture for a file that is not a PNG, or a scene that is
+                too large for ``load``.
         """
         path = checks.path("path", path)
         if (path.suffix.lower() == ".png") != (picture is not None):
@@ -864,7 +865,12 @@ class Scene:
         files.write(path, self.to_bytes(picture))
 
     def to_bytes(self, picture: Picture | None = None) -> bytes:
-        """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture."""
+        """What ``save`` writes: JSON, or a PNG with the scene inside it if there is a picture.
+
+        Raises:
+            TypeError: ``picture`` is not a picture.
+            ValueError: the scene is too large for ``load``.
+        """
         if picture is not None and not hasattr(picture, "save"):
             raise TypeError(f"picture={checks.shown(picture)} is not a picture; give painter.render(scene)")
         text = scene_file.text(self.plain_fields())
@@ -934,13 +940,13 @@ class Scene:
         colours of factors that are still there stay as they are now.
         """
         n_base = len(self.base_basis)
-        names, colors = [f"factor {f + 1}" for f in range(n_base)], list(palette(n_base))
+        names, colors = [""] * n_base, list(palette(n_base))
         next_id = self._next_id + n_base
         ids = list(range(self._next_id, next_id))
         for origin, f in self.analysed_factors.items():
             names[origin], colors[origin], ids[origin] = self.names[f], self.colors[f], self._ids[f]
         for f in range(n_base):
-            names[f] = free_name(names[f], names[:f])
+            names[f] = names[f] or free_name(f"factor {f + 1}", names)
         return self.replace(
             strengths=self.base_strengths,
             basis=self.base_basis,

@@ -60,13 +60,26 @@ def text(fields: Mapping[str, Any]) -> str:
     Args:
         fields: all of ``PLAIN_FIELDS`` (JSON values) and ``ARRAY_FIELDS`` (float32 arrays), and any of
             ``OPTIONAL_FIELDS`` (JSON values) and ``OPTIONAL_ARRAYS`` (float32 arrays).
+
+    Raises:
+        ValueError: ``read`` would refuse the file, because the scene is too large.
     """
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     content |= {name: fields[name] for name in PLAIN_FIELDS}
     content |= {name: fields[name] for name in OPTIONAL_FIELDS if name in fields}
     arrays = ARRAY_FIELDS + tuple(name for name in OPTIONAL_ARRAYS if name in fields)
+    n_bytes = sum(fields[name].nbytes for name in arrays)
+    if n_bytes > MAX_ARRAY_BYTES:
+        raise _too_large(f"its arrays have {n_bytes:,} bytes, and a file holds {MAX_ARRAY_BYTES:,}")
     content["arrays"] = {name: _encode(fields[name]) for name in arrays}
-    return json.dumps(content, indent=1) + "\n"
+    found = json.dumps(content, indent=1) + "\n"
+    if len(found) > MAX_FILE_BYTES:
+        raise _too_large(f"its file would have {len(found):,} bytes, and {MAX_FILE_BYTES:,} can be read")
+    return found
+
+
+def _too_large(why: str) -> ValueError:
+    return ValueError(f"the scene is too large to be saved: {why}; remove factors, or analyse into fewer")
 
 
 def load(path: Path) -> bytes:

@@ -46,6 +46,11 @@ def test_the_original_gives_removed_factors_new_ids_and_keeps_the_others(scene: 
     assert ids[1] > 3
 
 
+def test_in_the_original_a_factor_keeps_a_name_that_a_removed_one_would_get(scene: Scene) -> None:
+    original = scene.remove("sky").rename("meadow", "factor 1").original()
+    assert original.names == ("factor 1 2", "lion", "factor 1")
+
+
 def test_ids_are_saved_and_not_compared(scene: Scene, tmp_path: Path) -> None:
     edited = scene.remove("sky").add_factor({1: 1.0})
     edited.save(tmp_path / "scene.json")

@@ -57,6 +57,24 @@ class TestRoundTrip:
         assert Scene.load(path) == scene
         assert copy.deepcopy(scene) == scene
 
+    def test_what_could_not_be_read_is_not_written(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        scene = make_scene()
+        scene.save(path)
+        size = len(path.read_bytes())
+        n_bytes = sum(getattr(scene, name).nbytes for name in scene_file.ARRAY_FIELDS)
+        for name, most, reason in (
+            ("MAX_ARRAY_BYTES", n_bytes, f"its arrays have {n_bytes:,} bytes"),
+            ("MAX_FILE_BYTES", size, f"its file would have {size:,} bytes"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(scene_file, name, most)
+                scene.save(path)
+                assert Scene.load(path) == scene
+                patch.setattr(scene_file, name, most - 1)
+                with pytest.raises(ValueError, match=f"^the scene is too large to be saved: {reason}, and"):
+                    scene.save(path)
+        assert Scene.load(path) == scene, "the file that was there stays"
+
     def test_the_usual_palette_needs_no_word_about_it(self, path: Path) -> None:
         make_scene().add_factor({1: 1.0}).save(path)
         assert "origins" not in json.loads(path.read_text(encoding="utf-8"))

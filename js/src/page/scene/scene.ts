@@ -408,7 +408,7 @@ export class Scene implements SceneFields {
   /** The scene as it was analysed. It is drawn as the unedited picture. */
   original(): Scene {
     const { nBase } = this;
-    const names = [...Array(nBase).keys()].map((f) => `factor ${f + 1}`);
+    const names = Array<string>(nBase).fill("");
     const colors = palette(nBase);
     const next_factor_id = this.next_factor_id + nBase;
     const factor_ids = names.map((_, f) => this.next_factor_id + f);
@@ -417,7 +417,7 @@ export class Scene implements SceneFields {
       colors[origin] = this.colors[f] ?? "";
       factor_ids[origin] = value(this.factor_ids, f);
     }
-    for (const [f, name] of names.entries()) names[f] = freeName(name, names.slice(0, f));
+    for (const [f, name] of names.entries()) names[f] = name || freeName(`factor ${f + 1}`, names);
     return this.replace({
       strengths: this.base_strengths,
       basis: this.base_basis,

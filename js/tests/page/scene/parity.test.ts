@@ -160,6 +160,14 @@ for (const [i, sequence] of sequences.entries())
     if (sequence.description) assert.deepEqual(SceneEdit.between(first, scene).describe(), sequence.description);
   });
 
+test("in the original a factor keeps a name that a removed one would get", async () => {
+  const starts = await Promise.all(sequences.map(({ start }) => read(start)));
+  const scene = starts.find(({ nBase }) => nBase > 1)?.original() ?? assert.fail("no scene has two analysed factors");
+  const [, ...kept] = scene.names;
+  const { names } = scene.remove(0).rename(0, "factor 1").original();
+  assert.deepEqual(names, ["factor 1 2", "factor 1", ...kept.slice(1)]);
+});
+
 test("the parity file has every verb", () => {
   const verbs = sequences.flatMap(({ ops }) => ops.filter(({ gives }) => gives).map(({ verb }) => verb));
   assert.deepEqual(new Set(verbs), new Set(Object.keys(VERBS)));
