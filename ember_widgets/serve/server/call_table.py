@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
+from ember_widgets.serve.server.limits import Limits
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.wire import concepts, inspections, scenes, values
 from ember_widgets.serve.wire.calls import CALLS, ERRORS
@@ -80,17 +81,14 @@ class Request:
             raise scenes.MissingArrays(absent)
 
     def scene(self) -> Scene:
-        """The scene among the arguments, once it was found to be one of this painter.
+        """The scene among the arguments. Whether it is one of this painter, the painter's verbs check.
 
         Raises:
-            BadFrame, TypeError, ValueError: It is not.
+            BadFrame, TypeError, ValueError: It is not a scene.
             MissingArrays: It names arrays that are not here.
         """
         replica = self.replica
-        scene = scenes.unpacked(self.args["scene"], self.buffers, replica.arrays.get, replica.largest_shapes)
-        _check_number("n_steps", scene.n_steps, replica.limits.n_steps)
-        replica.painter.model.check(scene)
-        return scene
+        return scenes.unpacked(self.args["scene"], self.buffers, replica.arrays.get, replica.largest_shapes)
 
     def given(self, *names: str) -> dict[str, Any]:
         """Those of these arguments that were given."""
@@ -169,26 +167,41 @@ def _is(kind: str, value: object) -> bool:
     return type(value) is types[kind]
 
 
+def check_fields(fields: Mapping[str, Any], limits: Limits) -> None:
+    """Refuse arguments, or fields of a scene, beyond the limits; whatever else is wrong is found later.
+
+    Raises:
+        ValueError: They are.
+    """
+    for name in ("prompt", "style", "title"):
+        text = fields.get(name)
+        if isinstance(text, str) and len(text) > limits.prompt_length:
+            raise ValueError(
+                f"{name} has {len(text):,} characters; this server takes up to {limits.prompt_length:,}"
+            )
+    _check_number("n_steps", fields.get("n_steps"), limits.n_steps)
+    if isinstance(names := fields.get("names"), list):
+        _check_number("the number of factors", len(names), limits.n_factors)
+
+
 def _check_limits(request: Request) -> None:
     limits, args = request.replica.limits, request.args
-    scene = args.get("scene", {})
-    for fields in (args, scene):
-        for name in ("prompt", "style", "title"):
-            text = fields.get(name)
-            if isinstance(text, str) and len(text) > limits.prompt_length:
-                raise ValueError(
-                    f"{name} has {len(text):,} characters; this server takes up to {limits.prompt_length:,}"
-                )
-        _check_number("n_steps", fields.get("n_steps"), limits.n_steps)
-    counts = args.get("n_factors")
-    for count in counts.values() if isinstance(counts, dict) else [counts]:
-        _check_number("n_factors", count, limits.n_factors)
-    for what, names in (("factors", scene.get("names")), ("concepts", args.get("basis", {}).get("names"))):
-        if isinstance(names, list):
-            _check_number(f"the number of {what}", len(names), limits.n_factors)
+    for fields in (args, args.get("scene", {})):
+        check_fields(fields, limits)
+    _check_number("n_factors", _n_factors(request), limits.n_factors)
+    if isinstance(names := args.get("basis", {}).get("names"), list):
+        _check_number("the number of concepts", len(names), limits.n_factors)
     features = args.get("features")
     if features is not None:
         _check_number("the number of features", len(features), limits.n_icons)
+
+
+def _n_factors(request: Request) -> int:
+    """How many factors of all sites together are asked for."""
+    count = request.args.get("n_factors", 0)
+    if isinstance(count, dict):
+        return sum(n for n in count.values() if type(n) is int)
+    return int(count) if "basis" in request.args else count * len(request.replica.painter.space.sites)
 
 
 def _check_number(name: str, value: object, most: int) -> None:

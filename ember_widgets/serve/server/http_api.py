@@ -20,7 +20,15 @@ from ember_widgets.painter.protocol import N_FACTORS, labels_of
 from ember_widgets.scene import site_names
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.server.access import account_of
-from ember_widgets.serve.server.call_table import HANDLERS, Answer, Failure, Request, checked_site, failure
+from ember_widgets.serve.server.call_table import (
+    HANDLERS,
+    Answer,
+    Failure,
+    Request,
+    check_fields,
+    checked_site,
+    failure,
+)
 from ember_widgets.serve.server.person import address_of, person_of_request
 from ember_widgets.serve.server.replica import Replica
 from ember_widgets.serve.server.session import Bucket
@@ -154,15 +162,8 @@ def routes(replica: Replica) -> APIRouter:
         return await asyncio.get_running_loop().run_in_executor(replica.encoders, work)
 
     def scene_of(content: dict[str, Any]) -> Scene:
-        scene = Scene.from_bytes(json.dumps(content).encode())
-        limits = replica.limits
-        checks.integer("n_steps", scene.n_steps, 1, limits.n_steps, hint="the server allows no more")
-        checks.integer("n_factors", scene.n_factors, 0, limits.n_factors, hint="the server allows no more")
-        for name in ("prompt", "style"):
-            if len(getattr(scene, name)) > limits.prompt_length:
-                raise ValueError(f"{name} has more than {limits.prompt_length:,} characters")
-        replica.painter.model.check(scene)
-        return scene
+        check_fields(content, replica.limits)
+        return Scene.from_bytes(json.dumps(content).encode())
 
     @router.post("/analyze", response_class=Response, responses=JSON_SCENE)
     async def analyze(body: AnalyzeBody, caller: Caller = Depends(asks)) -> Response:  # noqa: B008
@@ -209,7 +210,8 @@ def routes(replica: Replica) -> APIRouter:
             scene, site = scene_of(body.scene), checked_site(replica, body.site)
             found = replica.painter.inspect(scene, step=body.step, site=site, edited=body.edited)
             rows, cols = found.grid.shape
-            where = body.patches or [(row, col) for row in range(rows) for col in range(cols)]
+            every = [(row, col) for row in range(rows) for col in range(cols)]
+            where = every if body.patches is None else body.patches
             labels, counts = labels_of(replica.painter), found.counts
             patches = []
             for row, col in where[: rows * cols]:

@@ -17,7 +17,8 @@ class Limits:
         requests_per_s: Calls of a client, on average; a burst of twice as many is allowed.
         prompt_length: Characters of a prompt or a style.
         n_steps: Denoising steps of a run.
-        n_factors: Factors of a scene, and concepts that a picture is taken apart in.
+        n_factors: Factors of a scene, of all its sites together, and concepts that a picture is taken apart
+            in.
         n_icons: Features of one call of `draw_icons`, up to 64: an answer has no more pictures.
         sessions_per_token: Open connections with one token; without tokens, of one address.
         sessions: Open connections of one replica.

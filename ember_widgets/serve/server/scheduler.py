@@ -77,21 +77,22 @@ class Scheduler:
             background: Do it only when nothing else waits.
 
         Returns:
-            What the work returns or raises; `Cancelled` if it was cancelled, even after it was done.
-
-        Raises:
-            RuntimeError: The scheduler is closed.
+            What the work returns or raises; `Cancelled` if it was cancelled, even after it was done, or if
+            the scheduler is closed.
         """
         task = Task(owner, slot, work, background)
         with self._changed:
             if self._closed:
-                raise RuntimeError("the server is closing")
-            # The owner stays where it is in the line, also if nothing of it waits but what is replaced.
+                _cancel([task])
+                return task.future
+            # The owner stays where it is in the line, and the task where the one was that it replaces: else
+            # somebody who fills two slots fast enough would never get a picture in one of them.
             tasks = self._waiting[background].setdefault(owner, deque())
             dropped = [other for other in tasks if slot and other.slot == slot]
-            for other in dropped:
-                tasks.remove(other)
-            tasks.append(task)
+            if dropped:
+                tasks[tasks.index(dropped[0])] = task
+            else:
+                tasks.append(task)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ember-device", daemon=True)
                 self._thread.start()

@@ -63,13 +63,13 @@ class Open:
 
     Args:
         slot: As it came.
-        future: What the scheduler works on; None before.
         is_picture: Whether its answer, while it waits to be sent, gives way to a newer one of its slot.
+        future: What the scheduler works on.
     """
 
     slot: str
     is_picture: bool
-    future: Future[Answer] | None = None
+    future: Future[Answer]
 
 
 class Session:
@@ -155,7 +155,7 @@ class Session:
             await self._keep(frame)
         elif frame.type == "cancel":
             found = self._calls.get(_number(head.get("id")))
-            if found is not None and found.future is not None:
+            if found is not None:
                 self._replica.scheduler.cancel(found.future)
         else:
             known = "hello, call, put, cancel or ping"
@@ -220,17 +220,15 @@ class Session:
         except Exception as fault:
             await self._refuse(number, self._fault(fault))
             return
-        open_call = Open(slot, CALLS[request.name].gives == "picture")
-        self._calls[number] = open_call
+        call = CALLS[request.name]
 
         def work(cancelled: Callable[[], bool]) -> Answer:
             asked = Request(replica, request.name, args, frame.buffers, cancelled, self._person)
             return HANDLERS[request.name](asked)
 
-        open_call.future = replica.scheduler.submit(
-            self._owner, work, slot=slot, background=CALLS[request.name].background
-        )
-        answering = asyncio.create_task(self._answer(number, open_call.future))
+        future = replica.scheduler.submit(self._owner, work, slot=slot, background=call.background)
+        self._calls[number] = Open(slot, call.gives == "picture", future)
+        answering = asyncio.create_task(self._answer(number, future))
         self._answers.add(answering)
         answering.add_done_callback(self._answers.discard)
 

@@ -74,6 +74,9 @@ def test_a_scene_is_analysed_drawn_and_inspected_as_the_painter_does(
     top = {one["feature"]: one["activation"] for one in patch["features"]}
     assert top == pytest.approx(expected.top([(row, col)], 2), abs=1e-5)
     assert "pine" in patch["features"][0]["label"]
+    for patches, n in (([], 0), (None, 256)):
+        found = client.post("/v1/inspect", json={"scene": scene, "patches": patches, "top": 1}).json()
+        assert len(found["patches"]) == n
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +176,9 @@ def test_a_wrong_basis_is_told_in_words(
         ("analyze", {"prompt": "x", "sed": 3}, 400, "sed"),
         ("analyze", {"prompt": 7}, 400, "prompt"),
         ("render", {"scene": {"format": "ember-scene"}}, 400, "version"),
+        ("render", {"scene": {"n_steps": 9}}, 400, "n_steps is 9; this server takes up to 4"),
+        ("render", {"scene": {"style": "x" * 5000}}, 400, "style has 5,000 characters"),
+        ("inspect", {"scene": {"names": ["x"] * 300}}, 400, "the number of factors is 300"),
         ("render", {"scene": {}, "form": "bmp"}, 400, "form"),
         ("render", {}, 400, "scene"),
         ("inspect", {"scene": {}, "top": 10**9}, 400, "top"),

@@ -155,6 +155,26 @@ def test_a_session_keeps_nothing_of_what_it_answered(replica: Replica, scene: em
     with_session(replica, body)
 
 
+def test_a_call_that_comes_while_the_server_closes_is_cancelled(
+    painter: ember.Painter, scene: ember.Scene
+) -> None:
+    replica = Replica(painter)
+    for array in scenes.kept_arrays(scene).values():
+        replica.arrays.put(array)
+
+    async def body(session: Session, line: Line) -> None:
+        replica.scheduler.close()
+        for n in (1, 2):
+            await session.receive(render(scene, 7, ""))
+            head = (await line.got(1 + n))[-1].head
+            assert (head["id"], head["error"]) == (7, "Cancelled")
+
+    try:
+        with_session(replica, body)
+    finally:
+        replica.close()
+
+
 def test_a_call_is_answered_between_strokes(replica: Replica, scene: ember.Scene) -> None:
     """The event loop is free while the device draws."""
 

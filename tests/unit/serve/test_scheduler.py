@@ -56,6 +56,17 @@ def test_the_newest_of_a_slot_keeps_the_turn(scheduler: Scheduler) -> None:
     assert done == ["a new", "b old", "c old", "d"]
 
 
+def test_the_newest_of_a_slot_keeps_its_place_among_the_tasks_of_its_owner(scheduler: Scheduler) -> None:
+    gate, done = Gate(scheduler), list[str]()
+    for name in ("one old", "other", "one new"):
+        last = scheduler.submit("a", lambda _, name=name: done.append(name), slot=name.split()[0])  # type: ignore[misc]
+    end = scheduler.submit("a", lambda _: done.append("end"))
+    gate.opened.set()
+    for future in (last, end):
+        future.result(5)
+    assert done == ["one new", "other", "end"]
+
+
 def test_the_newest_of_a_slot_wins(scheduler: Scheduler) -> None:
     gate = Gate(scheduler, "a", "picture")
     waiting = scheduler.submit("a", lambda _: "old", slot="picture")
@@ -139,6 +150,6 @@ def test_close_cancels_what_waits() -> None:
     scheduler.close()
     with pytest.raises(Cancelled):
         waiting.result(5)
-    with pytest.raises(RuntimeError, match="closing"):
-        scheduler.submit("a", lambda _: 1)
+    with pytest.raises(Cancelled):  # a client asks the next server then
+        scheduler.submit("a", lambda _: 1).result(5)
     assert "ember-device" not in [thread.name for thread in threading.enumerate()]
