@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 from ember_widgets.cli.errors import UserError, cannot_write
+from ember_widgets.util import files
 
 
 def render(scene_path: Path, output: Path) -> None:
-    """Draw a saved scene with the embedded model and write the picture."""
+    """Draw a saved scene with the embedded model and write the picture, all or nothing."""
     from PIL import Image
 
     from ember_widgets.scene.scene import Scene
@@ -24,7 +26,7 @@ def render(scene_path: Path, output: Path) -> None:
         raise UserError(f"cannot tell the picture format from {output.name!r}; end it in .png, .jpg or .webp")
     if not output.parent.is_dir():
         raise UserError(f"folder {output.parent} does not exist; create it first")
-    if not os.access(output if output.exists() else output.parent, os.W_OK):
+    if not all(os.access(path, os.W_OK) for path in (output.parent, output) if path.exists()):
         raise UserError(f"cannot write {output}: Permission denied; choose another folder")
     try:
         scene = Scene.load(scene_path)
@@ -41,8 +43,13 @@ def render(scene_path: Path, output: Path) -> None:
         picture = Painter.embedded().render(scene)
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
+    stream = io.BytesIO()
     try:
-        picture.save(output)
-    except OSError as error:
+        picture.save(stream, format_)
+    except OSError as error:  # a format for other kinds of pictures
         raise UserError(cannot_write(output, error)) from error
+    try:
+        files.write(output, stream.getvalue())
+    except OSError as error:
+        raise UserError(str(error)) from error
     print(f"{output}: {picture.width} x {picture.height} pixels")  # ASCII, as some terminals need it

@@ -32,7 +32,6 @@ from ember_widgets.serve.client.address import Address
 from ember_widgets.serve.client.array_names import ArrayNames
 from ember_widgets.serve.client.faults import Busy
 from ember_widgets.serve.wire import arrays, calls, concepts, scenes
-from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.calls import Welcome
 from ember_widgets.serve.wire.frames import MAX_FRAME_BYTES, PROTOCOL, BadFrame, Frame, pack, unpack
 from ember_widgets.util.cancelled import Cancelled, raise_if_cancelled
@@ -96,7 +95,6 @@ class Connection:
 
     Attributes:
         address, timeout_s, ssl_context: As given.
-        store: The arrays of scenes that the server sent.
 
     Raises:
         ConnectionError: There is no such server, or it speaks another protocol; the message says which.
@@ -114,7 +112,6 @@ class Connection:
     ) -> None:
         self.address, self.timeout_s = address, timeout_s
         self.ssl_context = ssl_context
-        self.store = ArrayStore(2**26)
         self._heartbeat_s, self._silent_s = heartbeat_s, silent_s
         self._names = ArrayNames()
         self._ids = itertools.count(1)
@@ -260,10 +257,8 @@ class Connection:
             answer: The answer.
             sent: The scene of the call: the answer may name its arrays.
         """
-        if sent is not None:
-            for array in scenes.kept_arrays(sent, self._names).values():
-                self.store.put(array)
-        return scenes.unpacked_answer(answer.value, answer.buffers, self.store)
+        known = {} if sent is None else scenes.kept_arrays(sent, self._names)
+        return scenes.unpacked_answer(answer.value, answer.buffers, known)
 
     # Calls, in the threads that make them
 

@@ -27,7 +27,6 @@ from ember_widgets._version import __version__
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.client.address import Address
 from ember_widgets.serve.wire import arrays, scenes
-from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.calls import HEARTBEAT_S
 from ember_widgets.serve.wire.frames import PROTOCOL, Frame, pack, unpack
 
@@ -253,7 +252,7 @@ class SimulatedPainter:
         answer = await self._next(socket)
         if answer.type != "answer":
             raise ConnectionError(str(answer.head.get("message", "the server did not analyze")))
-        self._base = scenes.unpacked_answer(answer.head["value"], answer.buffers, ArrayStore())
+        self._base = scenes.unpacked_answer(answer.head["value"], answer.buffers, {})
 
     async def _next(self, socket: ClientConnection) -> Frame:
         return unpack(await asyncio.wait_for(socket.recv(), 2 * WAIT_S))

@@ -93,7 +93,8 @@ class RemoteFiles:
 
         address, mark = self._address, path.with_name(f"{name}.etag")
         headers = dict(address.headers)
-        if path.exists() and mark.exists():
+        # What was cut off, as by a power cut, is fetched again.
+        if _size(path) == size and mark.exists():
             headers["If-None-Match"] = files.read(mark, 200).decode("ascii", "replace")
         if type(size) is not int or not 0 <= size <= MAX_FILE_BYTES:
             raise ConnectionError(f"{address.url} says that {name} has {size} bytes; it is not fetched")

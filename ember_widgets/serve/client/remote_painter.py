@@ -28,7 +28,7 @@ from ember_widgets.serve.client.connection import Answer, Connection
 from ember_widgets.serve.client.remote_files import RemoteModel
 from ember_widgets.serve.wire import inspections, values
 from ember_widgets.serve.wire.calls import Welcome
-from ember_widgets.serve.wire.frames import BadFrame
+from ember_widgets.serve.wire.scenes import MissingArrays
 from ember_widgets.util import checks
 from ember_widgets.util.checks import FloatArray
 
@@ -506,5 +506,5 @@ def _read(read: Callable[[], T]) -> T:
     """
     try:
         return read()
-    except (BadFrame, LookupError, TypeError, ValueError, AttributeError) as fault:
+    except (MissingArrays, LookupError, TypeError, ValueError, AttributeError) as fault:
         raise ConnectionError(f"the server's answer cannot be read ({fault}); try again") from fault

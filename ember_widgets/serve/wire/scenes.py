@@ -86,19 +86,21 @@ def packed_answer(scene: Scene, known: Collection[str], buffers: list[bytes]) ->
     return {"scene": packed(scene, buffers), "arrays": arrays.packed(new, buffers)}
 
 
-def unpacked_answer(value: object, buffers: Sequence[bytes], store: arrays.ArrayStore) -> Scene:
-    """The scene that `packed_answer` was given; its arrays are kept in the store.
+def unpacked_answer(value: object, buffers: Sequence[bytes], known: Mapping[str, FloatArray]) -> Scene:
+    """The scene that `packed_answer` was given.
+
+    Args:
+        value: JSON, as it came.
+        buffers: Those of its frame.
+        known: {name: array} of what the call named.
 
     Raises:
         BadFrame, MissingArrays, TypeError, ValueError: As `unpacked`.
     """
     if not isinstance(value, Mapping):
         raise BadFrame("an answer with a scene is not a JSON object")
-    # Held here too: a small store may forget them before the scene is made.
     new = {arrays.name_of(array): array for array in arrays.unpacked(value.get("arrays"), buffers)}
-    for array in new.values():
-        store.put(array)
-    return unpacked(value.get("scene"), buffers, lambda name: new[name] if name in new else store.get(name))
+    return unpacked(value.get("scene"), buffers, {**known, **new}.get)
 
 
 def names_in(content: object) -> list[str]:

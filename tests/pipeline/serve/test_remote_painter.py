@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import inspect
+import os
 import subprocess
 import sys
 import threading
@@ -364,6 +365,16 @@ class TestTheModel:
             with pytest.raises(ValueError, match="sae-0"):
                 again.saes[site]
             assert again.saes[site].sha256 == sae.sha256
+
+    def test_a_kept_file_that_was_cut_off_is_fetched_again(
+        self, painter: ember.Painter, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("EMBER_WIDGETS_CACHE", str(tmp_path))
+        for _ in range(2):
+            with ember.connect(url) as remote:
+                assert dict(remote.labels) == dict(painter.labels)
+            (kept,) = tmp_path.rglob("labels.json")
+            os.truncate(kept, 10)
 
     def test_own_labels_stay_here(self, painter: ember.Painter, url: str) -> None:
         with ember.connect(url) as remote:

@@ -13,16 +13,14 @@ from websockets.sync.client import ClientConnection, connect
 from ember_widgets import __version__
 from ember_widgets.scene.scene import Scene
 from ember_widgets.serve.wire import arrays, scenes, values
-from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.frames import PROTOCOL, Frame, pack, unpack
 
 
 class WireClient:
-    """A connection, and the arrays that came with answers."""
+    """A connection."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
-        self.store = ArrayStore()
         self._numbers = itertools.count()
 
     def send(self, head: dict[str, Any], buffers: Sequence[bytes] = ()) -> None:
@@ -63,7 +61,9 @@ class WireClient:
     def scene(self, call: str, **args: Any) -> Scene:
         frame = self.call(call, **args)
         assert frame.type == "answer", frame.head
-        return scenes.unpacked_answer(frame.head["value"], frame.buffers, self.store)
+        sent = args.get("scene")
+        known = scenes.kept_arrays(sent) if isinstance(sent, Scene) else {}
+        return scenes.unpacked_answer(frame.head["value"], frame.buffers, known)
 
     def picture(self, call: str, **args: Any) -> Image.Image:
         frame = self.call(call, **args)

@@ -251,15 +251,27 @@ def test_render_to_what_may_not_be_written(
 def test_render_to_a_full_disk_tells_the_systems_reason(
     fails: Fails, scene_path: Path, fake_painter: FakePainter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Image.Image, path: Path) -> None:
-        raise OSError(28, "No space left on device", str(path))
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     output = scene_path.with_name("out.png")
+    output.write_bytes(b"another picture")
 
-    assert fails("render", str(scene_path), "-o", str(output)) == (
-        f"ember-widgets: cannot write {output}: No space left on device"
+    assert fails("render", str(scene_path), "-o", str(output)).startswith(
+        f"ember-widgets: cannot write {output}: No space left on device; free some space"
     )
+    assert output.read_bytes() == b"another picture"
+    assert {path.name for path in output.parent.iterdir()} == {"out.png", scene_path.name}
+
+
+def test_render_to_a_format_of_other_pictures(
+    fails: Fails, scene_path: Path, fake_painter: FakePainter
+) -> None:
+    output = scene_path.with_name("out.xbm")
+    said = fails("render", str(scene_path), "-o", str(output))
+    assert said == f"ember-widgets: cannot write {output}: cannot write mode RGB as XBM"
+    assert not output.exists()
 
 
 @pytest.fixture

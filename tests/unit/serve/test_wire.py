@@ -20,6 +20,7 @@ from ember_widgets.features.concepts import ConceptBank
 from ember_widgets.painter.inspection import Inspection
 from ember_widgets.scene.feature_space import FeatureSpace
 from ember_widgets.scene.scene import Scene
+from ember_widgets.serve.client.remote_painter import _read as read
 from ember_widgets.serve.wire import arrays, concepts, inspections, scenes, values
 from ember_widgets.serve.wire.arrays import ArrayStore
 from ember_widgets.serve.wire.calls import CALLS, Welcome
@@ -187,12 +188,19 @@ class TestScenes:
     def test_an_answer_carries_what_the_client_may_not_have(self) -> None:
         scene, buffers = make_scene(), list[bytes]()
         value = scenes.packed_answer(scene, [], buffers)
-        assert scenes.unpacked_answer(value, buffers, ArrayStore(max_bytes=1)) == scene
+        assert scenes.unpacked_answer(value, buffers, {}) == scene
         fewer: list[bytes] = []
         value = scenes.packed_answer(scene, scenes.names_in(value["scene"]), fewer)
         assert value["arrays"] == []
         with pytest.raises(scenes.MissingArrays):
-            scenes.unpacked_answer(value, fewer, ArrayStore())
+            scenes.unpacked_answer(value, fewer, {})
+        assert scenes.unpacked_answer(value, fewer, scenes.kept_arrays(scene)) == scene
+
+    def test_an_answer_that_lacks_arrays_cannot_be_read(self) -> None:
+        scene, buffers = make_scene(), list[bytes]()
+        value = scenes.packed_answer(scene, scenes.names_in(scenes.packed(scene, [])), buffers)
+        with pytest.raises(ConnectionError, match="answer cannot be read.*arrays are not here"):
+            read(lambda: scenes.unpacked_answer(value, buffers, {}))
 
     def test_a_stroke_is_small(self) -> None:
         scene, buffers = make_scene(n_factors=5).paint(0, [(3, 4), (3, 5)], 1.0), list[bytes]()
