@@ -69,6 +69,20 @@ def test_the_workflows_run_the_commands_of_the_readme() -> None:
     assert set(re.findall(r"\bmake ([\w-]+)", "\n".join(commands.values()))) <= targets
 
 
+def test_pages_show_the_versions_of_actions_that_the_workflows_use() -> None:
+    used = {action for path in WORKFLOWS for action in steps(path, "uses")}
+    versions = dict(action.split("@") for action in used if "@" in action)
+    shown = [
+        action
+        for page in (REPOSITORY / "docs").rglob("*.md")
+        for action in re.findall(r"uses: ([\w./-]+@[\w./-]+)", page.read_text("utf-8"))
+    ]
+    assert shown
+    assert [
+        one for one in shown if versions.get(one.split("@")[0], one.split("@")[1]) != one.split("@")[1]
+    ] == []
+
+
 def test_the_workflows_try_the_lowest_python_that_is_allowed() -> None:
     allowed = re.search(r'requires-python = ">=([\d.]+)"', read("pyproject.toml"))
     assert allowed is not None

@@ -43,7 +43,7 @@ class ServeOptions:
         threads: Threads a replica computes with; None = all cores if there is one replica, else
             its share. Pictures are equal bit by bit only to those of a painter with as many threads.
         starts_memory: Bytes that the starts of runs may take in a replica, on its device. 2**30 is room for
-            about 900 starts of the embedded model.
+            about 900 starts of the embedded model in bfloat16, 450 in float32.
         limits: Fields of `Limits` that differ from the usual ones.
     """
 
