@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -83,6 +84,8 @@ def write_page(
         OSError: It cannot be written there.
     """
     place = Path(os.path.abspath(folder))
+    if place.is_symlink():  # else the link would be replaced, and not the folder that it leads to
+        place = place.resolve()
     check_place(place)
     painter = in_float32(painter)
     painter.model.check(scene)
@@ -168,9 +171,10 @@ def _finished(folder: Path, scene: Scene, place: Path) -> Page:
     version = parts.hexdigest()[:12]
     title = scene.prompt.strip() or "Paint with a model's features"
     alt = f"A picture of {scene.prompt.strip()}" if scene.prompt.strip() else "The picture to paint on"
-    for name, value in {"version": version, "title": title, "alt": alt}.items():
-        template = template.replace(f"{{{{{name}}}}}", html.escape(value))
-    files.write(folder / TEMPLATE, template.encode())
+    texts = {"version": version, "title": title, "alt": alt}
+    # In one pass: a prompt may hold such a name too.
+    written = re.sub(r"{{(\w+)}}", lambda name: html.escape(texts[name[1]]), template)
+    files.write(folder / TEMPLATE, written.encode())
     sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
     return Page(place, version, sizes)
 

@@ -63,6 +63,24 @@ def test_it_holds_the_widget_the_scene_and_one_version(scene: Scene, tmp_path: P
     assert [file.name for file in tmp_path.iterdir()] == ["site"]
 
 
+def test_a_prompt_stands_as_it_is(scene: Scene, tmp_path: Path) -> None:
+    folder.write_page(Stub(), scene.replace(prompt="a {{alt}} & {{version}} \\1"), tmp_path / "site")
+    html = (tmp_path / "site" / "index.html").read_text()
+    assert "<title>a {{alt}} &amp; {{version}} \\1</title>" in html
+    assert 'alt="A picture of a {{alt}} &amp; {{version}} \\1"' in html
+
+
+def test_a_link_leads_to_the_new_page(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "site"
+    link.symlink_to("real")
+    for one in (scene, scene.scale(0, 2.0)):
+        assert folder.write_page(Stub(), one, link).folder == tmp_path / "real"
+        assert link.is_symlink()
+        assert Scene.load(tmp_path / "real" / "scene.png") == one
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "site"}
+
+
 def test_another_scene_is_another_version(scene: Scene, tmp_path: Path) -> None:
     first = folder.write_page(Stub(), scene, tmp_path / "site").version
     assert folder.write_page(Stub(), scene, tmp_path / "site").version == first
