@@ -60,6 +60,17 @@ def _check(options: argparse.Namespace) -> None:
     if options.url:
         if said := model_options.given(options):
             raise UserError(f"{said[0]} is of a model here, but --url names a server; give one of them")
+        from ember_widgets.serve.client.address import Address
+
+        # Now, and not when an agent first calls.
+        for name, read, value in (
+            ("url", Address.of, options.url),
+            ("token-file", _token, options.token_file),
+        ):
+            try:
+                read(value)
+            except (OSError, ValueError) as error:
+                raise UserError(f"--{name}: {' '.join(str(error).split())}") from error
         return
     if options.token_file:
         raise UserError("--token-file is for a server; give --url too")

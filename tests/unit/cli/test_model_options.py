@@ -103,6 +103,8 @@ def test_another_model_is_loaded_as_the_options_say(
         (("--url", "http://x", "--sae", "s"), "--sae is of a model here, but --url names a server"),
         (("--url", "http://x", "--dtype", "float32"), "--dtype is of a model here, but --url names a server"),
         (("--url", "http://x", "--local-files-only"), "--local-files-only is of a model here"),
+        (("--url", "x"), "--url: url='x' is not the address of a server; give e.g. 'http://127.0.0.1:8777'"),
+        (("--url", "http://x", "--token-file", "/none/t"), "--token-file: [Errno 2] No such file"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(
