@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Response
@@ -36,6 +36,7 @@ from ember_widgets.serve.wire import values
 from ember_widgets.util import checks
 
 T = TypeVar("T")
+Form = Literal["png", "webp", "jpeg"]
 STATUS = {"Busy": 429, "PermissionError": 403, "RuntimeError": 500, "MemoryError": 503, "Cancelled": 503}
 MOST_BUCKETS = 1000
 POLL_S = 0.25
@@ -67,10 +68,10 @@ class AnalyzeBody(Body):
 
     prompt: str = Field("", description="what to generate; may be empty")
     seed: int = Field(0, description="seed of the noise, 0..2**63-1")
-    n_steps: int = Field(1, description="denoising steps, 1..4")
+    n_steps: int = Field(1, description="denoising steps, from 1 to the limit in GET /v1/models")
     n_factors: int | None = Field(
         None,
-        description=f"how many factors, 1..256; 3 to 8 read best; left out: {N_FACTORS}, "
+        description=f"how many factors, from 1 on; 3 to 8 read best; left out: {N_FACTORS}, "
         "or with a basis all of its concepts that can be seen",
     )
     basis: ConceptsBody | None = Field(
@@ -86,7 +87,7 @@ class RenderBody(Body):
     """What to draw."""
 
     scene: dict[str, Any] = Field(description=SCENE)
-    form: Literal["png", "webp", "jpeg"] = Field("png", description="png is lossless")
+    form: Form = Field("png", description="png is lossless")
     preview: bool = Field(False, description="as fast as possible; colours may be a little off")
     with_scene: bool = Field(False, description="put the scene into the PNG, so that Scene.load opens it")
 
@@ -287,7 +288,7 @@ JSON_SCENE: dict[int | str, dict[str, Any]] = {
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            f"image/{form}": {"schema": {"type": "string", "format": "binary"}} for form in values.FORMS
+            f"image/{form}": {"schema": {"type": "string", "format": "binary"}} for form in get_args(Form)
         },
         "description": "the picture",
     }

@@ -316,6 +316,9 @@ def test_the_description_of_the_calls_is_whole(client: httpx.Client) -> None:
     for name in ("AnalyzeBody", "ConceptsBody", "RenderBody", "InspectBody"):
         fields = api["components"]["schemas"][name]["properties"]
         assert all(field.get("description") for field in fields.values())
+    answers = api["paths"]["/v1/render"]["post"]["responses"]["200"]["content"]
+    forms = api["components"]["schemas"]["RenderBody"]["properties"]["form"]["enum"]
+    assert set(answers) == {f"image/{form}" for form in forms}
 
 
 def test_pages_load_nothing_from_elsewhere(client: httpx.Client) -> None:
