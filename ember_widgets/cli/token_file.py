@@ -26,6 +26,8 @@ def people_of(path: Path) -> dict[str, str]:
 def fill(path: Path, n: int) -> list[tuple[str, str]]:
     """Add tokens to a file until it has `n`, with names such as "person-1". Those in it stay valid.
 
+    A file that has as many is not written.
+
     Returns:
         (name, token) of all of them, in the order of the file.
 
@@ -34,6 +36,8 @@ def fill(path: Path, n: int) -> list[tuple[str, str]]:
         ValueError: It is not a file of tokens.
     """
     people = people_of(path) if path.exists() else {}
+    if len(people) >= n:
+        return _named(people)
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     number = 0
     while len(people) < n:
@@ -44,6 +48,10 @@ def fill(path: Path, n: int) -> list[tuple[str, str]]:
             lines.append(f"{name} {token}")
     with files.replacing(path) as new, open(new, "x", encoding="utf-8", opener=_private) as stream:
         stream.write("\n".join(lines) + "\n")
+    return _named(people)
+
+
+def _named(people: dict[str, str]) -> list[tuple[str, str]]:
     return [(name, token) for token, name in people.items()]
 
 

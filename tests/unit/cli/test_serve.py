@@ -254,6 +254,17 @@ class TestTokenFile:
         assert fill(path, 3)[:2] == first  # those links stay valid
         assert len(people_of(path)) == 3
 
+    def test_a_file_that_has_enough_is_not_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "class.txt"
+        people = fill(path, 2)
+        path.chmod(0o440)  # for a server that runs as somebody else, or mounted like this
+        before = path.stat()
+        assert fill(path, 2) == fill(path, 1) == people
+        after = path.stat()
+        assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (
+            *(before.st_ino, before.st_mode, before.st_mtime_ns),
+        )
+
     def test_keeps_names_and_comments(self, tmp_path: Path) -> None:
         path = tmp_path / "class.txt"
         path.write_text("# my class\nAda 0123456789abcdef0123\nperson-1 fedcba98765432100123\n", "utf-8")
