@@ -36,7 +36,8 @@ def unedited(scene: SceneFields) -> FloatArray:
 def edited_patches(scene: SceneFields) -> NDArray[np.bool_]:
     """The patches, bool (rows, cols), in which the scene differs from what was analysed."""
     before = unedited(scene)
-    changes = np.abs(before[..., :-1] - scene.strengths).max(axis=-1, initial=0)
+    with np.errstate(over="ignore"):  # becomes inf, which is an edit too
+        changes = np.abs(before[..., :-1] - scene.strengths).max(axis=-1, initial=0)
     edited: NDArray[np.bool_] = np.maximum.reduce([changes, before[..., -1], 1 - scene.remainder]) > NOTABLE
     return edited
 

@@ -55,6 +55,13 @@ def test_edited_is_where_something_is_not_as_analysed(name: str) -> None:
     assert np.array_equal(edited_patches(edit(scene)), expected(scene))
 
 
+def test_the_largest_strengths_are_edited_without_a_warning() -> None:
+    largest = np.full((16, 16, 3), np.finfo(np.float32).max)
+    scene = make_scene(strengths=largest, base_strengths=largest)
+    assert edited_patches(scene.scale("lion", -1)).all()
+    assert not edited_patches(scene).any()
+
+
 def test_what_was_removed_is_in_the_last_map() -> None:
     scene = make_scene()
     before = unedited(scene.remove(0))
