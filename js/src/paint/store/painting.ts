@@ -42,6 +42,11 @@ export class Painting {
   /** The painting without a stroke in progress: as the last step that was sent, or the last scene that came. */
   settled: Painted = this.now;
   private sent: readonly Sent[] = [];
+  /**
+   * The painting as the steps under way have it, if another page has painted meanwhile: that is here already, but in the
+   * kernel these steps take its place.
+   */
+  private behind: Painted | null = null;
   /** The slider whose last change is not a step of the history yet, and what will make it one. */
   private slid: { readonly factor: number; readonly timer: unknown } | null = null;
   private lastPeaks: readonly number[] = [];
@@ -70,10 +75,13 @@ export class Painting {
     const scene = { info, gains, layers };
     const from = this.sent[0]?.before ?? this.settled;
     const carry = (to: Painted) => carried(from, to, scene);
-    const settled = carry(this.settled);
+    const was = this.settled;
+    const settled = carry(was);
     const now = settled && carry(this.now);
     this.sent = settled ? this.sent.map((step) => ({ ...step, before: carry(step.before) ?? scene })) : [];
     this.settled = settled ?? scene;
+    if (!this.sent.length || info.revision !== this.revision) this.behind = null;
+    else if (!isSame(this.settled, was)) this.behind ??= was;
     batch(() => {
       this.show(now ?? this.settled);
       this.unedited.value = unedited;
@@ -82,9 +90,13 @@ export class Painting {
     return now !== null;
   }
 
-  /** The kernel has made the next step of those that were sent. */
+  /** The kernel has made the next step of those that were sent. What another page has painted meanwhile is sent again. */
   confirm(): void {
     this.sent = this.sent.slice(1);
+    const { behind } = this;
+    if (this.sent.length || !behind) return;
+    this.behind = null;
+    this.send(behind);
   }
 
   /**
@@ -168,3 +180,11 @@ export class Painting {
     return { gains, revision: this.revision, commit, layers };
   }
 }
+
+/** Whether two paintings of one scene are the same. The kernel's sliders are float32. */
+const isSame = (one: Painted, other: Painted): boolean =>
+  [
+    [one.layers.strengths, other.layers.strengths],
+    [one.layers.remainder, other.layers.remainder],
+    [Float32Array.from(one.gains), Float32Array.from(other.gains)],
+  ].every(([a, b]) => a?.length === b?.length && a?.every((v, i) => v === b?.[i]));

@@ -268,6 +268,24 @@ test("nothing can be painted while a new scene is drawn", () => {
   assert.ok(store.stroke.begin(middle(0, 0)));
 });
 
+test("what another page paints at the same moment is sent again with the own stroke, which had taken its place", () => {
+  const { kernel, store } = openStore();
+  kernel.state();
+  store.settings.size.value = 1;
+  store.stroke.begin(middle(0, 0));
+  store.stroke.end();
+  const commits = () => kernel.of("edit").filter(({ commit }) => commit);
+  // The other page's stroke comes to the kernel first, and then the own one, which does not contain it.
+  kernel.state({ why: "edit", client: "other" }, 0.5);
+  assert.equal(commits().length, 1);
+  kernel.state({ why: "edit", client: "me" });
+  assert.equal(commits().length, 2);
+  const strengths = () => new Float32Array(kernel.buffers.at(-1)?.[0] ?? new ArrayBuffer(0));
+  assert.deepEqual([...strengths().slice(0, 4)], [1, 0, 0.5, 0.5]);
+  kernel.state({ why: "edit", client: "me" });
+  assert.equal(commits().length, 2, "only once");
+});
+
 test("what was just done can be undone before the kernel has answered", () => {
   const { kernel, store } = openStore();
   kernel.state();
