@@ -1,6 +1,6 @@
 /** Thumbnails: of each factor alone on a blank canvas, of each step of the history, and of the next seeds. */
 
-import { areasOf } from "../../paint/tools/shapes.ts";
+import { areasOf } from "../../paint/tools/areas.ts";
 import { equal } from "../scene/arrays.ts";
 import { hashOf } from "../scene/bytes.ts";
 import { MAX_SEED } from "../scene/checks.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Mask, PaintMode } from "../../paint/store/grid.ts";
-import { areasOf } from "../../paint/tools/shapes.ts";
+import { areasOf } from "../../paint/tools/areas.ts";
 import { equal, value } from "./arrays.ts";
 import { base64, bytesOf, packed } from "./bytes.ts";
 import { toJson } from "./file.ts";

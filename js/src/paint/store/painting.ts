@@ -81,7 +81,7 @@ export class Painting {
     this.sent = settled ? this.sent.map((step) => ({ ...step, before: carry(step.before) ?? scene })) : [];
     this.settled = settled ?? scene;
     if (!this.sent.length || info.revision !== this.revision) this.behind = null;
-    else if (!isSame(this.settled, was)) this.behind ??= was;
+    else if (textOf(this.settled) !== textOf(was)) this.behind ??= was;
     batch(() => {
       this.show(now ?? this.settled);
       this.unedited.value = unedited;
@@ -181,10 +181,6 @@ export class Painting {
   }
 }
 
-/** Whether two paintings of one scene are the same. The kernel's sliders are float32. */
-const isSame = (one: Painted, other: Painted): boolean =>
-  [
-    [one.layers.strengths, other.layers.strengths],
-    [one.layers.remainder, other.layers.remainder],
-    [Float32Array.from(one.gains), Float32Array.from(other.gains)],
-  ].every(([a, b]) => a?.length === b?.length && a?.every((v, i) => v === b?.[i]));
+/** Equal for paintings that show the same. The kernel's sliders are float32. */
+const textOf = ({ layers, gains }: Painted): string =>
+  `${layers.strengths};${layers.remainder};${Float32Array.from(gains)}`;

@@ -93,15 +93,10 @@ export class Palette {
       const change = this.queue.shift();
       if (!change) return;
       const { verb, commit } = change;
-      const args = argumentsIn(change, this.info());
-      if (args)
-        this.pending = this.ask({
-          type: "palette",
-          revision: this.info()?.revision ?? -1,
-          verb,
-          arguments: args,
-          commit,
-        });
+      const now = this.info();
+      const args = argumentsIn(change, now);
+      const revision = now?.revision ?? -1;
+      if (args) this.pending = this.ask({ type: "palette", revision, verb, arguments: args, commit });
     }
   }
 }
@@ -111,11 +106,11 @@ export class Palette {
  * there any more, or if factors have come that their new order does not contain.
  */
 function argumentsIn({ arguments: args, info: was }: Change, now: SceneInfo | null): Change["arguments"] | null {
-  if (was === now || !was || !now) return args;
-  const { factor, order } = args;
-  const placeOf = (place: number) => now.ids.indexOf(was.ids[place] ?? -1);
-  const places = Array.isArray(order) ? order.map(placeOf) : typeof factor === "number" ? [placeOf(factor)] : [];
-  if (places.includes(-1) || (places.length && !isSameScene(was, now))) return null;
-  if (!order) return places.length ? { ...args, factor: places[0] } : args;
-  return places.length === now.ids.length ? { ...args, order: places } : null;
+  if (!was || !now) return args;
+  const { factor, order } = args as { readonly factor?: unknown; readonly order?: readonly number[] };
+  const named = order ?? (typeof factor === "number" ? [factor] : []);
+  const places = named.map((place) => now.ids.indexOf(was.ids[place] as number));
+  if (places.some((place) => place < 0 || !isSameScene(was, now))) return null;
+  if (order) return places.length === now.ids.length ? { order: places } : null;
+  return places.length ? { ...args, factor: places[0] } : args;
 }

@@ -1,21 +1,8 @@
-/** Areas of the grid: boxes, loops and named areas. */
+/** Areas of the grid: boxes and loops. */
 
 import { floor, max, min } from "../../shared/numbers.ts";
 import { emptyMask, type Grid, type Mask, maskOf } from "../store/grid.ts";
 import { middleOf, type Point, stampLine } from "./brush.ts";
-
-/** The named areas of a grid, in sixteenths of its height and width; ember_widgets/scene/grid.py has the same. */
-export function areasOf(grid: Grid): Readonly<Record<string, Mask>> {
-  const areaOf = (inside: (down: number, right: number) => boolean) =>
-    maskOf(grid, (row, col) => inside(((row + 0.5) / grid.rows) * 16, ((col + 0.5) / grid.cols) * 16));
-  return {
-    everything: areaOf(() => true),
-    floor: areaOf((down) => down > 11),
-    centre: areaOf((down, right) => (down - 8) ** 2 + (right - 8) ** 2 <= 16),
-    left: areaOf((_, right) => right < 5),
-    right: areaOf((_, right) => right > 11),
-  };
-}
 
 /** All patches of the box that two points span. */
 export function box(grid: Grid, from: Point, to: Point): Mask {

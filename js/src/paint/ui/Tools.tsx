@@ -5,8 +5,8 @@ import { into, put } from "../../shared/signals.ts";
 import { MAX_BRUSH } from "../store/settings.ts";
 import type { Store } from "../store/store.ts";
 import type { View } from "../store/view.ts";
+import { areasOf } from "../tools/areas.ts";
 import { TOOLS, type ToolName } from "../tools/index.ts";
-import { areasOf } from "../tools/shapes.ts";
 import { Button, Check, Choice, IconButton, Slider, TextButton } from "./controls.tsx";
 
 export function Tools({ view }: { view: View }) {

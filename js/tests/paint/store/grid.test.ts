@@ -19,7 +19,7 @@ import {
   scale,
   strongestAt,
 } from "../../../src/paint/store/grid.ts";
-import { areasOf } from "../../../src/paint/tools/shapes.ts";
+import { areasOf } from "../../../src/paint/tools/areas.ts";
 
 interface Op {
   op: string;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptyMask, emptyLayers as emptyOn, type Layers, type Mask, patchesOf } from "../../../src/paint/store/grid.ts";
+import { areasOf } from "../../../src/paint/tools/areas.ts";
 import { TOOLS, type ToolName } from "../../../src/paint/tools/index.ts";
-import { areasOf } from "../../../src/paint/tools/shapes.ts";
 import type { BrushSettings, Change, Shape, StrokeStart } from "../../../src/paint/tools/tool.ts";
 
 const GRID = { rows: 16, cols: 16 };
