@@ -128,6 +128,41 @@ def test_nothing_moves_for_those_who_asked_for_stillness(view: PaintView) -> Non
         view.page.emulate_media(reduced_motion="no-preference")
 
 
+def test_in_high_contrast_what_is_on_and_what_has_the_focus_can_be_seen(
+    view: PaintView, screenshots: Path
+) -> None:
+    def style(part: str, name: str) -> str:
+        value: str = view.part(part).evaluate("(part, name) => getComputedStyle(part)[name]", name)
+        return value
+
+    view.pick(0)
+    view.use("paint", size=2)
+    color = style("icon-0", "borderColor")
+    view.page.emulate_media(forced_colors="active")
+    try:
+        for on, off in (("tool-paint", "tool-erase"), ("factor-0", "factor-1"), ("mode-over", "mode-add")):
+            assert style(on, "backgroundColor") != style(off, "backgroundColor"), on
+        assert style("icon-0", "borderColor") == color
+        # The system paints the slider's own colours over, and these are its only ones.
+        assert style("brush-size", "forcedColorAdjust") == "none"
+        view.part("prompt").focus()
+        assert style("prompt", "outlineStyle") == "solid"
+        view.root.screenshot(path=screenshots / "lab-contrast.png")
+    finally:
+        view.page.emulate_media(forced_colors="none")
+
+
+def test_in_a_page_that_runs_from_right_to_left_sliders_fit_what_they_show(view: PaintView) -> None:
+    view.page.evaluate("document.documentElement.dir = 'rtl'")
+    try:
+        view.part("compare-split").click()
+        assert view.part("split").evaluate("part => getComputedStyle(part).direction") == "ltr"
+        view.part("prompt").fill("أسد في مرج")
+        assert view.part("prompt").evaluate("part => getComputedStyle(part).direction") == "rtl"
+    finally:
+        view.page.evaluate("document.documentElement.dir = ''")
+
+
 def test_the_picture_keeps_its_size_whatever_the_pointer_is_over(view: PaintView) -> None:
     def width() -> float:
         box = view.part("grid").bounding_box()

@@ -1,7 +1,7 @@
 /** The panel beside the map: search, filters, details of one feature, and the features that were found or selected. */
 import { render as mount } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
-import { isComposing } from "../shared/notebook_keys.ts";
+import { isComposing } from "../shared/composing.ts";
 import { Batch } from "./batch.tsx";
 import { groundOf } from "./color.ts";
 import { type Ask, type Details, KEYS, type Legend, type Model, type State } from "./traits.ts";

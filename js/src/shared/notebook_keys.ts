@@ -16,13 +16,6 @@ const SUPPRESS = "data-lm-suppress-shortcuts";
 export const keyOf = ({ key, code, altKey }: Pick<KeyboardEvent, "key" | "code" | "altKey">): string =>
   /^[^ -~]$/.test(key) && code.startsWith("Key") && !altKey ? code.slice(3).toLowerCase() : key;
 
-/**
- * Whether a key belongs to an input method, which for instance takes Enter for the word that it proposes. Safari says with
- * its last key that nothing is being composed, but gives it the code of all such keys.
- */
-export const isComposing = ({ isComposing, keyCode }: Pick<KeyboardEvent, "isComposing" | "keyCode">): boolean =>
-  isComposing || keyCode === 229;
-
 /** Whether a key is left to the browser and the notebook: keys that run the cell, and others with Ctrl, Cmd or Alt. */
 export function isForNotebook(
   event: Pick<KeyboardEvent, "key" | "code" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">,

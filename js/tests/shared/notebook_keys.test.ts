@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isPress } from "../../src/paint/ui/keys.ts";
-import { isComposing, isForNotebook, keyOf } from "../../src/shared/notebook_keys.ts";
+import { isComposing } from "../../src/shared/composing.ts";
+import { isForNotebook, keyOf } from "../../src/shared/notebook_keys.ts";
 
 const press = (key: string, ...held: string[]) =>
   isForNotebook({

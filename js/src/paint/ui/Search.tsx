@@ -1,5 +1,5 @@
 /** Finds features by label or number, and concepts by name. */
-import { isComposing } from "../../shared/notebook_keys.ts";
+import { isComposing } from "../../shared/composing.ts";
 import { clamp, max, min } from "../../shared/numbers.ts";
 import type { Found } from "../store/feature_search.ts";
 import type { View } from "../store/view.ts";

@@ -2,7 +2,7 @@
 
 import type { Signal } from "@preact/signals-core";
 import { Component, type ComponentChildren, type ComponentProps, createRef } from "preact";
-import { isComposing } from "../../shared/notebook_keys.ts";
+import { isComposing } from "../../shared/composing.ts";
 import type { Store } from "../store/store.ts";
 import { Button, type ButtonProps, type PlainProps } from "./button.tsx";
 import { reveal } from "./focus.ts";
@@ -156,6 +156,7 @@ export class Field extends Component<FieldProps> {
     const input = (
       <input
         type="text"
+        dir="auto"
         spellcheck={false}
         autocomplete="off"
         data-testid={testid}
