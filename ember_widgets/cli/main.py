@@ -64,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "demo":
         return demo(Path(options.folder), browser=not options.no_browser)
     if options.command == "download":
+        _check_download(options)
         return download(
             model=options.model,
             sae=options.sae,
@@ -93,6 +94,17 @@ def _run(options: argparse.Namespace) -> int:
         for line in info():
             print(line, flush=True)
     return 0
+
+
+def _check_download(options: argparse.Namespace) -> None:
+    """Refuse options of a model beside --meaning, which fetches none."""
+    usual = _parser().parse_args(["download"])
+    for name in ("model", "sae", "site", "vae", "preview_vae", "variant", "revision"):
+        if options.meaning is not None and getattr(options, name) != getattr(usual, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} is of a model, but --meaning fetches only a text embedding; "
+                "leave out one or the other"
+            )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Does an edit take on other seeds? The same edit drawn on each, and how much the picture changes.
+"""Does an edit work on other seeds? The same edit drawn on each, and how much the picture changes.
 
 For each seed two pictures are drawn: the seed's own, and that with the edit. The change of a patch is the
 mean absolute difference of the two over its pixels and colours, from 0 to 1. Differences of up to `ROUNDING`

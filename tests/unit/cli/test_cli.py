@@ -309,6 +309,16 @@ def test_download_that_is_forbidden_the_network_says_by_what(
     )
 
 
+@pytest.mark.parametrize("given", [("--model", "a/b"), ("--site", "up.0.1"), ("--preview-vae", "none")])
+def test_download_of_a_text_embedding_refuses_options_of_a_model(
+    fails: Fails, no_network: Path, given: tuple[str, str]
+) -> None:
+    assert fails("download", "--meaning", "--yes", "--cache-dir", str(no_network), *given) == (
+        f"ember-widgets: {given[0]} is of a model, but --meaning fetches only a text embedding; leave out "
+        "one or the other"
+    )
+
+
 def test_download_into_a_file(fails: Fails, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")

@@ -65,7 +65,7 @@ export function Picture({ view }: { view: View }) {
           )}
           {store.offers("robustness") && (
             <TextButton
-              title="Draw this edit in the pictures of 8 other seeds: does it take there?"
+              title="Draw this edit in the pictures of 8 other seeds: does it work there too?"
               testid="robustness"
               isOn={store.robustness.trial.value !== null}
               onClick={() => store.robustness.start()}
