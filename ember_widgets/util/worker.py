@@ -5,17 +5,35 @@ Drawing pictures, drawing icons, opening a painter and arranging a map are all d
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
 from collections.abc import Callable
+from weakref import WeakSet
 
 PATIENCE_S = 1.0
 """How long `ready` is asked to wait at a time."""
+END_S = 2.0
+"""How long Python's end waits for tasks that run."""
 
 Task = Callable[[], None]
 
 _log = logging.getLogger(__name__)
+_ALL: WeakSet[Worker] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Let the tasks that run be done, for `END_S` at most.
+
+    Python's end stops threads, and one that is inside PyTorch then aborts the process.
+    """
+    workers, until = list(_ALL), time.monotonic() + END_S
+    for worker in workers:
+        worker.close()
+    for worker in workers:
+        worker.wait(max(until - time.monotonic(), 0))
 
 
 class Worker:
@@ -55,6 +73,7 @@ class Worker:
         self._is_running = False
         self._closed = False
         self._thread: threading.Thread | None = None
+        _ALL.add(self)
 
     @property
     def busy(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -228,3 +230,23 @@ def test_what_is_put_first_is_done_before_what_waits(worker: Worker) -> None:
     gate.set()
     assert worker.wait(SOON_S)
     assert done == ["c", "d", "a", "b"]
+
+
+def test_the_task_that_runs_when_python_ends_is_done() -> None:
+    """A daemon thread that Python's end stops inside PyTorch would abort the process."""
+    script = """
+import threading, time
+from ember_widgets.util.worker import Worker
+
+def task():
+    began.set()
+    time.sleep(0.3)
+    print("done", flush=True)
+
+began, worker = threading.Event(), Worker("test")
+worker.put("task", task)
+worker.put("next", lambda: print("never"))
+began.wait()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "done\n"
