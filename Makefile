@@ -50,6 +50,7 @@ docs: .venv/for-docs
 
 lint: .venv/for-tests
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # A bundle that is not what its sources build to would be noticed by users only.
