@@ -58,7 +58,7 @@ def export_model(painter: Painter, folder: Path) -> dict[str, int]:
         ValueError: A page cannot paint with this painter; the message says why.
         OSError: It cannot be written there.
     """
-    _check(painter)
+    check(painter)
     files.make_folder(folder)
     (sae,) = painter.model.saes.values()
     packed: dict[str, bytes] = {}
@@ -84,7 +84,13 @@ def export_model(painter: Painter, folder: Path) -> dict[str, int]:
     return sizes | {MANIFEST: len(data)}
 
 
-def _check(painter: Painter) -> None:
+def check(painter: Painter) -> None:
+    """Refuse to go on where no page can be made, before anything is drawn.
+
+    Raises:
+        ImportError, ValueError: As `export_model`.
+    """
+    parts.check_exporter()
     backbone = painter.backbone
     if not isinstance(backbone, SDXL):
         raise ValueError(f"the model is a {type(backbone).__name__}; a page paints with SDXL's family only")

@@ -89,6 +89,7 @@ def write_page(
     check_place(place)
     painter = in_float32(painter)
     painter.model.check(scene)
+    export.check(painter)
     say("drawing the picture")
     picture = scene.to_bytes(painter.render(scene))
     files.make_folder(place.parent)

@@ -162,6 +162,22 @@ def skip_names(n: int) -> tuple[str, ...]:
     return tuple(f"skip_{i}" for i in range(n))
 
 
+def check_exporter() -> None:
+    """Refuse to go on without what `to_onnx` needs.
+
+    Raises:
+        ImportError: The packages `onnx` and `onnxscript` are not installed.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as fault:
+        raise ImportError(
+            "graphs are exported with the packages onnx and onnxscript; "
+            "install them with  pip install 'ember-widgets[page]'"
+        ) from fault
+
+
 def to_onnx(part: nn.Module, example: Example, path: Path) -> None:
     """Write a part as an ONNX graph, with its weights inside the file.
 
@@ -171,15 +187,9 @@ def to_onnx(part: nn.Module, example: Example, path: Path) -> None:
         path: Where to write it.
 
     Raises:
-        ImportError: The packages `onnx` and `onnxscript` are not installed.
+        ImportError: As `check_exporter`.
     """
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as fault:
-        raise ImportError(
-            "graphs are exported with the packages onnx and onnxscript; "
-            "install them with  pip install 'ember-widgets[page]'"
-        ) from fault
+    check_exporter()
     with torch.no_grad(), quiet.ignoring(Warning), quiet.without_logs_of(_TALKATIVE):
         torch.onnx.export(
             part.eval(),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ember_widgets.page.export import export_model
+from ember_widgets.page.folder import write_page
 from ember_widgets.painter.painter import Painter
 
 
@@ -34,6 +35,7 @@ def test_a_scheduler_that_the_page_lacks_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_onnx_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    painter = Painter.embedded(dtype="float32")
     real = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -43,4 +45,9 @@ def test_without_onnx_it_says_what_to_install(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match="pip install 'ember-widgets\\[page\\]'"):
-        export_model(Painter.embedded(dtype="float32"), tmp_path)
+        export_model(painter, tmp_path)
+
+    said: list[str] = []
+    with pytest.raises(ImportError, match="pip install 'ember-widgets\\[page\\]'"):
+        write_page(painter, painter.analyze("a cat", seed=1), tmp_path / "page", say=said.append)
+    assert not said  # before anything is drawn
