@@ -66,7 +66,10 @@ class Checkpoints:
         contents |= {f"common.{name}": value for name, value in common.items()}
         self.ranks.together(lambda: None)  # the others have written
         self.ranks.together(lambda: _write(self._file(step), contents))
-        for old in self._steps()[:-KEPT]:
+        steps = self._steps()
+        # Later ones could not be read, or it would have gone on from them.
+        newest = [each for each in steps if each <= step][-KEPT:]
+        for old in set(steps) - set(newest):
             _remove(self.folder, f"step-{old}.checkpoint")
             _remove(self.folder, f"step-{old}-*.checkpoint")
 

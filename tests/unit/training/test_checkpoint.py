@@ -66,6 +66,15 @@ def test_the_newest_two_are_kept(store: Checkpoints) -> None:
     assert names(store) == []
 
 
+def test_later_ones_do_not_count_once_it_went_on_from_an_earlier_one(store: Checkpoints) -> None:
+    """Those of steps 8 and 9 were damaged, so it went on from step 5."""
+    for step in (4, 5, 8, 9):
+        store.save(step, tensors(step), {})
+    for step in (6, 7):
+        store.save(step, tensors(step), {})
+    assert names(store) == ["step-6.checkpoint", "step-7.checkpoint"]
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
 def test_a_damaged_one_gives_way_to_the_one_before(
     store: Checkpoints, damage: str, caplog: pytest.LogCaptureFixture
