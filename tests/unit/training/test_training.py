@@ -14,6 +14,7 @@ from torch import nn
 from ember_widgets import SAE
 from ember_widgets.embedded.muon import Muon, orthogonalised, suits
 from ember_widgets.embedded.training_loop import schedule, train
+from ember_widgets.scene.grid import Grid
 from ember_widgets.training.config import TrainConfig
 from ember_widgets.training.evaluation import measure, positional_features, typical_activations
 from ember_widgets.training.run import train_sae
@@ -93,6 +94,27 @@ def test_positional_features_are_those_of_the_border_whatever_the_picture() -> N
     images[:, 0, :, 0] = 1.0  # the top row of every image
     images[:, 8, 8, 1] = 1.0  # the middle
     assert positional_features(sae, images.flatten(1, 2)) == [0]
+
+
+def test_no_feature_is_positional_where_nearly_all_patches_are_border() -> None:
+    eye = torch.eye(9)
+    sae = SAE(
+        W_enc=eye,
+        b_enc=torch.zeros(9),
+        W_dec=eye,
+        b_dec=torch.zeros(9),
+        activation="topk",
+        k=9,
+        threshold=None,
+        target="update",
+        site="down.2.1",
+        unit=torch.ones(9),
+    )
+    images = eye.expand(10, 9, 9)  # each patch has a feature of its own
+    assert positional_features(sae, images, grid=Grid(3, 3)) == []
+    larger = torch.zeros(10, 4, 4, 9)
+    larger[:, :, 0, 0] = 1.0
+    assert positional_features(sae, larger.flatten(1, 2), grid=Grid(4, 4)) == [0]
 
 
 STEPS = 120
