@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,20 @@ MAX_FEATURES = 2**22
 MAX_SIDE = 1024
 _MANIFEST = "collection.json"
 _MAX_MANIFEST = 2**20
+
+
+class _Version(NamedTuple):
+    """Which file a shard's name stands for."""
+
+    name: str
+    inode: int
+    size: int
+    written_ns: int
+
+    @classmethod
+    def of(cls, shard: Path) -> _Version:
+        found = shard.stat()
+        return cls(shard.name, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Collection:
@@ -80,7 +94,7 @@ class Collection:
         names = self.model.get("site", "").split(",")
         self.space = FeatureSpace.of(sites or {names[0]: n_features}) if sites or len(names) == 1 else None
         self._batch: list[Record] = []
-        self._runs_of: dict[Path, tuple[list[str], list[int]]] = {}  # of each shard; none is written twice
+        self._runs_of: dict[_Version, tuple[list[str], list[int]]] = {}  # of each shard that was read
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Collection:
@@ -479,7 +493,7 @@ class Collection:
     # inside
 
     def _forget_shards(self) -> None:
-        for name in ("_shards", "_shard_runs", "_firsts", "_peaks", "statistics"):
+        for name in ("_shards", "_versions", "_shard_runs", "_firsts", "_peaks", "statistics"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -487,16 +501,21 @@ class Collection:
         return sorted(self.folder.glob("shard-*.npz"))
 
     @cached_property
+    def _versions(self) -> list[_Version]:
+        return [_Version.of(shard) for shard in self._shards]
+
+    @cached_property
     def _shard_runs(self) -> list[tuple[list[str], list[int]]]:
-        for shard in self._shards:
-            if shard in self._runs_of:
+        for shard, version in zip(self._shards, self._versions, strict=True):
+            if version in self._runs_of:
                 continue
             with load(shard) as file:
                 prompts, seeds = json.loads(file["prompts"].tobytes()), file["seeds"]
                 if seeds.shape != (len(prompts),) or not all(isinstance(prompt, str) for prompt in prompts):
                     raise ValueError("its prompts and its seeds do not fit together")
-                self._runs_of[shard] = prompts, indices(seeds, checks.MAX_SEED + 1).tolist()
-        return [self._runs_of[shard] for shard in self._shards]
+                self._runs_of[version] = prompts, indices(seeds, checks.MAX_SEED + 1).tolist()
+        self._runs_of = {version: self._runs_of[version] for version in self._versions}
+        return list(self._runs_of.values())
 
     @cached_property
     def _firsts(self) -> list[int]:
@@ -506,9 +525,9 @@ class Collection:
     @cached_property
     def _peaks(self) -> peaks.Peaks:
         kept = peaks.Peaks.load(self.folder / peaks.FILE, self.n_features, self.grid.n_patches)
-        # Another process may have added shards, and indexed them. The index is read first, so that it names
-        # no shard that this list does not have.
-        if self._shards != sorted(self.folder.glob("shard-*.npz")):
+        # Another process may have added shards or written some anew, and indexed them. The index is read
+        # first, so that it names no shard that this list does not have.
+        if self._versions != [_Version.of(shard) for shard in sorted(self.folder.glob("shard-*.npz"))]:
             self._forget_shards()
         shards = [
             peaks.Seen.of(shard, len(seeds))

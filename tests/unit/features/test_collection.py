@@ -164,6 +164,20 @@ class TestGoingOn:
         collect(made, [RUNS[0], RUNS[0]], analyse, progress=False)
         assert len(made) == 1
 
+    def test_a_shard_that_is_written_anew_under_its_name_is_noticed(self, tmp_path: Path) -> None:
+        first = Collection.create(tmp_path, N_FEATURES, MODEL)
+        collect(first, [("old", 1), ("old", 2)], analyse, progress=False)
+        opened = Collection.open(tmp_path)
+        assert [hit.prompt for hit in opened.top(3, 2)] == ["old", "old"]
+
+        (shard,) = tmp_path.glob("shard-*.npz")
+        shard.unlink()
+        collect(Collection.open(tmp_path), [("another", 3)], analyse, progress=False)
+        assert [file.name for file in tmp_path.glob("shard-*.npz")] == [shard.name]
+        opened.index_peaks()
+        assert opened.runs == [("another", 3)]
+        assert [hit.prompt for hit in opened.top(3, 2)] == ["another"]
+
     def test_two_processes_that_collect_the_same_add_each_picture_once(self, tmp_path: Path) -> None:
         one, other = (Collection.create(tmp_path / "c", N_FEATURES, MODEL) for _ in range(2))
 
