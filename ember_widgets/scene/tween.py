@@ -24,7 +24,9 @@ from ember_widgets.scene.scene_edit import same_factors
 from ember_widgets.util.checks import FloatArray
 
 SHARES = 1200
-"""A factor's strength is paired in so many shares, or in as many as there are patches. That takes 50 ms."""
+"""A factor's strength is paired in so many shares, or in three for each patch that it fills.
+
+So many take 50 ms, and the time grows with the third power."""
 
 STAYS = 2 / 3
 """A factor travels if less than this share of it is in the same place in both scenes; else it fades."""
@@ -64,7 +66,7 @@ class Travel:
         a, b = (np.maximum(one.astype(np.float64), 0) for one in (first, last))
         if np.minimum(a, b).sum() >= STAYS * min(a.sum(), b.sum()):
             return None
-        n = max(SHARES, a.size)
+        n = max(SHARES, min(a.size, 3 * max(_n_filled(a), _n_filled(b))))
         first_share, last_share = a.sum() / n, b.sum() / n
         start, stop = _places(a, first_share), _places(b, last_share)
         i, j = linear_sum_assignment(((start[:, None] - stop[None]) ** 2).sum(axis=-1))
@@ -190,6 +192,12 @@ def _cover(strengths: NDArray[Any]) -> NDArray[np.float64]:
     """How much of each patch (rows, cols) factors cover, 0..1."""
     total: NDArray[np.float64] = np.maximum(strengths.astype(np.float64), 0).sum(axis=-1)
     return np.clip(total, 0, 1)
+
+
+def _n_filled(strengths: NDArray[np.float64]) -> int:
+    """How many patches would hold all of a map's strength if each held as much as the others."""
+    total, squares = float(strengths.sum()), float((strengths**2).sum())
+    return round(total**2 / squares) if squares else 0
 
 
 def _places(strengths: NDArray[np.float64], share: float) -> NDArray[np.intp]:
