@@ -169,8 +169,7 @@ def check_exporter() -> None:
         ImportError: The packages `onnx` and `onnxscript` are not installed.
     """
     try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401  (it needs onnx)
     except ImportError as fault:
         raise ImportError(
             "graphs are exported with the packages onnx and onnxscript; "
