@@ -121,7 +121,7 @@ def positional_features(
         border_share: At least this share of a feature's activation lies on the border patches.
         images_share: And the feature fires there in at least this share of the images.
         grid: Rows and columns of patches. On a small one more than `border_share` of all patches lie on the
-            border, up to 3×4 with the default; there no feature can be told to be positional.
+            border, up to 3×4 with the default; then no feature is called positional.
     """
     border = torch.ones(grid.shape, dtype=torch.bool)
     border[1:-1, 1:-1] = False

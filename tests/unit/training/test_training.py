@@ -76,45 +76,36 @@ def test_the_unit_is_the_mean_activation_weighted_by_itself(
     torch.testing.assert_close(found.unit[feature], unit, rtol=0.1, atol=0)  # measured while it was trained
 
 
-def test_positional_features_are_those_of_the_border_whatever_the_picture() -> None:
-    eye = torch.eye(2)
-    sae = SAE(
+def reading(n: int) -> SAE:
+    """Feature i is dimension i."""
+    eye = torch.eye(n)
+    return SAE(
         W_enc=eye,
-        b_enc=torch.zeros(2),
+        b_enc=torch.zeros(n),
         W_dec=eye,
-        b_dec=torch.zeros(2),
+        b_dec=torch.zeros(n),
         activation="topk",
-        k=2,
+        k=n,
         threshold=None,
         target="update",
         site="down.2.1",
-        unit=torch.ones(2),
+        unit=torch.ones(n),
     )
+
+
+def test_positional_features_are_those_of_the_border_whatever_the_picture() -> None:
     images = torch.zeros(10, 16, 16, 2)
     images[:, 0, :, 0] = 1.0  # the top row of every image
     images[:, 8, 8, 1] = 1.0  # the middle
-    assert positional_features(sae, images.flatten(1, 2)) == [0]
+    assert positional_features(reading(2), images.flatten(1, 2)) == [0]
 
 
 def test_no_feature_is_positional_where_nearly_all_patches_are_border() -> None:
-    eye = torch.eye(9)
-    sae = SAE(
-        W_enc=eye,
-        b_enc=torch.zeros(9),
-        W_dec=eye,
-        b_dec=torch.zeros(9),
-        activation="topk",
-        k=9,
-        threshold=None,
-        target="update",
-        site="down.2.1",
-        unit=torch.ones(9),
-    )
-    images = eye.expand(10, 9, 9)  # each patch has a feature of its own
-    assert positional_features(sae, images, grid=Grid(3, 3)) == []
+    images = torch.eye(9).expand(10, 9, 9)  # each patch has a feature of its own
+    assert positional_features(reading(9), images, grid=Grid(3, 3)) == []
     larger = torch.zeros(10, 4, 4, 9)
     larger[:, :, 0, 0] = 1.0
-    assert positional_features(sae, larger.flatten(1, 2), grid=Grid(4, 4)) == [0]
+    assert positional_features(reading(9), larger.flatten(1, 2), grid=Grid(4, 4)) == [0]
 
 
 STEPS = 120
